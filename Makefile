@@ -1,0 +1,76 @@
+# One virtual environment, two stamps: the demo needs the runtime alone, the gates need the tools as well.
+.SHELLFLAGS := -eu -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime
+DEV := $(VENV)/.dev
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+# One resolution for Linux on x86_64 and aarch64 and for every Python from the floor up ("fewest": one version
+# of each package for all of them, the one that the tests ran with). No registry address may enter the lock.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
+	--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
+.PHONY: help setup demo test lint types imports check fmt lock upgrade clean
+
+help:  ## list the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
+
+setup: $(RUNTIME)  ## create .venv with the spotguard command
+
+$(RUNTIME): requirements/runtime.txt
+	@if ! [ -x $(BIN)/pip ]; then \
+	  for python in $(PYTHON) python3.11 python3.12 python3.13 python3; do \
+	    if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	      $$python -m venv --clear $(VENV); break; \
+	    fi; \
+	  done; \
+	  [ -x $(BIN)/pip ] || { echo 'SpotGuard needs Python 3.11 or newer with venv (or: make setup PYTHON=/path/to/python)' >&2; exit 1; }; \
+	fi
+	$(PIP) install --require-hashes -r requirements/runtime.txt
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(DEV): $(RUNTIME) requirements/dev.txt
+	$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# make demo PRICES='a.csv.gz b.csv.gz' ONDEMAND=c.csv.gz AGENTS=5 DAYS=30 SPEED=600 SEED=1 HEADLESS=1 ARGS='--any --other'
+demo: $(RUNTIME)  ## the whole system on a simulated cloud (PRICES= ONDEMAND= AGENTS= DAYS= SPEED= SEED= HEADLESS=1 ARGS=)
+	$(BIN)/spotguard demo $(strip \
+	  $(foreach file,$(PRICES),--prices '$(file)') $(if $(ONDEMAND),--ondemand '$(ONDEMAND)') \
+	  $(if $(AGENTS),--agents $(AGENTS)) $(if $(DAYS),--days $(DAYS)) $(if $(SPEED),--speed $(SPEED)) \
+	  $(if $(SEED),--seed $(SEED)) $(if $(filter-out 0,$(HEADLESS)),--headless) $(ARGS))
+
+test: $(DEV)  ## run the tests (ARGS='-k lease')
+	$(BIN)/pytest -q -n auto --dist loadfile $(ARGS)
+
+lint: $(DEV)  ## ruff: rules and format
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(DEV)  ## mypy, strict
+	$(BIN)/mypy
+
+imports: $(DEV)  ## the floors of the house
+	$(BIN)/lint-imports --no-logo
+
+check: lint types imports test  ## everything that CI runs
+
+fmt: $(DEV)  ## put the sources in order
+	$(BIN)/ruff check --fix-only --quiet
+	$(BIN)/ruff format
+
+lock: $(DEV)  ## re-lock requirements/ from pyproject.toml, keeping the pins that still fit
+	$(COMPILE) $(UPGRADE) pyproject.toml --group build -o requirements/runtime.txt
+	$(COMPILE) $(UPGRADE) --group dev -c requirements/runtime.txt -o requirements/dev.txt
+
+upgrade: UPGRADE := --upgrade
+upgrade: lock  ## re-lock with the newest versions
+
+clean:  ## remove everything that make made
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

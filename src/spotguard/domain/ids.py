@@ -1,0 +1,26 @@
+"""Identifiers: each is a type of its own, so that no id is ever passed where another is meant."""
+
+from __future__ import annotations
+
+import re
+from typing import NewType
+
+ClientId = NewType("ClientId", str)
+AgentId = NewType("AgentId", str)  # the logical agent: one workload, whichever instance it runs on
+InstanceId = NewType("InstanceId", str)
+ReplicaId = NewType("ReplicaId", str)
+SwitchId = NewType("SwitchId", str)
+CommandId = NewType("CommandId", str)
+EventId = NewType("EventId", str)
+PoolId = NewType("PoolId", str)
+VolumeId = NewType("VolumeId", str)
+SnapshotId = NewType("SnapshotId", str)
+ImageId = NewType("ImageId", str)
+ClientToken = NewType("ClientToken", str)
+
+_INSTANCE_ID = re.compile(r"i-[0-9a-f]{8}(?:[0-9a-f]{9})?")
+
+
+def is_instance_id(text: str) -> bool:
+    """True for an id that EC2 could have given: `i-` and 8 or 17 hexadecimal digits (EC2 resource ids)."""
+    return _INSTANCE_ID.fullmatch(text) is not None

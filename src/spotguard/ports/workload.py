@@ -1,0 +1,71 @@
+"""The user's workload on an instance: its gate, and the copying of its state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from spotguard.domain.instances import GateState
+
+
+class Gate(Protocol):
+    """Starts and stops the user's workload. Closed means: stopped, flushed, and answering nobody.
+
+    A gate comes up closed after every boot; only `open` with the current epoch opens it.
+    """
+
+    def state(self) -> GateState: ...
+
+    def open(self, epoch: int) -> None:
+        """Start the workload; `GateFailed` when it does not come up. Open already: harmless."""
+
+    def close(self) -> None:
+        """Stop and flush; returns when no more write can happen. `GateFailed` when it does not stop."""
+
+    def healthy(self) -> bool:
+        """The user's own probe; False while closed."""
+
+
+@dataclass(frozen=True)
+class SyncPass:
+    """One complete pass. `position` grows with the state (bytes or sequence number; the driver says which)."""
+
+    position: int
+    bytes_sent: int
+    seconds: float
+    lag_seconds: float  # age of the newest state that the target now holds
+
+
+@dataclass(frozen=True)
+class Received:
+    """What a standby holds. `position` and `as_of` belong to the newest *complete* pass; None before the first."""
+
+    progress_percent: float  # of the pass under way, or 100 when the newest is complete
+    position: int | None
+    lag_seconds: float | None  # age of the newest complete pass's state
+
+
+@dataclass(frozen=True)
+class SyncTarget:
+    """Where to copy to."""
+
+    instance_id: str
+    address: str
+
+
+class StateSync(Protocol):
+    """Copies the workload's state from this instance to another. Whole passes only: half a pass leaves the
+    target with its last complete one.
+    """
+
+    def position(self) -> int:
+        """How far this instance's own state has come."""
+
+    def push(self, target: SyncTarget) -> SyncPass | None:
+        """Carry a pass on. None while one is under way (ask again); the pass when it is complete.
+
+        `SyncFailed` when it broke; the next call starts anew.
+        """
+
+    def received(self) -> Received:
+        """On a standby: what has arrived here, measured, never assumed."""

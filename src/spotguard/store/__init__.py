@@ -1,0 +1,1 @@
+"""The database: tables, statements by noun, migrations, rows to domain and back."""

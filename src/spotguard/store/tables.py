@@ -1,0 +1,49 @@
+"""Every table; the specification's names first. The schema keeps the promises, the code only asks.
+
+Groups: `tenants` (clients, tokens, limits), `fleet` (agents, instances, replicas, epochs), `work` (commands,
+switches, intentions, signals, storage, coordinator leases), `market` (pools, prices, quarantine), `record`
+(decisions, ledger, events).
+"""
+
+from __future__ import annotations
+
+from spotguard.store.tables_fleet import agents, epoch_grants, instances, replica_instances
+from spotguard.store.tables_market import ondemand_prices, pool_quarantines, spot_pools, spot_price_snapshots
+from spotguard.store.tables_meta import metadata
+from spotguard.store.tables_record import agent_events, decisions, ledger_entries
+from spotguard.store.tables_tenants import agent_tokens, clients, enrolments, kill_switches
+from spotguard.store.tables_work import (
+    commands,
+    intentions,
+    leases,
+    spot_interruption_events,
+    storage_resources,
+    switch_steps,
+    switches,
+)
+
+__all__ = [
+    "agent_events",
+    "agent_tokens",
+    "agents",
+    "clients",
+    "commands",
+    "decisions",
+    "enrolments",
+    "epoch_grants",
+    "instances",
+    "intentions",
+    "kill_switches",
+    "leases",
+    "ledger_entries",
+    "metadata",
+    "ondemand_prices",
+    "pool_quarantines",
+    "replica_instances",
+    "spot_interruption_events",
+    "spot_pools",
+    "spot_price_snapshots",
+    "storage_resources",
+    "switch_steps",
+    "switches",
+]

@@ -1,0 +1,85 @@
+"""Tenants: clients, the tokens of their instances, what may be spent, what is stopped."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from spotguard.domain.agents import Executor
+from spotguard.store.tables_meta import (
+    MYSQL,
+    created_at,
+    instance_id,
+    metadata,
+    ref,
+    sentence,
+    updated_at,
+    uuid,
+)
+from spotguard.store.types import Money, UtcTime, one_of, real_instance_id
+
+clients = sa.Table(
+    "clients",
+    metadata,
+    sa.Column("id", uuid, primary_key=True),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("email", sa.String(255)),
+    sa.Column("api_token", sa.String(64), unique=True),  # SHA-256 hex of the token (ruling S4)
+    sa.Column("executor", sa.String(20), nullable=False, default=Executor.AGENT.value),
+    sa.Column("max_instances", sa.Integer),
+    sa.Column("max_hourly_usd", Money()),
+    sa.Column("max_launches_per_hour", sa.Integer),
+    created_at(),
+    updated_at(),
+    one_of("executor", Executor),
+    **MYSQL,
+)
+
+agent_tokens = sa.Table(
+    "agent_tokens",
+    metadata,
+    sa.Column("token_hash", sa.String(64), primary_key=True),
+    ref("client_id", "clients.id", uuid),
+    ref("agent_id", "agents.id", uuid),
+    sa.Column("instance_id", instance_id, nullable=False),
+    sa.Column("boot_id", sa.String(64), nullable=False),
+    created_at(),
+    sa.Column("revoked_at", UtcTime),
+    # one live token per instance: registering again revokes the former
+    sa.Column(
+        "live_instance_id",
+        sa.String(64),
+        sa.Computed("CASE WHEN revoked_at IS NULL THEN instance_id END"),
+        unique=True,
+    ),
+    real_instance_id("instance_id"),
+    **MYSQL,
+)
+
+enrolments = sa.Table(
+    "enrolments",
+    metadata,
+    # a single-use credential that travels in a launch's user data and can do nothing but register that instance
+    sa.Column("token_hash", sa.String(64), primary_key=True),
+    ref("client_id", "clients.id", uuid),
+    ref("agent_id", "agents.id", uuid),
+    sa.Column("switch_id", uuid),
+    sa.Column("replica_id", uuid),
+    created_at(),
+    sa.Column("expires_at", UtcTime, nullable=False),
+    sa.Column("used_at", UtcTime),
+    sa.Column("used_by_instance_id", instance_id),
+    **MYSQL,
+)
+
+kill_switches = sa.Table(
+    "kill_switches",
+    metadata,
+    # scope: '*' for the whole installation, 'client', or an agent's id
+    sa.Column("client_id", uuid, primary_key=True),  # '*' with scope '*'
+    sa.Column("scope", sa.String(36), primary_key=True),
+    sa.Column("level", sa.String(20), nullable=False),
+    sa.Column("reason", sentence, nullable=False),
+    updated_at(),
+    sa.CheckConstraint("level IN ('none', 'voluntary', 'all')", name="ck_level_legal"),
+    **MYSQL,
+)
