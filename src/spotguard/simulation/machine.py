@@ -1,0 +1,164 @@
+"""What an agent finds on a simulated machine: its disk, its workload's gate, its state sync."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from spotguard.cloud.simulated.ec2 import SimulatedEc2
+from spotguard.domain.errors import GateFailed, SyncFailed
+from spotguard.domain.ids import InstanceId
+from spotguard.domain.instances import GateState, InstanceState
+from spotguard.planning.switching import STATE_DEVICE
+from spotguard.ports.clock import Clock
+from spotguard.ports.cloud import InstanceView
+from spotguard.ports.workload import Received, SyncPass, SyncTarget
+from spotguard.simulation.records import Records, Register
+
+
+@dataclass
+class Files:
+    """Content of a root volume: the agent's small files. An image copies them with the rest (ruling B3)."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+
+    def fork(self) -> Files:
+        return Files(dict(self.files))
+
+
+class SimulatedDisk:
+    """Implements `ports.disk.Disk` on a root volume's content."""
+
+    def __init__(self, content: Files) -> None:
+        self._files = content.files
+
+    def read(self, name: str) -> bytes | None:
+        return self._files.get(name)
+
+    def replace(self, name: str, content: bytes) -> None:
+        self._files[name] = content
+
+    def append(self, name: str, line: bytes) -> None:
+        self._files[name] = self._files.get(name, b"") + line
+
+    def remove(self, name: str) -> None:
+        self._files.pop(name, None)
+
+
+def running(ec2: SimulatedEc2, instance_id: InstanceId) -> InstanceView | None:
+    """The instance, while it runs."""
+    found = ec2.describe_instances([instance_id])
+    return found[0] if found and found[0].state is InstanceState.RUNNING else None
+
+
+def state_of(ec2: SimulatedEc2, instance_id: InstanceId) -> Records | None:
+    """The content of its state volume, or None while it has none."""
+    machine = running(ec2, instance_id)
+    for volume in machine.volumes if machine else ():
+        if volume.device == STATE_DEVICE:
+            content = ec2.content_of(volume.volume_id)
+            return content if isinstance(content, Records) else None
+    return None
+
+
+class SimulatedGate:
+    """Implements `ports.workload.Gate`: open means that the register's client reaches this instance."""
+
+    def __init__(self, ec2: SimulatedEc2, clock: Clock, register: Register, instance_id: InstanceId) -> None:
+        self._ec2, self._clock, self._register, self._instance_id = ec2, clock, register, instance_id
+
+    def state(self) -> GateState:
+        return GateState.OPEN if self._register.is_open(self._instance_id) else GateState.CLOSED
+
+    def open(self, epoch: int) -> None:
+        if self.state() is GateState.OPEN:
+            return
+        content = state_of(self._ec2, self._instance_id)
+        if content is None:
+            raise GateFailed(f"{self._instance_id} has no state volume at {STATE_DEVICE}")
+        self._register.opened(self._instance_id, epoch, self._clock.now(), content)
+
+    def close(self) -> None:
+        self._register.closed(self._instance_id, self._clock.now())
+
+    def healthy(self) -> bool:
+        return self.state() is GateState.OPEN and state_of(self._ec2, self._instance_id) is not None
+
+
+@dataclass
+class _Pass:
+    source: InstanceId
+    content: Records
+    started_at: datetime
+    done_at: datetime
+    bytes_sent: int
+
+
+class Fabric:
+    """The network between instances: passes under way, by target. Bandwidth and latency are the physics."""
+
+    def __init__(self, bytes_per_second: float = 200e6, seconds_per_pass: float = 0.5) -> None:
+        self.bytes_per_second = bytes_per_second
+        self.seconds_per_pass = seconds_per_pass
+        self.passes: dict[str, _Pass] = {}
+
+
+class SimulatedSync:
+    """Implements `ports.workload.StateSync`. A pass is taken at its start and swapped in whole at its end."""
+
+    def __init__(
+        self, ec2: SimulatedEc2, clock: Clock, register: Register, fabric: Fabric, instance_id: InstanceId
+    ) -> None:
+        self._ec2, self._clock, self._register = ec2, clock, register
+        self._fabric, self._instance_id = fabric, instance_id
+
+    def position(self) -> int:
+        self._register.flush(self._clock.now(), self._instance_id)
+        content = state_of(self._ec2, self._instance_id)
+        return content.last if content else 0
+
+    def push(self, target: SyncTarget) -> SyncPass | None:
+        under_way = self._fabric.passes.get(target.instance_id)
+        if under_way is None or under_way.source != self._instance_id:
+            self._begin(target)
+            return None
+        if self._clock.now() < under_way.done_at:
+            return None
+        del self._fabric.passes[target.instance_id]
+        theirs = state_of(self._ec2, InstanceId(target.instance_id))
+        if theirs is None:
+            raise SyncFailed(f"{target.instance_id} is gone or has no state volume")
+        theirs.become(under_way.content, under_way.started_at)
+        taken = (self._clock.now() - under_way.started_at).total_seconds()
+        return SyncPass(under_way.content.last, under_way.bytes_sent, taken, taken)
+
+    def received(self) -> Received:
+        content = state_of(self._ec2, self._instance_id)
+        held = content if content is not None and content.as_of is not None else None
+        now = self._clock.now()
+        return Received(
+            progress_percent=100.0 if held else self._progress(now),
+            position=held.last if held else None,
+            lag_seconds=(now - held.as_of).total_seconds() if held and held.as_of else None,
+        )
+
+    def _begin(self, target: SyncTarget) -> None:
+        now = self._clock.now()
+        self._register.flush(now, self._instance_id)
+        mine = state_of(self._ec2, self._instance_id)
+        theirs = state_of(self._ec2, InstanceId(target.instance_id))
+        if mine is None or theirs is None:
+            raise SyncFailed(f"no state volume on {self._instance_id} or {target.instance_id}")
+        has = theirs.bytes() if theirs.as_of is not None else 0
+        to_send = max(0, mine.bytes() - has)
+        seconds = self._fabric.seconds_per_pass + to_send / self._fabric.bytes_per_second
+        self._fabric.passes[target.instance_id] = _Pass(
+            self._instance_id, mine.fork(), now, now + timedelta(seconds=seconds), to_send
+        )
+
+    def _progress(self, now: datetime) -> float:
+        under_way = self._fabric.passes.get(self._instance_id)
+        if under_way is None:
+            return 0.0
+        whole = (under_way.done_at - under_way.started_at).total_seconds()
+        return min(99.0, 100.0 * (now - under_way.started_at).total_seconds() / whole)

@@ -1,0 +1,148 @@
+"""The demo's workload: it writes numbered records, so that a lost or a doubled write is seen.
+
+`Records` is what lies on a state volume; `Register` is the client beside it that remembers every acknowledged
+record and which instance took it. Neither knows of SpotGuard.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+RECORD_BYTES = 64 * 1024
+BYTES_AT_START = (
+    2 * 1024**3
+)  # what the state volume holds before the first record: the first pass takes its time
+
+
+@dataclass
+class Records:
+    """Content of a state volume: ranges of record numbers in the order in which they were written."""
+
+    ranges: list[tuple[int, int]] = field(default_factory=list)
+    as_of: datetime | None = None  # when this state was the primary's: a standby's newest complete pass
+
+    def fork(self) -> Records:
+        return Records(list(self.ranges), self.as_of)
+
+    def write(self, first: int, last: int) -> None:
+        if last < first:
+            return
+        if self.ranges and self.ranges[-1][1] + 1 == first:
+            self.ranges[-1] = (self.ranges[-1][0], last)
+        else:
+            self.ranges.append((first, last))
+
+    def become(self, other: Records, as_of: datetime) -> None:
+        """A whole pass is swapped in; half a pass never is."""
+        self.ranges = list(other.ranges)
+        self.as_of = as_of
+
+    @property
+    def last(self) -> int:
+        return self.ranges[-1][1] if self.ranges else 0
+
+    def bytes(self) -> int:
+        return BYTES_AT_START + RECORD_BYTES * sum(last - first + 1 for first, last in self.ranges)
+
+    def faults_against(self, acknowledged: int) -> tuple[int, int]:
+        """(records missing, records doubled) against the numbers 1 … `acknowledged`."""
+        written = sum(last - first + 1 for first, last in self.ranges)
+        distinct = 0
+        reached = 0
+        for first, last in sorted(self.ranges):
+            distinct += max(0, last - max(first - 1, reached))
+            reached = max(reached, last)
+        return acknowledged - distinct, written - distinct
+
+
+@dataclass(frozen=True)
+class Session:
+    """One stretch of serving: the instance, its epoch, and the records that it acknowledged."""
+
+    instance_id: str
+    epoch: int
+    opened_at: datetime
+    closed_at: datetime
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Records that were acknowledged and were not on the volume of the instance that opened next."""
+
+    at: datetime
+    instance_id: str
+    count: int
+
+
+@dataclass
+class _Open:
+    instance_id: str
+    epoch: int
+    opened_at: datetime
+    first: int
+    content: Records
+    flushed_to: int
+
+
+class Register:
+    """The client of one workload: sends a record every `seconds_per_record` to whoever serves."""
+
+    def __init__(self, seconds_per_record: float = 1.0) -> None:
+        self.seconds_per_record = seconds_per_record
+        self.sessions: list[Session] = []
+        self.overlaps: list[str] = []
+        self.losses: list[Loss] = []
+        self.acknowledged = 0
+        self._open: dict[str, _Open] = {}
+
+    def opened(self, instance_id: str, epoch: int, now: datetime, content: Records) -> None:
+        others = [other for other in self._open if other != instance_id]
+        if others:
+            self.overlaps.append(f"{now.isoformat()}: {instance_id} opened while {', '.join(others)} served")
+        if content.last < self.acknowledged:
+            self.losses.append(Loss(now, instance_id, self.acknowledged - content.last))
+        first = self.acknowledged + 1
+        self._open[instance_id] = _Open(instance_id, epoch, now, first, content, first - 1)
+
+    def flush(self, now: datetime, instance_id: str | None = None) -> None:
+        """Let every record that was acknowledged by `now` reach its volume."""
+        for session in list(self._open.values()):
+            if instance_id in (None, session.instance_id):
+                self._write_until(session, now)
+
+    def closed(self, instance_id: str, now: datetime) -> None:
+        session = self._open.get(instance_id)
+        if session is None:
+            return
+        self._write_until(session, now)
+        del self._open[instance_id]
+        self.sessions.append(
+            Session(instance_id, session.epoch, session.opened_at, now, session.first, session.flushed_to)
+        )
+
+    def is_open(self, instance_id: str) -> bool:
+        return instance_id in self._open
+
+    def serving(self) -> list[str]:
+        return list(self._open)
+
+    def downtime_seconds(self, since: datetime, until: datetime) -> float:
+        """Seconds within [since, until] in which nobody served."""
+        spans = [(session.opened_at, session.closed_at) for session in self.sessions]
+        spans += [(session.opened_at, until) for session in self._open.values()]
+        reached, down = since, 0.0
+        for opened, closed in sorted(spans):
+            if opened > reached:
+                down += (min(opened, until) - reached).total_seconds()
+            reached = max(reached, closed)
+        return down + max(0.0, (until - reached).total_seconds())
+
+    def _write_until(self, session: _Open, now: datetime) -> None:
+        count = int((now - session.opened_at).total_seconds() / self.seconds_per_record)
+        last = max(session.flushed_to, session.first + count - 1)
+        session.content.write(session.flushed_to + 1, last)
+        session.flushed_to = last
+        self.acknowledged = max(self.acknowledged, last)

@@ -1,0 +1,43 @@
+"""docs/settings.md tells every setting, with its meaning and its default."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from spotguard.config import Settings, load_settings
+from spotguard.domain.errors import InvalidInput
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
+ROW = re.compile(r"^\| `(\w+)` \| (.*?) \| (.*) \|$", re.MULTILINE)
+
+
+def test_every_setting_is_documented_with_its_meaning():
+    documented = {name: meaning for name, _, meaning in ROW.findall(DOCUMENT.read_text())}
+    assert documented == {name: field.description for name, field in Settings.model_fields.items()}
+
+
+def test_documented_defaults_are_the_defaults():
+    for name, default, _ in ROW.findall(DOCUMENT.read_text()):
+        if default.startswith("`"):
+            assert str(Settings.model_fields[name].default) == default.strip("`")
+
+
+def test_flags_win_over_environment_over_file(tmp_path, monkeypatch):
+    file = tmp_path / "config.toml"
+    file.write_text('host = "file"\nport = 1\nlog_level = "debug"\n')
+    monkeypatch.setenv("SPOTGUARD_CONFIG", str(file))
+    monkeypatch.setenv("SPOTGUARD_PORT", "2")
+    monkeypatch.setenv("SPOTGUARD_HOST", "environment")
+    settings = load_settings(host="flag", port=None)
+    assert (settings.host, settings.port, settings.log_level) == ("flag", 2, "debug")
+
+
+@pytest.mark.parametrize("bad", ["port = 'many'", "port = 70000", "unknown_name = 1", "port ="])
+def test_a_bad_file_is_one_clear_error(tmp_path, monkeypatch, bad):
+    file = tmp_path / "config.toml"
+    file.write_text(bad)
+    monkeypatch.setenv("SPOTGUARD_CONFIG", str(file))
+    with pytest.raises(InvalidInput) as caught:
+        load_settings()
+    assert "\n" not in str(caught.value)
