@@ -1,0 +1,1 @@
+"""The clouds that keep the promises of the Cloud port."""

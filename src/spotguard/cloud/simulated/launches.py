@@ -1,0 +1,147 @@
+"""RunInstances and instant fleets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from spotguard.cloud.simulated.capacity import Capacity
+from spotguard.cloud.simulated.labels import require_legal_tags
+from spotguard.cloud.simulated.lifecycle import Lifecycle
+from spotguard.cloud.simulated.state import Image, Machine, Snapshot
+from spotguard.cloud.simulated.tokens import Tokens
+from spotguard.cloud.simulated.volumes import ROOT_DEVICE, Volumes
+from spotguard.cloud.simulated.world import World
+from spotguard.domain.errors import CloudError, NeedsPerson, NotVisible, PoolDry, QuotaReached
+from spotguard.domain.ids import ClientToken, ImageId, InstanceId
+from spotguard.domain.instances import Mode
+from spotguard.domain.pools import Pool
+from spotguard.ports.cloud import BlockDevice, CopyState, FleetRequest, LaunchRequest
+
+LONGEST_USER_DATA = 16_384  # bytes, before base64
+_REGIONAL = ""
+_Disks = list[tuple[BlockDevice, Snapshot | None]]
+
+
+class Launches:
+    """Makes instances, once a token."""
+
+    def __init__(self, world: World, capacity: Capacity, volumes: Volumes, lifecycle: Lifecycle) -> None:
+        self._world = world
+        self._capacity = capacity
+        self._volumes = volumes
+        self._lifecycle = lifecycle
+        self._by_zone: Tokens[InstanceId] = Tokens()
+        self._by_region: Tokens[InstanceId] = Tokens()
+
+    def run(self, request: LaunchRequest) -> Machine:
+        az, parameters = request.pool.az, _parameters(request)
+        earlier = self._by_zone.earlier(request.token, az, parameters)
+        if earlier is not None:
+            return self._world.machines[earlier]
+        disks = self._disks(request)
+        pool = self._capacity.existing(request.pool, request.mode)
+        self._capacity.require_room(pool, request.mode)
+        machine = self._make(request, pool, request.mode, disks, request.token)
+        self._by_zone.remember(request.token, az, parameters, machine.instance_id)
+        return machine
+
+    def fleet(self, request: FleetRequest) -> Machine:
+        """The first candidate with room. Its instance does not carry the fleet's token: EC2 gives it one of its own."""
+        parameters = (*_shared(request), tuple((pool.id, mode) for pool, mode in request.candidates))
+        earlier = self._by_region.earlier(request.token, _REGIONAL, parameters)
+        if earlier is not None:
+            return self._world.machines[earlier]
+        disks = self._disks(request)
+        pool, mode = self._first_with_room(request.candidates)
+        machine = self._make(request, pool, mode, disks, None)
+        self._by_region.remember(request.token, _REGIONAL, parameters, machine.instance_id)
+        return machine
+
+    def _first_with_room(self, candidates: Sequence[tuple[Pool, Mode]]) -> tuple[Pool, Mode]:
+        refusals: list[CloudError] = []
+        for wanted, mode in candidates:
+            try:
+                pool = self._capacity.existing(wanted, mode)
+                self._capacity.require_room(pool, mode)
+            except (PoolDry, QuotaReached) as refusal:
+                refusals.append(refusal)
+            else:
+                return pool, mode
+        if not refusals:
+            raise NeedsPerson("InvalidParameterValue", "a fleet needs candidates")
+        if all(isinstance(refusal, QuotaReached) for refusal in refusals):
+            raise refusals[0]
+        raise PoolDry("UnfulfillableCapacity", "; ".join(map(str, refusals)))
+
+    def _disks(self, request: LaunchRequest | FleetRequest) -> _Disks:
+        """Every volume that the launch makes, checked before anything is made."""
+        image = self._usable(request.image_id)
+        require_legal_tags(request.tags)
+        if len(request.user_data.encode()) > LONGEST_USER_DATA:
+            raise NeedsPerson("InvalidParameterValue", "user data is limited to 16 KiB")
+        named = {device.device: device for device in request.block_devices}
+        if len(named) != len(request.block_devices):
+            raise NeedsPerson("InvalidBlockDeviceMapping", "a device is named twice")
+        disks: _Disks = [self._from_image(image, device, named) for device in image.snapshots]
+        for device, wanted in named.items():
+            if device not in image.snapshots:
+                disks.append((wanted, self._volumes.source(wanted.snapshot_id, wanted.size_gib)))
+        return disks
+
+    def _usable(self, image_id: ImageId) -> Image:
+        image = self._world.image(image_id)
+        if image.state is not CopyState.DONE:
+            raise NotVisible("InvalidAMIID.Unavailable", f"{image_id} is {image.state}")
+        return image
+
+    def _from_image(
+        self, image: Image, device: str, named: Mapping[str, BlockDevice]
+    ) -> tuple[BlockDevice, Snapshot]:
+        """The image's own volume; what the request says of the device overrides its fate, and a data disk's size."""
+        snapshot = self._world.snapshots[image.snapshots[device]]
+        wanted = named.get(device)
+        if wanted is None:
+            return BlockDevice(
+                device, snapshot.size_gib, delete_on_termination=device == ROOT_DEVICE
+            ), snapshot
+        size_gib = snapshot.size_gib if device == ROOT_DEVICE else max(wanted.size_gib, snapshot.size_gib)
+        return BlockDevice(device, size_gib, delete_on_termination=wanted.delete_on_termination), snapshot
+
+    def _make(
+        self,
+        request: LaunchRequest | FleetRequest,
+        pool: Pool,
+        mode: Mode,
+        disks: _Disks,
+        token: ClientToken | None,
+    ) -> Machine:
+        number = len(self._world.machines) + 4  # the first addresses of a subnet belong to AWS
+        machine = Machine(
+            instance_id=InstanceId(self._world.new_id("i")),
+            pool=pool,
+            mode=mode,
+            image_id=request.image_id,
+            tags=dict(request.tags),
+            token=token,
+            user_data=request.user_data,
+            private_ip=f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}",
+            visible_at=self._world.visible_at(),
+            launched_at=self._world.now,
+            pending_at=self._world.now,
+        )
+        self._world.machines[machine.instance_id] = machine
+        self._world.shown[machine.instance_id] = machine
+        for wanted, snapshot in disks:
+            self._volumes.make_attached(machine, wanted, snapshot)
+        self._lifecycle.start(machine)
+        return machine
+
+
+def _shared(request: LaunchRequest | FleetRequest) -> tuple[object, ...]:
+    tags = tuple(sorted(request.tags.items()))
+    return request.image_id, tags, request.user_data, tuple(request.block_devices)
+
+
+def _parameters(request: LaunchRequest) -> tuple[object, ...]:
+    """All that a repetition must repeat. The zone is not among it: it is the token's scope."""
+    return (*_shared(request), request.pool.instance_type, request.pool.product, request.mode)
