@@ -11,7 +11,7 @@ from spotguard.store.tables_fleet import agents, epoch_grants, instances, replic
 from spotguard.store.tables_market import ondemand_prices, pool_quarantines, spot_pools, spot_price_snapshots
 from spotguard.store.tables_meta import metadata
 from spotguard.store.tables_record import agent_events, decisions, ledger_entries
-from spotguard.store.tables_tenants import agent_tokens, clients, enrolments, kill_switches
+from spotguard.store.tables_tenants import agent_tokens, clients, enrolments, installations, kill_switches
 from spotguard.store.tables_work import (
     commands,
     intentions,
@@ -31,6 +31,7 @@ __all__ = [
     "decisions",
     "enrolments",
     "epoch_grants",
+    "installations",
     "instances",
     "intentions",
     "kill_switches",

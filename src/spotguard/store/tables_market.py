@@ -37,6 +37,7 @@ spot_price_snapshots = sa.Table(
     ref("client_id", "clients.id", uuid, nullable=True),
     sa.Index("idx_pool_time", "pool_id", "captured_at"),
     sa.Index("idx_captured", "captured_at"),
+    sa.Index("idx_pool_source_time", "pool_id", "client_id", "captured_at"),  # the newest rows of one source
     sa.CheckConstraint("price > 0", name="ck_price_positive"),
     **MYSQL,
 )

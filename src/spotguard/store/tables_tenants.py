@@ -83,3 +83,15 @@ kill_switches = sa.Table(
     sa.CheckConstraint("level IN ('none', 'voluntary', 'all')", name="ck_level_legal"),
     **MYSQL,
 )
+
+installations = sa.Table(
+    "installations",
+    metadata,
+    # one row, that every process of this installation reads: the tag on everything it makes, and where agents find it
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("name", sa.String(100), nullable=False),
+    sa.Column("public_url", sa.String(500), nullable=False),
+    updated_at(),
+    sa.CheckConstraint("id = 1", name="ck_only_one"),
+    **MYSQL,
+)

@@ -1,0 +1,88 @@
+"""`spotguard`: puts the commands together and turns failures into one clear line."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from spotguard import __version__
+from spotguard.cli import client, db, kill_switch, prices
+from spotguard.cli.agent import agent_app
+from spotguard.cli.demo import demo
+from spotguard.cli.output import warn
+from spotguard.cli.serve import coordinator, server
+from spotguard.domain.errors import SpotGuardError
+from spotguard.telemetry import configure_logging
+
+
+class _OneLine(TyperGroup):
+    """Exit code 1 and one line on stderr for what can go wrong by itself; bugs keep their traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # whoever read our output has read enough: click ends quietly
+        except Exception as error:  # sorted below: what is not a known failure goes on unchanged
+            sentence = _sentence(error)
+            if sentence is None or ctx.params.get("debug"):
+                raise
+            warn(f"spotguard: {sentence}")
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(
+    cls=_OneLine,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Keeps single EC2 workloads on spot capacity.",
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")] = False,  # noqa: ARG001 -- read by _OneLine
+    version: Annotated[  # noqa: ARG001 -- its callback acts
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    configure_logging("error")  # a command speaks for itself; those that run for long set their own level
+
+
+app.command()(demo)
+app.command()(server)
+app.command()(coordinator)
+app.add_typer(agent_app, name="agent")
+app.add_typer(db.app, name="db")
+app.add_typer(client.app, name="client")
+app.add_typer(prices.app, name="prices")
+app.command("kill-switch")(kill_switch.kill_switch)
+
+
+def _sentence(error: Exception) -> str | None:
+    """What to tell a person; None for an error that nobody foresaw."""
+    if isinstance(error, SpotGuardError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+    return _of_database(error)
+
+
+def _of_database(error: Exception) -> str | None:
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+    if isinstance(error, DBAPIError):
+        return f"database: {' '.join(str(error.orig).split())}"
+    if isinstance(error, SQLAlchemyError):
+        return f"database: {' '.join(str(error).split())}"
+    return None

@@ -1,0 +1,54 @@
+"""How commands speak: results on stdout, one JSON object where a script asks for it; everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from spotguard.domain.clock import rfc3339
+from spotguard.domain.errors import SpotGuardError
+from spotguard.domain.money import usd_text
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+
+stdout = Console(highlight=False, soft_wrap=True)
+stderr = Console(highlight=False, soft_wrap=True, stderr=True)
+
+
+class Failed(SpotGuardError):
+    """The command did its work and the answer is no: exit code 1 with this one line."""
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    print(json.dumps(value, default=_plain, ensure_ascii=False))
+
+
+def say(line: str) -> None:
+    """A line for people; nothing in it is markup, since names come from outside."""
+    stdout.print(line, markup=False)
+
+
+def warn(line: str) -> None:
+    stderr.print(line, markup=False)
+
+
+def say_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns as wide as their widest cell: ids and times are never cut, however narrow the terminal."""
+    lines = [heads, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
+    for line in lines:
+        say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    if isinstance(value, Decimal):
+        return usd_text(value)
+    return str(value)

@@ -1,0 +1,236 @@
+"""Agents as their instances know them: who calls, which role that instance has, its presence (ruling S15)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from spotguard.domain.agents import AgentStatus
+from spotguard.domain.commands import CommandStatus
+from spotguard.domain.errors import NotFound
+from spotguard.domain.ids import AgentId, ClientId, InstanceId
+from spotguard.domain.instances import GateState, Mode, Role
+from spotguard.domain.switches import SwitchStatus
+from spotguard.store import events
+from spotguard.store.tables import (
+    agent_tokens,
+    agents,
+    commands,
+    epoch_grants,
+    instances,
+    replica_instances,
+    switches,
+)
+
+_a, _i, _g = agents.c, instances.c, epoch_grants.c
+
+ROLE_COLUMNS = (
+    _g.instance_id.label("holder_id"),
+    _g.released_at.label("holder_released_at"),
+    switches.c.status.label("move_status"),
+    switches.c.new_instance_id.label("move_target"),
+    replica_instances.c.is_active.label("replica_live"),
+    replica_instances.c.instance_id.label("replica_machine"),
+)
+"""What `role_of` reads, besides `instance_id`."""
+
+# pending, or leased to a holder whose lease has run out: what a poll would give now
+_PENDING = (
+    sa.select(sa.func.count())
+    .select_from(commands)
+    .where(
+        commands.c.instance_id == agent_tokens.c.instance_id,
+        commands.c.status.in_([CommandStatus.PENDING.value, CommandStatus.LEASED.value]),
+        sa.or_(
+            commands.c.status == CommandStatus.PENDING.value, commands.c.lease_until <= sa.bindparam("now")
+        ),
+        commands.c.expires_at > sa.bindparam("now"),
+    )
+    .scalar_subquery()
+)
+
+_CALLER = (
+    sa.select(
+        agent_tokens.c.client_id,
+        agent_tokens.c.agent_id,
+        agent_tokens.c.instance_id,
+        _a.logical_agent_id,
+        _a.status,
+        _a.enabled,
+        _a.epoch,
+        _a.config_version,
+        _a.region,
+        _a.current_pool_id,
+        _a.baseline_ondemand_price,
+        _i.instance_type,
+        _i.az,
+        _i.gate,
+        _i.spot_price,
+        _i.ondemand_price,
+        _i.current_mode.label("instance_mode"),
+        _i.replica_id,
+        _PENDING.label("commands_pending"),
+        *ROLE_COLUMNS,
+    )
+    .select_from(agent_tokens)
+    .join(agents, _a.id == agent_tokens.c.agent_id)
+    .join(instances, _i.id == agent_tokens.c.instance_id)
+    .outerjoin(epoch_grants, _g.held_agent_id == agent_tokens.c.agent_id)
+    .outerjoin(switches, switches.c.id == _i.switch_id)
+    .outerjoin(replica_instances, replica_instances.c.id == _i.replica_id)
+    .where(agent_tokens.c.token_hash == sa.bindparam("hash"), agent_tokens.c.revoked_at.is_(None))
+)
+
+
+def caller_of_token(tx: Connection, now: datetime, token_hash: str) -> Any:
+    """Tenant, agent and instance of a live agent token (a row, or None), with all that the hot routes need."""
+    return tx.execute(_CALLER, {"hash": token_hash, "now": now}).first()
+
+
+def role_of(row: Any) -> Role:
+    """The role of the instance of a row that carries `ROLE_COLUMNS`. A holder that has let go serves no more."""
+    if row.holder_id == row.instance_id:
+        return Role.PRIMARY if row.holder_released_at is None else Role.PASSIVE
+    if row.move_status == SwitchStatus.PREPARING and row.move_target == row.instance_id:
+        return Role.SUCCESSOR
+    if row.replica_live and row.replica_machine == row.instance_id:
+        return Role.STANDBY
+    return Role.PASSIVE
+
+
+def heartbeat(
+    tx: Connection,
+    now: datetime,
+    caller: Row[Any],
+    *,
+    mode: Mode,
+    pool_id: str | None,
+    gate: GateState | None,
+    workload_healthy: bool | None,
+) -> Role:
+    """This instance lives. Only the epoch holder moves the agent's row; nothing touches `switching` or `deleted`."""
+    role = role_of(caller)
+    healthy = gate is GateState.OPEN and workload_healthy is True
+    tx.execute(
+        _HEALTHY if healthy else _NOT_HEALTHY,
+        {
+            "wanted": caller.instance_id,
+            "now": now,
+            "gate_now": gate.value if gate else None,
+            "workload": workload_healthy,
+        },
+    )
+    if role is Role.PRIMARY:
+        tx.execute(
+            _SERVING,
+            {
+                "wanted": caller.agent_id,
+                "seen_epoch": caller.epoch,
+                "now": now,
+                "instance": caller.instance_id,
+                "mode_now": mode.value,
+                "pool_now": pool_id if mode is Mode.SPOT else None,
+            },
+        )
+        if caller.status == AgentStatus.OFFLINE:
+            _tell(tx, now, caller, "agent_online", f"{caller.instance_id} is heard again")
+    elif gate is GateState.OPEN and caller.gate != GateState.OPEN:
+        _tell(
+            tx,
+            now,
+            caller,
+            "gate_open_without_epoch",
+            f"{caller.instance_id} serves without holding the epoch",
+        )
+    return role
+
+
+def _tell(tx: Connection, now: datetime, caller: Row[Any], kind: str, message: str) -> None:
+    detail = {"instance_id": caller.instance_id}
+    events.append(tx, now, ClientId(caller.client_id), AgentId(caller.agent_id), kind, message, detail)
+
+
+def _presence(streak: Any) -> sa.Update:
+    return (
+        sa.update(instances)
+        .where(_i.id == sa.bindparam("wanted"))
+        .values(
+            last_heartbeat_at=sa.bindparam("now"),
+            updated_at=sa.bindparam("now"),
+            gate=sa.bindparam("gate_now"),
+            workload_healthy=sa.bindparam("workload"),
+            healthy_streak=streak,
+        )
+    )
+
+
+_HEALTHY = _presence(_i.healthy_streak + 1)
+_NOT_HEALTHY = _presence(0)
+_SERVING = (
+    sa.update(agents)
+    .where(
+        _a.id == sa.bindparam("wanted"),
+        _a.epoch == sa.bindparam("seen_epoch"),
+        _a.status != AgentStatus.DELETED.value,
+    )
+    .values(
+        last_heartbeat_at=sa.bindparam("now"),
+        updated_at=sa.bindparam("now"),
+        instance_id=sa.bindparam("instance"),
+        current_mode=sa.bindparam("mode_now"),
+        current_pool_id=sa.bindparam("pool_now"),
+        status=sa.case((_a.status == AgentStatus.OFFLINE.value, AgentStatus.ONLINE.value), else_=_a.status),
+    )
+)
+
+
+def serving_prices(tx: Connection, now: datetime, caller: Row[Any], *, spot: Any, ondemand: Any) -> None:
+    """What this instance costs now, as its own report says; the first on-demand price becomes the baseline."""
+    if spot != caller.spot_price or (ondemand is not None and ondemand != caller.ondemand_price):
+        tx.execute(
+            sa.update(instances)
+            .where(_i.id == caller.instance_id)
+            .values(
+                spot_price=spot,
+                ondemand_price=sa.func.coalesce(ondemand, _i.ondemand_price),
+                baseline_ondemand_price=sa.func.coalesce(_i.baseline_ondemand_price, ondemand),
+                updated_at=now,
+            )
+        )
+    if ondemand is not None and caller.baseline_ondemand_price is None and role_of(caller) is Role.PRIMARY:
+        tx.execute(
+            sa.update(agents)
+            .where(_a.id == caller.agent_id, _a.baseline_ondemand_price.is_(None))
+            .values(baseline_ondemand_price=ondemand)
+        )
+
+
+def of_client(tx: Connection, client_id: ClientId, agent_id: AgentId) -> Row[Any]:
+    """The specification's first key query, with every column. `NotFound` for one of another tenant."""
+    row = tx.execute(_OF_CLIENT, {"client": client_id, "agent": agent_id}).first()
+    if row is None:
+        raise NotFound("no such agent")
+    return row
+
+
+_OF_CLIENT = sa.select(agents).where(_a.client_id == sa.bindparam("client"), _a.id == sa.bindparam("agent"))
+
+
+def standbys(tx: Connection, agent_id: AgentId) -> list[Row[Any]]:
+    """Live replicas whose instance has enrolled: where the primary pushes its state."""
+    replicas = replica_instances.c
+    found = (
+        sa.select(replicas.id.label("replica_id"), replicas.instance_id, _i.private_ip.label("address"))
+        .join(instances, _i.id == replicas.instance_id)
+        .where(replicas.agent_id == agent_id, replicas.is_active, _i.boot_id.is_not(None))
+        .order_by(replicas.created_at, replicas.id)
+    )
+    return list(tx.execute(found))
+
+
+def serving_instance(tx: Connection, agent_id: AgentId) -> InstanceId | None:
+    """The holder of the current epoch."""
+    return tx.scalar(sa.select(_g.instance_id).where(_g.held_agent_id == agent_id))

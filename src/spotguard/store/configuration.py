@@ -1,0 +1,165 @@
+"""What people set: an agent's protection and guard-rails, a client's limits, an agent's end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from spotguard.domain.agents import AgentStatus, Autonomy
+from spotguard.domain.commands import OPEN_COMMAND, CommandStatus, CommandType
+from spotguard.domain.errors import InvalidInput, NotFound, Refused
+from spotguard.domain.ids import AgentId, ClientId, CommandId, ReplicaId
+from spotguard.domain.switches import OPEN_SWITCH
+from spotguard.store import agents as agent_store
+from spotguard.store import commands, events, plans, replicas
+from spotguard.store.tables import agents, clients, switches
+from spotguard.store.tables import commands as commands_table
+
+SETTABLE = frozenset(
+    {
+        "enabled",
+        "autonomy",
+        "auto_switch_enabled",
+        "manual_replica_enabled",
+        "auto_terminate_enabled",
+        "terminate_wait_seconds",
+        "min_savings_percent",
+        "max_switches_per_day",
+        "max_switches_per_week",
+        "min_pool_hours",
+        "risk_threshold",
+        "allowed_instance_types",
+        "allowed_azs",
+        "max_hourly_usd",
+    }
+)
+
+
+def configure(
+    tx: Connection,
+    now: datetime,
+    client_id: ClientId,
+    agent_id: AgentId,
+    wanted: Mapping[str, Any],
+    *,
+    auto_needs_drill: bool = True,
+) -> Row[Any]:
+    """The agent's row with `wanted` (values already within bounds) in it. One statement, all or nothing."""
+    row = agent_store.of_client(tx, client_id, agent_id)
+    _require_alive(row)
+    if wanted.get("autonomy") == Autonomy.AUTO and row.autonomy != Autonomy.AUTO and auto_needs_drill:
+        _require_drill(tx, agent_id)
+    values = _exclusive({name: wanted[name] for name in SETTABLE & wanted.keys()})
+    if not values:
+        return row
+    tx.execute(
+        sa.update(agents)
+        .where(
+            agents.c.id == agent_id,
+            agents.c.client_id == client_id,
+            agents.c.status != AgentStatus.DELETED.value,
+        )
+        .values(**values, config_version=agents.c.config_version + 1, updated_at=now)
+    )
+    said = {
+        name: value if isinstance(value, bool | int | str | list) else str(value)
+        for name, value in values.items()
+    }
+    told = ", ".join(f"{name} = {value}" for name, value in sorted(said.items()))
+    events.append(tx, now, client_id, agent_id, "configured", told, said)
+    plans.protection_changed(tx, now, agent_id)
+    return agent_store.of_client(tx, client_id, agent_id)
+
+
+def _exclusive(values: dict[str, Any]) -> dict[str, Any]:
+    """Ruling S11: one mode set clears the other in the same statement; both at once is refused."""
+    automatic, manual = values.get("auto_switch_enabled"), values.get("manual_replica_enabled")
+    if automatic and manual:
+        raise InvalidInput(
+            "auto_switch_enabled and manual_replica_enabled exclude each other: set one of them"
+        )
+    if automatic:
+        values["manual_replica_enabled"] = False
+    if manual:
+        values["auto_switch_enabled"] = False
+    if "manual_replica_enabled" in values:
+        values["replica_enabled"] = values["manual_replica_enabled"]
+    return values
+
+
+def _require_alive(row: Row[Any]) -> None:
+    if row.status == AgentStatus.DELETED:
+        raise Refused("this agent was deleted: nothing about it changes any more")
+
+
+def _require_drill(tx: Connection, agent_id: AgentId) -> None:
+    """Ruling B17: on a real account, automatic moves follow a passed drill."""
+    passed = sa.select(commands_table.c.id).where(
+        commands_table.c.agent_id == agent_id,
+        commands_table.c.command_type == CommandType.DRILL.value,
+        commands_table.c.status == CommandStatus.COMPLETED.value,
+    )
+    if tx.execute(passed.limit(1)).first() is None:
+        raise Refused("autonomy auto needs a passed drill of this agent: run one first, or choose approve")
+
+
+def delete_agent(tx: Connection, now: datetime, client_id: ClientId, agent_id: AgentId) -> None:
+    """Soft: history stays, standbys are retired, its instances are left alone. Again is harmless.
+
+    `Refused` while a move is open: half a move has nobody to finish it.
+    """
+    row = agent_store.of_client(tx, client_id, agent_id)
+    if row.status == AgentStatus.DELETED:
+        return
+    open_states = [status.value for status in OPEN_SWITCH]
+    moving = sa.select(switches.c.id).where(
+        switches.c.agent_id == agent_id, switches.c.status.in_(open_states)
+    )
+    if tx.execute(moving.limit(1)).first() is not None:
+        raise Refused("a move of this agent is open: wait until it has ended")
+    for replica in replicas.live(tx, agent_id):
+        replicas.retire(tx, now, ReplicaId(replica.id), "its agent was deleted")
+    waiting = sa.select(commands_table.c.id).where(
+        commands_table.c.agent_id == agent_id,
+        commands_table.c.status.in_([status.value for status in OPEN_COMMAND]),
+        commands_table.c.command_type != CommandType.RETIRE_REPLICA.value,
+    )
+    for command_id in tx.scalars(waiting).all():
+        commands.cancel(tx, now, CommandId(command_id), "its agent was deleted")
+    tx.execute(
+        sa.update(agents)
+        .where(agents.c.id == agent_id, agents.c.status != AgentStatus.DELETED.value)
+        .values(
+            status=AgentStatus.DELETED.value,
+            deleted_at=now,
+            enabled=False,
+            config_version=agents.c.config_version + 1,
+            updated_at=now,
+        )
+    )
+    events.append(
+        tx, now, client_id, agent_id, "agent_deleted", f"{row.logical_agent_id} was deleted by its user"
+    )
+
+
+def limits_of(tx: Connection, client_id: ClientId) -> Any:
+    """`max_instances, max_hourly_usd, max_launches_per_hour`; None is unlimited."""
+    wanted = sa.select(clients.c.max_instances, clients.c.max_hourly_usd, clients.c.max_launches_per_hour)
+    row = tx.execute(wanted.where(clients.c.id == client_id)).first()
+    if row is None:
+        raise NotFound("no such client")
+    return row
+
+
+def set_limits(tx: Connection, now: datetime, client_id: ClientId, limits: Mapping[str, Any]) -> Any:
+    """Those named change, None lifts one. They bind voluntary and standby launches, never an emergency."""
+    if limits:
+        tx.execute(sa.update(clients).where(clients.c.id == client_id).values(**limits, updated_at=now))
+        said = {name: None if value is None else str(value) for name, value in limits.items()}
+        told = ", ".join(f"{name} = {value}" for name, value in sorted(said.items()))
+        events.append(tx, now, client_id, None, "limits_changed", told, said)
+    return limits_of(tx, client_id)

@@ -1,0 +1,177 @@
+"""The database: SQLite embedded, MySQL or MariaDB in production; transactions that are repeated as a whole.
+
+Nothing outside this file begins or ends a transaction.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+import stamina
+from sqlalchemy import event, exc
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool, StaticPool
+
+from spotguard.domain.errors import InvalidInput
+
+T = TypeVar("T")
+
+_TRIES = 8
+_BUSY_SECONDS = 30
+_READ_ONLY = "spotguard_read_only"
+_SQLITE_LOST = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+# 1213 deadlock (on Galera: certification lost, also at COMMIT), 1205 lock wait, 1020 changed since the snapshot,
+# 1047 node not ready, the others: connection refused or lost
+_MYSQL_LOST = {1020, 1047, 1205, 1213, 2002, 2003, 2006, 2013}
+_MYSQL_SESSION = (
+    "SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = 10, "
+    "sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
+)
+
+
+class Database:
+    """Runs work in transactions.
+
+    `work` may run several times: it touches nothing but its connection. When the connection breaks while
+    COMMIT is on its way, the work is repeated although it may have been applied: statements are conditional
+    or keyed, so that twice is once.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._reading = engine.execution_options(**{_READ_ONLY: True})
+        embedded = engine.dialect.name == "sqlite"
+        # SQLite has one writer. A queue in this process is fair and wakes at once; its busy handler polls.
+        lock: AbstractContextManager[Any] = threading.RLock() if embedded else nullcontext()
+        self._one_writer = lock
+        # In memory there is one connection, hence one transaction, for all threads.
+        self._one_reader = lock if isinstance(engine.pool, StaticPool) else nullcontext()
+
+    @classmethod
+    def open(cls, url: str, *, echo: bool = False) -> Database:
+        """`sqlite:///file`, `sqlite://` (in memory), `mysql+pymysql://user:password@host/name`."""
+        try:
+            parsed = make_url(url)
+        except exc.ArgumentError as error:
+            raise InvalidInput(
+                "not a database URL (sqlite:///FILE or mysql+pymysql://USER:PASSWORD@HOST/NAME)"
+            ) from error
+        backend = parsed.get_backend_name()
+        if backend == "sqlite":
+            return cls(_sqlite_engine(parsed, echo=echo))
+        if backend in {"mysql", "mariadb"}:
+            return cls(_mysql_engine(parsed, echo=echo))
+        raise InvalidInput(f"database {backend!r} is not supported: SQLite, MySQL or MariaDB")
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """One transaction, all or nothing; run again as a whole when it lost a race or the connection."""
+        with self._one_writer:
+            return _repeated(lambda: self._written(work))
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """One consistent view in which nothing can be written."""
+        with self._one_reader:
+            return _repeated(lambda: self._read(work))
+
+    def upgrade(self) -> None:
+        """Brings the schema to the newest revision."""
+        from spotguard.store.migrations import upgrade  # noqa: PLC0415 -- Alembic takes 0.2 s to load
+
+        with self._one_writer, self.engine.connect() as connection:
+            upgrade(connection)
+
+    def dispose(self) -> None:
+        self.engine.dispose()
+
+    def _written(self, work: Callable[[Connection], T]) -> T:
+        with self.engine.begin() as tx:
+            return work(tx)
+
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        with self._reading.connect() as tx:
+            return work(tx)
+
+
+def is_lost_race(error: BaseException) -> bool:
+    """Whether the same transaction may succeed when it is run again."""
+    if isinstance(error, exc.TimeoutError):
+        return False
+    cause = error.orig if isinstance(error, exc.DBAPIError) else error
+    if isinstance(cause, sqlite3.OperationalError):
+        return (cause.sqlite_errorcode or 0) & 0xFF in _SQLITE_LOST
+    codes = cause.args[:1] if isinstance(error, exc.DBAPIError) and cause is not None else ()
+    return bool(codes) and codes[0] in _MYSQL_LOST
+
+
+def _repeated(attempt: Callable[[], T]) -> T:
+    try:
+        return attempt()
+    except (exc.DBAPIError, sqlite3.OperationalError) as error:
+        if not is_lost_race(error):
+            raise
+    # The usual case pays nothing for the machinery of retrying.
+    return stamina.retry(
+        on=is_retryable, attempts=_TRIES - 1, timeout=None, wait_initial=0.02, wait_max=2.0, wait_jitter=0.1
+    )(attempt)()
+
+
+def is_retryable(error: Exception) -> bool:
+    return is_lost_race(error)
+
+
+def _sqlite_engine(url: URL, *, echo: bool) -> Engine:
+    in_memory = url.database in {None, "", ":memory:"}
+    engine = sa.create_engine(
+        url,
+        echo=echo,
+        hide_parameters=True,
+        query_cache_size=2000,
+        poolclass=StaticPool if in_memory else QueuePool,
+        # No transaction control by the driver: BEGIN is ours, below.
+        connect_args={"isolation_level": None, "check_same_thread": False, "timeout": _BUSY_SECONDS},
+        **({} if in_memory else {"pool_size": 20, "max_overflow": 40}),
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-65536"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(tx: Connection) -> None:
+    reading = tx.get_execution_options().get(_READ_ONLY, False)
+    connection: Any = tx.connection.driver_connection
+    if tx.info.get(_READ_ONLY) is not reading:
+        connection.execute(f"PRAGMA query_only={'ON' if reading else 'OFF'}").close()
+        tx.info[_READ_ONLY] = reading
+    # IMMEDIATE: the write lock is taken at the beginning, since a reader that turns writer may be refused
+    # however long it waits.
+    connection.execute("BEGIN" if reading else "BEGIN IMMEDIATE").close()
+
+
+def _mysql_engine(url: URL, *, echo: bool) -> Engine:
+    engine = sa.create_engine(
+        url.update_query_dict({"charset": "utf8mb4"}),
+        echo=echo,
+        hide_parameters=True,
+        query_cache_size=2000,
+        pool_size=20,
+        max_overflow=40,
+        pool_recycle=1800,
+        connect_args={"init_command": _MYSQL_SESSION, "connect_timeout": 10},
+    )
+    event.listen(engine, "begin", _begin_mysql)
+    return engine
+
+
+def _begin_mysql(tx: Connection) -> None:
+    if tx.get_execution_options().get(_READ_ONLY, False):
+        tx.exec_driver_sql("START TRANSACTION READ ONLY")

@@ -1,0 +1,227 @@
+"""Decisions: whom the engine decides for, what the guard-rails look at, and the row with inputs and reason."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.domain.agents import AgentStatus
+from spotguard.domain.decisions import Aim, PoolAssessment, Proposal, Verdict
+from spotguard.domain.ids import AgentId, ClientId, CommandId, PoolId
+from spotguard.domain.instances import Mode
+from spotguard.domain.switches import SwitchStatus, Trigger
+from spotguard.engine import rules_v1
+from spotguard.planning.guard_rails import PastSwitch, RailFacts, SpendFacts
+from spotguard.store import fleet, intentions, kill
+from spotguard.store.tables import agents, clients, decisions, epoch_grants, pool_quarantines, switches
+from spotguard.store.tables import spot_price_snapshots as snapshots
+
+Row = sa.Row[Any]
+_DONE = (SwitchStatus.COMMITTED.value, SwitchStatus.COMPLETED.value)
+_FORCED = (Trigger.EMERGENCY.value, Trigger.REBALANCE.value)
+
+_CANDIDATES: sa.Select[Any] = (
+    sa.select(agents, epoch_grants.c.granted_at.label("in_pool_since"))
+    .join(epoch_grants, sa.and_(epoch_grants.c.agent_id == agents.c.id, epoch_grants.c.status == "held"))
+    .where(
+        agents.c.auto_switch_enabled,
+        agents.c.enabled,
+        agents.c.status == AgentStatus.ONLINE.value,
+        agents.c.instance_type.is_not(None),
+        agents.c.current_mode.is_not(None),
+        epoch_grants.c.released_at.is_(None),
+    )
+)
+_MARKET_STATE: sa.Select[Any] = sa.select(
+    sa.select(sa.func.max(snapshots.c.id)).scalar_subquery(),
+    sa.select(
+        sa.func.max(pool_quarantines.c.struck_at, type_=pool_quarantines.c.struck_at.type)
+    ).scalar_subquery(),
+    sa.select(sa.func.sum(agents.c.epoch + agents.c.config_version)).scalar_subquery(),
+    sa.select(sa.func.count()).select_from(switches).scalar_subquery(),
+)
+_LAST_MOVE: sa.Select[Any] = (
+    sa.select(switches.c.event_trigger, switches.c.plan)
+    .where(switches.c.agent_id == sa.bindparam("agent"), switches.c.status.in_(_DONE))
+    .order_by(switches.c.created_at.desc(), switches.c.id)
+    .limit(1)
+)
+_HISTORY: sa.Select[Any] = sa.select(
+    switches.c.created_at,
+    switches.c.event_trigger,
+    switches.c.old_mode,
+    switches.c.old_pool_id,
+    switches.c.plan,
+).where(
+    switches.c.agent_id == sa.bindparam("agent"),
+    switches.c.created_at > sa.bindparam("since"),
+    switches.c.status.in_((*_DONE, SwitchStatus.PREPARING.value)),
+)
+
+
+def candidates(tx: sa.Connection) -> list[Row]:
+    """Agents in automatic mode that serve, with the time since when they are where they are."""
+    return list(tx.execute(_CANDIDATES).all())
+
+
+def market_state(tx: sa.Connection) -> tuple[Any, ...]:
+    """Changes whenever a price, a quarantine, an agent's place or its settings do."""
+    return tuple(tx.execute(_MARKET_STATE).one())
+
+
+def situation(
+    tx: sa.Connection,
+    now: datetime,
+    agent: Row,
+    assessments: list[PoolAssessment],
+    ondemand: dict[str, Decimal],
+) -> rules_v1.Situation:
+    mode = Mode(agent.current_mode)
+    home = fleet.present_pool(agent)
+    if home is None:
+        raise ValueError(f"agent {agent.id} has no known place")
+    fixed = ondemand.get(agent.instance_type)
+    here = PoolId(agent.current_pool_id) if mode is Mode.SPOT and agent.current_pool_id else None
+    present = next((a.usd_per_hour for a in assessments if a.pool.id == here), None)
+    return rules_v1.Situation(
+        now=now,
+        mode=mode,
+        present_pool=here,
+        present_usd=fixed if mode is Mode.ONDEMAND else present,
+        ondemand_usd=fixed,
+        forced_stay=mode is Mode.ONDEMAND and _was_forced(tx, agent.id),
+        min_savings_percent=agent.min_savings_percent,
+        pools=assessments,
+        home=home,
+    )
+
+
+def _was_forced(tx: sa.Connection, agent_id: AgentId) -> bool:
+    """It came to where it is by an emergency or an escape, not by a person's wish."""
+    last = tx.execute(_LAST_MOVE, {"agent": agent_id}).one_or_none()
+    return last is not None and (last.event_trigger in _FORCED or last.plan.get("aim") == Aim.ESCAPE)
+
+
+def rail_facts(
+    tx: sa.Connection,
+    now: datetime,
+    agent: Row,
+    proposal: Proposal,
+    assessments: list[PoolAssessment],
+    frozen: str | None,
+) -> RailFacts:
+    target = proposal.target.id if proposal.mode is Mode.SPOT and proposal.target is not None else None
+    client_cap = tx.execute(
+        sa.select(clients.c.max_hourly_usd).where(clients.c.id == agent.client_id)
+    ).scalar_one()
+    return RailFacts(
+        proposal=proposal,
+        now=now,
+        rails=fleet.guard_rails(agent),
+        kill=kill.level_for(tx, agent.client_id, agent.id),
+        frozen=frozen,
+        in_pool_since=agent.in_pool_since,
+        history=history(tx, now, agent.id),
+        target=next((a for a in assessments if a.pool.id == target), None),
+        spend=SpendFacts(
+            agent_cap_usd=agent.max_hourly_usd,
+            client_cap_usd=client_cap,
+            client_hourly_usd=None if client_cap is None else intentions.hourly_of(tx, agent.client_id),
+        ),
+    )
+
+
+def history(tx: sa.Connection, now: datetime, agent_id: AgentId) -> tuple[PastSwitch, ...]:
+    """Switches of the last week that came to their grant, or still may."""
+    rows = tx.execute(_HISTORY, {"agent": agent_id, "since": now - timedelta(days=7)}).all()
+    return tuple(
+        PastSwitch(
+            at=row.created_at,
+            voluntary=row.event_trigger == Trigger.AUTO_SWITCH and row.plan.get("aim") != Aim.RECOVER,
+            left_pool=PoolId(row.old_pool_id) if row.old_mode == Mode.SPOT and row.old_pool_id else None,
+        )
+        for row in rows
+    )
+
+
+def record(
+    tx: sa.Connection,
+    now: datetime,
+    agent: Row,
+    *,
+    verdict: Verdict,
+    proposal: Proposal | None,
+    because: str,
+    inputs: dict[str, Any],
+    command_id: CommandId | None = None,
+) -> str:
+    decision_id = str(uuid.uuid4())
+    target = proposal.target.id if proposal is not None and proposal.target is not None else None
+    row = {
+        "id": decision_id,
+        "client_id": ClientId(agent.client_id),
+        "agent_id": AgentId(agent.id),
+        "decided_at": now,
+        "policy": rules_v1.NAME,
+        "verdict": verdict.value,
+        "aim": None if proposal is None else proposal.aim.value,
+        "target_mode": None if proposal is None else proposal.mode.value,
+        "target_pool_id": target,
+        "because": because,
+        "inputs": inputs,
+        "command_id": command_id,
+    }
+    tx.execute(sa.insert(decisions), row)
+    return decision_id
+
+
+def last_key(tx: sa.Connection, agent_id: AgentId) -> str | None:
+    """What the newest decision came to, to tell a new one from the same again."""
+    row = tx.execute(
+        sa.select(decisions.c.inputs)
+        .where(decisions.c.agent_id == agent_id)
+        .order_by(decisions.c.decided_at.desc(), decisions.c.id)
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else row.inputs.get("key")
+
+
+def inputs_of(
+    situation_: rules_v1.Situation, assessments: list[PoolAssessment], agent: Row, key: str
+) -> dict[str, Any]:
+    """Price and age of each allowed pool, the present one, the rails: what a person needs to follow the reason."""
+    return {
+        "key": key,
+        "mode": situation_.mode.value,
+        "present_pool": situation_.present_pool,
+        "present_usd": _text(situation_.present_usd),
+        "ondemand_usd": _text(situation_.ondemand_usd),
+        "forced_stay": situation_.forced_stay,
+        "pools": [
+            {
+                "id": a.pool.id,
+                "usd": _text(a.usd_per_hour),
+                "age_seconds": a.age_seconds,
+                "up_seconds": a.up_seconds,
+                "because": a.because,
+            }
+            for a in assessments
+            if a.allowed
+        ],
+        "rails": {
+            "min_savings_percent": _text(agent.min_savings_percent),
+            "max_switches_per_day": agent.max_switches_per_day,
+            "max_switches_per_week": agent.max_switches_per_week,
+            "min_pool_hours": _text(agent.min_pool_hours),
+            "risk_threshold": _text(agent.risk_threshold),
+            "autonomy": agent.autonomy,
+        },
+    }
+
+
+def _text(number: Decimal | None) -> str | None:
+    return None if number is None else str(number)

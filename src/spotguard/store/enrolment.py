@@ -1,0 +1,73 @@
+"""Enrolment tokens: they travel in a launch's user data and can do nothing but register that one instance."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from spotguard.domain.errors import Refused
+from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId, SwitchId
+from spotguard.store.secrets import hash_token, new_token
+from spotguard.store.tables import enrolments
+
+
+def mint(
+    tx: Connection,
+    now: datetime,
+    *,
+    client_id: ClientId,
+    agent_id: AgentId,
+    switch_id: SwitchId | None = None,
+    replica_id: ReplicaId | None = None,
+    valid_seconds: float = 3600,
+) -> str:
+    """The token; only its hash is kept."""
+    token = new_token("sge")
+    tx.execute(
+        sa.insert(enrolments),
+        {
+            "token_hash": hash_token(token),
+            "client_id": client_id,
+            "agent_id": agent_id,
+            "switch_id": switch_id,
+            "replica_id": replica_id,
+            "created_at": now,
+            "expires_at": now + timedelta(seconds=valid_seconds),
+        },
+    )
+    return token
+
+
+def of_token(tx: Connection, token_hash: str) -> Row[Any] | None:
+    return tx.execute(_OF_TOKEN, {"hash": token_hash}).first()
+
+
+_OF_TOKEN = sa.select(enrolments).where(enrolments.c.token_hash == sa.bindparam("hash"))
+
+
+def redeem(tx: Connection, now: datetime, token_hash: str, instance_id: InstanceId) -> None:
+    """Bind the token to its first instance. That instance may come again, for its disk may be lost; no other may.
+
+    `Refused` when it has expired unused, or belongs to another instance: a clone carries the same user data.
+    """
+    tx.execute(
+        sa.update(enrolments)
+        .where(
+            enrolments.c.token_hash == token_hash,
+            enrolments.c.used_at.is_(None),
+            enrolments.c.expires_at > now,
+        )
+        .values(used_at=now, used_by_instance_id=instance_id)
+    )
+    row = of_token(tx, token_hash)
+    if row is None or row.used_by_instance_id is None:
+        raise Refused(
+            "this enrolment token has expired: launch the instance again, or enrol with the client's token"
+        )
+    if row.used_by_instance_id != instance_id:
+        raise Refused(
+            "this enrolment token was used by another instance: a clone does not inherit an identity"
+        )

@@ -1,0 +1,76 @@
+"""What happened, for people: the event stream resumes from the ids of these rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from spotguard.domain.ids import AgentId, ClientId
+from spotguard.store.tables import agent_events
+
+_APPEND = sa.insert(agent_events)
+_AFTER = (
+    sa.select(agent_events)
+    .where(agent_events.c.client_id == sa.bindparam("client"), agent_events.c.id > sa.bindparam("last"))
+    .order_by(agent_events.c.id)
+    .limit(sa.bindparam("most"))
+)
+_OF_AGENT = (
+    sa.select(agent_events)
+    .where(
+        agent_events.c.client_id == sa.bindparam("client"),
+        agent_events.c.agent_id == sa.bindparam("agent"),
+        agent_events.c.id < sa.bindparam("before"),
+    )
+    .order_by(agent_events.c.id.desc())
+    .limit(sa.bindparam("most"))
+)
+_HIGHEST = 2**63 - 1
+
+
+def append(
+    tx: Connection,
+    now: datetime,
+    client_id: ClientId,
+    agent_id: AgentId | None,
+    kind: str,
+    message: str,
+    detail: Mapping[str, Any] | None = None,
+) -> None:
+    """One sentence for people. `detail` is JSON that tells no secret."""
+    tx.execute(
+        _APPEND,
+        {
+            "client_id": client_id,
+            "agent_id": agent_id,
+            "at": now,
+            "kind": kind,
+            "message": message,
+            "detail": dict(detail or {}),
+        },
+    )
+
+
+def after(tx: Connection, client_id: ClientId, last_id: int, limit: int) -> Sequence[Row[Any]]:
+    """The tenant's events after `last_id`, oldest first."""
+    return tx.execute(_AFTER, {"client": client_id, "last": last_id, "most": limit}).all()
+
+
+def of_agent(
+    tx: Connection, client_id: ClientId, agent_id: AgentId, *, limit: int = 100, before_id: int | None = None
+) -> Sequence[Row[Any]]:
+    """One agent's events, newest first; `before_id`: the last id of the page before."""
+    before = _HIGHEST if before_id is None else before_id
+    return tx.execute(
+        _OF_AGENT, {"client": client_id, "agent": agent_id, "before": before, "most": limit}
+    ).all()
+
+
+def newest_id(tx: Connection, client_id: ClientId) -> int:
+    """Where a stream without `Last-Event-ID` begins; 0 when nothing has happened."""
+    newest = sa.select(sa.func.max(agent_events.c.id)).where(agent_events.c.client_id == client_id)
+    return tx.scalar(newest) or 0

@@ -1,0 +1,179 @@
+"""Reads over the fleet: facts of agents, pools and standbys in the nouns of planning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.domain.agents import GuardRails, Protection, protection_of
+from spotguard.domain.decisions import PoolAssessment
+from spotguard.domain.errors import NotFound
+from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId
+from spotguard.domain.instances import Mode
+from spotguard.domain.pools import Pool
+from spotguard.domain.replicas import LIVE_REPLICA, ReplicaStatus
+from spotguard.engine.assessment import Allowance, PoolFacts, assess
+from spotguard.planning.emergency import StandbyFacts
+from spotguard.planning.standby import Place, emergency_places, standby_places
+from spotguard.store import ondemand, prices, quarantine
+from spotguard.store.tables import agents, instances, replica_instances, spot_interruption_events
+
+Row = sa.Row[Any]
+
+PRICES_COME_WITHIN = timedelta(minutes=10)  # until then a standby waits for them, later it is made on demand
+
+_AGENT = sa.select(agents).where(agents.c.id == sa.bindparam("agent"))
+
+
+def agent_row(tx: sa.Connection, agent_id: AgentId, client_id: ClientId | None = None) -> Row:
+    """`NotFound` for another tenant's agent."""
+    row = tx.execute(_AGENT, {"agent": agent_id}).one_or_none()
+    if row is None or (client_id is not None and row.client_id != client_id):
+        raise NotFound("no such agent")
+    return row
+
+
+def protection(agent: Row) -> Protection:
+    return protection_of(
+        auto_switch_enabled=agent.auto_switch_enabled, manual_replica_enabled=agent.manual_replica_enabled
+    )
+
+
+def guard_rails(agent: Row) -> GuardRails:
+    return GuardRails(
+        min_savings_percent=agent.min_savings_percent,
+        max_switches_per_day=agent.max_switches_per_day,
+        max_switches_per_week=agent.max_switches_per_week,
+        min_pool_hours=agent.min_pool_hours,
+        risk_threshold=agent.risk_threshold,
+        allowed_instance_types=tuple(agent.allowed_instance_types or ()),
+        allowed_azs=tuple(agent.allowed_azs or ()),
+        max_hourly_usd=agent.max_hourly_usd,
+    )
+
+
+def present_pool(agent: Row) -> Pool | None:
+    """Type and zone of the present instance, whichever its market."""
+    if agent.instance_type is None or agent.az is None:
+        return None
+    return Pool(agent.instance_type, agent.az)
+
+
+def allowance(agent: Row) -> Allowance:
+    return Allowance(
+        agent.instance_type or "", tuple(agent.allowed_instance_types or ()), tuple(agent.allowed_azs or ())
+    )
+
+
+def assess_pools(tx: sa.Connection, now: datetime, client_id: ClientId, agent: Row) -> list[PoolAssessment]:
+    """Every pool of the agent's region and allowed types (its own type always), cheapest first."""
+    if agent.instance_type is None or agent.region is None:
+        return []
+    allowed = allowance(agent)
+    types = sorted({*allowed.instance_types(), agent.instance_type})
+    return assess_known(
+        prices.current_prices(tx, now, client_id, types, agent.region),
+        quarantine.of_client(tx, client_id),
+        allowed,
+        now,
+    )
+
+
+def assess_known(
+    known: Iterable[prices.PoolPrice], struck: dict[Any, Row], allowed: Allowance, now: datetime
+) -> list[PoolAssessment]:
+    facts = [
+        PoolFacts(
+            pool=price.pool,
+            usd_per_hour=price.price,
+            priced_at=price.captured_at,
+            struck_at=None if (strike := struck.get(price.pool.id)) is None else strike.struck_at,
+            quarantined_until=None if strike is None else strike.until,
+        )
+        for price in known
+    ]
+    return assess(facts, allowed, now)
+
+
+def ondemand_of(tx: sa.Connection, agent: Row) -> dict[str, Decimal]:
+    """USD per hour of the types that the agent may run on."""
+    if agent.region is None:
+        return {}
+    types = {*allowance(agent).instance_types(), agent.instance_type or ""}
+    return ondemand.prices_of(tx, agent.client_id, agent.region, instance_types=types)
+
+
+def places_for_standby(tx: sa.Connection, now: datetime, agent: Row) -> tuple[Place, ...]:
+    mode = None if agent.current_mode is None else Mode(agent.current_mode)
+    assessments = assess_pools(tx, now, agent.client_id, agent)
+    priced = any(assessment.usd_per_hour is not None for assessment in assessments)
+    if not priced and now - (agent.installed_at or agent.created_at) < PRICES_COME_WITHIN:
+        return ()
+    return standby_places(
+        assessments,
+        primary=present_pool(agent),
+        primary_mode=mode,
+        ondemand=ondemand_of(tx, agent),
+        now=now,
+    )
+
+
+def places_for_emergency(
+    tx: sa.Connection, now: datetime, agent: Row, only_az: str | None = None
+) -> tuple[Place, ...]:
+    present = present_pool(agent)
+    if present is None:
+        return ()
+    return emergency_places(
+        assess_pools(tx, now, agent.client_id, agent),
+        present=present,
+        ondemand=ondemand_of(tx, agent),
+        now=now,
+        only_az=only_az,
+    )
+
+
+def signalled(tx: sa.Connection, instance_ids: Iterable[str]) -> set[InstanceId]:
+    """Which of these instances have had a signal of any kind: there is no all-clear."""
+    ids = [instance_id for instance_id in instance_ids if instance_id]
+    if not ids:
+        return set()
+    found = tx.execute(
+        sa.select(spot_interruption_events.c.instance_id)
+        .where(spot_interruption_events.c.instance_id.in_(ids))
+        .distinct()
+    )
+    return {InstanceId(row.instance_id) for row in found}
+
+
+def standby_facts(tx: sa.Connection, now: datetime, agent_id: AgentId) -> tuple[StandbyFacts, ...]:
+    """The live replicas of an agent as an emergency sees them."""
+    replicas = replica_instances
+    rows = tx.execute(
+        sa.select(replicas, instances.c.boot_id, instances.c.is_active.label("machine_lives"))
+        .outerjoin(instances, instances.c.id == replicas.c.instance_id)
+        .where(replicas.c.agent_id == agent_id, replicas.c.status.in_([s.value for s in LIVE_REPLICA]))
+    ).all()
+    noticed = signalled(tx, [row.instance_id for row in rows])
+    return tuple(
+        StandbyFacts(
+            replica_id=ReplicaId(row.id),
+            status=ReplicaStatus(row.status),
+            enrolled=row.boot_id is not None and bool(row.machine_lives),
+            complete_pass_age_seconds=_age_of_pass(row, now),
+            under_signal=row.instance_id in noticed or row.machine_lives is False,
+        )
+        for row in rows
+    )
+
+
+def _age_of_pass(replica: Row, now: datetime) -> float | None:
+    """Age of the newest complete pass; None before the first."""
+    if replica.synced_at is None:
+        return None
+    latency = (replica.sync_latency_ms or 0) / 1000
+    return max(0.0, float((now - replica.synced_at).total_seconds())) + latency

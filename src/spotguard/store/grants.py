@@ -1,0 +1,257 @@
+"""Primacy: the one statement that grants an epoch, and the holder's word that it has let go (rulings B4 to B4b)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.domain.agents import AgentStatus
+from spotguard.domain.commands import CommandType, CreatedBy, Priority
+from spotguard.domain.epochs import GrantStatus, Proof
+from spotguard.domain.errors import IllegalMove
+from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId, SwitchId
+from spotguard.domain.instances import InstanceState, Mode, is_proof_of_death
+from spotguard.domain.switches import Step, SwitchStatus
+from spotguard.store import commands, events, replicas
+from spotguard.store.steps import SERVER, record_step
+from spotguard.store.tables import agents, epoch_grants, instances, storage_resources, switches
+
+Row = sa.Row[Any]
+PROMOTE_VALID = timedelta(hours=24)  # its heartbeat tells the new holder the same: the command only is faster
+
+
+def first_grant(tx: sa.Connection, now: datetime, agent_id: AgentId, instance_id: InstanceId) -> bool:
+    """Epoch 1 for the first registration of a name. False when the name has had an epoch already."""
+    return grant(
+        tx,
+        now,
+        agent_id=agent_id,
+        seen_epoch=0,
+        to_instance=instance_id,
+        proof=Proof.FIRST,
+        switch_id=None,
+        because="first registration of this name",
+    )
+
+
+def holder(tx: sa.Connection, agent_id: AgentId) -> Row | None:
+    """The grant that is held now: epoch, instance_id, released_at and the rest."""
+    return tx.execute(
+        sa.select(epoch_grants).where(
+            epoch_grants.c.agent_id == agent_id, epoch_grants.c.status == GrantStatus.HELD.value
+        )
+    ).one_or_none()
+
+
+def release(
+    tx: sa.Connection,
+    now: datetime,  # noqa: ARG001 - every statement is given the time
+    agent_id: AgentId,
+    epoch: int,
+    instance_id: InstanceId,
+    released_at: datetime,
+) -> bool:
+    """The holder has let go of its epoch, durably, before it said so. True when that is new."""
+    told = tx.execute(
+        sa.update(epoch_grants)
+        .where(
+            epoch_grants.c.agent_id == agent_id,
+            epoch_grants.c.epoch == epoch,
+            epoch_grants.c.instance_id == instance_id,
+            epoch_grants.c.released_at.is_(None),
+        )
+        .values(released_at=released_at)
+    )
+    return told.rowcount == 1
+
+
+def grant(
+    tx: sa.Connection,
+    now: datetime,
+    *,
+    agent_id: AgentId,
+    seen_epoch: int,
+    to_instance: InstanceId,
+    proof: Proof,
+    switch_id: SwitchId | None,
+    because: str,
+) -> bool:
+    """Epoch `seen_epoch + 1` for `to_instance`; False, and nothing changed, unless all that follows holds.
+
+    The agent's epoch is still `seen_epoch`, the former holder's end is proven by rows (not by the caller's word),
+    and, with a switch, the switch is still preparing. In the same transaction the switch is committed, a replica
+    promoted, the promote command made and the configuration's version raised. `IllegalMove` when somebody granted in
+    the same moment: nothing of this transaction may be committed.
+    """
+    former = holder(tx, agent_id)
+    if (former.epoch if former is not None else 0) != seen_epoch or not _proven(
+        tx, former, proof, to_instance
+    ):
+        return False
+    new = tx.execute(sa.select(instances).where(instances.c.id == to_instance)).one_or_none()
+    if new is None or new.agent_id != agent_id or not new.is_active or _is_deleted(tx, agent_id):
+        return False
+    if switch_id is not None and not _commit(tx, now, switch_id, to_instance):
+        return False
+    if not _raise_epoch(tx, now, agent_id, seen_epoch, new):
+        raise IllegalMove(f"epoch {seen_epoch} of agent {agent_id} has moved on: look again")
+    tx.execute(
+        sa.update(epoch_grants)
+        .where(epoch_grants.c.agent_id == agent_id, epoch_grants.c.status == GrantStatus.HELD.value)
+        .values(status=GrantStatus.ENDED.value, ended_at=now)
+    )
+    _insert(tx, now, agent_id, seen_epoch + 1, to_instance, switch_id, proof, because)
+    replicas.recount(tx, agent_id)
+    _tell(tx, now, new, seen_epoch + 1, switch_id, proof, because)
+    return True
+
+
+def _is_deleted(tx: sa.Connection, agent_id: AgentId) -> bool:
+    status = tx.execute(sa.select(agents.c.status).where(agents.c.id == agent_id)).scalar_one()
+    return bool(status == AgentStatus.DELETED.value)
+
+
+def _proven(tx: sa.Connection, former: Row | None, proof: Proof, to_instance: InstanceId) -> bool:
+    if former is None:
+        return proof is Proof.FIRST
+    match proof:
+        case Proof.FIRST:
+            return False
+        case Proof.RELEASED:
+            return former.released_at is not None
+        case Proof.DEAD | Proof.VANISHED:
+            return is_dead(tx, former.instance_id)
+        case Proof.VOLUME_MOVED:
+            return _volume_moved(tx, former.instance_id, to_instance)
+
+
+def is_dead(tx: sa.Connection, instance_id: InstanceId) -> bool:
+    """EC2 says terminated (stopped, if on demand), as the coordinator last saw it (ruling B4)."""
+    row = tx.execute(
+        sa.select(instances.c.ec2_state, instances.c.current_mode).where(instances.c.id == instance_id)
+    ).one_or_none()
+    if row is None or row.ec2_state is None or row.current_mode is None:
+        return False
+    return is_proof_of_death(InstanceState(row.ec2_state), Mode(row.current_mode))
+
+
+def _volume_moved(tx: sa.Connection, former: str, to_instance: InstanceId) -> bool:
+    """Every volume that held the former's state is attached to the new one: single attachment is the fence."""
+    volumes = storage_resources
+    moved = tx.execute(
+        sa.select(volumes.c.id).where(
+            volumes.c.kind == "volume",
+            volumes.c.attached_to == to_instance,
+            volumes.c.moved_from == former,
+            volumes.c.ended_at.is_(None),
+        )
+    ).all()
+    return len(moved) == 1
+
+
+def _commit(tx: sa.Connection, now: datetime, switch_id: SwitchId, to_instance: InstanceId) -> bool:
+    committed = tx.execute(
+        sa.update(switches)
+        .where(
+            switches.c.id == switch_id,
+            switches.c.status == SwitchStatus.PREPARING.value,
+            switches.c.new_instance_id == to_instance,
+        )
+        .values(status=SwitchStatus.COMMITTED.value)
+    )
+    if committed.rowcount != 1:
+        return False
+    record_step(tx, now, switch_id, Step.GRANTED, now, SERVER)
+    return True
+
+
+def _raise_epoch(tx: sa.Connection, now: datetime, agent_id: AgentId, seen_epoch: int, new: Row) -> bool:
+    """The agent is wherever its epoch is."""
+    values = {
+        "epoch": seen_epoch + 1,
+        "instance_id": new.id,
+        "current_mode": new.current_mode,
+        "current_pool_id": new.current_pool_id,
+        "az": new.az,
+        "instance_type": new.instance_type,
+        "hostname": new.hostname,
+        "private_ip": new.private_ip,
+        "public_ip": new.public_ip,
+        "config_version": agents.c.config_version + 1,
+    }
+    if new.ami_id is not None:
+        values["ami_id"] = new.ami_id
+    if new.last_heartbeat_at is not None:
+        values["last_heartbeat_at"] = new.last_heartbeat_at
+    raised = tx.execute(
+        sa.update(agents).where(agents.c.id == agent_id, agents.c.epoch == seen_epoch).values(**values)
+    )
+    tx.execute(
+        sa.update(instances)
+        .where(instances.c.id == new.id)
+        .values(last_switch_at=now, healthy_streak=0)  # proven by what it does from now on
+    )
+    return raised.rowcount == 1
+
+
+def _insert(
+    tx: sa.Connection,
+    now: datetime,
+    agent_id: AgentId,
+    epoch: int,
+    to_instance: InstanceId,
+    switch_id: SwitchId | None,
+    proof: Proof,
+    because: str,
+) -> None:
+    row = {
+        "agent_id": agent_id,
+        "epoch": epoch,
+        "instance_id": to_instance,
+        "switch_id": switch_id,
+        "status": GrantStatus.HELD.value,
+        "granted_at": now,
+        "proof": proof.value,
+        "because": because,
+    }
+    tx.execute(sa.insert(epoch_grants), row)
+
+
+def _tell(
+    tx: sa.Connection,
+    now: datetime,
+    new: Row,
+    epoch: int,
+    switch_id: SwitchId | None,
+    proof: Proof,
+    because: str,
+) -> None:
+    """The new holder by command, a replica by its promotion, people by an event."""
+    if new.replica_id is not None:
+        replicas.mark_promoted(tx, now, ReplicaId(new.replica_id))
+    if proof is not Proof.FIRST:
+        commands.enqueue(
+            tx,
+            now,
+            client_id=ClientId(new.client_id),
+            agent_id=AgentId(new.agent_id),
+            instance_id=InstanceId(new.id),
+            command_type=CommandType.PROMOTE,
+            priority=Priority.EMERGENCY,
+            created_by=CreatedBy.COORDINATOR,
+            expires_at=now + PROMOTE_VALID,
+            reason=because,
+            payload={"switch_id": switch_id, "epoch": epoch},
+            epoch=epoch,
+        )
+    events.append(
+        tx,
+        now,
+        ClientId(new.client_id),
+        AgentId(new.agent_id),
+        "epoch_granted",
+        f"{new.id} holds epoch {epoch}: {because}",
+        {"epoch": epoch, "instance_id": new.id, "proof": proof.value, "switch_id": switch_id},
+    )

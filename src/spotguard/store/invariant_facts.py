@@ -1,0 +1,188 @@
+"""The rows that the invariants look at, as `planning.invariants` wants them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.domain.agents import AgentStatus
+from spotguard.domain.epochs import GrantStatus, Proof
+from spotguard.domain.ids import ClientId
+from spotguard.domain.instances import GateState, InstanceState, Mode, is_proof_of_death
+from spotguard.domain.replicas import ReplicaStatus, ReplicaType
+from spotguard.domain.switches import OPEN_SWITCH, Step, SwitchStatus, Trigger
+from spotguard.planning import invariants as inv
+from spotguard.store import leftover_rows
+from spotguard.store.tables import (
+    agents,
+    epoch_grants,
+    instances,
+    replica_instances,
+    storage_resources,
+    switch_steps,
+    switches,
+)
+
+Row = sa.Row[Any]
+RECENT = timedelta(days=1)
+
+
+def gather(tx: sa.Connection, now: datetime, client_id: ClientId | None = None) -> inv.Facts:
+    """Everything alive and everything of the last day; of one client where asked."""
+    machines = _machines(tx, client_id)
+    grants = _grants(tx, client_id)
+    held = {grant.instance_id for grant in grants}
+    return inv.Facts(
+        now=now,
+        agents=_agents(tx, client_id),
+        grants=grants,
+        instances=machines,
+        replicas=_replicas(tx, client_id, held),
+        switches=_switches(tx, now, client_id),
+        storage=_storage(tx, client_id),
+    )
+
+
+def _mine(query: sa.Select[Any], column: Any, client_id: ClientId | None) -> sa.Select[Any]:
+    return query if client_id is None else query.where(column == client_id)
+
+
+def _agents(tx: sa.Connection, client_id: ClientId | None) -> list[inv.AgentFact]:
+    rows = tx.execute(_mine(sa.select(agents), agents.c.client_id, client_id)).all()
+    return [
+        inv.AgentFact(
+            agent_id=row.id,
+            client_id=row.client_id,
+            epoch=row.epoch,
+            instance_id=row.instance_id,
+            auto_switch_enabled=row.auto_switch_enabled,
+            manual_replica_enabled=row.manual_replica_enabled,
+            replica_count=row.replica_count,
+            current_replica_id=row.current_replica_id,
+            instance_count=row.instance_count,
+            max_switches_per_day=row.max_switches_per_day,
+            is_deleted=row.status == AgentStatus.DELETED,
+        )
+        for row in rows
+    ]
+
+
+def _grants(tx: sa.Connection, client_id: ClientId | None) -> list[inv.GrantFact]:
+    former = epoch_grants.alias("former")
+    query = (
+        sa.select(
+            epoch_grants,
+            former.c.released_at.label("former_released_at"),
+            instances.c.ec2_state.label("former_state"),
+            instances.c.current_mode.label("former_mode"),
+        )
+        .join(agents, agents.c.id == epoch_grants.c.agent_id)
+        .outerjoin(
+            former,
+            sa.and_(former.c.agent_id == epoch_grants.c.agent_id, former.c.epoch == epoch_grants.c.epoch - 1),
+        )
+        .outerjoin(instances, instances.c.id == former.c.instance_id)
+    )
+    rows = tx.execute(_mine(query, agents.c.client_id, client_id)).all()
+    return [
+        inv.GrantFact(
+            agent_id=row.agent_id,
+            epoch=row.epoch,
+            instance_id=row.instance_id,
+            status=GrantStatus(row.status),
+            granted_at=row.granted_at,
+            proof=Proof(row.proof),
+            released_at=row.released_at,
+            former_released_at=row.former_released_at,
+            former_died=bool(
+                row.former_state
+                and row.former_mode
+                and is_proof_of_death(InstanceState(row.former_state), Mode(row.former_mode))
+            ),
+        )
+        for row in rows
+    ]
+
+
+def _machines(tx: sa.Connection, client_id: ClientId | None) -> list[inv.InstanceFact]:
+    orphans = {row.id for row in leftover_rows.orphan_machines(tx)}
+    query = sa.select(instances).where(instances.c.is_active)
+    rows = tx.execute(_mine(query, instances.c.client_id, client_id)).all()
+    return [
+        inv.InstanceFact(
+            instance_id=row.id,
+            agent_id=row.agent_id,
+            client_id=row.client_id,
+            is_active=row.is_active,
+            gate_open=row.gate == GateState.OPEN,
+            heard_at=row.last_heartbeat_at,
+            mode=None if row.current_mode is None else Mode(row.current_mode),
+            usd_per_hour=row.spot_price if row.current_mode == Mode.SPOT else row.ondemand_price,
+            is_ours=row.intention_token is not None,
+            since=max(row.updated_at, row.created_at),
+            has_role=row.id not in orphans or row.ec2_state == InstanceState.SHUTTING_DOWN,
+        )
+        for row in rows
+    ]
+
+
+def _replicas(tx: sa.Connection, client_id: ClientId | None, held: set[str]) -> list[inv.ReplicaFact]:
+    query = sa.select(replica_instances).join(agents, agents.c.id == replica_instances.c.agent_id)
+    rows = tx.execute(_mine(query, agents.c.client_id, client_id)).all()
+    return [
+        inv.ReplicaFact(
+            replica_id=row.id,
+            agent_id=row.agent_id,
+            replica_type=ReplicaType(row.replica_type),
+            status=ReplicaStatus(row.status),
+            is_active=row.is_active,
+            instance_id=row.instance_id,
+            promoted_instance_held_epoch=row.instance_id in held,
+        )
+        for row in rows
+    ]
+
+
+def _switches(tx: sa.Connection, now: datetime, client_id: ClientId | None) -> list[inv.SwitchFact]:
+    wanted = sa.or_(
+        switches.c.status.in_([status.value for status in OPEN_SWITCH]), switches.c.created_at > now - RECENT
+    )
+    rows = tx.execute(_mine(sa.select(switches).where(wanted), switches.c.client_id, client_id)).all()
+    steps = _steps(tx, wanted)
+    return [
+        inv.SwitchFact(
+            switch_id=row.id,
+            agent_id=row.agent_id,
+            status=SwitchStatus(row.status),
+            trigger=Trigger(row.event_trigger),
+            steps=frozenset(steps.get(row.id, ())),
+            at=row.created_at,
+            deadline_at=row.deadline_at,
+            voluntary=row.event_trigger == Trigger.AUTO_SWITCH
+            and row.plan.get("aim") != "recover"
+            and row.status not in (SwitchStatus.UNWOUND, SwitchStatus.FAILED),
+        )
+        for row in rows
+    ]
+
+
+def _steps(tx: sa.Connection, wanted: sa.ColumnElement[bool]) -> dict[str, list[Step]]:
+    rows = tx.execute(
+        sa.select(switch_steps.c.switch_id, switch_steps.c.step)
+        .join(switches, switches.c.id == switch_steps.c.switch_id)
+        .where(wanted)
+    ).all()
+    steps: dict[str, list[Step]] = {}
+    for row in rows:
+        steps.setdefault(row.switch_id, []).append(Step(row.step))
+    return steps
+
+
+def _storage(tx: sa.Connection, client_id: ClientId | None) -> list[inv.StorageFact]:
+    s = storage_resources.c
+    query = sa.select(s.id, s.suspect_since).where(s.ended_at.is_(None), s.suspect_since.is_not(None))
+    rows = tx.execute(_mine(query, s.client_id, client_id)).all()
+    loose = {row.id for row in leftover_rows.unreferenced(tx)} if rows else set()
+    return [inv.StorageFact(row.id, row.id not in loose, row.suspect_since) for row in rows]

@@ -1,0 +1,64 @@
+"""The kill switch: for the installation, a client, an agent; the strongest of the three holds (invariant 13)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from spotguard.domain.agents import KillLevel
+from spotguard.domain.errors import InvalidInput, NotFound
+from spotguard.domain.ids import AgentId, ClientId
+from spotguard.store.tables import agents, kill_switches
+from spotguard.store.upserts import insert_or_update
+
+EVERYONE = "*"  # client and scope of the installation's switch
+CLIENT = "client"  # scope of a client's switch; an agent's has the agent's id
+
+_k = kill_switches.c
+_LEVELS = sa.select(_k.level).where(
+    _k.client_id.in_([EVERYONE, sa.bindparam("client")]),
+    _k.scope.in_([EVERYONE, CLIENT, sa.bindparam("agent")]),
+)
+
+
+def level_for(tx: Connection, client_id: ClientId, agent_id: AgentId | None = None) -> KillLevel:
+    """The strongest of the installation's, the client's and the agent's."""
+    levels = tx.scalars(_LEVELS, {"client": client_id, "agent": agent_id or CLIENT})
+    return max((KillLevel[level.upper()] for level in levels), default=KillLevel.NONE)
+
+
+def set_level(
+    tx: Connection, now: datetime, client_id: ClientId | str, scope: str, level: KillLevel, reason: str
+) -> None:
+    """Turns one switch. `client_id` and `scope` are both '*' for the whole installation."""
+    if (client_id == EVERYONE) is not (scope == EVERYONE):
+        raise InvalidInput("the scope '*' is the installation's, and only its")
+    if not reason.strip():
+        raise InvalidInput("a kill switch needs a reason: it is what the next person reads")
+    if scope not in {EVERYONE, CLIENT} and not _owns(tx, client_id, scope):
+        raise NotFound(f"no agent {scope}")
+    row = {
+        "client_id": client_id,
+        "scope": scope,
+        "level": level.name.lower(),
+        "reason": reason.strip(),
+        "updated_at": now,
+    }
+    insert_or_update(tx, kill_switches, [row], ("level", "reason", "updated_at"))
+
+
+def list_switches(tx: Connection, client_id: ClientId | None = None) -> Sequence[Row[Any]]:
+    """Every switch that was ever turned; of one client: its own and the installation's."""
+    found = sa.select(kill_switches).order_by(_k.client_id, _k.scope)
+    if client_id is not None:
+        found = found.where(_k.client_id.in_([EVERYONE, client_id]))
+    return tx.execute(found).all()
+
+
+def _owns(tx: Connection, client_id: str, agent_id: str) -> bool:
+    found = sa.select(agents.c.id).where(agents.c.client_id == client_id, agents.c.id == agent_id)
+    return tx.execute(found).one_or_none() is not None

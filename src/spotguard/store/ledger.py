@@ -1,0 +1,251 @@
+"""The ledger's rows: facts out, entries in. An open hour is written anew each time, a closed one stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.domain.clock import EARLIEST
+from spotguard.domain.ids import AgentId, ClientId, PoolId
+from spotguard.domain.instances import EndReason, InstanceState, Mode
+from spotguard.domain.money import ZERO
+from spotguard.planning.metering import (
+    Change,
+    Counterfactual,
+    Entry,
+    EntryKind,
+    InstanceRun,
+    StoredThing,
+    Term,
+    meter_counterfactual,
+    meter_instance,
+    meter_storage,
+    since_hour_of,
+)
+from spotguard.store import ondemand, prices
+from spotguard.store.tables import agents, epoch_grants, instances, ledger_entries, storage_resources
+
+Row = sa.Row[Any]
+LOOK_BACK = timedelta(hours=1)  # what EC2 tells late (a price, an end) may lie before the last settlement
+_i = instances.c
+_e = ledger_entries.c
+
+
+def settle(tx: sa.Connection, now: datetime) -> int:
+    """Meter everything up to `now`; how many entries were written."""
+    entries: list[Entry] = []
+    windows: list[dict[str, Any]] = []
+
+    def take(resource_id: str, cut: datetime | None, made: list[Entry]) -> None:
+        entries.extend(made)
+        windows.append({"resource": resource_id, "cut": cut or EARLIEST})
+
+    for run, settled in _open_runs(tx, now):
+        take(run.instance_id, cut := cut_of(settled), meter_instance(run, now, cut))
+    for thing, settled in stored_things(tx):
+        take(thing.resource_id, cut := cut_of(settled), meter_storage(thing, now, cut))
+    newest = _newest_counterfactuals(tx)
+    for fact in counterfactuals(tx):
+        take(fact.agent_id, cut := cut_of(newest.get(fact.agent_id)), meter_counterfactual(fact, now, cut))
+    if windows:
+        tx.execute(_CLEAR, windows)
+    if entries:
+        tx.execute(
+            sa.insert(ledger_entries), [asdict(entry) | {"kind": entry.kind.value} for entry in entries]
+        )
+    _mark(tx, now)
+    return len(entries)
+
+
+def cut_of(settled: datetime | None) -> datetime | None:
+    """From which full hour on entries are written anew; None: from the beginning."""
+    return None if settled is None else since_hour_of(settled - LOOK_BACK)
+
+
+def _unsettled(columns: Any) -> sa.ColumnElement[bool]:
+    """Still running, or not settled since its end became known."""
+    return sa.or_(
+        columns.ended_at.is_(None), columns.metered_until.is_(None), columns.metered_until <= columns.ended_at
+    )
+
+
+_BILLED = sa.and_(
+    _i.launched_at.is_not(None), _i.agent_id.is_not(None), _i.ec2_state != InstanceState.PENDING.value
+)
+
+
+def _open_runs(tx: sa.Connection, now: datetime) -> list[tuple[InstanceRun, datetime | None]]:
+    """Instances whose cost may still change, with the time up to which each is settled."""
+    return _runs_of(tx, now, tx.execute(sa.select(instances).where(_BILLED, _unsettled(_i))).all(), _from)
+
+
+def all_runs(tx: sa.Connection, now: datetime) -> list[InstanceRun]:
+    """Every instance that ever was, for a recomputation from events."""
+    rows = tx.execute(sa.select(instances).where(_BILLED)).all()
+    return [run for run, _ in _runs_of(tx, now, rows, _begin)]
+
+
+def _runs_of(
+    tx: sa.Connection, now: datetime, rows: Sequence[Row], start_of: Callable[[Row], datetime]
+) -> list[tuple[InstanceRun, datetime | None]]:
+    if not rows:
+        return []
+    terms = _terms(tx, [row.id for row in rows])
+    known = _prices(tx, now, rows, start_of)
+    return [(_run(row, terms.get(row.id, []), known[row.id]), row.metered_until) for row in rows]
+
+
+def _run(row: Row, terms: list[Term], known: Sequence[Change]) -> InstanceRun:
+    return InstanceRun(
+        instance_id=row.id,
+        client_id=ClientId(row.client_id),
+        agent_id=AgentId(row.agent_id),
+        mode=Mode(row.current_mode),
+        pool_id=PoolId(row.current_pool_id) if row.current_pool_id else None,
+        since=row.metered_from or row.launched_at,
+        ended_at=row.ended_at,
+        end_reason=None if row.end_reason is None else EndReason(row.end_reason),
+        is_replica=row.replica_id is not None,
+        terms=terms,
+        prices=known,
+        launched_at=row.launched_at,
+    )
+
+
+def _terms(tx: sa.Connection, instance_ids: list[str]) -> dict[str, list[Term]]:
+    g = epoch_grants.c
+    rows = tx.execute(
+        sa.select(g.instance_id, g.granted_at, g.ended_at)
+        .where(g.instance_id.in_(instance_ids))
+        .order_by(g.granted_at)
+    ).all()
+    terms: dict[str, list[Term]] = {}
+    for row in rows:
+        terms.setdefault(row.instance_id, []).append(Term(row.granted_at, row.ended_at))
+    return terms
+
+
+def _prices(
+    tx: sa.Connection, now: datetime, rows: Sequence[Row], start_of: Callable[[Row], datetime]
+) -> dict[str, Sequence[Change]]:
+    """On demand one price for ever; on spot the steps of its pool, for each tenant as it may see them."""
+    found: dict[str, Sequence[Change]] = {}
+    spot: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.current_mode == Mode.SPOT:
+            spot.setdefault(row.client_id, []).append(row)
+        else:
+            price = row.ondemand_price or ondemand.price_of(tx, row.client_id, row.region, row.instance_type)
+            found[row.id] = [] if price is None else [Change(row.launched_at, price)]
+    for client_id, machines in spot.items():
+        since = min(start_of(row) for row in machines)
+        pools = sorted({PoolId(row.current_pool_id) for row in machines if row.current_pool_id})
+        steps = prices.price_steps(tx, ClientId(client_id), pools, since, now)
+        for row in machines:
+            found[row.id] = [Change(at, price) for at, price in steps.get(row.current_pool_id, [])]
+    return found
+
+
+def _from(row: Row) -> datetime:
+    """Prices are needed from the first second that is metered anew."""
+    cut = cut_of(row.metered_until)
+    return _begin(row) if cut is None else max(_begin(row), cut)
+
+
+def _begin(row: Row) -> datetime:
+    start: datetime = row.metered_from or row.launched_at
+    return start
+
+
+def stored_things(
+    tx: sa.Connection, *, everything: bool = False
+) -> list[tuple[StoredThing, datetime | None]]:
+    s = storage_resources.c
+    query = sa.select(storage_resources).where(s.usd_per_gib_month.is_not(None))
+    if not everything:
+        query = query.where(_unsettled(s))
+    return [
+        (
+            StoredThing(
+                resource_id=row.id,
+                client_id=ClientId(row.client_id),
+                agent_id=AgentId(row.agent_id),
+                size_gib=row.size_gib,
+                usd_per_gib_month=row.usd_per_gib_month,
+                since=row.metered_from,
+                ended_at=row.ended_at,
+            ),
+            row.metered_until,
+        )
+        for row in tx.execute(query).all()
+    ]
+
+
+def counterfactuals(tx: sa.Connection) -> list[Counterfactual]:
+    a = agents.c
+    rows = tx.execute(
+        sa.select(
+            a.id, a.client_id, a.baseline_ondemand_price, a.installed_at, a.created_at, a.deleted_at
+        ).where(a.baseline_ondemand_price.is_not(None))
+    ).all()
+    return [
+        Counterfactual(
+            ClientId(row.client_id),
+            AgentId(row.id),
+            row.baseline_ondemand_price,
+            row.installed_at or row.created_at,
+            row.deleted_at,
+        )
+        for row in rows
+    ]
+
+
+def _newest_counterfactuals(tx: sa.Connection) -> dict[str, datetime]:
+    rows = tx.execute(
+        sa.select(_e.agent_id, sa.func.max(_e.to_at, type_=_e.to_at.type).label("until"))
+        .where(_e.kind == EntryKind.ONDEMAND.value)
+        .group_by(_e.agent_id)
+    ).all()
+    return {row.agent_id: row.until for row in rows}
+
+
+def _mark(tx: sa.Connection, now: datetime) -> None:
+    tx.execute(sa.update(instances).where(_BILLED, _unsettled(_i)).values(metered_until=now))
+    tx.execute(sa.update(storage_resources).where(_unsettled(storage_resources.c)).values(metered_until=now))
+
+
+def recompute(tx: sa.Connection, now: datetime) -> list[Entry]:
+    """The whole ledger from the facts alone: equal to what was settled, to the last digit."""
+    entries: list[Entry] = []
+    for run in all_runs(tx, now):
+        entries += meter_instance(run, now)
+    for thing, _ in stored_things(tx, everything=True):
+        entries += meter_storage(thing, now)
+    for fact in counterfactuals(tx):
+        entries += meter_counterfactual(fact, now)
+    return entries
+
+
+def totals(tx: sa.Connection, client_id: ClientId | None = None) -> dict[EntryKind, Decimal]:
+    """USD by kind. What was really paid is the sum of all but `ondemand`."""
+    query = sa.select(_e.kind, _e.usd)
+    if client_id is not None:
+        query = query.where(_e.client_id == client_id)
+    sums: dict[EntryKind, Decimal] = dict.fromkeys(EntryKind, ZERO)
+    for row in tx.execute(query):
+        sums[EntryKind(row.kind)] += row.usd
+    return sums
+
+
+def paid(sums: dict[EntryKind, Decimal]) -> Decimal:
+    return sum((usd for kind, usd in sums.items() if kind is not EntryKind.ONDEMAND), ZERO)
+
+
+_CLEAR = sa.delete(ledger_entries).where(
+    _e.resource_id == sa.bindparam("resource"), _e.from_at >= sa.bindparam("cut")
+)

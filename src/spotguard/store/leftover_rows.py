@@ -1,0 +1,185 @@
+"""Which machines and resources nothing refers to any more (invariants 6 and 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.domain.commands import OPEN_COMMAND, CommandType, CreatedBy, Priority
+from spotguard.domain.ids import AgentId, ClientId, InstanceId
+from spotguard.domain.replicas import LIVE_REPLICA
+from spotguard.domain.switches import OPEN_SWITCH
+from spotguard.ports.cloud import ROOT_DEVICES
+from spotguard.store import commands, grants
+from spotguard.store.tables import (
+    agents,
+    epoch_grants,
+    instances,
+    intentions,
+    replica_instances,
+    storage_resources,
+    switches,
+)
+from spotguard.store.tables import commands as commands_table
+
+Row = sa.Row[Any]
+_s = storage_resources.c
+_i = instances.c
+_OPEN = [status.value for status in OPEN_SWITCH]
+_LIVE = [status.value for status in LIVE_REPLICA]
+
+_held = sa.exists().where(epoch_grants.c.instance_id == _i.id)
+_standby = sa.exists().where(
+    replica_instances.c.status.in_(_LIVE),
+    sa.or_(replica_instances.c.instance_id == _i.id, replica_instances.c.id == _i.replica_id),
+)
+_moving = sa.exists().where(
+    switches.c.status.in_(_OPEN), sa.or_(switches.c.new_instance_id == _i.id, switches.c.id == _i.switch_id)
+)
+_wished = sa.exists().where(
+    intentions.c.status == "open",
+    sa.or_(intentions.c.token == _i.intention_token, intentions.c.resource_id == _i.id),
+)
+
+
+_ROLELESS = (sa.not_(_held), sa.not_(_standby), sa.not_(_moving), sa.not_(_wished))
+_IDLE: sa.Select[Any] = sa.select(instances).where(_i.id == sa.bindparam("machine"), _i.is_active, *_ROLELESS)
+_ORPHANS: sa.Select[Any] = sa.select(instances).where(
+    _i.is_active, _i.intention_token.is_not(None), *_ROLELESS
+)
+
+
+def idle_machine(tx: sa.Connection, instance_id: InstanceId) -> Row | None:
+    """The row of a running machine that never held an epoch and has no role."""
+    return tx.execute(_IDLE, {"machine": instance_id}).one_or_none()
+
+
+def orphan_machines(tx: sa.Connection) -> list[Row]:
+    """Ours (launched with a token of ours), running, and without any role."""
+    return list(tx.execute(_ORPHANS).all())
+
+
+def ask_agent_to_end(tx: sa.Connection, now: datetime, row: Row, because: str) -> bool:
+    """Where the server has no EC2: a command for the primary's agent, one at a time."""
+    held = grants.holder(tx, row.agent_id)
+    c = commands_table.c
+    is_open = sa.select(c.id).where(
+        c.agent_id == row.agent_id,
+        c.command_type == CommandType.RETIRE_REPLICA.value,
+        c.status.in_([status.value for status in OPEN_COMMAND]),
+    )
+    if held is None or tx.execute(is_open.limit(1)).first() is not None:
+        return False
+    commands.enqueue(
+        tx,
+        now,
+        client_id=ClientId(row.client_id),
+        agent_id=AgentId(row.agent_id),
+        instance_id=InstanceId(held.instance_id),
+        command_type=CommandType.RETIRE_REPLICA,
+        priority=Priority.SCHEDULED,
+        created_by=CreatedBy.COORDINATOR,
+        expires_at=now + timedelta(minutes=10),
+        reason=because,
+        payload={"instance_id": row.id, "replica_id": row.replica_id},
+        epoch=held.epoch,
+    )
+    return True
+
+
+def of_switch(tx: sa.Connection, switch: Row) -> list[Row]:
+    """Volumes that the ended old instance left and nobody has, and the move's snapshots.
+
+    A volume that its owner brought is his, unless he had wanted it deleted with its instance.
+    """
+    old = tx.execute(sa.select(_i.is_active).where(_i.id == switch.old_instance_id)).scalar_one_or_none()
+    if old:
+        return []  # it is left running, with all that it has
+    wanted = sa.or_(_s.is_ours, _s.delete_with_instance)
+    volumes = sa.and_(
+        _s.kind == "volume",
+        wanted,
+        _s.last_attached_to == switch.old_instance_id,
+        sa.or_(_s.attached_to.is_(None), _s.attached_to == switch.old_instance_id),
+    )
+    snapshots = sa.and_(
+        _s.kind == "snapshot",
+        _s.switch_id == switch.id,
+        _s.is_ours,
+        sa.exists().where(switches.c.id == switch.id, switches.c.is_recovery),
+    )
+    return list(
+        tx.execute(
+            sa.select(storage_resources).where(
+                _s.agent_id == switch.agent_id, _s.ended_at.is_(None), sa.or_(volumes, snapshots)
+            )
+        ).all()
+    )
+
+
+def unreferenced(tx: sa.Connection) -> list[Row]:
+    """Volumes, snapshots and images of ours that no machine, move or agent needs."""
+    return list(tx.execute(_UNREFERENCED).all())
+
+
+def _open_switch_of_agent() -> sa.ColumnElement[bool]:
+    return sa.exists().where(switches.c.agent_id == _s.agent_id, switches.c.status.in_(_OPEN))
+
+
+def _free_volume() -> sa.ColumnElement[bool]:
+    """Attached to nobody, and last to one that has ended; never the state of the present holder, nor of an open move.
+
+    What a holder left is its move's to delete; here only what that move did not find.
+    """
+    last_lives = sa.exists().where(_i.id == _s.last_attached_to, _i.is_active)
+    last_holds = sa.exists().where(
+        epoch_grants.c.instance_id == _s.last_attached_to, epoch_grants.c.status == "held"
+    )
+    return sa.and_(
+        _s.kind == "volume",
+        _s.attached_to.is_(None),
+        sa.not_(last_lives),
+        sa.not_(last_holds),
+        sa.not_(_open_switch_of_agent()),
+        sa.not_(_orphaned_state()),
+    )
+
+
+def _orphaned_state() -> sa.ColumnElement[bool]:
+    """It came from somebody who served to somebody who never did: the state of a move that came to nothing."""
+    from_server = sa.exists().where(epoch_grants.c.instance_id == _s.moved_from)
+    at_server = sa.exists().where(epoch_grants.c.instance_id == _s.last_attached_to)
+    return sa.and_(from_server, sa.not_(at_server), _s.device.not_in(sorted(ROOT_DEVICES)))
+
+
+def _loose_copy() -> sa.ColumnElement[bool]:
+    """A finished snapshot of no open move, which no image of ours owns."""
+    image = storage_resources.alias("image")
+    owned = sa.exists().where(
+        image.c.kind == "image", image.c.ended_at.is_(None), image.c.switch_id == _s.switch_id
+    )
+    return sa.and_(_s.kind == "snapshot", sa.not_(_open_switch_of_agent()), sa.not_(owned))
+
+
+def _loose_image() -> sa.ColumnElement[bool]:
+    """No agent and no running machine was made from it."""
+    by_agent = sa.exists().where(agents.c.ami_id == _s.id, agents.c.deleted_at.is_(None))
+    by_machine = sa.exists().where(_i.ami_id == _s.id, _i.is_active)
+    return sa.and_(
+        _s.kind == "image", sa.not_(by_agent), sa.not_(by_machine), sa.not_(_open_switch_of_agent())
+    )
+
+
+_UNREFERENCED: sa.Select[Any] = sa.select(storage_resources).where(
+    _s.ended_at.is_(None), _s.is_ours, sa.or_(_free_volume(), _loose_copy(), _loose_image())
+)
+_SUSPECTS: sa.Select[Any] = sa.select(_s.id).where(_s.suspect_since.is_not(None), _s.ended_at.is_(None))
+
+
+def cleared(tx: sa.Connection, still: Iterable[str]) -> list[str]:
+    """Former suspects that somebody refers to again."""
+    keep = set(still)
+    return [row.id for row in tx.execute(_SUSPECTS).all() if row.id not in keep]

@@ -1,0 +1,51 @@
+"""Migrations: revisions frozen in `versions/`, run without an alembic.ini, wherever the package is installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+from sqlalchemy.engine import Connection
+
+from spotguard.domain.errors import Refused
+
+_WAIT_SECONDS = 60
+
+
+def configuration() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    return config
+
+
+def upgrade(connection: Connection) -> None:
+    """To the newest revision; several processes that start at once do it one after the other."""
+    config = configuration()
+    config.attributes["connection"] = connection
+    if connection.dialect.name == "sqlite":
+        command.upgrade(config, "head")  # inside BEGIN IMMEDIATE: the others wait
+        connection.commit()
+        return
+    # DDL commits by itself on MySQL: a named lock keeps the others out
+    name: dict[str, Any] = {"name": "spotguard_upgrade", "seconds": _WAIT_SECONDS}
+    if connection.scalar(text("SELECT GET_LOCK(:name, :seconds)"), name) != 1:
+        raise Refused("another process is upgrading this database: wait until it is done")
+    try:
+        command.upgrade(config, "head")
+        connection.commit()
+    finally:
+        connection.execute(text("SELECT RELEASE_LOCK(:name)"), name)
+
+
+def revision_of(connection: Connection) -> str | None:
+    """The revision that this database is at; None before the first."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def newest_revision() -> str | None:
+    return ScriptDirectory.from_config(configuration()).get_current_head()

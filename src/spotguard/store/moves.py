@@ -1,0 +1,387 @@
+"""Moves: opened once for whoever asks, told step by step, granted when the state is complete, or unwound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.domain.agents import AgentStatus, Executor
+from spotguard.domain.commands import CreatedBy, Priority
+from spotguard.domain.epochs import Proof
+from spotguard.domain.errors import Refused
+from spotguard.domain.ids import AgentId, ClientId, CommandId, ImageId, InstanceId, ReplicaId, SwitchId
+from spotguard.domain.instances import InstanceState, Mode
+from spotguard.domain.pools import Pool
+from spotguard.domain.signals import SignalType
+from spotguard.domain.switches import SWITCH_LIFE, MoveKind, Step, SwitchStatus, Trigger
+from spotguard.store import commands, events, grants, replicas
+from spotguard.store.move_orders import MoveOrder, enqueue_switch, insert_switch, prepare
+from spotguard.store.steps import SERVER, record_step, recorded_steps, step_times
+from spotguard.store.tables import agents, clients, instances, spot_interruption_events, switches
+from spotguard.store.tables import commands as commands_table
+
+__all__ = [
+    "OpenedMove",
+    "adopt_standby",
+    "enrolled",
+    "finish",
+    "get",
+    "grant_if_due",
+    "instance_named",
+    "open_move",
+    "open_recovery",
+    "preparing_of",
+    "record_step",
+    "recorded_steps",
+    "target_of",
+    "unwind",
+]
+
+Row = sa.Row[Any]
+_DYING = (
+    InstanceState.STOPPING,
+    InstanceState.STOPPED,
+    InstanceState.SHUTTING_DOWN,
+    InstanceState.TERMINATED,
+)
+_SILENT_AFTER_VOLUME = timedelta(
+    seconds=60
+)  # the volume is gone and its former holder has not said that it let go
+
+COMPLETE_AT = {
+    MoveKind.SYNCED: Step.DELTA_SENT,
+    MoveKind.VOLUME: Step.VOLUMES_MOVED,
+    MoveKind.IMAGE: Step.IMAGED,
+    MoveKind.SNAPSHOT: Step.SNAPSHOTTED,
+}
+"""From this step on the new instance has, or is launched with, everything that was ever acknowledged."""
+
+
+@dataclass(frozen=True)
+class OpenedMove:
+    """A move that has begun. `command_id` None: there is nobody to command (recovery)."""
+
+    switch_id: SwitchId
+    command_id: CommandId | None
+    kind: MoveKind
+
+
+def open_move(  # noqa: PLR0913 - whoever wants a move says all of this
+    tx: sa.Connection,
+    now: datetime,
+    *,
+    client_id: ClientId,
+    agent_id: AgentId,
+    trigger: Trigger,
+    created_by: CreatedBy,
+    priority: Priority,
+    target_pool: Pool | None,
+    target_mode: Mode,
+    replica_id: ReplicaId | None = None,
+    kind: MoveKind | None = None,
+    close_by: datetime | None = None,
+    reason: str,
+    plan_extra: Mapping[str, Any] | None = None,
+) -> OpenedMove:
+    """One row in `switches` and the `switch` command for the present holder.
+
+    `target_pool` None with mode on-demand means on demand in the present zone; with a replica its own pool counts.
+    `Refused` says which rule forbids it and what to do; `NotFound` for another tenant's agent.
+    """
+    order = prepare(
+        tx,
+        now,
+        MoveOrder(
+            client_id=client_id,
+            agent_id=agent_id,
+            trigger=trigger,
+            created_by=created_by,
+            priority=priority,
+            target_pool=target_pool,
+            target_mode=target_mode,
+            replica_id=replica_id,
+            kind=kind,
+            close_by=close_by,
+            reason=reason,
+            plan_extra=dict(plan_extra or {}),
+        ),
+    )
+    switch_id = insert_switch(tx, now, order)
+    record_step(tx, now, switch_id, Step.DECIDED, now, SERVER, {"because": reason})
+    if replica_id is not None:
+        adopt_standby(tx, now, switch_id)
+    switch = get(tx, switch_id)
+    command_id = enqueue_switch(tx, now, order, switch, target_of(tx, switch))
+    tx.execute(sa.update(switches).where(switches.c.id == switch_id).values(command_id=command_id))
+    _switching(tx, agent_id)
+    message = (
+        f"{trigger} switch to {order.target.id if order.mode is Mode.SPOT else 'on-demand'} begins: {reason}"
+    )
+    detail = {"switch_id": switch_id, "kind": order.plan.kind.value, "command_id": command_id}
+    events.append(tx, now, client_id, agent_id, "switch_opened", message, detail)
+    return OpenedMove(switch_id, command_id, order.plan.kind)
+
+
+def open_recovery(
+    tx: sa.Connection,
+    now: datetime,
+    *,
+    agent: Row,
+    kind: MoveKind,
+    replica_id: ReplicaId | None,
+    because: str,
+    plan: Mapping[str, Any],
+) -> OpenedMove:
+    """After a death that EC2 confirms: nobody closes a gate; the coordinator runs the move itself.
+
+    `Refused` when a move is open already, or the holder is not dead and has not let go.
+    """
+    held = grants.holder(tx, agent.id)
+    if held is None or not (held.released_at is not None or grants.is_dead(tx, held.instance_id)):
+        raise Refused("recovery is for a holder that is proven dead or has let go")
+    if preparing_of(tx, agent.id) is not None:
+        raise Refused("another move of this agent is open")
+    _drop_commands_of(tx, now, agent.id, "its instance has ended")
+    switch_id = insert_switch(
+        tx, now, MoveOrder.recovery(tx, now, agent, held, kind, replica_id, because, plan)
+    )
+    record_step(tx, now, switch_id, Step.DECIDED, now, SERVER, {"because": because})
+    if replica_id is not None:
+        adopt_standby(tx, now, switch_id)
+    _switching(tx, agent.id)
+    detail = {"switch_id": switch_id, "kind": kind.value}
+    events.append(
+        tx, now, agent.client_id, agent.id, "recovery_opened", f"recovery begins: {because}", detail
+    )
+    return OpenedMove(switch_id, None, kind)
+
+
+def get(tx: sa.Connection, switch_id: SwitchId) -> Row:
+    return tx.execute(sa.select(switches).where(switches.c.id == switch_id)).one()
+
+
+def preparing_of(tx: sa.Connection, agent_id: AgentId) -> Row | None:
+    """The move that is under way before its grant."""
+    return tx.execute(sa.select(switches).where(switches.c.open_agent_id == agent_id)).one_or_none()
+
+
+def instance_named(  # noqa: PLR0913 - what EC2 says of it
+    tx: sa.Connection,
+    now: datetime,
+    switch_id: SwitchId,
+    *,
+    instance_id: InstanceId,
+    launched_at: datetime,
+    pool: Pool,
+    mode: Mode,
+    image_id: ImageId | str | None,
+    actor: str = SERVER,
+) -> bool:
+    """EC2 has named the move's new instance. False when it had one, or is no longer preparing."""
+    named = tx.execute(
+        sa.update(switches)
+        .where(
+            switches.c.id == switch_id,
+            switches.c.new_instance_id.is_(None),
+            switches.c.status == SwitchStatus.PREPARING.value,
+        )
+        .values(
+            new_instance_id=instance_id,
+            new_instance_type=pool.instance_type,
+            new_region=pool.region,
+            new_az=pool.az,
+            new_mode=mode.value,
+            new_pool_id=pool.id if mode is Mode.SPOT else None,
+            new_ami_id=image_id,
+        )
+    )
+    if named.rowcount != 1:
+        return False
+    record_step(tx, now, switch_id, Step.LAUNCHED, launched_at, actor, {"instance_id": instance_id})
+    return True
+
+
+def adopt_standby(tx: sa.Connection, now: datetime, switch_id: SwitchId) -> bool:
+    """A move to a replica learns its instance, its enrolment and its first complete pass, as far as they have come."""
+    switch = get(tx, switch_id)
+    if switch.replica_id is None:
+        return False
+    replica = replicas.get(tx, switch.agent_id, switch.replica_id)
+    if replica.instance_id is None:
+        return False
+    machine = tx.execute(sa.select(instances).where(instances.c.id == replica.instance_id)).one_or_none()
+    if machine is None:
+        return False
+    changed = instance_named(
+        tx,
+        now,
+        switch_id,
+        instance_id=InstanceId(machine.id),
+        launched_at=machine.launched_at or replica.launched_at or now,
+        pool=Pool(replica.instance_type, replica.az),
+        mode=Mode(replica.mode),
+        image_id=machine.ami_id,
+    )
+    if is_enrolled(machine):
+        changed |= record_step(tx, now, switch_id, Step.ENROLLED, machine.installed_at or now, SERVER)
+    if replica.synced_at is not None and switch.kind == MoveKind.SYNCED:
+        changed |= record_step(tx, now, switch_id, Step.SYNCED, replica.synced_at, SERVER)
+    return changed
+
+
+def is_enrolled(machine: Row) -> bool:
+    return machine.boot_id is not None or machine.last_heartbeat_at is not None
+
+
+def enrolled(tx: sa.Connection, now: datetime, instance_id: InstanceId) -> bool:
+    """The agent on this instance has registered: the move that waits for it learns so."""
+    waiting = tx.execute(
+        sa.select(switches.c.id)
+        .outerjoin(instances, instances.c.id == instance_id)
+        .where(
+            switches.c.status == SwitchStatus.PREPARING.value,
+            sa.or_(
+                switches.c.new_instance_id == instance_id,
+                sa.and_(switches.c.replica_id.is_not(None), switches.c.replica_id == instances.c.replica_id),
+            ),
+        )
+    ).scalar_one_or_none()
+    if waiting is None:
+        return False
+    adopt_standby(tx, now, waiting)
+    return record_step(tx, now, waiting, Step.ENROLLED, now, instance_id)
+
+
+def target_of(tx: sa.Connection, switch: Row) -> dict[str, str] | None:
+    """`target` as the agent is told: the new instance once it has enrolled."""
+    if switch.new_instance_id is None or Step.ENROLLED not in recorded_steps(tx, switch.id):
+        return None
+    address = tx.execute(
+        sa.select(instances.c.private_ip).where(instances.c.id == switch.new_instance_id)
+    ).scalar_one_or_none()
+    return {"instance_id": switch.new_instance_id, "address": address or ""}
+
+
+def grant_if_due(tx: sa.Connection, now: datetime, switch_id: SwitchId) -> bool:
+    """Grant the next epoch to the new instance if the old one's is proven over and the new one lacks nothing."""
+    switch = get(tx, switch_id)
+    if switch.status != SwitchStatus.PREPARING or switch.new_instance_id is None:
+        return False
+    steps = step_times(tx, switch_id)
+    held = grants.holder(tx, switch.agent_id)
+    if held is None or Step.ENROLLED not in steps or not _state_is_complete(switch, steps):
+        return False
+    if not can_serve(tx, switch.new_instance_id):
+        return False
+    proof = _proof(tx, now, held, switch, steps)
+    return proof is not None and grants.grant(
+        tx,
+        now,
+        agent_id=switch.agent_id,
+        seen_epoch=held.epoch,
+        to_instance=switch.new_instance_id,
+        proof=proof,
+        switch_id=switch_id,
+        because=f"{switch.event_trigger} switch, {switch.kind}; the former holder: {proof}",
+    )
+
+
+def _state_is_complete(switch: Row, steps: Mapping[Step, datetime]) -> bool:
+    """Planned: the last delta, the volumes or the image have come. A recovery chose its source when it was opened."""
+    kind = MoveKind(switch.kind)
+    if switch.is_recovery and kind in (MoveKind.SYNCED, MoveKind.IMAGE):
+        return True
+    return COMPLETE_AT[kind] in steps
+
+
+def can_serve(tx: sa.Connection, instance_id: InstanceId) -> bool:
+    """It lives, and AWS has not said that it is about to take it (rulings B9)."""
+    machine = tx.execute(
+        sa.select(instances.c.is_active, instances.c.ec2_state).where(instances.c.id == instance_id)
+    ).one_or_none()
+    if machine is None or not machine.is_active or machine.ec2_state in [state.value for state in _DYING]:
+        return False
+    noticed = sa.select(spot_interruption_events.c.id).where(
+        spot_interruption_events.c.instance_id == instance_id,
+        spot_interruption_events.c.signal_type == SignalType.TERMINATION.value,
+    )
+    return tx.execute(noticed.limit(1)).first() is None
+
+
+def _proof(
+    tx: sa.Connection, now: datetime, held: Row, switch: Row, steps: Mapping[Step, datetime]
+) -> Proof | None:
+    if held.released_at is not None:
+        return Proof.RELEASED
+    if grants.is_dead(tx, held.instance_id):
+        return Proof.DEAD
+    moved_at = steps.get(Step.VOLUMES_MOVED)
+    if switch.kind == MoveKind.VOLUME and moved_at is not None and now - moved_at > _SILENT_AFTER_VOLUME:
+        return Proof.VOLUME_MOVED
+    return None
+
+
+def unwind(tx: sa.Connection, now: datetime, switch_id: SwitchId, because: str) -> bool:
+    """Before the grant: the old instance serves on, its epoch unchanged. False when it was no longer preparing.
+
+    If the holder has let go already, it is granted the next epoch itself, by the coordinator's pass.
+    """
+    return _end(tx, now, switch_id, SwitchStatus.UNWOUND, because)
+
+
+def finish(tx: sa.Connection, now: datetime, switch_id: SwitchId, status: SwitchStatus, because: str) -> bool:
+    """`completed` after the last step, `failed` when nothing more can be done by itself."""
+    return _end(tx, now, switch_id, status, because)
+
+
+def _end(tx: sa.Connection, now: datetime, switch_id: SwitchId, wanted: SwitchStatus, because: str) -> bool:
+    origins = [status.value for status in SWITCH_LIFE.origins(wanted)]
+    ended = tx.execute(
+        sa.update(switches)
+        .where(switches.c.id == switch_id, switches.c.status.in_(origins))
+        .values(status=wanted.value, ended_because=because, completed_at=now)
+    )
+    if ended.rowcount != 1:
+        return False
+    switch = get(tx, switch_id)
+    if switch.command_id is not None and wanted is not SwitchStatus.COMPLETED:
+        commands.cancel(tx, now, switch.command_id, because)
+    settled(tx, switch.agent_id)
+    kind, detail = f"switch_{wanted.value}", {"switch_id": switch_id}
+    events.append(tx, now, switch.client_id, switch.agent_id, kind, f"switch {wanted}: {because}", detail)
+    return True
+
+
+def executes_itself(tx: sa.Connection, client_id: ClientId | str) -> bool:
+    """Agents of this client call EC2 themselves (ruling B18)."""
+    executor = tx.execute(sa.select(clients.c.executor).where(clients.c.id == client_id)).scalar_one()
+    return bool(executor == Executor.AGENT)
+
+
+def _switching(tx: sa.Connection, agent_id: AgentId) -> None:
+    calm = (AgentStatus.ONLINE.value, AgentStatus.OFFLINE.value)
+    tx.execute(
+        sa.update(agents)
+        .where(agents.c.id == agent_id, agents.c.status.in_(calm))
+        .values(status=AgentStatus.SWITCHING.value)
+    )
+
+
+def settled(tx: sa.Connection, agent_id: AgentId) -> None:
+    """No move is before its proof any more; whether it is online its heartbeats say."""
+    if preparing_of(tx, agent_id) is None:
+        tx.execute(
+            sa.update(agents)
+            .where(agents.c.id == agent_id, agents.c.status == AgentStatus.SWITCHING.value)
+            .values(status=AgentStatus.ONLINE.value)
+        )
+
+
+def _drop_commands_of(tx: sa.Connection, now: datetime, agent_id: AgentId, because: str) -> None:
+    open_ones = sa.select(commands_table.c.id).where(commands_table.c.open_switch_agent_id == agent_id)
+    for command_id in tx.execute(open_ones).scalars().all():
+        commands.cancel(tx, now, command_id, because)

@@ -1,0 +1,86 @@
+"""Spot capacity pools: made when they are first heard of, then never changed but for a missing AZ id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from spotguard.domain.pools import LINUX, Pool
+from spotguard.store.tables import spot_pools
+from spotguard.store.upserts import insert_missing
+
+_AT_ONCE = 500  # ids in one IN list
+
+_KNOWN = sa.select(spot_pools.c.id, spot_pools.c.az_id).where(
+    spot_pools.c.id.in_(sa.bindparam("ids", expanding=True))
+)
+_NAME_AZ = (
+    sa.update(spot_pools)
+    .where(spot_pools.c.id == sa.bindparam("pool"), spot_pools.c.az_id.is_(None))
+    .values(az_id=sa.bindparam("zone"), updated_at=sa.bindparam("now"))
+)
+
+
+def ensure_pools(tx: Connection, now: datetime, pools: Iterable[Pool]) -> None:
+    """Makes the rows that are missing. An AZ id that is known is never changed.
+
+    AZ letters differ between accounts: pass pools of the server's own account with their `az_id`, those that a
+    tenant reported without.
+    """
+    wanted = {pool.id: pool for pool in pools}
+    ids = list(wanted)
+    known: dict[str, str | None] = {}
+    for first in range(0, len(ids), _AT_ONCE):
+        rows = tx.execute(_KNOWN, {"ids": ids[first : first + _AT_ONCE]})
+        known.update((row.id, row.az_id) for row in rows)
+    insert_missing(
+        tx, spot_pools, [_row(pool, now) for pool_id, pool in sorted(wanted.items()) if pool_id not in known]
+    )
+    zones = [
+        {"pool": pool_id, "zone": wanted[pool_id].az_id, "now": now}  # type: ignore[index]
+        for pool_id, az_id in known.items()
+        if az_id is None and wanted[pool_id].az_id is not None  # type: ignore[index]
+    ]
+    if zones:
+        tx.execute(_NAME_AZ, zones)
+
+
+def list_pools(
+    tx: Connection,
+    *,
+    instance_types: Sequence[str] = (),
+    region: str | None = None,
+    product: str = LINUX,
+    after: str = "",
+    limit: int | None = None,
+) -> Sequence[Row[Any]]:
+    """Pools by id; pools belong to AWS, not to a tenant. `after`: the last id of the page before."""
+    found = sa.select(spot_pools).where(spot_pools.c.product == product, spot_pools.c.id > after)
+    if instance_types:
+        found = found.where(spot_pools.c.instance_type.in_(instance_types))
+    if region is not None:
+        found = found.where(spot_pools.c.region == region)
+    return tx.execute(found.order_by(spot_pools.c.id).limit(limit)).all()
+
+
+def pool_of(row: Row[Any]) -> Pool:
+    """The noun that a row of `spot_pools` holds."""
+    return Pool(instance_type=row.instance_type, az=row.az, product=row.product, az_id=row.az_id)
+
+
+def _row(pool: Pool, now: datetime) -> dict[str, Any]:
+    return {
+        "id": pool.id,
+        "pool_name": f"{pool.instance_type} {pool.az} {pool.product}",
+        "instance_type": pool.instance_type,
+        "region": pool.region,
+        "az": pool.az,
+        "az_id": pool.az_id,
+        "product": pool.product,
+        "created_at": now,
+        "updated_at": now,
+    }

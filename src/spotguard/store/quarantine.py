@@ -1,0 +1,47 @@
+"""Pools that refused or interrupted a client are left alone for a while, longer each time (invariant 11)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import sqlalchemy as sa
+
+from spotguard.domain.ids import ClientId, PoolId
+from spotguard.domain.pools import Pool
+from spotguard.store import pools
+from spotguard.store.tables import pool_quarantines
+from spotguard.store.upserts import insert_missing
+
+FIRST = timedelta(minutes=15)
+LONGEST = timedelta(hours=6)
+FORGIVEN_AFTER = timedelta(hours=24)  # without a strike the count begins anew
+
+
+def strike(tx: sa.Connection, now: datetime, client_id: ClientId, pool: Pool, because: str) -> datetime:
+    """One more strike; until when the pool is left alone. Strikes of one minute are one: a refusal is told by many."""
+    q = pool_quarantines
+    mine = sa.and_(q.c.pool_id == pool.id, q.c.client_id == client_id)
+    seen = tx.execute(sa.select(q).where(mine)).one_or_none()
+    if seen is not None and now - seen.struck_at < timedelta(minutes=1):
+        return cast("datetime", seen.until)
+    fresh = seen is None or now - seen.until > FORGIVEN_AFTER
+    strikes = 1 if fresh or seen is None else seen.strikes + 1
+    until: datetime = now + min(FIRST * 2 ** min(strikes - 1, 10), LONGEST)
+    values = {"strikes": strikes, "struck_at": now, "until": until, "because": because}
+    if seen is not None:
+        tx.execute(sa.update(q).where(mine, q.c.strikes == seen.strikes).values(**values))
+        return until
+    pools.ensure_pools(tx, now, [pool])
+    insert_missing(tx, q, [{"pool_id": pool.id, "client_id": client_id, **values}])
+    return until
+
+
+def of_client(tx: sa.Connection, client_id: ClientId) -> dict[PoolId, sa.Row[Any]]:
+    """Every pool that was ever struck: `until` says whether it still is in quarantine."""
+    rows = tx.execute(sa.select(pool_quarantines).where(pool_quarantines.c.client_id == client_id)).all()
+    return {PoolId(row.pool_id): row for row in rows}
+
+
+def active(tx: sa.Connection, client_id: ClientId, now: datetime) -> dict[PoolId, datetime]:
+    return {pool_id: row.until for pool_id, row in of_client(tx, client_id).items() if row.until > now}

@@ -1,0 +1,269 @@
+"""Replica rows: the role of a standby, from the wish for one to its promotion or end (rulings S8, S9)."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from spotguard.domain.commands import CreatedBy
+from spotguard.domain.errors import NotFound, Refused
+from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId
+from spotguard.domain.instances import Mode
+from spotguard.domain.pools import Pool
+from spotguard.domain.replicas import LIVE_REPLICA, REPLICA_LIFE, ReplicaStatus, ReplicaType, SyncStatus
+from spotguard.store import events
+from spotguard.store.tables import agents, instances, replica_instances
+
+Row = sa.Row[Any]
+_LIVE = [status.value for status in LIVE_REPLICA]
+_COMPLETE = Decimal(100)
+
+
+def create(  # noqa: PLR0913 - a role has as many properties
+    tx: sa.Connection,
+    now: datetime,
+    *,
+    agent_id: AgentId,
+    replica_type: ReplicaType,
+    pool: Pool,
+    mode: Mode,
+    parent_instance_id: InstanceId | None,
+    created_by: CreatedBy,
+    hourly_cost: Decimal | None,
+    because: str,
+    attempt: int = 1,
+) -> ReplicaId:
+    """The wish for a standby; its machine follows. `Refused` while a manual one is alive and another is asked for."""
+    replica_id = ReplicaId(str(uuid.uuid4()))
+    row = {
+        "id": replica_id,
+        "agent_id": agent_id,
+        "replica_type": replica_type.value,
+        "pool_id": pool.id,
+        "mode": mode.value,
+        "instance_type": pool.instance_type,
+        "region": pool.region,
+        "az": pool.az,
+        "created_at": now,
+        "status": ReplicaStatus.LAUNCHING.value,
+        "sync_status": SyncStatus.INITIALIZING.value,
+        "is_active": True,
+        "created_by": created_by.value,
+        "parent_instance_id": parent_instance_id,
+        "hourly_cost": hourly_cost,
+        "because": because,
+        "attempt": attempt,
+    }
+    try:
+        tx.execute(sa.insert(replica_instances), row)
+    except IntegrityError as error:
+        raise Refused("a manual replica is alive already: promote or terminate it first") from error
+    recount(tx, agent_id)
+    _tell(
+        tx, now, agent_id, "replica_created", f"standby wanted in {pool.id} ({mode}): {because}", replica_id
+    )
+    return replica_id
+
+
+def live(tx: sa.Connection, agent_id: AgentId) -> list[Row]:
+    """The specification's third key query: live replicas, newest first."""
+    replicas = replica_instances
+    return list(
+        tx.execute(
+            sa.select(replicas)
+            .where(replicas.c.agent_id == agent_id, replicas.c.is_active, replicas.c.status.in_(_LIVE))
+            .order_by(replicas.c.created_at.desc(), replicas.c.id)
+        ).all()
+    )
+
+
+def get(tx: sa.Connection, agent_id: AgentId, replica_id: ReplicaId) -> Row:
+    row = tx.execute(
+        sa.select(replica_instances).where(
+            replica_instances.c.id == replica_id, replica_instances.c.agent_id == agent_id
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFound("no such replica")
+    return row
+
+
+def machine_named(
+    tx: sa.Connection,
+    now: datetime,
+    replica_id: ReplicaId,
+    instance_id: InstanceId,
+    launched_at: datetime | None = None,
+) -> bool:
+    """EC2 has named its instance. False when it has one already or is no longer alive."""
+    done = tx.execute(
+        sa.update(replica_instances)
+        .where(
+            replica_instances.c.id == replica_id,
+            replica_instances.c.instance_id.is_(None),
+            replica_instances.c.status.in_(_LIVE),
+        )
+        .values(instance_id=instance_id, launched_at=launched_at or now)
+    )
+    return done.rowcount == 1
+
+
+def relocated(
+    tx: sa.Connection, replica_id: ReplicaId, *, pool: Pool, mode: Mode, hourly_cost: Decimal | None
+) -> None:
+    """It was launched in another pool than the wish named."""
+    tx.execute(
+        sa.update(replica_instances)
+        .where(replica_instances.c.id == replica_id, replica_instances.c.status.in_(_LIVE))
+        .values(
+            pool_id=pool.id,
+            mode=mode.value,
+            instance_type=pool.instance_type,
+            region=pool.region,
+            az=pool.az,
+            hourly_cost=hourly_cost,
+        )
+    )
+
+
+def apply_sync_status(
+    tx: sa.Connection,
+    now: datetime,
+    replica_id: ReplicaId,
+    *,
+    sync_status: SyncStatus,
+    progress: Decimal,
+    latency_ms: int | None,
+    position: int | None = None,
+) -> Row:
+    """What the standby has measured. Ready is what is synced and complete; anything else is no longer ready.
+
+    A replica whose life is over stays as it is: the row is returned unchanged. Only a complete pass moves `position`
+    and `synced_at`.
+    """
+    complete = sync_status is SyncStatus.SYNCED and progress == _COMPLETE
+    wanted = ReplicaStatus.READY if complete else ReplicaStatus.SYNCING
+    replicas = replica_instances
+    values: dict[str, Any] = {
+        "sync_status": sync_status.value,
+        "state_transfer_progress": progress,
+        "sync_latency_ms": latency_ms,
+    }
+    if complete:
+        values |= {"synced_at": now}
+        values |= {} if position is None else {"position": position}
+    changed = tx.execute(
+        sa.update(replicas).where(replicas.c.id == replica_id, replicas.c.status.in_(_LIVE)).values(**values)
+    )
+    if changed.rowcount:
+        _walk(tx, now, replica_id, wanted)
+    return tx.execute(sa.select(replicas).where(replicas.c.id == replica_id)).one()
+
+
+def _walk(tx: sa.Connection, now: datetime, replica_id: ReplicaId, wanted: ReplicaStatus) -> None:
+    """Launching becomes syncing with the first report, and ready only from syncing."""
+    if wanted is ReplicaStatus.READY:
+        _move(tx, replica_id, ReplicaStatus.SYNCING, origins=(ReplicaStatus.LAUNCHING,))
+    if _move(tx, replica_id, wanted) and wanted is ReplicaStatus.READY:
+        replicas = replica_instances
+        tx.execute(
+            sa.update(replicas)
+            .where(replicas.c.id == replica_id, replicas.c.ready_at.is_(None))
+            .values(ready_at=now)
+        )
+        agent_id = tx.execute(sa.select(replicas.c.agent_id).where(replicas.c.id == replica_id)).scalar_one()
+        _tell(tx, now, AgentId(agent_id), "replica_ready", "the standby is in sync and ready", replica_id)
+
+
+def _move(
+    tx: sa.Connection,
+    replica_id: ReplicaId,
+    wanted: ReplicaStatus,
+    origins: tuple[ReplicaStatus, ...] | None = None,
+    **values: Any,
+) -> bool:
+    allowed = REPLICA_LIFE.origins(wanted) if origins is None else origins
+    moved = tx.execute(
+        sa.update(replica_instances)
+        .where(
+            replica_instances.c.id == replica_id, replica_instances.c.status.in_([s.value for s in allowed])
+        )
+        .values(status=wanted.value, **values)
+    )
+    return moved.rowcount == 1
+
+
+def retire(tx: sa.Connection, now: datetime, replica_id: ReplicaId, because: str) -> bool:
+    """The role ends; its machine, if it never served, is ended by the coordinator's pass. False when it was over."""
+    return _end(tx, now, replica_id, ReplicaStatus.TERMINATED, because)
+
+
+def fail(tx: sa.Connection, now: datetime, replica_id: ReplicaId, because: str) -> bool:
+    """No machine could be had, or it died. False when the role was over."""
+    return _end(tx, now, replica_id, ReplicaStatus.FAILED, because)
+
+
+def _end(
+    tx: sa.Connection, now: datetime, replica_id: ReplicaId, wanted: ReplicaStatus, because: str
+) -> bool:
+    if not _move(tx, replica_id, wanted, is_active=False, terminated_at=now):
+        return False
+    _after(tx, now, replica_id, f"replica_{wanted.value}", because)
+    return True
+
+
+def mark_promoted(tx: sa.Connection, now: datetime, replica_id: ReplicaId) -> bool:
+    """Its instance holds the epoch now. The row is a role: nothing ends the instance because of it (ruling S8)."""
+    if not _move(tx, replica_id, ReplicaStatus.PROMOTED, is_active=False, promoted_at=now):
+        return False
+    _after(tx, now, replica_id, "replica_promoted", "the standby is the primary now")
+    return True
+
+
+def _after(tx: sa.Connection, now: datetime, replica_id: ReplicaId, kind: str, message: str) -> None:
+    row = tx.execute(
+        sa.select(replica_instances.c.agent_id).where(replica_instances.c.id == replica_id)
+    ).one()
+    recount(tx, row.agent_id)
+    touch_config(tx, row.agent_id)
+    _tell(tx, now, row.agent_id, kind, message, replica_id)
+
+
+def recount(tx: sa.Connection, agent_id: AgentId) -> None:
+    """Counters equal rows, in the transaction that changed the rows (ruling S6)."""
+    replicas, machines = replica_instances, instances
+    alive = sa.and_(replicas.c.agent_id == agent_id, replicas.c.is_active)
+    newest = (
+        sa.select(replicas.c.id).where(alive).order_by(replicas.c.created_at.desc(), replicas.c.id).limit(1)
+    )
+    tx.execute(
+        sa.update(agents)
+        .where(agents.c.id == agent_id)
+        .values(
+            replica_count=sa.select(sa.func.count()).select_from(replicas).where(alive).scalar_subquery(),
+            current_replica_id=newest.scalar_subquery(),
+            instance_count=sa.select(sa.func.count())
+            .select_from(machines)
+            .where(machines.c.agent_id == agent_id, machines.c.is_active)
+            .scalar_subquery(),
+        )
+    )
+
+
+def touch_config(tx: sa.Connection, agent_id: AgentId) -> None:
+    """What `GET config` tells has changed: settings, or the standbys to push to."""
+    tx.execute(
+        sa.update(agents).where(agents.c.id == agent_id).values(config_version=agents.c.config_version + 1)
+    )
+
+
+def _tell(
+    tx: sa.Connection, now: datetime, agent_id: AgentId, kind: str, message: str, replica_id: ReplicaId
+) -> None:
+    client_id = tx.execute(sa.select(agents.c.client_id).where(agents.c.id == agent_id)).scalar_one()
+    events.append(tx, now, ClientId(client_id), agent_id, kind, message, {"replica_id": replica_id})

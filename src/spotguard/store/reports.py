@@ -1,0 +1,190 @@
+"""Switch reports: what agents tell of a move, in any order and any number of times, ends in the same rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from spotguard.domain.commands import CommandStatus
+from spotguard.domain.errors import NotFound, Refused
+from spotguard.domain.ids import AgentId, ClientId, InstanceId, SwitchId
+from spotguard.domain.instances import Mode
+from spotguard.domain.switches import Step, SwitchStatus
+from spotguard.store import events, grants, moves, replicas, report_ends
+from spotguard.store.report_ends import SwitchReport
+from spotguard.store.steps import record_step, recorded_steps
+from spotguard.store.tables import agents, commands, instances, switches
+
+# Who tells these: the server itself. An agent that claimed them could talk itself into serving.
+SERVER_STEPS = frozenset({Step.ENROLLED, Step.SNAPSHOTTED, Step.GRANTED, Step.VERIFIED, Step.PRUNED})
+
+
+@dataclass(frozen=True)
+class Applied:
+    """The move as it stands now. `target`: the new instance's id and address, once it has enrolled."""
+
+    row: Row[Any]
+    recorded: list[Step]
+    target: tuple[str, str | None] | None
+    granted: bool
+
+
+def apply_switch_report(
+    tx: Connection,
+    now: datetime,
+    *,
+    client_id: ClientId,
+    agent_id: AgentId,
+    instance_id: InstanceId,
+    report: SwitchReport,
+    lease_seconds: float = 60,
+) -> Applied:
+    """Records what is new. `NotFound`: no such move of this agent; `Refused`: the report contradicts what is known."""
+    row = _find(tx, agent_id, report) or report_ends.adopt(tx, now, client_id, agent_id, report)
+    switch_id = SwitchId(row.id)
+    _require_part(row, instance_id, report)
+    report_ends.name_new_instance(tx, now, row, instance_id, report)
+    _record_prices(tx, row, report)
+    auto_terminate = _auto_terminate(tx, agent_id)
+    for step in sorted(report.timing, key=list(Step).index):
+        if step is Step.OLD_ENDED and not auto_terminate:
+            continue  # the specification: the column stays NULL and the old instance active
+        _record(tx, now, row, instance_id, step, report.timing[step])
+    if auto_terminate and Step.OLD_ENDED in report.timing:
+        _mark_ended(tx, now, row, report.timing[Step.OLD_ENDED])
+    _keep_lease(tx, now, row, instance_id, lease_seconds)
+    granted = moves.grant_if_due(tx, now, switch_id)
+    replicas.recount(tx, agent_id)
+    row = tx.execute(sa.select(switches).where(switches.c.id == switch_id)).one()
+    return Applied(row, recorded_steps(tx, switch_id), _target(tx, row), granted)
+
+
+def _find(tx: Connection, agent_id: AgentId, report: SwitchReport) -> Row[Any] | None:
+    mine = sa.select(switches).where(switches.c.agent_id == agent_id)
+    if report.switch_id is not None:
+        row = tx.execute(mine.where(switches.c.id == report.switch_id)).first()
+        if row is None:
+            raise NotFound("no such move of this agent")
+        return row
+    if report.command_id is None:
+        return None
+    row = tx.execute(mine.where(switches.c.command_id == report.command_id)).first()
+    if row is not None:
+        return row
+    of_command = sa.select(commands.c.payload).where(
+        commands.c.id == report.command_id, commands.c.agent_id == agent_id
+    )
+    payload = tx.scalar(of_command) or {}  # a promote command names its move in its payload
+    return tx.execute(mine.where(switches.c.id == payload.get("switch_id"))).first()
+
+
+def _require_part(row: Row[Any], instance_id: InstanceId, report: SwitchReport) -> None:
+    new = report.new.instance_id if report.new else None
+    if row.old_instance_id and report.old and report.old.instance_id != row.old_instance_id:
+        raise Refused(f"this move leaves {row.old_instance_id}, not {report.old.instance_id}")
+    if row.new_instance_id and new and new != row.new_instance_id:
+        raise Refused(f"this move goes to {row.new_instance_id}, not {new}: end the other one")
+    if instance_id not in {row.old_instance_id, row.new_instance_id or new}:
+        raise Refused("only the two instances of a move report on it")
+
+
+def _record_prices(tx: Connection, row: Row[Any], report: SwitchReport) -> None:
+    """First told stays: prices at the time of the move, in USD per hour; the impact is old − new."""
+    on_demand = row.on_demand_price if row.on_demand_price is not None else report.on_demand
+    old = row.old_spot_price if row.old_spot_price is not None else report.old_spot
+    new = row.new_spot_price if row.new_spot_price is not None else report.new_spot
+    old_mode = row.old_mode or (report.old.mode if report.old else None)
+    new_mode = row.new_mode or (report.new.mode if report.new else None)
+    paid_before = on_demand if old_mode == Mode.ONDEMAND else old
+    paid_after = on_demand if new_mode == Mode.ONDEMAND else new
+    impact = None if paid_before is None or paid_after is None else paid_before - paid_after
+    tx.execute(
+        sa.update(switches)
+        .where(switches.c.id == row.id)
+        .values(on_demand_price=on_demand, old_spot_price=old, new_spot_price=new, savings_impact=impact)
+    )
+
+
+def _auto_terminate(tx: Connection, agent_id: AgentId) -> bool:
+    return bool(tx.scalar(sa.select(agents.c.auto_terminate_enabled).where(agents.c.id == agent_id)))
+
+
+def _record(tx: Connection, now: datetime, row: Row[Any], by: InstanceId, step: Step, at: datetime) -> None:
+    switch_id = SwitchId(row.id)
+    if step is Step.RELEASED and by != row.old_instance_id:
+        if step not in recorded_steps(tx, switch_id):
+            raise Refused("only the holder itself can let go of its epoch")
+        return
+    new = record_step(tx, now, switch_id, step, at, by)
+    if step is Step.RELEASED:
+        _release(tx, now, row, by, at)
+    if new and step in {Step.RELEASED, Step.OPENED, Step.OLD_ENDED}:
+        message = f"{by}: {step.value.replace('_', ' ')}"
+        events.append(
+            tx,
+            now,
+            ClientId(row.client_id),
+            AgentId(row.agent_id),
+            f"move_{step.value}",
+            message,
+            {"switch_id": row.id},
+        )
+
+
+def _release(tx: Connection, now: datetime, row: Row[Any], by: InstanceId, at: datetime) -> None:
+    held = grants.holder(tx, AgentId(row.agent_id))
+    epoch = row.from_epoch if row.from_epoch is not None else (held.epoch if held else None)
+    if epoch is None or not grants.release(tx, now, AgentId(row.agent_id), epoch, by, at):
+        return
+    if row.status in {SwitchStatus.UNWOUND, SwitchStatus.FAILED}:
+        # It let go while the server was out of reach and gave the move up: true all the same, and never taken back.
+        message = (
+            f"{by} had let go of epoch {epoch} before it learned that its move was given up: nobody serves"
+        )
+        events.append(
+            tx,
+            now,
+            ClientId(row.client_id),
+            AgentId(row.agent_id),
+            "released_after_unwind",
+            message,
+            {"switch_id": row.id, "epoch": epoch},
+        )
+
+
+def _mark_ended(tx: Connection, now: datetime, row: Row[Any], at: datetime) -> None:
+    tx.execute(
+        sa.update(instances)
+        .where(
+            instances.c.id == row.old_instance_id, instances.c.agent_id == row.agent_id, instances.c.is_active
+        )
+        .values(is_active=False, terminated_at=at, updated_at=now)
+    )
+
+
+def _keep_lease(tx: Connection, now: datetime, row: Row[Any], by: InstanceId, lease_seconds: float) -> None:
+    """Whoever reports progress still has the command in hand."""
+    if row.command_id is None:
+        return
+    tx.execute(
+        sa.update(commands)
+        .where(
+            commands.c.id == row.command_id,
+            commands.c.lease_holder == by,
+            commands.c.status == CommandStatus.LEASED.value,
+        )
+        .values(lease_until=now + timedelta(seconds=lease_seconds))
+    )
+
+
+def _target(tx: Connection, row: Row[Any]) -> tuple[str, str | None] | None:
+    if row.new_instance_id is None:
+        return None
+    new = tx.execute(
+        sa.select(instances.c.private_ip, instances.c.boot_id).where(instances.c.id == row.new_instance_id)
+    ).first()
+    return None if new is None or new.boot_id is None else (row.new_instance_id, new.private_ip)

@@ -1,0 +1,204 @@
+"""What EC2 shows of instances and storage, written when it has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.domain.ids import AgentId, ClientId, InstanceId, PoolId
+from spotguard.domain.instances import InstanceState, Mode
+from spotguard.ports.cloud import InstanceView, Tags
+from spotguard.ports.intentions import TOKEN_TAG
+from spotguard.store import ondemand, pools, replicas
+from spotguard.store.tables import agents, epoch_grants, instances, replica_instances, switches
+from spotguard.store.tags import AGENT_TAG, REPLICA_TAG, SWITCH_TAG
+
+Row = sa.Row[Any]
+
+_ACTIVE: sa.Select[Any] = sa.select(
+    instances.c.id,
+    instances.c.client_id,
+    instances.c.agent_id,
+    instances.c.ec2_state,
+    instances.c.launched_at,
+    instances.c.installed_at,
+    instances.c.absent_since,
+    instances.c.absent_looks,
+    instances.c.intention_token,
+    instances.c.current_mode,
+).where(instances.c.is_active)
+
+
+def active(tx: sa.Connection) -> list[Row]:
+    """Every instance of the installation that is not known to have ended."""
+    return list(tx.execute(_ACTIVE).all())
+
+
+def saw(tx: sa.Connection, now: datetime, client_id: ClientId, views: Iterable[InstanceView]) -> None:
+    for view in views:
+        _saw(tx, now, client_id, view)
+
+
+def _saw(tx: sa.Connection, now: datetime, client_id: ClientId, view: InstanceView) -> None:
+    """One instance as EC2 shows it. Its row is made here when it has not registered yet."""
+    known = tx.execute(sa.select(instances).where(instances.c.id == view.instance_id)).one_or_none()
+    if known is not None and known.client_id != client_id:
+        return  # another tenant's: this one's account cannot speak for it
+    agent_id = _agent_of(tx, client_id, view.tags) if known is None else known.agent_id
+    if known is None:
+        if agent_id is None or view.state is InstanceState.TERMINATED:
+            return
+        pools.ensure_pools(tx, now, [view.pool])
+        tx.execute(sa.insert(instances), _new_row(tx, now, client_id, agent_id, view))
+    else:
+        tx.execute(
+            sa.update(instances).where(instances.c.id == view.instance_id).values(**_shown(now, view, known))
+        )
+    if agent_id is not None:
+        _retime_steps(tx, view)
+        replicas.recount(tx, agent_id)
+
+
+def _agent_of(tx: sa.Connection, client_id: ClientId, tags: Tags) -> AgentId | None:
+    """The agent that the tag names, if it is this tenant's."""
+    found = tx.execute(
+        sa.select(agents.c.id).where(agents.c.id == tags.get(AGENT_TAG, ""), agents.c.client_id == client_id)
+    ).scalar_one_or_none()
+    return None if found is None else AgentId(found)
+
+
+def _new_row(
+    tx: sa.Connection, now: datetime, client_id: ClientId, agent_id: AgentId, view: InstanceView
+) -> dict[str, Any]:
+    agent = tx.execute(sa.select(agents).where(agents.c.id == agent_id)).one()
+    fixed = ondemand.price_of(tx, client_id, view.pool.region, view.pool.instance_type)
+    return {
+        "id": view.instance_id,
+        "client_id": client_id,
+        "agent_id": agent_id,
+        "instance_type": view.pool.instance_type,
+        "region": view.pool.region,
+        "az": view.pool.az,
+        "az_id": view.pool.az_id,
+        "ami_id": view.image_id,
+        "current_mode": view.mode.value,
+        "current_pool_id": view.pool.id if view.mode is Mode.SPOT else None,
+        "ondemand_price": fixed,
+        "baseline_ondemand_price": agent.baseline_ondemand_price,
+        "private_ip": view.private_ip,
+        "public_ip": view.public_ip,
+        "created_at": now,
+        "switch_id": _existing(tx, switches, view.tags.get(SWITCH_TAG)),
+        "replica_id": _existing(tx, replica_instances, view.tags.get(REPLICA_TAG)),
+        "is_active": True,
+        **_shown(now, view, None),
+    }
+
+
+def _existing(tx: sa.Connection, table: sa.Table, row_id: str | None) -> str | None:
+    if row_id is None:
+        return None
+    return tx.execute(sa.select(table.c.id).where(table.c.id == row_id)).scalar_one_or_none()
+
+
+def _shown(now: datetime, view: InstanceView, known: Row | None) -> dict[str, Any]:
+    over = view.state is InstanceState.TERMINATED
+    values: dict[str, Any] = {
+        "ec2_state": view.state.value,
+        "seen_at": now,
+        "absent_since": None,
+        "absent_looks": 0,
+        "launched_at": view.launched_at,
+        "ended_at": view.ended_at,
+        "end_reason": None if view.end_reason is None else view.end_reason.value,
+        "metered_from": _metered_from(now, view, known),
+        "updated_at": now,
+    }
+    if known is not None and known.ended_at is None and view.ended_at is not None and known.metered_until:
+        values["metered_until"] = min(
+            known.metered_until, view.ended_at
+        )  # settled beyond an end not yet known
+    if TOKEN_TAG in view.tags:
+        values["intention_token"] = view.tags[TOKEN_TAG]
+    if over:
+        values |= {"is_active": False, "terminated_at": view.ended_at or now}
+    return values
+
+
+def _metered_from(now: datetime, view: InstanceView, known: Row | None) -> datetime:
+    """Its own launch, if that was ours; else its enrolment: what came before is its owner's affair."""
+    if TOKEN_TAG in view.tags or known is None:
+        return view.launched_at
+    return max(view.launched_at, known.installed_at or now)
+
+
+def _retime_steps(tx: sa.Connection, view: InstanceView) -> None:
+    """A replica tells when EC2 launched it."""
+    tx.execute(
+        sa.update(replica_instances)
+        .where(
+            replica_instances.c.instance_id == view.instance_id,
+            replica_instances.c.launched_at != view.launched_at,
+        )
+        .values(launched_at=view.launched_at)
+    )
+
+
+def missed(tx: sa.Connection, now: datetime, instance: Row) -> None:
+    """A look did not show it: that proves nothing yet."""
+    tx.execute(
+        sa.update(instances)
+        .where(instances.c.id == instance.id, instances.c.absent_looks == instance.absent_looks)
+        .values(absent_since=instance.absent_since or now, absent_looks=instance.absent_looks + 1)
+    )
+
+
+def vanished(tx: sa.Connection, now: datetime, instance: Row) -> None:
+    """Ruling B4: once running, launched over an hour ago, absent in three looks over five minutes: terminated."""
+    tx.execute(
+        sa.update(instances)
+        .where(instances.c.id == instance.id, instances.c.is_active)
+        .values(
+            ec2_state=InstanceState.TERMINATED.value,
+            is_active=False,
+            ended_at=sa.func.coalesce(instances.c.ended_at, instance.absent_since or now),
+            terminated_at=instance.absent_since or now,
+            updated_at=now,
+        )
+    )
+    if instance.agent_id is not None:
+        replicas.recount(tx, AgentId(instance.agent_id))
+
+
+def ever_held(tx: sa.Connection, instance_id: InstanceId | str) -> bool:
+    """It held an epoch once: clean-up never touches it (invariant 7)."""
+    found = sa.select(epoch_grants.c.epoch).where(epoch_grants.c.instance_id == instance_id).limit(1)
+    return tx.execute(found).first() is not None
+
+
+def reprice(tx: sa.Connection, region: str, spot: dict[PoolId, Decimal], fixed: dict[str, Decimal]) -> None:
+    """`instances.spot_price` and `ondemand_price` are the present ones; written only where they changed."""
+    machines = tx.execute(
+        sa.select(
+            instances.c.id,
+            instances.c.current_pool_id,
+            instances.c.instance_type,
+            instances.c.spot_price,
+            instances.c.ondemand_price,
+        ).where(instances.c.is_active, instances.c.region == region)
+    ).all()
+    for row in machines:
+        wanted = {
+            "spot_price": spot.get(row.current_pool_id, row.spot_price) if row.current_pool_id else None,
+            "ondemand_price": fixed.get(row.instance_type, row.ondemand_price),
+        }
+        if (row.spot_price, row.ondemand_price) != (wanted["spot_price"], wanted["ondemand_price"]):
+            tx.execute(sa.update(instances).where(instances.c.id == row.id).values(**wanted))
+
+
+def get(tx: sa.Connection, instance_id: InstanceId | str) -> Row | None:
+    return tx.execute(sa.select(instances).where(instances.c.id == instance_id)).one_or_none()

@@ -1,0 +1,273 @@
+"""Volumes, snapshots and images as EC2 last showed them."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.domain.ids import AgentId, ClientId, InstanceId, VolumeId
+from spotguard.planning.switching import STATE_DEVICE
+from spotguard.ports.cloud import (
+    ROOT_DEVICES,
+    CopyState,
+    ImageView,
+    SnapshotView,
+    StorageRates,
+    Tags,
+    VolumeView,
+)
+from spotguard.store.tables import agents, storage_resources, switches
+from spotguard.store.tags import AGENT_TAG, SWITCH_TAG
+
+Row = sa.Row[Any]
+_s = storage_resources.c
+
+
+def state_volume_of(tx: sa.Connection, instance_id: InstanceId) -> Row | None:
+    """The volume that holds, or after a death held, the workload's state on this instance."""
+    return tx.execute(
+        sa.select(storage_resources)
+        .where(
+            _s.kind == "volume",
+            _s.device == STATE_DEVICE,
+            _s.ended_at.is_(None),
+            sa.or_(
+                _s.attached_to == instance_id,
+                sa.and_(_s.attached_to.is_(None), _s.last_attached_to == instance_id),
+            ),
+        )
+        .order_by(_s.created_at.desc(), _s.id)
+        .limit(1)
+    ).one_or_none()
+
+
+def alive(tx: sa.Connection) -> list[Row]:
+    """Everything that still costs money, of every tenant."""
+    return list(tx.execute(sa.select(storage_resources).where(_s.ended_at.is_(None))).all())
+
+
+def saw_volume(
+    tx: sa.Connection,
+    client_id: ClientId,
+    view: VolumeView,
+    rates: StorageRates,
+    *,
+    owner: Row | None = None,
+    delete_with_instance: bool = False,
+) -> None:
+    """`owner`: the instance that an untagged volume came with."""
+    known = _known(tx, view.volume_id)
+    if known is None:
+        agent_id = _agent_of(tx, client_id, view.tags) if owner is None else owner.agent_id
+        if agent_id is None:
+            return
+        row = _new(client_id, agent_id, "volume", view.volume_id, view.size_gib, view.created_at) | {
+            "az": view.az,
+            "source_id": view.snapshot_id,
+            "switch_id": _switch_of(tx, view.tags),
+            "usd_per_gib_month": rates.volume_usd_per_gib_month,
+            "is_ours": owner is None,
+            "delete_with_instance": delete_with_instance,
+        }
+        if owner is not None:
+            row["metered_from"] = max(view.created_at, owner.installed_at or view.created_at)
+        tx.execute(sa.insert(storage_resources), row | _attachment(view, None))
+        return
+    tx.execute(
+        sa.update(storage_resources)
+        .where(_s.id == view.volume_id)
+        .values(ended_at=None, **_attachment(view, known))
+    )
+
+
+def saw_owned_volumes(
+    tx: sa.Connection,
+    client_id: ClientId,
+    views: Iterable[VolumeView],
+    rates: StorageRates,
+    owner: Row,
+    ephemeral: Container[str],
+) -> None:
+    """Volumes of an instance that its owner launched; `ephemeral`: those that he wanted deleted with it."""
+    for view in views:
+        saw_volume(tx, client_id, view, rates, owner=owner, delete_with_instance=view.volume_id in ephemeral)
+
+
+def data_volumes_of(tx: sa.Connection, instance_id: InstanceId) -> list[Row]:
+    """Every volume besides the root that the instance has, or had when it ended, and nobody else has now."""
+    mine = sa.or_(
+        _s.attached_to == instance_id, sa.and_(_s.attached_to.is_(None), _s.last_attached_to == instance_id)
+    )
+    return list(
+        tx.execute(
+            sa.select(storage_resources)
+            .where(
+                _s.kind == "volume",
+                _s.ended_at.is_(None),
+                mine,
+                _s.device.is_not(None),
+                _s.device.not_in(sorted(ROOT_DEVICES)),
+            )
+            .order_by(_s.device, _s.created_at.desc())
+        ).all()
+    )
+
+
+def newest_image_of(tx: sa.Connection, agent_id: AgentId) -> Row | None:
+    return tx.execute(
+        sa.select(storage_resources)
+        .where(
+            _s.agent_id == agent_id,
+            _s.kind == "image",
+            _s.ended_at.is_(None),
+            _s.state == CopyState.DONE.value,
+        )
+        .order_by(_s.created_at.desc())
+        .limit(1)
+    ).one_or_none()
+
+
+def _attachment(view: VolumeView, known: Row | None) -> dict[str, Any]:
+    values: dict[str, Any] = {"state": view.state.value, "attached_to": view.attached_to}
+    if view.attached_to is not None:
+        former = known.last_attached_to if known is not None else None
+        values |= {"last_attached_to": view.attached_to}
+        if view.device is not None:
+            values |= {"device": view.device}
+        if former is not None and former != view.attached_to:
+            values |= {"moved_from": former}
+    return values
+
+
+def saw_snapshot(tx: sa.Connection, client_id: ClientId, view: SnapshotView, rates: StorageRates) -> None:
+    if _known(tx, view.snapshot_id) is not None:
+        _update(tx, view.snapshot_id, view.state)
+        return
+    agent_id = _agent_of(tx, client_id, view.tags)
+    if agent_id is None:
+        return
+    row = _new(client_id, agent_id, "snapshot", view.snapshot_id, view.size_gib, view.started_at)
+    tx.execute(
+        sa.insert(storage_resources),
+        row
+        | {
+            "source_id": view.volume_id,
+            "switch_id": _switch_of(tx, view.tags),
+            "usd_per_gib_month": rates.snapshot_usd_per_gib_month,
+            "state": view.state.value,
+        },
+    )
+
+
+def saw_image(tx: sa.Connection, client_id: ClientId, view: ImageView) -> None:
+    if _known(tx, view.image_id) is not None:
+        _update(tx, view.image_id, view.state)
+        return
+    agent_id = _agent_of(tx, client_id, view.tags)
+    if agent_id is None:
+        return
+    row = _new(client_id, agent_id, "image", view.image_id, 0, view.created_at)
+    tx.execute(
+        sa.insert(storage_resources),
+        row | {"switch_id": _switch_of(tx, view.tags), "state": view.state.value},
+    )
+
+
+def _update(tx: sa.Connection, resource_id: str, state: CopyState) -> None:
+    tx.execute(
+        sa.update(storage_resources).where(_s.id == resource_id).values(state=state.value, ended_at=None)
+    )
+
+
+def _new(
+    client_id: ClientId,
+    agent_id: str,
+    kind: str,
+    resource_id: str,
+    size_gib: int,
+    made_at: datetime,
+) -> dict[str, Any]:
+    return {
+        "id": resource_id,
+        "client_id": client_id,
+        "agent_id": agent_id,
+        "kind": kind,
+        "size_gib": size_gib,
+        "created_at": made_at,
+        "metered_from": made_at,
+        "is_ours": True,
+        "delete_with_instance": False,
+    }
+
+
+def _known(tx: sa.Connection, resource_id: str) -> Row | None:
+    return tx.execute(sa.select(storage_resources).where(_s.id == resource_id)).one_or_none()
+
+
+def _agent_of(tx: sa.Connection, client_id: ClientId, tags: Tags) -> AgentId | None:
+    found = tx.execute(
+        sa.select(agents.c.id).where(agents.c.id == tags.get(AGENT_TAG, ""), agents.c.client_id == client_id)
+    ).scalar_one_or_none()
+    return None if found is None else AgentId(found)
+
+
+def _switch_of(tx: sa.Connection, tags: Tags) -> str | None:
+    named = tags.get(SWITCH_TAG)
+    if named is None:
+        return None
+    return tx.execute(sa.select(switches.c.id).where(switches.c.id == named)).scalar_one_or_none()
+
+
+def gone(tx: sa.Connection, at: datetime, resource_ids: Sequence[str]) -> None:
+    """Deleted: nothing is billed from here on."""
+    if resource_ids:
+        tx.execute(
+            sa.update(storage_resources)
+            .where(_s.id.in_(resource_ids), _s.ended_at.is_(None))
+            .values(ended_at=at, state="deleted", attached_to=None)
+        )
+
+
+def suspect(tx: sa.Connection, now: datetime, resource_ids: Sequence[str]) -> None:
+    """They look as if they belonged to nothing: looked at again before anything is done (invariant 7)."""
+    tx.execute(
+        sa.update(storage_resources)
+        .where(_s.id.in_(resource_ids), _s.suspect_since.is_(None))
+        .values(suspect_since=now)
+    )
+
+
+def clear(tx: sa.Connection, resource_ids: Sequence[str]) -> None:
+    if resource_ids:
+        tx.execute(sa.update(storage_resources).where(_s.id.in_(resource_ids)).values(suspect_since=None))
+
+
+def monthly_usd(tx: sa.Connection, agent_id: AgentId) -> Decimal:
+    """USD per month of the agent's volumes and snapshots."""
+    rows = tx.execute(
+        sa.select(_s.size_gib, _s.usd_per_gib_month).where(
+            _s.agent_id == agent_id, _s.ended_at.is_(None), _s.usd_per_gib_month.is_not(None)
+        )
+    ).all()
+    return sum((row.size_gib * row.usd_per_gib_month for row in rows), Decimal(0))
+
+
+def moved_away_from(tx: sa.Connection, instance_id: InstanceId) -> bool:
+    """A volume that held this instance's state is attached to another one now."""
+    found = sa.select(_s.id).where(
+        _s.kind == "volume",
+        _s.moved_from == instance_id,
+        _s.attached_to.is_not(None),
+        _s.attached_to != instance_id,
+        _s.ended_at.is_(None),
+    )
+    return tx.execute(found.limit(1)).first() is not None
+
+
+def volume_ids_of(tx: sa.Connection, client_id: ClientId) -> list[VolumeId]:
+    found = sa.select(_s.id).where(_s.client_id == client_id, _s.kind == "volume", _s.ended_at.is_(None))
+    return [VolumeId(row) for row in tx.execute(found.limit(100)).scalars()]

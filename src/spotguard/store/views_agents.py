@@ -1,0 +1,197 @@
+"""Agents as people see them: state, role, price, saving, health, the last signal, what comes next and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from spotguard.domain.agents import OFFLINE_AFTER_SECONDS, AgentStatus
+from spotguard.domain.errors import NotFound
+from spotguard.domain.ids import AgentId, ClientId
+from spotguard.domain.instances import Mode
+from spotguard.domain.replicas import LIVE_REPLICA
+from spotguard.domain.switches import OPEN_SWITCH
+from spotguard.store import ondemand, prices
+from spotguard.store.tables import (
+    agents,
+    decisions,
+    epoch_grants,
+    instances,
+    replica_instances,
+    spot_interruption_events,
+    switches,
+)
+from spotguard.store.views_paging import Asked, Page, by_id
+
+_a = agents.c
+
+
+@dataclass(frozen=True)
+class AgentView:
+    """One agent with everything that stands around it. `row` has the columns of `agents`."""
+
+    row: Any
+    serving: Any  # its holder's `instances` row, None before the first grant
+    price: Decimal | None
+    on_demand: Decimal | None
+    replicas: Sequence[Any]
+    move: Any  # the newest open move
+    decision: Any  # the newest
+    signal: Any  # the newest of the serving instance
+    now: datetime
+
+    @property
+    def health(self) -> str:
+        """`healthy`, `unhealthy`, `silent`, `unknown` or `deleted`."""
+        if self.row.status == AgentStatus.DELETED:
+            return "deleted"
+        if self.serving is None or self.serving.last_heartbeat_at is None:
+            return "unknown"
+        if self.now - self.serving.last_heartbeat_at > timedelta(seconds=OFFLINE_AFTER_SECONDS):
+            return "silent"
+        if self.serving.workload_healthy is None:
+            return "unknown"
+        return "healthy" if self.serving.workload_healthy else "unhealthy"
+
+    @property
+    def saving_percent(self) -> Decimal | None:
+        """Of the present price against on-demand of the same type; standbys are the ledger's."""
+        if self.price is None or self.on_demand is None:
+            return None
+        return ((1 - self.price / self.on_demand) * 100).quantize(Decimal("0.01"))
+
+    @property
+    def next_action(self) -> str:
+        """What is under way or will be done next, in words."""
+        if self.row.status == AgentStatus.DELETED:
+            return "none: deleted"
+        if self.move is not None:
+            where = self.move.new_pool_id or self.move.new_mode or "a new instance"
+            return f"move to {where} ({self.move.kind}), {self.move.status}"
+        waiting = next((r for r in self.replicas if r.status != "ready"), None)
+        if waiting is not None:
+            progress = f"{waiting.state_transfer_progress.normalize():f}"
+            return f"standby in {waiting.pool_id}: {waiting.status}, {progress} % there"
+        if not self.row.enabled:
+            return "none: disabled by its user"
+        return "watch"
+
+    @property
+    def why(self) -> str | None:
+        if self.move is not None:
+            return (self.move.plan or {}).get("because") or f"trigger: {self.move.event_trigger}"
+        if self.decision is not None:
+            return str(self.decision.because)
+        return self.replicas[0].because if self.replicas else None
+
+
+def agent(tx: Connection, now: datetime, client_id: ClientId, agent_id: AgentId) -> AgentView:
+    row = tx.execute(sa.select(agents).where(_a.client_id == client_id, _a.id == agent_id)).first()
+    if row is None:
+        raise NotFound("no such agent")
+    return _views(tx, now, client_id, [row])[0]
+
+
+def page(tx: Connection, now: datetime, client_id: ClientId, asked: Asked, *, deleted: bool = False) -> Page:
+    """By id. Deleted ones only when asked for."""
+    query = sa.select(agents).where(_a.client_id == client_id)
+    if not deleted:
+        query = query.where(_a.status != AgentStatus.DELETED.value)
+    found = by_id(tx, query, _a.id, asked, falling=False)
+    return Page(list(_views(tx, now, client_id, found.rows)), found.next_cursor)
+
+
+def _views(tx: Connection, now: datetime, client_id: ClientId, rows: Sequence[Any]) -> list[AgentView]:
+    """A handful of queries for the whole page, never one per agent."""
+    ids = [row.id for row in rows]
+    serving = _serving(tx, ids)
+    replicas = _live_replicas(tx, ids)
+    moves = _newest(
+        tx, switches, switches.c.created_at, ids, switches.c.status.in_([s.value for s in OPEN_SWITCH])
+    )
+    decided = _newest(tx, decisions, decisions.c.decided_at, ids)
+    signals = _newest(tx, spot_interruption_events, spot_interruption_events.c.detected_at, ids)
+    market = _Market(tx, now, client_id, [serving.get(row.id, row) for row in rows])
+    views = []
+    for row in rows:
+        machine = serving.get(row.id)
+        signal = signals.get(row.id)
+        on_demand = market.on_demand(machine or row) or row.baseline_ondemand_price
+        views.append(
+            AgentView(
+                row=row,
+                serving=machine,
+                price=on_demand if row.current_mode == Mode.ONDEMAND else market.spot(machine or row),
+                on_demand=on_demand,
+                replicas=replicas.get(row.id, []),
+                move=moves.get(row.id),
+                decision=decided.get(row.id),
+                signal=signal
+                if signal is not None and machine is not None and signal.instance_id == machine.id
+                else None,
+                now=now,
+            )
+        )
+    return views
+
+
+def _serving(tx: Connection, ids: Sequence[str]) -> dict[str, Any]:
+    held = (
+        sa.select(instances)
+        .join(epoch_grants, epoch_grants.c.instance_id == instances.c.id)
+        .where(epoch_grants.c.held_agent_id.in_(ids), instances.c.agent_id == epoch_grants.c.held_agent_id)
+    )
+    return {row.agent_id: row for row in tx.execute(held)}
+
+
+def _live_replicas(tx: Connection, ids: Sequence[str]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    alive = [status.value for status in LIVE_REPLICA]
+    replicas = replica_instances.c
+    query = sa.select(replica_instances).where(
+        replicas.agent_id.in_(ids), replicas.is_active, replicas.status.in_(alive)
+    )
+    for row in tx.execute(query.order_by(replicas.created_at.desc(), replicas.id)):
+        found.setdefault(row.agent_id, []).append(row)
+    return found
+
+
+def _newest(
+    tx: Connection,
+    table: sa.Table,
+    at: sa.ColumnElement[Any],
+    ids: Sequence[str],
+    *conditions: sa.ColumnElement[bool],
+) -> dict[str, Any]:
+    """Of each agent the newest row of a table."""
+    place = sa.func.row_number().over(partition_by=table.c.agent_id, order_by=(at.desc(), table.c.id.desc()))
+    ranked = sa.select(table, place.label("place")).where(table.c.agent_id.in_(ids), *conditions).subquery()
+    return {row.agent_id: row for row in tx.execute(sa.select(ranked).where(ranked.c.place == 1))}
+
+
+class _Market:
+    """Present prices of the types and regions that a page of agents runs in."""
+
+    def __init__(self, tx: Connection, now: datetime, client_id: ClientId, machines: Iterable[Any]) -> None:
+        self._spot: dict[tuple[str, str], Decimal | None] = {}
+        self._ondemand: dict[str, dict[str, Decimal]] = {}
+        types: dict[str, set[str]] = {}
+        for machine in machines:
+            if machine.region and machine.instance_type:
+                types.setdefault(machine.region, set()).add(machine.instance_type)
+        for region, wanted in types.items():
+            self._ondemand[region] = ondemand.prices_of(tx, client_id, region)
+            for known in prices.current_prices(tx, now, client_id, sorted(wanted), region):
+                self._spot[known.pool.instance_type, known.pool.az] = known.price
+
+    def spot(self, machine: Any) -> Decimal | None:
+        return self._spot.get((machine.instance_type, machine.az))
+
+    def on_demand(self, machine: Any) -> Decimal | None:
+        return self._ondemand.get(machine.region, {}).get(machine.instance_type)

@@ -1,0 +1,87 @@
+"""Is it well? Facts of one tenant's health page, and whether the database can serve at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from spotguard.domain.agents import OFFLINE_AFTER_SECONDS, AgentStatus
+from spotguard.domain.commands import CommandStatus
+from spotguard.domain.errors import Refused
+from spotguard.domain.ids import ClientId
+from spotguard.planning.invariants import INVARIANTS, check
+from spotguard.store import invariant_facts
+from spotguard.store.tables import agents, commands, epoch_grants, instances, leases
+
+
+def require_ready(tx: Connection) -> None:
+    """`Refused` when the database answers but cannot be written: a Galera node without a quorum."""
+    tx.execute(sa.text("SELECT 1"))
+    if tx.dialect.name == "sqlite":
+        return
+    clustered = tx.execute(sa.text("SHOW GLOBAL VARIABLES LIKE 'wsrep_on'")).first()
+    member = tx.execute(sa.text("SHOW GLOBAL STATUS LIKE 'wsrep_ready'")).first()
+    if clustered is not None and clustered[1] == "ON" and (member is None or member[1] != "ON"):
+        raise Refused("this database node is not part of a quorum")
+
+
+@dataclass(frozen=True)
+class Queue:
+    """Commands that wait or are in hand."""
+
+    pending: int
+    leased: int
+    oldest_pending_at: datetime | None
+
+
+def queue(tx: Connection, client_id: ClientId) -> Queue:
+    counted = tx.execute(
+        sa.select(
+            commands.c.status,
+            sa.func.count().label("many"),
+            sa.func.min(commands.c.created_at).label("oldest"),
+        )
+        .where(commands.c.client_id == client_id, commands.c.status.in_(["pending", "leased"]))
+        .group_by(commands.c.status)
+    )
+    found = {row.status: row for row in counted}
+    pending, leased = found.get(CommandStatus.PENDING), found.get(CommandStatus.LEASED)
+    return Queue(
+        pending.many if pending else 0, leased.many if leased else 0, pending.oldest if pending else None
+    )
+
+
+def agents_behind(tx: Connection, now: datetime, client_id: ClientId) -> Sequence[Any]:
+    """Live agents whose serving instance has not been heard for 120 s: id, name, since when."""
+    late = now - timedelta(seconds=OFFLINE_AFTER_SECONDS)
+    query = (
+        sa.select(agents.c.id, agents.c.logical_agent_id, instances.c.last_heartbeat_at)
+        .join(epoch_grants, epoch_grants.c.held_agent_id == agents.c.id)
+        .join(instances, instances.c.id == epoch_grants.c.instance_id)
+        .where(
+            agents.c.client_id == client_id,
+            agents.c.status != AgentStatus.DELETED.value,
+            sa.or_(instances.c.last_heartbeat_at.is_(None), instances.c.last_heartbeat_at < late),
+        )
+    )
+    return tx.execute(query.order_by(agents.c.logical_agent_id)).all()
+
+
+def coordinators(tx: Connection) -> Sequence[Any]:
+    """Lease rows: they belong to the installation and name no tenant."""
+    return tx.execute(sa.select(leases).order_by(leases.c.name)).all()
+
+
+def broken_invariants(tx: Connection, now: datetime, client_id: ClientId) -> list[str]:
+    """What does not hold in this tenant's rows just now: name and sentence."""
+    breaches = check(invariant_facts.gather(tx, now, client_id))
+    return [f"{breach.invariant.replace('_', ' ')}: {breach.what}" for breach in breaches]
+
+
+def checked_invariants() -> list[str]:
+    return [invariant.__name__.replace("_", " ") for invariant in INVARIANTS]

@@ -1,0 +1,98 @@
+"""`spotguard db`, and how every command fails: exit code 1 and one clear line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import sqlalchemy as sa
+
+from spotguard import __version__
+from spotguard.store import tables as t
+from tests.store import rows
+
+
+def test_upgrade_makes_the_schema_and_again_nothing(new_shell):
+    assert new_shell.json("db", "upgrade") == {"before": None, "after": "0001"}
+    assert new_shell.json("db", "upgrade") == {"before": "0001", "after": "0001"}
+    assert "already" in new_shell.run("db", "upgrade").stdout
+
+
+def test_check_is_content_with_a_migrated_database(shell):
+    assert shell.json("db", "check") == {"ok": True, "schema": [], "counters": []}
+    assert "counters equal rows" in shell.run("db", "check").stdout
+
+
+def test_check_tells_a_counter_that_lies(shell, database):
+    client_id = rows.client(database)
+    rows.add(database, t.agents, **rows.agent(client_id, replica_count=2))
+    result = shell.run("db", "check", "--json")
+    assert result.exit_code == 1
+    assert "counts 2 replicas, there are 0" in result.stdout
+    assert "counts 2 replicas" in shell.run("db", "check").stdout
+
+
+def test_check_tells_a_schema_that_differs(shell, database):
+    database.write(lambda tx: tx.execute(sa.text("DROP INDEX idx_captured")))
+    assert "1 difference" in shell.fails("db", "check", "--json")
+
+
+def test_a_command_that_needs_the_schema_says_what_to_do(new_shell):
+    for words in (
+        ["client", "list"],
+        ["prices", "import", __file__],
+        ["kill-switch", "none", "--reason", "x"],
+    ):
+        assert "run spotguard db upgrade" in new_shell.fails(*words)
+
+
+def test_check_of_an_empty_database_says_what_to_do(new_shell):
+    result = new_shell.run("db", "check")
+    assert result.exit_code == 1
+    assert "run spotguard db upgrade" in result.stdout
+
+
+BAD_URLS = [
+    "nonsense",
+    "postgresql://localhost/x",
+    "mysql+pymysql://root@127.0.0.1:1/x",
+    "sqlite:////proc/no/x.db",
+]
+
+
+@pytest.mark.parametrize("url", BAD_URLS)
+def test_a_database_that_cannot_be_opened_is_one_line(new_shell, url):
+    assert new_shell.fails("db", "upgrade", "--database-url", url).startswith("spotguard: ")
+
+
+def test_a_password_in_the_url_is_never_shown(new_shell):
+    told = new_shell.fails("client", "list", "--database-url", "mysql+pymysql://root:s3cret@127.0.0.1:1/x")
+    assert "s3cret" not in told
+
+
+def test_debug_shows_the_traceback(new_shell):
+    result = new_shell.run("--debug", "client", "list")
+    assert result.exit_code == 1
+    assert result.exception is not None
+    assert not isinstance(result.exception, SystemExit)
+
+
+@pytest.mark.parametrize(
+    "words", [["nonsense"], ["db", "nonsense"], ["client", "create"], ["kill-switch", "some"]]
+)
+def test_a_usage_error_is_exit_code_2(new_shell, words):
+    assert new_shell.run(*words).exit_code == 2
+
+
+def test_help_and_version_need_no_database(new_shell):
+    assert new_shell.run("--version").stdout.strip() == __version__
+    for words in ([], ["db"], ["client"], ["prices"], ["kill-switch"]):
+        assert new_shell.run(*words, "--help").exit_code == 0
+
+
+def test_help_does_not_load_what_it_does_not_need():
+    heavy = ("numpy", "sqlalchemy", "alembic", "fastapi")
+    program = f"import sys, spotguard.cli.main; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

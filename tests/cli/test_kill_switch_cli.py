@@ -1,0 +1,54 @@
+"""`spotguard kill-switch`: for everybody, a client, an agent; and it says what it stops."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from spotguard.domain.agents import KillLevel
+from spotguard.store import kill
+from spotguard.store import tables as t
+from tests.store import rows
+
+
+def level(database, client_id, agent_id=None) -> KillLevel:
+    return database.read(lambda tx: kill.level_for(tx, client_id, agent_id))
+
+
+def test_for_everybody(shell, database):
+    client_id = rows.client(database)
+    told = shell.json("kill-switch", "voluntary", "--reason", "maintenance")
+    assert told == {"level": "voluntary", "client_id": "*", "scope": "*", "reason": "maintenance"}
+    assert level(database, client_id) is KillLevel.VOLUNTARY
+    assert "everybody is at none" in shell.run("kill-switch", "none", "--reason", "done").stdout
+    assert level(database, client_id) is KillLevel.NONE
+
+
+def test_for_a_client_and_its_people_see_it(shell, database):
+    client_id, other = rows.client(database), rows.client(database, "Other")
+    shell.json("kill-switch", "voluntary", "--client", "Acme", "--reason", "maintenance")
+    assert (level(database, client_id), level(database, other)) == (KillLevel.VOLUNTARY, KillLevel.NONE)
+    event = database.read(lambda tx: tx.execute(sa.select(t.agent_events)).one())
+    assert (event.client_id, event.message) == (client_id, "kill switch at voluntary: maintenance")
+
+
+def test_for_an_agent_by_id_or_name(shell, database):
+    client_id = rows.with_agent(database)
+    shell.json("kill-switch", "voluntary", "--agent", "agent-1", "--reason", "x")
+    assert level(database, client_id, "agent-1") is KillLevel.VOLUNTARY
+    assert level(database, client_id) is KillLevel.NONE
+    shell.json("kill-switch", "none", "--agent", "web-1", "--client", "Acme", "--reason", "x")
+    assert level(database, client_id, "agent-1") is KillLevel.NONE
+
+
+def test_stopping_all_says_that_nobody_is_rescued(shell):
+    result = shell.run("kill-switch", "all", "--reason", "x")
+    assert result.exit_code == 0
+    assert "will not be rescued" in result.stderr
+
+
+def test_it_needs_a_reason_and_somebody_who_exists(shell, database):
+    rows.with_agent(database)
+    assert shell.run("kill-switch", "all").exit_code == 2
+    assert "reason" in shell.fails("kill-switch", "none", "--reason", " ")
+    assert "no agent 'x'" in shell.fails("kill-switch", "none", "--agent", "x", "--reason", "y")
+    assert "no client 'x'" in shell.fails("kill-switch", "none", "--client", "x", "--reason", "y")
