@@ -21,6 +21,8 @@ from spotguard.domain.pools import Pool
 
 Tags = Mapping[str, str]
 
+ROOT_DEVICES = frozenset({"/dev/sda1", "/dev/xvda"})  # EC2: the names of a root device, by virtualization
+
 
 @dataclass(frozen=True)
 class BlockDevice:
@@ -233,8 +235,10 @@ class Cloud(Protocol):
     def keep_volumes(self, instance_id: InstanceId) -> None:
         """Set `DeleteOnTermination = false` on every volume of the instance (ModifyInstanceAttribute)."""
 
-    def spot_price_history(self, since: datetime) -> tuple[PriceChange, ...]:
-        """Changes of every pool from `since` on, with the last change before it, oldest first."""
+    def spot_price_history(
+        self, since: datetime, instance_types: Iterable[str] = ()
+    ) -> tuple[PriceChange, ...]:
+        """Changes from `since` on, with each pool's last change before it, oldest first; of these types alone."""
 
     def ondemand_prices(self) -> Mapping[str, Decimal]:
         """USD/h on demand by instance type, for the types this region offers."""

@@ -1,0 +1,1 @@
+"""The process beside the workload: events in, commands out."""

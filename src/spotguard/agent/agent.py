@@ -1,0 +1,197 @@
+"""The agent: puts the duties together and brings them up after a start, a crash, a reboot or on a clone's disk."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime
+
+from spotguard.agent.bells import Bells
+from spotguard.agent.command_book import CommandBook
+from spotguard.agent.commands import Commands
+from spotguard.agent.desk import Desk, Duty, NotEnrolled, Ports
+from spotguard.agent.enrolment import launch_note
+from spotguard.agent.errands import Errands
+from spotguard.agent.files import Damaged
+from spotguard.agent.handover import Handover
+from spotguard.agent.launches import DiskIntentions
+from spotguard.agent.moves import Moves
+from spotguard.agent.orders import Command
+from spotguard.agent.outbox import Outbox
+from spotguard.agent.posting import Posting
+from spotguard.agent.presence import Presence
+from spotguard.agent.prices import Prices
+from spotguard.agent.primacy import Primacy
+from spotguard.agent.promotion import Promotion
+from spotguard.agent.settings import AgentSettings
+from spotguard.agent.signals import Signals
+from spotguard.agent.sync import Sync
+from spotguard.domain.commands import CommandType
+from spotguard.domain.errors import GateFailed, InvalidInput, Refused, ServerAway
+from spotguard.domain.instances import GateState
+from spotguard.ports.clock import Clock
+from spotguard.ports.cloud import Cloud
+from spotguard.ports.disk import Disk
+from spotguard.ports.metadata import Identity, Metadata
+from spotguard.ports.server import ServerLink
+from spotguard.ports.workload import Gate, StateSync
+from spotguard.telemetry import get_logger
+
+FILES = (
+    "enrolment",
+    "config",
+    "prices",
+    "leftovers",
+    Outbox.NAME,
+    Outbox.DEAD_LETTERS,
+    Primacy.NAME,
+    Signals.NAME,
+    CommandBook.NAME,
+    Handover.NAME,
+    DiskIntentions.NAME,
+)
+"""Everything an agent writes: what a clone must not keep."""
+
+OF_ONE_BOOT = (Signals.NAME, CommandBook.NAME, Handover.NAME)
+"""What a stopped and started instance must not carry on; what it owes the server in reports it still owes."""
+
+log = get_logger("agent")
+
+
+class Agent:
+    """One instance's agent. `start` first; then each duty runs when it wants to or is rung for.
+
+    The duties: presence, prices, signals, commands, moves, sync, outbox. `duties[name].run(now)` does what is due and
+    says when it wants to run again, None meaning when `bells` ring its name. Each duty belongs to one thread at a
+    time; different duties may run in different threads.
+    """
+
+    def __init__(
+        self,
+        link: ServerLink,
+        metadata: Metadata,
+        gate: Gate,
+        sync: StateSync,
+        disk: Disk,
+        cloud: Cloud | None,
+        clock: Clock,
+        settings: AgentSettings,
+    ) -> None:
+        self._desk = Desk(Ports(link, metadata, gate, sync, disk, cloud, clock), settings)
+        self._book = CommandBook(self._desk)
+        self._signals = Signals(self._desk)
+        self._handover = Handover(self._desk, self._book, self._signals)
+        self._presence = Presence(self._desk)
+        posting = Posting(self._desk)
+        posting.hearers = {Handover.KIND: self._handover.heard, Signals.KIND: self._signals.answered}
+        promotion = Promotion(self._desk, self._book, self._presence.hurry)
+        errands = Errands(self._desk, self._book)
+        handlers = {
+            CommandType.SWITCH: self._handover.check,
+            CommandType.PROMOTE: promotion.check,
+            CommandType.DRILL: _refuse_drill,
+            **dict.fromkeys(Errands.TYPES, errands.check),
+        }
+        self.duties: dict[str, Duty] = {
+            "presence": self._presence,
+            "prices": Prices(self._desk),
+            "signals": self._signals,
+            "commands": Commands(self._desk, self._book, handlers),
+            "moves": Moves((self._handover, promotion, errands)),
+            "sync": Sync(self._desk, lambda: self._handover.is_open),
+            "outbox": posting,
+        }
+        self._starting = threading.Lock()
+
+    @property
+    def bells(self) -> Bells:
+        return self._desk.bells
+
+    @property
+    def desk(self) -> Desk:
+        return self._desk
+
+    def start(self, now: datetime) -> None:
+        """Know who we are, take up what was under way, enrol if need be.
+
+        `MetadataUnavailable`: without an identity nothing may be believed; call again. A server that is away stops
+        nothing: presence enrols later.
+        """
+        with self._starting:
+            identity = self._desk.ports.metadata.identity()
+            note = launch_note(self._desk.ports.metadata.user_data())
+            self._desk.identity, self._desk.note = identity, note
+            self._take_up(identity)
+            self._load()
+            self._resume()
+            if not self._desk.is_enrolled:
+                self._enrol()
+            for duty in self.duties:
+                self.bells.ring(duty)
+
+    def _take_up(self, identity: Identity) -> None:
+        """Believe the disk only as far as it is this identity's."""
+        desk = self._desk
+        try:
+            stored = desk.stored_enrolment()
+            desk.primacy.load()
+        except Damaged as error:
+            log.error("damaged disk", because=str(error))  # noqa: TRY400 - the cause is the message
+            stored = None
+            self._discard()
+        if stored is None:
+            desk.found_running = desk.note is None and desk.primacy.gate_state() is GateState.OPEN
+            if desk.note is not None:
+                self._close_gate()  # launched for somebody's workload: passive until told
+            return
+        if (stored.instance_id, stored.boot_id) == (identity.instance_id, identity.boot_id):
+            desk.enrolment = stored
+        elif stored.instance_id == identity.instance_id:
+            desk.primacy.forget_holding()
+            for name in OF_ONE_BOOT:
+                desk.ports.disk.remove(name)
+            self._close_gate()
+        else:
+            log.warning("clone", of=stored.instance_id, instance=identity.instance_id)
+            self._discard()
+            self._close_gate()
+
+    def _discard(self) -> None:
+        """Another identity's heritage, its credential first."""
+        for name in FILES:
+            self._desk.ports.disk.remove(name)
+        self._desk.primacy.load()
+
+    def _close_gate(self) -> None:
+        try:
+            self._desk.primacy.ensure_closed()
+        except GateFailed as error:
+            log.error("gate", because=str(error))  # noqa: TRY400 - the cause is the message
+
+    def _load(self) -> None:
+        self._desk.load_config()
+        damaged = self._desk.outbox.load()
+        if damaged:
+            log.warning("torn journal", lines=damaged)
+        self._book.load()
+        self._signals.load()
+        self._handover.load()
+
+    def _resume(self) -> None:
+        """The same boot with an epoch that was never released: serve on, whether or not the server answers."""
+        primacy = self._desk.primacy
+        try:
+            if primacy.paused and not self._handover.is_open:
+                primacy.resume()
+            primacy.ensure_open()
+        except GateFailed as error:
+            log.error("gate", because=str(error))  # noqa: TRY400 - presence tries again
+
+    def _enrol(self) -> None:
+        try:
+            self._presence.enrol()
+        except (ServerAway, NotEnrolled, InvalidInput) as error:
+            log.warning("not enrolled yet", because=str(error))
+
+
+def _refuse_drill(_command: Command) -> None:
+    raise Refused("this agent does not rehearse interruptions yet: nothing was done")

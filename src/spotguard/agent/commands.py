@@ -1,0 +1,79 @@
+"""Duty `commands`: fetch what the server asks of this instance, journal it, hand it to whoever carries it out.
+
+A command takes effect once: delivered again it returns the recorded outcome; expired, stale or unreadable it is
+refused with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from spotguard.agent.backoff import Backoff
+from spotguard.agent.command_book import CommandBook
+from spotguard.agent.desk import OK, Desk, NotEnrolled
+from spotguard.agent.orders import Command, command_of
+from spotguard.domain.commands import CommandStatus, CommandType
+from spotguard.domain.errors import InvalidInput, Refused, ServerAway
+from spotguard.telemetry import get_logger
+
+POLL_MARGIN_SECONDS = 10.0  # the answer to a long poll may take longer than the wait itself
+
+log = get_logger("agent")
+
+Check = Callable[[Command], None]
+
+
+class Commands:
+    """Polls and dispatches. A check raises `Refused`; what passes is journalled, and the moves duty carries it out."""
+
+    def __init__(self, desk: Desk, book: CommandBook, checks: Mapping[CommandType, Check]) -> None:
+        self._desk, self._book, self._checks = desk, book, checks
+        self._backoff = Backoff()
+
+    def run(self, now: datetime) -> datetime | None:
+        desk = self._desk
+        if not desk.is_enrolled:
+            return None  # presence rings when it is
+        override = desk.settings.command_wait_seconds
+        wait = desk.intervals.command_wait_seconds if override is None else override
+        path = f"pending-commands?wait={wait:g}&config_version={desk.config_version or 0}"
+        try:
+            reply = desk.call("GET", path, timeout_seconds=wait + POLL_MARGIN_SECONDS)
+        except (ServerAway, NotEnrolled):
+            return self._backoff.failed(now)
+        if reply.status not in OK:
+            log.warning("commands refused", status=reply.status, because=str(reply.body.get("detail", "")))
+            return self._backoff.failed(now)
+        self._backoff.worked()
+        self._notice_version(reply.body)
+        arrived = desk.ports.clock.now()
+        for entry in reply.body.get("commands") or ():
+            self._take(entry, arrived)
+        return arrived + timedelta(seconds=0 if wait else desk.settings.command_poll_seconds)
+
+    def _notice_version(self, body: Mapping[str, Any]) -> None:
+        version = body.get("config_version")
+        if version is not None and version != self._desk.config_version:
+            self._desk.bells.ring("presence")  # which fetches the configuration
+
+    def _take(self, entry: Mapping[str, Any], now: datetime) -> None:
+        try:
+            command = command_of(entry)
+        except InvalidInput as error:
+            log.error("command unreadable", because=str(error))  # noqa: TRY400 - the cause is the message
+            return
+        known = self._book.find(command.id)
+        if known is not None and known.answer is not None:
+            self._book.tell(command.id)
+            return
+        try:
+            if known is None and command.is_over(now):
+                raise Refused("it has expired")
+            self._checks[command.type](command)
+            self._book.begin(command)
+            self._desk.bells.ring("moves")
+        except (Refused, InvalidInput) as error:
+            log.warning("command refused", command=command.id, because=str(error))
+            self._book.answer(command, CommandStatus.REFUSED, str(error))

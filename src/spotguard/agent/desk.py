@@ -1,0 +1,168 @@
+"""What all duties of an agent share: who we are, the line to the server, the disk, the gate, the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol
+
+import msgspec
+
+from spotguard.agent.bells import Bells
+from spotguard.agent.enrolment import Enrolment, LaunchNote
+from spotguard.agent.files import Document
+from spotguard.agent.outbox import Outbox, Report
+from spotguard.agent.primacy import Primacy
+from spotguard.agent.settings import AgentSettings, Intervals
+from spotguard.domain.errors import SpotGuardError
+from spotguard.domain.ids import InstanceId
+from spotguard.domain.pools import Pool
+from spotguard.ports.clock import Clock
+from spotguard.ports.cloud import Cloud
+from spotguard.ports.disk import Disk
+from spotguard.ports.metadata import Identity, Metadata
+from spotguard.ports.server import Reply, ServerLink
+from spotguard.ports.workload import Gate, StateSync, SyncTarget
+
+UNAUTHORIZED = 401
+OK = range(200, 300)
+
+
+class NotEnrolled(SpotGuardError):
+    """The server does not know this instance (any more): presence enrols it, the rest waits."""
+
+
+class Duty(Protocol):
+    """One standing duty: does what is due, without waiting, and says when it wants to run again."""
+
+    def run(self, now: datetime) -> datetime | None:
+        """None: when it is rung for."""
+
+
+@dataclass(frozen=True)
+class Standby:
+    """A standby that the configuration names."""
+
+    replica_id: str
+    target: SyncTarget
+
+
+@dataclass(frozen=True)
+class Ports:
+    """What the agent is given of the world. `cloud` None: this agent does not call EC2."""
+
+    link: ServerLink
+    metadata: Metadata
+    gate: Gate
+    sync: StateSync
+    disk: Disk
+    cloud: Cloud | None
+    clock: Clock
+
+
+class Desk:
+    """Shared state. Values are replaced whole, never changed in place, so that a reader needs no lock."""
+
+    def __init__(self, ports: Ports, settings: AgentSettings) -> None:
+        self.ports, self.settings = ports, settings
+        self.bells = Bells()
+        self.outbox = Outbox(ports.disk, lambda: self.bells.ring("outbox"))
+        self.primacy = Primacy(ports.disk, ports.gate, ports.clock, settings.expected_flush_seconds)
+        self.identity: Identity | None = None
+        self.note: LaunchNote | None = None
+        self.enrolment: Enrolment | None = None
+        self.found_running = False  # the workload, when this agent was first installed
+        self.intervals = Intervals()
+        self.config: Mapping[str, Any] = {}
+        self.config_version: int | None = None
+        self.prices: Mapping[Pool, Decimal] = {}
+        self.ondemand: Decimal | None = None
+        self._enrolment_document = Document(ports.disk, "enrolment")
+        self._config_document = Document(ports.disk, "config")
+
+    # who we are
+
+    @property
+    def me(self) -> Identity:
+        if self.identity is None:
+            raise NotEnrolled("this instance has not read its identity")
+        return self.identity
+
+    @property
+    def instance_id(self) -> InstanceId:
+        return self.me.instance_id
+
+    def enrolled(self) -> Enrolment:
+        if self.enrolment is None or not self.enrolment.agent_token:
+            raise NotEnrolled("this instance is not enrolled")
+        return self.enrolment
+
+    @property
+    def is_enrolled(self) -> bool:
+        return self.enrolment is not None and bool(self.enrolment.agent_token)
+
+    def keep_enrolment(self, enrolment: Enrolment) -> None:
+        self._enrolment_document.write(enrolment)
+        self.enrolment = enrolment
+
+    def stored_enrolment(self) -> Enrolment | None:
+        """`Damaged` passes through."""
+        stored = self._enrolment_document.read()
+        return None if stored is None else msgspec.convert(stored, Enrolment)
+
+    # the configuration
+
+    def keep_config(self, version: int | None, config: Mapping[str, Any]) -> None:
+        self._config_document.write({"version": version, "config": dict(config)})
+        self.config, self.config_version = config, version
+        for duty in ("sync", "moves"):
+            self.bells.ring(duty)
+
+    def load_config(self) -> None:
+        stored = self._config_document.read_or({})
+        self.config, self.config_version = stored.get("config", {}), stored.get("version")
+
+    def standbys(self) -> tuple[Standby, ...]:
+        """Those of the configuration, as it was told last; this instance may be among them."""
+        found = []
+        for entry in self.config.get("standbys") or ():
+            replica, instance, address = (entry.get(k) for k in ("replica_id", "instance_id", "address"))
+            if replica and instance:
+                found.append(Standby(replica, SyncTarget(instance, address or "")))
+        return tuple(found)
+
+    def replica_id(self) -> str | None:
+        """The replica that this instance stands by for."""
+        own = [s.replica_id for s in self.standbys() if s.target.instance_id == self.instance_id]
+        return own[0] if own else self.enrolled().replica_id
+
+    @property
+    def hands_off(self) -> bool:
+        """Ruling B8: `enabled` false means record, notify, do nothing."""
+        return self.config.get("enabled") is False
+
+    # the line
+
+    def call(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, timeout_seconds: float = 10
+    ) -> Reply:
+        """A call on this agent's own path. `ServerAway` when there is no answer, `NotEnrolled` on a 401."""
+        enrolment = self.enrolled()
+        reply = self.ports.link.call(
+            method,
+            f"/api/agents/{enrolment.agent_id}/{path}",
+            token=enrolment.agent_token,
+            body=body,
+            timeout_seconds=timeout_seconds,
+        )
+        if reply.status == UNAUTHORIZED:
+            if self.enrolment == enrolment:  # not if another duty has enrolled anew meanwhile
+                self.keep_enrolment(replace(enrolment, agent_token=""))
+                self.bells.ring("presence")
+            raise NotEnrolled("the server does not accept this instance's token")
+        return reply
+
+    def report(self, report_id: str, kind: str, path: str, body: Mapping[str, Any]) -> None:
+        self.outbox.put(Report(report_id, kind, path, body, self.ports.clock.now()))

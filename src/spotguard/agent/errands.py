@@ -1,0 +1,132 @@
+"""What an agent does in EC2 for others, where the server has no access: launch a standby, end an instance, clear up.
+
+Only instances that the command names and that carry this agent's tag are ended; this one never.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from spotguard.agent.command_book import CommandBook
+from spotguard.agent.desk import Desk
+from spotguard.agent.files import Document
+from spotguard.agent.launches import DiskIntentions
+from spotguard.agent.orders import Command, end_order, launch_replica_order
+from spotguard.agent.switch_reports import timing
+from spotguard.domain.clock import rfc3339
+from spotguard.domain.commands import CommandStatus, CommandType
+from spotguard.domain.errors import CloudError, Refused
+from spotguard.domain.ids import VolumeId
+from spotguard.domain.pools import parse_pool_id
+from spotguard.domain.switches import Step
+from spotguard.execution.ending import AGENT_TAG, Later, delete_volumes, end_instance, leftovers_of
+from spotguard.execution.launching import Candidate, Launched, LaunchWish, NotYet, launch
+from spotguard.execution.volumes import empty_alike
+from spotguard.ports.cloud import Cloud
+
+NO_EC2 = "this agent has no access to EC2: the server must do it, or the agent be given an EC2 adapter"
+
+
+class Errands:
+    """Carries launch_replica, terminate_instance and retire_replica out, each one step at a time."""
+
+    TYPES = (CommandType.LAUNCH_REPLICA, CommandType.TERMINATE_INSTANCE, CommandType.RETIRE_REPLICA)
+
+    def __init__(self, desk: Desk, book: CommandBook) -> None:
+        self._desk, self._book = desk, book
+        self._intentions = DiskIntentions(desk.ports.disk)
+        self._leftovers = Document(desk.ports.disk, "leftovers")
+
+    def check(self, command: Command) -> None:
+        if self._desk.ports.cloud is None:
+            raise Refused(NO_EC2)
+        held = self._desk.primacy.held
+        if command.epoch is not None and (held is None or command.epoch < held):
+            raise Refused(f"it is for epoch {command.epoch}; this instance holds {held or 'none'}")
+        if command.type is CommandType.LAUNCH_REPLICA:
+            launch_replica_order(command)
+        elif end_order(command).instance_id == self._desk.instance_id:
+            raise Refused("an agent never ends its own instance")
+
+    def run(self, now: datetime) -> datetime | None:
+        cloud = self._desk.ports.cloud
+        waits = [
+            self._carry_on(cloud, command, now)
+            for command in self._book.open()
+            if cloud is not None and command.command_type in self.TYPES
+        ]
+        left = [wait for wait in waits if wait is not None]
+        return now + timedelta(seconds=min(left)) if left else None
+
+    def _carry_on(self, cloud: Cloud, command: Command, now: datetime) -> float | None:
+        """Seconds until it wants another turn; None when it is answered."""
+        try:
+            if command.is_over(now):
+                raise Refused("it expired before it could be carried out")
+            if command.type is CommandType.LAUNCH_REPLICA:
+                return self._launch(cloud, command, now)
+            return self._end(cloud, command, now)
+        except Refused as error:
+            self._book.answer(command, CommandStatus.REFUSED, str(error))
+        except CloudError as error:
+            self._book.answer(command, CommandStatus.FAILED, str(error))
+        return None
+
+    def _launch(self, cloud: Cloud, command: Command, now: datetime) -> float | None:
+        order = launch_replica_order(command).launch
+        wish = LaunchWish(
+            seed=order.token_seed,
+            purpose="standby",
+            candidates=(Candidate(parse_pool_id(order.pool_id), order.mode),),
+            image_id=order.image_id,
+            tags=order.tags,
+            user_data=lambda: order.user_data,
+            block_devices=order.block_devices or empty_alike(cloud, self._desk.instance_id),
+        )
+        result = launch(cloud, self._intentions, wish, now)
+        if isinstance(result, NotYet):
+            return max(1.0, result.again_seconds)
+        if isinstance(result, Launched):
+            told = {
+                "instance_id": result.instance.instance_id,
+                "launched_at": rfc3339(result.instance.launched_at),
+            }
+            self._book.answer(command, CommandStatus.COMPLETED, "launched", told)
+        else:
+            self._book.answer(command, CommandStatus.FAILED, result.because)
+        return None
+
+    def _end(self, cloud: Cloud, command: Command, now: datetime) -> float | None:
+        order, agent_id = end_order(command), self._desk.enrolled().agent_id
+        self._remember_leftovers(cloud, command, agent_id)
+        ending = end_instance(cloud, order.instance_id, agent_id)
+        if isinstance(ending, Later):
+            return ending.again_seconds
+        if command.type is CommandType.RETIRE_REPLICA:
+            cleared = delete_volumes(cloud, self._left_by(command), {AGENT_TAG: agent_id})
+            if isinstance(cleared, Later):
+                return cleared.again_seconds
+            self._leftovers.write({k: v for k, v in self._all_leftovers().items() if k != command.id})
+        elif order.switch_id is not None:
+            body = {"switch_id": order.switch_id, "timing": timing({Step.OLD_ENDED: now})}
+            self._desk.report(f"switch:{order.switch_id}:old_ended", "switch", "switch-report", body)
+        self._book.answer(
+            command, CommandStatus.COMPLETED, ending.because, {"instance_id": order.instance_id}
+        )
+        return None
+
+    def _remember_leftovers(self, cloud: Cloud, command: Command, agent_id: str) -> None:
+        """Before it ends: afterwards nothing names its volumes any more."""
+        if command.type is not CommandType.RETIRE_REPLICA or command.id in self._all_leftovers():
+            return
+        shown = cloud.describe_instances([end_order(command).instance_id])
+        if shown:
+            volumes = list(leftovers_of(shown[0], agent_id))
+            self._leftovers.write({**self._all_leftovers(), command.id: volumes})
+
+    def _left_by(self, command: Command) -> list[VolumeId]:
+        return [VolumeId(volume) for volume in self._all_leftovers().get(command.id, [])]
+
+    def _all_leftovers(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = self._leftovers.read_or({})
+        return found

@@ -1,0 +1,90 @@
+"""Files that tell damage from content: each line carries its checksum.
+
+A `Document` is one JSON value, replaced atomically. A `Journal` grows at its end; a torn last line is the crash that
+it was made for, and is cut off before the next line is written.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from spotguard.ports.disk import Disk
+
+
+class Damaged(Exception):
+    """The file is there and is not what was written: nothing in it may be believed."""
+
+
+def line_of(value: Any) -> bytes:
+    content = msgspec.json.encode(value)
+    return b"%08x %s\n" % (zlib.crc32(content), content)
+
+
+def value_of(line: bytes) -> Any:
+    checksum, _, content = line.partition(b" ")
+    try:
+        if int(checksum, 16) == zlib.crc32(content):
+            return msgspec.json.decode(content)
+    except ValueError:  # not hexadecimal, or not JSON (msgspec.DecodeError is one)
+        pass
+    raise Damaged(repr(line[:80]))
+
+
+class Document:
+    """One JSON value under a name."""
+
+    def __init__(self, disk: Disk, name: str) -> None:
+        self._disk, self._name = disk, name
+
+    def read(self) -> Any:
+        """The value, or None when nothing was ever written; `Damaged` otherwise."""
+        content = self._disk.read(self._name)
+        return None if content is None else value_of(content.removesuffix(b"\n"))
+
+    def read_or(self, default: Any) -> Any:
+        """For what can be learnt again: damage counts as absence."""
+        try:
+            found = self.read()
+        except Damaged:
+            return default
+        return default if found is None else found
+
+    def write(self, value: Any) -> None:
+        self._disk.replace(self._name, line_of(value))
+
+    def remove(self) -> None:
+        self._disk.remove(self._name)
+
+
+class Journal:
+    """Lines in the order in which they were written."""
+
+    def __init__(self, disk: Disk, name: str) -> None:
+        self._disk, self._name = disk, name
+        self.damaged = 0  # lines that could not be believed, the torn last one included
+
+    def read(self) -> list[Any]:
+        """Every whole line. Damage is cut out of the file, so that what is appended next stands on its own."""
+        content = self._disk.read(self._name) or b""
+        values: list[Any] = []
+        lines = content.split(b"\n")
+        for line in lines:
+            if not line:
+                continue
+            try:
+                values.append(value_of(line))
+            except Damaged:
+                self.damaged += 1
+        if self.damaged or (content and not content.endswith(b"\n")):
+            self.rewrite(values)
+        return values
+
+    def append(self, value: Any) -> None:
+        self._disk.append(self._name, line_of(value))
+
+    def rewrite(self, values: Sequence[Any]) -> None:
+        self._disk.replace(self._name, b"".join(line_of(value) for value in values))

@@ -1,0 +1,151 @@
+"""The epoch that this instance holds, and the gate that belongs to it (rulings B4 to B4b).
+
+The gate opens only with an epoch that the server told this instance. A released epoch is written down before
+anybody hears of the release, and no epoch up to it ever opens the gate again.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from spotguard.agent.files import Document
+from spotguard.domain.instances import GateState
+from spotguard.ports.clock import Clock
+from spotguard.ports.disk import Disk
+from spotguard.ports.workload import Gate
+
+
+@dataclass(frozen=True)
+class Held:
+    """What stands on the disk. `paused`: a move has closed the gate and has not released."""
+
+    held: int | None = None
+    released: int = 0
+    paused: bool = False
+    flush_seconds: float | None = None
+
+
+class Primacy:
+    """Implements `execution.old_half.Holding`. One thread at a time moves the gate."""
+
+    NAME = "primacy"
+
+    def __init__(self, disk: Disk, gate: Gate, clock: Clock, expected_flush_seconds: float) -> None:
+        self._document = Document(disk, self.NAME)
+        self._gate, self._clock = gate, clock
+        self._expected_flush_seconds = expected_flush_seconds
+        self._lock = threading.RLock()
+        self._now = Held()
+
+    def load(self) -> None:
+        """Read the disk; `Damaged` passes through: who cannot remember what it released must enrol anew."""
+        stored = self._document.read()
+        self._now = Held() if stored is None else msgspec.convert(stored, Held)
+
+    def forget_holding(self) -> None:
+        """Another boot: whoever serves now is the server's to say. What was released stays released."""
+        with self._lock:
+            self._keep(replace(self._now, held=None, paused=False))
+
+    @property
+    def held(self) -> int | None:
+        return self._now.held
+
+    @property
+    def released(self) -> int:
+        return self._now.released
+
+    @property
+    def paused(self) -> bool:
+        return self._now.paused
+
+    @property
+    def flush_seconds(self) -> float:
+        measured = self._now.flush_seconds
+        return self._expected_flush_seconds if measured is None else measured
+
+    def gate_state(self) -> GateState:
+        return self._gate.state()
+
+    def healthy(self) -> bool:
+        return self._gate.healthy()
+
+    def told(self, epoch: int) -> bool:
+        """The server says that this instance holds `epoch`; False when that is over here."""
+        with self._lock:
+            if epoch <= self._now.released:
+                return False
+            if self._now.held is None or epoch > self._now.held:
+                self._keep(replace(self._now, held=epoch, paused=False))
+            return epoch == self._now.held
+
+    def ensure_open(self) -> bool:
+        """Open the gate if it should be; True when it has just been opened. `GateFailed` passes through.
+
+        While another thread moves the gate, that one decides.
+        """
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            epoch = self._now.held
+            if epoch is None or self._now.paused or self._gate.state() is GateState.OPEN:
+                return False
+            self._gate.open(epoch)
+            return True
+        finally:
+            self._lock.release()
+
+    def ensure_closed(self) -> None:
+        """Who holds no epoch serves nothing."""
+        with self._lock:
+            if self._now.held is None and self._gate.state() is GateState.OPEN:
+                self._gate.close()
+
+    def fence(self, epoch: int) -> bool:
+        """The server has granted `epoch` to another one: if that is newer than ours, ours is over."""
+        with self._lock:
+            held = self._now.held
+            if held is None or epoch <= held:
+                return False
+            self._gate.close()
+            self.release(held)
+            return True
+
+    def pause(self) -> None:
+        with self._lock:
+            if not self._now.paused:
+                self._keep(replace(self._now, paused=True))
+            was_open = self._gate.state() is GateState.OPEN
+            begun = self._clock.now()
+            self._gate.close()
+            if was_open:
+                taken = (self._clock.now() - begun).total_seconds()
+                self._keep(replace(self._now, flush_seconds=taken))
+
+    def resume(self) -> None:
+        with self._lock:
+            if self._now.paused:
+                self._keep(replace(self._now, paused=False))
+            self.ensure_open()
+
+    def release(self, epoch: int) -> None:
+        with self._lock:
+            if self._gate.state() is GateState.OPEN:
+                self._gate.close()
+            held = self._now.held
+            self._keep(
+                replace(
+                    self._now,
+                    held=None if held is None or held <= epoch else held,
+                    released=max(epoch, self._now.released),
+                    paused=False,
+                )
+            )
+
+    def _keep(self, now: Held) -> None:
+        if now != self._now:
+            self._document.write(now)
+            self._now = now

@@ -1,0 +1,89 @@
+"""Runs an agent's duties in production: one thread each, so that a slow call never keeps the signals waiting."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta
+from random import Random
+
+from spotguard.agent.agent import Agent
+from spotguard.agent.backoff import Backoff
+from spotguard.agent.desk import Duty
+from spotguard.domain.errors import MetadataUnavailable
+from spotguard.ports.clock import Clock
+from spotguard.telemetry import get_logger
+
+JITTER = 0.1  # of a wait: a fleet that lost its server does not come back in step
+JOIN_SECONDS = 35.0  # a long poll ends within this
+
+log = get_logger("agent")
+
+
+class Runner:
+    """`run` returns when `stop` is set. What a duty raises is logged once and the duty tried again, ever later."""
+
+    def __init__(self, agent: Agent, clock: Clock, dice: Random) -> None:
+        self._agent, self._clock, self._dice = agent, clock, dice
+        self._bells = {name: threading.Event() for name in agent.duties}
+        self.stop = threading.Event()
+
+    def run(self) -> None:
+        if not self._start():
+            return
+        self._agent.bells.listener = self._ring
+        threads = [
+            threading.Thread(target=self._loop, args=(name, duty), name=f"agent-{name}", daemon=True)
+            for name, duty in self._agent.duties.items()
+        ]
+        for thread in threads:
+            thread.start()
+        self.stop.wait()
+        for bell in self._bells.values():
+            bell.set()
+        deadline = self._clock.now() + timedelta(seconds=JOIN_SECONDS)
+        for thread in threads:
+            thread.join(max(0.0, (deadline - self._clock.now()).total_seconds()))
+
+    def _start(self) -> bool:
+        """True when the agent is up; False when it was stopped before."""
+        backoff, complaint = Backoff(), ""
+        while not self.stop.is_set():
+            now = self._clock.now()
+            try:
+                self._agent.start(now)
+            except MetadataUnavailable as error:
+                if str(error) != complaint:
+                    complaint = str(error)
+                    log.warning("metadata", because=complaint)
+                self.stop.wait((backoff.failed(now) - now).total_seconds())
+            else:
+                return True
+        return False
+
+    def _ring(self, name: str) -> None:
+        self._bells[name].set()
+
+    def _loop(self, name: str, duty: Duty) -> None:
+        bell, backoff, complaint = self._bells[name], Backoff(), ""
+        while not self.stop.is_set():
+            bell.clear()
+            now = self._clock.now()
+            due: datetime | None
+            try:
+                due = duty.run(now)
+            except Exception as error:  # one duty that fails never stops the others, nor itself
+                due = backoff.failed(now)
+                if repr(error) != complaint:
+                    complaint = repr(error)
+                    log.exception("duty", duty=name)
+            else:
+                backoff.worked()
+            self._sleep(bell, due)
+
+    def _sleep(self, bell: threading.Event, due: datetime | None) -> None:
+        if due is None:
+            bell.wait()
+            return
+        wait = (due - self._clock.now()).total_seconds()
+        if wait > 0:
+            bell.wait(wait * (1 + JITTER * self._dice.random()))

@@ -1,0 +1,97 @@
+"""`spotguard agent`: the process beside the workload, in production."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from spotguard.agent.settings import AgentSettings
+    from spotguard.cli.agent_settings import AgentFile
+    from spotguard.ports.workload import Gate, StateSync
+
+agent_app = typer.Typer(help="The agent beside the workload.", no_args_is_help=False)
+
+
+@agent_app.callback(invoke_without_command=True)
+def main(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="TOML file; default: SPOTGUARD_AGENT_CONFIG, else /etc/spotguard/agent.toml"),
+    ] = None,
+    json_logs: Annotated[bool, typer.Option("--json-logs", help="one JSON object per log line")] = False,
+) -> None:
+    """Run the agent (the same as `spotguard agent run`)."""
+    if context.invoked_subcommand is None:
+        run(config, json_logs)
+
+
+@agent_app.command()
+def run(
+    config: Annotated[
+        Path | None,
+        typer.Option(help="TOML file; default: SPOTGUARD_AGENT_CONFIG, else /etc/spotguard/agent.toml"),
+    ] = None,
+    json_logs: Annotated[bool, typer.Option("--json-logs", help="one JSON object per log line")] = False,
+) -> None:
+    """Guard this instance's workload until told to stop (SIGTERM, Ctrl-C). The workload is left as it is."""
+    from random import Random
+
+    from spotguard.agent.agent import Agent
+    from spotguard.agent.runner import Runner
+    from spotguard.cli.agent_settings import load_agent_file
+    from spotguard.domain.errors import InvalidInput
+    from spotguard.host.clock import SystemClock
+    from spotguard.host.disk import FolderDisk
+    from spotguard.host.imds import ImdsMetadata
+    from spotguard.host.link import HttpLink
+    from spotguard.telemetry import configure_logging
+
+    try:
+        settings = load_agent_file(config)
+        gate, sync = workload_of(settings)
+        told = settings_of(settings)
+    except (InvalidInput, OSError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    configure_logging(settings.log_level, json_lines=json_logs)
+    clock = SystemClock()
+    with HttpLink(settings.server_url) as link:
+        metadata = ImdsMetadata(settings.metadata_url)
+        agent = Agent(link, metadata, gate, sync, FolderDisk(settings.state_folder), None, clock, told)
+        runner = Runner(agent, clock, Random())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: runner.stop.set())
+        runner.run()
+
+
+def settings_of(file: AgentFile) -> AgentSettings:
+    from spotguard.agent.settings import AgentSettings
+
+    token = file.client_token_file.read_text().strip() if file.client_token_file else None
+    return AgentSettings(logical_agent_id=file.logical_agent_id, client_token=token)
+
+
+def workload_of(file: AgentFile) -> tuple[Gate, StateSync]:
+    """The gate and the state sync that the settings describe; `InvalidInput` when they describe none."""
+    from spotguard.domain.errors import InvalidInput
+    from spotguard.host.adopting import AdoptingGate
+    from spotguard.host.gate import CommandGate, GateCommands, SystemdGate
+    from spotguard.host.nothing import NoSync
+    from spotguard.host.rsync import RsyncSync
+
+    gate: Any
+    if file.unit:
+        gate = SystemdGate(file.unit, file.probe or None)
+    elif file.start and file.stop and file.status:
+        gate = CommandGate(GateCommands(file.start, file.stop, file.status, file.probe or None))
+    else:
+        raise InvalidInput("the settings name no workload: give unit, or start, stop and status")
+    if file.state_path is None:
+        return gate, NoSync()
+    sync = RsyncSync(file.state_path, file.inbox_path, file.sync_destination)
+    return AdoptingGate(gate, sync.adopt), sync

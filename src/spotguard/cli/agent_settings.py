@@ -1,0 +1,73 @@
+"""Settings of an agent: `SPOTGUARD_AGENT_*` environment over a TOML file over the defaults below."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from spotguard.domain.errors import InvalidInput
+
+CONFIG = Path("/etc/spotguard/agent.toml")
+
+
+class AgentFile(BaseSettings):
+    """What `spotguard agent` is told."""
+
+    model_config = SettingsConfigDict(env_prefix="SPOTGUARD_AGENT_", extra="forbid")
+
+    server_url: str = Field(pattern=r"^https?://", description="address of the API")
+    logical_agent_id: str = Field(min_length=1, description="name of the workload, the same wherever it runs")
+    client_token_file: Path | None = Field(
+        default=None, description="file with the client's token; an instance launched by SpotGuard needs none"
+    )
+    state_folder: Path = Field(default=Path("/var/lib/spotguard"), description="the agent's own journal")
+    unit: str = Field(default="", description="systemd unit of the workload; not enabled at boot")
+    start: list[str] = Field(
+        default_factory=list, description="instead of a unit: command that starts the workload"
+    )
+    stop: list[str] = Field(default_factory=list, description="command that stops and flushes it")
+    status: list[str] = Field(default_factory=list, description="command that succeeds while it runs")
+    probe: list[str] = Field(default_factory=list, description="command that succeeds while it is healthy")
+    state_path: Path | None = Field(
+        default=None, description="folder of the workload's state, copied by rsync"
+    )
+    inbox_path: Path = Field(
+        default=Path("/var/lib/spotguard-inbox"), description="where a standby receives it; same file system"
+    )
+    sync_destination: str = Field(
+        default="root@{address}:/var/lib/spotguard-inbox", description="a standby's inbox, as rsync spells it"
+    )
+    metadata_url: str = Field(default="http://169.254.169.254", description="instance metadata service")
+    log_level: str = Field(default="info", description="debug, info, warning or error")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - named by pydantic-settings
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings  # init is the file: the environment goes before it
+
+
+def load_agent_file(path: Path | None = None) -> AgentFile:
+    """The settings; `InvalidInput` names the key that is wrong."""
+    named = path or (
+        Path(os.environ["SPOTGUARD_AGENT_CONFIG"]) if "SPOTGUARD_AGENT_CONFIG" in os.environ else None
+    )
+    source = named or CONFIG
+    try:
+        told = tomllib.loads(source.read_text()) if named or source.exists() else {}
+        return AgentFile(**told)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise InvalidInput(f"setting {name} of the agent: {first['msg']}") from error
+    except (tomllib.TOMLDecodeError, OSError) as error:
+        raise InvalidInput(f"{source}: {error}") from error

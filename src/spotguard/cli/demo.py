@@ -1,0 +1,121 @@
+"""`spotguard demo`: the whole system on a simulated EC2, live or as fast as it can."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from spotguard.domain.errors import InvalidInput
+
+HEADLESS_FAILED = 1
+SHOWN_FIRST = (
+    "prices_source",
+    "agents",
+    "simulated_hours",
+    "wall_seconds",
+    "switches",
+    "failovers",
+    "failover_seconds",
+    "downtime_seconds",
+    "cost_usd",
+    "ondemand_cost_usd",
+    "savings_percent",
+    "ledger_usd",
+    "meter_usd",
+    "records",
+    "invariants_checked",
+    "invariants_broken",
+    "orphans",
+)
+
+
+def demo(
+    prices: Annotated[
+        list[Path] | None,
+        typer.Option(help="price history to replay (AWS's JSON or CSV, .gz too); repeatable"),
+    ] = None,
+    ondemand: Annotated[
+        Path | None, typer.Option(help="on-demand prices (CSV) that go with --prices")
+    ] = None,
+    agents: Annotated[int, typer.Option(min=1, max=200, help="how many workloads")] = 6,
+    days: Annotated[float, typer.Option(min=0.01, max=90, help="simulated days")] = 3,
+    speed: Annotated[
+        float, typer.Option(min=1, max=100_000, help="simulated seconds per second, live")
+    ] = 120,
+    seed: Annotated[int, typer.Option(help="the same seed gives the same run")] = 1,
+    headless: Annotated[
+        bool, typer.Option("--headless", help="run the days as fast as possible, print a summary")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="the summary as one JSON object")] = False,
+    database_url: Annotated[str | None, typer.Option(help="default: a temporary SQLite file")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="of API and page; 0 takes a free one")] = 8000,
+) -> None:
+    """See SpotGuard work: a simulated EC2 that replays real prices, with the shipped server, coordinator and agents.
+
+    Without --prices a labelled synthetic market is played. Nothing of this touches AWS.
+    """
+    from spotguard.simulation.demo import Demo, DemoOptions
+    from spotguard.telemetry import configure_logging
+
+    configure_logging("error")
+    console = Console(stderr=True)
+    with tempfile.TemporaryDirectory(prefix="spotguard-demo-") as folder:
+        options = DemoOptions(
+            prices=tuple(prices or ()),
+            ondemand=ondemand,
+            agents=agents,
+            days=days,
+            seed=seed,
+            database_url=database_url or f"sqlite:///{folder}/demo.db",
+        )
+        if prices is None and ondemand is not None:
+            raise InvalidInput("--ondemand goes with --prices")
+        with console.status("reading the market"):
+            running = Demo(options)
+        try:
+            summary = _headless(running, console) if headless else _live(running, console, speed, port)
+        finally:
+            running.close()
+    _show(summary, as_json=as_json)
+    if summary["invariants_broken"] or summary["orphans"]:
+        raise typer.Exit(HEADLESS_FAILED)
+
+
+def _headless(running: Any, console: Console) -> dict[str, Any]:
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    ) as bar:
+        task = bar.add_task("simulating", total=running.total_seconds)
+        return dict(running.run(on_progress=lambda done: bar.update(task, completed=done)))
+
+
+def _live(running: Any, console: Console, speed: float, port: int) -> dict[str, Any]:
+    from spotguard.simulation.live import play
+
+    console.print(
+        f"[bold]SpotGuard demo[/] · prices: {running.world.plan.market.source} · simulated EC2, nothing touches AWS"
+    )
+    return dict(play(running, console, speed=speed, port=port))
+
+
+def _show(summary: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        json.dump(summary, sys.stdout)
+        sys.stdout.write("\n")
+        return
+    for name in SHOWN_FIRST:
+        print(f"{name.replace('_', ' '):>20}  {summary[name]}")
+    for name in ("broken", "orphaned", "acts_not_played"):
+        for line in summary[name]:
+            print(f"{name.replace('_', ' '):>20}  {line}")

@@ -1,0 +1,1 @@
+"""Carries a planned step out: intention, call, outcome."""

@@ -1,0 +1,48 @@
+"""Making the image of a move: its name holds the switch's id, so that asking twice makes one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from spotguard.domain.errors import NeedsPerson
+from spotguard.execution.move_state import MoveState
+from spotguard.execution.waiting import Wait
+from spotguard.ports.cloud import Cloud, CopyState
+
+SOON_SECONDS = 5.0
+DUPLICATE = "InvalidAMIName.Duplicate"
+
+
+def image_name(switch_id: str) -> str:
+    return f"spotguard-{switch_id}"
+
+
+def make(cloud: Cloud, state: MoveState, keep: Callable[[MoveState], None]) -> MoveState | Wait:
+    """Begin it, or adopt the one begun before a crash; the state with the image's id once it is available."""
+    if state.image_id is None:
+        begun = _begin(cloud, state)
+        if isinstance(begun, Wait):
+            return begun
+        keep(begun)
+        state = begun
+    shown = cloud.describe_images([state.image_id] if state.image_id else ())
+    if not shown or shown[0].state is CopyState.PENDING:
+        return Wait(SOON_SECONDS, f"{state.image_id} is being made", state)
+    if shown[0].state is CopyState.FAILED:
+        return state.unwind(f"EC2 could not make {state.image_id}")
+    return state
+
+
+def _begin(cloud: Cloud, state: MoveState) -> MoveState | Wait:
+    name = image_name(state.switch_id or f"{state.own}-{state.epoch}")
+    earlier = cloud.describe_images(name=name)
+    if earlier:
+        return replace(state, image_id=earlier[0].image_id)
+    tags = state.launch.tags if state.launch else {}
+    try:
+        return replace(state, image_id=cloud.create_image(state.own, name, tags))
+    except NeedsPerson as error:
+        if error.code != DUPLICATE:
+            raise
+        return Wait(SOON_SECONDS, f"{name} exists and does not show yet", state)

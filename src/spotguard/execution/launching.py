@@ -1,0 +1,298 @@
+"""Launching one instance: intention, call, outcome; an answer to each member of the error tree.
+
+Nothing here waits. `launch` does what can be done now and says when to look again; all that it knows is in the
+intentions, so whoever calls it next, after a crash or in another process, goes on where it stopped.
+
+A pool that is dry → the next candidate with a new token. A quota → no more spot in this wish, on-demand goes on.
+Throttled → the same token later. Configuration → stop, a person must act. No clear answer → look up by token, then
+by tag, and only then the same call with the same token: EC2 answers a used token with its former instance or with a
+mismatch, never with a second one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from spotguard.domain.errors import (
+    CloudError,
+    Doubtful,
+    NeedsPerson,
+    NotVisible,
+    PoolDry,
+    QuotaReached,
+    Throttled,
+    TokenMismatch,
+)
+from spotguard.domain.ids import ClientToken, ImageId, InstanceId
+from spotguard.domain.instances import InstanceState, Mode
+from spotguard.domain.pools import Pool
+from spotguard.execution.tokens import token_of
+from spotguard.ports.cloud import BlockDevice, Cloud, FleetRequest, InstanceView, LaunchRequest, Tags
+from spotguard.ports.intentions import (
+    TOKEN_TAG,
+    Intention,
+    IntentionKind,
+    Intentions,
+    IntentionStatus,
+    Outcome,
+)
+
+SOON_SECONDS = 5.0
+MISMATCH_FOR = timedelta(
+    hours=2
+)  # an ended instance vanishes after about an hour: by then it is not coming back
+MOST_CALLS = 6  # in one go; then the caller looks after its other work first
+_GONE = (InstanceState.SHUTTING_DOWN, InstanceState.TERMINATED)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One pool and market to try; its price, when known, is what the attempt reserves of a spend cap."""
+
+    pool: Pool
+    mode: Mode
+    usd_per_hour: Decimal | None = None
+
+    @property
+    def place(self) -> str:
+        return f"{self.pool.id}:{self.mode}"
+
+
+@dataclass(frozen=True)
+class LaunchWish:
+    """One instance, wanted for `seed` (a switch or replica id) and `purpose`, from the first candidate that has it.
+
+    A higher `attempt` begins anew with fresh tokens, after the former one was exhausted or its instance ended.
+    `user_data` is called just before EC2 is (it may mint an enrolment token); `at_once` tries all candidates in one
+    instant-fleet call.
+    """
+
+    seed: str
+    purpose: str
+    candidates: Sequence[Candidate]
+    image_id: ImageId
+    tags: Tags
+    user_data: Callable[[], str]
+    block_devices: Sequence[BlockDevice] = ()
+    attempt: int = 1
+    at_once: bool = False
+
+
+@dataclass(frozen=True)
+class Launched:
+    """EC2 has named it and shows it. Whether it boots is another question."""
+
+    instance: InstanceView
+    token: ClientToken
+
+
+@dataclass(frozen=True)
+class NotYet:
+    """Ask again in `again_seconds`, with the same wish."""
+
+    again_seconds: float
+    because: str
+
+
+@dataclass(frozen=True)
+class Exhausted:
+    """No candidate gave an instance, or the one that came has ended: other candidates, or a higher attempt.
+
+    `dry` names the pools that refused, `quota` EC2's code if spot was refused for the whole class.
+    """
+
+    because: str
+    dry: tuple[Pool, ...] = ()
+    quota: str | None = None
+    ended: InstanceId | None = None
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A person must act (permission, configuration): nothing is retried."""
+
+    because: str
+    code: str
+
+
+LaunchResult = Launched | NotYet | Exhausted | Stopped
+
+
+def launch(cloud: Cloud, intentions: Intentions, wish: LaunchWish, now: datetime) -> LaunchResult:
+    """Carry the wish on as far as it goes without waiting.
+
+    `Refused` from `intentions.open` (a spend cap) passes through: nothing was launched.
+    """
+    try:
+        return _launch(cloud, intentions, wish, now)
+    except (Throttled, Doubtful, NotVisible) as error:
+        return NotYet(SOON_SECONDS, f"EC2 did not answer the look-up ({error.code})")
+    except NeedsPerson as error:
+        return Stopped(str(error), error.code)
+
+
+def _launch(cloud: Cloud, intentions: Intentions, wish: LaunchWish, now: datetime) -> LaunchResult:
+    former = [i for i in intentions.of(wish.seed) if i.purpose == wish.purpose]
+    for intention in former:  # an attempt without an answer comes first, whatever its number
+        if intention.status is IntentionStatus.OPEN:
+            result = _resume(cloud, intentions, wish, intention, now)
+            if result is not None:
+                return result
+    for intention in former:
+        if intention.attempt == wish.attempt and intention.status is IntentionStatus.DONE:
+            return _again(cloud, intention)
+    return _try_in_turn(cloud, intentions, wish, now)
+
+
+def _try_in_turn(cloud: Cloud, intentions: Intentions, wish: LaunchWish, now: datetime) -> LaunchResult:
+    quota: str | None = None
+    calls = 0
+    for intention in _untried(wish, intentions.of(wish.seed), now):
+        if quota is not None and intention.mode is Mode.SPOT:
+            continue
+        if calls == MOST_CALLS:
+            return NotYet(0, f"{calls} candidates refused; more are left")
+        calls += 1
+        intentions.open(intention)
+        try:
+            return _ask(cloud, intentions, wish, intention, now)
+        except PoolDry:
+            continue
+        except QuotaReached as error:
+            quota = error.code
+    return _exhausted(wish, intentions.of(wish.seed), quota)
+
+
+def _untried(wish: LaunchWish, former: Sequence[Intention], now: datetime) -> Iterator[Intention]:
+    """The attempts that this wish still allows, in order."""
+    used = {intention.token for intention in former}
+    if wish.at_once:
+        token = token_of(wish.seed, wish.purpose, wish.attempt, "fleet")
+        dearest = max((c.usd_per_hour for c in wish.candidates if c.usd_per_hour is not None), default=None)
+        fleet = Intention(token, IntentionKind.FLEET, wish.seed, wish.purpose, wish.attempt, now)
+        if token not in used and wish.candidates:
+            yield replace(fleet, usd_per_hour=dearest)
+        return
+    for candidate in wish.candidates:
+        token = token_of(wish.seed, wish.purpose, wish.attempt, candidate.place)
+        if token not in used:
+            yield Intention(
+                token=token,
+                kind=IntentionKind.LAUNCH,
+                seed=wish.seed,
+                purpose=wish.purpose,
+                attempt=wish.attempt,
+                opened_at=now,
+                pool=candidate.pool,
+                mode=candidate.mode,
+                usd_per_hour=candidate.usd_per_hour,
+            )
+
+
+def _ask(
+    cloud: Cloud, intentions: Intentions, wish: LaunchWish, intention: Intention, now: datetime
+) -> LaunchResult:
+    """One call to EC2 and the writing down of its answer; `PoolDry` and `QuotaReached` also reach the caller."""
+    try:
+        view = _call(cloud, wish, intention)
+    except (PoolDry, QuotaReached) as error:
+        _fail(intentions, intention, error)
+        raise
+    except Throttled as error:
+        return NotYet(SOON_SECONDS, f"EC2 is throttling ({error.code})")
+    except (Doubtful, NotVisible, TokenMismatch) as error:
+        found = find(cloud, intention.token)
+        if found is not None:
+            return _settle(intentions, intention, found)
+        if isinstance(error, TokenMismatch) and now - intention.opened_at > MISMATCH_FOR:
+            return _fail(intentions, intention, error)
+        return NotYet(SOON_SECONDS, f"no clear answer yet ({error.code})")
+    except NeedsPerson as error:
+        _fail(intentions, intention, error)
+        return Stopped(str(error), error.code)
+    return _settle(intentions, intention, view)
+
+
+def _fail(intentions: Intentions, intention: Intention, error: CloudError) -> LaunchResult:
+    intentions.close(intention.token, Outcome(IntentionStatus.FAILED, error_code=error.code))
+    return Exhausted(f"the former attempt left nothing ({error.code})")
+
+
+def _call(cloud: Cloud, wish: LaunchWish, intention: Intention) -> InstanceView:
+    tags = {**wish.tags, TOKEN_TAG: intention.token}
+    if intention.pool is None or intention.mode is None:
+        return cloud.create_fleet(
+            FleetRequest(
+                token=intention.token,
+                candidates=[(candidate.pool, candidate.mode) for candidate in wish.candidates],
+                image_id=wish.image_id,
+                tags=tags,
+                user_data=wish.user_data(),
+                block_devices=wish.block_devices,
+            )
+        )
+    return cloud.run_instance(
+        LaunchRequest(
+            token=intention.token,
+            pool=intention.pool,
+            mode=intention.mode,
+            image_id=wish.image_id,
+            tags=tags,
+            user_data=wish.user_data(),
+            block_devices=wish.block_devices,
+        )
+    )
+
+
+def _resume(
+    cloud: Cloud, intentions: Intentions, wish: LaunchWish, intention: Intention, now: datetime
+) -> LaunchResult | None:
+    """Settle an attempt whose answer is missing. None: it came to nothing, go on with the next candidate."""
+    try:
+        found = find(cloud, intention.token)
+        if found is not None:
+            return _settle(intentions, intention, found)
+        return _ask(cloud, intentions, wish, intention, now)
+    except (PoolDry, QuotaReached):
+        return None
+
+
+def find(cloud: Cloud, token: ClientToken) -> InstanceView | None:
+    """The instance that came of a token, by the token or else by the tag that the same call set; None if not shown.
+
+    Nothing shown proves nothing: EC2 is eventually consistent.
+    """
+    shown = cloud.describe_instances(token=token) or cloud.describe_instances(tags={TOKEN_TAG: token})
+    return shown[0] if shown else None
+
+
+def _settle(intentions: Intentions, intention: Intention, view: InstanceView) -> LaunchResult:
+    """An instance has come: write it down. One that is already ending served nobody."""
+    intentions.close(intention.token, Outcome(IntentionStatus.DONE, resource_id=view.instance_id))
+    return _judge(view, intention.token)
+
+
+def _judge(view: InstanceView, token: ClientToken) -> LaunchResult:
+    if view.state in _GONE:
+        return Exhausted(f"{view.instance_id} has ended", ended=view.instance_id)
+    return Launched(view, token)
+
+
+def _again(cloud: Cloud, intention: Intention) -> LaunchResult:
+    """This attempt has had its answer; tell it again, as EC2 shows it now."""
+    resource = intention.outcome.resource_id if intention.outcome else None
+    shown = cloud.describe_instances([InstanceId(resource)]) if resource else ()
+    if not shown:
+        return NotYet(SOON_SECONDS, f"EC2 does not show {resource} (yet)")
+    return _judge(shown[0], intention.token)
+
+
+def _exhausted(wish: LaunchWish, former: Sequence[Intention], quota: str | None) -> Exhausted:
+    failed = [i for i in former if i.purpose == wish.purpose and i.attempt == wish.attempt and i.outcome]
+    dry = tuple(i.pool for i in failed if i.pool is not None and i.outcome is not None)
+    codes = sorted({i.outcome.error_code for i in failed if i.outcome and i.outcome.error_code})
+    because = f"no candidate could be launched ({', '.join(codes) or 'there was none to try'})"
+    return Exhausted(because, dry=dry, quota=quota)

@@ -1,0 +1,273 @@
+"""The old holder's half of a move: from the decision to the release, one journalled step after the other.
+
+`advance` carries the move on as far as it goes without waiting and says when to look again. Each step looks before
+it acts and may be done twice, so a crash at any line costs nothing but the step under way. Until the release
+everything unwinds: volumes come back, the gate opens again under the unchanged epoch. With a notice (`close_by`)
+the gate closes when the target is ready, or when the time is up, and the epoch is released even without a target: the
+volumes keep the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from spotguard.domain.errors import (
+    Doubtful,
+    GateFailed,
+    NeedsPerson,
+    NotVisible,
+    SyncFailed,
+    Throttled,
+)
+from spotguard.domain.pools import parse_pool_id
+from spotguard.domain.switches import MoveKind, Step
+from spotguard.execution import imaging, volumes
+from spotguard.execution.launching import Candidate, Launched, LaunchWish, NotYet, launch
+from spotguard.execution.move_state import MoveEnd, MoveState, NewInstance, remaining
+from spotguard.execution.waiting import Wait
+from spotguard.ports.clock import Clock
+from spotguard.ports.cloud import Cloud
+from spotguard.ports.intentions import Intentions
+from spotguard.ports.workload import StateSync
+
+
+class Holding(Protocol):
+    """The epoch that this instance holds, and the gate that belongs to it. Every call may be repeated."""
+
+    @property
+    def flush_seconds(self) -> float:
+        """How long the last `pause` took: the measured flush."""
+
+    def pause(self) -> None:
+        """Close the gate and keep it closed, durably, until `resume`. `GateFailed` when it does not close."""
+
+    def resume(self) -> None:
+        """Open the gate again under the unchanged epoch."""
+
+    def release(self, epoch: int) -> None:
+        """Let go of it durably, for ever; the gate is closed."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds. `closed_…`: how long a gate may stay closed for a move that does not get on, before it unwinds."""
+
+    margin: float = 10.0  # before the deadline of a notice
+    last_call: float = 3.0  # before the deadline: whatever is under way, release now
+    look_again: float = 5.0
+    closed_synced: float = 120.0
+    closed_volume: float = 300.0
+    closed_image: float = 3600.0
+
+    def closed(self, kind: MoveKind) -> float:
+        return {MoveKind.VOLUME: self.closed_volume, MoveKind.IMAGE: self.closed_image}.get(
+            kind, self.closed_synced
+        )
+
+
+@dataclass(frozen=True)
+class Advance:
+    """Where the move stands now; `again_seconds` None: this half has ended."""
+
+    state: MoveState
+    again_seconds: float | None
+    because: str
+
+
+@dataclass(frozen=True)
+class OldHalf:
+    """What the steps need. `keep` writes the state down durably. `cloud` None: the server calls EC2."""
+
+    holding: Holding
+    sync: StateSync
+    cloud: Cloud | None
+    intentions: Intentions
+    clock: Clock
+    keep: Callable[[MoveState], None]
+    limits: Limits = Limits()
+
+    def advance(self, state: MoveState) -> Advance:
+        while state.ended is None:
+            state = self._judge(state)
+            outcome = self._unwind(state) if state.unwinding else self._go_on(state)
+            if isinstance(outcome, Wait):
+                return Advance(outcome.state or state, self._until(state, outcome.seconds), outcome.because)
+            state = outcome
+            self.keep(state)
+        return Advance(state, None, state.unwinding or "released")
+
+    def _go_on(self, state: MoveState) -> MoveState | Wait:
+        step = next_step(state, self.clock.now(), self.holding.flush_seconds, self.limits)
+        if step is None:
+            return Wait(self.limits.look_again, "waiting for the server to end the move")
+        try:
+            outcome = _WORK[step](self, state)
+        except SyncFailed as error:
+            return Wait(1.0 if state.gate_is_shut else self.limits.look_again, str(error))
+        except (Throttled, Doubtful, NotVisible) as error:
+            return Wait(self.limits.look_again, f"EC2 gave no clear answer ({error.code})")
+        except (GateFailed, NeedsPerson) as error:
+            if state.close_by is not None:  # the instance is dying: nothing is gained by going back
+                return Wait(1.0, f"{step}: {error}")
+            return state.unwind(f"{step}: {error}")
+        return outcome
+
+    def _judge(self, state: MoveState) -> MoveState:
+        """Give up a move that keeps the workload down without getting on."""
+        closed_at = state.done.get(Step.GATE_CLOSED)
+        committed = Step.VOLUMES_MOVED in state.done or Step.RELEASED in state.done or state.overtaken
+        if closed_at is None or committed or state.close_by is not None or state.unwinding:
+            return state
+        limit = self.limits.closed(state.kind)
+        if self.clock.now() - closed_at > timedelta(seconds=limit):
+            return state.unwind(f"the gate has been closed for {limit:.0f} s without a release")
+        return state
+
+    def _unwind(self, state: MoveState) -> MoveState | Wait:
+        """Before the release the old instance can always serve on: its state comes back, then its gate opens."""
+        if state.volumes and self.cloud is not None:
+            try:
+                back = volumes.bring_back(self.cloud, state, self.keep)
+            except (Throttled, Doubtful, NotVisible, NeedsPerson) as error:
+                return Wait(self.limits.look_again, f"bringing the volumes back: {error}")
+            if isinstance(back, Wait):
+                return back
+            state = back
+        try:
+            self.holding.resume()
+        except GateFailed as error:
+            return Wait(self.limits.look_again, f"opening the gate again: {error}")
+        return replace(state, ended=MoveEnd.UNWOUND)
+
+    def _until(self, state: MoveState, seconds: float) -> float:
+        """No later than the notice's own moments."""
+        if state.close_by is None:
+            return seconds
+        now = self.clock.now()
+        moments = (
+            _time_is_up(state.close_by, self.holding.flush_seconds, self.limits),
+            _last_call(state, self.limits),
+        )
+        ahead = [(moment - now).total_seconds() for moment in moments if moment is not None and moment > now]
+        return min([seconds, *ahead])
+
+    # the steps
+
+    def begin(self, state: MoveState) -> MoveState | Wait:
+        return state.with_step(Step.DECIDED, state.begun_at)
+
+    def launch(self, state: MoveState) -> MoveState | Wait:
+        order = state.launch
+        if state.target is not None:
+            return state.with_step(Step.LAUNCHED, self.clock.now())
+        if order is None or self.cloud is None:
+            return Wait(self.limits.look_again, "the server launches the new instance")
+        devices = order.block_devices
+        if not devices and state.kind is MoveKind.SYNCED:  # a server without EC2 does not know our volumes
+            devices = volumes.empty_alike(self.cloud, state.own)
+        wish = LaunchWish(
+            seed=order.token_seed,
+            purpose="move",
+            candidates=(Candidate(parse_pool_id(order.pool_id), order.mode),),
+            image_id=state.image_id or order.image_id,
+            tags=order.tags,
+            user_data=lambda: order.user_data,
+            block_devices=devices,
+        )
+        result = launch(self.cloud, self.intentions, wish, self.clock.now())
+        if isinstance(result, NotYet):
+            return Wait(max(1.0, result.again_seconds), result.because)
+        if isinstance(result, Launched):
+            view = result.instance
+            named = NewInstance(view.instance_id, view.pool.id, view.mode, view.image_id)
+            return replace(state, launched=named).with_step(Step.LAUNCHED, self.clock.now())
+        if state.close_by is not None:
+            return Wait(self.limits.look_again, result.because)
+        return state.unwind(f"launch: {result.because}")
+
+    def await_enrolment(self, state: MoveState) -> MoveState | Wait:
+        if state.target is None:
+            return Wait(self.limits.look_again, "waiting for the new instance to enrol")
+        return state.with_step(Step.ENROLLED, self.clock.now())
+
+    def first_pass(self, state: MoveState) -> MoveState | Wait:
+        if state.target is None or self.sync.push(state.target) is None:
+            return Wait(1.0, "a pass is under way")
+        return state.with_step(Step.SYNCED, self.clock.now())
+
+    def close_gate(self, state: MoveState) -> MoveState | Wait:
+        self.holding.pause()
+        return state.with_step(Step.GATE_CLOSED, self.clock.now())
+
+    def send_delta(self, state: MoveState) -> MoveState | Wait:
+        """The pass counts only if it holds the last write: one begun before the gate closed may not."""
+        if state.target is None:
+            return Wait(1.0, "there is no target")
+        made = self.sync.push(state.target)
+        if made is None or made.position < self.sync.position():
+            return Wait(0.25, "the last pass is under way")
+        return state.with_step(Step.DELTA_SENT, self.clock.now())
+
+    def make_image(self, state: MoveState) -> MoveState | Wait:
+        if self.cloud is None:
+            return Wait(self.limits.look_again, "the server makes the image")
+        outcome = imaging.make(self.cloud, state, self.keep)
+        return outcome if isinstance(outcome, Wait) else outcome.with_step(Step.IMAGED, self.clock.now())
+
+    def move_volumes(self, state: MoveState) -> MoveState | Wait:
+        if self.cloud is None or state.target is None:
+            return Wait(self.limits.look_again, "the server moves the volumes")
+        if not state.volumes:
+            found = volumes.movable(self.cloud, state.own)
+            if not found:
+                return state.unwind("no volume besides the root is attached: nothing to move")
+            return replace(state, volumes=found)  # kept before the first one is detached
+        waiting = volumes.bring(self.cloud, state, state.target.instance_id)
+        return waiting or state.with_step(Step.VOLUMES_MOVED, self.clock.now())
+
+    def release(self, state: MoveState) -> MoveState | Wait:
+        self.holding.release(state.epoch)
+        return replace(state.with_step(Step.RELEASED, self.clock.now()), ended=MoveEnd.RELEASED)
+
+
+_WORK: dict[Step, Callable[[OldHalf, MoveState], MoveState | Wait]] = {
+    Step.DECIDED: OldHalf.begin,
+    Step.LAUNCHED: OldHalf.launch,
+    Step.ENROLLED: OldHalf.await_enrolment,
+    Step.SYNCED: OldHalf.first_pass,
+    Step.GATE_CLOSED: OldHalf.close_gate,
+    Step.DELTA_SENT: OldHalf.send_delta,
+    Step.IMAGED: OldHalf.make_image,
+    Step.VOLUMES_MOVED: OldHalf.move_volumes,
+    Step.RELEASED: OldHalf.release,
+}
+
+
+def next_step(state: MoveState, now: datetime, flush_seconds: float, limits: Limits) -> Step | None:
+    """The planned order; when the time of a notice is up, or another holds the epoch, only what still helps."""
+    left = remaining(state)
+    if state.gate_is_shut:  # the last pass is the first one too
+        left = tuple(step for step in left if step is not Step.SYNCED)
+    if state.overtaken or _is_past(now, _last_call(state, limits)):
+        left = tuple(step for step in left if step in (Step.GATE_CLOSED, Step.RELEASED))
+    elif state.close_by is not None and now >= _time_is_up(state.close_by, flush_seconds, limits):
+        helps = {Step.GATE_CLOSED, Step.RELEASED}
+        if state.target is not None:
+            helps |= {Step.DELTA_SENT, Step.VOLUMES_MOVED}
+        left = tuple(step for step in left if step in helps)
+    return left[0] if left else None
+
+
+def _time_is_up(close_by: datetime, flush_seconds: float, limits: Limits) -> datetime:
+    return close_by - timedelta(seconds=flush_seconds + limits.margin)
+
+
+def _last_call(state: MoveState, limits: Limits) -> datetime | None:
+    return None if state.close_by is None else state.close_by - timedelta(seconds=limits.last_call)
+
+
+def _is_past(now: datetime, moment: datetime | None) -> bool:
+    return moment is not None and now >= moment

@@ -1,0 +1,84 @@
+"""Moving volumes between instances of one AZ. Single attachment is the fence: nothing can be written twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from spotguard.domain.ids import InstanceId
+from spotguard.execution.move_state import MovedVolume, MoveState
+from spotguard.execution.waiting import Wait
+from spotguard.ports.cloud import ROOT_DEVICES, BlockDevice, Cloud, VolumeState, VolumeView
+
+SOON_SECONDS = 2.0
+
+
+def movable(cloud: Cloud, instance_id: InstanceId) -> tuple[MovedVolume, ...]:
+    """Every volume of the instance but its root, which a running instance cannot give away."""
+    shown = cloud.describe_instances([instance_id])
+    return tuple(
+        MovedVolume(volume.volume_id, volume.device)
+        for view in shown
+        for volume in view.volumes
+        if volume.device not in ROOT_DEVICES
+    )
+
+
+def empty_alike(cloud: Cloud, instance_id: InstanceId) -> tuple[BlockDevice, ...]:
+    """Empty volumes for the state to be copied into, of the sizes and at the devices of the instance's own."""
+    devices = {volume.volume_id: volume.device for volume in movable(cloud, instance_id)}
+    shown = cloud.describe_volumes(devices) if devices else ()
+    return tuple(BlockDevice(devices[view.volume_id], size_gib=view.size_gib) for view in shown)
+
+
+def bring(cloud: Cloud, state: MoveState, to: str) -> Wait | None:
+    """Carry every volume on from this instance towards `to`, each at its own device; None when all are there."""
+    shown = _look(cloud, state)
+    waiting = [
+        v.volume_id for v in state.volumes if not _carry_on(cloud, v, shown, state.own, InstanceId(to))
+    ]
+    return Wait(SOON_SECONDS, f"{', '.join(waiting)} on the way to {to}") if waiting else None
+
+
+def bring_back(cloud: Cloud, state: MoveState, keep: Callable[[MoveState], None]) -> MoveState | Wait:
+    """Carry every volume back to this instance.
+
+    EC2 shows a volume as ours while it still detaches: a detachment that may have begun is completed first.
+    """
+    shown = _look(cloud, state)
+    free = {v.volume_id for v in shown.values() if v.state is VolumeState.AVAILABLE and v.attached_to is None}
+    volumes = tuple(replace(v, left=v.left or v.volume_id in free) for v in state.volumes)
+    if volumes != state.volumes:
+        state = replace(state, volumes=volumes)
+        keep(state)
+    waiting = [v.volume_id for v in volumes if not _carry_back(cloud, v, shown, state)]
+    return Wait(SOON_SECONDS, f"{', '.join(waiting)} on the way back", state) if waiting else state
+
+
+def _look(cloud: Cloud, state: MoveState) -> dict[str, VolumeView]:
+    return {view.volume_id: view for view in cloud.describe_volumes([v.volume_id for v in state.volumes])}
+
+
+def _carry_on(
+    cloud: Cloud, volume: MovedVolume, shown: dict[str, VolumeView], origin: InstanceId, to: InstanceId
+) -> bool:
+    """One step for one volume; True when EC2 shows it in use there. In a third one's hands it is left alone."""
+    view = shown.get(volume.volume_id)
+    if view is None:
+        return False
+    if view.attached_to == to:
+        return view.state is VolumeState.IN_USE
+    if view.attached_to == origin:
+        cloud.detach_volume(volume.volume_id)
+    elif view.state is VolumeState.AVAILABLE:
+        cloud.attach_volume(volume.volume_id, to, volume.device)
+    return False
+
+
+def _carry_back(cloud: Cloud, volume: MovedVolume, shown: dict[str, VolumeView], state: MoveState) -> bool:
+    target = InstanceId(state.target.instance_id) if state.target else state.own
+    view = shown.get(volume.volume_id)
+    if view is not None and view.attached_to == state.own and not volume.left:
+        cloud.detach_volume(volume.volume_id)
+        return False
+    return _carry_on(cloud, volume, shown, target, state.own)

@@ -1,0 +1,1 @@
+"""What an agent touches on its machine."""

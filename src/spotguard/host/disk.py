@@ -1,0 +1,67 @@
+"""`ports.disk.Disk` on a folder that only its owner may read."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from spotguard.domain.errors import InvalidInput
+
+_NAME = re.compile(r"[a-z][a-z0-9-]*")
+_PRIVATE = 0o600
+
+
+class FolderDisk:
+    """Every write has reached the disk, name included, when the call returns (fsync of the file and of its folder)."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._folder = folder
+
+    def read(self, name: str) -> bytes | None:
+        try:
+            return self._path(name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def replace(self, name: str, content: bytes) -> None:
+        path = self._path(name)
+        fresh = path.with_name(f".{name}.new")
+        _write(fresh, content, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        fresh.replace(path)
+        self._sync_folder()
+
+    def append(self, name: str, line: bytes) -> None:
+        path = self._path(name)
+        is_new = not path.exists()
+        _write(path, line, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        if is_new:
+            self._sync_folder()
+
+    def remove(self, name: str) -> None:
+        self._path(name).unlink(missing_ok=True)
+        self._sync_folder()
+
+    def _path(self, name: str) -> Path:
+        if _NAME.fullmatch(name) is None:
+            raise InvalidInput(f"not a name of a file: {name[:40]!r}")
+        return self._folder / name
+
+    def _sync_folder(self) -> None:
+        handle = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _write(path: Path, content: bytes, flags: int) -> None:
+    handle = os.open(path, flags, _PRIVATE)
+    try:
+        left = memoryview(content)
+        while left:
+            left = left[os.write(handle, left) :]
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,19 @@
+"""No state sync: for workloads whose state moves with a volume or an image, or that have none."""
+
+from __future__ import annotations
+
+from spotguard.domain.errors import SyncFailed
+from spotguard.ports.workload import Received, SyncPass, SyncTarget
+
+
+class NoSync:
+    """Implements `ports.workload.StateSync` by saying truthfully that nothing is copied."""
+
+    def position(self) -> int:
+        return 0
+
+    def push(self, target: SyncTarget) -> SyncPass | None:
+        raise SyncFailed("no state sync is configured on this instance: name state_path in its settings")
+
+    def received(self) -> Received:
+        return Received(progress_percent=0.0, position=None, lag_seconds=None)

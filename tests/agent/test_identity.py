@@ -1,0 +1,188 @@
+"""Who may serve: starts, crashes, reboots, clones, lost servers."""
+
+import zlib
+
+from spotguard.domain.instances import GateState
+from spotguard.domain.switches import MoveKind, Step
+from spotguard.ports.server import Reply
+from tests.agent.stage import Host, Stage
+from tests.cloud.scene import A, B
+
+
+def test_the_first_of_its_name_serves():
+    stage = Stage()
+    primary = stage.primary()
+    assert primary.primacy.held == 1
+
+
+def test_a_running_workload_serves_on_while_the_server_is_away_and_the_agent_restarts():
+    stage = Stage()
+    primary = stage.primary()
+    stage.server.away = True
+    primary.restart()
+    stage.run(300)
+    assert stage.register.serving() == [primary.instance_id]
+    assert len(stage.register.sessions) == 0, "never closed"
+
+
+def test_after_a_reboot_it_opens_again_without_asking():
+    stage = Stage()
+    primary = stage.primary()
+    stage.server.away = True
+    stage.register.closed(primary.instance_id, stage.clock.now())
+    primary.restart()
+    stage.run(30)
+    assert stage.register.serving() == [primary.instance_id]
+    assert primary.primacy.held == 1
+
+
+def test_a_released_epoch_never_opens_again_whatever_it_is_told():
+    stage = Stage()
+    primary = stage.primary()
+    primary.primacy.pause()
+    primary.primacy.release(1)
+    for _ in range(3):
+        primary.restart()
+        stage.run(200)  # the server still says: primary, epoch 1
+        stage.server.order(primary.instance_id, "promote", {"switch_id": None, "epoch": 1}, epoch=1)
+        stage.run(60)
+    assert stage.register.serving() == []
+    results = [o.result["status"] for o in stage.server.orders.values()]
+    assert results == ["refused"] * 3
+
+
+def test_a_clone_discards_the_identity_and_stays_passive():
+    stage = Stage()
+    primary = stage.primary()
+    stage.server.away = True
+    other = stage.launch(B)
+    stage.wait(10)
+    clone = Host(stage, other)
+    clone.files.files.update(primary.files.files)
+    stage.hosts[other] = clone
+    stage.run(200)
+    assert clone.primacy.held is None
+    assert clone.agent.desk.enrolment is None
+    assert stage.register.serving() == [primary.instance_id]
+    stage.server.away = False
+    clone.installed_as = "web"
+    clone.restart()
+    stage.run(200)
+    assert clone.primacy.gate_state() is GateState.CLOSED
+    assert primary.agent.desk.enrolled().agent_token != clone.agent.desk.enrolled().agent_token
+    stage.nothing_lost()
+
+
+def test_a_clone_does_not_send_the_reports_of_its_original():
+    stage = Stage()
+    primary = stage.primary()
+    stage.server.away = True
+    stage.ec2.controls.signal_rebalance(primary.instance_id)
+    stage.run(5)
+    other = stage.launch(B)
+    stage.wait(10)
+    clone = Host(stage, other, installed_as="web")
+    clone.files.files.update(primary.files.files)
+    stage.hosts[other] = clone
+    stage.server.away = False
+    stage.run(200)
+    told_by = [who for _, what, who, _ in stage.server.heard if what == "interruption-signal"]
+    assert told_by == [primary.instance_id]
+
+
+def test_an_instance_with_a_lost_token_enrols_anew_and_serves_on():
+    stage = Stage()
+    primary = stage.primary()
+    stage.server.tokens.clear()
+    stage.run(120)
+    assert stage.register.serving() == [primary.instance_id]
+    assert len(stage.register.sessions) == 0
+    assert primary.agent.desk.is_enrolled
+
+
+def test_whoever_lost_the_epoch_closes():
+    stage = Stage()
+    primary = stage.primary()
+    stage.server.holder, stage.server.epoch = "i-0123456789abcdef0", 2
+    stage.run(130)
+    assert stage.register.serving() == []
+    assert primary.primacy.released == 1
+
+
+def test_a_workload_that_ran_before_us_is_left_alone_until_an_epoch_says_otherwise():
+    stage = Stage()
+    stage.primary()
+    other = stage.launch(A)
+    stage.wait(10)
+    second = Host(stage, other, installed_as="web")
+    second.gate.open(0)
+    stage.hosts[other] = second
+    stage.run(200)
+    assert second.primacy.gate_state() is GateState.OPEN, "a mistyped name stops nobody's workload"
+
+
+def test_a_damaged_disk_is_no_identity():
+    stage = Stage()
+    primary = stage.primary()
+    primary.files.files["primacy"] = b"00000000 {}\n"
+    primary.restart()
+    stage.run(200)
+    assert stage.register.serving() == [primary.instance_id], "the server says that it is the primary"
+    assert primary.primacy.held == 1
+
+
+def test_a_torn_journal_loses_nothing_that_was_whole():
+    stage = Stage()
+    primary = stage.primary()
+    stage.server.away = True
+    stage.ec2.controls.signal_rebalance(primary.instance_id)
+    stage.run(5)
+    whole = primary.files.files["outbox"]
+    assert zlib.crc32(whole)
+    primary.files.files["outbox"] = whole + b'deadbeef {"put":{"id":"half'
+    primary.restart()
+    stage.run(5)
+    stage.ec2.controls.interrupt(primary.instance_id)
+    stage.run(5)
+    stage.server.away = False
+    stage.run(70)
+    told = [body["signal_type"] for body in stage.server.reports("interruption-signal")]
+    assert told == ["rebalance-recommendation", "instance-termination"]
+
+
+def test_after_hours_without_the_server_reports_come_in_order_and_once():
+    stage = Stage()
+    primary = stage.primary()
+    switch = stage.server.open_move(MoveKind.SYNCED, launch=stage.order_launch(B))
+    stage.run(12)  # the command has arrived
+    stage.server.away = True
+    stage.run(3600)
+    stage.ec2.controls.signal_rebalance(primary.instance_id)
+    stage.run(3 * 3600)
+    assert stage.register.serving() == [primary.instance_id]
+    stage.server.away = False
+    stage.server.lose_answers = 3
+    stage.run(180)
+    signals = stage.server.reports("interruption-signal")
+    assert len({body["signal_time"] for body in signals}) == 1
+    own = [(what, body) for _, what, who, body in stage.server.heard if who == primary.instance_id]
+    kept = [body["observed_at"] for what, body in own if what == "pricing-report"]
+    assert kept == sorted(kept)
+    assert len(kept) > 20, "a sample every ten minutes was kept"
+    stage.run(300)
+    assert Step.OPENED in stage.server.moves[switch].recorded
+    stage.nothing_lost()
+
+
+def test_a_report_that_is_refused_does_not_hold_up_the_rest():
+    stage = Stage()
+    primary = stage.primary()
+    stage.server.refuse["interruption-signal"] = Reply(422, {"detail": "nonsense"})
+    stage.ec2.controls.signal_rebalance(primary.instance_id)
+    stage.run(5)
+    order = stage.server.order(primary.instance_id, "drill", {})
+    stage.run(20)
+    assert order.result["status"] == "refused"
+    letters = primary.agent.desk.outbox.dead_letters()
+    assert [letter["status"] for letter in letters] == [422]
+    assert len(primary.agent.desk.outbox) == 0

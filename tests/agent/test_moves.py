@@ -1,0 +1,92 @@
+"""The three kinds of move, whole and interrupted around every effect of either agent."""
+
+import pytest
+
+from spotguard.domain.switches import PLANNED_STEPS, MoveKind, Step
+from spotguard.ports.cloud import BlockDevice
+from tests.agent.stage import STATE, Stage
+from tests.cloud.scene import A, B
+
+UNTIL_OPENED = {
+    kind: [s for s in PLANNED_STEPS[kind] if s not in (Step.VERIFIED, Step.OLD_ENDED, Step.PRUNED)]
+    for kind in PLANNED_STEPS
+}
+DEVICES = {
+    MoveKind.SYNCED: (BlockDevice(STATE, 20),),
+    MoveKind.VOLUME: (BlockDevice(STATE, no_device=True),),
+    MoveKind.IMAGE: (),
+}
+each_kind = pytest.mark.parametrize("kind", list(PLANNED_STEPS))
+
+
+def moving(kind):
+    """A stage on which a move of this kind has just been ordered; the switch and the old host."""
+    stage = Stage()
+    old = stage.primary()
+    stage.run(60)
+    pool = A if kind is MoveKind.VOLUME else B
+    switch = stage.server.open_move(kind, launch=stage.order_launch(pool, DEVICES[kind]))
+    return stage, switch, old
+
+
+def finished(stage, switch):
+    move = stage.server.moves[switch]
+    return lambda: Step.OPENED in move.recorded and all(o.result for o in stage.server.orders.values())
+
+
+@each_kind
+def test_a_move_ends_with_the_new_instance_serving_and_nothing_lost(kind):
+    stage, switch, old = moving(kind)
+    stage.run(1800, finished(stage, switch))
+    stage.run(120)
+    move = stage.server.moves[switch]
+    assert set(stage.server.steps(switch)) == set(UNTIL_OPENED[kind])
+    assert stage.register.serving() == [move.new]
+    assert stage.server.holder == move.new
+    assert stage.server.orders[move.command_id].result["status"] == "completed"
+    stage.nothing_lost()
+    ordered = [move.recorded[step] for step in UNTIL_OPENED[kind]]
+    assert ordered == sorted(ordered)
+    assert old.primacy.held is None
+    assert old.primacy.released == 1
+
+
+def run_with_crash(kind, whose, at, before):
+    stage, switch, old = moving(kind)
+    if whose == "old":
+        old.peril.kill_at(at, before=before)
+    new = None
+
+    def plant():
+        nonlocal new
+        for host in stage.hosts.values():
+            if host is not old and new is None:
+                new = host
+                host.peril.kill_at(at, before=before)
+        return finished(stage, switch)()
+
+    stage.run(2400, plant if whose == "new" else finished(stage, switch))
+    stage.run(300)
+    victim = old if whose == "old" else new
+    return stage, switch, victim
+
+
+@each_kind
+@pytest.mark.parametrize("whose", ["old", "new"])
+def test_a_crash_around_any_effect_changes_nothing_but_the_time(kind, whose):
+    for at in range(1, 200):
+        crashed = False
+        for before in (True, False):
+            stage, switch, victim = run_with_crash(kind, whose, at, before)
+            crashed = crashed or victim.crashes > 0
+            where = f"{kind} {whose} effect {at} {'before' if before else 'after'}"
+            assert finished(stage, switch)(), where
+            assert stage.register.serving() == [stage.server.moves[switch].new], where
+            assert set(stage.server.steps(switch)) == set(UNTIL_OPENED[kind]), where
+            stage.nothing_lost()
+            machines = [m for m in stage.ec2.describe_instances() if m.state == "running"]
+            assert len(machines) == 2, f"{where}: a crash launched twice"
+        if not crashed:
+            assert at > 5
+            return
+    raise AssertionError("the effects of one move never ended")

@@ -1,0 +1,209 @@
+"""The agent's small parts: files, outbox, bells, user data, the runner, the command line."""
+
+import threading
+import time
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from spotguard.agent.agent import FILES, Agent
+from spotguard.agent.backoff import Backoff
+from spotguard.agent.enrolment import launch_note
+from spotguard.agent.files import Damaged, Document, Journal
+from spotguard.agent.runner import Runner
+from spotguard.agent.settings import AgentSettings, Intervals, intervals_of
+from spotguard.cli.agent import agent_app
+from spotguard.cli.agent_settings import load_agent_file
+from spotguard.domain.clock import parse_time
+from spotguard.domain.errors import InvalidInput, MetadataUnavailable
+from spotguard.domain.ids import ImageId, InstanceId
+from spotguard.domain.instances import GateState, Mode
+from spotguard.host.clock import SystemClock
+from spotguard.host.nothing import NoSync
+from spotguard.ports.metadata import Identity
+from spotguard.simulation.machine import Files, SimulatedDisk
+from tests.agent.server import CLIENT_TOKEN, FakeServer
+from tests.agent.stage import Stage
+
+
+@pytest.fixture
+def disk():
+    return SimulatedDisk(Files())
+
+
+values = st.dictionaries(st.text(), st.integers() | st.text() | st.none())
+
+
+@given(st.lists(values), st.integers(min_value=0, max_value=400))
+def test_a_journal_that_was_cut_anywhere_keeps_its_whole_lines(lines, cut):
+    files = Files()
+    journal = Journal(SimulatedDisk(files), "journal")
+    for line in lines:
+        journal.append(line)
+    content = files.files.get("journal", b"")
+    files.files["journal"] = content[: len(content) - cut]
+    found = Journal(SimulatedDisk(files), "journal").read()
+    assert found == lines[: len(found)]
+    again = Journal(SimulatedDisk(files), "journal")
+    again.append({"after": 1})
+    assert again.read() == [*found, {"after": 1}]
+
+
+@given(values, st.data())
+def test_a_document_with_a_flipped_bit_is_damaged(value, data):
+    files = Files()
+    document = Document(SimulatedDisk(files), "document")
+    document.write(value)
+    assert document.read() == value
+    content = bytearray(files.files["document"].removesuffix(b"\n"))
+    place = data.draw(st.integers(0, len(content) - 1))
+    content[place] ^= 1 << data.draw(st.integers(0, 7))
+    files.files["document"] = bytes(content)
+    try:
+        assert document.read() == value  # the checksum's own letters have two cases
+    except Damaged:
+        assert document.read_or("other") == "other"
+
+
+@given(st.text() | st.binary().map(lambda raw: raw.decode("latin-1")))
+def test_the_users_own_user_data_is_no_note(text):
+    assert launch_note(text) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '{"spotguard": 1}', '{"spotguard": {"logical_agent_id": 1}}', "[]"]
+)
+def test_a_broken_note_is_none(text):
+    assert launch_note(text) is None
+
+
+def test_a_note_is_read():
+    note = launch_note(
+        '{"spotguard": {"server_url": "u", "logical_agent_id": "web", "enrolment_token": "t"}}'
+    )
+    assert (note.logical_agent_id, note.enrolment_token) == ("web", "t")
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([*Intervals.__dataclass_fields__]), st.integers() | st.text() | st.floats()
+    )
+)
+def test_the_servers_beat_is_taken_only_when_it_makes_sense(body):
+    for seconds in vars(intervals_of(body)).values():
+        assert 0 <= seconds <= 3600
+
+
+def test_a_backoff_doubles_up_to_a_minute():
+    backoff, now = Backoff(), parse_time("2026-01-05T00:00:00Z")
+    waits = [(backoff.failed(now) - now).total_seconds() for _ in range(9)]
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    backoff.worked()
+    assert (backoff.failed(now) - now).total_seconds() == 1
+
+
+def test_everything_an_agent_writes_is_known_to_be_discarded_on_a_clone():
+    stage = Stage()
+    primary = stage.primary()
+    stage.server.away = True
+    stage.ec2.controls.interrupt(primary.instance_id)
+    stage.run(119)
+    assert set(primary.files.files) <= set(FILES)
+
+
+class StillMachine:
+    """Metadata and gate of a machine on which nothing happens."""
+
+    def __init__(self):
+        self.silent = 2
+        self.opened = threading.Event()
+
+    def identity(self):
+        if self.silent:
+            self.silent -= 1
+            raise MetadataUnavailable("not yet")
+        return Identity(
+            InstanceId("i-0123456789abcdef0"),
+            "b",
+            "m5.large",
+            "us-east-1a",
+            "",
+            ImageId("ami-1"),
+            Mode.SPOT,
+            "h",
+            "10.0.0.4",
+        )
+
+    def user_data(self):
+        return ""
+
+    def interruption_notice(self):
+        raise ZeroDivisionError  # a fault that no duty expects
+
+    def state(self):
+        return GateState.OPEN if self.opened.is_set() else GateState.CLOSED
+
+    def open(self, epoch):
+        self.opened.set()
+
+    def close(self):
+        self.opened.clear()
+
+    def healthy(self):
+        return self.opened.is_set()
+
+
+def test_the_runner_survives_what_a_duty_raises_and_stops_when_told(disk):
+    clock, machine = SystemClock(), StillMachine()
+    server = FakeServer(clock)
+    settings = AgentSettings(logical_agent_id="web", client_token=CLIENT_TOKEN, command_wait_seconds=0)
+    agent = Agent(server, machine, machine, NoSync(), disk, None, clock, settings)
+    runner = Runner(agent, clock, Random(1))
+    thread = threading.Thread(target=runner.run)
+    thread.start()
+    assert machine.opened.wait(20)
+    until = time.monotonic() + 20
+    while not server.reports("heartbeat") and time.monotonic() < until:
+        threading.Event().wait(0.01)
+    assert server.reports("heartbeat"), "one duty that fails stops no other"
+    runner.stop.set()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert machine.opened.is_set(), "the workload is left as it is"
+
+
+CONFIG = """
+server_url = "https://spotguard.example"
+logical_agent_id = "web"
+unit = "web.service"
+"""
+
+
+def test_settings_come_from_the_file_and_the_environment_goes_before_it(tmp_path, monkeypatch):
+    path = tmp_path / "agent.toml"
+    path.write_text(CONFIG)
+    assert load_agent_file(path).logical_agent_id == "web"
+    monkeypatch.setenv("SPOTGUARD_AGENT_LOGICAL_AGENT_ID", "other")
+    assert load_agent_file(path).logical_agent_id == "other"
+
+
+@pytest.mark.parametrize("text", ["", 'server_url = "ftp://x"', "nonsense = 1\n" + CONFIG, "= ="])
+def test_wrong_settings_are_told_by_name(tmp_path, text):
+    path = tmp_path / "agent.toml"
+    path.write_text(text)
+    with pytest.raises(InvalidInput):
+        load_agent_file(path)
+    result = CliRunner().invoke(agent_app, ["run", "--config", str(path)])
+    assert result.exit_code == 1
+    assert len(result.output.strip().splitlines()) == 1
+
+
+def test_a_workload_must_be_named(tmp_path):
+    path = tmp_path / "agent.toml"
+    path.write_text(CONFIG.replace("unit", "log_level"))
+    result = CliRunner().invoke(agent_app, ["--config", str(path)])
+    assert result.exit_code == 1
+    assert "unit" in result.output

@@ -1,0 +1,118 @@
+"""The gate, on real processes."""
+
+import sys
+
+import pytest
+
+from spotguard.domain.errors import GateFailed
+from spotguard.domain.instances import GateState
+from spotguard.host.adopting import AdoptingGate
+from spotguard.host.gate import CommandGate, GateCommands, SystemdGate
+
+
+@pytest.fixture
+def workload(tmp_path):
+    """A workload that runs while a file is there."""
+    flag = tmp_path / "running"
+    return flag, GateCommands(
+        start=["touch", str(flag)],
+        stop=["rm", "-f", str(flag)],
+        status=["test", "-e", str(flag)],
+        probe=["test", "-s", str(flag)],
+    )
+
+
+def test_it_opens_and_closes_and_again_is_harmless(workload):
+    _, commands = workload
+    gate = CommandGate(commands)
+    assert gate.state() is GateState.CLOSED
+    for _ in range(2):
+        gate.open(1)
+        assert gate.state() is GateState.OPEN
+    for _ in range(2):
+        gate.close()
+        assert gate.state() is GateState.CLOSED
+
+
+def test_health_is_the_users_probe_and_false_while_closed(workload):
+    flag, commands = workload
+    gate = CommandGate(commands)
+    assert not gate.healthy()
+    gate.open(1)
+    assert not gate.healthy()
+    flag.write_text("well")
+    assert gate.healthy()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        GateCommands(start=["false"], stop=["false"], status=["false"]),
+        GateCommands(start=["true"], stop=["true"], status=["false"]),
+        GateCommands(start=["/no/such/program"], stop=["true"], status=["false"]),
+    ],
+)
+def test_a_start_that_does_not_start_is_told(broken):
+    with pytest.raises(GateFailed):
+        CommandGate(broken).open(1)
+
+
+def test_a_stop_that_does_not_stop_is_told():
+    with pytest.raises(GateFailed, match="still runs"):
+        CommandGate(GateCommands(start=["true"], stop=["true"], status=["true"])).close()
+
+
+def test_what_cannot_be_asked_counts_as_open():
+    gate = CommandGate(GateCommands(start=["true"], stop=["true"], status=["/no/such/program"]))
+    assert gate.state() is GateState.OPEN
+    with pytest.raises(GateFailed):
+        gate.close()
+
+
+SYSTEMCTL = """#!{python}
+import pathlib, sys
+state = pathlib.Path({state!r})
+verb = sys.argv[1]
+if verb == "show":
+    print(state.read_text())
+else:
+    state.write_text("active" if verb == "start" else {stopped!r})
+"""
+
+
+@pytest.mark.parametrize("stopped", ["inactive", "failed", "deactivating"])
+def test_a_unit_is_closed_only_when_systemd_says_that_it_is(tmp_path, stopped):
+    state, systemctl = tmp_path / "state", tmp_path / "systemctl"
+    state.write_text("inactive")
+    systemctl.write_text(SYSTEMCTL.format(python=sys.executable, state=str(state), stopped=stopped))
+    systemctl.chmod(0o700)
+    gate = SystemdGate("web.service", systemctl=str(systemctl))
+    gate.open(3)
+    assert gate.state() is GateState.OPEN
+    if stopped == "deactivating":
+        with pytest.raises(GateFailed):
+            gate.close()
+        return
+    gate.close()
+    assert gate.state() is GateState.CLOSED
+
+
+def test_the_received_state_is_put_in_place_before_the_workload_opens(workload):
+    _, commands = workload
+    done = []
+    gate = AdoptingGate(CommandGate(commands), lambda: done.append("adopted"))
+    gate.open(1)
+    gate.open(1)
+    assert done == ["adopted"], "an open gate's state is its own"
+    assert gate.state() is GateState.OPEN
+
+
+def test_a_state_that_cannot_be_put_in_place_opens_nothing(workload):
+    def fail():
+        raise OSError("no space")
+
+    _, commands = workload
+    gate = AdoptingGate(CommandGate(commands), fail)
+    with pytest.raises(GateFailed):
+        gate.open(1)
+    assert gate.state() is GateState.CLOSED
