@@ -1,0 +1,67 @@
+"""The application: every route, every error as a problem document, every request counted."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.routing import Router
+from starlette.types import ASGIApp
+
+from spotguard import __version__
+from spotguard.api import contract, page, problems, telemetry_routes
+from spotguard.api.agent_routes import AGENT_CALLS
+from spotguard.api.client import agents, controls, instances, market, replicas, stream, switches
+from spotguard.api.context import Api
+from spotguard.api.offload import Offload, Threads
+from spotguard.api.settings import ApiSettings
+from spotguard.ports.clock import Clock
+from spotguard.ports.wakeup import Wakeup
+from spotguard.store.database import Database
+
+CLIENT_ROUTES = (
+    agents.routes,
+    replicas.routes,
+    instances.routes,
+    switches.routes,
+    market.routes,
+    controls.routes,
+    stream.routes,
+)
+
+
+def create_app(
+    db: Database,
+    clock: Clock,
+    wakeup: Wakeup,
+    *,
+    settings: ApiSettings | None = None,
+    offload: Offload | None = None,
+) -> ASGIApp:
+    """The ASGI application over a migrated database.
+
+    `wakeup`: give `wakeups.Wakeups`, so that long polls of this process are woken; any other is told, too, but its
+    polls look once a second. `offload`: threads unless told otherwise; `offload.inline` for a single thread.
+    """
+    api = Api(db, clock, wakeup, settings or ApiSettings(), offload or Threads())
+    client_api = client_app(api)
+    metrics = telemetry_routes.Metrics(api)
+    # Tried in order, the hot ones first; whatever is none of these is FastAPI's.
+    plain = [call.route(api) for call in AGENT_CALLS]
+    plain += [*telemetry_routes.routes(api, metrics), *contract.routes(client_api), *page.routes()]
+    return telemetry_routes.Measured(Router(plain, redirect_slashes=False, default=client_api), metrics)
+
+
+def client_app(api: Api) -> FastAPI:
+    """The client API, and every path that is unknown."""
+    app = FastAPI(
+        title="SpotGuard",
+        version=__version__,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.api = api
+    problems.install(app)
+    for routes in CLIENT_ROUTES:
+        app.include_router(routes)
+    return app

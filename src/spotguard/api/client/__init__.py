@@ -1,0 +1,1 @@
+"""The client API: one file per noun."""

@@ -1,0 +1,174 @@
+"""`/me` and `/agents`: the tenant and its logical agents."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Query, Response
+from sqlalchemy.engine import Connection
+
+from spotguard import __version__
+from spotguard.api.client.desk import AskedFor, AtDesk, TheAgent, router
+from spotguard.api.problems import Problem, invalid
+from spotguard.domain.agents import AgentStatus
+from spotguard.domain.instances import Role
+from spotguard.domain.pools import region_of
+from spotguard.store import agents as agent_store
+from spotguard.store import configuration, tenants, views_agents, views_history
+from spotguard.wire.client import (
+    AgentState,
+    CommandState,
+    Configuration,
+    DecisionState,
+    EventState,
+    Listed,
+    Me,
+    SignalBrief,
+)
+from spotguard.wire.client_controls import ConfigurationChange
+
+routes = router()
+_NULLABLE = {"max_hourly_usd"}
+
+
+@routes.get("/me")
+async def me(desk: AtDesk) -> Me:
+    row: Any = await desk.read(lambda tx: tenants.client_of_token(tx, desk.token_hash))
+    if row is None:
+        raise Problem(401, "this token is not valid any more")
+    return Me(
+        id=row.id,
+        name=row.name,
+        email=row.email,
+        executor=row.executor,
+        created_at=row.created_at,
+        version=__version__,
+    )
+
+
+@routes.get("/agents")
+async def agents(
+    desk: AtDesk, asked: AskedFor, *, include_deleted: Annotated[bool, Query(alias="includeDeleted")] = False
+) -> Listed[AgentState]:
+    def work(tx: Connection) -> Listed[AgentState]:
+        page = views_agents.page(tx, desk.now, desk.client_id, asked, deleted=include_deleted)
+        return Listed(items=[agent_state(view) for view in page.rows], next_cursor=page.next_cursor)
+
+    return await desk.read(work)
+
+
+@routes.get("/agents/{agentId}")
+async def agent(desk: AtDesk, agent_id: TheAgent) -> AgentState:
+    return agent_state(await desk.read(lambda tx: views_agents.agent(tx, desk.now, desk.client_id, agent_id)))
+
+
+@routes.delete("/agents/{agentId}", status_code=204)
+async def delete_agent(desk: AtDesk, agent_id: TheAgent) -> Response:
+    await desk.write(lambda tx: configuration.delete_agent(tx, desk.now, desk.client_id, agent_id))
+    desk.wake()
+    return Response(status_code=204)
+
+
+@routes.post("/agents/{agentId}/config")
+async def configure(desk: AtDesk, agent_id: TheAgent, change: ConfigurationChange) -> Configuration:
+    wanted = _wanted(change)
+
+    def work(tx: Connection) -> tuple[Any, str | None]:
+        row = agent_store.of_client(tx, desk.client_id, agent_id)
+        _require_region(wanted.get("allowed_azs"), row.region)
+        row = configuration.configure(
+            tx,
+            desk.now,
+            desk.client_id,
+            agent_id,
+            wanted,
+            auto_needs_drill=desk.api.settings.auto_needs_drill,
+        )
+        return row, agent_store.serving_instance(tx, agent_id)
+
+    row, serving = await desk.write(work)
+    desk.wake(serving)
+    return Configuration.model_validate(row)
+
+
+def _wanted(change: ConfigurationChange) -> dict[str, Any]:
+    wanted = {name: getattr(change, name) for name in change.model_fields_set}
+    for name, value in wanted.items():
+        if value is None and name not in _NULLABLE:
+            raise invalid(f"/{name}", "may be left out, but not be null")
+    if "terminate_wait_minutes" in wanted:
+        if "terminate_wait_seconds" in wanted:
+            raise invalid(
+                "/terminateWaitMinutes", "give terminateWaitSeconds or terminateWaitMinutes, not both"
+            )
+        wanted["terminate_wait_seconds"] = wanted.pop("terminate_wait_minutes") * 60
+    if wanted.get("auto_switch_enabled") and wanted.get("manual_replica_enabled"):
+        raise invalid(
+            "/manualReplicaEnabled", "excludes autoSwitchEnabled: set one of them, the other is cleared"
+        )
+    if "autonomy" in wanted:
+        wanted["autonomy"] = wanted["autonomy"].value
+    return wanted
+
+
+def _require_region(azs: list[str] | None, region: str | None) -> None:
+    for index, az in enumerate(azs or []):
+        if region_of(az) != region:
+            raise invalid(f"/allowedAzs/{index}", f"this agent's workload runs in {region}")
+
+
+@routes.get("/agents/{agentId}/decisions")
+async def decisions(desk: AtDesk, agent_id: TheAgent, asked: AskedFor) -> Listed[DecisionState]:
+    page = await desk.read(lambda tx: views_history.decisions_of(tx, desk.client_id, agent_id, asked))
+    return Listed(items=[DecisionState.model_validate(r) for r in page.rows], next_cursor=page.next_cursor)
+
+
+@routes.get("/agents/{agentId}/commands")
+async def commands(desk: AtDesk, agent_id: TheAgent, asked: AskedFor) -> Listed[CommandState]:
+    page = await desk.read(lambda tx: views_history.commands_of(tx, desk.client_id, agent_id, asked))
+    return Listed(items=[CommandState.model_validate(r) for r in page.rows], next_cursor=page.next_cursor)
+
+
+@routes.get("/agents/{agentId}/events")
+async def events(desk: AtDesk, agent_id: TheAgent, asked: AskedFor) -> Listed[EventState]:
+    page = await desk.read(lambda tx: views_history.events_of(tx, desk.client_id, agent_id, asked))
+    return Listed(items=[EventState.model_validate(r) for r in page.rows], next_cursor=page.next_cursor)
+
+
+def agent_state(view: views_agents.AgentView) -> AgentState:
+    row, signal = view.row, view.signal
+    primary = view.serving is not None and row.status != AgentStatus.DELETED
+    same = {name: getattr(row, name) for name in AgentState.model_fields if name not in _COMPUTED}
+    return AgentState(
+        **same,
+        health=view.health,
+        role=Role.PRIMARY.value if primary else None,
+        price_usd=view.price,
+        on_demand_usd=view.on_demand,
+        saving_percent=view.saving_percent,
+        next_action=view.next_action,
+        why=view.why,
+        last_signal=None
+        if signal is None
+        else SignalBrief(
+            event_id=signal.id,
+            signal_type=signal.signal_type,
+            signal_time=signal.signal_time,
+            action=signal.action,
+            because=signal.because,
+        ),
+        config=Configuration.model_validate(row),
+    )
+
+
+_COMPUTED = {
+    "health",
+    "role",
+    "price_usd",
+    "on_demand_usd",
+    "saving_percent",
+    "next_action",
+    "why",
+    "last_signal",
+    "config",
+}

@@ -1,0 +1,113 @@
+"""`/health`, `/kill-switch` and `/limits`: is it well, and what is stopped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from spotguard.api.client.desk import AtDesk, Desk, router
+from spotguard.api.problems import invalid
+from spotguard.domain.agents import KillLevel
+from spotguard.domain.ids import AgentId
+from spotguard.store import agents, configuration, events, kill, views_health
+from spotguard.wire.client_controls import (
+    AgentBehind,
+    CoordinatorState,
+    Health,
+    InvariantReport,
+    KillChange,
+    KillState,
+    KillSwitches,
+    Limits,
+    LimitsChange,
+    ModelState,
+    QueueState,
+)
+
+routes = router()
+POLICY = "rules-v1"
+_NOTES = {
+    KillLevel.NONE: "nothing is stopped",
+    KillLevel.VOLUNTARY: "voluntary moves and new standbys are stopped; emergencies proceed",
+    KillLevel.ALL: "everything is stopped, emergencies too: an interruption now ends the workload",
+}
+
+
+@routes.get("/health")
+async def health(desk: AtDesk) -> Health:
+    def work(tx: Connection) -> Health:
+        waiting = views_health.queue(tx, desk.client_id)
+        return Health(
+            invariants=InvariantReport(
+                checked=views_health.checked_invariants(),
+                broken=views_health.broken_invariants(tx, desk.now, desk.client_id),
+            ),
+            coordinators=[
+                CoordinatorState(name=row.name, alive=row.until > desk.now, until=row.until)
+                for row in views_health.coordinators(tx)
+            ],
+            agents_behind=[
+                AgentBehind(
+                    id=row.id, logical_agent_id=row.logical_agent_id, last_heartbeat_at=row.last_heartbeat_at
+                )
+                for row in views_health.agents_behind(tx, desk.now, desk.client_id)
+            ],
+            queue=QueueState(
+                pending=waiting.pending, leased=waiting.leased, oldest_pending_at=waiting.oldest_pending_at
+            ),
+            model=ModelState(policy=POLICY),
+            kill_switch=kill.level_for(tx, desk.client_id).name.lower(),
+        )
+
+    return await desk.read(work)
+
+
+def _switches(tx: Connection, desk: Desk) -> KillSwitches:
+    level = kill.level_for(tx, desk.client_id)
+    rows: list[Any] = list(kill.list_switches(tx, desk.client_id))
+    return KillSwitches(
+        level=level.name.lower(), note=_NOTES[level], switches=[KillState.model_validate(row) for row in rows]
+    )
+
+
+@routes.get("/kill-switch")
+async def kill_switch(desk: AtDesk) -> KillSwitches:
+    """`level`: the strongest of the installation's and the client's; an agent's own stands in `switches`."""
+    return await desk.read(lambda tx: _switches(tx, desk))
+
+
+@routes.put("/kill-switch")
+async def set_kill_switch(desk: AtDesk, change: KillChange) -> KillSwitches:
+    if change.scope == kill.EVERYONE:
+        raise invalid("/scope", "the whole installation is its operator's: client, or an agent's id")
+    if not change.reason.strip():
+        raise invalid("/reason", "a kill switch needs a reason: it is what the next person reads")
+
+    def work(tx: Connection) -> KillSwitches:
+        agent_id = None
+        if change.scope != kill.CLIENT:
+            agent_id = AgentId(agents.of_client(tx, desk.client_id, AgentId(change.scope)).id)
+        level = KillLevel[change.level.upper()]
+        kill.set_level(tx, desk.now, desk.client_id, change.scope, level, change.reason)
+        message = f"kill switch {change.level} for {change.scope}: {change.reason}"
+        detail = {"level": change.level, "scope": change.scope}
+        events.append(tx, desk.now, desk.client_id, agent_id, "kill_switch", message, detail)
+        return _switches(tx, desk)
+
+    switches = await desk.write(work)
+    desk.wake()
+    return switches
+
+
+@routes.get("/limits")
+async def limits(desk: AtDesk) -> Limits:
+    return Limits.model_validate(await desk.read(lambda tx: configuration.limits_of(tx, desk.client_id)))
+
+
+@routes.put("/limits")
+async def set_limits(desk: AtDesk, change: LimitsChange) -> Limits:
+    wanted = {name: getattr(change, name) for name in change.model_fields_set}
+    row = await desk.write(lambda tx: configuration.set_limits(tx, desk.now, desk.client_id, wanted))
+    desk.wake()
+    return Limits.model_validate(row)

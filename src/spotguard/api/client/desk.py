@@ -1,0 +1,106 @@
+"""What a handler of the client API is given: its tenant, and reads and writes that know it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.routing import APIRoute
+from sqlalchemy.engine import Connection
+
+from spotguard.api import credentials
+from spotguard.api.body import decode_any, read_body
+from spotguard.api.context import Api
+from spotguard.api.problems import Problem
+from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId, SwitchId
+from spotguard.store.views_paging import HIGHEST_LIMIT, Asked
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One request of one tenant, at one moment."""
+
+    api: Api
+    client_id: ClientId
+    now: datetime
+    token_hash: str
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        return await self.api.read(work)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        return await self.api.write(work)
+
+    def wake(self, instance_id: str | None = None) -> None:
+        """After the commit: the coordinator, and the instance that something changed for."""
+        self.api.wakeup.coordinator()
+        if instance_id is not None:
+            self.api.wakeup.agent(instance_id)
+
+
+def api_of(request: Request) -> Api:
+    api = request.app.state.api
+    if not isinstance(api, Api):
+        raise TypeError("the application was not made by create_app")
+    return api
+
+
+async def desk_of(request: Request) -> Desk:
+    api, now = api_of(request), api_of(request).clock.now()
+    token_hash = credentials.token_hash_of(request)
+    client_id = await api.read(lambda tx: credentials.client(tx, now, token_hash))
+    return Desk(api, client_id, now, token_hash)
+
+
+async def asked_of(
+    limit: Annotated[int, Query(ge=1, le=HIGHEST_LIMIT)] = 100,
+    cursor: Annotated[str | None, Query(max_length=400)] = None,
+) -> Asked:
+    return Asked(limit, cursor)
+
+
+AtDesk = Annotated[Desk, Depends(desk_of)]
+AskedFor = Annotated[Asked, Depends(asked_of)]
+TheAgent = Annotated[AgentId, Path(alias="agentId", max_length=36)]
+TheReplica = Annotated[ReplicaId, Path(alias="replicaId", max_length=36)]
+TheInstance = Annotated[InstanceId, Path(alias="instanceId", max_length=64)]
+TheSwitch = Annotated[SwitchId, Path(alias="switchId", max_length=36)]
+Days = Annotated[int, Query(ge=1, le=90)]
+
+
+class StrictRequest(Request):
+    """A request whose body is bounded and strictly JSON."""
+
+    async def body(self) -> bytes:
+        if not hasattr(self, "_body"):
+            self._body = await read_body(self, api_of(self).settings)
+        return self._body
+
+    async def json(self) -> Any:
+        raw = await self.body()
+        try:
+            return decode_any(raw)
+        except Problem:
+            await desk_of(self)  # whoever has no credential is told that first
+            raise
+
+
+class StrictRoute(APIRoute):
+    """A FastAPI route over `StrictRequest`."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handler = super().get_route_handler()
+
+        async def strict(request: Request) -> Response:
+            return await handler(StrictRequest(request.scope, request.receive))
+
+        return strict
+
+
+def router() -> APIRouter:
+    return APIRouter(prefix="/api/client", route_class=StrictRoute, tags=["client"])

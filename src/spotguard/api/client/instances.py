@@ -1,0 +1,159 @@
+"""`/instances`: machines, what they could cost elsewhere, and moving them by hand."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Annotated, Any
+
+from fastapi import Query
+from sqlalchemy.engine import Connection
+
+from spotguard.api.client.desk import AskedFor, AtDesk, Days, TheInstance, router
+from spotguard.api.problems import invalid
+from spotguard.domain.commands import CreatedBy, Priority
+from spotguard.domain.decisions import PoolAssessment
+from spotguard.domain.errors import InvalidInput, Refused
+from spotguard.domain.ids import AgentId
+from spotguard.domain.instances import Mode, Role
+from spotguard.domain.pools import LINUX, PRODUCT_SUFFIX, parse_pool_id
+from spotguard.domain.switches import MoveKind, Trigger
+from spotguard.store import agents, fleet, moves, ondemand, pools, prices, views_instances
+from spotguard.wire.client import InstanceState, Listed
+from spotguard.wire.client_controls import (
+    ForcedSwitch,
+    ForceSwitch,
+    InstancePricing,
+    Mark,
+    PoolOffer,
+    PriceHistory,
+    PriceSeries,
+)
+
+routes = router()
+_ROLE_FIELDS = {"role"}
+
+
+def _state(row: Any) -> InstanceState:
+    same = {name: getattr(row, name) for name in InstanceState.model_fields if name not in _ROLE_FIELDS}
+    return InstanceState(**same, role=agents.role_of(row).value)
+
+
+@routes.get("/instances")
+async def instances(
+    desk: AtDesk, asked: AskedFor, active: Annotated[bool | None, Query()] = None
+) -> Listed[InstanceState]:
+    page = await desk.read(lambda tx: views_instances.page(tx, desk.client_id, asked, active=active))
+    return Listed(items=[_state(row) for row in page.rows], next_cursor=page.next_cursor)
+
+
+@routes.get("/instances/{instanceId}")
+async def instance(desk: AtDesk, instance_id: TheInstance) -> InstanceState:
+    return _state(await desk.read(lambda tx: views_instances.instance(tx, desk.client_id, instance_id)))
+
+
+@routes.get("/instances/{instanceId}/pricing")
+async def pricing(desk: AtDesk, instance_id: TheInstance) -> InstancePricing:
+    def work(tx: Connection) -> InstancePricing:
+        row = views_instances.instance(tx, desk.client_id, instance_id)
+        on_demand = _ondemand(tx, desk.client_id, row)
+        offers: list[PoolOffer] = []
+        if row.agent_id is not None:
+            agent = agents.of_client(tx, desk.client_id, row.agent_id)
+            by_type = ondemand.prices_of(tx, desk.client_id, agent.region) if agent.region else {}
+            assessed = fleet.assess_pools(tx, desk.now, desk.client_id, agent)
+            offers = [_offer(one, by_type.get(one.pool.instance_type, on_demand)) for one in assessed]
+        return InstancePricing(
+            current_mode=row.current_mode, current_pool=row.current_pool_id, on_demand=on_demand, pools=offers
+        )
+
+    return await desk.read(work)
+
+
+def _ondemand(tx: Connection, client_id: Any, row: Any) -> Decimal | None:
+    known = None
+    if row.region and row.instance_type:
+        known = ondemand.price_of(tx, client_id, row.region, row.instance_type)
+    return known if known is not None else row.ondemand_price
+
+
+def _offer(one: PoolAssessment, on_demand: Decimal | None) -> PoolOffer:
+    saving = None
+    if one.usd_per_hour is not None and on_demand:
+        saving = ((1 - one.usd_per_hour / on_demand) * 100).quantize(Decimal("0.01"))
+    product = "" if one.pool.product == LINUX else PRODUCT_SUFFIX[one.pool.product]
+    return PoolOffer(
+        id=one.pool.id,
+        name=f"{one.pool.instance_type} {one.pool.az}{product}",
+        az=one.pool.az,
+        price=one.usd_per_hour,
+        age_seconds=one.age_seconds,
+        saving_percent=saving,
+        risk=None if one.risk_6h is None else one.risk_6h * 100,
+        quarantined_until=one.quarantined_until,
+        allowed=one.allowed,
+        because=one.because,
+    )
+
+
+@routes.get("/instances/{instanceId}/price-history")
+async def price_history(desk: AtDesk, instance_id: TheInstance, days: Days = 7) -> PriceHistory:
+    def work(tx: Connection) -> PriceHistory:
+        row = views_instances.instance(tx, desk.client_id, instance_id)
+        since = desk.now - timedelta(days=days)
+        series: list[PriceSeries] = []
+        if row.region and row.instance_type:
+            known = pools.list_pools(tx, instance_types=[row.instance_type], region=row.region)
+            ids = [pool.id for pool in known]
+            steps = prices.price_steps(tx, desk.client_id, ids, since, desk.now)
+            series = [PriceSeries(id=pool_id, points=steps.get(pool_id, [])) for pool_id in ids]
+        marks = views_instances.marks(tx, row.agent_id, since) if row.agent_id else ()
+        return PriceHistory(
+            pools=series,
+            on_demand_price=_ondemand(tx, desk.client_id, row),
+            marks=[Mark(time=at, kind=kind, label=label) for at, kind, label in marks],
+        )
+
+    return await desk.read(work)
+
+
+@routes.post("/instances/{instanceId}/force-switch", status_code=202)
+async def force_switch(desk: AtDesk, instance_id: TheInstance, wanted: ForceSwitch) -> ForcedSwitch:
+    """Move the workload that this instance serves; refused for any other instance."""
+    target = _target(wanted)
+
+    def work(tx: Connection) -> ForcedSwitch:
+        row = views_instances.instance(tx, desk.client_id, instance_id)
+        if agents.role_of(row) is not Role.PRIMARY:
+            raise Refused("this instance does not serve its workload: switch the one that does")
+        opened = moves.open_move(
+            tx,
+            desk.now,
+            client_id=desk.client_id,
+            agent_id=AgentId(row.agent_id),
+            trigger=Trigger.MANUAL,
+            created_by=CreatedBy.USER,
+            priority=Priority.USER,
+            target_pool=target,
+            target_mode=Mode.ONDEMAND if target is None else Mode.SPOT,
+            kind=None if wanted.kind is None else MoveKind(wanted.kind),
+            reason="forced by its user",
+        )
+        return ForcedSwitch(command_id=opened.command_id, switch_id=opened.switch_id, kind=opened.kind.value)
+
+    forced = await desk.write(work)
+    desk.wake(instance_id)
+    return forced
+
+
+def _target(wanted: ForceSwitch) -> Any:
+    if wanted.target != "pool":
+        if wanted.pool_id is not None:
+            raise invalid("/poolId", "on-demand has no pool: leave it out, or choose target pool")
+        return None
+    if wanted.pool_id is None:
+        raise invalid("/poolId", "target pool needs the pool's id")
+    try:
+        return parse_pool_id(wanted.pool_id)
+    except InvalidInput as error:
+        raise invalid("/poolId", str(error)) from error

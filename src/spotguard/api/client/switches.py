@@ -1,0 +1,87 @@
+"""`/switches` and `/interruptions`: what was moved, and what AWS took."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Response
+from sqlalchemy.engine import Connection
+
+from spotguard.api.client.desk import AskedFor, AtDesk, TheAgent, TheSwitch, router
+from spotguard.api.csv_text import csv_response
+from spotguard.store import views_history
+from spotguard.store.views_paging import Page
+from spotguard.wire.client import InterruptionState, Listed, StepState, SwitchState
+
+routes = router()
+
+_COLUMNS = (
+    "id",
+    "logical_agent_id",
+    "event_trigger",
+    "status",
+    "kind",
+    "old_instance_id",
+    "old_mode",
+    "old_pool_id",
+    "new_instance_id",
+    "new_mode",
+    "new_pool_id",
+    "on_demand_price",
+    "old_spot_price",
+    "new_spot_price",
+    "savings_impact",
+    "initiated_at",
+    "ami_created_at",
+    "instance_launched_at",
+    "instance_ready_at",
+    "old_terminated_at",
+    "completed_at",
+    "ended_because",
+)
+
+
+def _with_steps(tx: Connection, page: Page) -> Listed[SwitchState]:
+    steps = views_history.steps_of(tx, [row.id for row in page.rows])
+    return Listed(items=[_state(row, steps[row.id]) for row in page.rows], next_cursor=page.next_cursor)
+
+
+def _state(row: Any, steps: list[Any]) -> SwitchState:
+    state = SwitchState.model_validate(row)
+    state.steps = [StepState.model_validate(step) for step in steps]
+    return state
+
+
+@routes.get("/switches")
+async def switches(desk: AtDesk, asked: AskedFor) -> Listed[SwitchState]:
+    return await desk.read(lambda tx: _with_steps(tx, views_history.switches_page(tx, desk.client_id, asked)))
+
+
+@routes.get("/agents/{agentId}/switches")
+async def agent_switches(desk: AtDesk, agent_id: TheAgent, asked: AskedFor) -> Listed[SwitchState]:
+    return await desk.read(
+        lambda tx: _with_steps(tx, views_history.switches_page(tx, desk.client_id, asked, agent_id))
+    )
+
+
+@routes.get("/switches.csv", response_class=Response, responses={200: {"content": {"text/csv": {}}}})
+async def switches_csv(desk: AtDesk) -> Response:
+    rows = await desk.read(lambda tx: views_history.switches_export(tx, desk.client_id))
+    return csv_response("switches.csv", _COLUMNS, ([getattr(row, name) for name in _COLUMNS] for row in rows))
+
+
+@routes.get("/switches/{switchId}")
+async def switch(desk: AtDesk, switch_id: TheSwitch) -> SwitchState:
+    def work(tx: Connection) -> SwitchState:
+        row = views_history.switch(tx, desk.client_id, switch_id)
+        return _state(row, views_history.steps_of(tx, [row.id])[row.id])
+
+    return await desk.read(work)
+
+
+@routes.get("/interruptions")
+async def interruptions(desk: AtDesk, asked: AskedFor) -> Listed[InterruptionState]:
+    page = await desk.read(lambda tx: views_history.interruptions(tx, desk.client_id, asked))
+    return Listed(
+        items=[InterruptionState.model_validate(r) for r in page.rows], next_cursor=page.next_cursor
+    )

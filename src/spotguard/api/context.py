@@ -1,0 +1,61 @@
+"""What every handler has at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy.engine import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from spotguard.api import credentials
+from spotguard.api.body import decode, read_body
+from spotguard.api.market import MarketMemory
+from spotguard.api.offload import Offload
+from spotguard.api.problems import Problem
+from spotguard.api.settings import ApiSettings
+from spotguard.ports.clock import Clock
+from spotguard.ports.wakeup import Wakeup
+from spotguard.store.database import Database
+
+T = TypeVar("T")
+_ENCODER = msgspec.json.Encoder()
+
+
+@dataclass
+class Api:
+    """The parts that `create_app` was given. `long_polls` and `streams` count what waits in this process."""
+
+    db: Database
+    clock: Clock
+    wakeup: Wakeup
+    settings: ApiSettings
+    offload: Offload
+    market: MarketMemory = field(default_factory=MarketMemory)
+    long_polls: int = 0
+    streams: int = 0
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        return await self.offload(lambda: self.db.read(work))
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        return await self.offload(lambda: self.db.write(work))
+
+    async def body(self, request: Request, decoder: msgspec.json.Decoder[T]) -> T:
+        """The request's body. Whoever has no credential is told that, not what is wrong with the body."""
+        token_hash = credentials.token_hash_of(request)
+        raw = await read_body(request, self.settings)
+        try:
+            return decode(raw, decoder)
+        except Problem:
+            now = self.clock.now()
+            await self.read(lambda tx: credentials.require_any(tx, now, token_hash))
+            raise
+
+
+def reply(content: Any, status: int = 200) -> Response:
+    """A msgspec struct as JSON."""
+    return Response(_ENCODER.encode(content), status, media_type="application/json")

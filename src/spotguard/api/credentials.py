@@ -1,0 +1,85 @@
+"""Who calls: scope comes from the credential alone (invariant 15)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+from starlette.requests import Request
+
+from spotguard.api.problems import forbidden, unauthorized
+from spotguard.domain.errors import NotFound
+from spotguard.domain.ids import ClientId
+from spotguard.store import agents, enrolment, tenants
+from spotguard.store.secrets import hash_token
+from spotguard.store.tables import agents as agents_table
+
+_LONGEST = 512
+
+
+def token_hash_of(request: Request) -> str:
+    """The hash of the bearer token (RFC 6750); the token itself goes no further."""
+    header = request.headers.get("authorization", "")
+    scheme, _, token = header.partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token or len(token) > _LONGEST:
+        raise unauthorized("send Authorization: Bearer <token>")
+    return hash_token(token)
+
+
+def agent(tx: Connection, now: datetime, token_hash: str, agent_id: str) -> Any:
+    """The row of `agents.caller_of_token` for a token that belongs to this agent."""
+    row = agents.caller_of_token(tx, now, token_hash)
+    if row is None:
+        raise _not(
+            tx, now, token_hash, "this call is an instance's: use the token that its registration gave"
+        )
+    if row.agent_id != agent_id:
+        same_tenant = sa.select(agents_table.c.id).where(
+            agents_table.c.id == agent_id, agents_table.c.client_id == row.client_id
+        )
+        if tx.execute(same_tenant).first() is None:
+            raise NotFound("no such agent")
+        raise forbidden("this token belongs to another agent")
+    return row
+
+
+def client(tx: Connection, now: datetime, token_hash: str) -> ClientId:
+    row = tenants.client_of_token(tx, token_hash)
+    if row is None:
+        raise _not(tx, now, token_hash, "this call is the tenant's: use the client's token")
+    return ClientId(row.id)
+
+
+def enroller(tx: Connection, now: datetime, token_hash: str) -> tuple[ClientId, Row[Any] | None]:
+    """The tenant, and the enrolment if it was one."""
+    row = tenants.client_of_token(tx, token_hash)
+    if row is not None:
+        return ClientId(row.id), None
+    enrolled_by = enrolment.of_token(tx, token_hash)
+    if enrolled_by is None:
+        raise _not(tx, now, token_hash, "register with the client's token or the launch's enrolment token")
+    return ClientId(enrolled_by.client_id), enrolled_by
+
+
+def require_any(tx: Connection, now: datetime, token_hash: str) -> None:
+    """401 for a token that opens nothing."""
+    if not _known(tx, now, token_hash):
+        raise unauthorized("this token is not valid, or no longer")
+
+
+def _known(tx: Connection, now: datetime, token_hash: str) -> bool:
+    return (
+        tenants.client_of_token(tx, token_hash) is not None
+        or agents.caller_of_token(tx, now, token_hash) is not None
+        or enrolment.of_token(tx, token_hash) is not None
+    )
+
+
+def _not(tx: Connection, now: datetime, token_hash: str, instead: str) -> Exception:
+    """403 for a credential of another kind, 401 for none."""
+    if _known(tx, now, token_hash):
+        return forbidden(instead)
+    return unauthorized("this token is not valid, or no longer")

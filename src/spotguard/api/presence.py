@@ -1,0 +1,75 @@
+"""POST heartbeat: an instance lives, and learns its role."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy.engine import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from spotguard.api import credentials
+from spotguard.api.context import Api, reply
+from spotguard.api.problems import forbidden, invalid
+from spotguard.domain.clock import rfc3339
+from spotguard.domain.errors import InvalidInput
+from spotguard.domain.instances import Mode, parse_mode
+from spotguard.domain.pools import Pool, parse_pool_id
+from spotguard.store import agents
+from spotguard.wire.agent import Heartbeat, HeartbeatReply
+
+_DECODER = msgspec.json.Decoder(Heartbeat)
+
+
+async def heartbeat(api: Api, request: Request) -> Response:
+    beat = await api.body(request, _DECODER)
+    token_hash = credentials.token_hash_of(request)
+    now = api.clock.now()
+
+    def work(tx: Connection) -> HeartbeatReply:
+        caller = credentials.agent(tx, now, token_hash, request.path_params["agent_id"])
+        if beat.instance_id != caller.instance_id:
+            raise forbidden("this token belongs to another instance")
+        mode = _mode(beat.mode, caller.instance_mode)
+        role = agents.heartbeat(
+            tx,
+            now,
+            caller,
+            mode=mode,
+            pool_id=_pool_id(beat.pool_id, caller.instance_type, caller.az),
+            gate=beat.gate,
+            workload_healthy=beat.workload_healthy,
+        )
+        return HeartbeatReply(
+            config_version=caller.config_version,
+            commands_pending=caller.commands_pending,
+            role=role,
+            epoch=caller.epoch,
+            server_time=rfc3339(now),
+        )
+
+    return reply(await api.write(work))
+
+
+def _mode(text: str, registered: str | None) -> Mode:
+    try:
+        mode = parse_mode(text)
+    except InvalidInput as error:
+        raise invalid("/mode", str(error)) from error
+    if registered is not None and mode != registered:
+        raise invalid(
+            "/mode", f"this instance registered as {registered}; an instance's market never changes"
+        )
+    return mode
+
+
+def _pool_id(text: str | None, instance_type: str, az: str) -> str:
+    """The pool of this instance: told or not, it follows from its type and zone."""
+    if text is None:
+        return Pool(instance_type, az).id
+    try:
+        pool = parse_pool_id(text)
+    except InvalidInput as error:
+        raise invalid("/pool_id", str(error)) from error
+    if (pool.instance_type, pool.az) != (instance_type, az):
+        raise invalid("/pool_id", f"this instance registered as {instance_type} in {az}")
+    return text

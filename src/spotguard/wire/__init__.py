@@ -1,0 +1,1 @@
+"""The JSON that agents and dashboard speak."""

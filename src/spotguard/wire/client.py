@@ -1,0 +1,291 @@
+"""The client API's bodies and replies: camelCase out, both spellings in, unknown is null, money a decimal string."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+from spotguard.domain.clock import rfc3339
+from spotguard.domain.money import usd_text
+
+T = TypeVar("T")
+
+Moment = Annotated[
+    datetime,
+    PlainSerializer(rfc3339, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
+]
+Usd = Annotated[
+    Decimal,
+    PlainSerializer(usd_text, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^-?\d+(\.\d+)?$"}, mode="serialization"),
+]
+Percent = Annotated[Decimal, PlainSerializer(float, return_type=float)]
+
+
+class Given(BaseModel):
+    """What the server gives."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, from_attributes=True, serialize_by_alias=True
+    )
+
+
+class Taken(BaseModel):
+    """What the server takes: a field that it does not know is refused, since a typing error in a guard-rail is one."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
+
+
+class Listed(Given, Generic[T]):
+    """A page of a list."""
+
+    items: list[T]
+    next_cursor: str | None = None
+
+
+class Me(Given):
+    """The tenant, and the server's version."""
+
+    id: str
+    name: str
+    email: str | None
+    executor: str
+    created_at: Moment
+    version: str
+
+
+class SignalBrief(Given):
+    """The newest signal of the serving instance."""
+
+    event_id: str
+    signal_type: str
+    signal_time: Moment
+    action: str
+    because: str | None
+
+
+class AgentState(Given):
+    """One agent with its configuration and everything that stands around it."""
+
+    id: str
+    logical_agent_id: str
+    status: str
+    health: str
+    role: str | None
+    epoch: int
+    instance_id: str | None
+    instance_type: str | None
+    region: str | None
+    az: str | None
+    current_mode: str | None
+    current_pool_id: str | None
+    price_usd: Usd | None
+    on_demand_usd: Usd | None
+    saving_percent: Percent | None
+    replica_count: int
+    instance_count: int
+    current_replica_id: str | None
+    last_heartbeat_at: Moment | None
+    last_interruption_signal: str | None
+    last_signal: SignalBrief | None
+    next_action: str
+    why: str | None
+    hostname: str | None
+    private_ip: str | None
+    public_ip: str | None
+    agent_version: str | None
+    installed_at: Moment | None
+    created_at: Moment
+    deleted_at: Moment | None
+    config: Configuration
+
+
+class Configuration(Given):
+    """What people set for one agent."""
+
+    enabled: bool
+    autonomy: str
+    auto_switch_enabled: bool
+    manual_replica_enabled: bool
+    auto_terminate_enabled: bool
+    terminate_wait_seconds: int
+    min_savings_percent: Percent
+    max_switches_per_day: int
+    max_switches_per_week: int
+    min_pool_hours: Percent
+    risk_threshold: Percent
+    allowed_instance_types: list[str]
+    allowed_azs: list[str]
+    max_hourly_usd: Usd | None
+    config_version: int
+
+
+class ReplicaState(Given):
+    """A standby, living or past."""
+
+    id: str
+    agent_id: str
+    instance_id: str | None
+    replica_type: str
+    pool_id: str | None
+    mode: str
+    status: str
+    sync_status: str | None
+    state_transfer_progress: Percent
+    sync_latency_ms: int | None
+    is_active: bool
+    created_by: str | None
+    parent_instance_id: str | None
+    hourly_cost: Usd | None
+    because: str | None
+    created_at: Moment
+    launched_at: Moment | None
+    ready_at: Moment | None
+    promoted_at: Moment | None
+    terminated_at: Moment | None
+
+
+class DecisionState(Given):
+    """A decision with its inputs and its reason."""
+
+    id: str
+    agent_id: str
+    decided_at: Moment
+    policy: str
+    verdict: str
+    aim: str | None
+    target_mode: str | None
+    target_pool_id: str | None
+    because: str
+    inputs: Any
+    command_id: str | None
+
+
+class CommandState(Given):
+    """A command as the table has it."""
+
+    id: str
+    agent_id: str
+    instance_id: str
+    command_type: str
+    target_mode: str | None
+    target_pool_id: str | None
+    priority: int
+    terminate_wait_seconds: int | None
+    status: str
+    created_by: str
+    trigger_type: str | None
+    reason: str | None
+    message: str | None
+    attempt: int
+    created_at: Moment
+    leased_at: Moment | None
+    completed_at: Moment | None
+    expires_at: Moment
+
+
+class EventState(Given):
+    """Something that happened."""
+
+    id: int
+    agent_id: str | None
+    at: Moment
+    kind: str
+    message: str
+    detail: Any
+
+
+class StepState(Given):
+    """One recorded step of a move."""
+
+    step: str
+    at: Moment
+    actor: str
+    detail: Any
+
+
+class SwitchState(Given):
+    """A move with every step and its time."""
+
+    id: str
+    agent_id: str
+    logical_agent_id: str
+    command_id: str | None
+    trigger: str = Field(validation_alias="event_trigger")
+    status: str
+    kind: str
+    is_recovery: bool
+    old_instance_id: str | None
+    old_mode: str | None
+    old_pool_id: str | None
+    new_instance_id: str | None
+    new_mode: str | None
+    new_pool_id: str | None
+    on_demand_price: Usd | None
+    old_spot_price: Usd | None
+    new_spot_price: Usd | None
+    savings_impact: Usd | None
+    initiated_at: Moment | None
+    ami_created_at: Moment | None
+    instance_launched_at: Moment | None
+    instance_ready_at: Moment | None
+    old_terminated_at: Moment | None
+    completed_at: Moment | None
+    ended_because: str | None
+    lost_seconds: Percent | None
+    plan: Any
+    steps: list[StepState] = []
+
+
+class InterruptionState(Given):
+    """A signal of AWS and what was done about it."""
+
+    id: str
+    agent_id: str
+    logical_agent_id: str
+    instance_id: str | None
+    signal_type: str
+    signal_time: Moment
+    action_time: Moment | None
+    detected_at: Moment
+    action: str
+    because: str | None
+    replica_id: str | None
+    failover_completed: bool
+    failover_completed_at: Moment | None
+
+
+class InstanceState(Given):
+    """An EC2 instance of the tenant."""
+
+    id: str
+    agent_id: str | None
+    logical_agent_id: str | None
+    role: str
+    instance_type: str | None
+    region: str | None
+    az: str | None
+    ami_id: str | None
+    current_mode: str | None
+    current_pool_id: str | None
+    spot_price: Usd | None
+    ondemand_price: Usd | None
+    baseline_ondemand_price: Usd | None
+    is_active: bool
+    ec2_state: str | None
+    gate: str | None
+    workload_healthy: bool | None
+    last_heartbeat_at: Moment | None
+    launched_at: Moment | None
+    installed_at: Moment | None
+    last_switch_at: Moment | None
+    terminated_at: Moment | None
+    private_ip: str | None
+
+
+AgentState.model_rebuild()

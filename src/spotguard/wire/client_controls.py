@@ -1,0 +1,240 @@
+"""The client API's markets, savings, health, and what people may set."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from spotguard.domain.agents import HIGHEST_TERMINATE_WAIT_SECONDS, Autonomy
+from spotguard.wire.client import Given, Moment, Percent, Taken, Usd
+
+_BIG = 2**31 - 1
+TypeName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$", max_length=32)]
+AzName = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d[a-z]$", max_length=32)]
+Whole = Annotated[int, Field(strict=True, ge=0, le=_BIG)]
+Flag = Annotated[bool, Field(strict=True)]
+Share = Annotated[Decimal, Field(ge=0, le=100, max_digits=6, decimal_places=2)]
+Sentence = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
+
+
+class ConfigurationChange(Taken):
+    """Any of them; what is not named stays. Only `maxHourlyUsd` may be null: it lifts the cap."""
+
+    enabled: Flag | None = None
+    autonomy: Autonomy | None = None
+    auto_switch_enabled: Flag | None = None
+    manual_replica_enabled: Flag | None = None
+    auto_terminate_enabled: Flag | None = None
+    terminate_wait_seconds: (
+        Annotated[int, Field(strict=True, ge=0, le=HIGHEST_TERMINATE_WAIT_SECONDS)] | None
+    ) = None
+    terminate_wait_minutes: (
+        Annotated[int, Field(strict=True, ge=0, le=HIGHEST_TERMINATE_WAIT_SECONDS // 60)] | None
+    ) = None
+    min_savings_percent: Share | None = None
+    max_switches_per_day: Annotated[int, Field(strict=True, ge=0, le=100)] | None = None
+    max_switches_per_week: Annotated[int, Field(strict=True, ge=0, le=700)] | None = None
+    min_pool_hours: Annotated[Decimal, Field(ge=0, le=720, max_digits=6, decimal_places=2)] | None = None
+    risk_threshold: Annotated[Decimal, Field(ge=0, le=1, max_digits=5, decimal_places=4)] | None = None
+    allowed_instance_types: Annotated[list[TypeName], Field(max_length=50)] | None = None
+    allowed_azs: Annotated[list[AzName], Field(max_length=26)] | None = None
+    max_hourly_usd: Annotated[Decimal, Field(gt=0, lt=1000, max_digits=9, decimal_places=6)] | None = None
+
+
+class PoolOffer(Given):
+    """One pool as a target for an instance."""
+
+    id: str
+    name: str
+    az: str
+    price: Usd | None
+    age_seconds: float | None
+    saving_percent: Percent | None
+    risk: Percent | None
+    quarantined_until: Moment | None
+    allowed: bool
+    because: str
+
+
+class InstancePricing(Given):
+    """The manual switching panel."""
+
+    current_mode: str | None
+    current_pool: str | None
+    on_demand: Usd | None
+    pools: list[PoolOffer]
+
+
+class PriceSeries(Given):
+    """A step function: each price holds until the next point."""
+
+    id: str
+    points: list[tuple[Moment, Usd]]
+
+
+class Mark(Given):
+    """Something that happened, for the chart."""
+
+    time: Moment
+    kind: str
+    label: str
+
+
+class PriceHistory(Given):
+    """One step series per pool of an instance's type and region."""
+
+    pools: list[PriceSeries]
+    on_demand_price: Usd | None
+    marks: list[Mark]
+
+
+class PoolState(Given):
+    """A spot capacity pool and its present price, as this tenant sees it."""
+
+    id: str
+    name: str | None
+    instance_type: str
+    region: str
+    az: str
+    az_id: str | None
+    product: str
+    price: Usd | None
+    captured_at: Moment | None
+
+
+class ForceSwitch(Taken):
+    """Move this instance's workload now."""
+
+    target: Literal["pool", "ondemand", "on-demand"]
+    pool_id: Annotated[str, StringConstraints(max_length=128)] | None = None
+    kind: Literal["synced", "volume", "image"] | None = None  # how the state travels; unset: chosen and shown
+
+
+class ForcedSwitch(Given):
+    """Accepted: follow the command or the switch."""
+
+    command_id: str | None
+    switch_id: str
+    kind: str
+
+
+class Spending(Given):
+    """Metered USD. `waivedUsd` is negative: AWS ended an instance within its first hour."""
+
+    on_demand_usd: Usd
+    compute_usd: Usd
+    replica_usd: Usd
+    overlap_usd: Usd
+    storage_usd: Usd
+    waived_usd: Usd
+    saved_usd: Usd
+    saved_percent: Percent | None
+
+
+class SpendingGroup(Spending):
+    """One day, agent or pool."""
+
+    key: str | None
+    label: str | None
+
+
+class Savings(Spending):
+    """The whole span and, if asked for, its groups."""
+
+    since: Moment | None = Field(serialization_alias="from")
+    until: Moment | None = Field(serialization_alias="to")
+    group: str | None
+    groups: list[SpendingGroup]
+
+
+class InvariantReport(Given):
+    """Which invariants were checked just now, and what does not hold."""
+
+    checked: list[str]
+    broken: list[str]
+
+
+class CoordinatorState(Given):
+    """A coordinator's lease."""
+
+    name: str
+    alive: bool
+    until: Moment
+
+
+class AgentBehind(Given):
+    """An agent whose serving instance has not been heard."""
+
+    id: str
+    logical_agent_id: str
+    last_heartbeat_at: Moment | None
+
+
+class QueueState(Given):
+    """Commands that wait or are in hand."""
+
+    pending: int
+    leased: int
+    oldest_pending_at: Moment | None
+
+
+class ModelState(Given):
+    """Which policy decides."""
+
+    policy: str
+
+
+class KillState(Given):
+    """One switch of those that hold here."""
+
+    scope: str
+    level: str
+    reason: str
+    updated_at: Moment
+
+
+class KillSwitches(Given):
+    """The strongest level, and every switch behind it. `note` says what the level stops."""
+
+    level: str
+    note: str
+    switches: list[KillState]
+
+
+class KillChange(Taken):
+    """`scope`: `client`, or an agent's id."""
+
+    level: Literal["none", "voluntary", "all"]
+    scope: Annotated[str, StringConstraints(max_length=36)] = "client"
+    reason: Annotated[Sentence, StringConstraints(min_length=1)]
+
+
+class Health(Given):
+    """What a tenant looks at to know whether all is well."""
+
+    invariants: InvariantReport
+    coordinators: list[CoordinatorState]
+    agents_behind: list[AgentBehind]
+    queue: QueueState
+    model: ModelState
+    kill_switch: str
+
+
+class Limits(Given):
+    """They bind voluntary and standby launches, never an emergency; null is unlimited."""
+
+    max_instances: int | None
+    max_hourly_usd: Usd | None
+    max_launches_per_hour: int | None
+
+
+class LimitsChange(Taken):
+    """What is not named stays; null lifts it."""
+
+    max_instances: Whole | None = None
+    max_hourly_usd: Annotated[Decimal, Field(ge=0, lt=1_000_000, max_digits=12, decimal_places=6)] | None = (
+        None
+    )
+    max_launches_per_hour: Whole | None = None

@@ -1,0 +1,129 @@
+"""Presence: per instance; only the holder of the epoch speaks for the agent (ruling S15)."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+
+from spotguard.store.tables import agent_events, agents, instances
+from tests.api.world import Machine, Tenant, World
+
+
+def test_the_reply_is_the_servers_truth(world: World, web: Machine):
+    world.command(web)
+    reply = web.heartbeat(epoch=7, gate="open", workload_healthy=True)
+    assert reply.body == {
+        "config_version": web.reply["config"]["config_version"],
+        "commands_pending": 1,
+        "role": "primary",
+        "epoch": 1,
+        "server_time": "2026-03-01T12:00:00.000000Z",
+    }
+
+
+def test_a_passive_instances_heartbeat_hides_nothing(world: World, acme: Tenant, web: Machine):
+    clone = world.register(acme, "web", letter="b")
+    world.clock.pass_seconds(300)
+    reply = clone.heartbeat()
+    assert (reply.body["role"], reply.body["epoch"]) == ("passive", 1)
+    agent = acme.agent(web)
+    assert agent["instanceId"] == web.id
+    assert agent["health"] == "silent"
+    assert agent["lastHeartbeatAt"] == "2026-03-01T12:00:00.000000Z"
+
+
+def test_health_is_counted_in_a_row(world: World, web: Machine):
+    def streak() -> int:
+        return world.rows(instances, instances.c.id == web.id)[0].healthy_streak
+
+    for count in (1, 2, 3):
+        web.heartbeat(gate="open", workload_healthy=True)
+        assert streak() == count
+    for broken in (
+        {"gate": "open", "workload_healthy": False},
+        {"gate": "closed", "workload_healthy": True},
+        {},
+    ):
+        web.heartbeat(gate="open", workload_healthy=True)
+        web.heartbeat(**broken)
+        assert streak() == 0
+
+
+def test_the_specifications_body_is_enough(web: Machine, acme: Tenant):
+    reply = web.post(
+        "heartbeat",
+        {"status": "online", "instance_id": web.id, "mode": "spot", "pool_id": "t3.medium.ap-south-1a"},
+    )
+    assert reply.status == 200
+    assert acme.agent(web)["health"] == "unknown", "nobody said whether the workload is healthy"
+
+
+def test_who_was_offline_is_online_again_and_people_are_told(world: World, acme: Tenant, web: Machine):
+    world.write(lambda tx: tx.execute(sa.update(agents).values(status="offline")))
+    web.heartbeat()
+    assert acme.agent(web)["status"] == "online"
+    assert world.rows(agent_events, agent_events.c.kind == "agent_online")
+
+
+@pytest.mark.parametrize("status", ["switching", "deleted"])
+def test_a_heartbeat_never_changes_switching_or_deleted(world: World, web: Machine, status: str):
+    world.write(lambda tx: tx.execute(sa.update(agents).values(status=status)))
+    world.clock.pass_seconds(60)
+    assert web.heartbeat().status == 200
+    (row,) = world.rows(agents)
+    assert row.status == status
+    if status == "deleted":
+        assert row.last_heartbeat_at < world.clock.now(), "it is not resurrected"
+
+
+def test_a_deleted_agents_workload_is_left_serving(acme: Tenant, web: Machine):
+    acme.call("DELETE", f"/agents/{web.agent_id}")
+    reply = web.heartbeat(gate="open", workload_healthy=True)
+    assert (reply.body["role"], reply.body["epoch"]) == ("primary", 1)
+
+
+def test_serving_without_the_epoch_is_told_at_once(world: World, acme: Tenant, web: Machine):
+    clone = world.register(acme, "web")
+    world.clock.pass_seconds(60)
+    for _ in range(3):
+        clone.heartbeat(gate="open")
+    assert len(world.rows(agent_events, agent_events.c.kind == "gate_open_without_epoch")) == 1
+    assert "one primary" in " ".join(acme.get("/health")["invariants"]["broken"])
+
+
+def test_a_holder_that_let_go_is_passive(world: World, moving: Machine):
+    told = {
+        "switch_id": moving.next_command()["payload"]["switch_id"],
+        "timing": {"released_at": world.ago(1)},
+    }
+    assert moving.post("switch-report", told).status == 200
+    reply = moving.heartbeat()
+    assert (reply.body["role"], reply.body["epoch"]) == ("passive", 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"instance_id": "i-00000000000000099"}, 403),
+        ({"mode": "ondemand"}, 422),
+        ({"pool_id": "t3.medium.ap-south-1b"}, 422),
+        ({"pool_id": "nonsense"}, 422),
+        ({"status": "asleep"}, 422),
+        ({"gate": "ajar"}, 422),
+        ({"epoch": -1}, 422),
+        ({"epoch": 10**30}, 422),
+        ({"workload_healthy": "yes"}, 422),
+    ],
+)
+def test_what_cannot_be_is_refused(world: World, web: Machine, change: dict, status: int):
+    world.clock.pass_seconds(60)
+    assert web.heartbeat(**change).status == status
+    assert world.rows(instances)[0].last_heartbeat_at < world.clock.now(), "nothing half-applied"
+
+
+def test_ondemand_has_no_spot_pool(world: World, acme: Tenant):
+    machine = world.register(acme, "db", mode="on-demand")
+    machine.mode = "ondemand"
+    assert machine.heartbeat(pool_id="t3.medium.ap-south-1a").status == 200
+    agent = acme.agent(machine)
+    assert (agent["currentMode"], agent["currentPoolId"]) == ("ondemand", None)

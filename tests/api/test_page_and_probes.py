@@ -1,0 +1,51 @@
+"""The page, the probes, the metrics: what needs no credential."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+
+from spotguard.api.app import create_app
+from spotguard.api.direct import DirectLink
+from spotguard.api.offload import inline
+from spotguard.store.database import Database
+from tests.api.world import Machine, Tenant, World
+
+
+def test_the_page_loads_nothing_from_anywhere_and_runs_only_itself(world: World):
+    answer = world.link.send("GET", "/")
+    html, policy = answer.content.decode(), answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe-inline" not in policy
+    for tag in ("script", "style"):
+        (block,) = re.findall(rf"<{tag}>(.*?)</{tag}>", html, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(block.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+    assert not re.findall(r"""(?:src|href)=["'](?!data:)""", html)
+    assert not re.findall(r"https?://|\bon\w+=|style=|innerHTML|insertAdjacent|document\.write|eval\(", html)
+    assert "localStorage" not in html
+    assert len(html.splitlines()) < 200
+
+
+def test_live_never_asks_the_database(world: World):
+    broken = Database.open("sqlite:////nowhere/at/all.db")
+    link = DirectLink(create_app(broken, world.clock, world.bell, offload=inline))
+    assert link.send("GET", "/health/live").status == 200
+    ready = link.send("GET", "/health/ready")
+    assert ready.status == 503
+    assert b"nowhere" not in ready.content
+    assert world.link.send("GET", "/health/ready").status == 200
+
+
+def test_metrics_count_by_route_never_by_id(world: World, acme: Tenant, web: Machine):
+    web.heartbeat()
+    acme.agent(web)
+    world.link.send("GET", "/api/client/agents/%3Cscript%3E", token=acme.token)
+    world.link.send("GET", "/not/a/route")
+    text = world.link.send("GET", "/metrics").content.decode()
+    assert 'route="/api/agents/{agent_id}/heartbeat",status="200"' in text
+    assert 'route="/api/client/agents/{agentId}",status="404"' in text
+    assert 'method="-",route="none",status="404"' in text
+    for secret in (web.agent_id, web.id, acme.id, "script", "not/a"):
+        assert secret not in text

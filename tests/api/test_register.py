@@ -1,0 +1,156 @@
+"""Registration: who is who."""
+
+from __future__ import annotations
+
+from spotguard.domain.agents import Autonomy
+from spotguard.store.tables import agent_events, agent_tokens, agents, epoch_grants, instances
+from tests.api.world import TYPE, Machine, Tenant, World, instance_id
+
+
+def test_the_first_of_its_name_is_primary_with_epoch_one(world: World, acme: Tenant):
+    reply = world.link.call("POST", "/api/agents/register", token=acme.token, body=world.describe())
+    assert reply.status == 201
+    assert (reply.body["role"], reply.body["epoch"]) == ("primary", 1)
+    assert reply.body["intervals"] == {
+        "heartbeat_seconds": 60,
+        "pricing_seconds": 60,
+        "signal_poll_seconds": 1,
+        "command_wait_seconds": 25,
+    }
+    (agent,) = world.rows(agents)
+    assert agent.instance_id == instance_id(1)
+    assert agent.current_pool_id == "t3.medium.ap-south-1a"
+    assert (agent.status, agent.instance_count, agent.replica_count) == ("online", 1, 0)
+    (grant,) = world.rows(epoch_grants)
+    assert (grant.epoch, grant.proof, grant.status) == (1, "first", "held")
+
+
+def test_new_agents_only_observe_unless_the_installation_says_otherwise(acme: Tenant, web: Machine):
+    assert acme.agent(web)["config"]["autonomy"] == "observe"
+    demo = World(Autonomy.AUTO)
+    tenant = demo.tenant()
+    assert tenant.agent(demo.register(tenant))["config"]["autonomy"] == "auto"
+
+
+def test_the_same_instance_again_gets_a_new_token_and_the_old_one_is_revoked(
+    world: World, acme: Tenant, web: Machine
+):
+    reply = world.link.call("POST", "/api/agents/register", token=acme.token, body=world.describe(number=1))
+    assert reply.status == 200
+    assert (reply.body["agent_id"], reply.body["role"], reply.body["epoch"]) == (web.agent_id, "primary", 1)
+    assert web.heartbeat().status == 401
+    web.token = reply.body["agent_token"]
+    assert web.heartbeat().status == 200
+    assert len(world.rows(agent_events, agent_events.c.kind == "registered")) == 1
+
+
+def test_a_second_instance_of_the_name_is_passive(world: World, acme: Tenant, web: Machine):
+    clone = world.register(acme, "web")
+    assert (clone.reply["role"], clone.reply["epoch"]) == ("passive", 1)
+    assert clone.agent_id == web.agent_id
+    assert acme.agent(web)["instanceId"] == web.id
+    assert acme.agent(web)["instanceCount"] == 2
+
+
+def test_a_stopped_and_started_holder_receives_the_next_epoch(world: World, acme: Tenant, web: Machine):
+    """Its former boot is over; whoever prepares a grant on that boot's death must fail."""
+    again = world.register(acme, "web", number=1, boot_id="boot-of-another-day")
+    assert (again.reply["role"], again.reply["epoch"]) == ("primary", 2)
+    assert [(g.epoch, g.status) for g in world.rows(epoch_grants)] == [(1, "ended"), (2, "held")]
+
+
+def test_a_launch_enrols_with_its_single_use_token(world: World, acme: Tenant, web: Machine):
+    token = world.enrolment(web)
+    launched = world.register(acme, "web", token=token)
+    assert launched.reply["role"] == "passive"
+    assert world.register(acme, "web", token=token, number=2).id == launched.id  # its disk was lost
+    thief = world.link.call("POST", "/api/agents/register", token=token, body=world.describe(number=77))
+    assert thief.status == 409
+    assert not world.rows(instances, instances.c.id == instance_id(77)), "nothing half-applied"
+
+
+def test_an_enrolment_token_expires_and_fits_one_name(world: World, acme: Tenant, web: Machine):
+    world.register(acme, "db")
+    other = world.link.call(
+        "POST", "/api/agents/register", token=world.enrolment(web), body=world.describe("db")
+    )
+    assert other.status == 409
+    token = world.enrolment(web, valid_seconds=60)
+    world.clock.pass_seconds(61)
+    late = world.link.call("POST", "/api/agents/register", token=token, body=world.describe())
+    assert late.status == 409
+    assert "expired" in late.body["detail"]
+
+
+def test_an_enrolment_token_does_nothing_else(world: World, web: Machine):
+    token = world.enrolment(web)
+    for method, path in (("GET", "/api/client/me"), ("GET", f"/api/agents/{web.agent_id}/config")):
+        assert world.link.call(method, path, token=token).status == 403
+
+
+def test_the_successor_of_a_move_enrols_as_such(world: World, acme: Tenant, moving: Machine):
+    switch = acme.get("/switches")["items"][0]
+    successor = world.register(acme, "web", letter="b", token=world.enrolment(moving, switch_id=switch["id"]))
+    assert successor.reply["role"] == "successor"
+    told = acme.get(f"/switches/{switch['id']}")
+    assert told["newInstanceId"] == successor.id
+    assert [step["step"] for step in told["steps"]] == ["decided", "launched", "enrolled"]
+    stray = world.register(acme, "web", letter="b", token=world.enrolment(moving, switch_id=switch["id"]))
+    assert stray.reply["role"] == "passive", "a launch that was tried twice"
+
+
+def test_another_agents_instance_is_refused(world: World, acme: Tenant, web: Machine):
+    reply = world.link.call(
+        "POST", "/api/agents/register", token=acme.token, body=world.describe("db", number=1)
+    )
+    assert reply.status == 409
+    assert len(world.rows(agents)) == 1, "nothing half-applied"
+
+
+def test_another_tenants_instance_is_refused(world: World, web: Machine):
+    other = world.tenant("Other")
+    reply = world.link.call(
+        "POST", "/api/agents/register", token=other.token, body=world.describe("web", number=1)
+    )
+    assert reply.status == 404
+    assert [a.client_id for a in world.rows(agents)] == [web.tenant.id]
+
+
+def test_a_deleted_name_stays_deleted(world: World, acme: Tenant, web: Machine):
+    assert acme.call("DELETE", f"/agents/{web.agent_id}").status == 204
+    reply = world.link.call("POST", "/api/agents/register", token=acme.token, body=world.describe())
+    assert reply.status == 409
+    assert "another logical_agent_id" in reply.body["detail"]
+
+
+def test_no_token_is_at_rest(world: World, web: Machine):
+    everything = repr(world.rows(agent_tokens)) + repr(world.rows(agent_events)) + repr(world.rows(agents))
+    assert web.token not in everything
+    assert web.tenant.token not in everything
+
+
+def test_what_contradicts_itself_is_refused(world: World, acme: Tenant):
+    wrong = {
+        "/region": {"region": "eu-west-1"},
+        "/az": {"az": "nowhere"},
+        "/pool_id": {"pool_id": f"{TYPE}.ap-south-1b"},
+        "/mode": {"mode": "reserved"},
+        "/instance_id": {"instance_id": "i-launching"},
+        "/instance_type": {"instance_type": "big"},
+        "/boot_id": {"boot_id": ""},
+        "/logical_agent_id": {"logical_agent_id": "x" * 256},
+    }
+    for pointer, change in wrong.items():
+        reply = world.link.call(
+            "POST", "/api/agents/register", token=acme.token, body=world.describe() | change
+        )
+        assert reply.status == 422, change
+        assert reply.body["errors"][0]["pointer"] == pointer
+    assert not world.rows(agents)
+
+
+def test_config_tells_settings_and_enrolled_standbys(web: Machine):
+    config = web.get("config").body
+    assert config["auto_switch_enabled"] is True
+    assert config["terminate_wait_seconds"] == 1800
+    assert config["standbys"] == []

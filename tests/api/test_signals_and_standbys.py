@@ -1,0 +1,204 @@
+"""Signals, standbys and promotion, as instances and people tell them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from spotguard.domain.replicas import SyncStatus
+from spotguard.store import replicas as replica_store
+from spotguard.store.tables import agents, replica_instances, spot_interruption_events
+from tests.api.world import POOL_A, POOL_B, POOL_C, Machine, Tenant, World
+
+
+@pytest.fixture
+def market(web: Machine) -> Machine:
+    web.prices({POOL_A: 0.0312, POOL_B: 0.0298, POOL_C: 0.0324})
+    return web
+
+
+@pytest.fixture
+def standby(world: World, acme: Tenant, market: Machine) -> Machine:
+    """The manual replica of `web`, enrolled."""
+    acme.configure(market, manualReplicaEnabled=True)
+    (replica,) = acme.get(f"/agents/{market.agent_id}/replicas")["items"]
+    assert replica["poolId"] == POOL_B, "the cheapest that is not the primary's own"
+    return world.register(acme, letter="b", token=world.enrolment(market, replica_id=replica["id"]))
+
+
+def replica_id(world: World) -> str:
+    return world.rows(replica_instances)[-1].id
+
+
+def test_a_rebalance_recommendation_makes_an_emergency_replica(world: World, acme: Tenant, market: Machine):
+    """The specification's flow, steps 3 to 8, in one transaction."""
+    reply = market.post(
+        "interruption-signal", {"signal_type": "rebalance-recommendation", "signal_time": world.ago(1)}
+    )
+    assert reply.status == 200, reply
+    assert reply.body["action"] == "create_replica"
+    (replica,) = acme.get(f"/agents/{market.agent_id}/replicas")["items"]
+    assert (replica["id"], replica["replicaType"]) == (reply.body["replica_id"], "automatic-rebalance")
+    (event,) = world.rows(spot_interruption_events)
+    assert (event.id, event.replica_id) == (reply.body["event_id"], replica["id"])
+    assert world.rows(agents)[0].last_interruption_signal == "rebalance-recommendation"
+    assert world.bell.coordinator_calls > 1
+    signal = acme.agent(market)["lastSignal"]
+    assert (signal["signalType"], signal["action"]) == ("rebalance-recommendation", "create_replica")
+
+
+def test_the_same_signal_twice_is_one_event(world: World, market: Machine):
+    said = {
+        "signal_type": "instance-termination",
+        "signal_time": world.ago(1),
+        "action_time": world.ago(-119),
+    }
+    first = market.post("interruption-signal", said)
+    world.clock.pass_seconds(5)
+    for spelling in ("termination-notice", "termination", "instance-termination"):
+        assert market.post("interruption-signal", said | {"signal_type": spelling}).body == first.body
+    assert len(world.rows(spot_interruption_events)) == 1
+    assert len(world.rows(replica_instances)) == 1
+
+
+def test_a_signal_of_a_disabled_agent_is_recorded_only(world: World, acme: Tenant, market: Machine):
+    acme.configure(market, enabled=False)
+    reply = market.post("interruption-signal", {"signal_type": "termination", "signal_time": world.ago(1)})
+    assert reply.body["action"] == "none"
+    assert not world.rows(replica_instances)
+    assert len(acme.get("/interruptions")["items"]) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"signal_type": "earthquake"},
+        {"signal_time": "soon"},
+        {"signal_time": "2026-03-01T12:05:01Z"},
+        {"signal_time": "2025-03-01T12:00:00Z"},
+        {"action_time": "2026-03-03T12:00:00Z"},
+        {"action_time": "later"},
+        {"signal_time": None},
+        {"signal_type": 7},
+    ],
+)
+def test_what_no_signal_can_be(world: World, market: Machine, change: dict):
+    said = {"signal_type": "termination", "signal_time": world.ago(1)} | change
+    assert market.post("interruption-signal", said).status == 422
+    assert not world.rows(spot_interruption_events)
+
+
+def test_a_standby_becomes_ready_by_its_own_word(
+    world: World, acme: Tenant, market: Machine, standby: Machine
+):
+    assert standby.reply["role"] == "standby"
+    config = market.get("config").body
+    assert config["standbys"] == [
+        {"replica_id": replica_id(world), "instance_id": standby.id, "address": "10.0.0.2"}
+    ]
+    call = f"replicas/{replica_id(world)}/sync-status"
+    syncing = standby.post(
+        call, {"sync_status": "syncing", "state_transfer_progress": 65.0, "sync_latency_ms": 12}
+    )
+    assert (syncing.body["status"], syncing.body["state_transfer_progress"]) == ("syncing", "65.00")
+    nearly = standby.post(call, {"sync_status": "synced", "state_transfer_progress": 99.99, "position": 7})
+    assert (nearly.body["status"], nearly.body["position"]) == ("syncing", None), (
+        "half a pass counts for nothing"
+    )
+    done = standby.post(call, {"sync_status": "synced", "state_transfer_progress": 100, "position": 7})
+    assert (done.body["status"], done.body["position"]) == ("ready", 7)
+    lost = standby.post(call, {"sync_status": "out-of-sync", "state_transfer_progress": 100})
+    assert lost.body["status"] == "syncing"
+    assert acme.agent(market)["replicaCount"] == 1
+
+
+def test_only_the_replicas_own_instance_speaks_for_it(
+    world: World, acme: Tenant, market: Machine, standby: Machine
+):
+    said = {"sync_status": "synced", "state_transfer_progress": 100}
+    assert market.post(f"replicas/{replica_id(world)}/sync-status", said).status == 403
+    db = world.register(acme, "db")
+    assert db.post(f"replicas/{replica_id(world)}/sync-status", said).status == 404
+    assert standby.post("replicas/none/sync-status", said).status == 404
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"state_transfer_progress": -0.01},
+        {"state_transfer_progress": 100.01},
+        {"state_transfer_progress": "all"},
+        {"sync_latency_ms": -1},
+        {"sync_latency_ms": 2**31},
+        {"position": -1},
+        {"position": 2**63},
+        {"sync_status": "perfect"},
+        {"status": "great"},
+    ],
+)
+def test_progress_within_bounds(world: World, standby: Machine, change: dict):
+    said = {"sync_status": "syncing", "state_transfer_progress": 50} | change
+    assert standby.post(f"replicas/{replica_id(world)}/sync-status", said).status == 422
+
+
+def promote(world: World, tenant: Tenant, machine: Machine):
+    path = f"/api/agents/{machine.agent_id}/replicas/{replica_id(world)}/promote"
+    return world.link.call("POST", path, token=tenant.token, body={})
+
+
+def test_a_ready_replica_is_promoted_by_its_user(
+    world: World, acme: Tenant, market: Machine, standby: Machine
+):
+    assert promote(world, acme, market).status == 409, "not ready yet"
+    said = {"sync_status": "synced", "state_transfer_progress": 100, "position": 7}
+    standby.post(f"replicas/{replica_id(world)}/sync-status", said)
+    reply = promote(world, acme, market)
+    assert reply.status == 200, reply
+    assert (reply.body["old_instance_id"], reply.body["new_instance_id"]) == (market.id, standby.id)
+    assert reply.body["epoch"] == 2
+    command = market.next_command()
+    assert command["payload"]["switch_id"] == reply.body["switch_id"]
+    assert promote(world, acme, market).status == 409, "one move at a time"
+    assert promote(world, world.tenant("Other"), market).status == 404
+
+
+def test_a_replica_is_made_and_ended_by_hand(world: World, acme: Tenant, market: Machine):
+    path = f"/agents/{market.agent_id}/replicas"
+    refused = acme.call("POST", path)
+    assert refused.status == 409
+    assert "manualReplicaEnabled" in refused.body["detail"]
+    acme.configure(market, manualReplicaEnabled=True)
+    (first,) = acme.get(path)["items"]
+    assert acme.call("POST", path).status == 409, "one at a time"
+    ended = acme.call("DELETE", f"{path}/{first['id']}")
+    assert (ended.status, ended.body["status"], ended.body["isActive"]) == (200, "terminated", False)
+    assert acme.call("DELETE", f"{path}/{first['id']}").status == 200, "again is harmless"
+    made = acme.call("POST", path)
+    assert made.status in {201, 409}, made
+
+
+def test_the_toggle_makes_and_ends_replicas(world: World, acme: Tenant, market: Machine, standby: Machine):
+    assert acme.configure(market, autoSwitchEnabled=True).body["manualReplicaEnabled"] is False
+    (row,) = world.rows(replica_instances)
+    assert row.is_active is False
+    assert acme.agent(market)["replicaCount"] == 0
+    assert standby.heartbeat().body["role"] == "passive"
+
+
+def test_a_promoted_replica_is_never_ended_by_its_row(
+    world: World, acme: Tenant, market: Machine, standby: Machine
+):
+    promoted, now = replica_id(world), world.clock.now()
+    world.write(lambda tx: replica_store.apply_sync_status(tx, now, promoted, **DONE))
+    world.write(lambda tx: replica_store.mark_promoted(tx, now, promoted))
+    path = f"/agents/{market.agent_id}/replicas/{promoted}"
+    assert acme.call("DELETE", path).status == 409
+
+
+DONE = {
+    "sync_status": SyncStatus.SYNCED,
+    "progress": Decimal(100),
+    "latency_ms": None,
+    "position": 7,
+}

@@ -1,0 +1,213 @@
+"""Switch reports: in parts, whole, twice, late, in any order: the same rows (invariant 8)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from spotguard.domain.commands import CommandType
+from spotguard.store.tables import agent_events, epoch_grants, instances, switch_steps, switches
+from tests.api.world import Machine, Tenant, World, instance_id
+
+NEW = instance_id(500)
+
+
+def specification(world: World, web: Machine, command_id: str, **timing: Any) -> dict[str, Any]:
+    """The body of the specification's flow 9, 40 minutes of it."""
+    return {
+        "command_id": command_id,
+        "old_instance": {"instance_id": web.id, "mode": "spot", "pool_id": "t3.medium.ap-south-1a"},
+        "new_instance": {"instance_id": NEW, "mode": "spot", "pool_id": "t3.medium.ap-south-1b"},
+        "timing": {
+            "initiated_at": world.ago(2400),
+            "ami_created_at": world.ago(2400),
+            "instance_launched_at": world.ago(2100),
+            "instance_ready_at": world.ago(1950),
+            **timing,
+        },
+        "pricing": {"on_demand": 0.0416, "old_spot": 0.0312, "new_spot": 0.0298},
+    }
+
+
+@pytest.fixture
+def asked(world: World, web: Machine) -> str:
+    """A plain switch command, made 45 minutes ago without a move around it."""
+    world.clock.pass_seconds(2700)
+    return world.command(web, CommandType.SWITCH, terminate_wait_seconds=1800)
+
+
+def test_flow_auto_terminate_on(world: World, acme: Tenant, web: Machine, asked: str):
+    reply = web.post("switch-report", specification(world, web, asked, old_terminated_at=world.ago(150)))
+    assert reply.status == 200, reply
+    assert reply.body["savings_impact"] == "0.001400"
+    (switch,) = acme.get("/switches")["items"]
+    assert (switch["oldInstanceId"], switch["newInstanceId"]) == (web.id, NEW)
+    assert (switch["oldPoolId"], switch["newPoolId"]) == ("t3.medium.ap-south-1a", "t3.medium.ap-south-1b")
+    assert switch["oldTerminatedAt"] == world.ago(150)
+    assert switch["status"] == "completed"
+    old, new = (acme.get(f"/instances/{i}") for i in (web.id, NEW))
+    assert (old["isActive"], old["terminatedAt"]) == (False, world.ago(150))
+    assert new["isActive"] is True
+    assert acme.agent(web)["instanceCount"] == 1
+
+
+def test_flow_auto_terminate_off(world: World, acme: Tenant, web: Machine, asked: str):
+    acme.configure(web, autoTerminateEnabled=False)
+    web.post("switch-report", specification(world, web, asked, old_terminated_at=world.ago(150)))
+    (switch,) = acme.get("/switches")["items"]
+    assert switch["oldTerminatedAt"] is None
+    assert acme.get(f"/instances/{web.id}")["isActive"] is True
+    assert acme.get(f"/instances/{NEW}")["isActive"] is True
+    assert acme.agent(web)["instanceCount"] == 2
+
+
+def test_auto_terminate_on_but_nothing_was_terminated(world: World, acme: Tenant, web: Machine, asked: str):
+    web.post("switch-report", specification(world, web, asked))
+    assert acme.get(f"/instances/{web.id}")["isActive"] is True
+
+
+def test_told_twice_is_told_once(world: World, web: Machine, asked: str):
+    body = specification(world, web, asked, old_terminated_at=world.ago(150))
+    first = web.post("switch-report", body)
+    before = [world.rows(table) for table in (switches, switch_steps, instances, agent_events)]
+    assert web.post("switch-report", body).body == first.body
+    assert [world.rows(table) for table in (switches, switch_steps, instances, agent_events)] == before
+
+
+def test_parts_in_any_order_end_in_the_same_rows():
+    ends = []
+    for order in permutations(range(4)):
+        world = World()
+        acme = world.tenant()
+        web = world.register(acme)
+        world.clock.pass_seconds(2700)
+        web.prices({f"t3.medium.ap-south-1{z}": 0.03 for z in "ab"}, on_demand=0.0416)
+        body = {"target": "pool", "pool_id": "t3.medium.ap-south-1b"}
+        acme.call("POST", f"/instances/{web.id}/force-switch", body)
+        command = web.next_command()
+        whole = specification(world, web, command["id"])
+        parts: list[dict[str, Any]] = [
+            {"timing": {"gate_closed_at": world.ago(9)}},
+            {"new_instance": whole["new_instance"], "timing": {"instance_launched_at": world.ago(20)}},
+            {"pricing": whole["pricing"], "old_instance": whole["old_instance"]},
+            {"timing": {"delta_sent_at": world.ago(5)}},
+        ]
+        for place in order:
+            reply = web.post("switch-report", {"switch_id": command["payload"]["switch_id"]} | parts[place])
+            assert reply.status == 200, reply
+        steps = {(row.step, row.at) for row in world.rows(switch_steps) if row.step != "launched"}
+        (row,) = world.rows(switches)
+        ends.append(
+            (steps, row.new_instance_id, row.new_pool_id, row.savings_impact, set(reply.body["recorded"]))
+        )
+    assert all(end == ends[0] for end in ends)
+
+
+def test_a_move_from_the_click_to_the_grant(world: World, acme: Tenant, moving: Machine):
+    command = moving.next_command()
+    switch_id = command["payload"]["switch_id"]
+    assert command["payload"]["epoch"] == 1
+    asking = moving.post("switch-report", {"switch_id": switch_id})
+    assert (asking.body["status"], asking.body["target"]) == ("preparing", None)
+    successor = world.register(acme, letter="b", token=world.enrolment(moving, switch_id=switch_id))
+    asking = moving.post("switch-report", {"switch_id": switch_id})
+    assert asking.body["target"] == {"instance_id": successor.id, "address": "10.0.0.2"}
+    done = {"synced_at", "gate_closed_at", "delta_sent_at", "volumes_moved_at", "ami_created_at"}
+    report = {"switch_id": switch_id, "timing": {name: world.ago(1) for name in done}}
+    assert moving.post("switch-report", report).body["status"] == "preparing"
+    last = moving.post("switch-report", {"switch_id": switch_id, "timing": {"released_at": world.ago(0)}})
+    assert last.body["status"] == "committed"
+    assert "granted" in last.body["recorded"]
+    assert successor.heartbeat().body["role"] == "primary"
+    assert successor.id in world.bell.agents, "it is told to open at once"
+    promote = successor.next_command()
+    assert (promote["command_type"], promote["priority"], promote["epoch"]) == ("promote", 100, 2)
+    successor.post(f"commands/{promote['id']}/result", {"status": "completed"})
+    told = acme.get(f"/switches/{switch_id}")
+    assert "opened" in [step["step"] for step in told["steps"]]
+    assert acme.agent(moving)["instanceId"] == successor.id
+
+
+def test_only_the_holder_lets_go(world: World, acme: Tenant, moving: Machine):
+    switch_id = moving.next_command()["payload"]["switch_id"]
+    successor = world.register(acme, letter="b", token=world.enrolment(moving, switch_id=switch_id))
+    report = {"switch_id": switch_id, "timing": {"released_at": world.ago(0)}}
+    assert successor.post("switch-report", report).status == 409
+    assert world.rows(epoch_grants)[0].released_at is None
+    bystander = world.register(acme)
+    assert bystander.post("switch-report", {"switch_id": switch_id}).status == 409
+    stranger = world.register(acme, "db")
+    assert stranger.post("switch-report", {"switch_id": switch_id}).status == 404
+
+
+def test_a_report_after_the_fact_that_lets_go_hands_over(
+    world: World, acme: Tenant, web: Machine, asked: str
+):
+    successor = world.register(acme, letter="b", number=500)
+    body = specification(world, web, asked, released_at=world.ago(10))
+    reply = web.post("switch-report", body)
+    assert reply.body["status"] == "committed"
+    assert successor.heartbeat().body["epoch"] == 2
+    assert reply.body["target"] == {"instance_id": NEW, "address": "10.0.0.500"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["granted_at", "verified_at", "enrolled_at", "pruned_at", "snapshotted_at", "nonsense", "released", ""],
+)
+def test_what_only_the_server_knows_is_not_believed(world: World, moving: Machine, name: str):
+    switch_id = moving.next_command()["payload"]["switch_id"]
+    before = world.rows(switch_steps)
+    report = {"switch_id": switch_id, "timing": {"gate_closed_at": world.ago(1), name: world.ago(0)}}
+    assert moving.post("switch-report", report).status == 422
+    assert world.rows(switch_steps) == before, "nothing half-applied"
+
+
+@pytest.mark.parametrize(
+    "at", ["2026-03-01T12:05:01Z", "2025-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "noon", ""]
+)
+def test_absurd_times_are_refused(moving: Machine, at: str):
+    switch_id = moving.next_command()["payload"]["switch_id"]
+    assert moving.post("switch-report", {"switch_id": switch_id, "timing": {"synced_at": at}}).status == 422
+
+
+def test_contradictions_and_strangers_are_refused(world: World, acme: Tenant, web: Machine, asked: str):
+    other = world.register(world.tenant("Other"), number=900)
+    body = specification(world, web, asked)
+    for change, status in (
+        ({"new_instance": {"instance_id": other.id}}, 404),
+        ({"new_instance": {"instance_id": world.register(acme, "db").id}}, 409),
+        ({"new_instance": {"instance_id": "i-launching"}}, 422),
+        (
+            {"new_instance": {"instance_id": NEW, "pool_id": "t3.medium.ap-south-1b", "az": "ap-south-1c"}},
+            422,
+        ),
+        ({"old_instance": {"instance_id": instance_id(501)}}, 409),
+        ({"new_instance": None}, 409),
+        ({"command_id": "nonsense"}, 404),
+        ({"command_id": None}, 404),
+        ({"pricing": {"old_spot": -1}}, 422),
+        ({"trigger": "boredom"}, 422),
+        ({"switch_id": "nonsense"}, 404),
+    ):
+        assert web.post("switch-report", body | change).status == status, change
+    assert not world.rows(switches)
+    assert web.post("switch-report", body).status == 200
+    moved = body | {"new_instance": {"instance_id": instance_id(502)}}
+    assert web.post("switch-report", moved).status == 409
+
+
+def test_letting_go_after_the_move_was_given_up_is_recorded_and_told(
+    world: World, acme: Tenant, moving: Machine
+):
+    """The agent released while the server was out of reach: true all the same."""
+    command = moving.next_command()
+    world.clock.pass_seconds(timedelta(hours=3).total_seconds())
+    moving.post(f"commands/{command['id']}/result", {"status": "failed", "message": "lost the server"})
+    report = {"switch_id": command["payload"]["switch_id"], "timing": {"released_at": world.ago(60)}}
+    assert moving.post("switch-report", report).body["status"] == "unwound"
+    assert world.rows(epoch_grants)[0].released_at is not None
+    assert world.rows(agent_events, agent_events.c.kind == "released_after_unwind")
