@@ -1,0 +1,1 @@
+"""The standing duties: look, plan, do, report."""

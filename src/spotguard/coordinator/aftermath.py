@@ -1,0 +1,174 @@
+"""After the grant a move only goes forward: opened, verified, the old instance ended, its leftovers deleted."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from spotguard.coordinator import leftovers
+from spotguard.coordinator.context import Context, Row
+from spotguard.domain.commands import CommandStatus, CommandType, CreatedBy, Priority
+from spotguard.domain.errors import NotVisible
+from spotguard.domain.ids import AgentId, ClientId, InstanceId, SwitchId
+from spotguard.domain.instances import GateState, InstanceState
+from spotguard.domain.switches import Step, SwitchStatus
+from spotguard.store import commands, events, grants, moves, sightings
+from spotguard.store.steps import LEFT_RUNNING, SERVER, step_times
+from spotguard.store.tables import commands as commands_table
+
+COMMAND_VALID = timedelta(minutes=10)
+_TRIED = (CommandStatus.FAILED.value, CommandStatus.REFUSED.value, CommandStatus.EXPIRED.value)
+_ENDING = (InstanceState.SHUTTING_DOWN.value, InstanceState.TERMINATED.value)
+
+
+def advance(ctx: Context, now: datetime, switch: Row) -> bool:
+    """One look at a committed move; True when it has got on."""
+    changed = ctx.db.write(lambda tx: _open_and_verify(tx, now, switch, ctx.settings.healthy_checks))
+    times = ctx.db.read(lambda tx: step_times(tx, switch.id))
+    if Step.OLD_ENDED not in times:
+        changed |= _end_old(ctx, now, switch, times)
+        times = ctx.db.read(lambda tx: step_times(tx, switch.id)) if changed else times
+    if Step.VERIFIED in times and Step.OLD_ENDED in times:
+        changed |= _prune(ctx, now, switch)
+    return changed
+
+
+def _open_and_verify(tx: sa.Connection, now: datetime, switch: Row, healthy_checks: int) -> bool:
+    """By the new holder's own heartbeats; a later holder's, if that one has taken over meanwhile."""
+    times = step_times(tx, switch.id)
+    if Step.VERIFIED in times:
+        return False
+    held = grants.holder(tx, switch.agent_id)
+    if held is None:
+        return False
+    serving = sightings.get(tx, held.instance_id)
+    if serving is None or serving.last_heartbeat_at is None or serving.last_heartbeat_at <= held.granted_at:
+        return False
+    if serving.gate != GateState.OPEN:
+        return False
+    superseded = held.instance_id != switch.new_instance_id
+    detail = {"superseded_by_epoch": held.epoch} if superseded else {}
+    changed = Step.OPENED not in times and moves.record_step(
+        tx, now, switch.id, Step.OPENED, serving.last_heartbeat_at, held.instance_id, detail
+    )
+    proven = serving.healthy_streak >= healthy_checks and moves.can_serve(tx, held.instance_id)
+    if proven and moves.record_step(tx, now, switch.id, Step.VERIFIED, now, SERVER, detail):
+        moves.settled(tx, switch.agent_id)
+        _tell(tx, now, switch, "switch_verified", f"{held.instance_id} serves and is healthy")
+        changed = True
+    return changed
+
+
+def _end_old(ctx: Context, now: datetime, switch: Row, times: dict[Step, datetime]) -> bool:
+    old = None
+    if switch.old_instance_id is not None:
+        old = ctx.db.read(lambda tx: sightings.get(tx, switch.old_instance_id))
+    held = ctx.db.read(lambda tx: grants.holder(tx, switch.agent_id))
+    if old is None or not old.is_active:
+        at = now if old is None else old.ended_at or old.terminated_at or now
+        return ctx.db.write(lambda tx: moves.record_step(tx, now, switch.id, Step.OLD_ENDED, at, SERVER))
+    if held is not None and held.instance_id == old.id:
+        return _leave(ctx, now, switch, "it serves again")
+    if not switch.auto_terminate:
+        return _leave(ctx, now, switch, "auto-terminate is off") if Step.VERIFIED in times else False
+    if Step.VERIFIED not in times or Step.OPENED not in times or old.ec2_state in _ENDING:
+        return False
+    due = times[Step.OPENED] + timedelta(seconds=switch.terminate_wait_seconds or 0)
+    if now < due:
+        if (due - now).total_seconds() < ctx.settings.pass_seconds:
+            ctx.soon(now, (due - now).total_seconds())
+        ctx.rest(switch.id, now, due)
+        return False
+    return _terminate(ctx, now, switch, InstanceId(old.id))
+
+
+def _leave(ctx: Context, now: datetime, switch: Row, because: str) -> bool:
+    """Nothing is terminated: the specification's column stays NULL, and the step says why."""
+    detail = {LEFT_RUNNING: True, "because": because}
+    return ctx.db.write(lambda tx: moves.record_step(tx, now, switch.id, Step.OLD_ENDED, now, SERVER, detail))
+
+
+def _terminate(ctx: Context, now: datetime, switch: Row, old: InstanceId) -> bool:
+    """By the successor's agent where agents execute; by the server where it does, or where the agent may not."""
+    cloud = ctx.clouds(ClientId(switch.client_id))
+    by_agent = ctx.db.write(lambda tx: _ask_successor(tx, now, switch, old, fallback=cloud is not None))
+    if by_agent is not None:
+        ctx.wakeup.agent(by_agent)
+        return True
+    if cloud is None or ctx.db.read(lambda tx: _is_asked(tx, switch)):
+        return False
+    ctx.soon(now, 5)
+    try:
+        cloud.terminate_instance(old)
+    except NotVisible:
+        return False  # long gone, perhaps: observation counts its absences
+    ctx.db.write(
+        lambda tx: _tell(
+            tx, now, switch, "old_terminating", f"{old} was told to end: the waiting time is over"
+        )
+    )
+    return True
+
+
+def _is_asked(tx: sa.Connection, switch: Row) -> bool:
+    """A command to end it is open."""
+    c = commands_table.c
+    found = sa.select(c.id).where(
+        c.agent_id == switch.agent_id,
+        c.command_type == CommandType.TERMINATE_INSTANCE.value,
+        c.status.in_([CommandStatus.PENDING.value, CommandStatus.LEASED.value]),
+    )
+    return tx.execute(found.limit(1)).first() is not None
+
+
+def _ask_successor(
+    tx: sa.Connection, now: datetime, switch: Row, old: InstanceId, *, fallback: bool
+) -> str | None:
+    """One `terminate_instance` command for the present holder; None when the server has to do it or one is open."""
+    if not moves.executes_itself(tx, switch.client_id) or _is_asked(tx, switch):
+        return None
+    c = commands_table.c
+    earlier = tx.execute(
+        sa.select(c.status, c.payload).where(
+            c.agent_id == switch.agent_id,
+            c.command_type == CommandType.TERMINATE_INSTANCE.value,
+            c.created_at >= switch.created_at,
+        )
+    ).all()
+    tried = [row for row in earlier if row.payload.get("instance_id") == old]
+    if tried and (fallback or any(row.status not in _TRIED for row in tried)):
+        return None
+    held = grants.holder(tx, switch.agent_id)
+    if held is None:
+        return None
+    commands.enqueue(
+        tx,
+        now,
+        client_id=ClientId(switch.client_id),
+        agent_id=AgentId(switch.agent_id),
+        instance_id=InstanceId(held.instance_id),
+        command_type=CommandType.TERMINATE_INSTANCE,
+        priority=Priority.SCHEDULED,
+        created_by=CreatedBy.COORDINATOR,
+        expires_at=now + COMMAND_VALID,
+        reason="the new instance is proven and the waiting time is over",
+        payload={"instance_id": old, "switch_id": switch.id},
+        epoch=held.epoch,
+    )
+    return str(held.instance_id)
+
+
+def _prune(ctx: Context, now: datetime, switch: Row) -> bool:
+    if not leftovers.of_switch(ctx, now, switch):
+        return False
+    return ctx.db.write(lambda tx: _complete(tx, now, SwitchId(switch.id)))
+
+
+def _complete(tx: sa.Connection, now: datetime, switch_id: SwitchId) -> bool:
+    moves.record_step(tx, now, switch_id, Step.PRUNED, now, SERVER)
+    return moves.finish(tx, now, switch_id, SwitchStatus.COMPLETED, "every step is done")
+
+
+def _tell(tx: sa.Connection, now: datetime, switch: Row, kind: str, message: str) -> None:
+    events.append(tx, now, switch.client_id, switch.agent_id, kind, message, {"switch_id": switch.id})

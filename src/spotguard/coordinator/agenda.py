@@ -1,0 +1,127 @@
+"""What there is to do, fleet-wide, in one query: an idle pass costs almost nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.domain.agents import OFFLINE_AFTER_SECONDS, AgentStatus
+from spotguard.domain.commands import OPEN_COMMAND
+from spotguard.domain.epochs import GrantStatus
+from spotguard.domain.ids import ClientId
+from spotguard.domain.instances import InstanceState
+from spotguard.domain.replicas import LIVE_REPLICA, ReplicaStatus
+from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus
+from spotguard.store import sightings
+from spotguard.store.tables import (
+    agents,
+    commands,
+    epoch_grants,
+    instances,
+    replica_instances,
+    spot_interruption_events,
+    switches,
+)
+
+Row = sa.Row[Any]
+
+
+SILENCE = timedelta(seconds=OFFLINE_AFTER_SECONDS)
+
+
+class Work(StrEnum):
+    """Kinds of work; the ids are those of the named rows."""
+
+    SWITCH = "switch"  # open
+    REPLICA = "replica"  # live
+    SIGNAL = "signal"  # unresolved; the agent's id
+    EXPIRED = "expired"  # an open command past its time
+    NEED = "need"  # an agent in manual mode without a replica, or with one and the mode off
+    ENDED = "ended"  # an agent whose holder has ended or has let go
+    IDLE = "idle"  # a running machine whose role is over
+    FLEET = "fleet"  # the client's id, once per agent
+    SILENT = "silent"  # an agent whose serving instance has not been heard of for long, or again since it was offline
+
+
+@dataclass(frozen=True)
+class Agenda:
+    """Ids by kind of work; the machines that are not known to have ended; the clients with how many agents each has."""
+
+    work: dict[Work, list[str]] = field(default_factory=dict)
+    machines: list[Row] = field(default_factory=list)
+    fleet: dict[ClientId, int] = field(default_factory=dict)
+
+    def of(self, *kinds: Work) -> list[str]:
+        return [row_id for kind in kinds for row_id in self.work.get(kind, ())]
+
+
+def look(tx: sa.Connection, now: datetime) -> Agenda:
+    work: dict[Work, list[str]] = {}
+    for kind, row_id in tx.execute(_AGENDA, {"now": now, "silent": now - SILENCE}):
+        work.setdefault(Work(kind), []).append(row_id)
+    fleet = Counter(ClientId(client_id) for client_id in work.pop(Work.FLEET, ()))
+    return Agenda(work, sightings.active(tx), dict(fleet))
+
+
+def _values(states: Iterable[StrEnum]) -> list[sa.ColumnElement[str]]:
+    """Written into the statement: a list of bound values would be expanded anew in every pass."""
+    return [sa.literal_column(f"'{state.value}'") for state in sorted(states)]
+
+
+def _of(kind: Work, column: sa.ColumnElement[str]) -> Any:
+    return sa.select(sa.literal_column(f"'{kind.value}'").label("kind"), column.label("row_id"))
+
+
+_alive = sa.and_(agents.c.status != AgentStatus.DELETED.value, agents.c.enabled)
+_ended_states = _values([InstanceState.TERMINATED, InstanceState.STOPPED])
+
+_AGENDA: sa.CompoundSelect[Any] = sa.union_all(
+    _of(Work.FLEET, agents.c.client_id),
+    _of(Work.SILENT, epoch_grants.c.agent_id)
+    .join(agents, agents.c.id == epoch_grants.c.agent_id)
+    .outerjoin(instances, instances.c.id == epoch_grants.c.instance_id)
+    .where(
+        epoch_grants.c.status == GrantStatus.HELD.value,
+        sa.or_(
+            agents.c.status == AgentStatus.OFFLINE.value,
+            instances.c.last_heartbeat_at < sa.bindparam("silent"),
+            instances.c.last_heartbeat_at.is_(None),
+            sa.not_(instances.c.is_active),
+        ),
+    ),
+    _of(Work.SWITCH, switches.c.id).where(switches.c.status.in_(_values(OPEN_SWITCH))),
+    _of(Work.REPLICA, replica_instances.c.id).where(replica_instances.c.status.in_(_values(LIVE_REPLICA))),
+    _of(Work.SIGNAL, spot_interruption_events.c.agent_id)
+    .where(spot_interruption_events.c.resolved_at.is_(None))
+    .distinct(),
+    _of(Work.EXPIRED, commands.c.id).where(
+        commands.c.status.in_(_values(OPEN_COMMAND)), commands.c.expires_at <= sa.bindparam("now")
+    ),
+    _of(Work.NEED, agents.c.id).where(agents.c.manual_replica_enabled, _alive, agents.c.replica_count == 0),
+    _of(Work.NEED, agents.c.id).where(
+        agents.c.replica_count > 0,
+        sa.or_(sa.not_(agents.c.manual_replica_enabled), agents.c.status == AgentStatus.DELETED.value),
+    ),
+    _of(Work.ENDED, epoch_grants.c.agent_id)
+    .outerjoin(instances, instances.c.id == epoch_grants.c.instance_id)
+    .where(
+        epoch_grants.c.status == GrantStatus.HELD.value,
+        sa.or_(epoch_grants.c.released_at.is_not(None), instances.c.ec2_state.in_(_ended_states)),
+    ),
+    _of(Work.IDLE, instances.c.id)
+    .outerjoin(replica_instances, replica_instances.c.id == instances.c.replica_id)
+    .outerjoin(switches, switches.c.id == instances.c.switch_id)
+    .where(
+        instances.c.is_active,
+        sa.or_(
+            replica_instances.c.status.in_(_values([ReplicaStatus.TERMINATED, ReplicaStatus.FAILED])),
+            switches.c.status.in_(_values([SwitchStatus.UNWOUND, SwitchStatus.FAILED])),
+        ),
+    ),
+)

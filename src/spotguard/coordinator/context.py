@@ -1,0 +1,113 @@
+"""What every duty is given; and how the failure of one item leaves the rest alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from spotguard.domain.errors import CloudError
+from spotguard.domain.ids import ClientId
+from spotguard.ports.clock import Clock
+from spotguard.ports.cloud import Cloud
+from spotguard.ports.wakeup import Wakeup
+from spotguard.store.database import Database
+from spotguard.telemetry import get_logger
+
+T = TypeVar("T")
+REST = timedelta(seconds=30)
+Row = sa.Row[Any]
+Clouds = Callable[[ClientId], Cloud | None]
+log = get_logger("coordinator")
+
+
+@dataclass(frozen=True)
+class CoordinatorSettings:
+    """How this coordinator works. Seconds are those between two runs of a duty."""
+
+    installation: str = "spotguard"
+    public_url: str = "http://127.0.0.1:8000"
+    name: str = "coordinator-1"
+    pass_seconds: float = 10
+    presence_seconds: float = 20
+    storage_seconds: float = 60
+    price_seconds: float = 600  # well below the half hour for which a fetched price stands before a report
+    decide_seconds: float = 60
+    ledger_seconds: float = 900
+    invariants_seconds: float = 300
+    orphans_seconds: float = 120
+    healthy_checks: int = 3
+    enrol_within_seconds: float = 900
+    most_deletions_per_pass: int = 10
+
+
+@dataclass
+class Context:
+    """Shared by the duties of one coordinator. Nothing in it is truth: that is in the rows and in EC2."""
+
+    db: Database
+    clouds: Clouds
+    clock: Clock
+    settings: CoordinatorSettings
+    wakeup: Wakeup
+    again_at: list[datetime] = field(default_factory=list)  # a duty wants to look before the next pass
+    told: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    resting: dict[str, datetime] = field(default_factory=dict)
+
+    def soon(self, now: datetime, seconds: float) -> None:
+        self.again_at.append(now + timedelta(seconds=max(seconds, 1.0)))
+
+    def rest(self, row_id: str, now: datetime, until: datetime) -> None:
+        """Nothing can be done for this row before then, unless EC2 or a signal says otherwise; half a minute at most."""
+        self.resting[row_id] = min(until, now + REST)
+
+    def awake(self, row_ids: Iterable[str], now: datetime) -> list[str]:
+        """Those that do not rest."""
+        return [row_id for row_id in row_ids if self.resting.get(row_id, now) <= now]
+
+    def news(self, subject: str, what: str, now: datetime) -> bool:
+        """True when this was not told of this subject within the hour: a state is an event only when it begins."""
+        if len(self.told) > 10_000:  # noqa: PLR2004 - forgetting only makes it told again
+            self.told.clear()
+        last = self.told.get((subject, what))
+        if last is not None and now - last < timedelta(hours=1):
+            return False
+        self.told[subject, what] = now
+        return True
+
+    def each(self, duty: str, items: Iterable[T], work: Callable[[T], bool | None]) -> int:
+        """Work on every item; one item's failure is logged and the rest goes on (invariant 14). How many changed."""
+        changed = 0
+        for item in items:
+            try:
+                changed += bool(work(item))
+            except CloudError as error:
+                log.warning("EC2 did not do it", duty=duty, item=_name(item), code=error.code)
+            except Exception:  # one poisoned row never stops the others
+                log.exception("duty failed for one item", duty=duty, item=_name(item))
+        return changed
+
+
+def _name(item: object) -> str:
+    return str(getattr(item, "id", item))
+
+
+class Beat:
+    """A duty's own, slower rhythm."""
+
+    def __init__(self, seconds: float) -> None:
+        self._span = timedelta(seconds=seconds)
+        self._due: datetime | None = None
+
+    def is_due(self, now: datetime) -> bool:
+        """True once per span."""
+        if self._due is not None and now < self._due:
+            return False
+        self._due = now + self._span
+        return True
+
+    def hurry(self) -> None:
+        self._due = None

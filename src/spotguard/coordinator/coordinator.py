@@ -1,0 +1,140 @@
+"""One pass: every standing duty once, in order. It takes no hints and survives a crash at any line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from spotguard.coordinator.agenda import Agenda, Work, look
+from spotguard.coordinator.context import Clouds, Context, CoordinatorSettings, log
+from spotguard.coordinator.decide import Decide
+from spotguard.coordinator.emergencies import Emergencies
+from spotguard.coordinator.expiry import Expiry
+from spotguard.coordinator.invariants import Invariants
+from spotguard.coordinator.ledger import Ledger
+from spotguard.coordinator.leftovers import Leftovers
+from spotguard.coordinator.moves import Moves
+from spotguard.coordinator.observe import Observe
+from spotguard.coordinator.observe_storage import ObserveStorage
+from spotguard.coordinator.presence import PresenceDuty
+from spotguard.coordinator.prices import Prices
+from spotguard.coordinator.retire import Retire
+from spotguard.coordinator.standbys import Standbys
+from spotguard.domain.ids import ClientId
+from spotguard.planning.invariants import Breach
+from spotguard.ports.clock import Clock
+from spotguard.ports.wakeup import Wakeup
+from spotguard.store.database import Database
+from spotguard.store.launch_orders import Installation, introduce
+
+__all__ = ["Coordinator", "CoordinatorSettings", "PassReport"]
+
+_BUSY = (Work.SWITCH, Work.ENDED, Work.IDLE)
+_STIRRING = (Work.SIGNAL, Work.ENDED, Work.NEED)  # nobody rests while these are under way
+
+
+@dataclass(frozen=True)
+class PassReport:
+    """What a pass changed, by duty, and when it wants to look again: at the latest one pass later."""
+
+    at: datetime
+    counts: dict[str, int]
+    next_due: datetime
+
+
+class Coordinator:
+    """Any number of them do the work of one: their effects are harmless by tokens and conditional updates."""
+
+    def __init__(
+        self, db: Database, clouds: Clouds, clock: Clock, settings: CoordinatorSettings, wakeup: Wakeup
+    ) -> None:
+        self.ctx = ctx = Context(db, clouds, clock, settings, wakeup)
+        self._introduced = False
+        self._fleet: dict[ClientId, int] = {}  # agents by client
+        self.observe = Observe(ctx)
+        self.observe_storage = ObserveStorage(ctx)
+        self.presence = PresenceDuty(ctx)
+        self.expiry = Expiry(ctx)
+        self.emergencies = Emergencies(ctx)
+        self.standbys = Standbys(ctx)
+        self.moves = Moves(ctx)
+        self.retire = Retire(ctx)
+        self.leftovers = Leftovers(ctx)
+        self.prices = Prices(ctx)
+        self.decide = Decide(ctx)
+        self.ledger = Ledger(ctx)
+        self.invariants = Invariants(ctx)
+
+    def run_pass(self) -> PassReport:
+        """Look, plan, do, report. A duty that fails as a whole is logged; the others go on."""
+        now = self.ctx.clock.now()
+        self.ctx.again_at.clear()
+        self._introduce(now)
+        agenda = self._look(now)
+        clients = list(agenda.fleet)
+        grown = agenda.fleet != self._fleet
+        self._fleet = agenda.fleet
+        counts: dict[str, int] = {}
+
+        def duty(name: str, work: Callable[[], int]) -> None:
+            try:
+                done = work()
+            except Exception:  # noqa: BLE001 - one failing duty never stops the others: it is tried again in the next pass
+                log.exception("a duty failed", duty=name)
+                return
+            if done:
+                counts[name] = done
+
+        seen = agenda.machines
+        duty("observe", lambda: self.observe.run(now, clients, seen))
+        if "observe" in counts:
+            agenda = self._look(now)
+        if "observe" in counts or agenda.of(*_STIRRING):
+            self.ctx.resting.clear()
+        busy = bool(agenda.of(*_BUSY)) or "observe" in counts
+        duty("storage", lambda: self.observe_storage.run(now, clients, busy=busy))
+        duty("presence", lambda: self.presence.run(now, agenda))
+        if agenda.work:
+            self._work(now, agenda, duty)
+        duty("leftovers", lambda: self.leftovers.run(now, agenda))
+        duty("prices", lambda: self.prices.run(now, clients, force=grown))
+        duty("decide", lambda: self.decide.run(now, self.presence.frozen))
+        if self.ledger.is_due(now):
+            duty("ledger", lambda: self.ledger.settle(now))
+        duty("invariants", lambda: self.invariants.run(now))
+        return PassReport(now, counts, self._next_due(now))
+
+    def settle(self, now: datetime) -> None:
+        """Bring prices, instances and the ledger up to `now`."""
+        agenda = self._look(now)
+        clients = list(agenda.fleet)
+        self.observe.run(now, clients, agenda.machines)
+        self.observe_storage.run(now, clients, busy=True)
+        self.prices.run(now, clients, force=True)
+        self.ledger.settle(now)
+
+    def check_invariants(self, now: datetime) -> list[Breach]:
+        """Everything that was ever found broken."""
+        self.invariants.check(now)
+        return list(self.invariants.broken)
+
+    def _work(self, now: datetime, agenda: Agenda, duty: Callable[[str, Callable[[], int]], None]) -> None:
+        duty("expiry", lambda: self.expiry.run(now, agenda))
+        duty("emergencies", lambda: self.emergencies.run(now, agenda))
+        duty("standbys", lambda: self.standbys.run(now, agenda))
+        duty("moves", lambda: self.moves.run(now, agenda))
+        duty("retire", lambda: self.retire.run(now, agenda))
+
+    def _introduce(self, now: datetime) -> None:
+        if not self._introduced:
+            who = Installation(self.ctx.settings.installation, self.ctx.settings.public_url)
+            self.ctx.db.write(lambda tx: introduce(tx, now, who))
+            self._introduced = True
+
+    def _look(self, now: datetime) -> Agenda:
+        return self.ctx.db.read(lambda tx: look(tx, now))
+
+    def _next_due(self, now: datetime) -> datetime:
+        latest = now + timedelta(seconds=self.ctx.settings.pass_seconds)
+        return min([latest, *self.ctx.again_at])

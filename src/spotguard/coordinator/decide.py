@@ -1,0 +1,178 @@
+"""Voluntary moves: assess, propose, ask the guard-rails, record with reasons, and move where autonomy allows it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.coordinator.context import Beat, Context, Row
+from spotguard.domain.agents import Autonomy
+from spotguard.domain.commands import CreatedBy, Priority
+from spotguard.domain.decisions import Aim, PoolAssessment, Proposal, Verdict
+from spotguard.domain.errors import Refused
+from spotguard.domain.ids import AgentId, ClientId
+from spotguard.domain.switches import Trigger
+from spotguard.engine import rules_v1
+from spotguard.planning import guard_rails
+from spotguard.store import decisions, events, fleet, moves, ondemand, prices, quarantine
+
+AT_LEAST_EVERY = timedelta(minutes=5)  # dwell times and quarantines run out without any row changing
+
+
+class Decide:
+    """Every minute; a market and a fleet in which nothing has changed are not worked out anew."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+        self._beat = Beat(ctx.settings.decide_seconds)
+        self._seen: tuple[Any, ...] | None = None
+        self._worked_at: datetime | None = None
+        self._keys: dict[str, str | None] = {}
+
+    def run(self, now: datetime, frozen: dict[ClientId, str]) -> int:
+        if not self._beat.is_due(now):
+            return 0
+        state = (*self.ctx.db.read(decisions.market_state), tuple(frozen.items()))
+        rested = self._worked_at is not None and now - self._worked_at < AT_LEAST_EVERY
+        if state == self._seen and rested:
+            return 0
+        self._seen, self._worked_at = state, now
+        situations = self.ctx.db.read(lambda tx: _look(tx, now))
+        return self.ctx.each("decide", situations, lambda found: self._decide(now, found, frozen))
+
+    def _decide(self, now: datetime, found: Found, frozen: dict[ClientId, str]) -> bool:
+        proposal = rules_v1.propose(found.situation)
+        if proposal is None:
+            return self._stay(now, found)
+        why_frozen = frozen.get(ClientId(found.agent.client_id))
+        known = self._key(found.agent.id)
+        moved, key = self.ctx.db.write(lambda tx: _dispose(tx, now, found, proposal, why_frozen, known))
+        self._keys[found.agent.id] = key
+        if moved is not None:
+            self.ctx.wakeup.agent(moved)
+        return moved is not None
+
+    def _stay(self, now: datetime, found: Found) -> bool:
+        """Stored when something was considered and it differs from the last decision."""
+        because = rules_v1.why_stay(found.situation)
+        key = f"{Verdict.STAY}:{_cheapest(found)}"
+        if key == self._key(found.agent.id):
+            return False
+        self._keys[found.agent.id] = key
+        inputs = decisions.inputs_of(found.situation, found.assessments, found.agent, key)
+        self.ctx.db.write(
+            lambda tx: decisions.record(
+                tx, now, found.agent, verdict=Verdict.STAY, proposal=None, because=because, inputs=inputs
+            )
+        )
+        return False
+
+    def _key(self, agent_id: str) -> str | None:
+        if agent_id not in self._keys:
+            self._keys[agent_id] = self.ctx.db.read(lambda tx: decisions.last_key(tx, AgentId(agent_id)))
+        return self._keys[agent_id]
+
+
+class Found:
+    """One agent with its market, as they are now."""
+
+    def __init__(self, agent: Row, assessments: list[PoolAssessment], situation: rules_v1.Situation) -> None:
+        self.agent = agent
+        self.id = agent.id
+        self.assessments = assessments
+        self.situation = situation
+
+
+def _cheapest(found: Found) -> str:
+    """Where the situation points, coarsely: the price's own movement is no new consideration."""
+    others = [a for a in found.assessments if a.allowed and a.pool.id != found.situation.present_pool]
+    best = min(
+        (a for a in others if a.usd_per_hour is not None), key=lambda a: a.usd_per_hour or 0, default=None
+    )
+    return f"{found.situation.present_pool or found.situation.mode}:{best.pool.id if best is not None else 'none'}"
+
+
+def _look(tx: sa.Connection, now: datetime) -> list[Found]:
+    """Each market once, however many agents share it."""
+    rows = decisions.candidates(tx)
+    markets: dict[tuple[str, str], tuple[list[prices.PoolPrice], dict[Any, Row], dict[str, Decimal]]] = {}
+    types: dict[tuple[str, str], set[str]] = {}
+    for agent in rows:
+        types.setdefault((agent.client_id, agent.region), set()).update(
+            fleet.allowance(agent).instance_types(), [agent.instance_type]
+        )
+    for (client_id, region), wanted in types.items():
+        client = ClientId(client_id)
+        markets[client_id, region] = (
+            prices.current_prices(tx, now, client, sorted(wanted), region),
+            quarantine.of_client(tx, client),
+            ondemand.prices_of(tx, client, region, instance_types=wanted),
+        )
+    found = []
+    for agent in rows:
+        known, struck, fixed = markets[agent.client_id, agent.region]
+        own = {*fleet.allowance(agent).instance_types(), agent.instance_type}
+        mine = [price for price in known if price.pool.instance_type in own]
+        assessments = fleet.assess_known(mine, struck, fleet.allowance(agent), now)
+        found.append(Found(agent, assessments, decisions.situation(tx, now, agent, assessments, fixed)))
+    return found
+
+
+def _dispose(
+    tx: sa.Connection,
+    now: datetime,
+    found: Found,
+    proposal: Proposal,
+    frozen: str | None,
+    last_key: str | None,
+) -> tuple[str | None, str]:
+    """The instance to wake if a move was opened, and the key of what came of it."""
+    agent = found.agent
+    refused = guard_rails.refusal(decisions.rail_facts(tx, now, agent, proposal, found.assessments, frozen))
+    verdict = guard_rails.verdict(proposal, refused, Autonomy(agent.autonomy))
+    because = proposal.because if refused is None else f"{proposal.because}; refused: {refused}"
+    command_id = None
+    if verdict is Verdict.MOVE:
+        try:
+            command_id = _move(tx, now, agent, proposal).command_id
+        except Refused as refusal:
+            verdict, because = Verdict.REFUSED, f"{proposal.because}; refused: {refusal}"
+    elif verdict is Verdict.STAY:
+        because = f"would move: {proposal.because}; autonomy is {agent.autonomy}"
+    target = proposal.target.id if proposal.target is not None else "ondemand"
+    key = f"{verdict}:{proposal.aim}:{target}:{agent.epoch}"
+    if key == last_key and verdict is not Verdict.MOVE:
+        return None, key
+    decisions.record(
+        tx,
+        now,
+        agent,
+        verdict=verdict,
+        proposal=proposal,
+        because=because,
+        inputs=decisions.inputs_of(found.situation, found.assessments, agent, key),
+        command_id=command_id,
+    )
+    if verdict in (Verdict.RECOMMEND, Verdict.AWAIT_APPROVAL):
+        events.append(tx, now, agent.client_id, agent.id, f"decision_{verdict.value}", because)
+    return (agent.instance_id if verdict is Verdict.MOVE else None), key
+
+
+def _move(tx: sa.Connection, now: datetime, agent: Row, proposal: Proposal) -> moves.OpenedMove:
+    urgent = proposal.aim is Aim.ESCAPE
+    return moves.open_move(
+        tx,
+        now,
+        client_id=ClientId(agent.client_id),
+        agent_id=AgentId(agent.id),
+        trigger=Trigger.AUTO_SWITCH,
+        created_by=CreatedBy.ENGINE,
+        priority=Priority.ENGINE_URGENT if urgent else Priority.ENGINE,
+        target_pool=proposal.target,
+        target_mode=proposal.mode,
+        reason=proposal.because,
+        plan_extra={"aim": proposal.aim.value, "policy": rules_v1.NAME},
+    )

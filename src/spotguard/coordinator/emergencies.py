@@ -1,0 +1,270 @@
+"""Deaths and signals: whoever serves no more is followed by somebody, whoever was missed is answered (B8 to B10)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.coordinator import recovery
+from spotguard.coordinator.agenda import Agenda, Work
+from spotguard.coordinator.context import Context, Row
+from spotguard.domain.agents import AgentStatus
+from spotguard.domain.epochs import Proof
+from spotguard.domain.errors import Refused
+from spotguard.domain.ids import AgentId, InstanceId, ReplicaId
+from spotguard.domain.signals import SignalType
+from spotguard.domain.switches import MoveKind, Step, SwitchStatus
+from spotguard.planning import retirement
+from spotguard.planning.emergency import DeathFacts, Recovery, RecoveryPlan, recover
+from spotguard.planning.standby import resume_at
+from spotguard.store import events, fleet, grants, kill, moves, plans, standbys, storage
+from spotguard.store.tables import agent_events, spot_interruption_events, switch_steps, switches
+
+GRACE_AFTER_DEATH = timedelta(minutes=3)  # for a target that has the whole state and is still booting
+NOT_TAKEN_AFTER = timedelta(minutes=15)  # an instance that outlives its notice by so long was not taken
+
+_KIND = {
+    Recovery.STANDBY: MoveKind.SYNCED,
+    Recovery.VOLUME: MoveKind.VOLUME,
+    Recovery.SNAPSHOT: MoveKind.SNAPSHOT,
+    Recovery.IMAGE: MoveKind.IMAGE,
+}
+
+
+class Emergencies:
+    """Acts on proof alone: EC2's word, or the holder's own."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+
+    def run(self, now: datetime, agenda: Agenda) -> int:
+        ended = list(dict.fromkeys(agenda.of(Work.ENDED)))
+        done = self.ctx.each("emergencies", ended, lambda agent: self._follow_up(now, AgentId(agent)))
+        signalled = [agent for agent in dict.fromkeys(agenda.of(Work.SIGNAL)) if agent not in set(ended)]
+        return done + self.ctx.each(
+            "signals", signalled, lambda agent: self._answer_again(now, AgentId(agent))
+        )
+
+    def _follow_up(self, now: datetime, agent_id: AgentId) -> bool:
+        """The holder has died or let go: grant, give back, or recover."""
+        switch_before = self.ctx.db.read(lambda tx: moves.preparing_of(tx, agent_id))
+        if switch_before is not None and switch_before.is_recovery:
+            return False  # the duty of moves carries it on
+        changed = self.ctx.db.write(lambda tx: _succeed(tx, now, agent_id))
+        switch = self.ctx.db.read(lambda tx: moves.preparing_of(tx, agent_id))
+        if switch is not None and switch.is_recovery:
+            recovery.advance(self.ctx, now, switch)
+        if changed:
+            self._wake(agent_id)
+        self.ctx.soon(now, 5)
+        return changed
+
+    def _wake(self, agent_id: AgentId) -> None:
+        held = self.ctx.db.read(lambda tx: grants.holder(tx, agent_id))
+        if held is not None:
+            self.ctx.wakeup.agent(held.instance_id)
+
+    def _answer_again(self, now: datetime, agent_id: AgentId) -> bool:
+        return self.ctx.db.write(lambda tx: _answer_again(tx, now, agent_id))
+
+
+def _succeed(tx: sa.Connection, now: datetime, agent_id: AgentId) -> bool:
+    agent = fleet.agent_row(tx, agent_id)
+    held = grants.holder(tx, agent_id)
+    if held is None or agent.status == AgentStatus.DELETED:
+        return False
+    dead = grants.is_dead(tx, held.instance_id)
+    switch = moves.preparing_of(tx, agent_id)
+    if switch is not None:
+        if moves.grant_if_due(tx, now, switch.id):
+            return True
+        if not _is_hopeless(tx, now, switch, dead=dead):
+            return False
+        moves.unwind(tx, now, switch.id, "its old instance is gone before the state was complete")
+    if not dead:
+        return _give_back(tx, now, agent, held)
+    return _recover(tx, now, agent, held)
+
+
+def _is_hopeless(tx: sa.Connection, now: datetime, switch: Row, *, dead: bool) -> bool:
+    """Its new instance cannot get the state any more, or is itself gone, or does not come up."""
+    if switch.new_instance_id is not None and not moves.can_serve(tx, switch.new_instance_id):
+        return True
+    if not dead:  # let go with a notice: EC2 will end it, and then its volumes are free
+        return bool(switch.deadline_at is not None and now > switch.deadline_at)
+    complete = moves.COMPLETE_AT[MoveKind(switch.kind)] in moves.recorded_steps(tx, switch.id)
+    if not complete or switch.new_instance_id is None:
+        return True
+    newest = tx.execute(
+        sa.select(sa.func.max(switch_steps.c.at, type_=switch_steps.c.at.type)).where(
+            switch_steps.c.switch_id == switch.id
+        )
+    ).scalar_one()
+    return bool(now - newest > GRACE_AFTER_DEATH)
+
+
+def _give_back(tx: sa.Connection, now: datetime, agent: Row, held: Row) -> bool:
+    """It let go for a move that came to nothing: it serves on itself, under a new epoch, if it has its state."""
+    if not agent.enabled or not moves.can_serve(tx, held.instance_id):
+        return False
+    elsewhere = storage.moved_away_from(tx, held.instance_id)
+    if elsewhere:
+        return False
+    return grants.grant(
+        tx,
+        now,
+        agent_id=AgentId(agent.id),
+        seen_epoch=held.epoch,
+        to_instance=InstanceId(held.instance_id),
+        proof=Proof.RELEASED,
+        switch_id=None,
+        because="it had let go for a move that came to nothing: it serves on",
+    )
+
+
+def _recover(tx: sa.Connection, now: datetime, agent: Row, held: Row) -> bool:
+    volumes = storage.data_volumes_of(tx, held.instance_id)
+    plan = recover(_death_facts(tx, now, agent, held, volumes))
+    if plan.how is None:
+        return _tell_once(tx, now, agent, held, plan)
+    try:
+        opened = moves.open_recovery(
+            tx,
+            now,
+            agent=agent,
+            kind=_KIND[plan.how],
+            replica_id=plan.replica_id,
+            because=plan.because,
+            plan=_recovery_plan(tx, agent, volumes),
+        )
+    except Refused:
+        return False  # somebody was first
+    tx.execute(
+        sa.update(switches).where(switches.c.id == opened.switch_id).values(lost_seconds=plan.lost_seconds)
+    )
+    if plan.how is Recovery.STANDBY:
+        moves.grant_if_due(tx, now, opened.switch_id)
+    return True
+
+
+def _recovery_plan(tx: sa.Connection, agent: Row, volumes: list[Row]) -> dict[str, Any]:
+    image = storage.newest_image_of(tx, agent.id)
+    return {
+        "volumes": [{"id": v.id, "device": v.device, "size_gib": v.size_gib} for v in volumes],
+        "az": volumes[0].az if volumes else None,
+        "image_id": image.id if image is not None and not volumes else None,
+        "state_gib": volumes[0].size_gib if volumes else None,
+    }
+
+
+def _death_facts(tx: sa.Connection, now: datetime, agent: Row, held: Row, volumes: list[Row]) -> DeathFacts:
+    last = _last_move(tx, agent.id)
+    same_epoch = last is not None and last.from_epoch == held.epoch
+    steps = moves.recorded_steps(tx, last.id) if same_epoch and last is not None else []
+    delta = Step.DELTA_SENT in steps and last is not None
+    return DeathFacts(
+        enabled=agent.enabled,
+        kill=kill.level_for(tx, agent.client_id, agent.id),
+        standbys=fleet.standby_facts(tx, now, agent.id),
+        volume_survives=bool(volumes),
+        same_az_has_capacity=not _zone_was_dry(tx, now, agent.id),
+        gate_was_closed=held.released_at is not None or Step.GATE_CLOSED in steps,
+        handed_over_to=ReplicaId(last.replica_id) if delta and last is not None and last.replica_id else None,
+    )
+
+
+def _last_move(tx: sa.Connection, agent_id: AgentId) -> Row | None:
+    return tx.execute(
+        sa.select(switches)
+        .where(switches.c.agent_id == agent_id)
+        .order_by(switches.c.created_at.desc(), switches.c.id)
+        .limit(1)
+    ).one_or_none()
+
+
+def _zone_was_dry(tx: sa.Connection, now: datetime, agent_id: AgentId) -> bool:
+    found = (
+        sa.select(switches.c.id)
+        .where(
+            switches.c.agent_id == agent_id,
+            switches.c.kind == MoveKind.VOLUME.value,
+            switches.c.status == SwitchStatus.UNWOUND.value,
+            switches.c.ended_because.like(f"{recovery.NO_CAPACITY}%"),
+            switches.c.completed_at > now - timedelta(minutes=30),
+        )
+        .limit(1)
+    )
+    return tx.execute(found).first() is not None
+
+
+def _tell_once(tx: sa.Connection, now: datetime, agent: Row, held: Row, plan: RecoveryPlan) -> bool:
+    """Recorded and told, nothing done: once per epoch."""
+    told = sa.select(agent_events.c.id).where(
+        agent_events.c.agent_id == agent.id,
+        agent_events.c.kind == "instance_ended",
+        agent_events.c.at >= held.granted_at,
+    )
+    if tx.execute(told.limit(1)).first() is not None:
+        return False
+    message = f"{held.instance_id} has ended. {plan.because}"
+    events.append(tx, now, agent.client_id, agent.id, "instance_ended", message, {"epoch": held.epoch})
+    return True
+
+
+def _answer_again(tx: sa.Connection, now: datetime, agent_id: AgentId) -> bool:
+    """Signals whose answer is not carried out: the replica failed, the target died, the server had been away."""
+    agent = fleet.agent_row(tx, agent_id)
+    held = grants.holder(tx, agent_id)
+    e = spot_interruption_events
+    rows = tx.execute(
+        sa.select(e)
+        .where(e.c.agent_id == agent_id, e.c.resolved_at.is_(None))
+        .order_by(e.c.detected_at.desc())
+    ).all()
+    changed = False
+    for row in rows:
+        if held is None or row.instance_id != held.instance_id or not agent.enabled:
+            _resolve(tx, now, row.id)
+            changed = True
+    open_ones = [
+        row for row in rows if held is not None and row.instance_id == held.instance_id and agent.enabled
+    ]
+    notice = next((row for row in open_ones if row.signal_type == SignalType.TERMINATION), None)
+    if notice is not None:
+        return _repeat_notice(tx, now, agent, notice) or changed
+    return (bool(open_ones) and _repeat_rebalance(tx, now, agent, open_ones[0])) or changed
+
+
+def _resolve(tx: sa.Connection, now: datetime, event_id: str) -> None:
+    e = spot_interruption_events
+    tx.execute(sa.update(e).where(e.c.id == event_id, e.c.resolved_at.is_(None)).values(resolved_at=now))
+
+
+def _repeat_notice(tx: sa.Connection, now: datetime, agent: Row, notice: Row) -> bool:
+    close_by = plans.close_by_of(notice.signal_time, notice.action_time, notice.detected_at)
+    if now - close_by > NOT_TAKEN_AFTER:
+        _resolve(tx, now, notice.id)
+        message = "the instance outlived its termination notice: it was not taken"
+        events.append(tx, now, agent.client_id, agent.id, "notice_passed", message)
+        return True
+    if now >= close_by or moves.preparing_of(tx, agent.id) is not None:
+        return False
+    given = plans.hand_over(tx, now, agent, SignalType.TERMINATION, close_by)
+    return given.switch_id is not None
+
+
+def _repeat_rebalance(tx: sa.Connection, now: datetime, agent: Row, row: Row) -> bool:
+    if now - row.detected_at > retirement.KEEP:
+        _resolve(tx, now, row.id)
+        return True
+    failures, failed_at = standbys.recent_failures(tx, now, agent.id)
+    if fleet.standby_facts(tx, now, agent.id) or now < resume_at(failures, failed_at, now):
+        return False
+    given = plans.hand_over(tx, now, agent, SignalType.REBALANCE, row.detected_at)
+    if given.replica_id is None:
+        return False
+    e = spot_interruption_events
+    tx.execute(sa.update(e).where(e.c.id == row.id).values(replica_id=given.replica_id))
+    return True

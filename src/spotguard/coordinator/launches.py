@@ -1,0 +1,122 @@
+"""Launching for the coordinator: places become candidates, the outcome becomes rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from spotguard.coordinator.context import Context, Row
+from spotguard.domain.ids import AgentId, ClientId, ImageId, ReplicaId, SwitchId
+from spotguard.domain.instances import Mode
+from spotguard.execution.launching import Candidate, Exhausted, Launched, LaunchResult, LaunchWish, launch
+from spotguard.planning.standby import Place
+from spotguard.ports.cloud import BlockDevice, Cloud
+from spotguard.ports.intentions import Intention, IntentionKind, IntentionStatus
+from spotguard.store import launch_orders, quarantine, sightings
+from spotguard.store.intentions import DatabaseIntentions, Wisher
+
+# EC2's codes for a pool without capacity (EC2 error code reference)
+DRY_CODES = frozenset(
+    {
+        "InsufficientInstanceCapacity",
+        "UnfulfillableCapacity",
+        "InsufficientCapacity",
+        "Unsupported",
+        "SpotMaxPriceTooLow",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Order:
+    """One instance for a switch or a replica. `at_once`: an instant fleet over all places."""
+
+    agent: Row
+    purpose: str
+    places: Sequence[Place]
+    image_id: str
+    devices: tuple[BlockDevice, ...]
+    voluntary: bool
+    switch_id: SwitchId | None = None
+    replica_id: ReplicaId | None = None
+    at_once: bool = False
+
+    @property
+    def seed(self) -> str:
+        return str(self.replica_id or self.switch_id)
+
+
+def carry_on(ctx: Context, now: datetime, cloud: Cloud, order: Order) -> LaunchResult:
+    """As far as it goes now; rows follow what EC2 said. `Refused`: a spend cap."""
+    client_id, agent_id = ClientId(order.agent.client_id), AgentId(order.agent.id)
+    wisher = Wisher(client_id, agent_id, order.switch_id, order.replica_id, order.voluntary)
+    intentions = DatabaseIntentions(ctx.db, ctx.clock, wisher)
+    former = [i for i in intentions.of(order.seed) if i.purpose == order.purpose]
+    tags = ctx.db.read(
+        lambda tx: launch_orders.tags_of(
+            tx, client_id, agent_id, order.purpose, switch_id=order.switch_id, replica_id=order.replica_id
+        )
+    )
+
+    def user_data() -> str:
+        return ctx.db.write(
+            lambda tx: launch_orders.user_data_of(
+                tx, now, client_id, agent_id, switch_id=order.switch_id, replica_id=order.replica_id
+            )
+        )
+
+    def wish(attempt: int) -> LaunchWish:
+        return LaunchWish(
+            seed=order.seed,
+            purpose=order.purpose,
+            candidates=[Candidate(place.pool, place.mode, place.usd_per_hour) for place in order.places],
+            image_id=ImageId(order.image_id),
+            tags=tags,
+            user_data=user_data,
+            block_devices=order.devices,
+            attempt=attempt,
+            at_once=order.at_once,
+        )
+
+    attempt = _attempt(former)
+    result = launch(cloud, intentions, wish(attempt), now)
+    if isinstance(result, Exhausted) and result.ended is not None:
+        result = launch(cloud, intentions, wish(attempt + 1), now)
+    known = {i.token for i in former}
+    refused = [i for i in intentions.of(order.seed) if i.token not in known and _was_refused(i)]
+    ctx.db.write(lambda tx: _write(tx, now, client_id, result, refused))
+    return result
+
+
+def _was_refused(intention: Intention) -> bool:
+    """This spot pool had no capacity. A fleet does not tell which of its pools refused; a quota is no pool's fault."""
+    outcome = intention.outcome
+    return (
+        intention.mode is Mode.SPOT
+        and outcome is not None
+        and outcome.error_code is not None
+        and outcome.error_code in DRY_CODES
+    )
+
+
+def _attempt(former: Sequence[Intention]) -> int:
+    """A fleet that found nothing is asked anew with a fresh token."""
+    last = max((i.attempt for i in former), default=1)
+    refused = any(
+        i.attempt == last and i.kind is IntentionKind.FLEET and i.status is IntentionStatus.FAILED
+        for i in former
+    )
+    return last + 1 if refused else last
+
+
+def _write(
+    tx: sa.Connection, now: datetime, client_id: ClientId, result: LaunchResult, refused: Sequence[Intention]
+) -> None:
+    if isinstance(result, Launched):
+        sightings.saw(tx, now, client_id, [result.instance])
+    for intention in refused:
+        if intention.pool is not None:
+            quarantine.strike(tx, now, client_id, intention.pool, "it refused a launch")

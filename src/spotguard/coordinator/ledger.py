@@ -1,0 +1,22 @@
+"""The ledger is settled every quarter of an hour, and whenever it is asked for."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from spotguard.coordinator.context import Beat, Context
+from spotguard.store import ledger
+
+
+class Ledger:
+    """`planning.metering` reckons, `store.ledger` writes."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+        self._beat = Beat(ctx.settings.ledger_seconds)
+
+    def is_due(self, now: datetime) -> bool:
+        return self._beat.is_due(now)
+
+    def settle(self, now: datetime) -> int:
+        return self.ctx.db.write(lambda tx: ledger.settle(tx, now))

@@ -1,0 +1,108 @@
+"""Open moves: what the server does in them, and the deadlines that unwind them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from spotguard.coordinator import aftermath, recovery, server_half
+from spotguard.coordinator.agenda import Agenda, Work
+from spotguard.coordinator.context import Context, Row
+from spotguard.domain.agents import Executor, KillLevel
+from spotguard.domain.ids import SwitchId
+from spotguard.domain.replicas import LIVE_REPLICA
+from spotguard.domain.switches import Step, SwitchStatus, Trigger
+from spotguard.store import fleet, grants, kill, moves, replicas
+from spotguard.store.tables import clients
+
+_WANTED = (Trigger.AUTO_SWITCH, Trigger.MANUAL)
+_ENROL_WITHIN = timedelta(minutes=15)
+
+
+class Moves:
+    """Every open move is looked at in every pass: whoever died at whatever line, it goes on here."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+
+    def run(self, now: datetime, agenda: Agenda) -> int:
+        awake = self.ctx.awake(agenda.of(Work.SWITCH), now)
+        return self.ctx.each("moves", awake, lambda row_id: self._look(now, SwitchId(row_id)))
+
+    def _look(self, now: datetime, switch_id: SwitchId) -> bool:
+        switch = self.ctx.db.read(lambda tx: moves.get(tx, switch_id))
+        match SwitchStatus(switch.status):
+            case SwitchStatus.PREPARING:
+                return self._prepare(now, switch)
+            case SwitchStatus.COMMITTED:
+                return aftermath.advance(self.ctx, now, switch)
+            case _:
+                return False
+
+    def _prepare(self, now: datetime, switch: Row) -> bool:
+        because = self.ctx.db.read(lambda tx: why_unwind(tx, now, switch))
+        if because is not None:
+            return self.ctx.db.write(lambda tx: moves.unwind(tx, now, switch.id, because))
+        if switch.is_recovery:
+            return recovery.advance(self.ctx, now, switch)
+        changed = False
+        if switch.replica_id is not None:
+            changed = self.ctx.db.write(lambda tx: moves.adopt_standby(tx, now, switch.id))
+        elif self._executor(switch) is Executor.SERVER:
+            changed = server_half.advance(self.ctx, now, switch)
+        granted = self.ctx.db.write(lambda tx: moves.grant_if_due(tx, now, switch.id))
+        if granted and switch.new_instance_id is not None:
+            self.ctx.wakeup.agent(switch.new_instance_id)
+        elif changed and switch.old_instance_id is not None:
+            self.ctx.wakeup.agent(switch.old_instance_id)
+        return changed or granted
+
+    def _executor(self, switch: Row) -> Executor:
+        chosen = sa.select(clients.c.executor).where(clients.c.id == switch.client_id)
+        return Executor(self.ctx.db.read(lambda tx: tx.execute(chosen).scalar_one()))
+
+
+def why_unwind(tx: sa.Connection, now: datetime, switch: Row) -> str | None:
+    """Before the grant everything unwinds; after the holder has let go only what cannot succeed any more."""
+    steps = moves.recorded_steps(tx, switch.id)
+    target = _why_target_fails(tx, now, switch, steps)
+    if target is not None:
+        return target
+    if switch.is_recovery:
+        return None
+    held = grants.holder(tx, switch.agent_id)
+    if held is None or held.released_at is not None or grants.is_dead(tx, held.instance_id):
+        return None  # the emergencies decide: there is nobody to serve on
+    return _why_stopped(tx, switch, steps) or _why_late(now, switch)
+
+
+def _why_target_fails(tx: sa.Connection, now: datetime, switch: Row, steps: list[Step]) -> str | None:
+    if switch.new_instance_id is not None and not moves.can_serve(tx, switch.new_instance_id):
+        return f"its new instance {switch.new_instance_id} has ended or is about to"
+    if switch.replica_id is not None and switch.new_instance_id is None:
+        replica = replicas.get(tx, switch.agent_id, switch.replica_id)
+        if replica.status not in LIVE_REPLICA:
+            return f"its standby is {replica.status}"
+    launched_at = switch.instance_launched_at
+    if launched_at is not None and Step.ENROLLED not in steps and now - launched_at > _ENROL_WITHIN:
+        return f"its new instance {switch.new_instance_id} did not enrol within fifteen minutes"
+    return None
+
+
+def _why_stopped(tx: sa.Connection, switch: Row, steps: list[Step]) -> str | None:
+    """The kill switch and the user's word stop what has not closed the gate yet."""
+    if Step.GATE_CLOSED in steps:
+        return None
+    level = kill.level_for(tx, switch.client_id, switch.agent_id)
+    if level is KillLevel.ALL or (level is KillLevel.VOLUNTARY and switch.event_trigger in _WANTED):
+        return f"the kill switch stands at {level.name.lower()}"
+    if switch.event_trigger == Trigger.AUTO_SWITCH and not fleet.agent_row(tx, switch.agent_id).enabled:
+        return "its agent was disabled"
+    return None
+
+
+def _why_late(now: datetime, switch: Row) -> str | None:
+    if switch.deadline_at is None or now <= switch.deadline_at:
+        return None
+    return "its deadline passed before the state was complete"

@@ -1,0 +1,123 @@
+"""Look at EC2's instances, once per client and pass; write what has changed (rulings B4, B9)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from spotguard.coordinator.context import Beat, Context, Row
+from spotguard.domain.errors import CloudError
+from spotguard.domain.ids import AgentId, ClientId, InstanceId
+from spotguard.domain.instances import InstanceState
+from spotguard.ports.cloud import Cloud, InstanceView
+from spotguard.ports.intentions import TOKEN_TAG
+from spotguard.store import events, fleet, sightings, storage
+from spotguard.store.tags import CLIENT_TAG, MANAGED_TAG
+
+VANISHED_LOOKS = 3
+VANISHED_SPAN = timedelta(minutes=5)
+VANISHED_AGE = timedelta(hours=1)
+LOOK_FOR_ABSENT_EVERY = timedelta(seconds=60)
+FORGET_SECONDS = 3600.0  # what was written is compared anew, in case somebody else changed the rows
+
+
+class Observe:
+    """Rows follow EC2. What was last written is remembered, so that an unchanged world costs no write."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+        self._written: dict[str, InstanceView] = {}
+        self._missed_at: dict[str, datetime] = {}
+        self._forget = Beat(FORGET_SECONDS)
+
+    def run(self, now: datetime, clients: Iterable[ClientId], known: list[Row]) -> int:
+        """`known`: the machines whose end the rows do not show."""
+        if self._forget.is_due(now):
+            self._written.clear()
+        return self.ctx.each("observe", clients, lambda client: self._look(now, client, known))
+
+    def _look(self, now: datetime, client_id: ClientId, known: list[Row]) -> bool:
+        cloud = self.ctx.clouds(client_id)
+        if cloud is None:
+            return False
+        mine = [row for row in known if row.client_id == client_id]
+        shown = self._describe(cloud, client_id, mine)
+        written = self._written
+        fresh = [view for view in shown if written.get(view.instance_id) != view]
+        if fresh:
+            self.ctx.db.write(lambda tx: sightings.saw(tx, now, client_id, fresh))
+            written.update({view.instance_id: view for view in fresh})
+            for view in fresh:
+                self._keep_volumes(now, cloud, client_id, view)
+        ids = {view.instance_id for view in shown}
+        for row in mine:
+            if row.id not in ids:
+                self._absent(now, cloud, row)
+        return bool(fresh)
+
+    def _describe(self, cloud: Cloud, client_id: ClientId, mine: list[Row]) -> tuple[InstanceView, ...]:
+        """By tag, and by id those that came with their owner."""
+        tags = {MANAGED_TAG: self.ctx.settings.installation, CLIENT_TAG: client_id}
+        shown = cloud.describe_instances(tags=tags)
+        tagged = {view.instance_id for view in shown}
+        others = [InstanceId(row.id) for row in mine if row.id not in tagged]
+        return shown + cloud.describe_instances(others) if others else shown
+
+    def _keep_volumes(self, now: datetime, cloud: Cloud, client_id: ClientId, view: InstanceView) -> None:
+        """Every volume of an instance that may serve outlives it. What its owner had wished is written down first."""
+        ephemeral = {volume.volume_id for volume in view.volumes if volume.delete_on_termination}
+        owned = TOKEN_TAG not in view.tags
+        if view.state is not InstanceState.RUNNING or not (ephemeral or owned):
+            return
+        row = self.ctx.db.read(lambda tx: _row(tx, view.instance_id))
+        if row is None or row.agent_id is None:
+            return
+        if owned:
+            volumes = cloud.describe_volumes([volume.volume_id for volume in view.volumes])
+            rates = cloud.storage_rates()
+            ours = row
+            self.ctx.db.write(
+                lambda tx: storage.saw_owned_volumes(tx, client_id, volumes, rates, ours, ephemeral)
+            )
+        if ephemeral and self.ctx.db.read(lambda tx: fleet.agent_row(tx, row.agent_id)).enabled:
+            cloud.keep_volumes(view.instance_id)
+
+    def _absent(self, now: datetime, cloud: Cloud, row: Row) -> None:
+        """Absent in three looks over five minutes, of one that had been running and is over an hour old: terminated."""
+        last = self._missed_at.get(row.id)
+        if last is not None and now - last < LOOK_FOR_ABSENT_EVERY:
+            return
+        self._missed_at[row.id] = now
+        was_running = row.ec2_state is not None and row.ec2_state != InstanceState.PENDING
+        is_old = row.launched_at is not None and now - row.launched_at > VANISHED_AGE
+        if not (was_running and is_old):
+            return
+        long_absent = row.absent_since is not None and now - row.absent_since >= VANISHED_SPAN
+        enough = long_absent and row.absent_looks >= VANISHED_LOOKS
+        if enough and self._account_answers(cloud, ClientId(row.client_id)):
+            self.ctx.db.write(lambda tx: _vanish(tx, now, row))
+        else:
+            self.ctx.db.write(lambda tx: sightings.missed(tx, now, row))
+
+    def _account_answers(self, cloud: Cloud, client_id: ClientId) -> bool:
+        """This is the account and region that we know: it still shows something that we know of this client."""
+        tags = {MANAGED_TAG: self.ctx.settings.installation, CLIENT_TAG: client_id}
+        known = self.ctx.db.read(lambda tx: storage.volume_ids_of(tx, client_id))
+        try:
+            shown = cloud.describe_instances(tags=tags) or (cloud.describe_volumes(known) if known else ())
+        except CloudError:
+            return False
+        return bool(shown)
+
+
+def _row(tx: sa.Connection, instance_id: InstanceId) -> Row | None:
+    return sightings.get(tx, instance_id)
+
+
+def _vanish(tx: sa.Connection, now: datetime, row: Row) -> None:
+    sightings.vanished(tx, now, row)
+    if row.agent_id is not None:
+        message = f"{row.id} is not shown by EC2 since {row.absent_since:%H:%M} UTC: it counts as terminated"
+        events.append(tx, now, row.client_id, AgentId(row.agent_id), "instance_vanished", message)

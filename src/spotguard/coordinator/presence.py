@@ -1,0 +1,94 @@
+"""Who is offline: 120 s without a heartbeat of the serving instance (ruling B16). Silence proves nothing else."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.coordinator.agenda import Agenda, Work
+from spotguard.coordinator.context import Beat, Context, Row
+from spotguard.domain.agents import AgentStatus
+from spotguard.domain.ids import AgentId, ClientId
+from spotguard.planning.presence import Presence, frozen_because, is_silent
+from spotguard.store import events
+from spotguard.store.tables import agents, epoch_grants, instances
+
+_FLEET: sa.Select[Any] = (
+    sa.select(
+        agents.c.id,
+        agents.c.client_id,
+        agents.c.status,
+        agents.c.enabled,
+        instances.c.last_heartbeat_at,
+        instances.c.is_active,
+        epoch_grants.c.granted_at,
+        epoch_grants.c.instance_id,
+    )
+    .join(epoch_grants, sa.and_(epoch_grants.c.agent_id == agents.c.id, epoch_grants.c.status == "held"))
+    .outerjoin(instances, instances.c.id == epoch_grants.c.instance_id)
+    .where(agents.c.status != AgentStatus.DELETED.value)
+)
+
+
+class PresenceDuty:
+    """Moves agents between online and offline, and knows whose voluntary action is frozen (ruling B10a)."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+        self.frozen: dict[ClientId, str] = {}
+        self._beat = Beat(ctx.settings.presence_seconds)
+
+    def run(self, now: datetime, agenda: Agenda) -> int:
+        if not (agenda.of(Work.SILENT) or self.frozen) or not self._beat.is_due(now):
+            return 0
+        fleet = self.ctx.db.read(lambda tx: tx.execute(_FLEET).all())
+        changed = self.ctx.each("presence", fleet, lambda row: self._follow(now, row))
+        self._freeze(now, list(fleet))
+        return changed
+
+    def _follow(self, now: datetime, row: Row) -> bool:
+        silent = row.is_active is False or is_silent(_presence(row), now)
+        seen, wanted = (
+            (AgentStatus.ONLINE, AgentStatus.OFFLINE) if silent else (AgentStatus.OFFLINE, AgentStatus.ONLINE)
+        )
+        if row.status != seen:
+            return False
+        return self.ctx.db.write(lambda tx: _move(tx, now, row, seen, wanted))
+
+    def _freeze(self, now: datetime, fleet: list[Row]) -> None:
+        by_client: dict[ClientId, list[Row]] = {}
+        for row in fleet:
+            by_client.setdefault(row.client_id, []).append(row)
+        frozen = {
+            client_id: why
+            for client_id, rows in by_client.items()
+            if (why := frozen_because([_presence(row) for row in rows], now)) is not None
+        }
+        for client_id in frozen.keys() - self.frozen.keys():
+            why = frozen[client_id]
+            self.ctx.db.write(
+                lambda tx, c=client_id, w=why: events.append(tx, now, c, None, "correlated_silence", w)  # type: ignore[misc]
+            )
+        self.frozen = frozen
+
+
+def _presence(row: Row) -> Presence:
+    return Presence(AgentId(row.id), row.last_heartbeat_at, row.granted_at)
+
+
+def _move(tx: sa.Connection, now: datetime, row: Row, seen: AgentStatus, wanted: AgentStatus) -> bool:
+    moved = tx.execute(
+        sa.update(agents)
+        .where(agents.c.id == row.id, agents.c.status == seen.value)
+        .values(status=wanted.value)
+    )
+    if moved.rowcount != 1:
+        return False
+    if wanted is AgentStatus.OFFLINE:
+        message = f"{row.instance_id} is silent or has ended: EC2 is asked, nothing is done on silence alone"
+    else:
+        message = f"{row.instance_id} is heard again"
+    events.append(tx, now, row.client_id, row.id, f"agent_{wanted.value}", message)
+    return True

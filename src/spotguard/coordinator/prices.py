@@ -1,0 +1,96 @@
+"""Prices that the server fetches itself: once per account and region, not once per agent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.coordinator.context import Beat, Context, Row, log
+from spotguard.domain.agents import AgentStatus
+from spotguard.domain.errors import CloudError
+from spotguard.domain.ids import ClientId, PoolId
+from spotguard.ports.cloud import Cloud, PriceChange
+from spotguard.store import ondemand, prices, sightings
+from spotguard.store.tables import agents
+
+FIRST_DAYS = timedelta(days=7)  # what the price charts show
+ONDEMAND_SECONDS = 21_600.0
+
+_AGENTS: sa.Select[Any] = sa.select(
+    agents.c.client_id, agents.c.region, agents.c.instance_type, agents.c.allowed_instance_types
+).where(agents.c.status != AgentStatus.DELETED.value, agents.c.region.is_not(None))
+
+
+class Prices:
+    """Spot changes at EC2's own times; on-demand prices; the present price of every running instance."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+        self._beat = Beat(ctx.settings.price_seconds)
+        self._ondemand_beat = Beat(ONDEMAND_SECONDS)
+        self._fetched: dict[int, datetime] = {}
+        self._types: dict[int, frozenset[str]] = {}
+        self._fixed: dict[int, dict[str, Decimal]] = {}
+        self._fleet: list[tuple[Any, ...]] = []
+
+    def run(self, now: datetime, clients: Iterable[ClientId], *, force: bool = False) -> int:
+        """Due on its beat, and at once when agents of another type or region have come."""
+        due = self._beat.is_due(now)
+        if not (due or force):
+            return 0
+        rows = list(self.ctx.db.read(lambda tx: tx.execute(_AGENTS).all()))
+        if self._ondemand_beat.is_due(now):
+            self._fixed.clear()
+        return self.ctx.each("prices", self._clouds(clients, rows), lambda item: self._fetch(now, *item))
+
+    def _clouds(self, clients: Iterable[ClientId], rows: list[Row]) -> list[tuple[Cloud, frozenset[str]]]:
+        """Each account once, with the instance types that its agents run on or may."""
+        found: dict[int, tuple[Cloud, set[str]]] = {}
+        for client_id in clients:
+            cloud = self.ctx.clouds(client_id)
+            if cloud is None:
+                continue
+            types = found.setdefault(id(cloud), (cloud, set()))[1]
+            for row in rows:
+                if row.client_id == client_id:
+                    types.update(row.allowed_instance_types or (), [row.instance_type])
+        return [(cloud, frozenset(types)) for cloud, types in found.values()]
+
+    def _fetch(self, now: datetime, cloud: Cloud, types: frozenset[str]) -> bool:
+        key = id(cloud)
+        if key not in self._fixed:
+            self._fixed[key] = dict(cloud.ondemand_prices())
+        known = self._types.get(key, frozenset())
+        since = self._fetched.get(key) if types <= known else None
+        try:
+            changes = cloud.spot_price_history(since or now - FIRST_DAYS, sorted(types))
+        except CloudError as error:
+            log.warning("prices could not be fetched", code=error.code)
+            return False
+        wanted = [change for change in changes if change.pool.instance_type in types]
+        self.ctx.db.write(lambda tx: _record(tx, now, wanted, self._fixed[key]))
+        self._fetched[key] = now
+        self._types[key] = types
+        return True
+
+
+def _record(tx: sa.Connection, now: datetime, changes: list[PriceChange], fixed: dict[str, Decimal]) -> None:
+    prices.record_changes(tx, now, changes)
+    newest: dict[str, dict[PoolId, Decimal]] = {}
+    for change in changes:  # oldest first
+        newest.setdefault(change.pool.region, {})[change.pool.id] = change.usd_per_hour
+    for region, spot in newest.items():
+        ondemand.record(tx, now, None, region, fixed)
+        sightings.reprice(tx, region, spot, fixed)
+    unknown = agents.c.baseline_ondemand_price.is_(None)
+    for instance_type in tx.scalars(sa.select(agents.c.instance_type).where(unknown).distinct()).all():
+        if instance_type in fixed:
+            tx.execute(
+                sa.update(agents)
+                .where(agents.c.instance_type == instance_type, unknown)
+                .values(baseline_ondemand_price=fixed[instance_type])
+            )

@@ -1,0 +1,266 @@
+"""Moves after a death: the coordinator runs them itself, one step per look, never without an instance in the end.
+
+Promote the standby; else launch in the volumes' zone and attach them; else snapshot them for another zone; else the
+newest image. Each step looks before it acts and may be done twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from spotguard.coordinator import launches
+from spotguard.coordinator.context import Context, Row
+from spotguard.coordinator.launches import Order
+from spotguard.domain.ids import AgentId, ClientId, InstanceId, SnapshotId, SwitchId, VolumeId
+from spotguard.domain.instances import InstanceState
+from spotguard.domain.switches import MoveKind, Step
+from spotguard.execution.launching import Exhausted, Launched, NotYet, Stopped
+from spotguard.planning.standby import Place
+from spotguard.planning.switching import STATE_DEVICE
+from spotguard.ports.cloud import BlockDevice, Cloud, CopyState, VolumeState, VolumeView
+from spotguard.store import events, fleet, launch_orders, moves, storage
+from spotguard.store.move_orders import image_of
+from spotguard.store.tags import PURPOSE_TAG, SWITCH_TAG
+
+PURPOSE = "recovery"
+NO_CAPACITY = "no capacity in the volume's zone"
+PATIENCE_IN_ZONE = timedelta(minutes=2)  # then a snapshot goes where there is capacity
+
+
+def advance(ctx: Context, now: datetime, switch: Row) -> bool:
+    """One look at a recovery that is preparing; True when something was done."""
+    cloud = ctx.clouds(ClientId(switch.client_id))
+    if cloud is None:
+        return _tell_nobody_can(ctx, now, switch)
+    agent = ctx.db.read(lambda tx: fleet.agent_row(tx, switch.agent_id))
+    done: bool
+    match MoveKind(switch.kind):
+        case MoveKind.SYNCED:
+            done = ctx.db.write(lambda tx: moves.adopt_standby(tx, now, switch.id))
+        case MoveKind.VOLUME:
+            done = _launch(ctx, now, cloud, agent, switch) | attach_volumes(
+                ctx, now, cloud, switch, detach=False
+            )
+        case MoveKind.SNAPSHOT:
+            done = _snapshot(ctx, now, cloud, agent, switch)
+        case MoveKind.IMAGE:
+            done = _launch(ctx, now, cloud, agent, switch)
+    granted = ctx.db.write(lambda tx: moves.grant_if_due(tx, now, switch.id))
+    if granted:
+        ctx.wakeup.agent(switch.new_instance_id or "")
+    ctx.soon(now, 5)
+    return done or granted
+
+
+def _tell_nobody_can(ctx: Context, now: datetime, switch: Row) -> bool:
+    why = "this server has no access to EC2 and the instance is gone: relaunch it and register it under its name"
+    if ctx.news(switch.agent_id, why, now):
+        ctx.db.write(
+            lambda tx: events.append(tx, now, switch.client_id, switch.agent_id, "recovery_needs_person", why)
+        )
+    return False
+
+
+def _launch(ctx: Context, now: datetime, cloud: Cloud, agent: Row, switch: Row) -> bool:
+    if switch.new_instance_id is not None:
+        return False
+    kind = MoveKind(switch.kind)
+    only_az = switch.plan.get("az") if kind is MoveKind.VOLUME else None
+    places = ctx.db.read(lambda tx: fleet.places_for_emergency(tx, now, agent, only_az))
+    return launch_target(
+        ctx,
+        now,
+        cloud,
+        agent,
+        switch,
+        places=places,
+        devices=_devices(switch, None),
+        image_id=switch.plan.get("image_id") or image_of(agent),
+    )
+
+
+def launch_target(  # noqa: PLR0913 - what is launched, for which move, where
+    ctx: Context,
+    now: datetime,
+    cloud: Cloud,
+    agent: Row,
+    switch: Row,
+    *,
+    places: Sequence[Place],
+    devices: tuple[BlockDevice, ...],
+    image_id: str,
+    at_once: bool = True,
+    voluntary: bool = False,
+) -> bool:
+    """Launch the move's new instance; the switch row learns its name."""
+    order = Order(
+        agent=agent,
+        purpose=PURPOSE if switch.is_recovery else "successor",
+        places=places,
+        image_id=image_id,
+        devices=devices,
+        voluntary=voluntary,
+        switch_id=SwitchId(switch.id),
+        at_once=at_once,
+    )
+    result = launches.carry_on(ctx, now, cloud, order)
+    match result:
+        case Launched():
+            view = result.instance
+            return ctx.db.write(
+                lambda tx: moves.instance_named(
+                    tx,
+                    now,
+                    switch.id,
+                    instance_id=view.instance_id,
+                    launched_at=view.launched_at,
+                    pool=view.pool,
+                    mode=view.mode,
+                    image_id=view.image_id,
+                )
+            )
+        case NotYet():
+            ctx.soon(now, result.again_seconds)
+            return False
+        case Exhausted():
+            return _no_capacity(ctx, now, switch, result.because)
+        case Stopped():
+            return _needs_person(ctx, now, switch, result.because)
+
+
+def _no_capacity(ctx: Context, now: datetime, switch: Row, because: str) -> bool:
+    """A planned move unwinds; a recovery tries on, and after a while by another way."""
+    if not switch.is_recovery:
+        return ctx.db.write(lambda tx: moves.unwind(tx, now, switch.id, because))
+    if switch.kind == MoveKind.VOLUME and now - switch.created_at > PATIENCE_IN_ZONE:
+        return ctx.db.write(lambda tx: moves.unwind(tx, now, switch.id, f"{NO_CAPACITY}: {because}"))
+    if ctx.news(switch.id, "no capacity", now):
+        message = f"recovery finds no capacity yet and tries on: {because}"
+        ctx.db.write(
+            lambda tx: events.append(tx, now, switch.client_id, switch.agent_id, "recovery_waits", message)
+        )
+    return False
+
+
+def _needs_person(ctx: Context, now: datetime, switch: Row, because: str) -> bool:
+    if ctx.news(switch.id, because, now):
+        message = f"EC2 refuses, a person must act: {because}"
+        ctx.db.write(
+            lambda tx: events.append(tx, now, switch.client_id, switch.agent_id, "needs_person", message)
+        )
+    if switch.is_recovery:
+        return False
+    return ctx.db.write(lambda tx: moves.unwind(tx, now, switch.id, because))
+
+
+def _devices(switch: Row, snapshots: dict[str, SnapshotId] | None) -> tuple[BlockDevice, ...]:
+    """Volumes that are attached later leave their device free; snapshots become volumes at once."""
+    kind = MoveKind(switch.kind)
+    if kind is MoveKind.VOLUME:
+        return tuple(BlockDevice(volume["device"], no_device=True) for volume in switch.plan["volumes"])
+    if kind is MoveKind.SNAPSHOT and snapshots is not None:
+        return tuple(
+            BlockDevice(volume["device"], size_gib=volume["size_gib"], snapshot_id=snapshots[volume["id"]])
+            for volume in switch.plan["volumes"]
+        )
+    if kind is MoveKind.IMAGE and not switch.plan.get("image_id") and switch.plan.get("state_gib"):
+        return (BlockDevice(STATE_DEVICE, size_gib=switch.plan["state_gib"]),)
+    return ()
+
+
+def attach_volumes(ctx: Context, now: datetime, cloud: Cloud, switch: Row, *, detach: bool) -> bool:
+    """Carry every data volume to the new instance; recorded when EC2 shows all of them there."""
+    switch = ctx.db.read(lambda tx: moves.get(tx, switch.id))
+    if switch.new_instance_id is None:
+        return False
+    new = InstanceId(switch.new_instance_id)
+    shown = cloud.describe_instances([new])
+    if not shown or shown[0].state is not InstanceState.RUNNING:
+        return False
+    wanted: list[dict[str, Any]] = switch.plan["volumes"]
+    views = {v.volume_id: v for v in cloud.describe_volumes([VolumeId(w["id"]) for w in wanted])}
+    old = InstanceId(switch.old_instance_id) if detach else None
+    arrived = sum(
+        _carry(cloud, views[volume_id], new, volume["device"], old)
+        for volume in wanted
+        if (volume_id := VolumeId(volume["id"])) in views
+    )
+    if arrived < len(wanted):
+        ctx.soon(now, 2)
+        return False
+    rates = cloud.storage_rates()
+
+    def record(tx: Any) -> bool:
+        for view in views.values():
+            storage.saw_volume(tx, ClientId(switch.client_id), view, rates)
+        return moves.record_step(tx, now, switch.id, Step.VOLUMES_MOVED, now, "server")
+
+    return ctx.db.write(record)
+
+
+def _carry(cloud: Cloud, view: VolumeView, new: InstanceId, device: str, old: InstanceId | None) -> bool:
+    """One step for one volume; True when it has arrived. `old`: from whom it may be taken."""
+    if view.attached_to == new:
+        return view.state is VolumeState.IN_USE
+    if view.state is VolumeState.AVAILABLE:
+        cloud.attach_volume(view.volume_id, new, device)
+    elif old is not None and view.attached_to == old:
+        cloud.detach_volume(view.volume_id)
+    return False
+
+
+def _snapshot(ctx: Context, now: datetime, cloud: Cloud, agent: Row, switch: Row) -> bool:
+    """A snapshot of each data volume, then a launch wherever there is capacity, with volumes made from them."""
+    if switch.new_instance_id is not None:
+        return False
+    made: dict[str, SnapshotId] = {}
+    pending = False
+    for volume in switch.plan["volumes"]:
+        tags = ctx.db.read(
+            lambda tx: launch_orders.tags_of(
+                tx,
+                ClientId(switch.client_id),
+                AgentId(switch.agent_id),
+                PURPOSE,
+                switch_id=SwitchId(switch.id),
+            )
+        )
+        known = [
+            s
+            for s in cloud.describe_snapshots(tags={SWITCH_TAG: switch.id, PURPOSE_TAG: PURPOSE})
+            if s.volume_id == volume["id"] and s.state is not CopyState.FAILED
+        ]
+        if not known:
+            if not _may_have_begun(ctx, now, switch, volume["id"]):
+                cloud.create_snapshot(VolumeId(volume["id"]), tags)
+            pending = True
+        elif known[0].state is CopyState.PENDING:
+            pending = True
+        else:
+            made[volume["id"]] = known[0].snapshot_id
+    if pending:
+        ctx.soon(now, 5)
+        return False
+    ctx.db.write(lambda tx: moves.record_step(tx, now, switch.id, Step.SNAPSHOTTED, now, "server"))
+    places = ctx.db.read(lambda tx: fleet.places_for_emergency(tx, now, agent))
+    return launch_target(
+        ctx,
+        now,
+        cloud,
+        agent,
+        switch,
+        places=places,
+        devices=_devices(switch, made),
+        image_id=image_of(agent),
+    )
+
+
+def _may_have_begun(ctx: Context, now: datetime, switch: Row, volume_id: str) -> bool:
+    """A snapshot asked for a moment ago may not show yet: there is no client token, so a while is waited."""
+    asked = ctx.told.get((switch.id, volume_id))
+    if asked is not None and now - asked < timedelta(seconds=60):
+        return True
+    ctx.told[switch.id, volume_id] = now
+    return False

@@ -1,0 +1,131 @@
+"""The server's part of a planned move when it is the executor (ruling B18): launch, volumes, image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.coordinator.context import Context, Row
+from spotguard.coordinator.recovery import attach_volumes, launch_target
+from spotguard.domain.errors import NeedsPerson
+from spotguard.domain.ids import AgentId, ClientId, InstanceId, SwitchId
+from spotguard.domain.instances import Mode
+from spotguard.domain.pools import Pool
+from spotguard.domain.switches import MoveKind, Step, Trigger
+from spotguard.execution.imaging import DUPLICATE, image_name
+from spotguard.planning.standby import Place
+from spotguard.ports.cloud import Cloud, CopyState
+from spotguard.store import fleet, launch_orders, moves, storage
+from spotguard.store.move_orders import image_of
+from spotguard.store.steps import SERVER
+from spotguard.store.tables import switches
+
+
+@dataclass(frozen=True)
+class Half:
+    """One planned move, as far as the server works on it."""
+
+    ctx: Context
+    now: datetime
+    cloud: Cloud
+    switch: Row
+    steps: list[Step]
+
+
+def advance(ctx: Context, now: datetime, switch: Row) -> bool:
+    """One look; True when something was done."""
+    cloud = ctx.clouds(ClientId(switch.client_id))
+    if cloud is None:
+        return ctx.db.write(
+            lambda tx: moves.unwind(
+                tx, now, switch.id, "this server has no access to EC2: make agents the executor"
+            )
+        )
+    steps = ctx.db.read(lambda tx: moves.recorded_steps(tx, switch.id))
+    half = Half(ctx, now, cloud, switch, steps)
+    ctx.soon(now, 5)
+    match MoveKind(switch.kind):
+        case MoveKind.IMAGE:
+            return _image(half)
+        case MoveKind.VOLUME:
+            return _launch(half, None) | _volumes(half)
+        case _:
+            return _launch(half, None)
+
+
+def _launch(half: Half, image_id: str | None) -> bool:
+    switch = half.switch
+    if switch.new_instance_id is not None:
+        return False
+    agent = half.ctx.db.read(lambda tx: fleet.agent_row(tx, switch.agent_id))
+    mode = Mode(switch.new_mode)
+    price = switch.new_spot_price if mode is Mode.SPOT else switch.on_demand_price
+    devices = half.ctx.db.read(
+        lambda tx: launch_orders.devices_of(tx, InstanceId(switch.old_instance_id), MoveKind(switch.kind))
+    )
+    return launch_target(
+        half.ctx,
+        half.now,
+        half.cloud,
+        agent,
+        switch,
+        places=[Place(Pool(switch.new_instance_type, switch.new_az), mode, price)],
+        devices=devices,
+        image_id=image_id or image_of(agent),
+        at_once=False,
+        voluntary=switch.event_trigger in (Trigger.AUTO_SWITCH, Trigger.MANUAL),
+    )
+
+
+def _volumes(half: Half) -> bool:
+    """From the closed gate of the old to the new; which volumes is written down before the first is detached."""
+    if Step.GATE_CLOSED not in half.steps or Step.VOLUMES_MOVED in half.steps:
+        return False
+    if "volumes" not in half.switch.plan:
+        half.ctx.db.write(lambda tx: _plan_volumes(tx, half.switch))
+    return attach_volumes(half.ctx, half.now, half.cloud, half.switch, detach=True)
+
+
+def _plan_volumes(tx: sa.Connection, switch: Row) -> None:
+    volumes: list[dict[str, Any]] = [
+        {"id": v.id, "device": v.device, "size_gib": v.size_gib}
+        for v in storage.data_volumes_of(tx, switch.old_instance_id)
+    ]
+    plan = {**switch.plan, "volumes": volumes}
+    tx.execute(sa.update(switches).where(switches.c.id == switch.id).values(plan=plan))
+
+
+def _image(half: Half) -> bool:
+    """Begun with the gate closed; its unique name holds the switch's id, so that asking twice makes one."""
+    if Step.GATE_CLOSED not in half.steps:
+        return False
+    found = half.cloud.describe_images(name=image_name(half.switch.id))
+    if not found:
+        tags = half.ctx.db.read(
+            lambda tx: launch_orders.tags_of(
+                tx,
+                ClientId(half.switch.client_id),
+                AgentId(half.switch.agent_id),
+                "successor",
+                switch_id=SwitchId(half.switch.id),
+            )
+        )
+        try:
+            half.cloud.create_image(InstanceId(half.switch.old_instance_id), image_name(half.switch.id), tags)
+        except NeedsPerson as error:
+            if error.code != DUPLICATE:
+                raise
+        return False
+    if found[0].state is CopyState.FAILED:
+        return half.ctx.db.write(
+            lambda tx: moves.unwind(tx, half.now, half.switch.id, "EC2 could not make the image")
+        )
+    if found[0].state is CopyState.PENDING:
+        return False
+    new = half.ctx.db.write(
+        lambda tx: moves.record_step(tx, half.now, half.switch.id, Step.IMAGED, half.now, SERVER)
+    )
+    return _launch(half, found[0].image_id) or new

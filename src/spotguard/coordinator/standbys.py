@@ -1,0 +1,235 @@
+"""Standbys: rows as the settings ask, machines as the rows ask, an end for those that died or never came up."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.coordinator import launches
+from spotguard.coordinator.agenda import Agenda, Work
+from spotguard.coordinator.context import REST, Context, Row
+from spotguard.coordinator.launches import Order
+from spotguard.domain.commands import CommandType, CreatedBy, Priority
+from spotguard.domain.errors import Refused
+from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId
+from spotguard.domain.instances import InstanceState, Mode
+from spotguard.domain.pools import Pool
+from spotguard.domain.replicas import LIVE_REPLICA, ReplicaStatus, ReplicaType
+from spotguard.domain.switches import MoveKind
+from spotguard.execution.launching import Exhausted, Launched, NotYet, Stopped
+from spotguard.planning.standby import Place
+from spotguard.store import (
+    commands,
+    events,
+    fleet,
+    grants,
+    launch_orders,
+    moves,
+    replicas,
+    sightings,
+    standbys,
+)
+from spotguard.store.move_orders import image_of
+from spotguard.store.tables import commands as commands_table
+from spotguard.store.tables import replica_instances
+
+_OVER = (InstanceState.SHUTTING_DOWN.value, InstanceState.TERMINATED.value, InstanceState.STOPPED.value)
+_COMMAND_VALID = timedelta(minutes=10)
+
+
+class Standbys:
+    """Keeps wishes and machines together. A failed launch ends its row; the next wish waits its turn (B13)."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+
+    def run(self, now: datetime, agenda: Agenda) -> int:
+        awake = self.ctx.awake(agenda.of(Work.REPLICA), now)
+        tended = self.ctx.each("replicas", awake, lambda row_id: self._tend(now, ReplicaId(row_id)))
+        needy = dict.fromkeys(agenda.of(Work.NEED) + self._doomed(awake))
+        return tended + self.ctx.each("standbys", needy, lambda agent: self._keep(now, AgentId(agent)))
+
+    def _doomed(self, ids: list[str]) -> list[str]:
+        """Agents with live manual replicas: signals and the primary's own moves may have made one unfit."""
+        if not ids:
+            return []
+        r = replica_instances.c
+        found = sa.select(r.agent_id).where(r.id.in_(ids), r.replica_type == ReplicaType.MANUAL.value)
+        return list(self.ctx.db.read(lambda tx: tx.execute(found).scalars().all()))
+
+    def _keep(self, now: datetime, agent_id: AgentId) -> bool:
+        made = self.ctx.db.write(lambda tx: standbys.keep(tx, now, fleet.agent_row(tx, agent_id)))
+        for replica_id in made:
+            self._tend(now, replica_id)
+        return bool(made)
+
+    def _tend(self, now: datetime, replica_id: ReplicaId) -> bool:
+        """One live replica: launch what has no machine, end what died or never enrolled."""
+        replica = self.ctx.db.read(lambda tx: _row(tx, replica_id))
+        if replica is None or replica.status not in LIVE_REPLICA:
+            return False
+        agent = self.ctx.db.read(lambda tx: fleet.agent_row(tx, replica.agent_id))
+        if replica.instance_id is None:
+            return self._launch(now, agent, replica)
+        machine = self.ctx.db.read(lambda tx: sightings.get(tx, replica.instance_id))
+        because = _why_lost(now, replica, machine, self.ctx.settings.enrol_within_seconds)
+        if because is None:
+            if replica.status == ReplicaStatus.READY:
+                self.ctx.rest(replica_id, now, now + REST)
+            return False
+        return self.ctx.db.write(lambda tx: replicas.fail(tx, now, replica_id, because))
+
+    def _launch(self, now: datetime, agent: Row, replica: Row) -> bool:
+        cloud = self.ctx.clouds(ClientId(agent.client_id))
+        if cloud is None:
+            return self.ctx.db.write(lambda tx: _ask_agent(tx, now, agent, replica))
+        emergency = replica.replica_type != ReplicaType.MANUAL
+        places = self.ctx.db.read(lambda tx: _places(tx, now, agent, replica, emergency=emergency))
+        devices = self.ctx.db.read(
+            lambda tx: launch_orders.devices_of(tx, _parent(tx, agent, replica), MoveKind.SYNCED)
+        )
+        order = Order(
+            agent=agent,
+            purpose="standby",
+            places=places,
+            image_id=image_of(agent),
+            devices=devices,
+            voluntary=not emergency,
+            replica_id=ReplicaId(replica.id),
+            at_once=replica.replica_type == ReplicaType.TERMINATION,
+        )
+        try:
+            result = launches.carry_on(self.ctx, now, cloud, order)
+        except Refused as refusal:  # a spend cap binds standbys: the row waits until there is room
+            return self._wait(now, replica, str(refusal))
+        match result:
+            case Launched():
+                return self.ctx.db.write(lambda tx: _named(tx, now, replica, result, places))
+            case NotYet():
+                self.ctx.soon(now, result.again_seconds)
+                return False
+            case Exhausted():
+                return self._failed(now, agent, replica, result.because)
+            case Stopped():
+                why = f"EC2 refuses, a person must act: {result.because}"
+                return self._failed(now, agent, replica, why)
+
+    def _wait(self, now: datetime, replica: Row, because: str) -> bool:
+        if self.ctx.news(replica.id, because, now):
+            self.ctx.db.write(lambda tx: _tell(tx, now, replica, "replica_waits", because))
+        return False
+
+    def _failed(self, now: datetime, agent: Row, replica: Row, because: str) -> bool:
+        self.ctx.wakeup.coordinator()
+        return self.ctx.db.write(lambda tx: replicas.fail(tx, now, ReplicaId(replica.id), because))
+
+
+def _row(tx: sa.Connection, replica_id: ReplicaId) -> Row | None:
+    return tx.execute(sa.select(replica_instances).where(replica_instances.c.id == replica_id)).one_or_none()
+
+
+def _parent(tx: sa.Connection, agent: Row, replica: Row) -> InstanceId | None:
+    held = grants.holder(tx, agent.id)
+    if held is not None:
+        return InstanceId(held.instance_id)
+    return None if replica.parent_instance_id is None else InstanceId(replica.parent_instance_id)
+
+
+def _places(
+    tx: sa.Connection, now: datetime, agent: Row, replica: Row, *, emergency: bool
+) -> tuple[Place, ...]:
+    """Where the row says first, then the other safe places in their order."""
+    own = Place(Pool(replica.instance_type, replica.az), Mode(replica.mode), replica.hourly_cost)
+    others = (
+        fleet.places_for_emergency(tx, now, agent) if emergency else fleet.places_for_standby(tx, now, agent)
+    )
+    rest = tuple(place for place in others if (place.pool.id, place.mode) != (own.pool.id, own.mode))
+    still_fit = not others or any((p.pool.id, p.mode) == (own.pool.id, own.mode) for p in others)
+    return (own, *rest) if still_fit else rest
+
+
+def _named(
+    tx: sa.Connection, now: datetime, replica: Row, result: Launched, places: tuple[Place, ...]
+) -> bool:
+    view = result.instance
+    named = replicas.machine_named(tx, now, replica.id, view.instance_id, view.launched_at)
+    if not named:
+        return False
+    cost = next((p.usd_per_hour for p in places if (p.pool.id, p.mode) == (view.pool.id, view.mode)), None)
+    replicas.relocated(tx, replica.id, pool=view.pool, mode=view.mode, hourly_cost=cost)
+    switch = moves.preparing_of(tx, replica.agent_id)
+    if switch is not None and switch.replica_id == replica.id:
+        moves.adopt_standby(tx, now, switch.id)
+    _tell(
+        tx,
+        now,
+        replica,
+        "replica_launched",
+        f"{view.instance_id} is launched in {view.pool.id} ({view.mode})",
+    )
+    return True
+
+
+def _why_lost(now: datetime, replica: Row, machine: Row | None, enrol_within: float) -> str | None:
+    if machine is not None and (not machine.is_active or machine.ec2_state in _OVER):
+        return f"its instance {replica.instance_id} has ended"
+    enrolled = machine is not None and moves.is_enrolled(machine)
+    since = replica.launched_at or replica.created_at
+    if not enrolled and (now - since).total_seconds() > enrol_within:
+        return f"its instance {replica.instance_id} did not enrol within {enrol_within / 60:.0f} minutes"
+    return None
+
+
+def _ask_agent(tx: sa.Connection, now: datetime, agent: Row, replica: Row) -> bool:
+    """Where the server has no EC2, the primary's agent launches: one command per replica row."""
+    held = grants.holder(tx, agent.id)
+    if held is None:
+        return False
+    c = commands_table.c
+    asked = tx.execute(
+        sa.select(c.payload).where(
+            c.agent_id == agent.id,
+            c.command_type == CommandType.LAUNCH_REPLICA.value,
+            c.created_at >= replica.created_at,
+        )
+    ).all()
+    if any(row.payload.get("replica_id") == replica.id for row in asked):
+        return False
+    commands.enqueue(
+        tx,
+        now,
+        client_id=ClientId(agent.client_id),
+        agent_id=AgentId(agent.id),
+        instance_id=InstanceId(held.instance_id),
+        command_type=CommandType.LAUNCH_REPLICA,
+        priority=Priority.USER if replica.replica_type == ReplicaType.MANUAL else Priority.EMERGENCY,
+        created_by=CreatedBy.COORDINATOR,
+        expires_at=now + _COMMAND_VALID,
+        reason=replica.because,
+        payload=_launch_payload(tx, now, agent, replica),
+        epoch=held.epoch,
+    )
+    return True
+
+
+def _launch_payload(tx: sa.Connection, now: datetime, agent: Row, replica: Row) -> dict[str, Any]:
+    launch = launch_orders.payload_of(
+        tx,
+        now,
+        client_id=ClientId(agent.client_id),
+        agent_id=AgentId(agent.id),
+        pool=Pool(replica.instance_type, replica.az),
+        mode=Mode(replica.mode),
+        image_id=image_of(agent),
+        purpose="standby",
+        devices=launch_orders.devices_of(tx, _parent(tx, agent, replica), MoveKind.SYNCED),
+        replica_id=ReplicaId(replica.id),
+    )
+    return {"replica_id": replica.id, "launch": launch}
+
+
+def _tell(tx: sa.Connection, now: datetime, replica: Row, kind: str, message: str) -> None:
+    agent = fleet.agent_row(tx, replica.agent_id)
+    events.append(tx, now, agent.client_id, agent.id, kind, message, {"replica_id": replica.id})

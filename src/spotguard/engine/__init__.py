@@ -1,0 +1,1 @@
+"""Pure judgement: features, hazard, forecast, policy, explanation."""

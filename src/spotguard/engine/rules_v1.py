@@ -1,0 +1,147 @@
+"""The transparent policy `rules-v1`: always present, decides while no learned model may (ruling B14).
+
+It proposes; the guard-rails dispose. It reads from top to bottom: the first rule that applies wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from spotguard.domain.decisions import Aim, PoolAssessment, Proposal
+from spotguard.domain.ids import PoolId
+from spotguard.domain.instances import Mode
+from spotguard.domain.money import ZERO
+from spotguard.domain.pools import Pool
+
+NAME = "rules-v1"
+
+NEAR_ONDEMAND = Decimal("0.90")
+"""A spot price from this share of on-demand on: what little it still saves does not pay for its interruptions."""
+
+WELL_BELOW_ONDEMAND = Decimal("0.80")
+"""What a pool may cost to be returned to or fled to: the gap to `NEAR_ONDEMAND` keeps it from going to and fro."""
+
+UP_SECONDS = 3600.0  # a pool that has not refused or interrupted us for so long is up again
+
+
+@dataclass(frozen=True)
+class Situation:
+    """One agent at the moment of a decision."""
+
+    now: datetime
+    mode: Mode
+    present_pool: PoolId | None  # None: on demand
+    present_usd: Decimal | None
+    ondemand_usd: Decimal | None  # of its own type
+    forced_stay: bool  # on demand by an emergency or an escape, not by a person's wish
+    min_savings_percent: Decimal
+    pools: Sequence[PoolAssessment]
+    home: Pool  # its type and zone: where on-demand would be
+
+
+Rule = Callable[[Situation], Proposal | None]
+
+
+def leave_a_pool_whose_price_nears_on_demand(s: Situation) -> Proposal | None:
+    """For a much cheaper safe pool if there is one, else for on-demand as the last resort."""
+    if s.mode is not Mode.SPOT or s.present_usd is None or s.ondemand_usd is None:
+        return None
+    if s.present_usd < NEAR_ONDEMAND * s.ondemand_usd:
+        return None
+    near = f"{s.present_pool} costs {_share(s.present_usd, s.ondemand_usd)} % of on-demand"
+    pool = _cheapest(s)
+    if pool is not None and _price(pool) <= WELL_BELOW_ONDEMAND * s.ondemand_usd:
+        return _to_pool(s, Aim.ESCAPE, pool, f"{near}; {pool.pool.id} costs {_price(pool)} USD/h")
+    return Proposal(
+        Aim.ESCAPE,
+        Mode.ONDEMAND,
+        None,
+        s.ondemand_usd,
+        _saving(s.present_usd, s.ondemand_usd),
+        f"{near} and no safe pool is well below it: on demand until one is",
+    )
+
+
+def return_to_spot_when_a_pool_has_been_up_for_an_hour(s: Situation) -> Proposal | None:
+    if s.mode is not Mode.ONDEMAND or s.ondemand_usd is None:
+        return None
+    pool = _cheapest(s)
+    if pool is None or _price(pool) > WELL_BELOW_ONDEMAND * s.ondemand_usd:
+        return None
+    if s.present_usd is not None and _price(pool) >= s.present_usd:
+        return None  # on demand in a smaller type than its own: a return would cost more
+    aim = Aim.RECOVER if s.forced_stay else Aim.SAVE
+    why = "has been up for an hour" if pool.up_seconds is not None else "has never refused or interrupted us"
+    cost = f"{pool.pool.id} {why} and costs {_share(_price(pool), s.ondemand_usd)} % of on-demand"
+    return _to_pool(s, aim, pool, cost)
+
+
+def move_to_a_cheaper_pool(s: Situation) -> Proposal | None:
+    if s.mode is not Mode.SPOT or s.present_usd is None:
+        return None
+    pool = _cheapest(s)
+    if pool is None:
+        return None
+    saving = _saving(s.present_usd, _price(pool))
+    if saving <= ZERO or saving < s.min_savings_percent:
+        return None
+    return _to_pool(s, Aim.SAVE, pool, f"{pool.pool.id} is {saving:.1f} % cheaper than {s.present_pool}")
+
+
+RULES: tuple[Rule, ...] = (
+    leave_a_pool_whose_price_nears_on_demand,
+    return_to_spot_when_a_pool_has_been_up_for_an_hour,
+    move_to_a_cheaper_pool,
+)
+
+
+def propose(situation: Situation) -> Proposal | None:
+    """None: stay."""
+    return next((proposal for rule in RULES if (proposal := rule(situation)) is not None), None)
+
+
+def why_stay(s: Situation) -> str:
+    """The sentence of a decision to stay."""
+    pool = _cheapest(s)
+    if s.present_usd is None:
+        return "the present price is not known: nothing can be compared"
+    if pool is None:
+        return "no other allowed, priced and safe pool"
+    saving = _saving(s.present_usd, _price(pool))
+    return f"the cheapest other safe pool, {pool.pool.id}, would save {saving:.1f} %"
+
+
+def _cheapest(s: Situation) -> PoolAssessment | None:
+    """The cheapest other pool that is allowed, priced, not in quarantine and up for an hour."""
+    fit = [
+        a
+        for a in s.pools
+        if a.allowed
+        and a.usd_per_hour is not None
+        and a.quarantined_until is None
+        and (a.up_seconds is None or a.up_seconds >= UP_SECONDS)
+        and a.pool.id != s.present_pool
+    ]
+    return min(fit, key=lambda a: (_price(a), a.pool.id), default=None)
+
+
+def _to_pool(s: Situation, aim: Aim, pool: PoolAssessment, because: str) -> Proposal:
+    price = _price(pool)
+    return Proposal(aim, Mode.SPOT, pool.pool, price, _saving(s.present_usd or price, price), because)
+
+
+def _price(pool: PoolAssessment) -> Decimal:
+    if pool.usd_per_hour is None:
+        raise ValueError(f"{pool.pool.id} has no price")
+    return pool.usd_per_hour
+
+
+def _saving(present: Decimal, other: Decimal) -> Decimal:
+    return ZERO if present <= 0 else (present - other) / present * 100
+
+
+def _share(price: Decimal, of: Decimal) -> Decimal:
+    return (price / of * 100).quantize(Decimal(1))

@@ -1,0 +1,230 @@
+"""What to do when AWS takes the serving instance: with a signal before (B8, B9), or without a word (B10)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from spotguard.domain.agents import KillLevel, Protection
+from spotguard.domain.ids import ReplicaId, SwitchId
+from spotguard.domain.replicas import ReplicaStatus
+from spotguard.domain.signals import SignalAction, SignalType
+
+RECENT_PASS_SECONDS = 60
+"""A syncing standby whose newest complete pass is no older than this is taken before the dead holder's volume (B9).
+
+An older pass would give up more writes than the minutes that fetching the volume costs are worth: the volume lost none.
+"""
+
+
+@dataclass(frozen=True)
+class StandbyFacts:
+    """A live replica as an emergency sees it."""
+
+    replica_id: ReplicaId
+    status: ReplicaStatus
+    enrolled: bool  # its machine runs and its agent has registered
+    complete_pass_age_seconds: float | None  # None: no complete pass has reached it
+    under_signal: bool
+
+
+@dataclass(frozen=True)
+class SignalFacts:
+    """What an answer to a signal on the serving instance depends on."""
+
+    signal: SignalType
+    enabled: bool
+    protection: Protection
+    kill: KillLevel
+    standbys: tuple[StandbyFacts, ...]
+    move_under_way: bool  # one whose target is launched and that can still finish in time
+
+
+@dataclass(frozen=True)
+class SignalAnswer:
+    """What was answered, and which rows came of it."""
+
+    action: SignalAction
+    replica_id: ReplicaId | None
+    because: str
+    switch_id: SwitchId | None = None
+
+
+class Recovery(StrEnum):
+    """How a workload comes back after its holder's death is proven."""
+
+    STANDBY = "standby"
+    VOLUME = "volume"
+    SNAPSHOT = "snapshot"
+    IMAGE = "image"
+
+
+@dataclass(frozen=True)
+class DeathFacts:
+    """What is left of a dead holder. `gate_was_closed`: it let go before it died, so its volume lacks no write."""
+
+    enabled: bool
+    kill: KillLevel
+    standbys: tuple[StandbyFacts, ...]
+    volume_survives: bool
+    same_az_has_capacity: bool  # False: every way to launch in the volume's AZ has just been refused
+    gate_was_closed: bool
+    handed_over_to: ReplicaId | None  # the standby that received the last delta with the gate closed
+
+
+@dataclass(frozen=True)
+class RecoveryPlan:
+    """`how` None: nothing is done, and `because` says why."""
+
+    how: Recovery | None
+    replica_id: ReplicaId | None
+    lost_seconds: Decimal | None  # bound of what the promoted state lacks; None unknown
+    because: str
+
+
+def best_standby(standbys: tuple[StandbyFacts, ...]) -> StandbyFacts | None:
+    """A ready one before a syncing one, then the newest complete pass; never one under a signal of its own."""
+    fit = [s for s in standbys if not s.under_signal]
+    return min(
+        fit,
+        key=lambda s: (
+            s.status is not ReplicaStatus.READY,
+            s.status is not ReplicaStatus.SYNCING,
+            not s.enrolled,
+            float("inf") if s.complete_pass_age_seconds is None else s.complete_pass_age_seconds,
+            s.replica_id,
+        ),
+        default=None,
+    )
+
+
+def answer(facts: SignalFacts) -> SignalAnswer:
+    """The answer to a signal on the serving instance. `CREATE_REPLICA` without an id: the caller makes one."""
+    if not facts.enabled:
+        return SignalAnswer(SignalAction.NONE, None, "disabled by its user: recorded and told, nothing done")
+    if facts.kill is KillLevel.ALL:
+        return SignalAnswer(SignalAction.NONE, None, "the kill switch stops everything, emergencies too")
+    if facts.signal is SignalType.REBALANCE:
+        return _answer_rebalance(facts)
+    return _answer_termination(facts)
+
+
+def _answer_rebalance(facts: SignalFacts) -> SignalAnswer:
+    standby = best_standby(facts.standbys)
+    if standby is not None:
+        return SignalAnswer(
+            SignalAction.MONITOR, standby.replica_id, "rebalance recommendation: a standby exists already"
+        )
+    if facts.move_under_way:
+        return SignalAnswer(
+            SignalAction.MONITOR, None, "rebalance recommendation: a move away is under way already"
+        )
+    if facts.protection is Protection.AUTOMATIC:
+        return SignalAnswer(
+            SignalAction.CREATE_REPLICA, None, "rebalance recommendation: an emergency replica is made"
+        )
+    if facts.protection is Protection.MANUAL:
+        return SignalAnswer(
+            SignalAction.MONITOR, None, "rebalance recommendation: the manual replica is being made"
+        )
+    return SignalAnswer(
+        SignalAction.MONITOR, None, "rebalance recommendation: no protection mode, watched until a notice"
+    )
+
+
+def _answer_termination(facts: SignalFacts) -> SignalAnswer:
+    if facts.move_under_way:
+        return SignalAnswer(
+            SignalAction.HAND_OVER, None, "termination notice: the move under way becomes the hand-over"
+        )
+    standby = best_standby(facts.standbys)
+    if standby is not None:
+        state = "ready" if standby.status is ReplicaStatus.READY else "newest"
+        return SignalAnswer(
+            SignalAction.PROMOTE, standby.replica_id, f"termination notice: the {state} standby takes over"
+        )
+    return SignalAnswer(
+        SignalAction.CREATE_REPLICA,
+        None,
+        "termination notice and no standby: an emergency replica is made at once",
+    )
+
+
+def recover(facts: DeathFacts) -> RecoveryPlan:
+    """After a death that EC2 confirms. The first way that applies wins; the order is ruling B9's."""
+    if not facts.enabled:
+        return RecoveryPlan(
+            None, None, None, "disabled by its user: the death is recorded and told, nothing done"
+        )
+    if facts.kill is KillLevel.ALL:
+        return RecoveryPlan(None, None, None, "the kill switch stops everything, emergencies too")
+    return _by_heir(facts) or _by_standby(facts) or _by_volume(facts) or _by_old_pass(facts) or _by_image()
+
+
+def _usable(facts: DeathFacts) -> tuple[StandbyFacts, ...]:
+    """Standbys that run and hold at least one complete pass: half a pass is never promoted."""
+    return tuple(s for s in facts.standbys if s.enrolled and s.complete_pass_age_seconds is not None)
+
+
+def _by_heir(facts: DeathFacts) -> RecoveryPlan | None:
+    """Before a better looking standby: this one lacks nothing."""
+    heirs = (s for s in _usable(facts) if s.replica_id == facts.handed_over_to and not s.under_signal)
+    heir = next(heirs, None)
+    if heir is None:
+        return None
+    return RecoveryPlan(Recovery.STANDBY, heir.replica_id, Decimal(0), "the standby received the last delta")
+
+
+def _by_standby(facts: DeathFacts) -> RecoveryPlan | None:
+    standby = best_standby(_usable(facts))
+    if standby is None:
+        return None
+    if facts.gate_was_closed and facts.volume_survives:
+        return None  # it closed its gate first: its volume lacks no write, the standby may
+    age = Decimal(str(round(standby.complete_pass_age_seconds or 0, 3)))
+    if standby.status is ReplicaStatus.READY:
+        return RecoveryPlan(Recovery.STANDBY, standby.replica_id, age, "the ready standby is promoted")
+    if age <= RECENT_PASS_SECONDS:
+        return RecoveryPlan(
+            Recovery.STANDBY, standby.replica_id, age, f"the standby's newest complete pass is {age} s old"
+        )
+    return None
+
+
+def _by_volume(facts: DeathFacts) -> RecoveryPlan | None:
+    if not facts.volume_survives:
+        return None
+    if facts.same_az_has_capacity:
+        return RecoveryPlan(
+            Recovery.VOLUME, None, Decimal(0), "the volume is attached to a new instance in its zone"
+        )
+    return RecoveryPlan(
+        Recovery.SNAPSHOT,
+        None,
+        Decimal(0),
+        "no capacity in the volume's zone: a snapshot carries it to another",
+    )
+
+
+def _by_old_pass(facts: DeathFacts) -> RecoveryPlan | None:
+    """A standby under a signal only here: its volume outlives it and has what the image lacks."""
+    usable = _usable(facts)
+    standby = best_standby(usable) or min(
+        usable, key=lambda s: (s.complete_pass_age_seconds or 0.0, s.replica_id), default=None
+    )
+    if standby is None:
+        return None
+    age = Decimal(str(round(standby.complete_pass_age_seconds or 0, 3)))
+    return RecoveryPlan(
+        Recovery.STANDBY,
+        standby.replica_id,
+        age,
+        f"no volume is left: the complete pass of {age} s ago is promoted",
+    )
+
+
+def _by_image() -> RecoveryPlan:
+    return RecoveryPlan(
+        Recovery.IMAGE, None, None, "neither standby nor volume is left: the newest image is the last resort"
+    )

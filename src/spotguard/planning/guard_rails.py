@@ -1,0 +1,176 @@
+"""The limits that dispose of what a policy proposes (rulings B14, B17 and the last paragraph of the rulings)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from spotguard.domain.agents import Autonomy, GuardRails, KillLevel
+from spotguard.domain.decisions import Aim, PoolAssessment, Proposal, Verdict
+from spotguard.domain.ids import PoolId
+from spotguard.domain.instances import Mode
+
+RETURN_PAUSE = timedelta(hours=6)  # A→B→A within this time needs a person or an emergency (invariant 11)
+OLDEST_PRICE_SECONDS = 900.0  # no voluntary move on a price older than this
+
+
+@dataclass(frozen=True)
+class PastSwitch:
+    """A switch of the last week. `voluntary`: neither an emergency nor a recovery to spot."""
+
+    at: datetime
+    voluntary: bool
+    left_pool: PoolId | None  # None: on demand
+
+
+@dataclass(frozen=True)
+class SpendFacts:
+    """Caps and what they would come to with the move; None: no cap, or unknown."""
+
+    agent_cap_usd: Decimal | None
+    client_cap_usd: Decimal | None
+    client_hourly_usd: Decimal | None  # of all the client's running instances and open intentions
+
+
+@dataclass(frozen=True)
+class RailFacts:
+    """What the guard-rails look at."""
+
+    proposal: Proposal
+    now: datetime
+    rails: GuardRails
+    kill: KillLevel
+    frozen: str | None  # why all voluntary action is frozen (correlated silence), or None
+    in_pool_since: datetime | None
+    history: tuple[PastSwitch, ...]
+    target: PoolAssessment | None  # None: on demand
+    spend: SpendFacts
+
+
+Rail = Callable[[RailFacts], str | None]
+
+
+def the_kill_switch_is_off(facts: RailFacts) -> str | None:
+    if facts.kill is KillLevel.NONE:
+        return None
+    return f"the kill switch stands at {facts.kill.name.lower()}"
+
+
+def nothing_is_frozen(facts: RailFacts) -> str | None:
+    return facts.frozen
+
+
+def the_target_is_allowed_and_safe(facts: RailFacts) -> str | None:
+    target = facts.target
+    if target is None:
+        return None if facts.proposal.mode is Mode.ONDEMAND else "nothing is known of the proposed pool"
+    if not target.allowed:
+        return target.because
+    if target.quarantined_until is not None and target.quarantined_until > facts.now:
+        return f"{target.pool.id} is in quarantine until {target.quarantined_until:%Y-%m-%d %H:%M} UTC"
+    if target.usd_per_hour is None:
+        return f"no price is known of {target.pool.id}"
+    if target.age_seconds is not None and target.age_seconds > OLDEST_PRICE_SECONDS:
+        return f"the price of {target.pool.id} is {target.age_seconds:.0f} s old: too old to move on"
+    return None
+
+
+def the_risk_is_bearable(facts: RailFacts) -> str | None:
+    """An unknown risk is allowed: rules-v1 has no measure of it."""
+    risk = facts.target.risk_6h if facts.target is not None else None
+    if risk is None or risk <= facts.rails.risk_threshold:
+        return None
+    return f"probability of interruption within 6 h {risk} exceeds {facts.rails.risk_threshold}"
+
+
+def the_saving_is_worth_it(facts: RailFacts) -> str | None:
+    if facts.proposal.aim is not Aim.SAVE or facts.proposal.saving_percent >= facts.rails.min_savings_percent:
+        return None
+    return f"saves {facts.proposal.saving_percent:.1f} %, less than the minimum of {facts.rails.min_savings_percent} %"
+
+
+def it_has_stayed_long_enough(facts: RailFacts) -> str | None:
+    if facts.proposal.aim is Aim.RECOVER or facts.in_pool_since is None:
+        return None
+    stayed = Decimal(str((facts.now - facts.in_pool_since).total_seconds())) / 3600
+    if stayed >= facts.rails.min_pool_hours:
+        return None
+    return f"only {stayed:.1f} h here, at least {facts.rails.min_pool_hours} h are wanted"
+
+
+def the_switch_limits_hold(facts: RailFacts) -> str | None:
+    if facts.proposal.aim is Aim.RECOVER:
+        return None
+    for span, name, most in (
+        (timedelta(days=1), "day", facts.rails.max_switches_per_day),
+        (timedelta(days=7), "week", facts.rails.max_switches_per_week),
+    ):
+        done = sum(1 for switch in facts.history if switch.voluntary and facts.now - switch.at < span)
+        if done >= most:
+            return f"{done} voluntary switches within the last {name}, at most {most} are allowed"
+    return None
+
+
+def it_does_not_go_back_and_forth(facts: RailFacts) -> str | None:
+    if facts.proposal.aim is Aim.RECOVER:
+        return None
+    target = (
+        facts.proposal.target.id
+        if facts.proposal.mode is Mode.SPOT and facts.proposal.target is not None
+        else None
+    )
+    for switch in facts.history:
+        if switch.left_pool == target and facts.now - switch.at < RETURN_PAUSE:
+            return f"it left {target or 'on-demand'} at {switch.at:%H:%M} UTC: no return within 6 h"
+    return None
+
+
+def the_spend_caps_hold(facts: RailFacts) -> str | None:
+    """Old and new run together for a while, so that the cap counts both."""
+    spend, cost = facts.spend, facts.proposal.usd_per_hour
+    if spend.agent_cap_usd is not None and cost > spend.agent_cap_usd:
+        return f"costs {cost} USD/h, more than this agent's cap of {spend.agent_cap_usd}"
+    if spend.client_cap_usd is None:
+        return None
+    if spend.client_hourly_usd is None:
+        return "what runs now has no known price, and there is a spend cap"
+    if spend.client_hourly_usd + cost > spend.client_cap_usd:
+        return f"would come to {spend.client_hourly_usd + cost} USD/h, the cap is {spend.client_cap_usd}"
+    return None
+
+
+RAILS: tuple[Rail, ...] = (
+    the_kill_switch_is_off,
+    nothing_is_frozen,
+    the_target_is_allowed_and_safe,
+    the_risk_is_bearable,
+    the_saving_is_worth_it,
+    it_has_stayed_long_enough,
+    the_switch_limits_hold,
+    it_does_not_go_back_and_forth,
+    the_spend_caps_hold,
+)
+
+
+def refusal(facts: RailFacts) -> str | None:
+    """Why the proposal may not be carried out; None when every guard-rail agrees."""
+    return next((why for rail in RAILS if (why := rail(facts)) is not None), None)
+
+
+def verdict(proposal: Proposal | None, refused: str | None, autonomy: Autonomy) -> Verdict:
+    """How far it goes by itself (ruling B17)."""
+    if proposal is None:
+        return Verdict.STAY
+    if refused is not None:
+        return Verdict.REFUSED
+    match autonomy:
+        case Autonomy.OBSERVE:
+            return Verdict.STAY
+        case Autonomy.RECOMMEND:
+            return Verdict.RECOMMEND
+        case Autonomy.APPROVE:
+            return Verdict.AWAIT_APPROVAL
+        case Autonomy.AUTO:
+            return Verdict.MOVE

@@ -1,0 +1,218 @@
+"""Which standbys an agent should have, and where the next one is looked for (rulings B6, B13)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from spotguard.domain.agents import AgentStatus, KillLevel, Protection
+from spotguard.domain.decisions import PoolAssessment
+from spotguard.domain.ids import PoolId, ReplicaId
+from spotguard.domain.instances import Mode
+from spotguard.domain.pools import Pool
+from spotguard.domain.replicas import ReplicaType
+
+_FIRST_PAUSE = timedelta(seconds=30)
+_LONGEST_PAUSE = timedelta(minutes=30)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Somewhere to launch, with what it costs there; None unknown."""
+
+    pool: Pool
+    mode: Mode
+    usd_per_hour: Decimal | None
+
+
+@dataclass(frozen=True)
+class LiveReplica:
+    """A replica row that is alive. `doomed`: its own instance has a signal."""
+
+    replica_id: ReplicaId
+    replica_type: ReplicaType
+    pool_id: PoolId | None
+    mode: Mode
+    doomed: bool
+
+
+@dataclass(frozen=True)
+class StandbyNeed:
+    """What the standing wish for replicas depends on."""
+
+    now: datetime
+    status: AgentStatus
+    enabled: bool
+    protection: Protection
+    kill: KillLevel
+    primary_pool: PoolId | None  # None: on demand
+    serving: bool  # somebody holds the epoch and lives
+    moving: bool
+    replicas: tuple[LiveReplica, ...]
+    failures: int  # replicas in a row that came to nothing
+    failed_at: datetime | None
+    places: tuple[Place, ...]  # in the order in which they should be tried
+
+
+@dataclass(frozen=True)
+class LaunchReplica:
+    """A standby is wanted here."""
+
+    replica_type: ReplicaType
+    place: Place
+    because: str
+
+
+@dataclass(frozen=True)
+class RetireReplica:
+    """This standby is not wanted any more."""
+
+    replica_id: ReplicaId
+    because: str
+
+
+StandbyPlan = LaunchReplica | RetireReplica
+
+
+def wants_launch(need: StandbyNeed) -> bool:
+    """Whether places matter at all: a manual replica is due and none that is fit lives."""
+    if not need.serving or need.moving or need.protection is not Protection.MANUAL:
+        return False
+    return all(_unfit(need, replica) is not None for replica in need.replicas)
+
+
+def plan_standbys(need: StandbyNeed) -> tuple[StandbyPlan, ...]:
+    """Retirements first; then at most one launch. Nothing at all for who is disabled or stopped by the kill switch."""
+    if need.status is AgentStatus.DELETED:
+        return tuple(RetireReplica(r.replica_id, "its agent is deleted") for r in need.replicas)
+    hands_off = not need.enabled or need.kill is KillLevel.ALL
+    if hands_off or need.moving or not need.serving:
+        return ()  # who stands by for whom is about to change, or the standby holds what is left of the state
+    if need.protection is not Protection.MANUAL:
+        manual = [r for r in need.replicas if r.replica_type is ReplicaType.MANUAL]
+        return tuple(RetireReplica(r.replica_id, "manual replicas were switched off") for r in manual)
+    unfit = tuple(retire for r in need.replicas if (retire := _unfit(need, r)) is not None)
+    if len(unfit) < len(need.replicas):
+        return unfit
+    launch = _launch(need, unfit)
+    return () if launch is None else (*unfit, launch)  # a poor standby is better than none
+
+
+def _launch(need: StandbyNeed, unfit: tuple[RetireReplica, ...]) -> LaunchReplica | None:
+    place = next(iter(need.places), None)
+    if place is None or need.now < resume_at(need.failures, need.failed_at, need.now):
+        return None
+    because = unfit[0].because if unfit else "manual replica mode: a standby is always kept"
+    return LaunchReplica(ReplicaType.MANUAL, place, because)
+
+
+def _unfit(need: StandbyNeed, replica: LiveReplica) -> RetireReplica | None:
+    if replica.doomed:
+        return RetireReplica(replica.replica_id, "its own instance has an interruption signal: replaced")
+    if replica.mode is Mode.SPOT and replica.pool_id is not None and replica.pool_id == need.primary_pool:
+        return RetireReplica(
+            replica.replica_id, "the primary came to its pool and would fall with it: replaced"
+        )
+    return None
+
+
+def resume_at(failures: int, failed_at: datetime | None, now: datetime) -> datetime:
+    """Back-off while replicas keep failing (ruling B13): 30 s doubling to half an hour."""
+    if failures == 0 or failed_at is None:
+        return now
+    pause: timedelta = min(_FIRST_PAUSE * 2 ** min(failures - 1, 10), _LONGEST_PAUSE)
+    return failed_at + pause
+
+
+def standby_places(
+    assessments: Sequence[PoolAssessment],
+    *,
+    primary: Pool | None,
+    primary_mode: Mode | None,
+    ondemand: dict[str, Decimal],
+    now: datetime,
+) -> tuple[Place, ...]:
+    """Safe spot pools by price, then on demand (in the primary's zone last: one zone's trouble takes both).
+
+    Safe: allowed, priced, not in quarantine, never the primary's own pool. A spot pool that costs as much as
+    on-demand is not worth its risk.
+    """
+    safe = [
+        Place(a.pool, Mode.SPOT, a.usd_per_hour)
+        for a in safe_pools(assessments, now)
+        if not (primary_mode is Mode.SPOT and primary is not None and a.pool.id == primary.id)
+        and not _as_dear_as_ondemand(a, ondemand)
+    ]
+    return (*safe, *_ondemand_places(assessments, primary, ondemand, same_az_first=False))
+
+
+def emergency_places(
+    assessments: Sequence[PoolAssessment],
+    *,
+    present: Pool,
+    ondemand: dict[str, Decimal],
+    now: datetime,
+    only_az: str | None = None,
+) -> tuple[Place, ...]:
+    """Safe spot pools by price, then on demand in the same zone, then elsewhere; what is in quarantine comes last.
+
+    `only_az`: a volume binds it there.
+    """
+    safe = [
+        Place(a.pool, Mode.SPOT, a.usd_per_hour)
+        for a in safe_pools(assessments, now)
+        if a.pool.id != present.id
+    ]
+    taken = {place.pool.id for place in safe}
+    priced = (a for a in assessments if a.allowed and a.usd_per_hour is not None and a.pool.id not in taken)
+    unsafe = [
+        Place(a.pool, Mode.SPOT, a.usd_per_hour)
+        for a in sorted(priced, key=lambda a: (a.usd_per_hour, a.pool.id))
+    ]
+    places = (*safe, *_ondemand_places(assessments, present, ondemand, same_az_first=True), *unsafe)
+    return tuple(p for p in places if only_az is None or p.pool.az == only_az)
+
+
+def safe_pools(assessments: Sequence[PoolAssessment], now: datetime) -> list[PoolAssessment]:
+    """Allowed, priced and not in quarantine, cheapest first."""
+    fit = [
+        a
+        for a in assessments
+        if a.allowed
+        and a.usd_per_hour is not None
+        and (a.quarantined_until is None or a.quarantined_until <= now)
+    ]
+    return sorted(fit, key=lambda a: (a.usd_per_hour, a.pool.id))
+
+
+def _as_dear_as_ondemand(assessment: PoolAssessment, ondemand: dict[str, Decimal]) -> bool:
+    fixed = ondemand.get(assessment.pool.instance_type)
+    return fixed is not None and assessment.usd_per_hour is not None and assessment.usd_per_hour >= fixed
+
+
+def _ondemand_places(
+    assessments: Sequence[PoolAssessment],
+    primary: Pool | None,
+    ondemand: dict[str, Decimal],
+    *,
+    same_az_first: bool,
+) -> tuple[Place, ...]:
+    """Every allowed zone and type on demand; the primary's own type and zone even where no pool is known."""
+    pools = {a.pool.id: a.pool for a in assessments if a.allowed}
+    if primary is not None:
+        pools.setdefault(primary.id, primary)
+    own_type = primary.instance_type if primary is not None else None
+    own_az = primary.az if primary is not None else None
+
+    def order(pool: Pool) -> tuple[bool, Decimal, bool, str]:
+        fixed = ondemand.get(pool.instance_type)
+        foreign = pool.instance_type != own_type
+        near = (pool.az == own_az) is not same_az_first
+        return (foreign, fixed if fixed is not None else Decimal("Infinity"), near, pool.id)
+
+    return tuple(
+        Place(pool, Mode.ONDEMAND, ondemand.get(pool.instance_type))
+        for pool in sorted(pools.values(), key=order)
+    )

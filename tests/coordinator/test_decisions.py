@@ -1,0 +1,118 @@
+"""Voluntary moves: they happen, guard-rails stop them, autonomy limits them, and every one leaves its reasons."""
+
+from spotguard.domain.agents import KillLevel
+from spotguard.store import kill
+from spotguard.store.tables import decisions, switches
+from tests.cloud.scene import prices
+from tests.coordinator.scene import A, B, C, Scene
+
+CALM = prices((A, -60, "0.040000"), (B, -60, "0.039900"), (C, -60, "0.039800"))
+JUMP = prices((A, -60, "0.031000"), (A, 30, "0.088000"), (B, -60, "0.036000"), (C, -60, "0.037000"))
+ALL_DEAR = prices(
+    (A, -60, "0.031000"),
+    (A, 130, "0.095000"),
+    (B, -60, "0.0320000"),
+    (B, 130, "0.094000"),
+    (B, 400, "0.030000"),
+    (C, -60, "0.0330000"),
+    (C, 130, "0.093000"),
+)
+
+
+def test_a_cheaper_pool_is_moved_to_once_the_dwell_time_is_over():
+    scene = Scene()
+    agent = scene.protect(pool=A, terminate_wait_seconds=0)
+    scene.run(600)
+    first = scene.row(decisions)
+    assert first.verdict == "refused"
+    assert "at least 2" in first.because
+    scene.run(7200, until=lambda: scene.agent(agent).current_pool_id == C.id)
+    move = scene.last_move(agent)
+    assert (move.event_trigger, move.plan["aim"]) == ("auto_switch", "save")
+    made = scene.rows(decisions, decisions.c.verdict == "move")
+    assert [row.command_id for row in made] == [move.command_id]
+    assert made[0].inputs["present_usd"] == "0.050000"
+    assert {pool["id"] for pool in made[0].inputs["pools"]} == {A.id, B.id, C.id}
+    assert scene.breaches() == []
+
+
+def test_a_saving_below_the_minimum_is_not_worth_a_move():
+    scene = Scene(prices=CALM)
+    agent = scene.protect(pool=A)
+    scene.run(3 * 3600)
+    assert scene.rows(switches) == []
+    stays = scene.rows(decisions)
+    assert [row.verdict for row in stays] == ["stay"]
+    assert "would save" in stays[0].because
+    assert scene.agent(agent).current_pool_id == A.id
+
+
+def test_a_pool_that_nears_on_demand_is_left():
+    scene = Scene(prices=JUMP)
+    agent = scene.protect(pool=A, min_pool_hours=0)
+    scene.run(3600, until=lambda: scene.agent(agent).current_pool_id == B.id)
+    assert scene.last_move(agent).plan["aim"] == "escape"
+
+
+def test_with_every_pool_dear_it_goes_on_demand_and_comes_back():
+    scene = Scene(prices=ALL_DEAR)
+    agent = scene.protect(pool=A, terminate_wait_seconds=0)
+    scene.run(3 * 3600, until=lambda: scene.agent(agent).current_mode == "ondemand")
+    scene.run(6 * 3600, until=lambda: scene.agent(agent).current_mode == "spot")
+    move = scene.last_move(agent)
+    assert move.plan["aim"] == "recover"
+    assert scene.agent(agent).current_pool_id == B.id
+
+
+def test_observe_records_and_does_nothing():
+    scene = Scene()
+    scene.protect(pool=A, min_pool_hours=0)
+    agent = scene.protect("db", pool=B, min_pool_hours=0)
+    scene.config(agent, autonomy="observe")
+    scene.run(900)
+    mine = scene.rows(decisions, decisions.c.agent_id == agent)
+    assert [row.verdict for row in mine] == ["stay"]
+    assert "autonomy is observe" in mine[0].because
+    assert mine[0].target_pool_id == C.id
+    assert scene.rows(switches, switches.c.agent_id == agent) == []
+
+
+def test_recommend_and_approve_tell_a_person():
+    scene = Scene()
+    for autonomy, verdict in (("recommend", "recommend"), ("approve", "await_approval")):
+        agent = scene.protect(autonomy, pool=A, min_pool_hours=0)
+        scene.config(agent, autonomy=autonomy)
+        scene.run(300)
+        assert [r.verdict for r in scene.rows(decisions, decisions.c.agent_id == agent)] == [verdict]
+    assert scene.rows(switches) == []
+
+
+def test_the_kill_switch_stops_what_has_not_closed_its_gate():
+    scene = Scene()
+    agent = scene.protect(pool=A, min_pool_hours=0)
+    scene.run(120, until=lambda: bool(scene.rows(switches)))
+    scene.db.write(
+        lambda tx: kill.set_level(tx, scene.now, scene.client_id, "client", KillLevel.VOLUNTARY, "test")
+    )
+    scene.run(30)
+    assert scene.last_move(agent).status == "unwound"
+    scene.run(3600)
+    assert len(scene.rows(switches)) == 1
+    assert scene.is_open(agent)
+    assert scene.running() == {scene.serving(agent)}
+
+
+def test_manual_mode_is_not_decided_for():
+    scene = Scene()
+    scene.protect(pool=A, min_pool_hours=0, manual_replica_enabled=True)
+    scene.run(1200)
+    assert scene.rows(decisions) == []
+
+
+def test_limits_survive_a_restart():
+    scene = Scene()
+    agent = scene.protect(pool=A, min_pool_hours=0, max_switches_per_day=0)
+    scene.coordinator = scene.new_coordinator()
+    scene.run(300)
+    assert "0 voluntary switches" in scene.row(decisions).because
+    assert scene.rows(switches, switches.c.agent_id == agent) == []

@@ -1,0 +1,165 @@
+"""Planned moves with the real simulated EC2: every kind, either executor, to the last leftover, and unwound."""
+
+from datetime import timedelta
+
+import pytest
+
+from spotguard.domain.agents import Executor
+from spotguard.domain.errors import Refused
+from spotguard.domain.instances import Mode
+from spotguard.domain.switches import MoveKind, Step
+from spotguard.store.tables import agent_events, instances, storage_resources
+from tests.coordinator.scene import A, B, C, Scene
+
+
+@pytest.fixture(params=[Executor.AGENT, Executor.SERVER])
+def scene(request):
+    return Scene(executor=request.param)
+
+
+def moved(scene, agent, opened):
+    scene.run(1800, until=lambda: scene.move(opened.switch_id).status == "completed")
+
+
+def test_a_synced_move_goes_to_its_pool_and_leaves_nothing_behind(scene):
+    agent = scene.protect(pool=A, terminate_wait_seconds=300)
+    scene.run(60)
+    old = scene.serving(agent)
+    opened = scene.switch(agent, B)
+    assert opened.kind is MoveKind.SYNCED
+    moved(scene, agent, opened)
+    new = scene.serving(agent)
+    assert new != old
+    assert scene.agent(agent).current_pool_id == B.id
+    assert scene.agent(agent).epoch == 2
+    assert scene.agent(agent).status == "online"
+    assert scene.running() == {new}
+    assert Step.PRUNED in scene.steps(opened.switch_id)
+    switch = scene.move(opened.switch_id)
+    assert switch.old_terminated_at - switch.instance_ready_at >= timedelta(seconds=300)
+    kept = scene.rows(storage_resources, storage_resources.c.ended_at.is_(None))
+    assert {row.attached_to for row in kept if row.is_ours} == {new}
+    assert scene.breaches() == []
+
+
+def test_what_its_owner_wanted_deleted_with_the_instance_is_deleted_and_his_data_are_his(scene):
+    agent = scene.protect(pool=A, terminate_wait_seconds=0)
+    scene.run(30)
+    opened = scene.switch(agent, B)
+    moved(scene, agent, opened)
+    left = scene.rows(storage_resources, storage_resources.c.ended_at.is_(None), ~storage_resources.c.is_ours)
+    assert [row.device for row in left] == ["/dev/sdf"]
+
+
+def test_a_move_within_the_zone_carries_the_volume_itself(scene):
+    agent = scene.protect(pool=A, mode=Mode.ONDEMAND, terminate_wait_seconds=0)
+    scene.run(30)
+    volume = scene.row(storage_resources, storage_resources.c.device == "/dev/sdf")
+    opened = scene.switch(agent, A)
+    assert opened.kind is MoveKind.VOLUME
+    moved(scene, agent, opened)
+    now_at = scene.row(storage_resources, storage_resources.c.id == volume.id).attached_to
+    assert now_at == scene.serving(agent)
+    assert scene.agent(agent).current_mode == "spot"
+    assert scene.breaches() == []
+
+
+def test_an_image_carries_what_nothing_can_sync():
+    scene = Scene(executor=Executor.SERVER)
+    agent = scene.protect(pool=A, terminate_wait_seconds=0)
+    scene.run(30)
+    opened = scene.switch(agent, B, kind=MoveKind.IMAGE)
+    moved(scene, agent, opened)
+    assert scene.agent(agent).ami_id != scene.image
+    assert scene.breaches() == []
+
+
+def test_with_auto_terminate_off_the_old_one_runs_on(scene):
+    agent = scene.protect(pool=A, auto_terminate_enabled=False)
+    scene.run(30)
+    old = scene.serving(agent)
+    opened = scene.switch(agent, B)
+    moved(scene, agent, opened)
+    assert old in scene.running()
+    assert scene.move(opened.switch_id).old_terminated_at is None
+    assert scene.row(instances, instances.c.id == old).is_active
+
+
+def test_a_dry_pool_unwinds_the_move_and_the_old_one_serves_on():
+    scene = Scene(executor=Executor.SERVER)
+    agent = scene.protect(pool=A)
+    scene.run(30)
+    scene.ec2.controls.make_dry(B)
+    opened = scene.switch(agent, B)
+    scene.run(120, until=lambda: scene.move(opened.switch_id).status == "unwound")
+    assert scene.is_open(agent)
+    assert scene.agent(agent).status == "online"
+    assert scene.agent(agent).epoch == 1
+
+
+def test_a_target_that_dies_before_the_grant_unwinds_the_move(scene):
+    agent = scene.protect(pool=A)
+    scene.run(30)
+    opened = scene.switch(agent, B)
+    scene.run(60, until=lambda: scene.move(opened.switch_id).new_instance_id is not None)
+    scene.ec2.controls.fail_instance(scene.move(opened.switch_id).new_instance_id)
+    scene.run(120, until=lambda: scene.move(opened.switch_id).status == "unwound")
+    scene.run(30)
+    assert scene.is_open(agent)
+    scene.run(300)
+    assert scene.running() == {scene.serving(agent)}
+
+
+def test_a_second_click_is_told_to_wait(scene):
+    agent = scene.protect(pool=A)
+    scene.run(30)
+    scene.switch(agent, B)
+    with pytest.raises(Refused, match="under way"):
+        scene.switch(agent, C)
+
+
+@pytest.mark.parametrize(
+    ("pool", "mode", "why"),
+    [(A, Mode.SPOT, "already"), (None, Mode.SPOT, "named")],
+)
+def test_a_move_to_nowhere_is_refused(pool, mode, why):
+    scene = Scene()
+    agent = scene.protect(pool=A)
+    scene.run(30)
+    with pytest.raises(Refused, match=why):
+        scene.switch(agent, pool, mode)
+
+
+def test_hands_off_means_no_move():
+    scene = Scene()
+    agent = scene.protect(pool=A)
+    scene.run(30)
+    scene.config(agent, enabled=False)
+    with pytest.raises(Refused, match="hands off"):
+        scene.switch(agent, B)
+
+
+def test_a_coordinator_that_died_is_continued_by_another(scene):
+    """Each pass is run by a new coordinator that remembers nothing."""
+    agent = scene.protect(pool=A, terminate_wait_seconds=60)
+    scene.run(30)
+    opened = scene.switch(agent, B)
+    for _ in range(200):
+        scene.coordinator = scene.new_coordinator()
+        scene.run(5)
+        if scene.move(opened.switch_id).status == "completed":
+            break
+    assert scene.move(opened.switch_id).status == "completed"
+    scene.run(200)
+    assert len(scene.running()) == 1
+    assert scene.breaches() == []
+
+
+def test_the_events_tell_the_story():
+    scene = Scene()
+    agent = scene.protect(pool=A, terminate_wait_seconds=0)
+    scene.run(30)
+    moved(scene, agent, scene.switch(agent, B))
+    kinds = [row.kind for row in scene.rows(agent_events, agent_events.c.agent_id == agent)]
+    for kind in ("switch_opened", "epoch_granted", "switch_verified", "switch_completed"):
+        assert kind in kinds

@@ -1,0 +1,84 @@
+"""Which of the three plans a move follows (B1): every combination, and what is shown before it starts."""
+
+from datetime import timedelta
+from decimal import Decimal
+from itertools import product
+
+import pytest
+
+from spotguard.domain.switches import PLANNED_STEPS, RECOVERY_STEPS, MoveKind
+from spotguard.planning.switching import MoveFacts, choose, deadline_of
+
+FLAGS = (True, False)
+EVERY = [
+    MoveFacts(same_az=same_az, standby=standby, state_gib=gib, can_sync=can_sync)
+    for same_az, standby, gib, can_sync in product(FLAGS, FLAGS, (None, 20, 500), FLAGS)
+]
+
+
+def test_left_to_itself_a_planned_move_always_has_steps():
+    assert {choose(facts).kind for facts in EVERY} == set(PLANNED_STEPS)
+
+
+def test_a_standby_that_holds_the_state_is_always_used():
+    assert {choose(facts).kind for facts in EVERY if facts.standby} == {MoveKind.SYNCED}
+
+
+def test_the_volume_itself_moves_only_within_its_zone():
+    """A volume belongs to one AZ; single attachment is the fence (B1)."""
+    for facts in EVERY:
+        if choose(facts).kind is MoveKind.VOLUME:
+            assert facts.same_az
+            assert facts.state_gib is not None
+
+
+def test_an_image_is_for_a_state_that_nothing_else_can_carry():
+    """B1: no verified sync."""
+    for facts in EVERY:
+        alone = (
+            not facts.standby and not facts.can_sync and not (facts.same_az and facts.state_gib is not None)
+        )
+        assert (choose(facts).kind is MoveKind.IMAGE) is alone
+
+
+@pytest.mark.parametrize("kind", MoveKind)
+def test_what_was_asked_for_is_what_is_done(kind):
+    for facts in EVERY:
+        plan = choose(MoveFacts(facts.same_az, facts.standby, facts.state_gib, facts.can_sync, forced=kind))
+        assert plan.kind is kind
+        assert str(kind) in plan.because
+
+
+def test_every_plan_is_shown_with_its_minutes_and_its_reason():
+    for facts in EVERY:
+        plan = choose(facts)
+        assert plan.downtime_minutes > 0
+        assert plan.overlap_minutes >= 0
+        assert plan.because
+        assert plan.overlap_usd is None
+
+
+def test_synced_takes_seconds_and_an_image_minutes():
+    """B1: seconds; minutes."""
+    by_kind = {choose(facts).kind: choose(facts).downtime_minutes for facts in EVERY}
+    assert by_kind[MoveKind.SYNCED] < by_kind[MoveKind.VOLUME] <= 1 < by_kind[MoveKind.IMAGE]
+
+
+def test_both_run_until_the_wait_is_over_and_that_is_what_it_costs():
+    facts = MoveFacts(
+        same_az=False, standby=True, state_gib=20, overlap_usd_per_hour=Decimal("0.06"), wait_seconds=1_800
+    )
+    plan = choose(facts)
+    assert (plan.overlap_minutes, plan.overlap_usd) == (Decimal("30.0"), Decimal("0.030000"))
+
+
+def test_a_bigger_state_copies_longer():
+    short, long = (choose(MoveFacts(False, False, gib)).overlap_minutes for gib in (6, 600))
+    assert (short, long) == (Decimal("3.0"), Decimal("102.0"))
+
+
+@pytest.mark.parametrize("kind", MoveKind)
+def test_no_move_prepares_for_ever(kind):
+    """Invariant 18."""
+    assert timedelta(minutes=5) < deadline_of(kind) <= timedelta(hours=2)
+    assert kind in PLANNED_STEPS or kind in RECOVERY_STEPS
