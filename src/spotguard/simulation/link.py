@@ -1,31 +1,27 @@
-"""The agents' line to the server inside one process: the same requests through the same ASGI application."""
+"""The agents' line to the server: full requests through the application of this process, counted, and cut at will."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
-import msgspec
+from starlette.types import ASGIApp
 
+from spotguard.api.direct import DirectLink
 from spotguard.domain.errors import ServerAway
 from spotguard.ports.server import Reply
-
-Message = MutableMapping[str, Any]
-App = Callable[
-    [MutableMapping[str, Any], Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
-]
 
 _SERVER_ERROR = 500
 
 
-class InProcessLink:
-    """Implements `ports.server.ServerLink` on an ASGI application. `away` makes the server unreachable."""
+class SimulatedLink:
+    """Implements `ports.server.ServerLink`. `away` makes the server unreachable; `calls` counts by last path part."""
 
-    def __init__(self, app: App, loop: asyncio.AbstractEventLoop) -> None:
-        self._app, self._loop = app, loop
+    def __init__(self, app: ASGIApp) -> None:
+        self._direct = DirectLink(app)
         self.away = False
-        self.calls: dict[str, int] = {}
+        self.calls: Counter[str] = Counter()
 
     def call(
         self,
@@ -38,52 +34,8 @@ class InProcessLink:
     ) -> Reply:
         if self.away:
             raise ServerAway("the network is cut")
-        path, _, query = path.partition("?")
-        kind = path.rpartition("/")[2]
-        self.calls[kind] = self.calls.get(kind, 0) + 1
-        exchange = _Exchange(b"" if body is None else msgspec.json.encode(body))
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "http",
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": query.encode(),
-            "root_path": "",
-            "headers": [
-                (b"host", b"localhost"),
-                (b"authorization", f"Bearer {token}".encode()),
-                (b"content-type", b"application/json"),
-                (b"content-length", str(len(exchange.sent)).encode()),
-            ],
-            "client": ("127.0.0.1", 0),
-            "server": ("127.0.0.1", 8000),
-        }
-        self._loop.run_until_complete(self._app(scope, exchange.receive, exchange.send))
-        if exchange.status >= _SERVER_ERROR:
-            raise ServerAway(f"{method} {path}: {exchange.status} {exchange.answer[:200]!r}")
-        return Reply(exchange.status, msgspec.json.decode(exchange.answer) if exchange.answer else {})
-
-
-class _Exchange:
-    """One request and its answer."""
-
-    def __init__(self, body: bytes) -> None:
-        self.sent = body
-        self.answer = b""
-        self.status = 0
-        self._given = False
-
-    async def receive(self) -> Message:
-        if self._given:
-            return {"type": "http.disconnect"}
-        self._given = True
-        return {"type": "http.request", "body": self.sent, "more_body": False}
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-        elif message["type"] == "http.response.body":
-            self.answer += message.get("body", b"")
+        self.calls[path.partition("?")[0].rpartition("/")[2]] += 1
+        reply = self._direct.call(method, path, token=token, body=body, timeout_seconds=timeout_seconds)
+        if reply.status >= _SERVER_ERROR:
+            raise ServerAway(f"{method} {path}: {reply.status}")
+        return reply

@@ -11,7 +11,6 @@ from spotguard.domain.ids import InstanceId
 from spotguard.domain.instances import GateState, InstanceState
 from spotguard.planning.switching import STATE_DEVICE
 from spotguard.ports.clock import Clock
-from spotguard.ports.cloud import InstanceView
 from spotguard.ports.workload import Received, SyncPass, SyncTarget
 from spotguard.simulation.records import Records, Register
 
@@ -45,20 +44,15 @@ class SimulatedDisk:
         self._files.pop(name, None)
 
 
-def running(ec2: SimulatedEc2, instance_id: InstanceId) -> InstanceView | None:
-    """The instance, while it runs."""
-    found = ec2.describe_instances([instance_id])
-    return found[0] if found and found[0].state is InstanceState.RUNNING else None
-
-
 def state_of(ec2: SimulatedEc2, instance_id: InstanceId) -> Records | None:
-    """The content of its state volume, or None while it has none."""
-    machine = running(ec2, instance_id)
-    for volume in machine.volumes if machine else ():
-        if volume.device == STATE_DEVICE:
-            content = ec2.content_of(volume.volume_id)
-            return content if isinstance(content, Records) else None
-    return None
+    """The content of its state volume, or None while it does not run or has none."""
+    found = ec2.describe_instances([instance_id])
+    if not found or found[0].state is not InstanceState.RUNNING:
+        return None
+    if all(volume.device != STATE_DEVICE for volume in found[0].volumes):
+        return None
+    content = ec2.controls.content_at(instance_id, STATE_DEVICE)
+    return content if isinstance(content, Records) else None
 
 
 class SimulatedGate:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 
 RECORD_BYTES = 64 * 1024
 BYTES_AT_START = (
@@ -128,6 +129,14 @@ class Register:
 
     def serving(self) -> list[str]:
         return list(self._open)
+
+    def handovers(self) -> list[tuple[Session, Session]]:
+        """Each session with the one that followed it; one that is still open has not closed yet and comes last."""
+        running = [
+            Session(now.instance_id, now.epoch, now.opened_at, now.opened_at, now.first, now.flushed_to)
+            for now in self._open.values()
+        ]
+        return list(pairwise(sorted([*self.sessions, *running], key=lambda session: session.opened_at)))
 
     def downtime_seconds(self, since: datetime, until: datetime) -> float:
         """Seconds within [since, until] in which nobody served."""

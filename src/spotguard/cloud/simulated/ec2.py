@@ -31,6 +31,7 @@ from spotguard.cloud.simulated.world import World
 from spotguard.cloud.simulated.zones import az_id, shuffled_letters
 from spotguard.domain.errors import InvalidInput
 from spotguard.domain.ids import ClientToken, ImageId, InstanceId, SnapshotId, VolumeId
+from spotguard.domain.pools import Pool
 from spotguard.market.history import PriceHistory
 from spotguard.market.ondemand import OndemandPrices, of_region
 from spotguard.ports.clock import Clock
@@ -91,6 +92,9 @@ class SimulatedEc2:
         self._physics = settings.physics
         pools = self._history.pools()
         zones = frozenset(pool.az for pool in pools)
+        self._pools_of: dict[str, list[Pool]] = {}
+        for pool in pools:
+            self._pools_of.setdefault(pool.instance_type, []).append(pool)
         world = self._world = World(clock, seed, settings.physics)
         self._zone_letters = shuffled_letters(zones, world.dice("zones"))
         self._throttle = Throttle(settings.physics.buckets, world.now)
@@ -243,10 +247,14 @@ class SimulatedEc2:
         self._volumes.keep(instance_id)
 
     @_call
-    def spot_price_history(self, since: datetime) -> tuple[PriceChange, ...]:
+    def spot_price_history(
+        self, since: datetime, instance_types: Iterable[str] = ()
+    ) -> tuple[PriceChange, ...]:
         now = self._world.now
+        types = list(instance_types)
+        pools = [pool for kind in types for pool in self._pools_of.get(kind, ())] if types else None
         rows = self._history.changes_between(
-            max(since, now - PRICE_HISTORY), now + timedelta(seconds=1), with_last_before=True
+            max(since, now - PRICE_HISTORY), now + timedelta(seconds=1), pools, with_last_before=True
         )
         return tuple(PriceChange(*row) for row in rows)
 

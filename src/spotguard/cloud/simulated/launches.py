@@ -82,9 +82,12 @@ class Launches:
         named = {device.device: device for device in request.block_devices}
         if len(named) != len(request.block_devices):
             raise NeedsPerson("InvalidBlockDeviceMapping", "a device is named twice")
-        disks: _Disks = [self._from_image(image, device, named) for device in image.snapshots]
+        left_out = {device.device for device in request.block_devices if device.no_device}
+        disks: _Disks = [
+            self._from_image(image, device, named) for device in image.snapshots if device not in left_out
+        ]
         for device, wanted in named.items():
-            if device not in image.snapshots:
+            if device not in image.snapshots and device not in left_out:
                 disks.append((wanted, self._volumes.source(wanted.snapshot_id, wanted.size_gib)))
         return disks
 

@@ -1,0 +1,112 @@
+"""The one place that puts the parts of the control plane together."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from spotguard.api.app import create_app
+from spotguard.api.offload import inline
+from spotguard.api.settings import ApiSettings
+from spotguard.api.wakeups import Wakeups
+from spotguard.config import Settings
+from spotguard.coordinator.coordinator import Coordinator, CoordinatorSettings
+from spotguard.coordinator.runner import Runner
+from spotguard.domain.agents import Autonomy
+from spotguard.domain.ids import ClientId
+from spotguard.host.clock import SystemClock
+from spotguard.ports.clock import Clock
+from spotguard.ports.cloud import Cloud
+from spotguard.ports.wakeup import Wakeup
+from spotguard.store.database import Database
+
+Clouds = Callable[[ClientId], Cloud | None]
+
+
+@dataclass(frozen=True)
+class ControlPlane:
+    """What a server process runs. `wake` is set when the coordinator should look now."""
+
+    settings: Settings
+    app: ASGIApp
+    coordinator: Coordinator
+    wake: threading.Event
+
+
+def compose(
+    settings: Settings,
+    db: Database,
+    clock: Clock,
+    clouds: Clouds,
+    wakeup: Wakeup,
+    *,
+    api: ApiSettings | None = None,
+    single_threaded: bool = False,
+) -> ControlPlane:
+    """API and coordinator on one migrated database. `single_threaded`: only the caller's thread works (simulation)."""
+    wake = threading.Event()
+    app = create_app(db, clock, wakeup, settings=api, offload=inline if single_threaded else None)
+    coordinator = Coordinator(db, clouds, clock, coordinator_settings(settings), wakeup)
+    return ControlPlane(settings, app, coordinator, wake)
+
+
+def open_control_plane(settings: Settings) -> ControlPlane:
+    """The production plane: its own database, migrated. There is no EC2 adapter in this release (docs/scope.md)."""
+    db = Database.open(settings.database_url)
+    db.upgrade()
+    wake = threading.Event()
+    clock = SystemClock()
+    wakeup = Wakeups(wake.set)
+    app = create_app(db, clock, wakeup)
+    coordinator = Coordinator(db, lambda _client: None, clock, coordinator_settings(settings), wakeup)
+    return ControlPlane(settings, app, coordinator, wake)
+
+
+def demo_app(db: Database, clock: Clock, wakeup: Wakeup) -> ASGIApp:
+    """The API for people beside a simulation: threads of its own, new agents in `auto` (ruling B17)."""
+    return create_app(db, clock, wakeup, settings=DEMO_API)
+
+
+DEMO_API = ApiSettings(new_agent_autonomy=Autonomy.AUTO)
+
+
+def coordinator_settings(settings: Settings) -> CoordinatorSettings:
+    return CoordinatorSettings(
+        installation=settings.installation,
+        public_url=settings.public_url or f"http://{settings.host}:{settings.port}",
+        name=f"{socket.gethostname()}:{os.getpid()}",
+        pass_seconds=settings.pass_seconds,
+    )
+
+
+def serve_forever(plane: ControlPlane, *, with_coordinator: bool) -> None:
+    """Until SIGINT or SIGTERM: requests under way are answered, the pass under way is finished."""
+    runner = Runner(plane.coordinator, plane.wake)
+    worker = threading.Thread(target=runner.run, name="coordinator")
+    config = uvicorn.Config(
+        plane.app,
+        host=plane.settings.host,
+        port=plane.settings.port,
+        log_level=plane.settings.log_level,
+        lifespan="off",
+        server_header=False,
+    )
+    if with_coordinator:
+        worker.start()
+    try:
+        uvicorn.Server(config).run()
+    finally:
+        runner.stop()
+        if with_coordinator:
+            worker.join()
+
+
+def coordinator_runner(plane: ControlPlane) -> Runner:
+    """One more coordinator, for a process of its own."""
+    return Runner(plane.coordinator, plane.wake)

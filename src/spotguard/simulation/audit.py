@@ -1,0 +1,174 @@
+"""The verdict at the end: promises checked against EC2, the registers and the meter, not the database alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.domain.ids import InstanceId
+from spotguard.domain.money import cents
+from spotguard.domain.replicas import LIVE_REPLICA
+from spotguard.domain.switches import OPEN_SWITCH, Trigger
+from spotguard.simulation import lookups
+from spotguard.simulation.machine import state_of
+from spotguard.simulation.world import World
+from spotguard.store import audit, ledger
+from spotguard.store.tables import agents, epoch_grants, ledger_entries
+
+_UNHEARD = (Trigger.EMERGENCY, Trigger.REBALANCE)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`checked` counts single checks; `broken` and `orphans` hold one sentence each."""
+
+    checked: int
+    broken: list[str]
+    orphans: list[str]
+    records: dict[str, int]
+
+
+def judge(world: World) -> Verdict:
+    """Look at everything once; the coordinator's own checks of the run are counted in."""
+    checks = [
+        one_writer(world),
+        nothing_lost_on_planned_moves(world),
+        nothing_doubled(world),
+        everybody_serves(world),
+        counters(world),
+        ledger_is_recomputable(world),
+        ledger_equals_meter(world),
+    ]
+    breaches = world.plane.coordinator.check_invariants(world.clock.now())
+    broken = [f"{breach.invariant}: {breach.what}" for breach in breaches]
+    broken += [line for lines in checks for line in lines]
+    checked = world.plane.coordinator.invariants.checked + len(checks)
+    return Verdict(checked, broken, orphans_of(world), records_of(world))
+
+
+def one_writer(world: World) -> list[str]:
+    """Invariant 1, by the clients' own registers: no record was ever taken by two instances at once."""
+    return [f"{name}: {what}" for name, register in world.registers.items() for what in register.overlaps]
+
+
+def nothing_lost_on_planned_moves(world: World) -> list[str]:
+    """Invariant 4: a record may only be missing after a death that nobody heard coming."""
+    made_by = {row.new_instance_id: row for row in lookups.moves(world) if row.new_instance_id}
+    broken = []
+    for name, register in world.registers.items():
+        for loss in register.losses:
+            move = made_by.get(loss.instance_id)
+            if move is None or move.event_trigger not in _UNHEARD:
+                how = "without a move" if move is None else f"by a {move.event_trigger} {move.kind} move"
+                broken.append(f"{name}: {loss.count} records lost at {loss.at.isoformat()} {how}")
+    return broken
+
+
+def nothing_doubled(world: World) -> list[str]:
+    """No record lies twice on the volume of the instance that serves."""
+    broken = []
+    for name, register in world.registers.items():
+        for instance_id in register.serving():
+            register.flush(world.clock.now(), instance_id)
+            content = state_of(world.ec2, InstanceId(instance_id))
+            _, doubled = content.faults_against(register.acknowledged) if content else (0, 0)
+            if doubled:
+                broken.append(f"{name}: {doubled} records doubled on {instance_id}")
+    return broken
+
+
+def everybody_serves(world: World) -> list[str]:
+    """No workload is lost: each has one serving instance, or a move or recovery of it is open."""
+    moving = {row.agent_id for row in lookups.moves(world) if row.status in OPEN_SWITCH}
+    return [
+        f"{name} is served by nobody"
+        for name, register in world.registers.items()
+        if not register.serving() and lookups.agent(world, name).id not in moving
+    ]
+
+
+def counters(world: World) -> list[str]:
+    """Ruling S6."""
+    return world.db.read(audit.counters_equal_rows)
+
+
+def ledger_is_recomputable(world: World) -> list[str]:
+    """Invariant 9: the same events give the same entries, to the last digit."""
+    now = world.clock.now()
+
+    def compare(tx: sa.Connection) -> list[str]:
+        again = {(entry.resource_id, entry.kind, entry.from_at): entry.usd for entry in ledger.recompute(tx, now)}
+        stored = {(row.resource_id, row.kind, row.from_at): row.usd for row in tx.execute(sa.select(ledger_entries))}
+        return [
+            f"ledger entry {key[0]} {key[1]} {key[2].isoformat()}: {stored.get(key)} stored, {again.get(key)} recomputed"
+            for key in sorted(again.keys() | stored.keys())
+            if again.get(key) != stored.get(key)
+        ]
+
+    return world.db.read(compare)
+
+
+def ledger_equals_meter(world: World) -> list[str]:
+    """The ledger knows only what EC2 shows; the meter knows all. They agree to the cent."""
+    ledger_usd, meter_usd = cents(ledger_cost(world)), cents(world.meter_usd())
+    return (
+        [] if ledger_usd == meter_usd else [f"the ledger says {ledger_usd} USD, EC2's meter {meter_usd} USD"]
+    )
+
+
+def ledger_cost(world: World) -> Decimal:
+    """Everything but the counterfactual."""
+    return ledger.paid(world.db.read(lambda tx: ledger.totals(tx, world.client_id)))
+
+
+def orphans_of(world: World) -> list[str]:
+    """Invariant 6: whatever lives in the account belongs to an epoch's holder, a live replica or an open move."""
+    wanted = _wanted(world)
+    taken = world.ec2.inventory()
+    found = [
+        f"{view.instance_id} ({view.state})" for view in taken.instances if view.instance_id not in wanted
+    ]
+    held = {volume.volume_id for view in taken.instances for volume in view.volumes} | wanted
+    found += [view.volume_id for view in taken.volumes if view.volume_id not in held]
+    images = {image.image_id: image for image in taken.images}
+    found += [image_id for image_id in images if image_id not in wanted]
+    kept = {snapshot for image in images.values() for snapshot in image.snapshots.values()} | wanted
+    return found + [view.snapshot_id for view in taken.snapshots if view.snapshot_id not in kept]
+
+
+def _wanted(world: World) -> set[str]:
+    def look(tx: sa.Connection) -> set[str]:
+        held = tx.scalars(sa.select(epoch_grants.c.instance_id).where(epoch_grants.c.status == "held"))
+        images = tx.scalars(sa.select(agents.c.ami_id))
+        return {*held, *(image for image in images if image)}
+
+    wanted = world.db.read(look)
+    for name in world.registers:
+        agent_id = lookups.agent(world, name).id
+        live = [row for row in lookups.replicas(world, agent_id) if row.status in LIVE_REPLICA]
+        wanted |= {row.instance_id for row in live if row.instance_id}
+        moving = [row.id for row in lookups.moves(world, agent_id) if row.status in OPEN_SWITCH]
+        wanted |= _of_moves(world, moving)
+    return wanted
+
+
+def _of_moves(world: World, switch_ids: list[str]) -> set[str]:
+    """Everything tagged for an open move, and the two instances of it."""
+    tags = world.ec2.inventory().tags_by_id()
+    mine = {resource for resource, marks in tags.items() if marks.get("spotguard:switch") in switch_ids}
+    rows = [row for row in lookups.moves(world) if row.id in switch_ids]
+    return mine | {side for row in rows for side in (row.old_instance_id, row.new_instance_id) if side}
+
+
+def records_of(world: World) -> dict[str, Any]:
+    """What the clients' registers counted."""
+    registers = world.registers.values()
+    return {
+        "acknowledged": sum(register.acknowledged for register in registers),
+        "lost_unheard": sum(loss.count for register in registers for loss in register.losses),
+        "lost_planned": len(nothing_lost_on_planned_moves(world)),
+        "overlaps": sum(len(register.overlaps) for register in registers),
+    }

@@ -1,0 +1,78 @@
+"""A demo: a world, its script, and its verdict at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from spotguard.cloud.simulated.physics import Climate
+from spotguard.simulation.audit import judge
+from spotguard.simulation.market import replayed, synthetic
+from spotguard.simulation.script import Script, acts_of
+from spotguard.simulation.summary import summary_of
+from spotguard.simulation.world import World, WorldPlan
+from spotguard.store.database import Database
+
+TOLD_EVERY = timedelta(minutes=30)  # of simulated time
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """What the command line asked for."""
+
+    prices: tuple[Path, ...]
+    ondemand: Path | None
+    agents: int
+    days: float
+    seed: int
+    database_url: str
+
+
+class Demo:
+    """`run` plays it to the end; `InvalidInput` at once when the market does not suffice."""
+
+    def __init__(self, options: DemoOptions, on_act: Callable[[str], None] = lambda _label: None) -> None:
+        self.options = options
+        market = (
+            replayed(options.prices, options.ondemand, options.days)
+            if options.prices
+            else synthetic(options.seed, options.days)
+        )
+        climate = Climate(stormy=market.stormy)
+        db = Database.open(options.database_url)
+        db.upgrade()
+        plan = WorldPlan(market=market, agents=options.agents, seed=options.seed, climate=climate)
+        self._began = time.perf_counter()
+        self.world = World(plan, db)
+        self.script = Script(
+            self.world, acts_of([server.name for server in self.world.servers]), self._on_act
+        )
+        self.on_act = on_act
+        self.ends_at = self.world.started_at + timedelta(days=options.days)
+
+    @property
+    def total_seconds(self) -> float:
+        return (self.ends_at - self.world.started_at).total_seconds()
+
+    def run(self, on_progress: Callable[[float], None]) -> dict[str, Any]:
+        world = self.world
+        while world.clock.now() < self.ends_at:
+            world.run_until(min(self.ends_at, world.clock.now() + TOLD_EVERY))
+            on_progress((world.clock.now() - world.started_at).total_seconds())
+        return self.finish()
+
+    def finish(self) -> dict[str, Any]:
+        """Settle the ledger, audit everything, sum up."""
+        self.world.settle()
+        verdict = judge(self.world)
+        return summary_of(self.world, verdict, time.perf_counter() - self._began, self.script.waiting)
+
+    def close(self) -> None:
+        self.world.close()
+
+    def _on_act(self, label: str) -> None:
+        self.on_act(label)

@@ -1,0 +1,133 @@
+"""The demo at a watchable speed: the same loop paced by the wall clock, with API and page on a port."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+import uvicorn
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from spotguard.compose import demo_app
+from spotguard.domain.errors import SpotGuardError
+from spotguard.simulation.demo import Demo
+from spotguard.simulation.world import World
+from spotguard.store import events
+from spotguard.store.tables import agents, instances
+
+FRAME_SECONDS = 0.1
+TABLE_SECONDS = 0.5
+START_SECONDS = 10.0
+_LONGEST_PAGE = 200
+
+
+def play(demo: Demo, console: Console, *, speed: float, port: int) -> dict[str, Any]:
+    """Until the days are over or Ctrl-C; then the summary of what was reached."""
+    world = demo.world
+    with served(world, port) as address:
+        console.print(
+            f"open [bold]http://{address}/[/] with the token [bold]{world.client_token}[/] (Ctrl-C ends)"
+        )
+        reporter = _Reporter(world, console)
+        demo.on_act = reporter.act
+        try:
+            with Live(reporter.table(), console=console, refresh_per_second=4, transient=True) as live:
+                _pace(demo, speed, lambda: live.update(reporter.table()))
+        except KeyboardInterrupt:
+            console.print("stopping")
+    return demo.finish()
+
+
+def _pace(demo: Demo, speed: float, on_table: Any) -> None:
+    world = demo.world
+    began, shown = time.monotonic(), 0.0
+    pause = threading.Event()
+    while world.clock.now() < demo.ends_at:
+        elapsed = time.monotonic() - began
+        world.run_until(min(demo.ends_at, world.started_at + timedelta(seconds=elapsed * speed)))
+        if elapsed - shown >= TABLE_SECONDS:
+            shown = elapsed
+            on_table()
+        pause.wait(FRAME_SECONDS)
+
+
+@contextmanager
+def served(world: World, port: int) -> Iterator[str]:
+    """The API for people on 127.0.0.1, in a thread of its own; yields `host:port`."""
+    app = demo_app(world.db, world.clock, world.wakeups)
+    server = uvicorn.Server(
+        uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", lifespan="off")
+    )
+    thread = threading.Thread(target=server.run, name="api", daemon=True)
+    thread.start()
+    deadline = time.monotonic() + START_SECONDS
+    tick = threading.Event()
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > deadline:
+            raise SpotGuardError(
+                f"port {port} of 127.0.0.1 cannot be opened: is another demo running? try --port 0"
+            )
+        tick.wait(0.05)
+    bound = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"127.0.0.1:{bound}"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=START_SECONDS)
+
+
+class _Reporter:
+    """What the terminal shows: a table of the agents, and each event as a line above it."""
+
+    def __init__(self, world: World, console: Console) -> None:
+        self._world, self._console = world, console
+        self._last_event = 0
+
+    def act(self, label: str) -> None:
+        self._console.print(f"[cyan]{self._time()}  script  {label}[/]")
+
+    def table(self) -> Table:
+        self._print_events()
+        table = Table(title=f"{self._time()}  simulated")
+        for column in ("agent", "status", "mode", "pool", "USD/h", "on demand", "epoch", "replicas"):
+            table.add_column(column)
+        for row in self._rows():
+            price = row.spot_price if row.current_mode == "spot" else row.ondemand_price
+            table.add_row(
+                row.logical_agent_id,
+                row.status,
+                row.current_mode or "unknown",
+                row.current_pool_id or "-",
+                "unknown" if price is None else f"{price}",
+                "unknown" if row.ondemand_price is None else f"{row.ondemand_price}",
+                str(row.epoch),
+                str(row.replica_count),
+            )
+        return table
+
+    def _rows(self) -> list[Any]:
+        wanted = (
+            sa.select(agents, instances.c.spot_price, instances.c.ondemand_price)
+            .join(instances, instances.c.id == agents.c.instance_id)
+            .where(agents.c.client_id == self._world.client_id)
+            .order_by(agents.c.logical_agent_id)
+        )
+        return self._world.db.read(lambda tx: list(tx.execute(wanted)))
+
+    def _print_events(self) -> None:
+        world = self._world
+        for row in world.db.read(
+            lambda tx: events.after(tx, world.client_id, self._last_event, _LONGEST_PAGE)
+        ):
+            self._last_event = row.id
+            self._console.print(f"{row.at:%a %H:%M:%S}  {row.kind:<22} {row.message}", highlight=False)
+
+    def _time(self) -> str:
+        return f"{self._world.clock.now():%a %H:%M:%S}"

@@ -1,0 +1,113 @@
+"""Which market the demo plays: real price files, or a labelled synthetic one; which types and hours of it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from spotguard.domain.clock import utc
+from spotguard.domain.errors import InvalidInput
+from spotguard.domain.ids import PoolId
+from spotguard.domain.pools import LINUX
+from spotguard.market.history import PriceHistory, load_price_history
+from spotguard.market.ondemand import of_region, read_ondemand_prices
+from spotguard.market.rows import Progress
+from spotguard.market.synthetic import synthetic_market
+
+FEWEST_ZONES = 3  # below that there is nothing to choose from
+LOOK_BACK = timedelta(days=1)  # prices are known for a while before the demo begins
+SYNTHETIC_START = datetime.fromisoformat("2026-01-05T00:00:00+00:00")
+PREFERRED_FAMILIES = (
+    "c5",
+    "m5",
+    "r5",
+    "t3",
+)  # what single servers mostly run on; others when these are absent
+PREFERRED_SIZES = ("large", "xlarge", "2xlarge")
+
+
+@dataclass(frozen=True)
+class DemoMarket:
+    """One region's prices and the types that the demo's agents run on, in the order in which they are taken."""
+
+    source: str
+    region: str
+    history: PriceHistory
+    ondemand: dict[str, Decimal]
+    types: tuple[str, ...]
+    start: datetime
+    stormy: frozenset[PoolId] | None  # None: the files hold no interruptions, they are drawn
+
+
+def synthetic(seed: int, days: float) -> DemoMarket:
+    made = synthetic_market(seed, SYNTHETIC_START, days + 1)
+    region = made.history.pools()[0].region
+    ondemand = of_region(made.ondemand, region)
+    return DemoMarket(
+        source=made.history.source,
+        region=region,
+        history=made.history,
+        ondemand=ondemand,
+        types=tuple(ondemand),
+        start=SYNTHETIC_START,
+        stormy=made.stormy,
+    )
+
+
+def replayed(
+    files: Sequence[Path], ondemand_file: Path | None, days: float, on_progress: Progress | None = None
+) -> DemoMarket:
+    """Replays the region with the most pools. `InvalidInput` says what a file lacks."""
+    if ondemand_file is None:
+        raise InvalidInput("--prices needs --ondemand: spot price history does not tell on-demand prices")
+    history, _ = load_price_history(files, on_progress)
+    regions = Counter(pool.region for pool in history.pools() if pool.product == LINUX)
+    if not regions or history.span is None:
+        raise InvalidInput(f"{history.source}: no Linux/UNIX prices")
+    region = regions.most_common(1)[0][0]
+    prices, _ = read_ondemand_prices(ondemand_file)
+    ondemand = of_region(prices, region)
+    start = utc(history.span[0] + LOOK_BACK).replace(minute=0, second=0, microsecond=0)
+    if start + timedelta(days=days) > history.span[1]:
+        held = (history.span[1] - start).total_seconds() / 86_400
+        raise InvalidInput(
+            f"{history.source} holds {max(held, 0):.1f} days after its first; --days asks for {days:g}"
+        )
+    types = _types(history.of_region(region), ondemand, start)
+    if not types:
+        raise InvalidInput(
+            f"no type of {region} has spot prices in {FEWEST_ZONES} zones and an on-demand price"
+        )
+    return DemoMarket(
+        source=history.source,
+        region=region,
+        history=history.of_region(region),
+        ondemand=ondemand,
+        types=types,
+        start=start,
+        stormy=None,
+    )
+
+
+def _types(history: PriceHistory, ondemand: dict[str, Decimal], start: datetime) -> tuple[str, ...]:
+    """Types with enough priced zones at the start and a known on-demand price, the usual ones first."""
+    zones: defaultdict[str, int] = defaultdict(int)
+    for pool in history.pools():
+        if pool.product == LINUX and history.price_at(pool, start) is not None:
+            zones[pool.instance_type] += 1
+    fit = [kind for kind, count in zones.items() if count >= FEWEST_ZONES and kind in ondemand]
+    return tuple(sorted(fit, key=_usual))
+
+
+def _usual(instance_type: str) -> tuple[bool, int, int, str]:
+    family, _, size = instance_type.partition(".")
+    size_rank = PREFERRED_SIZES.index(size) if size in PREFERRED_SIZES else len(PREFERRED_SIZES)
+    family_rank = (
+        PREFERRED_FAMILIES.index(family) if family in PREFERRED_FAMILIES else len(PREFERRED_FAMILIES)
+    )
+    is_unusual = size_rank == len(PREFERRED_SIZES) or family_rank == len(PREFERRED_FAMILIES)
+    return is_unusual, size_rank, family_rank, instance_type

@@ -1,0 +1,207 @@
+"""The whole system in one process: simulated EC2, shipped server, coordinator and agents, one queue of times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from spotguard.cloud.simulated.ec2 import SimulatedEc2
+from spotguard.cloud.simulated.physics import Climate, Physics
+from spotguard.cloud.simulated.settings import Settings as CloudSettings
+from spotguard.cloud.simulated.state import Happening, HappeningKind
+from spotguard.compose import DEMO_API, ControlPlane, compose
+from spotguard.config import Settings
+from spotguard.domain.agents import Executor
+from spotguard.domain.errors import SpotGuardError
+from spotguard.domain.ids import ClientId, InstanceId
+from spotguard.execution.ending import ADOPTED_TAG
+from spotguard.planning.switching import STATE_DEVICE
+from spotguard.ports.server import Reply
+from spotguard.simulation.clock import VirtualClock
+from spotguard.simulation.link import SimulatedLink
+from spotguard.simulation.machine import state_of
+from spotguard.simulation.market import DemoMarket
+from spotguard.simulation.process import AgentProcess, Surroundings, name_in
+from spotguard.simulation.records import Records, Register
+from spotguard.simulation.schedule import Schedule
+from spotguard.simulation.servers import launch_servers
+from spotguard.simulation.wakeups import SimulatedWakeup
+from spotguard.store import tenants
+from spotguard.store.database import Database
+
+WARM_UP = timedelta(minutes=10)  # the users' servers boot before the story begins
+SIGNAL_POLL = timedelta(seconds=1)  # the beat at which an agent reads its metadata
+FIRST_EPOCH = 1
+NETWORK_DELAY = timedelta(milliseconds=50)  # a wake-up reaches its agent or the coordinator this much later
+# not ENDING: a guest may run, and write, until EC2 says that it is over (ruling B4)
+_ENDS = frozenset({HappeningKind.TERMINATED, HappeningKind.STOPPED, HappeningKind.REBOOTED})
+
+
+@dataclass(frozen=True)
+class WorldPlan:
+    """What is to be simulated. The same plan gives the same run."""
+
+    market: DemoMarket
+    agents: int
+    seed: int
+    climate: Climate = field(default_factory=Climate)
+    physics: Physics = field(default_factory=Physics)
+    executor: Executor = Executor.AGENT
+    terminate_wait_seconds: int | None = None  # None: the shipped default
+
+
+class World:
+    """Owns the clock and the queue; everything else is the shipped code behind its ports."""
+
+    def __init__(self, plan: WorldPlan, db: Database) -> None:
+        market = plan.market
+        self.plan, self.db = plan, db
+        self.clock = VirtualClock(market.start - WARM_UP)
+        self.ec2 = SimulatedEc2(
+            self.clock,
+            plan.seed,
+            market.history,
+            {(market.region, kind): usd for kind, usd in market.ondemand.items()},
+            settings=CloudSettings(
+                region=market.region, physics=plan.physics, climate=plan.climate, blank=Records
+            ),
+        )
+        self.servers = launch_servers(self.ec2, self.clock, market, plan.agents, market.start)
+        self.ec2.happenings()  # the users' servers have been up for a while
+        self.wakeups = SimulatedWakeup()
+        self.schedule = Schedule()
+        self.client_id, self.client_token = self._tenant()
+        self.plane = self._control_plane()
+        self.link = SimulatedLink(self.plane.app)
+        self._around = Surroundings(self.ec2, self.clock, self.schedule, self.link, self.client_token)
+        self.registers = {server.name: Register() for server in self.servers}
+        self.processes: dict[InstanceId, AgentProcess] = {}
+        self._install()
+        self.schedule.plan("coordinator", self.clock.now(), self._coordinate)
+
+    # what a story, a script or a person does
+
+    def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Reply:
+        """A request of the demo's tenant."""
+        return self.link.call(method, path, token=self.client_token, body=body)
+
+    def run_until(self, moment: datetime, on_step: Callable[[], None] | None = None) -> None:
+        while self.step(moment):
+            if on_step is not None:
+                on_step()
+
+    def run_for(self, **span: float) -> None:
+        self.run_until(self.clock.now() + timedelta(**span))
+
+    def step(self, until: datetime) -> bool:
+        """Live through the next instant at which anything happens; False when `until` is reached first."""
+        moment = self.next_at()
+        if moment is None or moment > until:
+            self.clock.move_to(until)
+            self.ec2.advance()
+            self._react()
+            return False
+        self.clock.move_to(moment)
+        self._react()
+        now = self.clock.now()
+        while (due := self.schedule.next_at()) is not None and due <= now:
+            self.schedule.pop()()
+            self._react()
+        return True
+
+    def next_at(self) -> datetime | None:
+        times = [at for at in (self.schedule.next_at(), self.ec2.next_event_at()) if at is not None]
+        return min(times, default=None)
+
+    def boot(self, instance_id: InstanceId) -> None:
+        """The machine is up: its agent's process starts."""
+        self.kill(instance_id)
+        name = self._installed.get(instance_id)
+        named = name or name_in(self.ec2.metadata(instance_id).user_data())
+        if named is None:
+            return  # a machine that has nothing to do with SpotGuard
+        process = AgentProcess(self._around, instance_id, self.registers[named], name or "")
+        self.processes[instance_id] = process
+        process.start()
+
+    def kill(self, instance_id: InstanceId, at: datetime | None = None) -> None:
+        """The guest is down: no process of it runs on, the workload included."""
+        process = self.processes.pop(instance_id, None)
+        if process is not None:
+            process.stop()
+            process.register.closed(instance_id, at or self.clock.now())
+
+    def meter_usd(self) -> Decimal:
+        """What EC2's own meter has counted since the agents were installed."""
+        return self.ec2.meter_usd(since=self.started_at)
+
+    def settle(self) -> None:
+        """The ledger up to now, after a fresh look at EC2."""
+        self.plane.coordinator.run_pass()
+        self.plane.coordinator.settle(self.clock.now())
+
+    @property
+    def started_at(self) -> datetime:
+        return self.plan.market.start
+
+    def close(self) -> None:
+        self.db.dispose()
+
+    def _react(self) -> None:
+        for happening in self.ec2.happenings():
+            self._happened(happening)
+        coordinator, instances = self.wakeups.drain()
+        soon = self.clock.now() + NETWORK_DELAY
+        if coordinator:
+            self.schedule.plan("coordinator", soon, self._coordinate)
+        for instance_id in instances:
+            process = self.processes.get(InstanceId(instance_id))
+            if process is not None:
+                process.wake("commands", soon)
+
+    def _happened(self, happening: Happening) -> None:
+        if happening.kind is HappeningKind.BOOTED:
+            self.boot(happening.instance_id)
+        elif happening.kind in _ENDS:
+            self.kill(happening.instance_id, happening.at)
+        elif happening.kind is HappeningKind.SIGNALLED and happening.instance_id in self.processes:
+            self.processes[happening.instance_id].wake("signals", happening.at + SIGNAL_POLL)
+
+    def _coordinate(self) -> None:
+        self.plane.coordinator.run_pass()
+        pause = timedelta(seconds=self.plane.settings.pass_seconds)
+        self.schedule.plan("coordinator", self.clock.now() + pause, self._coordinate)
+
+    def _install(self) -> None:
+        """The owners install the agent on their servers, whose workloads run."""
+        now = self.clock.now()
+        self._installed = {server.instance_id: server.name for server in self.servers}
+        for server in self.servers:
+            content = state_of(self.ec2, server.instance_id)
+            if content is None:
+                raise SpotGuardError(f"{server.name} has no state volume at {STATE_DEVICE}")
+            self.registers[server.name].opened(server.instance_id, FIRST_EPOCH, now, content)
+            self.boot(server.instance_id)
+            enrolment = self.processes[server.instance_id].agent.desk.enrolment
+            if (
+                enrolment is not None
+            ):  # the owner hands the server over: without the tag nobody may ever end it
+                self.ec2.controls.tag(server.instance_id, {ADOPTED_TAG: enrolment.agent_id})
+
+    def _tenant(self) -> tuple[ClientId, str]:
+        now = self.clock.now()
+        return self.db.write(lambda tx: tenants.create_client(tx, now, "demo", executor=self.plan.executor))
+
+    def _control_plane(self) -> ControlPlane:
+        return compose(
+            Settings(installation="demo", public_url="http://127.0.0.1:8000"),
+            self.db,
+            self.clock,
+            lambda _client: self.ec2,
+            self.wakeups,
+            api=DEMO_API,
+            single_threaded=True,
+        )

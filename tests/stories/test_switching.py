@@ -1,0 +1,87 @@
+"""The specification's flows «Auto-Terminate Disabled», «Auto-Terminate Enabled», «Manual Switching»."""
+
+from datetime import timedelta
+
+import pytest
+
+
+def test_manual_switching_makes_a_command_that_the_agent_polls_and_executes(scene):
+    before = scene.agent()
+    panel = scene.get(f"/api/client/instances/{before.instance_id}/pricing")
+    target = next(pool for pool in panel["pools"] if pool["allowed"])
+
+    # User clicks "Switch to Pool X"
+    answer = scene.post(
+        f"/api/client/instances/{before.instance_id}/force-switch",
+        {"target": "pool", "pool_id": target["id"]},
+        expect=202,
+    )
+    command = scene.commands()[-1]
+    assert command.id == answer["commandId"]
+    assert (command.command_type, command.target_mode, command.target_pool_id) == (
+        "switch",
+        "spot",
+        target["id"],
+    )
+    assert command.terminate_wait_seconds == before.terminate_wait_seconds == 1800
+    assert (command.priority, command.created_by) == (75, "user")
+
+    # Agent polls pending-commands and executes the switch
+    scene.until(lambda: scene.agent().current_pool_id == target["id"], minutes=20)
+    switch = scene.until(lambda: scene.switches()[-1] if scene.switches()[-1].instance_ready_at else None, seconds=5)
+    assert (switch.event_trigger, switch.trigger_type) == ("manual", "manual")
+    assert switch.command_id == command.id
+    assert (switch.old_instance_id, switch.new_instance_id) == (before.instance_id, scene.agent().instance_id)
+    assert switch.initiated_at <= switch.instance_launched_at <= switch.instance_ready_at
+    scene.assert_no_record_lost_or_doubled()
+
+
+def test_with_auto_terminate_the_old_instance_ends_after_the_wait_and_only_then(scene):
+    old = scene.agent().instance_id
+    scene.force_to_spot()
+    new = scene.agent().instance_id
+
+    # waits terminate_wait_seconds = 1800 with both
+    scene.wait(minutes=29)
+    assert scene.active_instances() == {old, new}
+
+    scene.until(lambda: scene.active_instances() == {new}, minutes=5)
+    switch = scene.switches()[-1]
+    assert switch.old_terminated_at - switch.instance_ready_at >= timedelta(seconds=1800)
+    assert scene.instance(old).terminated_at is not None
+    assert scene.agent().instance_count == 1
+
+
+def test_without_auto_terminate_both_stay_active_and_nothing_claims_otherwise(scene):
+    scene.configure(autoTerminateEnabled=False)
+    old = scene.agent().instance_id
+    scene.force_to_spot()
+    new = scene.agent().instance_id
+
+    scene.wait(hours=2)
+    assert scene.active_instances() == {old, new}
+    assert scene.switches()[-1].old_terminated_at is None
+    assert scene.instance(old).terminated_at is None
+    # user must terminate A by hand; until then it is metered, not hidden
+    assert scene.agent().instance_count == 2
+    scene.assert_no_record_lost_or_doubled()
+
+
+@pytest.mark.parametrize("kind", ["synced", "volume", "image"])
+def test_no_kind_of_move_loses_or_doubles_a_record(scene, kind):
+    before = scene.agent()
+    pools = scene.get(f"/api/client/instances/{before.instance_id}/pricing")["pools"]
+    in_place = kind == "volume"  # a volume lives in one zone
+    target = next(pool for pool in pools if pool["allowed"] and (pool["az"] == before.az) == in_place)
+
+    scene.post(
+        f"/api/client/instances/{before.instance_id}/force-switch",
+        {"target": "pool", "pool_id": target["id"], "kind": kind},
+        expect=202,
+    )
+    scene.until(lambda: scene.agent().current_pool_id == target["id"], minutes=60)
+    scene.wait(minutes=5)
+    switch = scene.switches()[-1]
+    assert (switch.kind, switch.status) == (kind, "committed")
+    assert (switch.ami_created_at is not None) == (kind == "image")
+    scene.assert_no_record_lost_or_doubled()
