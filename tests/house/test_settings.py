@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from spotguard.cli.agent_settings import AgentFile
 from spotguard.config import Settings, load_settings
 from spotguard.domain.errors import InvalidInput
 
@@ -12,15 +13,21 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
 ROW = re.compile(r"^\| `(\w+)` \| (.*?) \| (.*) \|$", re.MULTILINE)
 
 
-def test_every_setting_is_documented_with_its_meaning():
-    documented = {name: meaning for name, _, meaning in ROW.findall(DOCUMENT.read_text())}
-    assert documented == {name: field.description for name, field in Settings.model_fields.items()}
+SERVER, AGENT = DOCUMENT.read_text().split("## Settings of an agent")
+PAGES = [(SERVER, Settings), (AGENT, AgentFile)]
 
 
-def test_documented_defaults_are_the_defaults():
-    for name, default, _ in ROW.findall(DOCUMENT.read_text()):
+@pytest.mark.parametrize(("page", "settings"), PAGES, ids=["server", "agent"])
+def test_every_setting_is_documented_with_its_meaning(page, settings):
+    documented = {name: meaning for name, _, meaning in ROW.findall(page)}
+    assert documented == {name: field.description for name, field in settings.model_fields.items()}
+
+
+@pytest.mark.parametrize(("page", "settings"), PAGES, ids=["server", "agent"])
+def test_documented_defaults_are_the_defaults(page, settings):
+    for name, default, _ in ROW.findall(page):
         if default.startswith("`"):
-            assert str(Settings.model_fields[name].default) == default.strip("`")
+            assert str(settings.model_fields[name].default) == default.strip("`")
 
 
 def test_flags_win_over_environment_over_file(tmp_path, monkeypatch):

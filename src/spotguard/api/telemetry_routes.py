@@ -75,7 +75,7 @@ class Measured:
 
         try:
             await self._app(scope, receive, noting)
-        except Exception:
+        except Exception:  # counted here, raised again to whoever runs the application
             self._metrics.failures.inc()
             raise
         finally:
