@@ -30,7 +30,9 @@ class MarketMemory:
     """
 
     _medians: dict[tuple[ClientId, PoolId], tuple[datetime, Decimal | None]] = field(default_factory=dict)
-    _ondemand: dict[tuple[ClientId, str], tuple[datetime, dict[str, Decimal]]] = field(default_factory=dict)
+    _ondemand: dict[tuple[ClientId, str, frozenset[str]], tuple[datetime, dict[str, Decimal]]] = field(
+        default_factory=dict
+    )
 
     def medians(
         self, tx: Connection, now: datetime, client_id: ClientId, pool_ids: Sequence[PoolId]
@@ -48,12 +50,16 @@ class MarketMemory:
                 )
         return {pool_id: self._medians[client_id, pool_id][1] for pool_id in pool_ids}
 
-    def ondemand(self, tx: Connection, now: datetime, client_id: ClientId, region: str) -> dict[str, Decimal]:
-        """USD per hour by instance type."""
-        known = self._ondemand.get((client_id, region))
+    def ondemand(
+        self, tx: Connection, now: datetime, client_id: ClientId, region: str, types: frozenset[str]
+    ) -> dict[str, Decimal]:
+        """USD per hour by instance type, of these types where they are known."""
+        known = self._ondemand.get((client_id, region, types))
         if known is None or not _fresh(known, now):
-            known = now, ondemand.prices_of(tx, client_id, region)
-            self._ondemand[client_id, region] = known
+            if len(self._ondemand) > _MOST:
+                self._ondemand.clear()
+            known = now, ondemand.prices_of(tx, client_id, region, instance_types=types)
+            self._ondemand[client_id, region, types] = known
         return known[1]
 
 

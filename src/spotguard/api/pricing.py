@@ -100,7 +100,8 @@ def _believed(
 ) -> tuple[list[Item], list[RejectedPrice]]:
     client_id = ClientId(caller.client_id)
     medians = api.market.medians(tx, now, client_id, [item.pool.id for item in items])
-    known = dict(api.market.ondemand(tx, now, client_id, caller.region)) if caller.region else {}
+    types = frozenset(item.pool.instance_type for item in items)
+    known = dict(api.market.ondemand(tx, now, client_id, caller.region, types)) if caller.region else {}
     if on_demand is not None:
         known.setdefault(caller.instance_type, on_demand)
     believed: list[Item] = []

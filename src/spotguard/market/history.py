@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -129,9 +129,16 @@ class PriceHistory:
 
     def of_region(self, region: str) -> PriceHistory:
         """The same history, of one region alone."""
+        return self._part(lambda pool: pool.region == region)
+
+    def of_types(self, instance_types: Collection[str]) -> PriceHistory:
+        """The same history, of these instance types alone."""
+        return self._part(lambda pool: pool.instance_type in instance_types)
+
+    def _part(self, wanted: Callable[[Pool], bool]) -> PriceHistory:
         part = PriceHistory((), self.source)
         part.span = self.span
-        part._tracks = {key: track for key, track in self._tracks.items() if track.pool.region == region}
+        part._tracks = {key: track for key, track in self._tracks.items() if wanted(track.pool)}
         return part
 
 

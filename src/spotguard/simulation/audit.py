@@ -17,6 +17,7 @@ from spotguard.simulation.machine import state_of
 from spotguard.simulation.world import World
 from spotguard.store import audit, ledger
 from spotguard.store.tables import agents, epoch_grants, ledger_entries
+from spotguard.store.tags import MANAGED_TAG, SWITCH_TAG
 
 _UNHEARD = (Trigger.EMERGENCY, Trigger.REBALANCE)
 
@@ -125,9 +126,13 @@ def ledger_cost(world: World) -> Decimal:
 
 
 def orphans_of(world: World) -> list[str]:
-    """Invariant 6: whatever lives in the account belongs to an epoch's holder, a live replica or an open move."""
-    wanted = _wanted(world)
+    """Invariant 6: whatever we made belongs to an epoch's holder, a live replica or an open move.
+
+    What the owners made themselves is theirs: SpotGuard neither deletes it nor counts it here.
+    """
     taken = world.ec2.inventory()
+    ours = {resource for resource, tags in taken.tags_by_id().items() if MANAGED_TAG in tags}
+    wanted = _wanted(world) | (taken.tags_by_id().keys() - ours)
     found = [
         f"{view.instance_id} ({view.state})" for view in taken.instances if view.instance_id not in wanted
     ]
@@ -158,7 +163,7 @@ def _wanted(world: World) -> set[str]:
 def _of_moves(world: World, switch_ids: list[str]) -> set[str]:
     """Everything tagged for an open move, and the two instances of it."""
     tags = world.ec2.inventory().tags_by_id()
-    mine = {resource for resource, marks in tags.items() if marks.get("spotguard:switch") in switch_ids}
+    mine = {resource for resource, marks in tags.items() if marks.get(SWITCH_TAG) in switch_ids}
     rows = [row for row in lookups.moves(world) if row.id in switch_ids]
     return mine | {side for row in rows for side in (row.old_instance_id, row.new_instance_id) if side}
 

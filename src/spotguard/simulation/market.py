@@ -19,6 +19,7 @@ from spotguard.market.rows import Progress
 from spotguard.market.synthetic import synthetic_market
 
 FEWEST_ZONES = 3  # below that there is nothing to choose from
+MOST_TYPES = 12  # agents stay with their type: more would only be carried along
 LOOK_BACK = timedelta(days=1)  # prices are known for a while before the demo begins
 SYNTHETIC_START = datetime.fromisoformat("2026-01-05T00:00:00+00:00")
 PREFERRED_FAMILIES = (
@@ -77,7 +78,7 @@ def replayed(
         raise InvalidInput(
             f"{history.source} holds {max(held, 0):.1f} days after its first; --days asks for {days:g}"
         )
-    types = _types(history.of_region(region), ondemand, start)
+    types = _types(history.of_region(region), ondemand, start)[:MOST_TYPES]
     if not types:
         raise InvalidInput(
             f"no type of {region} has spot prices in {FEWEST_ZONES} zones and an on-demand price"
@@ -85,8 +86,8 @@ def replayed(
     return DemoMarket(
         source=history.source,
         region=region,
-        history=history.of_region(region),
-        ondemand=ondemand,
+        history=history.of_region(region).of_types(types),
+        ondemand={kind: ondemand[kind] for kind in types},
         types=types,
         start=start,
         stormy=None,

@@ -62,8 +62,8 @@ def acts_of(names: Sequence[str]) -> list[Act]:
     return [
         Act(0.2, f"user: a standing replica for {db}", partial(configure, db, manualReplicaEnabled=True)),
         Act(0.4, f"user: move {web} to the cheapest pool", partial(force, web, None)),
+        Act(0.6, f"user: move {queue} within its zone (volume)", partial(force, queue, MoveKind.VOLUME)),
         Act(1.0, f"user: promote the replica of {db}", partial(promote, db)),
-        Act(2.8, f"user: move {queue} within its zone (volume)", partial(force, queue, MoveKind.VOLUME)),
         Act(4.0, f"user: move {build} by image", partial(force, build, MoveKind.IMAGE)),
         Act(8.0, f"AWS: a rebalance recommendation for {web}, nothing follows", partial(recommend, web)),
         Act(12.0, f"AWS: a rebalance recommendation for {queue}", partial(recommend, queue)),

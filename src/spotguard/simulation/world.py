@@ -76,6 +76,7 @@ class World:
         self.client_id, self.client_token = self._tenant()
         self.plane = self._control_plane()
         self.link = SimulatedLink(self.plane.app)
+        self._people = SimulatedLink(self.plane.app)
         self._around = Surroundings(self.ec2, self.clock, self.schedule, self.link, self.client_token)
         self.registers = {server.name: Register() for server in self.servers}
         self.processes: dict[InstanceId, AgentProcess] = {}
@@ -85,8 +86,8 @@ class World:
     # what a story, a script or a person does
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Reply:
-        """A request of the demo's tenant."""
-        return self.link.call(method, path, token=self.client_token, body=body)
+        """A request of the demo's tenant, whose line to the server is not the agents'."""
+        return self._people.call(method, path, token=self.client_token, body=body)
 
     def run_until(self, moment: datetime, on_step: Callable[[], None] | None = None) -> None:
         while self.step(moment):
