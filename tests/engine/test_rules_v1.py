@@ -144,7 +144,10 @@ def test_it_returns_only_well_below_on_demand(price, returns):
 
 
 def test_on_demand_in_a_smaller_type_a_dearer_pool_is_no_return():
-    assert propose(on_demand(pool(NEXT, "0.060"), present_usd=Decimal("0.050"))) is None
+    small = {"present_usd": Decimal("0.050")}
+    assert propose(on_demand(pool(NEXT, "0.060"), **small)) is None
+    assert propose(on_demand(pool(NEXT, "0.050"), **small)) is None
+    assert proposed(on_demand(pool(NEXT, "0.049"), **small)) == (Aim.RECOVER, NEXT)
 
 
 def test_it_does_not_go_to_and_fro_between_spot_and_on_demand():

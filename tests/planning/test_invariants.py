@@ -129,6 +129,9 @@ PLANTED = {
     },
     "no_orphan": {
         "an instance of ours runs for nobody": with_one(STANDBY, has_role=False),
+        "an orphan of five minutes and a second": with_one(
+            STANDBY, has_role=False, since=NOW - 5 * MINUTE - timedelta(seconds=1)
+        ),
         "an instance of ours and of no agent": with_more(
             "instances", machine("i-lost", agent_id=None, has_role=False)
         ),
@@ -165,6 +168,7 @@ FINE = {
     "an open gate never heard of": with_one(COLD, gate_open=True, heard_at=None),
     "a dead machine's last word was an open gate": with_one(DEAD, heard_at=NOW),
     "a holder whose gate is closed": with_one(SERVING, gate_open=False),
+    "a holder that vanished from EC2": with_one(THIRD, proof=Proof.VANISHED),
     "its only volume moved to the new holder": with_one(THIRD, proof=Proof.VOLUME_MOVED, former_died=False),
     "a new agent before its first registration": replace(
         HEALTHY,
@@ -202,7 +206,7 @@ FINE = {
         RECOVERY, status=SwitchStatus.COMMITTED, steps=RECOVERY.steps - {Step.VERIFIED}
     ),
     "the user's own instance may run for nobody": with_one(COLD, has_role=False, is_ours=False),
-    "an orphan of four minutes": with_one(STANDBY, has_role=False, since=NOW - 4 * MINUTE),
+    "an orphan of five minutes": with_one(STANDBY, has_role=False, since=NOW - 5 * MINUTE),
     "a dead machine needs nobody": with_one(DEAD, has_role=False),
     "a suspect that was needed after all": storage(referenced=True, suspect_since=NOW - HOUR),
     "three voluntary switches within a day": replace(HEALTHY, switches=tuple(voluntary_switches(3))),

@@ -172,7 +172,7 @@ def test_the_minimum_costs_what_the_last_second_did():
 
 def test_an_instance_that_ran_before_it_was_ours_has_no_minimum_left_to_fill():
     """Adopted by its enrolment: what it cost before is not ours to count."""
-    run = replace(ended(20), launched_at=NOON - HOUR)
+    run = replace(ended(20), launched_at=NOON - 10 * SECOND)
     assert told(run) == [("compute", 20, "0.000200000")]
 
 

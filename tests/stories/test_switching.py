@@ -28,7 +28,9 @@ def test_manual_switching_makes_a_command_that_the_agent_polls_and_executes(scen
 
     # Agent polls pending-commands and executes the switch
     scene.until(lambda: scene.agent().current_pool_id == target["id"], minutes=20)
-    switch = scene.until(lambda: scene.switches()[-1] if scene.switches()[-1].instance_ready_at else None, seconds=5)
+    switch = scene.until(
+        lambda: scene.switches()[-1] if scene.switches()[-1].instance_ready_at else None, seconds=5
+    )
     assert (switch.event_trigger, switch.trigger_type) == ("manual", "manual")
     assert switch.command_id == command.id
     assert (switch.old_instance_id, switch.new_instance_id) == (before.instance_id, scene.agent().instance_id)

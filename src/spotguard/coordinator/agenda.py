@@ -15,8 +15,9 @@ from spotguard.domain.agents import OFFLINE_AFTER_SECONDS, AgentStatus
 from spotguard.domain.commands import OPEN_COMMAND
 from spotguard.domain.epochs import GrantStatus
 from spotguard.domain.ids import ClientId
-from spotguard.domain.instances import InstanceState
-from spotguard.domain.replicas import LIVE_REPLICA, ReplicaStatus
+from spotguard.domain.instances import InstanceState, Mode
+from spotguard.domain.replicas import LIVE_REPLICA, ReplicaStatus, ReplicaType
+from spotguard.domain.signals import SignalType
 from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus
 from spotguard.store import sightings
 from spotguard.store.tables import (
@@ -40,9 +41,10 @@ class Work(StrEnum):
 
     SWITCH = "switch"  # open
     REPLICA = "replica"  # live
-    SIGNAL = "signal"  # unresolved; the agent's id
+    NOTICE = "notice"  # a termination notice, unresolved; the agent's id
+    RECOMMENDATION = "recommendation"  # the same of a rebalance recommendation
     EXPIRED = "expired"  # an open command past its time
-    NEED = "need"  # an agent in manual mode without a replica, or with one and the mode off
+    NEED = "need"  # an agent without the replica that its mode asks for, or with one that it should not have
     ENDED = "ended"  # an agent whose holder has ended or has let go
     IDLE = "idle"  # a running machine whose role is over
     FLEET = "fleet"  # the client's id, once per agent
@@ -81,6 +83,19 @@ def _of(kind: Work, column: sa.ColumnElement[str]) -> Any:
 _alive = sa.and_(agents.c.status != AgentStatus.DELETED.value, agents.c.enabled)
 _ended_states = _values([InstanceState.TERMINATED, InstanceState.STOPPED])
 
+_signalled = sa.exists().where(spot_interruption_events.c.instance_id == replica_instances.c.instance_id)
+_beside_primary = sa.and_(
+    replica_instances.c.mode == sa.literal_column(f"'{Mode.SPOT.value}'"),
+    replica_instances.c.pool_id == agents.c.current_pool_id,
+)
+_unfit = (
+    agents.c.status == AgentStatus.DELETED.value,
+    sa.and_(
+        replica_instances.c.replica_type == ReplicaType.MANUAL.value, sa.not_(agents.c.manual_replica_enabled)
+    ),
+    sa.and_(agents.c.manual_replica_enabled, sa.or_(_beside_primary, _signalled)),
+)
+
 _AGENDA: sa.CompoundSelect[Any] = sa.union_all(
     _of(Work.FLEET, agents.c.client_id),
     _of(Work.SILENT, epoch_grants.c.agent_id)
@@ -97,17 +112,25 @@ _AGENDA: sa.CompoundSelect[Any] = sa.union_all(
     ),
     _of(Work.SWITCH, switches.c.id).where(switches.c.status.in_(_values(OPEN_SWITCH))),
     _of(Work.REPLICA, replica_instances.c.id).where(replica_instances.c.status.in_(_values(LIVE_REPLICA))),
-    _of(Work.SIGNAL, spot_interruption_events.c.agent_id)
-    .where(spot_interruption_events.c.resolved_at.is_(None))
-    .distinct(),
+    *(
+        _of(work, spot_interruption_events.c.agent_id)
+        .where(
+            spot_interruption_events.c.resolved_at.is_(None),
+            spot_interruption_events.c.signal_type == sa.literal_column(f"'{signal.value}'"),
+        )
+        .distinct()
+        for work, signal in (
+            (Work.NOTICE, SignalType.TERMINATION),
+            (Work.RECOMMENDATION, SignalType.REBALANCE),
+        )
+    ),
     _of(Work.EXPIRED, commands.c.id).where(
         commands.c.status.in_(_values(OPEN_COMMAND)), commands.c.expires_at <= sa.bindparam("now")
     ),
     _of(Work.NEED, agents.c.id).where(agents.c.manual_replica_enabled, _alive, agents.c.replica_count == 0),
-    _of(Work.NEED, agents.c.id).where(
-        agents.c.replica_count > 0,
-        sa.or_(sa.not_(agents.c.manual_replica_enabled), agents.c.status == AgentStatus.DELETED.value),
-    ),
+    _of(Work.NEED, replica_instances.c.agent_id)
+    .join(agents, agents.c.id == replica_instances.c.agent_id)
+    .where(replica_instances.c.status.in_(_values(LIVE_REPLICA)), sa.or_(*_unfit)),
     _of(Work.ENDED, epoch_grants.c.agent_id)
     .outerjoin(instances, instances.c.id == epoch_grants.c.instance_id)
     .where(

@@ -61,7 +61,7 @@ class Context:
         self.again_at.append(now + timedelta(seconds=max(seconds, 1.0)))
 
     def rest(self, row_id: str, now: datetime, until: datetime) -> None:
-        """Nothing can be done for this row before then, unless EC2 or a signal says otherwise; half a minute at most."""
+        """Nothing can be done for this row before then, unless EC2 or a signal says so; half a minute at most."""
         self.resting[row_id] = min(until, now + REST)
 
     def awake(self, row_ids: Iterable[str], now: datetime) -> list[str]:

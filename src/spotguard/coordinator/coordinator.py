@@ -31,7 +31,7 @@ from spotguard.store.launch_orders import Installation, introduce
 __all__ = ["Coordinator", "CoordinatorSettings", "PassReport"]
 
 _BUSY = (Work.SWITCH, Work.ENDED, Work.IDLE)
-_STIRRING = (Work.SIGNAL, Work.ENDED, Work.NEED)  # nobody rests while these are under way
+_STIRRING = (Work.NOTICE, Work.ENDED, Work.NEED)  # nobody rests while these are under way
 
 
 @dataclass(frozen=True)

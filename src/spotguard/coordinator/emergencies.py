@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from spotguard.coordinator import recovery
 from spotguard.coordinator.agenda import Agenda, Work
-from spotguard.coordinator.context import Context, Row
+from spotguard.coordinator.context import REST, Context, Row
 from spotguard.domain.agents import AgentStatus
 from spotguard.domain.epochs import Proof
 from spotguard.domain.errors import Refused
@@ -42,7 +42,9 @@ class Emergencies:
     def run(self, now: datetime, agenda: Agenda) -> int:
         ended = list(dict.fromkeys(agenda.of(Work.ENDED)))
         done = self.ctx.each("emergencies", ended, lambda agent: self._follow_up(now, AgentId(agent)))
-        signalled = [agent for agent in dict.fromkeys(agenda.of(Work.SIGNAL)) if agent not in set(ended)]
+        recommended = self.ctx.awake(agenda.of(Work.RECOMMENDATION), now)
+        open_ones = dict.fromkeys([*agenda.of(Work.NOTICE), *recommended])
+        signalled = [agent for agent in open_ones if agent not in set(ended)]
         return done + self.ctx.each(
             "signals", signalled, lambda agent: self._answer_again(now, AgentId(agent))
         )
@@ -67,7 +69,10 @@ class Emergencies:
             self.ctx.wakeup.agent(held.instance_id)
 
     def _answer_again(self, now: datetime, agent_id: AgentId) -> bool:
-        return self.ctx.db.write(lambda tx: _answer_again(tx, now, agent_id))
+        changed = self.ctx.db.write(lambda tx: _answer_again(tx, now, agent_id))
+        if not changed:
+            self.ctx.rest(agent_id, now, now + REST)
+        return changed
 
 
 def _succeed(tx: sa.Connection, now: datetime, agent_id: AgentId) -> bool:

@@ -15,7 +15,7 @@ from spotguard.planning.retirement import EmergencyReplica, RetirementFacts, pla
 from spotguard.store import fleet, grants, kill, moves, replicas
 from spotguard.store.tables import replica_instances, spot_interruption_events
 
-BEAT_SECONDS = 30.0
+BEAT_SECONDS = 60.0
 
 
 class Retire:

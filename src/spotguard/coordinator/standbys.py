@@ -48,16 +48,8 @@ class Standbys:
     def run(self, now: datetime, agenda: Agenda) -> int:
         awake = self.ctx.awake(agenda.of(Work.REPLICA), now)
         tended = self.ctx.each("replicas", awake, lambda row_id: self._tend(now, ReplicaId(row_id)))
-        needy = dict.fromkeys(agenda.of(Work.NEED) + self._doomed(awake))
+        needy = dict.fromkeys(agenda.of(Work.NEED))
         return tended + self.ctx.each("standbys", needy, lambda agent: self._keep(now, AgentId(agent)))
-
-    def _doomed(self, ids: list[str]) -> list[str]:
-        """Agents with live manual replicas: signals and the primary's own moves may have made one unfit."""
-        if not ids:
-            return []
-        r = replica_instances.c
-        found = sa.select(r.agent_id).where(r.id.in_(ids), r.replica_type == ReplicaType.MANUAL.value)
-        return list(self.ctx.db.read(lambda tx: tx.execute(found).scalars().all()))
 
     def _keep(self, now: datetime, agent_id: AgentId) -> bool:
         made = self.ctx.db.write(lambda tx: standbys.keep(tx, now, fleet.agent_row(tx, agent_id)))
@@ -67,13 +59,11 @@ class Standbys:
 
     def _tend(self, now: datetime, replica_id: ReplicaId) -> bool:
         """One live replica: launch what has no machine, end what died or never enrolled."""
-        replica = self.ctx.db.read(lambda tx: _row(tx, replica_id))
-        if replica is None or replica.status not in LIVE_REPLICA:
+        replica, agent, machine = self.ctx.db.read(lambda tx: _facts(tx, replica_id))
+        if replica is None or agent is None or replica.status not in LIVE_REPLICA:
             return False
-        agent = self.ctx.db.read(lambda tx: fleet.agent_row(tx, replica.agent_id))
         if replica.instance_id is None:
             return self._launch(now, agent, replica)
-        machine = self.ctx.db.read(lambda tx: sightings.get(tx, replica.instance_id))
         because = _why_lost(now, replica, machine, self.ctx.settings.enrol_within_seconds)
         if because is None:
             if replica.status == ReplicaStatus.READY:
@@ -126,8 +116,18 @@ class Standbys:
         return self.ctx.db.write(lambda tx: replicas.fail(tx, now, ReplicaId(replica.id), because))
 
 
-def _row(tx: sa.Connection, replica_id: ReplicaId) -> Row | None:
-    return tx.execute(sa.select(replica_instances).where(replica_instances.c.id == replica_id)).one_or_none()
+_REPLICA: sa.Select[Any] = sa.select(replica_instances).where(
+    replica_instances.c.id == sa.bindparam("replica")
+)
+
+
+def _facts(tx: sa.Connection, replica_id: ReplicaId) -> tuple[Row | None, Row | None, Row | None]:
+    """The replica, its agent, its machine."""
+    replica = tx.execute(_REPLICA, {"replica": replica_id}).one_or_none()
+    if replica is None:
+        return None, None, None
+    machine = None if replica.instance_id is None else sightings.get(tx, replica.instance_id)
+    return replica, fleet.agent_row(tx, replica.agent_id), machine
 
 
 def _parent(tx: sa.Connection, agent: Row, replica: Row) -> InstanceId | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 
 from spotguard.domain.ids import InstanceId
+from spotguard.domain.instances import InstanceState
 from spotguard.domain.money import cents
 from spotguard.domain.replicas import LIVE_REPLICA
 from spotguard.domain.switches import OPEN_SWITCH, Trigger
@@ -16,9 +18,10 @@ from spotguard.simulation import lookups
 from spotguard.simulation.machine import state_of
 from spotguard.simulation.world import World
 from spotguard.store import audit, ledger
-from spotguard.store.tables import agents, epoch_grants, ledger_entries
+from spotguard.store.tables import agents, epoch_grants, instances, ledger_entries, storage_resources
 from spotguard.store.tags import MANAGED_TAG, SWITCH_TAG
 
+CLEARED_WITHIN = timedelta(minutes=5)
 _UNHEARD = (Trigger.EMERGENCY, Trigger.REBALANCE)
 
 
@@ -101,10 +104,14 @@ def ledger_is_recomputable(world: World) -> list[str]:
     now = world.clock.now()
 
     def compare(tx: sa.Connection) -> list[str]:
-        again = {(entry.resource_id, entry.kind, entry.from_at): entry.usd for entry in ledger.recompute(tx, now)}
-        stored = {(row.resource_id, row.kind, row.from_at): row.usd for row in tx.execute(sa.select(ledger_entries))}
+        again = {
+            (entry.resource_id, entry.kind, entry.from_at): entry.usd for entry in ledger.recompute(tx, now)
+        }
+        stored = {
+            (row.resource_id, row.kind, row.from_at): row.usd for row in tx.execute(sa.select(ledger_entries))
+        }
         return [
-            f"ledger entry {key[0]} {key[1]} {key[2].isoformat()}: {stored.get(key)} stored, {again.get(key)} recomputed"
+            f"ledger entry {key}: {stored.get(key)} stored, {again.get(key)} recomputed"
             for key in sorted(again.keys() | stored.keys())
             if again.get(key) != stored.get(key)
         ]
@@ -128,13 +135,16 @@ def ledger_cost(world: World) -> Decimal:
 def orphans_of(world: World) -> list[str]:
     """Invariant 6: whatever we made belongs to an epoch's holder, a live replica or an open move.
 
-    What the owners made themselves is theirs: SpotGuard neither deletes it nor counts it here.
+    What the owners made themselves is theirs: SpotGuard neither deletes it nor counts it here. What was let go of
+    within the last five minutes is still being cleared away (invariant 7: clean-up is slow on purpose).
     """
     taken = world.ec2.inventory()
     ours = {resource for resource, tags in taken.tags_by_id().items() if MANAGED_TAG in tags}
     wanted = _wanted(world) | (taken.tags_by_id().keys() - ours)
     found = [
-        f"{view.instance_id} ({view.state})" for view in taken.instances if view.instance_id not in wanted
+        f"{view.instance_id} ({view.state})"
+        for view in taken.instances
+        if view.instance_id not in wanted and view.state is not InstanceState.SHUTTING_DOWN
     ]
     held = {volume.volume_id for view in taken.instances for volume in view.volumes} | wanted
     found += [view.volume_id for view in taken.volumes if view.volume_id not in held]
@@ -145,10 +155,17 @@ def orphans_of(world: World) -> list[str]:
 
 
 def _wanted(world: World) -> set[str]:
+    lately = world.clock.now() - CLEARED_WITHIN
+    being_cleared = (
+        sa.select(storage_resources.c.id)
+        .outerjoin(instances, instances.c.id == storage_resources.c.last_attached_to)
+        .where(sa.or_(instances.c.ended_at > lately, storage_resources.c.created_at > lately))
+    )
+
     def look(tx: sa.Connection) -> set[str]:
         held = tx.scalars(sa.select(epoch_grants.c.instance_id).where(epoch_grants.c.status == "held"))
         images = tx.scalars(sa.select(agents.c.ami_id))
-        return {*held, *(image for image in images if image)}
+        return {*held, *(image for image in images if image), *tx.scalars(being_cleared)}
 
     wanted = world.db.read(look)
     for name in world.registers:

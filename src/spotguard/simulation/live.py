@@ -32,9 +32,8 @@ def play(demo: Demo, console: Console, *, speed: float, port: int) -> dict[str, 
     """Until the days are over or Ctrl-C; then the summary of what was reached."""
     world = demo.world
     with served(world, port) as address:
-        console.print(
-            f"open [bold]http://{address}/[/] with the token [bold]{world.client_token}[/] (Ctrl-C ends)"
-        )
+        console.print(f"open [bold]http://{address}/[/] with this token (Ctrl-C ends the demo):")
+        console.print(world.client_token, style="bold", highlight=False, soft_wrap=True)
         reporter = _Reporter(world, console)
         demo.on_act = reporter.act
         try:
@@ -127,7 +126,9 @@ class _Reporter:
             lambda tx: events.after(tx, world.client_id, self._last_event, _LONGEST_PAGE)
         ):
             self._last_event = row.id
-            self._console.print(f"{row.at:%a %H:%M:%S}  {row.kind:<22} {row.message}", highlight=False)
+            self._console.print(
+                f"{row.at:%a %H:%M:%S}  {row.kind:<22} {row.message}", highlight=False, soft_wrap=True
+            )
 
     def _time(self) -> str:
         return f"{self._world.clock.now():%a %H:%M:%S}"

@@ -42,9 +42,12 @@ class Database:
     or keyed, so that twice is once.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, readers: Engine | None = None) -> None:
         self.engine = engine
-        self._reading = engine.execution_options(**{_READ_ONLY: True})
+        # Connections of their own: whenever one turns from reader to writer (PRAGMA query_only), SQLite prepares
+        # every statement of it anew.
+        self._readers = readers or engine
+        self._reading = self._readers.execution_options(**{_READ_ONLY: True})
         embedded = engine.dialect.name == "sqlite"
         # SQLite has one writer. A queue in this process is fair and wakes at once; its busy handler polls.
         lock: AbstractContextManager[Any] = threading.RLock() if embedded else nullcontext()
@@ -63,7 +66,9 @@ class Database:
             ) from error
         backend = parsed.get_backend_name()
         if backend == "sqlite":
-            return cls(_sqlite_engine(parsed, echo=echo))
+            engine = _sqlite_engine(parsed, echo=echo)
+            shared = isinstance(engine.pool, StaticPool)
+            return cls(engine, None if shared else _sqlite_engine(parsed, echo=echo))
         if backend in {"mysql", "mariadb"}:
             return cls(_mysql_engine(parsed, echo=echo))
         raise InvalidInput(f"database {backend!r} is not supported: SQLite, MySQL or MariaDB")
@@ -87,6 +92,7 @@ class Database:
 
     def dispose(self) -> None:
         self.engine.dispose()
+        self._readers.dispose()
 
     def _written(self, work: Callable[[Connection], T]) -> T:
         with self.engine.begin() as tx:

@@ -21,6 +21,11 @@ from spotguard.store.tables import agents, epoch_grants, instances, storage_reso
 Row = sa.Row[Any]
 PROMOTE_VALID = timedelta(hours=24)  # its heartbeat tells the new holder the same: the command only is faster
 
+_HELD: sa.Select[Any] = sa.select(epoch_grants).where(epoch_grants.c.held_agent_id == sa.bindparam("agent"))
+_STATE: sa.Select[Any] = sa.select(instances.c.ec2_state, instances.c.current_mode).where(
+    instances.c.id == sa.bindparam("machine")
+)
+
 
 def first_grant(tx: sa.Connection, now: datetime, agent_id: AgentId, instance_id: InstanceId) -> bool:
     """Epoch 1 for the first registration of a name. False when the name has had an epoch already."""
@@ -38,11 +43,7 @@ def first_grant(tx: sa.Connection, now: datetime, agent_id: AgentId, instance_id
 
 def holder(tx: sa.Connection, agent_id: AgentId) -> Row | None:
     """The grant that is held now: epoch, instance_id, released_at and the rest."""
-    return tx.execute(
-        sa.select(epoch_grants).where(
-            epoch_grants.c.agent_id == agent_id, epoch_grants.c.status == GrantStatus.HELD.value
-        )
-    ).one_or_none()
+    return tx.execute(_HELD, {"agent": agent_id}).one_or_none()
 
 
 def release(
@@ -129,9 +130,7 @@ def _proven(tx: sa.Connection, former: Row | None, proof: Proof, to_instance: In
 
 def is_dead(tx: sa.Connection, instance_id: InstanceId) -> bool:
     """EC2 says terminated (stopped, if on demand), as the coordinator last saw it (ruling B4)."""
-    row = tx.execute(
-        sa.select(instances.c.ec2_state, instances.c.current_mode).where(instances.c.id == instance_id)
-    ).one_or_none()
+    row = tx.execute(_STATE, {"machine": instance_id}).one_or_none()
     if row is None or row.ec2_state is None or row.current_mode is None:
         return False
     return is_proof_of_death(InstanceState(row.ec2_state), Mode(row.current_mode))

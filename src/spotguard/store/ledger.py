@@ -67,21 +67,26 @@ def cut_of(settled: datetime | None) -> datetime | None:
     return None if settled is None else since_hour_of(settled - LOOK_BACK)
 
 
-def _unsettled(columns: Any) -> sa.ColumnElement[bool]:
+def _unsettled(columns: Any, ended_at: Any) -> sa.ColumnElement[bool]:
     """Still running, or not settled since its end became known."""
-    return sa.or_(
-        columns.ended_at.is_(None), columns.metered_until.is_(None), columns.metered_until <= columns.ended_at
-    )
+    return sa.or_(ended_at.is_(None), columns.metered_until.is_(None), columns.metered_until <= ended_at)
 
 
+# EC2's own times; where the server cannot ask it, what the agents said
+_BEGAN = sa.func.coalesce(_i.launched_at, _i.installed_at)
+_ENDED = sa.func.coalesce(_i.ended_at, _i.terminated_at)
 _BILLED = sa.and_(
-    _i.launched_at.is_not(None), _i.agent_id.is_not(None), _i.ec2_state != InstanceState.PENDING.value
+    _BEGAN.is_not(None),
+    _i.agent_id.is_not(None),
+    _i.current_mode.is_not(None),
+    sa.or_(_i.ec2_state.is_(None), _i.ec2_state != InstanceState.PENDING.value),
 )
+_OPEN: sa.Select[Any] = sa.select(instances).where(_BILLED, _unsettled(_i, _ENDED))
 
 
 def _open_runs(tx: sa.Connection, now: datetime) -> list[tuple[InstanceRun, datetime | None]]:
     """Instances whose cost may still change, with the time up to which each is settled."""
-    return _runs_of(tx, now, tx.execute(sa.select(instances).where(_BILLED, _unsettled(_i))).all(), _from)
+    return _runs_of(tx, now, tx.execute(_OPEN).all(), _from)
 
 
 def all_runs(tx: sa.Connection, now: datetime) -> list[InstanceRun]:
@@ -107,13 +112,13 @@ def _run(row: Row, terms: list[Term], known: Sequence[Change]) -> InstanceRun:
         agent_id=AgentId(row.agent_id),
         mode=Mode(row.current_mode),
         pool_id=PoolId(row.current_pool_id) if row.current_pool_id else None,
-        since=row.metered_from or row.launched_at,
-        ended_at=row.ended_at,
+        since=_begin(row),
+        ended_at=row.ended_at or row.terminated_at,
         end_reason=None if row.end_reason is None else EndReason(row.end_reason),
         is_replica=row.replica_id is not None,
         terms=terms,
         prices=known,
-        launched_at=row.launched_at,
+        launched_at=row.launched_at or _begin(row),
     )
 
 
@@ -141,7 +146,7 @@ def _prices(
             spot.setdefault(row.client_id, []).append(row)
         else:
             price = row.ondemand_price or ondemand.price_of(tx, row.client_id, row.region, row.instance_type)
-            found[row.id] = [] if price is None else [Change(row.launched_at, price)]
+            found[row.id] = [] if price is None else [Change(_begin(row), price)]
     for client_id, machines in spot.items():
         since = min(start_of(row) for row in machines)
         pools = sorted({PoolId(row.current_pool_id) for row in machines if row.current_pool_id})
@@ -158,7 +163,7 @@ def _from(row: Row) -> datetime:
 
 
 def _begin(row: Row) -> datetime:
-    start: datetime = row.metered_from or row.launched_at
+    start: datetime = row.metered_from or row.launched_at or row.installed_at
     return start
 
 
@@ -168,7 +173,7 @@ def stored_things(
     s = storage_resources.c
     query = sa.select(storage_resources).where(s.usd_per_gib_month.is_not(None))
     if not everything:
-        query = query.where(_unsettled(s))
+        query = query.where(_unsettled(s, s.ended_at))
     return [
         (
             StoredThing(
@@ -215,8 +220,12 @@ def _newest_counterfactuals(tx: sa.Connection) -> dict[str, datetime]:
 
 
 def _mark(tx: sa.Connection, now: datetime) -> None:
-    tx.execute(sa.update(instances).where(_BILLED, _unsettled(_i)).values(metered_until=now))
-    tx.execute(sa.update(storage_resources).where(_unsettled(storage_resources.c)).values(metered_until=now))
+    tx.execute(sa.update(instances).where(_BILLED, _unsettled(_i, _ENDED)).values(metered_until=now))
+    tx.execute(
+        sa.update(storage_resources)
+        .where(_unsettled(storage_resources.c, storage_resources.c.ended_at))
+        .values(metered_until=now)
+    )
 
 
 def recompute(tx: sa.Connection, now: datetime) -> list[Entry]:

@@ -158,7 +158,9 @@ def _with_target(tx: sa.Connection, order: MoveOrder) -> MoveOrder:
     if _is_present(order):
         raise Refused(f"the workload runs {_place(order)} already: nothing to do")
     if order.kind is MoveKind.VOLUME and order.target.az != order.agent.az:
-        raise Refused(f"a volume lives in one zone: choose a pool in {order.agent.az}, or another kind of move")
+        raise Refused(
+            f"a volume lives in one zone: choose a pool in {order.agent.az}, or another kind of move"
+        )
     return order
 
 

@@ -52,6 +52,9 @@ _SILENT_AFTER_VOLUME = timedelta(
     seconds=60
 )  # the volume is gone and its former holder has not said that it let go
 
+_SWITCH: sa.Select[Any] = sa.select(switches).where(switches.c.id == sa.bindparam("switch"))
+_PREPARING: sa.Select[Any] = sa.select(switches).where(switches.c.open_agent_id == sa.bindparam("agent"))
+
 COMPLETE_AT = {
     MoveKind.SYNCED: Step.DELTA_SENT,
     MoveKind.VOLUME: Step.VOLUMES_MOVED,
@@ -161,12 +164,12 @@ def open_recovery(
 
 
 def get(tx: sa.Connection, switch_id: SwitchId) -> Row:
-    return tx.execute(sa.select(switches).where(switches.c.id == switch_id)).one()
+    return tx.execute(_SWITCH, {"switch": switch_id}).one()
 
 
 def preparing_of(tx: sa.Connection, agent_id: AgentId) -> Row | None:
     """The move that is under way before its grant."""
-    return tx.execute(sa.select(switches).where(switches.c.open_agent_id == agent_id)).one_or_none()
+    return tx.execute(_PREPARING, {"agent": agent_id}).one_or_none()
 
 
 def instance_named(  # noqa: PLR0913 - what EC2 says of it

@@ -30,11 +30,19 @@ _ACTIVE: sa.Select[Any] = sa.select(
     instances.c.absent_looks,
     instances.c.intention_token,
     instances.c.current_mode,
-).where(instances.c.is_active)
+).where(
+    # an agent's word that it has ended is no proof: EC2 tells when, and until then it is looked at
+    sa.or_(
+        instances.c.is_active,
+        sa.and_(instances.c.ec2_state.is_not(None), instances.c.ec2_state != "terminated"),
+    )
+)
+
+_ONE: sa.Select[Any] = sa.select(instances).where(instances.c.id == sa.bindparam("machine"))
 
 
 def active(tx: sa.Connection) -> list[Row]:
-    """Every instance of the installation that is not known to have ended."""
+    """Every instance of the installation whose end EC2 has not shown."""
     return list(tx.execute(_ACTIVE).all())
 
 
@@ -161,7 +169,7 @@ def vanished(tx: sa.Connection, now: datetime, instance: Row) -> None:
     """Ruling B4: once running, launched over an hour ago, absent in three looks over five minutes: terminated."""
     tx.execute(
         sa.update(instances)
-        .where(instances.c.id == instance.id, instances.c.is_active)
+        .where(instances.c.id == instance.id, instances.c.ec2_state != InstanceState.TERMINATED.value)
         .values(
             ec2_state=InstanceState.TERMINATED.value,
             is_active=False,
@@ -201,4 +209,4 @@ def reprice(tx: sa.Connection, region: str, spot: dict[PoolId, Decimal], fixed: 
 
 
 def get(tx: sa.Connection, instance_id: InstanceId | str) -> Row | None:
-    return tx.execute(sa.select(instances).where(instances.c.id == instance_id)).one_or_none()
+    return tx.execute(_ONE, {"machine": instance_id}).one_or_none()

@@ -17,6 +17,10 @@ from spotguard.store.tables import spot_interruption_events, switch_steps, switc
 
 SERVER = "server"
 
+_STEPS: sa.Select[Any] = sa.select(switch_steps.c.step, switch_steps.c.at).where(
+    switch_steps.c.switch_id == sa.bindparam("switch")
+)
+
 _COLUMN_OF = {
     Step.DECIDED: "initiated_at",
     Step.IMAGED: "ami_created_at",
@@ -58,9 +62,7 @@ def recorded_steps(tx: sa.Connection, switch_id: SwitchId) -> list[Step]:
 
 def step_times(tx: sa.Connection, switch_id: SwitchId) -> dict[Step, datetime]:
     order = {step: number for number, step in enumerate(Step)}
-    rows = tx.execute(
-        sa.select(switch_steps.c.step, switch_steps.c.at).where(switch_steps.c.switch_id == switch_id)
-    ).all()
+    rows = tx.execute(_STEPS, {"switch": switch_id}).all()
     known = sorted(((Step(row.step), row.at) for row in rows), key=lambda pair: (pair[1], order[pair[0]]))
     return dict(known)
 
@@ -84,7 +86,11 @@ def _complete_failover(tx: sa.Connection, now: datetime, switch_id: SwitchId) ->
     # resolved or not: the coordinator's pass may have seen first that its instance holds nothing any more
     tx.execute(
         sa.update(events)
-        .where(of_it, events.c.signal_type == SignalType.TERMINATION.value, events.c.failover_completed.is_(False))
+        .where(
+            of_it,
+            events.c.signal_type == SignalType.TERMINATION.value,
+            events.c.failover_completed.is_(False),
+        )
         .values(failover_completed=True, failover_completed_at=now, switch_id=switch_id)
     )
     tx.execute(sa.update(events).where(of_it, events.c.resolved_at.is_(None)).values(resolved_at=now))

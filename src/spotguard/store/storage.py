@@ -25,6 +25,7 @@ from spotguard.store.tags import AGENT_TAG, SWITCH_TAG
 
 Row = sa.Row[Any]
 _s = storage_resources.c
+_ALIVE: sa.Select[Any] = sa.select(_s.id, _s.client_id, _s.is_ours).where(_s.ended_at.is_(None))
 
 
 def state_volume_of(tx: sa.Connection, instance_id: InstanceId) -> Row | None:
@@ -47,7 +48,7 @@ def state_volume_of(tx: sa.Connection, instance_id: InstanceId) -> Row | None:
 
 def alive(tx: sa.Connection) -> list[Row]:
     """Everything that still costs money, of every tenant."""
-    return list(tx.execute(sa.select(storage_resources).where(_s.ended_at.is_(None))).all())
+    return list(tx.execute(_ALIVE).all())
 
 
 def saw_volume(

@@ -125,7 +125,9 @@ instances = sa.Table(
     # what EC2 says, as last seen
     sa.Column("ec2_state", sa.String(20)),
     sa.Column("seen_at", UtcTime),  # in the newest look that showed it
-    sa.Column("absent_since", UtcTime),  # first look of an unbroken row of looks that did not show it (ruling B4)
+    sa.Column(
+        "absent_since", UtcTime
+    ),  # first look of an unbroken row of looks that did not show it (ruling B4)
     sa.Column("absent_looks", sa.Integer, nullable=False, default=0),
     sa.Column("launched_at", UtcTime),  # billing begins
     sa.Column("ended_at", UtcTime),  # billing stops

@@ -210,9 +210,11 @@ storage_resources = sa.Table(
     sa.Column("source_id", sa.String(64)),  # a snapshot's volume, a volume's snapshot
     sa.Column("attached_to", instance_id),
     sa.Column("last_attached_to", instance_id),
-    sa.Column("is_ours", sa.Boolean, nullable=False, default=True),  # False: came with an instance that its owner launched
+    sa.Column("is_ours", sa.Boolean, nullable=False, default=True),  # False: its instance's owner's
     sa.Column("delete_with_instance", sa.Boolean, nullable=False, default=False),  # as its owner had set it
-    sa.Column("moved_from", instance_id),  # whose state it held before it was attached to its present instance
+    sa.Column(
+        "moved_from", instance_id
+    ),  # whose state it held before it was attached to its present instance
     sa.Column("device", sa.String(64)),  # a volume's, as last attached: which one holds the state
     sa.Column("switch_id", uuid),
     sa.Column("usd_per_gib_month", Money()),  # NULL for images: their snapshots are billed

@@ -1,0 +1,40 @@
+"""One long story on SQLite and on MariaDB: every statement of the coordinator speaks both."""
+
+from dataclasses import asdict
+
+from spotguard.domain.instances import Mode
+from spotguard.domain.replicas import ReplicaStatus
+from spotguard.store import ledger
+from spotguard.store.tables import ledger_entries, replica_instances, storage_resources
+from tests.coordinator.scene import A, B, Scene
+
+
+def test_moves_standbys_deaths_decisions_and_the_ledger(database):
+    scene = Scene(db=database)
+    agent = scene.protect(pool=A, terminate_wait_seconds=60, min_pool_hours=0)
+    other = scene.protect("db", pool=B, mode=Mode.ONDEMAND, manual_replica_enabled=True)
+    scene.run(500)
+    standby = scene.live_replicas(other)[0]
+    assert standby.status == ReplicaStatus.READY
+    scene.promote(other, standby.id)
+    scene.run(300, until=lambda: scene.serving(other) == standby.instance_id)
+    old = scene.serving(agent)
+    scene.ec2.controls.signal_rebalance(old)
+    scene.run(200)
+    scene.ec2.controls.interrupt(old, notice_seconds=0)
+    scene.run(900, until=lambda: scene.serving(agent) != old and scene.is_open(agent))
+    scene.config(other, manual_replica_enabled=False)
+    scene.run(900)
+    assert scene.breaches() == []
+    assert not scene.live_replicas(other)
+    assert {row.status for row in scene.rows(replica_instances)} <= {
+        "promoted",
+        "terminated",
+        "failed",
+        "ready",
+    }
+    assert scene.rows(storage_resources, storage_resources.c.ended_at.is_not(None))
+    scene.coordinator.settle(scene.now)
+    made = [asdict(e) for e in scene.db.read(lambda tx: ledger.recompute(tx, scene.now))]
+    stored = {(r.resource_id, r.kind, r.from_at): r.usd for r in scene.rows(ledger_entries)}
+    assert stored == {(e["resource_id"], e["kind"], e["from_at"]): e["usd"] for e in made}

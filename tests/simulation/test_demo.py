@@ -1,0 +1,114 @@
+"""A short sample of the demo; the whole of it is `spotguard demo --headless`."""
+
+import gzip
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from spotguard.cli.main import app
+from spotguard.domain.errors import InvalidInput
+from spotguard.simulation.demo import Demo, DemoOptions
+from spotguard.simulation.market import replayed
+
+CONTRACT = {
+    "prices_source",
+    "agents",
+    "simulated_hours",
+    "wall_seconds",
+    "heartbeats",
+    "price_rows",
+    "decisions",
+    "switches",
+    "interruptions",
+    "failovers",
+    "failover_seconds",
+    "downtime_seconds",
+    "cost_usd",
+    "ondemand_cost_usd",
+    "savings_percent",
+    "replicas_created",
+    "manual_replicas_completed",
+    "emergency_replicas",
+    "ledger_usd",
+    "meter_usd",
+    "invariants_checked",
+    "invariants_broken",
+    "orphans",
+}
+
+
+def run(agents=3, days=0.15, seed=1):
+    demo = Demo(DemoOptions((), None, agents, days, seed, "sqlite://"))
+    try:
+        return demo.run(on_progress=lambda _seconds: None)
+    finally:
+        demo.close()
+
+
+def test_a_few_hours_break_no_promise_and_the_ledger_equals_the_meter():
+    summary = run()
+    assert set(summary) >= CONTRACT
+    assert summary["broken"] == []
+    assert summary["orphaned"] == []
+    assert summary["ledger_usd"] == summary["meter_usd"]
+    assert summary["records"]["lost_planned"] == summary["records"]["overlaps"] == 0
+    assert summary["switches"]["manual"] >= 2
+    assert summary["manual_replicas_completed"] >= 1
+    assert summary["heartbeats"] >= 3 * 60 * 3.5
+    assert "synthetic" in summary["prices_source"]
+
+
+def test_the_same_seed_gives_the_same_run():
+    first, second = run(agents=1, days=0.05), run(agents=1, days=0.05)
+    for summary in (first, second):
+        summary.pop("wall_seconds")
+    assert first == second
+
+
+def test_the_command_prints_one_json_object():
+    outcome = CliRunner().invoke(app, ["demo", "--headless", "--json", "--days", "0.02", "--agents", "1"])
+    assert outcome.exit_code == 0, outcome.output
+    assert json.loads(outcome.stdout)["invariants_broken"] == 0
+
+
+@pytest.fixture
+def price_file(tmp_path):
+    """Three zones of one type for three days, as `describe-spot-price-history` gives them."""
+    rows = ["Timestamp,InstanceType,AvailabilityZone,ProductDescription,SpotPrice"]
+    for zone, price in (("a", "0.0350"), ("b", "0.0330"), ("c", "0.0410")):
+        rows += [f"2021-03-0{day}T00:00:00Z,c5.large,eu-west-1{zone},Linux/UNIX,{price}" for day in (1, 4)]
+    path = tmp_path / "prices.csv.gz"
+    path.write_bytes(gzip.compress("\n".join(rows).encode()))
+    return path
+
+
+@pytest.fixture
+def ondemand_file(tmp_path):
+    path = tmp_path / "ondemand.csv"
+    path.write_text("region,instance_type,ondemand_usd_h\neu-west-1,c5.large,0.096\n")
+    return path
+
+
+def test_a_price_file_is_replayed(price_file, ondemand_file):
+    market = replayed([price_file], ondemand_file, days=1)
+    assert (market.source, market.region, market.types) == ("prices.csv.gz", "eu-west-1", ("c5.large",))
+
+
+def test_more_days_than_the_file_holds_are_refused_with_the_reason(price_file, ondemand_file):
+    with pytest.raises(InvalidInput, match=r"holds 2\.0 days after its first"):
+        replayed([price_file], ondemand_file, days=3)
+
+
+def test_a_type_without_an_ondemand_price_is_never_guessed(price_file, tmp_path):
+    empty = tmp_path / "ondemand.csv"
+    empty.write_text("region,instance_type,ondemand_usd_h\neu-west-1,m5.large,0.1\n")
+    with pytest.raises(InvalidInput, match="on-demand price"):
+        replayed([price_file], empty, days=1)
+
+
+def test_prices_without_ondemand_is_one_clear_line(price_file):
+    outcome = CliRunner().invoke(app, ["demo", "--headless", "--prices", str(price_file)])
+    assert outcome.exit_code in (1, 2)
+    assert "--ondemand" in outcome.output
+    assert "Traceback" not in outcome.output
