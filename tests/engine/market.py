@@ -61,13 +61,21 @@ assessments = st.builds(
     because=st.just("as it is"),
 )
 markets = st.lists(assessments, max_size=9, unique_by=lambda a: a.pool.id).map(tuple)
+
+
+def priced_as_its_own_pool(situation):
+    """A market knows one price of a pool: what the workload pays is what its own pool costs there."""
+    own = [a for a in situation.pools if a.pool.id == situation.present_pool]
+    return replace(situation, present_usd=own[0].usd_per_hour) if own else situation
+
+
 spot_situations = st.builds(
     on_spot,
     present=st.none() | prices.map(str),
     ondemand_usd=st.none() | st.just(ONDEMAND_USD),
     min_savings_percent=st.decimals(0, 60, places=2),
     pools=markets,
-)
+).map(priced_as_its_own_pool)
 ondemand_situations = st.builds(
     on_demand,
     forced=st.booleans(),

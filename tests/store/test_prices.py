@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import groupby, permutations
@@ -307,11 +307,8 @@ def test_agents_that_report_at_once_lose_no_newest_price(kind, request, tmp_path
             at = NOW + timedelta(seconds=second)
             tell(database, FIRST, at, dict.fromkeys(POOLS, Decimal(price) / 100))
 
-    threads = [threading.Thread(target=agent, args=(share,)) for share in shares]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(len(shares)) as agents:
+        list(agents.map(agent, shares))
     said = [
         (NOW + timedelta(seconds=second), Decimal(price) / 100) for share in shares for second, price in share
     ]
@@ -320,3 +317,17 @@ def test_agents_that_report_at_once_lose_no_newest_price(kind, request, tmp_path
         assert set(kept(database, FIRST, pool)) <= set(said)
     if kind == "sqlite":
         database.dispose()
+
+
+@pytest.mark.parametrize("late_price", ["0.01", "0.02"])
+def test_a_late_report_takes_no_newer_price_away_that_came_meanwhile(mariadb_database, late_price):
+    """REPEATABLE READ: the late one's transaction began before the newer price was there."""
+    fresh(mariadb_database)
+    for minute in (0, 1):
+        tell(mariadb_database, FIRST, NOW + timedelta(minutes=minute), {POOL_A: Decimal("0.01")})
+    at = NOW + timedelta(minutes=2)
+    with mariadb_database.engine.begin() as slow:
+        slow.execute(sa.select(t.spot_price_snapshots)).all()
+        tell(mariadb_database, FIRST, NOW + timedelta(minutes=3), {POOL_A: Decimal("0.01")})
+        prices.record_report(slow, at, FIRST, at, [(PoolId(POOL_A), Decimal(late_price))])
+    assert kept(mariadb_database)[-1] == (NOW + timedelta(minutes=3), Decimal("0.01"))

@@ -31,6 +31,7 @@ from spotguard.store.launch_orders import Installation, introduce
 __all__ = ["Coordinator", "CoordinatorSettings", "PassReport"]
 
 _BUSY = (Work.SWITCH, Work.ENDED, Work.IDLE)
+QUIET = timedelta(seconds=30)  # how long duties that found nothing to do are left alone while nothing changes
 _STIRRING = (Work.NOTICE, Work.ENDED, Work.NEED)  # nobody rests while these are under way
 
 
@@ -51,6 +52,7 @@ class Coordinator:
     ) -> None:
         self.ctx = ctx = Context(db, clouds, clock, settings, wakeup)
         self._introduced = False
+        self._calm: tuple[dict[Work, list[str]], datetime] | None = None
         self._fleet: dict[ClientId, int] = {}  # agents by client
         self.observe = Observe(ctx)
         self.observe_storage = ObserveStorage(ctx)
@@ -92,6 +94,8 @@ class Coordinator:
             agenda = self._look(now)
         if "observe" in counts or agenda.of(*_STIRRING):
             self.ctx.resting.clear()
+        if not counts and not grown and self._is_quiet(now, agenda):
+            return PassReport(now, counts, self._next_due(now))
         busy = bool(agenda.of(*_BUSY)) or "observe" in counts
         duty("storage", lambda: self.observe_storage.run(now, clients, busy=busy))
         duty("presence", lambda: self.presence.run(now, agenda))
@@ -103,6 +107,7 @@ class Coordinator:
         if self.ledger.is_due(now):
             duty("ledger", lambda: self.ledger.settle(now))
         duty("invariants", lambda: self.invariants.run(now))
+        self._calm = None if counts or self.ctx.again_at else (agenda.work, now + QUIET)
         return PassReport(now, counts, self._next_due(now))
 
     def settle(self, now: datetime) -> None:
@@ -125,6 +130,14 @@ class Coordinator:
         duty("standbys", lambda: self.standbys.run(now, agenda))
         duty("moves", lambda: self.moves.run(now, agenda))
         duty("retire", lambda: self.retire.run(now, agenda))
+
+    def _is_quiet(self, now: datetime, agenda: Agenda) -> bool:
+        """The last pass found nothing to do, EC2 and the agenda are as they were, and all that is open rests."""
+        if self._calm is None or now >= self._calm[1] or agenda.work != self._calm[0]:
+            return False
+        resting = agenda.of(Work.SWITCH, Work.REPLICA)
+        others = sum(len(rows) for rows in agenda.work.values()) - len(resting)
+        return not others and not self.ctx.awake(resting, now)
 
     def _introduce(self, now: datetime) -> None:
         if not self._introduced:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -60,6 +61,8 @@ class Demo:
 
     def run(self, on_progress: Callable[[float], None]) -> dict[str, Any]:
         world = self.world
+        gc.collect()
+        gc.freeze()  # a price history of years is not looked through again and again
         while world.clock.now() < self.ends_at:
             world.run_until(min(self.ends_at, world.clock.now() + TOLD_EVERY))
             on_progress((world.clock.now() - world.started_at).total_seconds())

@@ -172,9 +172,8 @@ class World:
             self.processes[happening.instance_id].wake("signals", happening.at + SIGNAL_POLL)
 
     def _coordinate(self) -> None:
-        self.plane.coordinator.run_pass()
-        pause = timedelta(seconds=self.plane.settings.pass_seconds)
-        self.schedule.plan("coordinator", self.clock.now() + pause, self._coordinate)
+        report = self.plane.coordinator.run_pass()
+        self.schedule.plan("coordinator", report.next_due, self._coordinate)
 
     def _install(self) -> None:
         """The owners install the agent on their servers, whose workloads run."""

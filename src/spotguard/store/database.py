@@ -24,6 +24,13 @@ T = TypeVar("T")
 _TRIES = 8
 _BUSY_SECONDS = 30
 _READ_ONLY = "spotguard_read_only"
+_BEGIN = "spotguard_begin"
+# IMMEDIATE: the write lock is taken at the beginning, since a reader that turns writer may be refused however long
+# it waits
+_BEGIN_WRITING, _BEGIN_READING = "BEGIN IMMEDIATE", "BEGIN"
+_STATEMENTS = (
+    1000  # prepared ones that a SQLite connection keeps; a coordinator alone uses more than the usual 128
+)
 _SQLITE_LOST = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 # 1213 deadlock (on Galera: certification lost, also at COMMIT), 1205 lock wait, 1020 changed since the snapshot,
 # 1047 node not ready, the others: connection refused or lost
@@ -42,18 +49,18 @@ class Database:
     or keyed, so that twice is once.
     """
 
-    def __init__(self, engine: Engine, readers: Engine | None = None) -> None:
+    def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        # Connections of their own: whenever one turns from reader to writer (PRAGMA query_only), SQLite prepares
-        # every statement of it anew.
-        self._readers = readers or engine
-        self._reading = self._readers.execution_options(**{_READ_ONLY: True})
+        self._reading = engine.execution_options(**{_READ_ONLY: True})
         embedded = engine.dialect.name == "sqlite"
         # SQLite has one writer. A queue in this process is fair and wakes at once; its busy handler polls.
         lock: AbstractContextManager[Any] = threading.RLock() if embedded else nullcontext()
         self._one_writer = lock
         # In memory there is one connection, hence one transaction, for all threads.
         self._one_reader = lock if isinstance(engine.pool, StaticPool) else nullcontext()
+        # SQLite: each thread keeps one connection for reading and writing. Another's commit empties a connection's
+        # page cache, and taking one from the pool costs as much as a small statement.
+        self._kept = threading.local() if embedded else None
 
     @classmethod
     def open(cls, url: str, *, echo: bool = False) -> Database:
@@ -66,9 +73,7 @@ class Database:
             ) from error
         backend = parsed.get_backend_name()
         if backend == "sqlite":
-            engine = _sqlite_engine(parsed, echo=echo)
-            shared = isinstance(engine.pool, StaticPool)
-            return cls(engine, None if shared else _sqlite_engine(parsed, echo=echo))
+            return cls(_sqlite_engine(parsed, echo=echo))
         if backend in {"mysql", "mariadb"}:
             return cls(_mysql_engine(parsed, echo=echo))
         raise InvalidInput(f"database {backend!r} is not supported: SQLite, MySQL or MariaDB")
@@ -92,15 +97,45 @@ class Database:
 
     def dispose(self) -> None:
         self.engine.dispose()
-        self._readers.dispose()
 
     def _written(self, work: Callable[[Connection], T]) -> T:
-        with self.engine.begin() as tx:
-            return work(tx)
+        if self._kept is None:
+            with self.engine.begin() as tx:
+                return work(tx)
+        return self._on_kept(_BEGIN_WRITING, work)
 
     def _read(self, work: Callable[[Connection], T]) -> T:
-        with self._reading.connect() as tx:
-            return work(tx)
+        if self._kept is None:
+            with self._reading.connect() as tx:
+                return work(tx)
+        return self._on_kept(_BEGIN_READING, lambda tx: _only_reading(tx, work))
+
+    def _on_kept(self, begin: str, work: Callable[[Connection], T]) -> T:
+        """SQLite: on this thread's own connection; on another one for work inside work."""
+        tx: Connection | None = getattr(self._kept, "connection", None)
+        if tx is not None and tx.in_transaction() and not isinstance(self.engine.pool, StaticPool):
+            with self.engine.connect() as other:
+                return _transaction(other, begin, work)
+        if tx is None or tx.closed or tx.invalidated:
+            tx = self.engine.connect()
+            setattr(self._kept, "connection", tx)  # noqa: B010 -- Optional only for the other databases
+        return _transaction(tx, begin, work)
+
+
+def _transaction(tx: Connection, begin: str, work: Callable[[Connection], T]) -> T:
+    tx.info[_BEGIN] = begin
+    with tx.begin():
+        return work(tx)
+
+
+def _only_reading(tx: Connection, work: Callable[[Connection], T]) -> T:
+    """Rolled back and refused when it wrote. PRAGMA query_only would prepare every statement anew."""
+    connection: Any = tx.connection.driver_connection
+    before = connection.total_changes
+    found = work(tx)
+    if connection.total_changes != before:
+        raise exc.InvalidRequestError("this transaction only reads: what it wrote is rolled back")
+    return found
 
 
 def is_lost_race(error: BaseException) -> bool:
@@ -139,7 +174,12 @@ def _sqlite_engine(url: URL, *, echo: bool) -> Engine:
         query_cache_size=2000,
         poolclass=StaticPool if in_memory else QueuePool,
         # No transaction control by the driver: BEGIN is ours, below.
-        connect_args={"isolation_level": None, "check_same_thread": False, "timeout": _BUSY_SECONDS},
+        connect_args={
+            "isolation_level": None,
+            "check_same_thread": False,
+            "timeout": _BUSY_SECONDS,
+            "cached_statements": _STATEMENTS,
+        },
         **({} if in_memory else {"pool_size": 20, "max_overflow": 40}),
     )
     event.listen(engine, "connect", _prepare_sqlite)
@@ -153,14 +193,8 @@ def _prepare_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry)
 
 
 def _begin_sqlite(tx: Connection) -> None:
-    reading = tx.get_execution_options().get(_READ_ONLY, False)
     connection: Any = tx.connection.driver_connection
-    if tx.info.get(_READ_ONLY) is not reading:
-        connection.execute(f"PRAGMA query_only={'ON' if reading else 'OFF'}").close()
-        tx.info[_READ_ONLY] = reading
-    # IMMEDIATE: the write lock is taken at the beginning, since a reader that turns writer may be refused
-    # however long it waits.
-    connection.execute("BEGIN" if reading else "BEGIN IMMEDIATE").close()
+    connection.execute(tx.info.get(_BEGIN, _BEGIN_WRITING)).close()
 
 
 def _mysql_engine(url: URL, *, echo: bool) -> Engine:

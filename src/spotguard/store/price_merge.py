@@ -23,7 +23,7 @@ def merge_points(tx: Connection, source: ClientId | None, points: Mapping[PoolId
     """Adds the points to what is kept and compresses anew where they fall. Gives the number of rows made."""
     made: list[dict[str, Any]] = []
     gone: list[dict[str, Any]] = []
-    for pool_id, new in points.items():
+    for pool_id, new in sorted(points.items()):  # locked in one order by everybody
         rows = _window(tx, source, pool_id, min(new)[0], max(new)[0])
         kept = compressed([*_points(rows), *new])
         _difference(source, pool_id, rows, kept, made, gone)
@@ -35,7 +35,7 @@ def replace_from(tx: Connection, answers: Mapping[PoolId, Sequence[Point]], *, u
     """Fetched rows from each pool's first point until `until` become these points; later and earlier ones stay."""
     made: list[dict[str, Any]] = []
     gone: list[dict[str, Any]] = []
-    for pool_id, answer in answers.items():
+    for pool_id, answer in sorted(answers.items()):
         first = min(answer)[0]
         rows = _window(tx, None, pool_id, first, max(until, max(answer)[0]))
         around = [point for point in _points(rows) if not first <= point[0] <= until]
@@ -47,7 +47,11 @@ def replace_from(tx: Connection, answers: Mapping[PoolId, Sequence[Point]], *, u
 def _window(
     tx: Connection, source: ClientId | None, pool_id: PoolId, first: datetime, last: datetime
 ) -> Sequence[Row[Any]]:
-    """The rows from `first` to `last`, and two on either side: enough to know first and newest of a run."""
+    """The rows from `first` to `last`, and two on either side: enough to know first and newest of a run.
+
+    As they are now, and locked: a row that another process has moved on since this transaction began would else be
+    judged by its former time, and deleted with the newer price that it holds.
+    """
     statement = _WINDOW_FETCHED if source is None else _WINDOW_OWN
     asked = {
         "pool": pool_id,
@@ -107,6 +111,7 @@ def _window_statement(source: Any) -> sa.Select[Any]:
             _s.captured_at <= sa.func.coalesce(after, sa.bindparam("latest", type_=_s.captured_at.type)),
         )
         .order_by(_s.captured_at, _s.id)
+        .with_for_update()  # SQLite has one writer and ignores it
     )
 
 

@@ -160,9 +160,12 @@ def apply_sync_status(
     changed = tx.execute(
         sa.update(replicas).where(replicas.c.id == replica_id, replicas.c.status.in_(_LIVE)).values(**values)
     )
-    if changed.rowcount:
-        _walk(tx, now, replica_id, wanted)
-    return tx.execute(sa.select(replicas).where(replicas.c.id == replica_id)).one()
+    stored = sa.select(replicas).where(replicas.c.id == replica_id)
+    row = tx.execute(stored).one()
+    if not changed.rowcount or row.status == wanted:
+        return row
+    _walk(tx, now, replica_id, wanted)
+    return tx.execute(stored).one()
 
 
 def _walk(tx: sa.Connection, now: datetime, replica_id: ReplicaId, wanted: ReplicaStatus) -> None:
