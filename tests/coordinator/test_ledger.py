@@ -1,12 +1,15 @@
 """The ledger equals the meter of the simulated EC2, and a recomputation from events to the last digit."""
 
 from dataclasses import asdict
+from datetime import timedelta
 from decimal import Decimal
+
+import pytest
 
 from spotguard.domain.instances import Mode
 from spotguard.planning.metering import EntryKind
-from spotguard.store import ledger
-from spotguard.store.tables import ledger_entries, storage_resources
+from spotguard.store import ledger, prices
+from spotguard.store.tables import instance_runs, ledger_entries, storage_resources
 from tests.coordinator.scene import A, B, Scene
 
 
@@ -95,3 +98,65 @@ def test_storage_is_metered_until_it_is_deleted():
     for row in ended:
         mine = scene.rows(ledger_entries, ledger_entries.c.resource_id == row.id)
         assert max(e.to_at for e in mine) == row.ended_at
+
+
+def stop_for_a_while(scene, agent, seconds=1200):
+    """Somebody stops it and starts it again; its user wants no help."""
+    scene.ec2.controls.stop(machine := scene.serving(agent))
+    scene.run(seconds)
+    scene.ec2.controls.start(machine)
+    return machine
+
+
+@pytest.mark.parametrize("seconds", [90, 1200, 9000])
+def test_every_run_of_an_instance_is_metered(seconds):
+    scene = Scene()
+    agent = scene.protect(pool=B, mode=Mode.ONDEMAND, auto_switch_enabled=False, enabled=False)
+    before = scene.ec2.meter_usd(scene.now)  # its owner's affair
+    scene.run(2000)
+    for _ in range(2):
+        stop_for_a_while(scene, agent, seconds)
+        scene.run(2500)
+    _, paid = settled(scene)
+    assert len(scene.rows(instance_runs)) == 2
+    assert abs(before + paid - scene.ec2.meter_usd(scene.now)) < Decimal("0.0001")
+    assert entries(scene) == [asdict(e) | {"kind": e.kind.value} for e in recomputed(scene)]
+
+
+def test_a_stop_that_no_look_showed_is_over_at_the_next_start_at_the_latest():
+    scene = Scene()
+    agent = scene.protect(pool=B, mode=Mode.ONDEMAND, auto_switch_enabled=False, enabled=False)
+    scene.run(2000)
+    scene.next_pass += timedelta(hours=1)
+    machine = stop_for_a_while(scene, agent, 120)
+    scene.run(90)
+    scene.next_pass = scene.now
+    scene.run(600)
+    settled(scene)
+    meter = scene.ec2.meter_usd(scene.now)
+    totals = scene.db.read(lambda tx: ledger.totals(tx, scene.client_id))
+    assert scene.rows(instance_runs, instance_runs.c.instance_id == machine)
+    assert meter < ledger.paid(totals) < meter + Decimal("0.01")
+
+
+def test_hours_without_a_known_price_are_billed_when_it_is_known():
+    scene = Scene(has_cloud=False)
+    agent = scene.protect(pool=A, auto_switch_enabled=False)
+    machine = scene.serving(agent)
+    scene.run(4 * 3600)
+    settled(scene)
+    assert scene.rows(ledger_entries, ledger_entries.c.resource_id == machine) == []
+    report = [(A.id, Decimal("0.040"))]
+    scene.db.write(lambda tx: prices.record_report(tx, scene.now, scene.client_id, scene.now, report))
+    scene.run(900)
+    settled(scene)
+    hours = (
+        sum(e.quantity for e in scene.rows(ledger_entries, ledger_entries.c.resource_id == machine)) / 3600
+    )
+    assert hours > 4
+    assert entries_of(scene, machine) == entries_of(scene, machine, recomputed(scene))
+
+
+def entries_of(scene, machine, made=None):
+    rows = entries(scene) if made is None else [asdict(e) | {"kind": e.kind.value} for e in made]
+    return [row for row in rows if row["resource_id"] == machine]

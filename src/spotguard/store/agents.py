@@ -43,9 +43,11 @@ _PENDING = (
     .select_from(commands)
     .where(
         commands.c.instance_id == agent_tokens.c.instance_id,
-        commands.c.status.in_([CommandStatus.PENDING.value, CommandStatus.LEASED.value]),
         sa.or_(
-            commands.c.status == CommandStatus.PENDING.value, commands.c.lease_until <= sa.bindparam("now")
+            commands.c.status == CommandStatus.PENDING.value,
+            sa.and_(
+                commands.c.status == CommandStatus.LEASED.value, commands.c.lease_until <= sa.bindparam("now")
+            ),
         ),
         commands.c.expires_at > sa.bindparam("now"),
     )

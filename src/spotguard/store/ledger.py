@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -28,7 +28,14 @@ from spotguard.planning.metering import (
     since_hour_of,
 )
 from spotguard.store import ondemand, prices
-from spotguard.store.tables import agents, epoch_grants, instances, ledger_entries, storage_resources
+from spotguard.store.tables import (
+    agents,
+    epoch_grants,
+    instance_runs,
+    instances,
+    ledger_entries,
+    storage_resources,
+)
 
 Row = sa.Row[Any]
 LOOK_BACK = timedelta(hours=1)  # what EC2 tells late (a price, an end) may lie before the last settlement
@@ -45,8 +52,12 @@ def settle(tx: sa.Connection, now: datetime) -> int:
         entries.extend(made)
         windows.append({"resource": resource_id, "cut": cut or EARLIEST})
 
-    for run, settled in _open_runs(tx, now):
-        take(run.instance_id, cut := cut_of(settled), meter_instance(run, now, cut))
+    unpriced: set[str] = set()
+    for runs, settled in _open_runs(tx, now):
+        newest_run, cut = runs[-1], cut_of(settled)
+        if not newest_run.prices:
+            unpriced.add(newest_run.instance_id)
+        take(newest_run.instance_id, cut, [e for run in runs for e in meter_instance(run, now, cut)])
     for thing, settled in stored_things(tx):
         take(thing.resource_id, cut := cut_of(settled), meter_storage(thing, now, cut))
     newest = _newest_counterfactuals(tx)
@@ -58,7 +69,7 @@ def settle(tx: sa.Connection, now: datetime) -> int:
         tx.execute(
             sa.insert(ledger_entries), [asdict(entry) | {"kind": entry.kind.value} for entry in entries]
         )
-    _mark(tx, now)
+    _mark(tx, now, unpriced)
     return len(entries)
 
 
@@ -84,25 +95,52 @@ _BILLED = sa.and_(
 _OPEN: sa.Select[Any] = sa.select(instances).where(_BILLED, _unsettled(_i, _ENDED))
 
 
-def _open_runs(tx: sa.Connection, now: datetime) -> list[tuple[InstanceRun, datetime | None]]:
-    """Instances whose cost may still change, with the time up to which each is settled."""
-    return _runs_of(tx, now, tx.execute(_OPEN).all(), _from)
+def _open_runs(tx: sa.Connection, now: datetime) -> list[tuple[list[InstanceRun], datetime | None]]:
+    """The runs of each instance whose cost may still change, with the time up to which it is settled."""
+    return _runs_of(tx, now, tx.execute(_OPEN).all(), lambda row: cut_of(row.metered_until))
 
 
 def all_runs(tx: sa.Connection, now: datetime) -> list[InstanceRun]:
     """Every instance that ever was, for a recomputation from events."""
     rows = tx.execute(sa.select(instances).where(_BILLED)).all()
-    return [run for run, _ in _runs_of(tx, now, rows, _begin)]
+    return [run for runs, _ in _runs_of(tx, now, rows, lambda _row: None) for run in runs]
 
 
 def _runs_of(
-    tx: sa.Connection, now: datetime, rows: Sequence[Row], start_of: Callable[[Row], datetime]
-) -> list[tuple[InstanceRun, datetime | None]]:
+    tx: sa.Connection, now: datetime, rows: Sequence[Row], cut: Callable[[Row], datetime | None]
+) -> list[tuple[list[InstanceRun], datetime | None]]:
     if not rows:
         return []
-    terms = _terms(tx, [row.id for row in rows])
+    ids = [row.id for row in rows]
+    terms, former = _terms(tx, ids), _former_runs(tx, ids)
+
+    def start_of(row: Row) -> datetime:
+        """Prices are needed from the first second that is metered anew."""
+        first: datetime = min([_begin(row), *(run.metered_from for run in former.get(row.id, ()))])
+        return max(first, cut(row) or first)
+
     known = _prices(tx, now, rows, start_of)
-    return [(_run(row, terms.get(row.id, []), known[row.id]), row.metered_until) for row in rows]
+    found = []
+    for row in rows:
+        newest = _run(row, terms.get(row.id, []), known[row.id])
+        over = [
+            replace(newest, since=run.metered_from, launched_at=run.launched_at, ended_at=run.ended_at)
+            for run in former.get(row.id, ())
+        ]
+        found.append(
+            ([replace(run, end_reason=EndReason.REQUESTED) for run in over] + [newest], row.metered_until)
+        )
+    return found
+
+
+def _former_runs(tx: sa.Connection, instance_ids: list[str]) -> dict[str, list[Row]]:
+    """Of instances that were stopped and started again."""
+    r = instance_runs.c
+    wanted = sa.select(instance_runs).where(r.instance_id.in_(instance_ids)).order_by(r.launched_at)
+    runs: dict[str, list[Row]] = {}
+    for row in tx.execute(wanted):
+        runs.setdefault(row.instance_id, []).append(row)
+    return runs
 
 
 def _run(row: Row, terms: list[Term], known: Sequence[Change]) -> InstanceRun:
@@ -146,7 +184,7 @@ def _prices(
             spot.setdefault(row.client_id, []).append(row)
         else:
             price = row.ondemand_price or ondemand.price_of(tx, row.client_id, row.region, row.instance_type)
-            found[row.id] = [] if price is None else [Change(_begin(row), price)]
+            found[row.id] = [] if price is None else [Change(start_of(row), price)]
     for client_id, machines in spot.items():
         since = min(start_of(row) for row in machines)
         pools = sorted({PoolId(row.current_pool_id) for row in machines if row.current_pool_id})
@@ -154,12 +192,6 @@ def _prices(
         for row in machines:
             found[row.id] = [Change(at, price) for at, price in steps.get(row.current_pool_id, [])]
     return found
-
-
-def _from(row: Row) -> datetime:
-    """Prices are needed from the first second that is metered anew."""
-    cut = cut_of(row.metered_until)
-    return _begin(row) if cut is None else max(_begin(row), cut)
 
 
 def _begin(row: Row) -> datetime:
@@ -219,11 +251,18 @@ def _newest_counterfactuals(tx: sa.Connection) -> dict[str, datetime]:
     return {row.agent_id: row.until for row in rows}
 
 
-def _mark(tx: sa.Connection, now: datetime) -> None:
-    tx.execute(sa.update(instances).where(_BILLED, _unsettled(_i, _ENDED)).values(metered_until=now))
+def _mark(tx: sa.Connection, now: datetime, unpriced: set[str]) -> None:
+    """What has no known price is not settled: it is billed from its beginning once one is known."""
+    settled = sa.update(instances).where(_BILLED, _unsettled(_i, _ENDED))
+    if unpriced:
+        settled = settled.where(_i.id.not_in(sorted(unpriced)))
+    tx.execute(settled.values(metered_until=now))
     tx.execute(
         sa.update(storage_resources)
-        .where(_unsettled(storage_resources.c, storage_resources.c.ended_at))
+        .where(
+            storage_resources.c.usd_per_gib_month.is_not(None),
+            _unsettled(storage_resources.c, storage_resources.c.ended_at),
+        )
         .values(metered_until=now)
     )
 

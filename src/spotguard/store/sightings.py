@@ -14,8 +14,9 @@ from spotguard.domain.instances import InstanceState, Mode
 from spotguard.ports.cloud import InstanceView, Tags
 from spotguard.ports.intentions import TOKEN_TAG
 from spotguard.store import ondemand, pools, replicas
-from spotguard.store.tables import agents, epoch_grants, instances, replica_instances, switches
+from spotguard.store.tables import agents, epoch_grants, instance_runs, instances, replica_instances, switches
 from spotguard.store.tags import AGENT_TAG, REPLICA_TAG, SWITCH_TAG
+from spotguard.store.upserts import insert_missing
 
 Row = sa.Row[Any]
 
@@ -63,6 +64,8 @@ def _saw(tx: sa.Connection, now: datetime, client_id: ClientId, view: InstanceVi
         pools.ensure_pools(tx, now, [view.pool])
         tx.execute(sa.insert(instances), _new_row(tx, now, client_id, agent_id, view))
     else:
+        if _runs_again(view, known):
+            insert_missing(tx, instance_runs, [_former_run(view, known)])
         tx.execute(
             sa.update(instances).where(instances.c.id == view.instance_id).values(**_shown(now, view, known))
         )
@@ -130,11 +133,33 @@ def _shown(now: datetime, view: InstanceView, known: Row | None) -> dict[str, An
         values["metered_until"] = min(
             known.metered_until, view.ended_at
         )  # settled beyond an end not yet known
+    if known is not None and known.metered_until and _runs_again(view, known):
+        values["metered_until"] = min(known.metered_until, _former_run(view, known)["ended_at"])
     if TOKEN_TAG in view.tags:
         values["intention_token"] = view.tags[TOKEN_TAG]
     if over:
         values |= {"is_active": False, "terminated_at": view.ended_at or now}
     return values
+
+
+_HAS_RUN = (InstanceState.RUNNING.value, InstanceState.STOPPING.value, InstanceState.STOPPED.value)
+
+
+def _runs_again(view: InstanceView, known: Row) -> bool:
+    """It was stopped and started: a new run, and a new launch time. From pending on a launch time still moves."""
+    return (
+        known.ec2_state in _HAS_RUN and known.launched_at is not None and view.launched_at > known.launched_at
+    )
+
+
+def _former_run(view: InstanceView, known: Row) -> dict[str, Any]:
+    """A stop that no look showed ended at the next start at the latest: costs are rather over- than understated."""
+    return {
+        "instance_id": view.instance_id,
+        "launched_at": known.launched_at,
+        "metered_from": known.metered_from or known.launched_at,
+        "ended_at": known.ended_at or view.launched_at,
+    }
 
 
 def _metered_from(now: datetime, view: InstanceView, known: Row | None) -> datetime:

@@ -7,7 +7,7 @@ switches, intentions, signals, storage, coordinator leases), `market` (pools, pr
 
 from __future__ import annotations
 
-from spotguard.store.tables_fleet import agents, epoch_grants, instances, replica_instances
+from spotguard.store.tables_fleet import agents, epoch_grants, instance_runs, instances, replica_instances
 from spotguard.store.tables_market import ondemand_prices, pool_quarantines, spot_pools, spot_price_snapshots
 from spotguard.store.tables_meta import metadata
 from spotguard.store.tables_record import agent_events, decisions, ledger_entries
@@ -32,6 +32,7 @@ __all__ = [
     "enrolments",
     "epoch_grants",
     "installations",
+    "instance_runs",
     "instances",
     "intentions",
     "kill_switches",

@@ -147,6 +147,18 @@ instances = sa.Table(
     **MYSQL,
 )
 
+instance_runs = sa.Table(
+    "instance_runs",
+    metadata,
+    # runs that are over of instances that were stopped and started again: EC2 bills each; the newest is in `instances`
+    ref("instance_id", "instances.id", instance_id),
+    sa.Column("launched_at", UtcTime, nullable=False),
+    sa.Column("metered_from", UtcTime, nullable=False),
+    sa.Column("ended_at", UtcTime, nullable=False),
+    sa.PrimaryKeyConstraint("instance_id", "launched_at"),
+    **MYSQL,
+)
+
 replica_instances = sa.Table(
     "replica_instances",
     metadata,

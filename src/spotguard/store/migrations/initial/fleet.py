@@ -253,3 +253,17 @@ replica_instances = sa.Table(
     sa.Index("idx_type", "replica_type"),
     **MYSQL,
 )
+
+instance_runs = sa.Table(
+    "instance_runs",
+    frozen,
+    sa.Column("instance_id", sa.String(length=64), nullable=False),
+    sa.Column("launched_at", UtcTime(), nullable=False),
+    sa.Column("metered_from", UtcTime(), nullable=False),
+    sa.Column("ended_at", UtcTime(), nullable=False),
+    sa.ForeignKeyConstraint(
+        ["instance_id"], ["instances.id"], name=sa.schema.conv("fk_instance_runs_instance_id")
+    ),
+    sa.PrimaryKeyConstraint("instance_id", "launched_at", name=sa.schema.conv("pk_instance_runs")),
+    **MYSQL,
+)
