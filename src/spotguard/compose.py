@@ -25,6 +25,7 @@ from spotguard.ports.clock import Clock
 from spotguard.ports.cloud import Cloud
 from spotguard.ports.wakeup import Wakeup
 from spotguard.store.database import Database
+from spotguard.store.launch_orders import Installation, introduce
 
 Clouds = Callable[[ClientId], Cloud | None]
 
@@ -64,7 +65,11 @@ def open_control_plane(settings: Settings) -> ControlPlane:
     clock = SystemClock()
     wakeup = Wakeups(wake.set)
     app = create_app(db, clock, wakeup)
-    coordinator = Coordinator(db, lambda _client: None, clock, coordinator_settings(settings), wakeup)
+    told = coordinator_settings(settings)
+    # an API without a coordinator beside it opens moves too: what it tags them with must be known before
+    who = Installation(told.installation, told.public_url)
+    db.write(lambda tx: introduce(tx, clock.now(), who))
+    coordinator = Coordinator(db, lambda _client: None, clock, told, wakeup)
     return ControlPlane(settings, app, coordinator, wake)
 
 

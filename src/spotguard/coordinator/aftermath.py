@@ -14,6 +14,7 @@ from spotguard.domain.ids import AgentId, ClientId, InstanceId, SwitchId
 from spotguard.domain.instances import GateState, InstanceState
 from spotguard.domain.switches import Step, SwitchStatus
 from spotguard.store import commands, events, grants, moves, sightings
+from spotguard.store.invariant_facts import ENDS_OLD
 from spotguard.store.steps import LEFT_RUNNING, SERVER, step_times
 from spotguard.store.tables import commands as commands_table
 
@@ -99,15 +100,12 @@ def _terminate(ctx: Context, now: datetime, switch: Row, old: InstanceId) -> boo
     if cloud is None or ctx.db.read(lambda tx: _is_asked(tx, switch)):
         return False
     ctx.soon(now, 5)
+    why = f"{old} is told to end: the waiting time is over"
+    ctx.db.write(lambda tx: _tell(tx, now, switch, ENDS_OLD, why, instance_id=old))
     try:
         cloud.terminate_instance(old)
     except NotVisible:
         return False  # long gone, perhaps: observation counts its absences
-    ctx.db.write(
-        lambda tx: _tell(
-            tx, now, switch, "old_terminating", f"{old} was told to end: the waiting time is over"
-        )
-    )
     return True
 
 
@@ -170,5 +168,5 @@ def _complete(tx: sa.Connection, now: datetime, switch_id: SwitchId) -> bool:
     return moves.finish(tx, now, switch_id, SwitchStatus.COMPLETED, "every step is done")
 
 
-def _tell(tx: sa.Connection, now: datetime, switch: Row, kind: str, message: str) -> None:
-    events.append(tx, now, switch.client_id, switch.agent_id, kind, message, {"switch_id": switch.id})
+def _tell(tx: sa.Connection, now: datetime, switch: Row, kind: str, message: str, **more: str) -> None:
+    events.append(tx, now, switch.client_id, switch.agent_id, kind, message, {"switch_id": switch.id, **more})

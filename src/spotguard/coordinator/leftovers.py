@@ -17,6 +17,7 @@ from spotguard.domain.ids import ClientId, ImageId, InstanceId, SnapshotId, Volu
 from spotguard.domain.instances import InstanceState
 from spotguard.ports.cloud import Cloud, VolumeState
 from spotguard.store import events, leftover_rows, storage
+from spotguard.store.invariant_facts import ENDS_IDLE
 
 KEEP_AFTER_LOSS = timedelta(hours=24)
 """A dead holder's volume holds writes that the promoted standby lacks: a person may want them."""
@@ -53,15 +54,15 @@ class Leftovers:
         if cloud is None:
             self.ctx.db.write(lambda tx: leftover_rows.ask_agent_to_end(tx, now, row, because))
             return False
+        message, detail = f"{row.id} is ended: {because}", {"instance_id": row.id}
+        self.ctx.db.write(
+            lambda tx: events.append(tx, now, row.client_id, row.agent_id, ENDS_IDLE, message, detail)
+        )
         try:
             cloud.terminate_instance(InstanceId(row.id))
         except NotVisible:
             return False
         self.ctx.soon(now, 5)
-        message = f"{row.id} is ended: {because}"
-        self.ctx.db.write(
-            lambda tx: events.append(tx, now, row.client_id, row.agent_id, "instance_ended_by_us", message)
-        )
         return True
 
     def _orphans(self, now: datetime) -> int:

@@ -25,6 +25,7 @@ from spotguard.store import (
     events,
     fleet,
     grants,
+    intentions,
     launch_orders,
     moves,
     replicas,
@@ -74,7 +75,10 @@ class Standbys:
     def _launch(self, now: datetime, agent: Row, replica: Row) -> bool:
         cloud = self.ctx.clouds(ClientId(agent.client_id))
         if cloud is None:
-            return self.ctx.db.write(lambda tx: _ask_agent(tx, now, agent, replica))
+            try:
+                return self.ctx.db.write(lambda tx: _ask_agent(tx, now, agent, replica))
+            except Refused as refusal:
+                return self._wait(now, replica, str(refusal))
         emergency = replica.replica_type != ReplicaType.MANUAL
         places = self.ctx.db.read(lambda tx: _places(tx, now, agent, replica, emergency=emergency))
         devices = self.ctx.db.read(
@@ -197,14 +201,26 @@ def _ask_agent(tx: sa.Connection, now: datetime, agent: Row, replica: Row) -> bo
     ).all()
     if any(row.payload.get("replica_id") == replica.id for row in asked):
         return False
+    client_id, agent_id = ClientId(agent.client_id), AgentId(agent.id)
+    voluntary = replica.replica_type == ReplicaType.MANUAL
+    if voluntary:
+        intentions.require_caps(tx, now, client_id, agent_id, replica.hourly_cost)
+    intentions.reserve(
+        tx,
+        now,
+        intentions.Wisher(client_id, agent_id, None, ReplicaId(replica.id), voluntary=voluntary),
+        pool=Pool(replica.instance_type, replica.az),
+        mode=Mode(replica.mode),
+        usd_per_hour=replica.hourly_cost,
+    )
     commands.enqueue(
         tx,
         now,
-        client_id=ClientId(agent.client_id),
-        agent_id=AgentId(agent.id),
+        client_id=client_id,
+        agent_id=agent_id,
         instance_id=InstanceId(held.instance_id),
         command_type=CommandType.LAUNCH_REPLICA,
-        priority=Priority.USER if replica.replica_type == ReplicaType.MANUAL else Priority.EMERGENCY,
+        priority=Priority.USER if voluntary else Priority.EMERGENCY,
         created_by=CreatedBy.COORDINATOR,
         expires_at=now + _COMMAND_VALID,
         reason=replica.because,

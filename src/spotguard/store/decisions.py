@@ -130,7 +130,7 @@ def rail_facts(
         spend=SpendFacts(
             agent_cap_usd=agent.max_hourly_usd,
             client_cap_usd=client_cap,
-            client_hourly_usd=None if client_cap is None else intentions.hourly_of(tx, agent.client_id),
+            client_hourly_usd=None if client_cap is None else intentions.hourly_of(tx, now, agent.client_id),
         ),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,10 +11,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from spotguard.domain.errors import Refused
-from spotguard.domain.ids import AgentId, ClientId, ClientToken, ReplicaId, SwitchId
+from spotguard.domain.ids import AgentId, ClientId, ClientToken, InstanceId, ReplicaId, SwitchId
 from spotguard.domain.instances import Mode
 from spotguard.domain.money import ZERO
-from spotguard.domain.pools import parse_pool_id
+from spotguard.domain.pools import Pool, parse_pool_id
 from spotguard.ports.clock import Clock
 from spotguard.ports.intentions import Intention, IntentionKind, IntentionStatus, Outcome
 from spotguard.store.database import Database
@@ -23,6 +23,7 @@ from spotguard.store.upserts import insert_missing
 
 Row = sa.Row[Any]
 _LAUNCHES = ("launch", "fleet")
+_UNSEEN_FOR = timedelta(hours=1)  # so long a launch counts whose instance no row shows yet
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,52 @@ def open_intention(tx: sa.Connection, now: datetime, wisher: Wisher, intention: 
     is_launch = intention.kind in (IntentionKind.LAUNCH, IntentionKind.FLEET)
     if wisher.voluntary and is_launch:
         require_caps(tx, now, wisher.client_id, wisher.agent_id, intention.usd_per_hour)
+    _insert(tx, now, wisher, intention)
+
+
+def reserve(
+    tx: sa.Connection, now: datetime, wisher: Wisher, *, pool: Pool, mode: Mode, usd_per_hour: Decimal | None
+) -> None:
+    """An agent launches by itself: it is counted here from its order on, until its instance is named or never comes.
+
+    The caller has asked `require_caps` in this transaction, before it wrote anything.
+    """
+    seed = _agents_seed(wisher.switch_id, wisher.replica_id)
+    intention = Intention(
+        token=ClientToken(seed),
+        kind=IntentionKind.LAUNCH,
+        seed=seed,  # not the switch's own: whoever carries on the server's attempts does not see an agent's
+        purpose="agent",
+        attempt=1,
+        opened_at=now,
+        pool=pool,
+        mode=mode,
+        usd_per_hour=usd_per_hour,
+    )
+    _insert(tx, now, wisher, intention)
+
+
+def reserved_is(
+    tx: sa.Connection,
+    now: datetime,
+    instance_id: InstanceId | str | None,
+    *,
+    switch_id: SwitchId | None = None,
+    replica_id: ReplicaId | None = None,
+) -> None:
+    """What an agent's launch has become; None: nothing. Without a reservation nothing changes."""
+    status = IntentionStatus.FAILED if instance_id is None else IntentionStatus.DONE
+    token = ClientToken(_agents_seed(switch_id, replica_id))
+    close_intention(tx, now, token, Outcome(status, resource_id=instance_id))
+
+
+def _agents_seed(switch_id: SwitchId | None, replica_id: ReplicaId | None) -> str:
+    return f"agent:{replica_id or switch_id}"
+
+
+def _insert(tx: sa.Connection, now: datetime, wisher: Wisher, intention: Intention) -> None:
+    is_launch = intention.kind.value in _LAUNCHES
+    admitted = _admitted(tx, now, wisher.client_id) if wisher.voluntary and is_launch else None
     row = {
         "token": intention.token,
         "client_id": wisher.client_id,
@@ -99,6 +146,7 @@ def open_intention(tx: sa.Connection, now: datetime, wisher: Wisher, intention: 
             "attempt": intention.attempt,
             "pool_id": None if intention.pool is None else intention.pool.id,
             "mode": None if intention.mode is None else intention.mode.value,
+            "admitted": admitted,
         },
         "status": IntentionStatus.OPEN.value,
         "hourly_usd": intention.usd_per_hour,
@@ -135,10 +183,10 @@ def require_caps(
         sa.select(agents.c.max_hourly_usd).where(agents.c.id == agent_id)
     ).scalar_one_or_none()
     if agent_cap is not None:
-        _require("this agent's spending", agent_cap, hourly_of(tx, client_id, agent_id), usd_per_hour)
+        _require("this agent's spending", agent_cap, hourly_of(tx, now, client_id, agent_id), usd_per_hour)
     if client.max_hourly_usd is not None:
-        _require("the client's spending", client.max_hourly_usd, hourly_of(tx, client_id), usd_per_hour)
-    if client.max_instances is not None and _running(tx, client_id) + 1 > client.max_instances:
+        _require("the client's spending", client.max_hourly_usd, hourly_of(tx, now, client_id), usd_per_hour)
+    if client.max_instances is not None and _running(tx, now, client_id) + 1 > client.max_instances:
         raise Refused(
             f"the limit of {client.max_instances} instances is reached: raise maxInstances or end one"
         )
@@ -157,37 +205,92 @@ def _require(whose: str, cap: Decimal, present: Decimal | None, more: Decimal | 
         raise Refused(f"{whose} would come to {present + more} USD/h: the cap is {cap}")
 
 
-def hourly_of(tx: sa.Connection, client_id: ClientId, agent_id: AgentId | None = None) -> Decimal | None:
-    """USD/h of what runs and of open launches; None when one of their prices is not known."""
+def hourly_of(
+    tx: sa.Connection, now: datetime, client_id: ClientId, agent_id: AgentId | None = None
+) -> Decimal | None:
+    """USD/h of what runs and of launches that no row shows yet; None when one of their prices is not known."""
+    opened = sa.select(intentions.c.hourly_usd).where(_unseen(now, client_id))
+    if agent_id is not None:
+        opened = opened.where(intentions.c.agent_id == agent_id)
+    return _sum([_machines_usd(tx, client_id, agent_id), *tx.execute(opened).scalars()])
+
+
+def _machines_usd(tx: sa.Connection, client_id: ClientId, agent_id: AgentId | None = None) -> Decimal | None:
     machines = sa.select(instances.c.current_mode, instances.c.spot_price, instances.c.ondemand_price).where(
         instances.c.client_id == client_id, instances.c.is_active
     )
-    opened = sa.select(intentions.c.hourly_usd).where(
-        intentions.c.client_id == client_id,
-        intentions.c.status == IntentionStatus.OPEN.value,
-        intentions.c.kind.in_(_LAUNCHES),
-    )
     if agent_id is not None:
         machines = machines.where(instances.c.agent_id == agent_id)
-        opened = opened.where(intentions.c.agent_id == agent_id)
-    costs = [
+    return _sum(
         row.spot_price if row.current_mode == Mode.SPOT else row.ondemand_price
         for row in tx.execute(machines)
-    ]
-    costs += [row.hourly_usd for row in tx.execute(opened)]
-    if any(cost is None for cost in costs):
-        return None
-    return sum(costs, ZERO)
-
-
-def _running(tx: sa.Connection, client_id: ClientId) -> int:
-    machines = sa.select(sa.func.count()).where(instances.c.client_id == client_id, instances.c.is_active)
-    opened = sa.select(sa.func.count()).where(
-        intentions.c.client_id == client_id,
-        intentions.c.status == IntentionStatus.OPEN.value,
-        intentions.c.kind.in_(_LAUNCHES),
     )
-    return int(tx.execute(machines).scalar_one() + tx.execute(opened).scalar_one())
+
+
+def _sum(costs: Iterable[Decimal | None]) -> Decimal | None:
+    known = list(costs)
+    return None if None in known else sum((cost for cost in known if cost is not None), ZERO)
+
+
+def _unseen(now: datetime, client_id: ClientId) -> sa.ColumnElement[bool]:
+    """Launches without an answer, and those whose named instance has not come into a row yet."""
+    i = intentions.c
+    named = sa.and_(
+        i.status == IntentionStatus.DONE.value,
+        i.closed_at > now - _UNSEEN_FOR,
+        i.resource_id.not_in(sa.select(instances.c.id).where(instances.c.client_id == client_id)),
+    )
+    waits = sa.or_(i.status == IntentionStatus.OPEN.value, named)
+    return sa.and_(i.client_id == client_id, i.kind.in_(_LAUNCHES), waits)
+
+
+def _running(tx: sa.Connection, now: datetime, client_id: ClientId) -> int:
+    machines = sa.select(sa.func.count()).where(instances.c.client_id == client_id, instances.c.is_active)
+    unseen = sa.select(sa.func.count()).select_from(intentions).where(_unseen(now, client_id))
+    return int(tx.execute(machines).scalar_one() + tx.execute(unseen).scalar_one())
+
+
+def _admitted(tx: sa.Connection, now: datetime, client_id: ClientId) -> dict[str, str] | None:
+    """Under which cap it was let in, and what ran then: prices move later, and people change caps."""
+    cap = tx.execute(sa.select(clients.c.max_hourly_usd).where(clients.c.id == client_id)).scalar_one()
+    running = None if cap is None else _machines_usd(tx, client_id)
+    return None if running is None else {"cap_usd": str(cap), "running_usd": str(running)}
+
+
+def admissions(
+    tx: sa.Connection, since: datetime, client_id: ClientId | None = None
+) -> list[tuple[ClientId, Decimal, bool]]:
+    """Of each client the cap under which its newest voluntary launch was let in, and whether that went above it.
+
+    What was reserved at that moment is counted anew from all the rows: two that were let in side by side are found.
+    """
+    i = intentions.c
+    query = sa.select(intentions).where(
+        i.kind.in_(_LAUNCHES),
+        sa.or_(i.created_at > since, i.status == IntentionStatus.OPEN.value, i.closed_at > since),
+    )
+    if client_id is not None:
+        query = query.where(i.client_id == client_id)
+    by_client: dict[ClientId, list[Row]] = {}
+    for row in tx.execute(query.order_by(i.created_at, i.token)):
+        by_client.setdefault(row.client_id, []).append(row)
+    found = []
+    for client, rows in by_client.items():
+        newest = next((row for row in reversed(rows) if row.request.get("admitted")), None)
+        if newest is not None:
+            told = newest.request["admitted"]
+            reserved = _sum(row.hourly_usd for row in rows if _reserved_with(row, newest))
+            cap = Decimal(told["cap_usd"])
+            over = reserved is None or Decimal(told["running_usd"]) + reserved > cap
+            found.append((client, cap, over))
+    return found
+
+
+def _reserved_with(row: Row, newest: Row) -> bool:
+    """It was open when `newest` was let in; a rescue that began in that same moment asked nobody."""
+    at = newest.created_at
+    began = row.created_at <= at if row.voluntary else row.created_at < at
+    return bool(row.token == newest.token or (began and (row.closed_at is None or row.closed_at > at)))
 
 
 def _launched_within_hour(tx: sa.Connection, now: datetime, client_id: ClientId) -> int:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from spotguard.domain.agents import AgentStatus
+from spotguard.domain.commands import CommandStatus, CommandType
 from spotguard.domain.epochs import GrantStatus, Proof
 from spotguard.domain.ids import ClientId
 from spotguard.domain.instances import GateState, InstanceState, Mode, is_proof_of_death
 from spotguard.domain.replicas import ReplicaStatus, ReplicaType
 from spotguard.domain.switches import OPEN_SWITCH, Step, SwitchStatus, Trigger
 from spotguard.planning import invariants as inv
-from spotguard.store import leftover_rows
+from spotguard.store import intentions, leftover_rows
 from spotguard.store.tables import (
+    agent_events,
     agents,
+    commands,
     epoch_grants,
     instances,
     replica_instances,
@@ -27,6 +31,12 @@ from spotguard.store.tables import (
 
 Row = sa.Row[Any]
 RECENT = timedelta(days=1)
+ENDS_OLD, ENDS_IDLE = (
+    "old_terminating",
+    "instance_ended_by_us",
+)  # told before the call: what ended by our hand
+_ENDS = (CommandType.TERMINATE_INSTANCE.value, CommandType.RETIRE_REPLICA.value)
+_NEVER_BEGUN = (CommandStatus.PENDING.value, CommandStatus.CANCELLED.value)
 
 
 def gather(tx: sa.Connection, now: datetime, client_id: ClientId | None = None) -> inv.Facts:
@@ -42,6 +52,10 @@ def gather(tx: sa.Connection, now: datetime, client_id: ClientId | None = None) 
         replicas=_replicas(tx, client_id, held),
         switches=_switches(tx, now, client_id),
         storage=_storage(tx, client_id),
+        caps=[
+            inv.CapFact(client, cap, voluntary_over_cap=over)
+            for client, cap, over in intentions.admissions(tx, now - RECENT, client_id)
+        ],
     )
 
 
@@ -151,6 +165,7 @@ def _switches(tx: sa.Connection, now: datetime, client_id: ClientId | None) -> l
     )
     rows = tx.execute(_mine(sa.select(switches).where(wanted), switches.c.client_id, client_id)).all()
     steps = _steps(tx, wanted)
+    asked = _asked_to_end(tx, rows)
     return [
         inv.SwitchFact(
             switch_id=row.id,
@@ -163,9 +178,32 @@ def _switches(tx: sa.Connection, now: datetime, client_id: ClientId | None) -> l
             voluntary=row.event_trigger == Trigger.AUTO_SWITCH
             and row.plan.get("aim") != "recover"
             and row.status not in (SwitchStatus.UNWOUND, SwitchStatus.FAILED),
+            old_ended_by_us=any(at >= row.created_at for at in asked.get(row.old_instance_id, ())),
         )
         for row in rows
     ]
+
+
+def _asked_to_end(tx: sa.Connection, moves: Sequence[Row]) -> dict[str, list[datetime]]:
+    """When we asked for the end of which instance: by a command that an agent has taken, or by a call of our own."""
+    if not moves:
+        return {}
+    c, e = commands.c, agent_events.c
+    movers, since = sorted({row.agent_id for row in moves}), min(row.created_at for row in moves)
+    taken = sa.select(c.payload.label("told"), c.created_at.label("at")).where(
+        c.agent_id.in_(movers),
+        c.created_at >= since,
+        c.command_type.in_(_ENDS),
+        c.status.not_in(_NEVER_BEGUN),
+    )
+    called = sa.select(e.detail.label("told"), e.at).where(
+        e.agent_id.in_(movers), e.at >= since, e.kind.in_([ENDS_OLD, ENDS_IDLE])
+    )
+    asked: dict[str, list[datetime]] = {}
+    for query in (taken, called):
+        for row in tx.execute(query):
+            asked.setdefault(row.told.get("instance_id", ""), []).append(row.at)
+    return asked
 
 
 def _steps(tx: sa.Connection, wanted: sa.ColumnElement[bool]) -> dict[str, list[Step]]:

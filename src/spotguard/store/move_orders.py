@@ -22,7 +22,17 @@ from spotguard.domain.pools import Pool
 from spotguard.domain.replicas import LIVE_REPLICA
 from spotguard.domain.switches import MoveKind, SwitchStatus, Trigger
 from spotguard.planning.switching import MoveFacts, MovePlan, choose, deadline_of
-from spotguard.store import commands, grants, kill, launch_orders, ondemand, prices, replicas, storage
+from spotguard.store import (
+    commands,
+    grants,
+    intentions,
+    kill,
+    launch_orders,
+    ondemand,
+    prices,
+    replicas,
+    storage,
+)
 from spotguard.store.tables import agents, clients, switches
 from spotguard.store.tables import commands as commands_table
 
@@ -68,6 +78,11 @@ class MoveOrder:
     @property
     def is_urgent(self) -> bool:
         return self.trigger in _URGENT
+
+    @property
+    def is_capped(self) -> bool:
+        """A launch by somebody's wish: spend caps bind it (invariant 12). A standby that runs already was counted."""
+        return not self.is_urgent and self.replica_id is None
 
     @staticmethod
     def recovery(
@@ -116,6 +131,8 @@ def prepare(tx: sa.Connection, now: datetime, wish: MoveOrder) -> MoveOrder:
     order = _with_target(tx, order)
     order = replace(order, prices=_prices(tx, now, order))
     _require_price(order)
+    if order.is_capped:
+        intentions.require_caps(tx, now, order.client_id, order.agent_id, order.prices["new"])
     return replace(order, plan=_plan(tx, order))
 
 
@@ -306,6 +323,11 @@ def enqueue_switch(
             devices=launch_orders.devices_of(tx, InstanceId(order.held.instance_id), order.plan.kind),
             switch_id=switch.id,
         )
+        wisher = intentions.Wisher(
+            order.client_id, order.agent_id, SwitchId(switch.id), None, voluntary=order.is_capped
+        )
+        usd = order.prices["new"]
+        intentions.reserve(tx, now, wisher, pool=order.target, mode=order.target_mode, usd_per_hour=usd)
     payload = {
         "switch_id": switch.id,
         "kind": order.plan.kind.value,

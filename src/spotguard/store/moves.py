@@ -18,7 +18,7 @@ from spotguard.domain.instances import InstanceState, Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.signals import SignalType
 from spotguard.domain.switches import SWITCH_LIFE, MoveKind, Step, SwitchStatus, Trigger
-from spotguard.store import commands, events, grants, replicas
+from spotguard.store import commands, events, grants, intentions, replicas
 from spotguard.store.move_orders import MoveOrder, enqueue_switch, insert_switch, prepare
 from spotguard.store.steps import SERVER, record_step, recorded_steps, step_times
 from spotguard.store.tables import agents, clients, instances, spot_interruption_events, switches
@@ -204,6 +204,7 @@ def instance_named(  # noqa: PLR0913 - what EC2 says of it
     )
     if named.rowcount != 1:
         return False
+    intentions.reserved_is(tx, now, instance_id, switch_id=switch_id)
     record_step(tx, now, switch_id, Step.LAUNCHED, launched_at, actor, {"instance_id": instance_id})
     return True
 
@@ -351,6 +352,7 @@ def _end(tx: sa.Connection, now: datetime, switch_id: SwitchId, wanted: SwitchSt
     if ended.rowcount != 1:
         return False
     switch = get(tx, switch_id)
+    intentions.reserved_is(tx, now, switch.new_instance_id, switch_id=switch_id)
     if switch.command_id is not None and wanted is not SwitchStatus.COMPLETED:
         commands.cancel(tx, now, switch.command_id, because)
     settled(tx, switch.agent_id)

@@ -16,7 +16,7 @@ from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.replicas import LIVE_REPLICA, REPLICA_LIFE, ReplicaStatus, ReplicaType, SyncStatus
-from spotguard.store import events
+from spotguard.store import events, intentions
 from spotguard.store.tables import agents, instances, replica_instances
 
 Row = sa.Row[Any]
@@ -110,6 +110,8 @@ def machine_named(
         )
         .values(instance_id=instance_id, launched_at=launched_at or now)
     )
+    if done.rowcount == 1:
+        intentions.reserved_is(tx, now, instance_id, replica_id=replica_id)
     return done.rowcount == 1
 
 
@@ -216,6 +218,7 @@ def _end(
 ) -> bool:
     if not _move(tx, replica_id, wanted, is_active=False, terminated_at=now):
         return False
+    intentions.reserved_is(tx, now, None, replica_id=replica_id)
     _after(tx, now, replica_id, f"replica_{wanted.value}", because)
     return True
 

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from spotguard.domain.errors import InvalidInput, NotFound, Refused
 from spotguard.domain.ids import AgentId, ClientId, CommandId, InstanceId, SwitchId, is_instance_id
 from spotguard.domain.switches import MoveKind, Step, SwitchStatus, Trigger
-from spotguard.store import events
+from spotguard.store import events, intentions
 from spotguard.store.secrets import new_id
 from spotguard.store.steps import SERVER, record_step
 from spotguard.store.tables import agents, commands, instances, switches
@@ -65,6 +65,7 @@ def name_new_instance(
     told = {name: value for name, value in new.columns("new").items() if value is not None}
     first = {name: sa.func.coalesce(switches.c[name], value) for name, value in told.items()}
     tx.execute(sa.update(switches).where(switches.c.id == row.id).values(**first))
+    intentions.reserved_is(tx, now, new.instance_id, switch_id=SwitchId(row.id))
     if tx.execute(sa.select(instances.c.id).where(known)).first() is None:
         _insert_instance(tx, now, row, new)
     tx.execute(
