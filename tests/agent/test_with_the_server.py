@@ -102,7 +102,8 @@ class ServedStage(Stage):
         return self.db.read(lambda tx: tx.execute(switches.select()).first())
 
     def steps(self):
-        return self.db.read(lambda tx: moves.recorded_steps(tx, self.switch().id))
+        switch = self.switch()
+        return self.db.read(lambda tx: moves.recorded_steps(tx, switch.id))
 
     def set(self, **values):
         self.db.write(lambda tx: tx.execute(agents.update().values(**values)))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from spotguard.domain.agents import Autonomy
 from spotguard.domain.commands import CommandType
 from spotguard.store import commands
-from spotguard.store.tables import agent_events, agents
+from spotguard.store.tables import agent_events, agents, storage_resources
 from tests.api.world import POOL_A, POOL_B, Machine, Tenant, World
 
 
@@ -236,6 +236,65 @@ def test_the_manual_switching_panel(acme: Tenant, web: Machine):
     assert (first["ageSeconds"], first["savingPercent"], first["risk"]) == (0, 28.37, None)
     assert first["allowed"] is True
     assert first["because"]
+
+
+def test_a_pool_without_a_recent_price_is_no_offer(world: World, acme: Tenant, web: Machine):
+    web.prices({POOL_A: 0.0312, POOL_B: 0.0298})
+    world.clock.pass_seconds(3601)
+    web.heartbeat()
+    web.prices({POOL_A: 0.0312})
+    offers = {offer["id"]: offer for offer in acme.get(f"/instances/{web.id}/pricing")["pools"]}
+    assert (offers[POOL_A]["allowed"], offers[POOL_A]["price"]) == (True, "0.031200")
+    unpriced = offers[POOL_B]
+    assert (unpriced["allowed"], unpriced["because"]) == (False, "no recent price is known")
+    assert (unpriced["price"], unpriced["ageSeconds"]) == (None, None)
+
+
+# What a standing replica costs (ruling B6)
+
+
+def disks(world: World, web: Machine, gib: int = 73) -> None:
+    """As EC2 shows them to a server that may look: 10 cents a GiB and month, 730 hours in a month."""
+    (agent,) = world.rows(agents)
+    row = {
+        "id": "vol-1",
+        "client_id": agent.client_id,
+        "agent_id": agent.id,
+        "kind": "volume",
+        "size_gib": gib,
+        "attached_to": web.id,
+        "usd_per_gib_month": Decimal("0.10"),
+        "state": "in-use",
+        "created_at": world.clock.now(),
+        "metered_from": world.clock.now(),
+    }
+    world.db.write(lambda tx: tx.execute(storage_resources.insert(), row))
+
+
+def test_a_standbys_cost_is_shown_before_its_switch_is_turned(world: World, acme: Tenant, web: Machine):
+    web.prices({POOL_A: 0.0112, POOL_B: 0.0098})
+    disks(world, web)
+    assert acme.agent(web)["standbyCost"] == {
+        "primaryUsd": "0.011200",
+        "standbyUsd": "0.009800",
+        "storageUsd": "0.020000",
+        "totalUsd": "0.041000",
+        "onDemandUsd": "0.041600",
+        "dearerThanOnDemand": False,
+    }
+
+
+def test_where_a_standby_is_dearer_than_on_demand_it_says_so(world: World, acme: Tenant, web: Machine):
+    web.prices({POOL_A: 0.0312, POOL_B: 0.0298})
+    cost = acme.agent(web)["standbyCost"]
+    assert (cost["storageUsd"], cost["totalUsd"]) == (None, None), "its disks are not seen"
+    assert cost["dearerThanOnDemand"] is True, "and yet two instances are dearer than one"
+
+
+def test_of_what_is_unknown_nothing_is_claimed(world: World, acme: Tenant, web: Machine):
+    assert set(acme.agent(web)["standbyCost"].values()) == {None}
+    web.prices({POOL_A: 0.0112, POOL_B: 0.0098})
+    assert acme.agent(web)["standbyCost"]["dearerThanOnDemand"] is None
 
 
 def test_force_switch_as_specified(world: World, acme: Tenant, web: Machine):

@@ -75,10 +75,7 @@ class Standbys:
     def _launch(self, now: datetime, agent: Row, replica: Row) -> bool:
         cloud = self.ctx.clouds(ClientId(agent.client_id))
         if cloud is None:
-            try:
-                return self.ctx.db.write(lambda tx: _ask_agent(tx, now, agent, replica))
-            except Refused as refusal:
-                return self._wait(now, replica, str(refusal))
+            return self._ask(now, agent, replica)
         emergency = replica.replica_type != ReplicaType.MANUAL
         places = self.ctx.db.read(lambda tx: _places(tx, now, agent, replica, emergency=emergency))
         devices = self.ctx.db.read(
@@ -109,6 +106,12 @@ class Standbys:
             case Stopped():
                 why = f"EC2 refuses, a person must act: {result.because}"
                 return self._failed(now, agent, replica, why)
+
+    def _ask(self, now: datetime, agent: Row, replica: Row) -> bool:
+        try:
+            return self.ctx.db.write(lambda tx: _ask_agent(tx, now, agent, replica))
+        except Refused as refusal:
+            return self._wait(now, replica, str(refusal))
 
     def _wait(self, now: datetime, replica: Row, because: str) -> bool:
         if self.ctx.news(replica.id, because, now):

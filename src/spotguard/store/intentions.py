@@ -23,6 +23,7 @@ from spotguard.store.upserts import insert_missing
 
 Row = sa.Row[Any]
 _LAUNCHES = ("launch", "fleet")
+_AGENTS = "agent:"
 _UNSEEN_FOR = timedelta(hours=1)  # so long a launch counts whose instance no row shows yet
 
 
@@ -127,12 +128,12 @@ def reserved_is(
 
 
 def _agents_seed(switch_id: SwitchId | None, replica_id: ReplicaId | None) -> str:
-    return f"agent:{replica_id or switch_id}"
+    return f"{_AGENTS}{replica_id or switch_id}"
 
 
 def _insert(tx: sa.Connection, now: datetime, wisher: Wisher, intention: Intention) -> None:
     is_launch = intention.kind.value in _LAUNCHES
-    admitted = _admitted(tx, now, wisher.client_id) if wisher.voluntary and is_launch else None
+    admitted = _admitted(tx, wisher.client_id) if wisher.voluntary and is_launch else None
     row = {
         "token": intention.token,
         "client_id": wisher.client_id,
@@ -216,15 +217,34 @@ def hourly_of(
 
 
 def _machines_usd(tx: sa.Connection, client_id: ClientId, agent_id: AgentId | None = None) -> Decimal | None:
-    machines = sa.select(instances.c.current_mode, instances.c.spot_price, instances.c.ondemand_price).where(
-        instances.c.client_id == client_id, instances.c.is_active
+    ours, agents_own = intentions.alias("ours"), intentions.alias("agents_own")
+    role = sa.func.coalesce(instances.c.replica_id, instances.c.switch_id)
+    reserved = sa.func.coalesce(
+        ours.c.hourly_usd, agents_own.c.hourly_usd, type_=intentions.c.hourly_usd.type
+    )
+    machines = (
+        sa.select(
+            instances.c.current_mode,
+            instances.c.spot_price,
+            instances.c.ondemand_price,
+            reserved.label("reserved"),
+        )
+        .outerjoin(ours, ours.c.token == instances.c.intention_token)
+        .outerjoin(agents_own, agents_own.c.token == sa.literal(_AGENTS) + role)
+        .where(instances.c.client_id == client_id, instances.c.is_active)
     )
     if agent_id is not None:
         machines = machines.where(instances.c.agent_id == agent_id)
-    return _sum(
-        row.spot_price if row.current_mode == Mode.SPOT else row.ondemand_price
-        for row in tx.execute(machines)
+    return _sum(_usd_of(row) for row in tx.execute(machines))
+
+
+def _usd_of(machine: Any) -> Decimal | None:
+    """Its present price; what was reserved for it until one is written."""
+    present: Decimal | None = (
+        machine.spot_price if machine.current_mode == Mode.SPOT else machine.ondemand_price
     )
+    reserved: Decimal | None = machine.reserved
+    return reserved if present is None else present
 
 
 def _sum(costs: Iterable[Decimal | None]) -> Decimal | None:
@@ -250,7 +270,7 @@ def _running(tx: sa.Connection, now: datetime, client_id: ClientId) -> int:
     return int(tx.execute(machines).scalar_one() + tx.execute(unseen).scalar_one())
 
 
-def _admitted(tx: sa.Connection, now: datetime, client_id: ClientId) -> dict[str, str] | None:
+def _admitted(tx: sa.Connection, client_id: ClientId) -> dict[str, str] | None:
     """Under which cap it was let in, and what ran then: prices move later, and people change caps."""
     cap = tx.execute(sa.select(clients.c.max_hourly_usd).where(clients.c.id == client_id)).scalar_one()
     running = None if cap is None else _machines_usd(tx, client_id)
@@ -259,7 +279,7 @@ def _admitted(tx: sa.Connection, now: datetime, client_id: ClientId) -> dict[str
 
 def admissions(
     tx: sa.Connection, since: datetime, client_id: ClientId | None = None
-) -> list[tuple[ClientId, Decimal, bool]]:
+) -> list[tuple[ClientId, Decimal | None, bool]]:
     """Of each client the cap under which its newest voluntary launch was let in, and whether that went above it.
 
     What was reserved at that moment is counted anew from all the rows: two that were let in side by side are found.
@@ -274,16 +294,17 @@ def admissions(
     by_client: dict[ClientId, list[Row]] = {}
     for row in tx.execute(query.order_by(i.created_at, i.token)):
         by_client.setdefault(row.client_id, []).append(row)
-    found = []
-    for client, rows in by_client.items():
-        newest = next((row for row in reversed(rows) if row.request.get("admitted")), None)
-        if newest is not None:
-            told = newest.request["admitted"]
-            reserved = _sum(row.hourly_usd for row in rows if _reserved_with(row, newest))
-            cap = Decimal(told["cap_usd"])
-            over = reserved is None or Decimal(told["running_usd"]) + reserved > cap
-            found.append((client, cap, over))
-    return found
+    return [(client, *_admission(rows)) for client, rows in by_client.items()]
+
+
+def _admission(rows: Sequence[Row]) -> tuple[Decimal | None, bool]:
+    newest = next((row for row in reversed(rows) if row.voluntary), None)
+    told = None if newest is None else newest.request.get("admitted")
+    if newest is None or told is None:
+        return None, False
+    reserved = _sum(row.hourly_usd for row in rows if _reserved_with(row, newest))
+    cap = Decimal(told["cap_usd"])
+    return cap, reserved is None or Decimal(told["running_usd"]) + reserved > cap
 
 
 def _reserved_with(row: Row, newest: Row) -> bool:

@@ -125,6 +125,23 @@ class Configuration(Given):
     config_version: int
 
 
+class StandbyCostState(Given):
+    """USD an hour with a standing replica, beside on-demand; unknown is null."""
+
+    primary_usd: Usd | None
+    standby_usd: Usd | None
+    storage_usd: Usd | None
+    total_usd: Usd | None
+    on_demand_usd: Usd | None
+    dearer_than_on_demand: bool | None
+
+
+class AgentDetail(AgentState):
+    """One agent, with what a standing replica costs it."""
+
+    standby_cost: StandbyCostState
+
+
 class ReplicaState(Given):
     """A standby, living or past."""
 
@@ -289,3 +306,4 @@ class InstanceState(Given):
 
 
 AgentState.model_rebuild()
+AgentDetail.model_rebuild()

@@ -14,8 +14,9 @@ from spotguard.domain.agents import AgentStatus
 from spotguard.domain.instances import Role
 from spotguard.domain.pools import region_of
 from spotguard.store import agents as agent_store
-from spotguard.store import configuration, tenants, views_agents, views_history
+from spotguard.store import configuration, standby_cost, tenants, views_agents, views_history
 from spotguard.wire.client import (
+    AgentDetail,
     AgentState,
     CommandState,
     Configuration,
@@ -24,6 +25,7 @@ from spotguard.wire.client import (
     Listed,
     Me,
     SignalBrief,
+    StandbyCostState,
 )
 from spotguard.wire.client_controls import ConfigurationChange
 
@@ -58,8 +60,18 @@ async def agents(
 
 
 @routes.get("/agents/{agentId}")
-async def agent(desk: AtDesk, agent_id: TheAgent) -> AgentState:
-    return agent_state(await desk.read(lambda tx: views_agents.agent(tx, desk.now, desk.client_id, agent_id)))
+async def agent(desk: AtDesk, agent_id: TheAgent) -> AgentDetail:
+    def work(tx: Connection) -> AgentDetail:
+        view = views_agents.agent(tx, desk.now, desk.client_id, agent_id)
+        live = next(iter(view.replicas), None)
+        cost = standby_cost.of_agent(
+            tx, desk.now, view.row, primary=view.price, on_demand=view.on_demand, live=live
+        )
+        state = agent_state(view)
+        same = {name: getattr(state, name) for name in AgentState.model_fields}
+        return AgentDetail(**same, standby_cost=StandbyCostState.model_validate(cost))
+
+    return await desk.read(work)
 
 
 @routes.delete("/agents/{agentId}", status_code=204)

@@ -32,6 +32,7 @@ from spotguard.wire.client_controls import (
 
 routes = router()
 _ROLE_FIELDS = {"role"}
+NO_PRICE = "no recent price is known"  # as a click on it would be refused; on demand the pool may still serve
 
 
 def _state(row: Any) -> InstanceState:
@@ -91,8 +92,8 @@ def _offer(one: PoolAssessment, on_demand: Decimal | None) -> PoolOffer:
         saving_percent=saving,
         risk=None if one.risk_6h is None else one.risk_6h * 100,
         quarantined_until=one.quarantined_until,
-        allowed=one.allowed,
-        because=one.because,
+        allowed=one.allowed and one.usd_per_hour is not None,
+        because=NO_PRICE if one.allowed and one.usd_per_hour is None else one.because,
     )
 
 
