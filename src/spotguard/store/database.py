@@ -111,9 +111,12 @@ class Database:
         return self._on_kept(_BEGIN_READING, lambda tx: _only_reading(tx, work))
 
     def _on_kept(self, begin: str, work: Callable[[Connection], T]) -> T:
-        """SQLite: on this thread's own connection; on another one for work inside work."""
+        """SQLite: on this thread's own connection; on another one for work inside work.
+
+        In memory all threads share one: a kept one would be rolled back, whoever uses it, when its thread ends.
+        """
         tx: Connection | None = getattr(self._kept, "connection", None)
-        if tx is not None and tx.in_transaction() and not isinstance(self.engine.pool, StaticPool):
+        if isinstance(self.engine.pool, StaticPool) or (tx is not None and tx.in_transaction()):
             with self.engine.connect() as other:
                 return _transaction(other, begin, work)
         if tx is None or tx.closed or tx.invalidated:
