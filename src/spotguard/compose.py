@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import uvicorn
@@ -19,6 +20,7 @@ from spotguard.config import Settings
 from spotguard.coordinator.coordinator import Coordinator, CoordinatorSettings
 from spotguard.coordinator.runner import Runner
 from spotguard.domain.agents import Autonomy
+from spotguard.domain.errors import SpotGuardError
 from spotguard.domain.ids import ClientId
 from spotguard.host.clock import SystemClock
 from spotguard.ports.clock import Clock
@@ -26,6 +28,10 @@ from spotguard.ports.cloud import Cloud
 from spotguard.ports.wakeup import Wakeup
 from spotguard.store.database import Database
 from spotguard.store.launch_orders import Installation, introduce
+from spotguard.telemetry import get_logger
+
+GRACE_SECONDS = 3
+log = get_logger("server")
 
 Clouds = Callable[[ClientId], Cloud | None]
 
@@ -90,26 +96,49 @@ def coordinator_settings(settings: Settings) -> CoordinatorSettings:
     )
 
 
-def serve_forever(plane: ControlPlane, *, with_coordinator: bool) -> None:
-    """Until SIGINT or SIGTERM: requests under way are answered, the pass under way is finished."""
-    runner = Runner(plane.coordinator, plane.wake)
-    worker = threading.Thread(target=runner.run, name="coordinator")
+@contextmanager
+def listening(app: ASGIApp, host: str, port: int, log_level: str) -> Iterator[str]:
+    """The application on a socket, in a thread of its own; yields `host:port`. `SpotGuardError` if it cannot open.
+
+    At the end requests under way are answered; event streams, which never end by themselves, are cut.
+    """
     config = uvicorn.Config(
-        plane.app,
-        host=plane.settings.host,
-        port=plane.settings.port,
-        log_level=plane.settings.log_level,
+        app,
+        host=host,
+        port=port,
+        log_level=log_level,
         lifespan="off",
         server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    if with_coordinator:
-        worker.start()
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, name="api", daemon=True)
+    thread.start()
+    tick = threading.Event()
+    while not server.started:
+        if not thread.is_alive():
+            raise SpotGuardError(f"cannot listen on {host}:{port}: is it in use? choose another with --port")
+        tick.wait(0.05)
     try:
-        uvicorn.Server(config).run()
+        yield f"{host}:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
-        runner.stop()
+        server.should_exit = True
+        thread.join(GRACE_SECONDS + 5)
+
+
+def serve_until(plane: ControlPlane, stop: threading.Event, *, with_coordinator: bool) -> None:
+    """Until told to stop: requests under way are answered, the pass under way is finished."""
+    runner = Runner(plane.coordinator, plane.wake)
+    worker = threading.Thread(target=runner.run, name="coordinator")
+    settings = plane.settings
+    with listening(plane.app, settings.host, settings.port, settings.log_level) as address:
+        log.info("listening", address=address, coordinator=with_coordinator)
         if with_coordinator:
-            worker.join()
+            worker.start()
+        stop.wait()
+    runner.stop()
+    if with_coordinator:
+        worker.join()
 
 
 def coordinator_runner(plane: ControlPlane) -> Runner:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import (
@@ -59,7 +59,9 @@ class Settings(BaseSettings):
     pass_seconds: float = Field(
         default=10, gt=0, le=10, description="the coordinator looks at least this often"
     )
-    log_level: str = Field(default="info", description="debug, info, warning or error")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="debug, info, warning or error"
+    )
 
     @classmethod
     def settings_customise_sources(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from typing import Annotated
 
 import typer
@@ -21,14 +22,16 @@ def server(
     log_level: LogLevel = None,
 ) -> None:
     """Run the API, and a coordinator unless told not to. Ctrl-C ends it cleanly."""
-    from spotguard.compose import open_control_plane, serve_forever
+    from spotguard.compose import open_control_plane, serve_until
     from spotguard.telemetry import configure_logging
 
     settings = load_settings(host=host, port=port, database_url=database_url, log_level=log_level)
     configure_logging(settings.log_level, json_lines=True)
     prepare_database_folder(settings.database_url)
-    plane = open_control_plane(settings)
-    serve_forever(plane, with_coordinator=coordinator)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    serve_until(open_control_plane(settings), stop, with_coordinator=coordinator)
 
 
 def coordinator(database_url: DatabaseUrl = None, log_level: LogLevel = None) -> None:

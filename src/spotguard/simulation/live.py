@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
-import uvicorn
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from spotguard.compose import demo_app
-from spotguard.domain.errors import SpotGuardError
+from spotguard.compose import demo_app, listening
 from spotguard.simulation.demo import Demo
 from spotguard.simulation.world import World
 from spotguard.store import events
@@ -24,14 +20,14 @@ from spotguard.store.tables import agents, instances
 
 FRAME_SECONDS = 0.1
 TABLE_SECONDS = 0.5
-START_SECONDS = 10.0
 _LONGEST_PAGE = 200
 
 
 def play(demo: Demo, console: Console, *, speed: float, port: int) -> dict[str, Any]:
     """Until the days are over or Ctrl-C; then the summary of what was reached."""
     world = demo.world
-    with served(world, port) as address:
+    app = demo_app(world.db, world.clock, world.wakeups)
+    with listening(app, "127.0.0.1", port, "error") as address:
         console.print(f"open [bold]http://{address}/[/] with this token (Ctrl-C ends the demo):")
         console.print(world.client_token, style="bold", highlight=False, soft_wrap=True)
         reporter = _Reporter(world, console)
@@ -55,31 +51,6 @@ def _pace(demo: Demo, speed: float, on_table: Any) -> None:
             shown = elapsed
             on_table()
         pause.wait(FRAME_SECONDS)
-
-
-@contextmanager
-def served(world: World, port: int) -> Iterator[str]:
-    """The API for people on 127.0.0.1, in a thread of its own; yields `host:port`."""
-    app = demo_app(world.db, world.clock, world.wakeups)
-    server = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", lifespan="off")
-    )
-    thread = threading.Thread(target=server.run, name="api", daemon=True)
-    thread.start()
-    deadline = time.monotonic() + START_SECONDS
-    tick = threading.Event()
-    while not server.started:
-        if not thread.is_alive() or time.monotonic() > deadline:
-            raise SpotGuardError(
-                f"port {port} of 127.0.0.1 cannot be opened: is another demo running? try --port 0"
-            )
-        tick.wait(0.05)
-    bound = server.servers[0].sockets[0].getsockname()[1]
-    try:
-        yield f"127.0.0.1:{bound}"
-    finally:
-        server.should_exit = True
-        thread.join(timeout=START_SECONDS)
 
 
 class _Reporter:

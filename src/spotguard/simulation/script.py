@@ -92,7 +92,10 @@ def force(name: str, kind: MoveKind | None, world: World) -> bool:
     """The cheapest pool that the panel allows; for a volume move the one of the agent's own zone."""
     agent = lookups.agent(world, name)
     pools = world.call("GET", f"/api/client/instances/{agent.instance_id}/pricing").body["pools"]
-    allowed = [pool for pool in pools if pool["allowed"] and pool["price"] is not None]
+    present = agent.current_pool_id if agent.current_mode == Mode.SPOT else None
+    allowed = [
+        pool for pool in pools if pool["allowed"] and pool["price"] is not None and pool["id"] != present
+    ]
     if kind is MoveKind.VOLUME:
         allowed = [pool for pool in allowed if pool["az"] == agent.az]
     if not allowed:

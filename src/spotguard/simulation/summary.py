@@ -100,10 +100,11 @@ def gaps_of(world: World) -> list[Gap]:
     for register in world.registers.values():
         for before, after in register.handovers():
             move = made_by.get(after.instance_id)
-            if before.instance_id == after.instance_id or move is None:
-                continue
             seconds = max(0.0, (after.opened_at - before.closed_at).total_seconds())
-            gaps.append(Gap(seconds, move.event_trigger, move.event_trigger not in _UNPLANNED))
+            if before.instance_id == after.instance_id:  # a move that was unwound: down for nothing
+                gaps.append(Gap(seconds, "unwound", planned=True))
+            elif move is not None:
+                gaps.append(Gap(seconds, move.event_trigger, move.event_trigger not in _UNPLANNED))
     return gaps
 
 

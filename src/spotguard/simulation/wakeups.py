@@ -17,13 +17,14 @@ class SimulatedWakeup:
     def agent(self, instance_id: str) -> None:
         self._calls.append(instance_id)
 
-    def drain(self) -> tuple[bool, set[str]]:
-        """Whether the coordinator was called, and which instances were."""
-        coordinator, instances = False, set()
+    def drain(self) -> tuple[bool, list[str]]:
+        """Whether the coordinator was called, and which instances were, each once, in the order of the calls."""
+        coordinator = False
+        instances: dict[str, None] = {}
         while self._calls:
             call = self._calls.popleft()
             if call is None:
                 coordinator = True
             else:
-                instances.add(call)
-        return coordinator, instances
+                instances[call] = None
+        return coordinator, list(instances)

@@ -35,6 +35,7 @@ _CANDIDATES: sa.Select[Any] = (
         agents.c.current_mode.is_not(None),
         epoch_grants.c.released_at.is_(None),
     )
+    .order_by(agents.c.created_at, agents.c.client_id, agents.c.logical_agent_id)  # ids are dice
 )
 _MARKET_STATE: sa.Select[Any] = sa.select(
     sa.select(sa.func.max(snapshots.c.id)).scalar_subquery(),
