@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from spotguard.planning.switching import STATE_DEVICE
+
 
 def on_spot(scene):
     scene.force_to_spot()
@@ -104,3 +106,28 @@ def test_silence_alone_promotes_nobody(scene):
     scene.wait(minutes=5)
     assert scene.agent().status == "online"
     scene.assert_no_record_lost_or_doubled()
+
+
+def test_a_recovery_whose_new_machine_dies_with_the_volume_finds_the_volume_again(scene):
+    on_spot(scene)
+    dead = scene.agent().instance_id
+    scene.world.ec2.controls.fail_instance(dead)
+    recovery = scene.until(
+        lambda: next((s for s in scene.switches() if s.is_recovery and s.new_instance_id), None), minutes=10
+    )
+    scene.until(lambda: state_volumes(scene, recovery.new_instance_id), minutes=5)
+
+    scene.world.ec2.controls.fail_instance(recovery.new_instance_id)
+    scene.until(lambda: scene.agent().instance_id not in (dead, recovery.new_instance_id), minutes=15)
+    scene.wait(minutes=2)
+    assert scene.switches()[-1].kind == "volume"
+    scene.assert_no_record_lost_or_doubled()
+
+
+def state_volumes(scene, instance_id):
+    """Those that EC2 shows at the state device of this machine."""
+    return [
+        v
+        for v in scene.world.ec2.inventory().volumes
+        if (v.attached_to, v.device) == (instance_id, STATE_DEVICE)
+    ]

@@ -130,7 +130,9 @@ def _give_back(tx: sa.Connection, now: datetime, agent: Row, held: Row) -> bool:
 
 
 def _recover(tx: sa.Connection, now: datetime, agent: Row, held: Row) -> bool:
-    volumes = storage.data_volumes_of(tx, held.instance_id)
+    # a recovery that came to nothing may have carried them to a machine that has died since: they come first
+    carried = storage.data_volumes_named(tx, _volumes_of_failed_recovery(tx, agent, held))
+    volumes = carried or storage.data_volumes_of(tx, held.instance_id)
     plan = recover(_death_facts(tx, now, agent, held, volumes))
     if plan.how is None:
         return _tell_once(tx, now, agent, held, plan)
@@ -152,6 +154,22 @@ def _recover(tx: sa.Connection, now: datetime, agent: Row, held: Row) -> bool:
     if plan.how is Recovery.STANDBY:
         moves.grant_if_due(tx, now, opened.switch_id)
     return True
+
+
+def _volumes_of_failed_recovery(tx: sa.Connection, agent: Row, held: Row) -> list[str]:
+    """What the newest recovery of this epoch's holder set out to carry; none if it is the first."""
+    plan = tx.execute(
+        sa.select(switches.c.plan)
+        .where(
+            switches.c.agent_id == agent.id,
+            switches.c.from_epoch == held.epoch,
+            switches.c.is_recovery,
+            switches.c.kind == MoveKind.VOLUME.value,
+        )
+        .order_by(switches.c.created_at.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+    return [volume["id"] for volume in (plan or {}).get("volumes", [])]
 
 
 def _recovery_plan(tx: sa.Connection, agent: Row, volumes: list[Row]) -> dict[str, Any]:

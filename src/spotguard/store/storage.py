@@ -101,15 +101,29 @@ def saw_owned_volumes(
 def data_volumes_of(tx: sa.Connection, instance_id: InstanceId) -> list[Row]:
     """Every volume besides the root that the instance has, or had when it ended, and nobody else has now."""
     mine = sa.or_(
-        _s.attached_to == instance_id, sa.and_(_s.attached_to.is_(None), _s.last_attached_to == instance_id)
+        _s.attached_to == instance_id,
+        sa.and_(
+            _s.attached_to.is_(None),
+            # carried to a machine that came to nothing before it was granted anything: still this one's state
+            sa.or_(_s.last_attached_to == instance_id, _s.moved_from == instance_id),
+        ),
     )
+    return _data_volumes(tx, mine)
+
+
+def data_volumes_named(tx: sa.Connection, volume_ids: Sequence[str]) -> list[Row]:
+    """Those of the named volumes that are still there, whoever has them."""
+    return _data_volumes(tx, _s.id.in_(volume_ids)) if volume_ids else []
+
+
+def _data_volumes(tx: sa.Connection, wanted: sa.ColumnElement[bool]) -> list[Row]:
     return list(
         tx.execute(
             sa.select(storage_resources)
             .where(
                 _s.kind == "volume",
                 _s.ended_at.is_(None),
-                mine,
+                wanted,
                 _s.device.is_not(None),
                 _s.device.not_in(sorted(ROOT_DEVICES)),
             )
