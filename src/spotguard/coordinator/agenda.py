@@ -20,6 +20,7 @@ from spotguard.domain.replicas import LIVE_REPLICA, ReplicaStatus, ReplicaType
 from spotguard.domain.signals import SignalType
 from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus
 from spotguard.store import sightings
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import (
     agents,
     commands,
@@ -65,7 +66,7 @@ class Agenda:
 
 def look(tx: sa.Connection, now: datetime) -> Agenda:
     work: dict[Work, list[str]] = {}
-    for kind, row_id in tx.execute(_AGENDA, {"now": now, "silent": now - SILENCE}):
+    for kind, row_id in _AGENDA.rows(tx, {"now": now, "silent": now - SILENCE}):
         work.setdefault(Work(kind), []).append(row_id)
     fleet = Counter(ClientId(client_id) for client_id in work.pop(Work.FLEET, ()))
     return Agenda(work, sightings.active(tx), dict(fleet))
@@ -96,55 +97,61 @@ _unfit = (
     sa.and_(agents.c.manual_replica_enabled, sa.or_(_beside_primary, _signalled)),
 )
 
-_AGENDA: sa.CompoundSelect[Any] = sa.union_all(
-    _of(Work.FLEET, agents.c.client_id),
-    _of(Work.SILENT, epoch_grants.c.agent_id)
-    .join(agents, agents.c.id == epoch_grants.c.agent_id)
-    .outerjoin(instances, instances.c.id == epoch_grants.c.instance_id)
-    .where(
-        epoch_grants.c.status == GrantStatus.HELD.value,
-        sa.or_(
-            agents.c.status == AgentStatus.OFFLINE.value,
-            instances.c.last_heartbeat_at < sa.bindparam("silent"),
-            instances.c.last_heartbeat_at.is_(None),
-            sa.not_(instances.c.is_active),
-        ),
-    ),
-    _of(Work.SWITCH, switches.c.id).where(switches.c.status.in_(_values(OPEN_SWITCH))),
-    _of(Work.REPLICA, replica_instances.c.id).where(replica_instances.c.status.in_(_values(LIVE_REPLICA))),
-    *(
-        _of(work, spot_interruption_events.c.agent_id)
+_AGENDA = Prepared(
+    sa.union_all(
+        _of(Work.FLEET, agents.c.client_id),
+        _of(Work.SILENT, epoch_grants.c.agent_id)
+        .join(agents, agents.c.id == epoch_grants.c.agent_id)
+        .outerjoin(instances, instances.c.id == epoch_grants.c.instance_id)
         .where(
-            spot_interruption_events.c.resolved_at.is_(None),
-            spot_interruption_events.c.signal_type == sa.literal_column(f"'{signal.value}'"),
-        )
-        .distinct()
-        for work, signal in (
-            (Work.NOTICE, SignalType.TERMINATION),
-            (Work.RECOMMENDATION, SignalType.REBALANCE),
-        )
-    ),
-    _of(Work.EXPIRED, commands.c.id).where(
-        commands.c.status.in_(_values(OPEN_COMMAND)), commands.c.expires_at <= sa.bindparam("now")
-    ),
-    _of(Work.NEED, agents.c.id).where(agents.c.manual_replica_enabled, _alive, agents.c.replica_count == 0),
-    _of(Work.NEED, replica_instances.c.agent_id)
-    .join(agents, agents.c.id == replica_instances.c.agent_id)
-    .where(replica_instances.c.status.in_(_values(LIVE_REPLICA)), sa.or_(*_unfit)),
-    _of(Work.ENDED, epoch_grants.c.agent_id)
-    .outerjoin(instances, instances.c.id == epoch_grants.c.instance_id)
-    .where(
-        epoch_grants.c.status == GrantStatus.HELD.value,
-        sa.or_(epoch_grants.c.released_at.is_not(None), instances.c.ec2_state.in_(_ended_states)),
-    ),
-    _of(Work.IDLE, instances.c.id)
-    .outerjoin(replica_instances, replica_instances.c.id == instances.c.replica_id)
-    .outerjoin(switches, switches.c.id == instances.c.switch_id)
-    .where(
-        instances.c.is_active,
-        sa.or_(
-            replica_instances.c.status.in_(_values([ReplicaStatus.TERMINATED, ReplicaStatus.FAILED])),
-            switches.c.status.in_(_values([SwitchStatus.UNWOUND, SwitchStatus.FAILED])),
+            epoch_grants.c.status == GrantStatus.HELD.value,
+            sa.or_(
+                agents.c.status == AgentStatus.OFFLINE.value,
+                instances.c.last_heartbeat_at < sa.bindparam("silent"),
+                instances.c.last_heartbeat_at.is_(None),
+                sa.not_(instances.c.is_active),
+            ),
         ),
-    ),
+        _of(Work.SWITCH, switches.c.id).where(switches.c.status.in_(_values(OPEN_SWITCH))),
+        _of(Work.REPLICA, replica_instances.c.id).where(
+            replica_instances.c.status.in_(_values(LIVE_REPLICA))
+        ),
+        *(
+            _of(work, spot_interruption_events.c.agent_id)
+            .where(
+                spot_interruption_events.c.resolved_at.is_(None),
+                spot_interruption_events.c.signal_type == sa.literal_column(f"'{signal.value}'"),
+            )
+            .distinct()
+            for work, signal in (
+                (Work.NOTICE, SignalType.TERMINATION),
+                (Work.RECOMMENDATION, SignalType.REBALANCE),
+            )
+        ),
+        _of(Work.EXPIRED, commands.c.id).where(
+            commands.c.status.in_(_values(OPEN_COMMAND)), commands.c.expires_at <= sa.bindparam("now")
+        ),
+        _of(Work.NEED, agents.c.id).where(
+            agents.c.manual_replica_enabled, _alive, agents.c.replica_count == 0
+        ),
+        _of(Work.NEED, replica_instances.c.agent_id)
+        .join(agents, agents.c.id == replica_instances.c.agent_id)
+        .where(replica_instances.c.status.in_(_values(LIVE_REPLICA)), sa.or_(*_unfit)),
+        _of(Work.ENDED, epoch_grants.c.agent_id)
+        .outerjoin(instances, instances.c.id == epoch_grants.c.instance_id)
+        .where(
+            epoch_grants.c.status == GrantStatus.HELD.value,
+            sa.or_(epoch_grants.c.released_at.is_not(None), instances.c.ec2_state.in_(_ended_states)),
+        ),
+        _of(Work.IDLE, instances.c.id)
+        .outerjoin(replica_instances, replica_instances.c.id == instances.c.replica_id)
+        .outerjoin(switches, switches.c.id == instances.c.switch_id)
+        .where(
+            instances.c.is_active,
+            sa.or_(
+                replica_instances.c.status.in_(_values([ReplicaStatus.TERMINATED, ReplicaStatus.FAILED])),
+                switches.c.status.in_(_values([SwitchStatus.UNWOUND, SwitchStatus.FAILED])),
+            ),
+        ),
+    )
 )

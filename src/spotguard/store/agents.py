@@ -15,6 +15,7 @@ from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.domain.instances import GateState, Mode, Role
 from spotguard.domain.switches import SwitchStatus
 from spotguard.store import events
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import (
     agent_tokens,
     agents,
@@ -54,7 +55,7 @@ _PENDING = (
     .scalar_subquery()
 )
 
-_CALLER = (
+_CALLER = Prepared(
     sa.select(
         agent_tokens.c.client_id,
         agent_tokens.c.agent_id,
@@ -89,7 +90,7 @@ _CALLER = (
 
 def caller_of_token(tx: Connection, now: datetime, token_hash: str) -> Any:
     """Tenant, agent and instance of a live agent token (a row, or None), with all that the hot routes need."""
-    return tx.execute(_CALLER, {"hash": token_hash, "now": now}).first()
+    return _CALLER.first(tx, {"hash": token_hash, "now": now})
 
 
 def role_of(row: Any) -> Role:
@@ -116,8 +117,8 @@ def heartbeat(
     """This instance lives. Only the epoch holder moves the agent's row; nothing touches `switching` or `deleted`."""
     role = role_of(caller)
     healthy = gate is GateState.OPEN and workload_healthy is True
-    tx.execute(
-        _HEALTHY if healthy else _NOT_HEALTHY,
+    (_HEALTHY if healthy else _NOT_HEALTHY).change(
+        tx,
         {
             "wanted": caller.instance_id,
             "now": now,
@@ -126,8 +127,8 @@ def heartbeat(
         },
     )
     if role is Role.PRIMARY:
-        tx.execute(
-            _SERVING,
+        _SERVING.change(
+            tx,
             {
                 "wanted": caller.agent_id,
                 "seen_epoch": caller.epoch,
@@ -169,9 +170,9 @@ def _presence(streak: Any) -> sa.Update:
     )
 
 
-_HEALTHY = _presence(_i.healthy_streak + 1)
-_NOT_HEALTHY = _presence(0)
-_SERVING = (
+_HEALTHY = Prepared(_presence(_i.healthy_streak + 1))
+_NOT_HEALTHY = Prepared(_presence(0))
+_SERVING = Prepared(
     sa.update(agents)
     .where(
         _a.id == sa.bindparam("wanted"),

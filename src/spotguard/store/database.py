@@ -23,8 +23,6 @@ T = TypeVar("T")
 
 _TRIES = 8
 _BUSY_SECONDS = 30
-_READ_ONLY = "spotguard_read_only"
-_BEGIN = "spotguard_begin"
 # IMMEDIATE: the write lock is taken at the beginning, since a reader that turns writer may be refused however long
 # it waits
 _BEGIN_WRITING, _BEGIN_READING = "BEGIN IMMEDIATE", "BEGIN"
@@ -51,7 +49,6 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._reading = engine.execution_options(**{_READ_ONLY: True})
         embedded = engine.dialect.name == "sqlite"
         # SQLite has one writer. A queue in this process is fair and wakes at once; its busy handler polls.
         lock: AbstractContextManager[Any] = threading.RLock() if embedded else nullcontext()
@@ -93,6 +90,8 @@ class Database:
         from spotguard.store.migrations import upgrade  # noqa: PLC0415 -- Alembic takes 0.2 s to load
 
         with self._one_writer, self.engine.connect() as connection:
+            if self._kept is not None:
+                event.listen(connection, "begin", _begin_sqlite)
             upgrade(connection)
 
     def dispose(self) -> None:
@@ -106,7 +105,8 @@ class Database:
 
     def _read(self, work: Callable[[Connection], T]) -> T:
         if self._kept is None:
-            with self._reading.connect() as tx:
+            with self.engine.connect() as tx:
+                tx.exec_driver_sql("START TRANSACTION READ ONLY")
                 return work(tx)
         return self._on_kept(_BEGIN_READING, lambda tx: _only_reading(tx, work))
 
@@ -126,8 +126,8 @@ class Database:
 
 
 def _transaction(tx: Connection, begin: str, work: Callable[[Connection], T]) -> T:
-    tx.info[_BEGIN] = begin
     with tx.begin():
+        _begin_sqlite(tx, begin)
         return work(tx)
 
 
@@ -176,7 +176,8 @@ def _sqlite_engine(url: URL, *, echo: bool) -> Engine:
         hide_parameters=True,
         query_cache_size=2000,
         poolclass=StaticPool if in_memory else QueuePool,
-        # No transaction control by the driver: BEGIN is ours, below.
+        # No transaction control by the driver: BEGIN is ours. Not as an event of the engine: that would cost every
+        # statement a look at its listeners.
         connect_args={
             "isolation_level": None,
             "check_same_thread": False,
@@ -186,7 +187,6 @@ def _sqlite_engine(url: URL, *, echo: bool) -> Engine:
         **({} if in_memory else {"pool_size": 20, "max_overflow": 40}),
     )
     event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
@@ -195,13 +195,13 @@ def _prepare_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry)
         connection.execute(f"PRAGMA {pragma}").close()
 
 
-def _begin_sqlite(tx: Connection) -> None:
+def _begin_sqlite(tx: Connection, begin: str = _BEGIN_WRITING) -> None:
     connection: Any = tx.connection.driver_connection
-    connection.execute(tx.info.get(_BEGIN, _BEGIN_WRITING)).close()
+    connection.execute(begin).close()
 
 
 def _mysql_engine(url: URL, *, echo: bool) -> Engine:
-    engine = sa.create_engine(
+    return sa.create_engine(
         url.update_query_dict({"charset": "utf8mb4"}),
         echo=echo,
         hide_parameters=True,
@@ -211,10 +211,3 @@ def _mysql_engine(url: URL, *, echo: bool) -> Engine:
         pool_recycle=1800,
         connect_args={"init_command": _MYSQL_SESSION, "connect_timeout": 10},
     )
-    event.listen(engine, "begin", _begin_mysql)
-    return engine
-
-
-def _begin_mysql(tx: Connection) -> None:
-    if tx.get_execution_options().get(_READ_ONLY, False):
-        tx.exec_driver_sql("START TRANSACTION READ ONLY")

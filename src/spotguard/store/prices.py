@@ -22,7 +22,9 @@ from spotguard.domain.clock import EARLIEST
 from spotguard.domain.ids import ClientId, PoolId
 from spotguard.domain.pools import LINUX, Pool, parse_pool_id
 from spotguard.ports.cloud import PriceChange
+from spotguard.store.batches import batch_of, batched
 from spotguard.store.pools import ensure_pools, pool_of
+from spotguard.store.prepared import Prepared
 from spotguard.store.price_merge import merge_points, replace_from
 from spotguard.store.price_runs import Point, changes_of, merged_sources
 from spotguard.store.tables import spot_pools, spot_price_snapshots
@@ -159,14 +161,16 @@ def _newest_rows(
 ) -> Mapping[str, Row[Any]]:
     """Of every known pool the newest row of this source, with the price of the one before it."""
     statement = _NEWEST_FETCHED if client_id is None else _NEWEST_OWN
-    return {row.pool: row for row in tx.execute(statement, {"pools": pool_ids, "client": client_id})}
+    found: dict[str, Row[Any]] = {}
+    for some in batched(pool_ids):
+        found |= {row.pool: row for row in statement.rows(tx, some | {"client": client_id})}
+    return found
 
 
 def _advance(tx: Connection, rows: Mapping[int, PoolId], at: datetime) -> Iterable[PoolId]:
     """Moves the newest row of each constant run on. Gives the pools to merge when somebody else was first."""
-    if not rows or tx.execute(_ADVANCE, {"rows": list(rows), "at": at}).rowcount == len(rows):
-        return ()
-    return rows.values()
+    moved = sum(_ADVANCE.change(tx, some | {"at": at}) for some in batched(list(rows)))
+    return () if moved == len(rows) else rows.values()
 
 
 def _row(pool_id: PoolId, price: Decimal, at: datetime, client_id: ClientId | None) -> dict[str, Any]:
@@ -207,7 +211,7 @@ def _newest_statement(source: Any) -> sa.Select[Any]:
             newest("price", 1).label("price_before"),
         )
         .select_from(spot_pools.outerjoin(spot_price_snapshots, _s.id == newest("id", 0)))
-        .where(spot_pools.c.id.in_(sa.bindparam("pools", expanding=True)))
+        .where(spot_pools.c.id.in_(batch_of(spot_pools.c.id)))
     )
 
 
@@ -285,13 +289,13 @@ def _current_statement() -> sa.Select[Any]:
 
 
 _INSERT = sa.insert(spot_price_snapshots)
-_ADVANCE = (
+_ADVANCE = Prepared(
     sa.update(spot_price_snapshots)
-    .where(_s.id.in_(sa.bindparam("rows", expanding=True)), _s.captured_at < sa.bindparam("at"))
+    .where(_s.id.in_(batch_of(_s.id)), _s.captured_at < sa.bindparam("at"))
     .values(captured_at=sa.bindparam("at"))
 )
-_NEWEST_OWN = _newest_statement(_own)
-_NEWEST_FETCHED = _newest_statement(_fetched)
+_NEWEST_OWN = Prepared(_newest_statement(_own))
+_NEWEST_FETCHED = Prepared(_newest_statement(_fetched))
 _FETCHED_STEPS = _steps_statement(_fetched)
 _OWN_STEPS = _steps_statement(_own)
 _CURRENT = _current_statement()

@@ -14,37 +14,39 @@ from spotguard.domain.instances import InstanceState, Mode
 from spotguard.ports.cloud import InstanceView, Tags
 from spotguard.ports.intentions import TOKEN_TAG
 from spotguard.store import ondemand, pools, replicas
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import agents, epoch_grants, instance_runs, instances, replica_instances, switches
 from spotguard.store.tags import AGENT_TAG, REPLICA_TAG, SWITCH_TAG
 from spotguard.store.upserts import insert_missing
 
 Row = sa.Row[Any]
 
-_ACTIVE: sa.Select[Any] = sa.select(
-    instances.c.id,
-    instances.c.client_id,
-    instances.c.agent_id,
-    instances.c.ec2_state,
-    instances.c.launched_at,
-    instances.c.installed_at,
-    instances.c.absent_since,
-    instances.c.absent_looks,
-    instances.c.intention_token,
-    instances.c.current_mode,
-).where(
-    # an agent's word that it has ended is no proof: EC2 tells when, and until then it is looked at
-    sa.or_(
-        instances.c.is_active,
-        sa.and_(instances.c.ec2_state.is_not(None), instances.c.ec2_state != "terminated"),
+_ACTIVE = Prepared(
+    sa.select(
+        instances.c.id,
+        instances.c.client_id,
+        instances.c.agent_id,
+        instances.c.ec2_state,
+        instances.c.launched_at,
+        instances.c.installed_at,
+        instances.c.absent_since,
+        instances.c.absent_looks,
+        instances.c.intention_token,
+        instances.c.current_mode,
+    ).where(
+        # an agent's word that it has ended is no proof: EC2 tells when, and until then it is looked at
+        sa.or_(
+            instances.c.is_active,
+            sa.and_(instances.c.ec2_state.is_not(None), instances.c.ec2_state != "terminated"),
+        )
     )
 )
-
-_ONE: sa.Select[Any] = sa.select(instances).where(instances.c.id == sa.bindparam("machine"))
+_ONE = Prepared(sa.select(instances).where(instances.c.id == sa.bindparam("machine")))
 
 
 def active(tx: sa.Connection) -> list[Row]:
     """Every instance of the installation whose end EC2 has not shown."""
-    return list(tx.execute(_ACTIVE).all())
+    return list(_ACTIVE.rows(tx, {}))
 
 
 def saw(tx: sa.Connection, now: datetime, client_id: ClientId, views: Iterable[InstanceView]) -> None:
@@ -234,4 +236,4 @@ def reprice(tx: sa.Connection, region: str, spot: dict[PoolId, Decimal], fixed: 
 
 
 def get(tx: sa.Connection, instance_id: InstanceId | str) -> Row | None:
-    return tx.execute(_ONE, {"machine": instance_id}).one_or_none()
+    return _ONE.first(tx, {"machine": instance_id})
