@@ -96,6 +96,21 @@ def test_a_span_is_a_span(acme: Tenant, query: str):
     assert acme.call("GET", f"/savings.csv?{query}").status == 422
 
 
+@pytest.mark.parametrize(
+    ("path", "pointer"),
+    [
+        ("/agents?limit=0", "/query/limit"),
+        ("/savings?from=yesterday", "/query/from"),
+        ("/savings?from=2026-03-02T00:00:00Z&to=2026-03-01T00:00:00Z", "/query/to"),
+        ("/agents?limit=x&cursor=" + "x" * 401, "/query/limit"),
+        ("/agents/" + "x" * 40, "/path/agentId"),
+    ],
+)
+def test_a_wrong_parameter_is_pointed_at(acme: Tenant, path: str, pointer: str):
+    errors = acme.call("GET", path).body["errors"]
+    assert errors[0]["pointer"] == pointer
+
+
 def test_exports_run_nothing_in_a_spreadsheet(world: World, acme: Tenant, moving: Machine):
     evil = '=HYPERLINK("http://evil","x")'
     world.write(lambda tx: tx.execute(sa.update(agents).values(logical_agent_id=evil)))
@@ -169,6 +184,26 @@ def test_kill_switch(world: World, acme: Tenant, web: Machine):
         lambda tx: kill.set_level(tx, world.clock.now(), "*", "*", kill.KillLevel.VOLUNTARY, "upgrade")
     )
     assert acme.get("/kill-switch")["level"] == "voluntary", "the operator's counts for everybody"
+
+
+def test_an_agents_kill_switch_answers_for_the_agent(acme: Tenant, web: Machine):
+    stopped = acme.call("PUT", "/kill-switch", {"level": "all", "scope": web.agent_id, "reason": "a fire"})
+    assert (stopped.body["scope"], stopped.body["level"]) == (web.agent_id, "all")
+    assert stopped.body["note"].startswith("for web: everything is stopped")
+    assert acme.get("/kill-switch")["level"] == "none", "the rest of the fleet goes on"
+    assert acme.get(f"/kill-switch?scope={web.agent_id}")["level"] == "all"
+
+
+def test_an_agent_freed_under_a_stopped_client_is_told_so(acme: Tenant, web: Machine):
+    acme.call("PUT", "/kill-switch", {"level": "voluntary", "scope": "client", "reason": "audit"})
+    freed = acme.call("PUT", "/kill-switch", {"level": "none", "scope": web.agent_id, "reason": "go"})
+    assert freed.body["level"] == "voluntary"
+    assert freed.body["note"].endswith("(by the switch of the client)")
+
+
+@pytest.mark.parametrize(("scope", "status"), [("*", 422), ("nobody", 404)])
+def test_a_kill_switch_is_read_within_the_tenant(acme: Tenant, scope: str, status: int):
+    assert acme.call("GET", f"/kill-switch?scope={scope}").status == status
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,18 @@ def test_what_contradicts_itself_is_refused(world: World, acme: Tenant):
     assert not world.rows(agents)
 
 
+def test_everything_that_is_wrong_is_named_at_once(world: World, acme: Tenant):
+    empty = world.link.call("POST", "/api/agents/register", token=acme.token, body={})
+    required = {"logical_agent_id", "instance_id", "instance_type", "region", "az", "mode", "agent_version"}
+    required |= {"hostname", "private_ip", "boot_id"}
+    assert empty.status == 422
+    assert {one["pointer"] for one in empty.body["errors"]} == {f"/{name}" for name in required}
+    body = world.describe() | {"az": 7, "boot_id": ""}
+    del body["region"]
+    mixed = world.link.call("POST", "/api/agents/register", token=acme.token, body=body)
+    assert [one["pointer"] for one in mixed.body["errors"]] == ["/region", "/az", "/boot_id"]
+
+
 def test_config_tells_settings_and_enrolled_standbys(web: Machine):
     config = web.get("config").body
     assert config["auto_switch_enabled"] is True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import msgspec
@@ -13,7 +14,9 @@ from spotguard.api.problems import Problem, invalid
 from spotguard.api.settings import ApiSettings
 
 T = TypeVar("T")
+_ANY: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 _AT = re.compile(r"^(?P<said>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `([^`]*)`")
 _PART = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 
 
@@ -65,9 +68,9 @@ def decode(body: bytes, wanted: msgspec.json.Decoder[T]) -> T:
             body.decode()  # msgspec does not look into what it skips
         if rb"\u0000" in body:
             raise invalid("", "NUL characters are not accepted")
-        return wanted.decode(body)
+        return _shaped(body, wanted)
     except msgspec.ValidationError as error:
-        raise _shape(error) from error
+        raise _invalid([_told(error)]) from error
     except msgspec.DecodeError as error:
         raise Problem(400, f"the body is not JSON: {error}") from error
     except UnicodeDecodeError as error:
@@ -76,14 +79,43 @@ def decode(body: bytes, wanted: msgspec.json.Decoder[T]) -> T:
         raise Problem(400, "the body is nested too deeply") from error
 
 
-def _shape(error: msgspec.ValidationError) -> Problem:
+def _shaped(body: bytes, wanted: msgspec.json.Decoder[T]) -> T:
+    """The decoder itself ends at the first error; every field that is missing or wrong is told."""
+    try:
+        return wanted.decode(body)
+    except msgspec.ValidationError as first:
+        kind: Any = wanted.type
+        given = _ANY.decode(body)
+        if not (isinstance(given, dict) and isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+            raise
+        found = [wrong for field in msgspec.structs.fields(kind) for wrong in _wrong_field(field, given)]
+        raise _invalid(found or [_told(first)]) from first
+
+
+def _invalid(errors: list[tuple[str, str]]) -> Problem:
+    return Problem(422, "the request is well-formed but not valid", errors=errors)
+
+
+def _wrong_field(field: msgspec.structs.FieldInfo, given: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    at = f"/{field.encode_name}"
+    if field.encode_name not in given:
+        if field.required:
+            yield at, "is required"
+        return
+    try:
+        msgspec.convert(given[field.encode_name], field.type)
+    except msgspec.ValidationError as error:
+        pointer, said = _told(error)
+        yield at + pointer, said
+
+
+def _told(error: msgspec.ValidationError) -> tuple[str, str]:
+    """Pointer and sentence; a field that is missing is pointed at itself."""
     found = _AT.match(str(error))
     said, path = (found["said"], found["path"] or "") if found else (str(error), "")
     pointer = "".join("/" + (name or index) for name, index in _PART.findall(path))
-    return invalid(pointer, said)
-
-
-_ANY: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
+    missing = _MISSING.fullmatch(said)
+    return (f"{pointer}/{missing[1]}", "is required") if missing else (pointer, said)
 
 
 def decode_any(body: bytes) -> Any:

@@ -53,7 +53,7 @@ def _number(request: Request, name: str, form: re.Pattern[str], *, highest: int)
     if text is None:
         return None
     if form.fullmatch(text) is None or float(text) > highest:
-        raise invalid(f"query/{name}", f"a number from 0 to {highest}")
+        raise invalid(f"/query/{name}", f"a number from 0 to {highest}")
     return float(text)
 
 

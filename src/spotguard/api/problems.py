@@ -82,10 +82,10 @@ def problem_of(error: Exception) -> Problem:
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:
-    """`("body", "pools", 0)` → `/pools/0`; a parameter's name stays behind its place: `query/limit`."""
+    """`("body", "pools", 0)` → `/pools/0`; a parameter stands behind its place: `/query/limit`."""
     place, *path = location or ("body",)
     tail = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
-    return tail if place == "body" else f"{place}{tail}"
+    return tail if place == "body" else f"/{place}{tail}"
 
 
 async def _answer(_request: Request, error: Exception) -> Response:

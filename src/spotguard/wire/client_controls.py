@@ -196,8 +196,12 @@ class KillState(Given):
 
 
 class KillSwitches(Given):
-    """The strongest level, and every switch behind it. `note` says what the level stops."""
+    """What holds for `scope` (`client`, or an agent's id): the strongest level, and every switch of the tenant's.
 
+    `note` says what the level stops there.
+    """
+
+    scope: str
     level: str
     note: str
     switches: list[KillState]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
+from fastapi import Query
 from sqlalchemy.engine import Connection
 
 from spotguard.api.client.desk import AtDesk, Desk, router
@@ -63,24 +64,46 @@ async def health(desk: AtDesk) -> Health:
     return await desk.read(work)
 
 
-def _switches(tx: Connection, desk: Desk) -> KillSwitches:
-    level = kill.level_for(tx, desk.client_id)
+def _switches(tx: Connection, desk: Desk, scope: str) -> KillSwitches:
+    agent = None if scope == kill.CLIENT else agents.of_client(tx, desk.client_id, AgentId(scope))
+    level = kill.level_for(tx, desk.client_id, None if agent is None else agent.id)
     rows: list[Any] = list(kill.list_switches(tx, desk.client_id))
     return KillSwitches(
-        level=level.name.lower(), note=_NOTES[level], switches=[KillState.model_validate(row) for row in rows]
+        scope=scope,
+        level=level.name.lower(),
+        note=_note(level, scope, None if agent is None else agent.logical_agent_id, rows),
+        switches=[KillState.model_validate(row) for row in rows],
     )
 
 
+def _note(level: KillLevel, scope: str, name: str | None, rows: list[Any]) -> str:
+    """What the level stops and where; and whose switch it is when it is not this scope's own."""
+    note = _NOTES[level] if name is None else f"for {name}: {_NOTES[level]}"
+    holds = [row.scope for row in rows if row.level == level.name.lower()]
+    if level is KillLevel.NONE or scope in holds:
+        return note
+    return f"{note} (by the switch of {'the client' if kill.CLIENT in holds else 'the installation'})"
+
+
+def _require_own_scope(scope: str, pointer: str) -> None:
+    if scope == kill.EVERYONE:
+        raise invalid(pointer, "the whole installation is its operator's: client, or an agent's id")
+
+
 @routes.get("/kill-switch")
-async def kill_switch(desk: AtDesk) -> KillSwitches:
-    """`level`: the strongest of the installation's and the client's; an agent's own stands in `switches`."""
-    return await desk.read(lambda tx: _switches(tx, desk))
+async def kill_switch(
+    desk: AtDesk,
+    scope: Annotated[str, Query(max_length=36, description="client, or an agent's id")] = "client",
+) -> KillSwitches:
+    """`level`: the strongest of those that hold for the scope: the installation's, the client's, the agent's own."""
+    _require_own_scope(scope, "/query/scope")
+    return await desk.read(lambda tx: _switches(tx, desk, scope))
 
 
 @routes.put("/kill-switch")
 async def set_kill_switch(desk: AtDesk, change: KillChange) -> KillSwitches:
-    if change.scope == kill.EVERYONE:
-        raise invalid("/scope", "the whole installation is its operator's: client, or an agent's id")
+    """Answers for the scope that was turned: what is stopped there now, by its own switch or a wider one."""
+    _require_own_scope(change.scope, "/scope")
     if not change.reason.strip():
         raise invalid("/reason", "a kill switch needs a reason: it is what the next person reads")
 
@@ -93,7 +116,7 @@ async def set_kill_switch(desk: AtDesk, change: KillChange) -> KillSwitches:
         message = f"kill switch {change.level} for {change.scope}: {change.reason}"
         detail = {"level": change.level, "scope": change.scope}
         events.append(tx, desk.now, desk.client_id, agent_id, "kill_switch", message, detail)
-        return _switches(tx, desk)
+        return _switches(tx, desk, change.scope)
 
     switches = await desk.write(work)
     desk.wake()

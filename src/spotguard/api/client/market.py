@@ -62,10 +62,10 @@ def _span(since: str | None, until: str | None) -> tuple[datetime | None, dateti
         try:
             parsed.append(None if text is None else parse_time(text))
         except InvalidInput as error:
-            raise invalid(f"query/{name}", str(error)) from error
+            raise invalid(f"/query/{name}", str(error)) from error
     first, last = parsed
     if first is not None and last is not None and first >= last:
-        raise invalid("query/to", "must lie after from")
+        raise invalid("/query/to", "must lie after from")
     return first, last
 
 
