@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from spotguard.domain.agents import Executor, KillLevel
-from spotguard.domain.errors import InvalidInput, NotFound
+from spotguard.domain.errors import InvalidInput, NotFound, Refused
 from spotguard.store import events, kill, pools, tenants
 from spotguard.store import tables as t
 from spotguard.store.audit import counters_equal_rows
@@ -49,7 +49,8 @@ def test_a_name_that_people_cannot_read_is_refused(database, name, email):
 
 def test_clients_are_found_by_id_and_by_unique_name(database):
     one, two = rows.client(database), rows.client(database, "Other")
-    rows.client(database, "Other")
+    namesake = {"id": "namesake", "name": "Other", "executor": "agent", "created_at": NOW, "updated_at": NOW}
+    add(database, t.clients, **namesake)  # of the time before names were unique
     assert database.read(lambda tx: tenants.client_named(tx, "Acme")) == one
     assert database.read(lambda tx: tenants.client_named(tx, two)) == two
     with pytest.raises(InvalidInput, match="give the id"):
@@ -59,6 +60,13 @@ def test_clients_are_found_by_id_and_by_unique_name(database):
     listed = database.read(tenants.list_clients)
     assert {row.name for row in listed} == {"Acme", "Other"}
     assert "api_token" not in listed[0]._fields
+
+
+def test_a_name_is_one_tenants(database):
+    rows.client(database, "Acme")
+    with pytest.raises(Refused, match="choose another name"):
+        database.write(lambda tx: tenants.create_client(tx, NOW, " Acme "))
+    assert len(database.read(tenants.list_clients)) == 1
 
 
 def level(database, client_id, agent_id=None) -> KillLevel:

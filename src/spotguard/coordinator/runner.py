@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import threading
-from datetime import datetime, timedelta
 
-import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from spotguard.coordinator.context import log
 from spotguard.coordinator.coordinator import Coordinator
-from spotguard.store.tables import leases
-from spotguard.store.upserts import insert_or_update
+from spotguard.store import leases
 
-LEASE = timedelta(seconds=30)
 AT_ONCE_SECONDS = 0.05  # wake-ups of one transaction come together
 
 
@@ -26,11 +23,14 @@ class Runner:
 
     def run(self) -> None:
         """Until `stop`. Whatever a pass raises is logged once, and the next pass comes."""
-        while not self._stop.is_set():
-            self.woken.clear()
-            pause = self._pass()
-            if self.woken.wait(pause):
-                self._stop.wait(AT_ONCE_SECONDS)
+        try:
+            while not self._stop.is_set():
+                self.woken.clear()
+                pause = self._pass()
+                if self.woken.wait(pause):
+                    self._stop.wait(AT_ONCE_SECONDS)
+        finally:
+            self._release()
 
     def stop(self) -> None:
         self._stop.set()
@@ -40,14 +40,17 @@ class Runner:
         ctx = self.coordinator.ctx
         try:
             now = ctx.clock.now()
-            ctx.db.write(lambda tx: hold_lease(tx, now, ctx.settings.name))
+            ctx.db.write(lambda tx: leases.hold(tx, now, ctx.settings.name))
             report = self.coordinator.run_pass()
         except Exception:  # noqa: BLE001 - the database may be away: the next pass finds it again
             log.exception("a pass failed")
             return ctx.settings.pass_seconds
         return max(0.0, (report.next_due - ctx.clock.now()).total_seconds())
 
-
-def hold_lease(tx: sa.Connection, now: datetime, name: str) -> None:
-    row = {"name": f"coordinator:{name}", "holder": name, "epoch": 1, "until": now + LEASE}
-    insert_or_update(tx, leases, [row], ("holder", "until"))
+    def _release(self) -> None:
+        ctx = self.coordinator.ctx
+        now = ctx.clock.now()
+        try:
+            ctx.db.write(lambda tx: leases.release(tx, now, ctx.settings.name))
+        except SQLAlchemyError:  # the lease runs out by itself
+            log.warning("the lease could not be released", name=ctx.settings.name)

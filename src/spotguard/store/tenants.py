@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from spotguard.domain.agents import Executor
-from spotguard.domain.errors import InvalidInput, NotFound
+from spotguard.domain.errors import InvalidInput, NotFound, Refused
 from spotguard.domain.ids import AgentId, ClientId
 from spotguard.store.secrets import hash_token, new_id, new_token
 from spotguard.store.tables import agents, clients
@@ -28,12 +28,19 @@ def create_client(
     email: str | None = None,
     executor: Executor = Executor.AGENT,
 ) -> tuple[ClientId, str]:
-    """The new tenant and its token, which is not kept and cannot be shown again."""
+    """The new tenant and its token, which is not kept and cannot be shown again. `Refused` for a name in use.
+
+    Commands name tenants by it. Two that are made in the same instant on a cluster may both get through: then commands
+    ask for the id (`client_named`).
+    """
     name = name.strip()
     if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
         raise InvalidInput(f"a client's name has 1 to {_LONGEST_NAME} printable characters")
     if email is not None and (len(email) > _LONGEST_NAME or "@" not in email or not email.isprintable()):
         raise InvalidInput("not an e-mail address")
+    namesake = tx.scalars(sa.select(clients.c.id).where(clients.c.name == name)).first()
+    if namesake is not None:
+        raise Refused(f"there is a client {name!r} already ({namesake}): choose another name")
     client_id, token = ClientId(new_id()), new_token(TOKEN_PREFIX)
     tx.execute(
         sa.insert(clients),

@@ -16,7 +16,7 @@ from spotguard.domain.errors import Refused
 from spotguard.domain.ids import ClientId
 from spotguard.planning.invariants import INVARIANTS, check
 from spotguard.store import invariant_facts
-from spotguard.store.tables import agents, commands, epoch_grants, instances, leases
+from spotguard.store.tables import agents, commands, epoch_grants, instances
 
 
 def require_ready(tx: Connection) -> None:
@@ -70,11 +70,6 @@ def agents_behind(tx: Connection, now: datetime, client_id: ClientId) -> Sequenc
         )
     )
     return tx.execute(query.order_by(agents.c.logical_agent_id)).all()
-
-
-def coordinators(tx: Connection) -> Sequence[Any]:
-    """Lease rows: they belong to the installation and name no tenant."""
-    return tx.execute(sa.select(leases).order_by(leases.c.name)).all()
 
 
 def broken_invariants(tx: Connection, now: datetime, client_id: ClientId) -> list[str]:

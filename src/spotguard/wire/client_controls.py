@@ -157,7 +157,7 @@ class InvariantReport(Given):
 
 
 class CoordinatorState(Given):
-    """A coordinator's lease."""
+    """A coordinator's lease: alive until then, unless it renews it; of one that ended, when."""
 
     name: str
     alive: bool

@@ -11,7 +11,7 @@ from spotguard.api.client.desk import AtDesk, Desk, router
 from spotguard.api.problems import invalid
 from spotguard.domain.agents import KillLevel
 from spotguard.domain.ids import AgentId
-from spotguard.store import agents, configuration, events, kill, views_health
+from spotguard.store import agents, configuration, events, kill, leases, views_health
 from spotguard.wire.client_controls import (
     AgentBehind,
     CoordinatorState,
@@ -46,7 +46,7 @@ async def health(desk: AtDesk) -> Health:
             ),
             coordinators=[
                 CoordinatorState(name=row.name, alive=row.until > desk.now, until=row.until)
-                for row in views_health.coordinators(tx)
+                for row in leases.of_coordinators(tx)
             ],
             agents_behind=[
                 AgentBehind(
