@@ -62,6 +62,20 @@ def test_the_same_signal_twice_is_one_event(world: World, market: Machine):
     assert len(world.rows(replica_instances)) == 1
 
 
+def test_a_replica_without_an_instance_is_handed_over_to_and_not_promoted(
+    world: World, acme: Tenant, market: Machine
+):
+    """S9: a placeholder is never promoted; the move to it waits for its machine and the state."""
+    acme.configure(market, manualReplicaEnabled=True)
+    (replica,) = acme.get(f"/agents/{market.agent_id}/replicas")["items"]
+    assert replica["instanceId"] is None
+    reply = market.post("interruption-signal", {"signal_type": "termination", "signal_time": world.ago(1)})
+    assert (reply.body["action"], reply.body["replica_id"]) == ("hand_over", replica["id"])
+    (move,) = acme.get("/switches")["items"]
+    assert (move["status"], move["newInstanceId"]) == ("preparing", None)
+    assert market.next_command()["payload"]["switch_id"] == move["id"]
+
+
 def test_a_signal_of_a_disabled_agent_is_recorded_only(world: World, acme: Tenant, market: Machine):
     acme.configure(market, enabled=False)
     reply = market.post("interruption-signal", {"signal_type": "termination", "signal_time": world.ago(1)})

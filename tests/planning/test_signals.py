@@ -126,11 +126,19 @@ def test_a_termination_notice_is_answered_alike_in_every_mode():
 
 def test_a_termination_notice_takes_the_move_under_way_else_a_standby_else_makes_one():
     for told in acting(SignalType.TERMINATION):
-        if told.facts.move_under_way:
-            expected = SignalAction.HAND_OVER
-        else:
-            expected = SignalAction.PROMOTE if told.fit else SignalAction.CREATE_REPLICA
-        assert told.answer.action is expected
+        answered = (
+            {SignalAction.PROMOTE, SignalAction.HAND_OVER} if told.fit else {SignalAction.CREATE_REPLICA}
+        )
+        assert told.answer.action in ({SignalAction.HAND_OVER} if told.facts.move_under_way else answered)
+
+
+def test_a_placeholder_is_never_promoted():
+    """S9: a row whose instance EC2 has not named, or that holds no complete pass, has nothing to serve."""
+    for told in acting(SignalType.TERMINATION):
+        if told.answer.action is SignalAction.PROMOTE:
+            chosen = next(s for s in told.fit if s.replica_id == told.answer.replica_id)
+            assert chosen.enrolled
+            assert chosen.status is ReplicaStatus.READY or chosen.complete_pass_age_seconds is not None
 
 
 def test_a_rebalance_recommendation_never_moves_the_workload():
@@ -188,7 +196,7 @@ STORIES = {
     ),
     "a notice while the only standby boots: it is the one to hand over to": (
         replace(QUIET, standbys=(LAUNCHING,)),
-        SignalAction.PROMOTE,
+        SignalAction.HAND_OVER,
         "launching",
     ),
     "the whole zone is going: the standby has a notice too, another is made": (

@@ -28,6 +28,12 @@ class StandbyFacts:
     complete_pass_age_seconds: float | None  # None: no complete pass has reached it
     under_signal: bool
 
+    @property
+    def holds_state(self) -> bool:
+        """A machine of its own with something to serve: a row that waits for its instance has nothing (ruling S9)."""
+        is_synced = self.status is ReplicaStatus.READY or self.complete_pass_age_seconds is not None
+        return self.enrolled and is_synced
+
 
 @dataclass(frozen=True)
 class SignalFacts:
@@ -139,6 +145,12 @@ def _answer_termination(facts: SignalFacts) -> SignalAnswer:
             SignalAction.HAND_OVER, None, "termination notice: the move under way becomes the hand-over"
         )
     standby = best_standby(facts.standbys)
+    if standby is not None and not standby.holds_state:
+        return SignalAnswer(
+            SignalAction.HAND_OVER,
+            standby.replica_id,
+            "termination notice: the standby on its way takes over once it has the state",
+        )
     if standby is not None:
         state = "ready" if standby.status is ReplicaStatus.READY else "newest"
         return SignalAnswer(

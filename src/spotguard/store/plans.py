@@ -106,7 +106,7 @@ def hand_over(
     match given.action:
         case SignalAction.CREATE_REPLICA:
             return _create_and_move(tx, now, agent, signal_type, close_by, given)
-        case SignalAction.PROMOTE if given.replica_id is not None:
+        case SignalAction.PROMOTE | SignalAction.HAND_OVER if given.replica_id is not None:
             return _move_to(tx, now, agent, given.replica_id, close_by, given)
         case SignalAction.HAND_OVER if under_way is not None:
             return SignalAnswer(given.action, under_way.replica_id, given.because, SwitchId(under_way.id))
