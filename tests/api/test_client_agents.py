@@ -227,29 +227,6 @@ def test_no_cursor_is_believed(text: str):
         assert answer.status == 422 or not text
 
 
-def test_the_manual_switching_panel(acme: Tenant, web: Machine):
-    web.prices({POOL_A: 0.0312, POOL_B: 0.0298})
-    panel = acme.get(f"/instances/{web.id}/pricing")
-    assert (panel["currentMode"], panel["currentPool"], panel["onDemand"]) == ("spot", POOL_A, "0.041600")
-    first = panel["pools"][0]
-    assert (first["id"], first["az"], first["price"]) == (POOL_B, "ap-south-1b", "0.029800")
-    assert (first["ageSeconds"], first["savingPercent"], first["risk"]) == (0, 28.37, None)
-    assert first["allowed"] is True
-    assert first["because"]
-
-
-def test_a_pool_without_a_recent_price_is_no_offer(world: World, acme: Tenant, web: Machine):
-    web.prices({POOL_A: 0.0312, POOL_B: 0.0298})
-    world.clock.pass_seconds(3601)
-    web.heartbeat()
-    web.prices({POOL_A: 0.0312})
-    offers = {offer["id"]: offer for offer in acme.get(f"/instances/{web.id}/pricing")["pools"]}
-    assert (offers[POOL_A]["allowed"], offers[POOL_A]["price"]) == (True, "0.031200")
-    unpriced = offers[POOL_B]
-    assert (unpriced["allowed"], unpriced["because"]) == (False, "no recent price is known")
-    assert (unpriced["price"], unpriced["ageSeconds"]) == (None, None)
-
-
 # What a standing replica costs (ruling B6)
 
 

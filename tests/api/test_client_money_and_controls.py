@@ -152,7 +152,7 @@ def test_health(world: World, acme: Tenant, web: Machine):
     assert health["invariants"]["broken"] == []
     assert health["queue"] == {"pending": 1, "leased": 0, "oldestPendingAt": "2026-03-01T12:00:00.000000Z"}
     assert health["agentsBehind"] == []
-    assert health["model"] == {"policy": "rules-v1"}
+    assert health["model"] == {"policy": "rules-v1", "risk": None}
     assert health["killSwitch"] == "none"
     assert health["coordinators"][0]["alive"] is True
     world.clock.pass_seconds(121)

@@ -37,10 +37,10 @@ class PoolAssessment:
     usd_per_hour: Decimal | None
     age_seconds: float | None
     up_seconds: float | None  # since it last refused or interrupted us; None: never did
-    risk_6h: Decimal | None  # probability of interruption within 6 h
+    risk_6h: Decimal | None  # probability of interruption within 6 h; None: no model measures it
     quarantined_until: datetime | None
-    allowed: bool
-    because: str  # why not, or "allowed"
+    allowed: bool  # by the workload's own settings
+    because: str  # why it is not fit for a move, or "allowed"
 
 
 @dataclass(frozen=True)

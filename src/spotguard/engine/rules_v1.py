@@ -17,6 +17,8 @@ from spotguard.domain.money import ZERO
 from spotguard.domain.pools import Pool
 
 NAME = "rules-v1"
+RISK_MODEL: str | None = None
+"""It measures no probability of interruption: `risk_6h` is unknown, and a pool is judged by what it did to us."""
 
 NEAR_ONDEMAND = Decimal("0.90")
 """A spot price from this share of on-demand on: what little it still saves does not pay for its interruptions."""

@@ -202,12 +202,14 @@ def inputs_of(
         "present_usd": _text(situation_.present_usd),
         "ondemand_usd": _text(situation_.ondemand_usd),
         "forced_stay": situation_.forced_stay,
+        "risk_model": rules_v1.RISK_MODEL,
         "pools": [
             {
                 "id": a.pool.id,
                 "usd": _text(a.usd_per_hour),
                 "age_seconds": a.age_seconds,
                 "up_seconds": a.up_seconds,
+                "risk_6h": _text(a.risk_6h),
                 "because": a.because,
             }
             for a in assessments

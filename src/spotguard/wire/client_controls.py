@@ -44,7 +44,11 @@ class ConfigurationChange(Taken):
 
 
 class PoolOffer(Given):
-    """One pool as a target for an instance."""
+    """One pool as a target for an instance.
+
+    `allowed`: SpotGuard would move there now by itself, `because` says why not; a person may force a switch to any
+    priced pool but the present one. `risk`: percent within 6 h, null while no model measures it, as under `rules-v1`.
+    """
 
     id: str
     name: str
@@ -181,9 +185,10 @@ class QueueState(Given):
 
 
 class ModelState(Given):
-    """Which policy decides."""
+    """Which policy decides, and whose risks `riskThreshold` is held against; null: nothing measures them."""
 
     policy: str
+    risk: str | None
 
 
 class KillState(Given):

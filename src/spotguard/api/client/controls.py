@@ -11,6 +11,7 @@ from spotguard.api.client.desk import AtDesk, Desk, router
 from spotguard.api.problems import invalid
 from spotguard.domain.agents import KillLevel
 from spotguard.domain.ids import AgentId
+from spotguard.engine import rules_v1
 from spotguard.store import agents, configuration, events, kill, leases, views_health
 from spotguard.wire.client_controls import (
     AgentBehind,
@@ -27,7 +28,6 @@ from spotguard.wire.client_controls import (
 )
 
 routes = router()
-POLICY = "rules-v1"
 _NOTES = {
     KillLevel.NONE: "nothing is stopped",
     KillLevel.VOLUNTARY: "voluntary moves and new standbys are stopped; emergencies proceed",
@@ -57,7 +57,7 @@ async def health(desk: AtDesk) -> Health:
             queue=QueueState(
                 pending=waiting.pending, leased=waiting.leased, oldest_pending_at=waiting.oldest_pending_at
             ),
-            model=ModelState(policy=POLICY),
+            model=ModelState(policy=rules_v1.NAME, risk=rules_v1.RISK_MODEL),
             kill_switch=kill.level_for(tx, desk.client_id).name.lower(),
         )
 

@@ -32,6 +32,7 @@ from spotguard.wire.client_controls import (
 
 routes = router()
 _ROLE_FIELDS = {"role"}
+HERE = "the workload runs here"
 NO_PRICE = "no recent price is known"  # as a click on it would be refused; on demand the pool may still serve
 
 
@@ -63,7 +64,10 @@ async def pricing(desk: AtDesk, instance_id: TheInstance) -> InstancePricing:
             agent = agents.of_client(tx, desk.client_id, row.agent_id)
             by_type = ondemand.prices_of(tx, desk.client_id, agent.region) if agent.region else {}
             assessed = fleet.assess_pools(tx, desk.now, desk.client_id, agent)
-            offers = [_offer(one, by_type.get(one.pool.instance_type, on_demand)) for one in assessed]
+            present = row.current_pool_id if row.current_mode == Mode.SPOT else None
+            offers = [
+                _offer(one, by_type.get(one.pool.instance_type, on_demand), present) for one in assessed
+            ]
         return InstancePricing(
             current_mode=row.current_mode, current_pool=row.current_pool_id, on_demand=on_demand, pools=offers
         )
@@ -78,11 +82,12 @@ def _ondemand(tx: Connection, client_id: Any, row: Any) -> Decimal | None:
     return known if known is not None else row.ondemand_price
 
 
-def _offer(one: PoolAssessment, on_demand: Decimal | None) -> PoolOffer:
+def _offer(one: PoolAssessment, on_demand: Decimal | None, present: str | None) -> PoolOffer:
     saving = None
     if one.usd_per_hour is not None and on_demand:
         saving = ((1 - one.usd_per_hour / on_demand) * 100).quantize(Decimal("0.01"))
     product = "" if one.pool.product == LINUX else PRODUCT_SUFFIX[one.pool.product]
+    why_not = _why_not(one, present)
     return PoolOffer(
         id=one.pool.id,
         name=f"{one.pool.instance_type} {one.pool.az}{product}",
@@ -92,9 +97,18 @@ def _offer(one: PoolAssessment, on_demand: Decimal | None) -> PoolOffer:
         saving_percent=saving,
         risk=None if one.risk_6h is None else one.risk_6h * 100,
         quarantined_until=one.quarantined_until,
-        allowed=one.allowed and one.usd_per_hour is not None,
-        because=NO_PRICE if one.allowed and one.usd_per_hour is None else one.because,
+        allowed=why_not is None,
+        because=why_not or one.because,
     )
+
+
+def _why_not(one: PoolAssessment, present: str | None) -> str | None:
+    """Why SpotGuard would not move the workload there now."""
+    if one.pool.id == present:
+        return HERE if one.quarantined_until is None else f"{HERE}; {one.because}"
+    if not one.allowed or one.quarantined_until is not None:
+        return one.because
+    return NO_PRICE if one.usd_per_hour is None else None
 
 
 @routes.get("/instances/{instanceId}/price-history")

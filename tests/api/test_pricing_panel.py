@@ -1,0 +1,59 @@
+"""The manual switching panel: what each pool costs, and whether SpotGuard would go there."""
+
+from __future__ import annotations
+
+from tests.api.world import POOL_A, POOL_B, POOL_C, Machine, Tenant, World
+
+
+def offers_of(acme: Tenant, web: Machine) -> dict:
+    return {offer["id"]: offer for offer in acme.get(f"/instances/{web.id}/pricing")["pools"]}
+
+
+def test_the_manual_switching_panel(acme: Tenant, web: Machine):
+    web.prices({POOL_A: 0.0312, POOL_B: 0.0298})
+    panel = acme.get(f"/instances/{web.id}/pricing")
+    assert (panel["currentMode"], panel["currentPool"], panel["onDemand"]) == ("spot", POOL_A, "0.041600")
+    first = panel["pools"][0]
+    assert (first["id"], first["az"], first["price"]) == (POOL_B, "ap-south-1b", "0.029800")
+    assert (first["ageSeconds"], first["savingPercent"], first["risk"]) == (0, 28.37, None)
+    assert first["allowed"] is True
+    assert first["because"]
+
+
+def test_a_pool_without_a_recent_price_is_no_offer(world: World, acme: Tenant, web: Machine):
+    web.prices({POOL_A: 0.0312, POOL_B: 0.0298})
+    world.clock.pass_seconds(3601)
+    web.heartbeat()
+    web.prices({POOL_A: 0.0312})
+    offers = offers_of(acme, web)
+    assert offers[POOL_A]["price"] == "0.031200"
+    unpriced = offers[POOL_B]
+    assert (unpriced["allowed"], unpriced["because"]) == (False, "no recent price is known")
+    assert (unpriced["price"], unpriced["ageSeconds"]) == (None, None)
+
+
+def test_the_present_pool_is_no_target_and_its_quarantine_no_offer(world: World, acme: Tenant, web: Machine):
+    web.prices({POOL_A: 0.0312, POOL_B: 0.0298, POOL_C: 0.0324})
+    here = offers_of(acme, web)[POOL_A]
+    assert (here["allowed"], here["because"]) == (False, "the workload runs here")
+    web.post("interruption-signal", {"signal_type": "rebalance", "signal_time": world.ago(1)})
+    here = offers_of(acme, web)[POOL_A]
+    assert here["quarantinedUntil"]
+    assert here["allowed"] is False
+    assert here["because"].startswith("the workload runs here; in quarantine until")
+
+
+def test_what_is_not_allowed_says_why_and_what_is_allowed_has_no_complaint(
+    world: World, acme: Tenant, web: Machine
+):
+    web.prices({POOL_A: 0.0312, POOL_B: 0.0298, POOL_C: 0.0324})
+    other = world.register(acme, "db", letter="b")
+    other.post("interruption-signal", {"signal_type": "rebalance", "signal_time": world.ago(1)})
+    offers = offers_of(acme, web)
+    assert offers[POOL_B]["because"].startswith("in quarantine until")
+    assert {pool: (one["allowed"], one["because"] == "allowed") for pool, one in offers.items()} == {
+        POOL_A: (False, False),
+        POOL_B: (False, False),
+        POOL_C: (True, True),
+    }
+    assert all(one["risk"] is None for one in offers.values()), "nothing measures it: unknown is null"
