@@ -121,33 +121,47 @@ def gathered(scene) -> Facts:
     return scene.db.read(lambda tx: invariant_facts.gather(tx, scene.now))
 
 
-def test_two_launches_that_were_let_in_side_by_side_break_the_cap():
+def let_in(scene, agent, name):
+    """One more launch by somebody's wish, as the coordinator writes it down."""
+    wisher = intentions.Wisher(scene.client_id, agent, None, None, voluntary=True)
+    launch = Intention(
+        ClientToken(name), IntentionKind.LAUNCH, name, "story", 1, scene.now, B, Mode.SPOT, USD[B]
+    )
+    scene.db.write(lambda tx: intentions.open_intention(tx, scene.now, wisher, launch))
+
+
+@pytest.mark.parametrize(
+    ("cap", "limit", "of_agent"),
+    [
+        ("maxHourlyUsd", {"max_hourly_usd": Decimal("0.08")}, False),
+        ("maxHourlyUsd of the agent", {"max_hourly_usd": Decimal("0.08")}, True),
+        ("maxInstances", {"max_instances": 2}, False),
+        ("maxLaunchesPerHour", {"max_launches_per_hour": 1}, False),
+    ],
+)
+def test_two_launches_that_were_let_in_side_by_side_break_the_cap(cap, limit, of_agent):
     """As two coordinators would without the client's row between them: each saw room for itself."""
     scene = Scene(executor=Executor.SERVER)
     agent = priced(scene)
-    scene.limit(max_hourly_usd=Decimal("0.08"))
-    wisher = intentions.Wisher(scene.client_id, agent, None, None, voluntary=True)
 
-    def let_in(tx, name):
-        launch = Intention(
-            ClientToken(name), IntentionKind.LAUNCH, name, "story", 1, scene.now, B, Mode.SPOT, USD[B]
-        )
-        intentions.open_intention(tx, scene.now, wisher, launch)
+    def set_limit(limits):
+        scene.config(agent, **limits) if of_agent else scene.limit(**limits)
 
-    scene.db.write(lambda tx: let_in(tx, "one"))
-    assert [(cap.max_hourly_usd, cap.voluntary_over_cap) for cap in gathered(scene).caps] == [
-        (Decimal("0.08"), False)
-    ]
+    set_limit(limit)
+    let_in(scene, agent, "one")
+    [fact] = gathered(scene).caps
+    assert (fact.cap, fact.limit) == (cap, next(iter(limit.values())))
+    assert fact.reached <= fact.limit
     with pytest.raises(Refused):
-        scene.db.write(lambda tx: let_in(tx, "two"))
-    scene.limit(max_hourly_usd=None)
-    scene.db.write(lambda tx: let_in(tx, "two"))
-    scene.limit(max_hourly_usd=Decimal("0.01"))
+        let_in(scene, agent, "two")
+    set_limit(dict.fromkeys(limit))
+    let_in(scene, agent, "two")
+    set_limit(dict.fromkeys(limit, 0))
     assert list(spend_caps_hold(gathered(scene))) == [], "a cap that was lowered later binds nothing back"
-    told = {"cap_usd": "0.08", "running_usd": "0.040"}
-    row = scene.row(intention_rows, intention_rows.c.token == "two")
+    first, second = (scene.row(intention_rows, intention_rows.c.token == name) for name in ("one", "two"))
     planted = sa.update(intention_rows).where(intention_rows.c.token == "two")
-    scene.db.write(lambda tx: tx.execute(planted.values(request={**row.request, "admitted": told})))
+    request = {**second.request, "admitted": first.request["admitted"]}
+    scene.db.write(lambda tx: tx.execute(planted.values(request=request)))
     assert len(list(spend_caps_hold(gathered(scene)))) == 1
 
 

@@ -152,5 +152,9 @@ HEALTHY = Facts(
         StorageFact("vol-state", referenced=True, suspect_since=None),
         StorageFact("snap-fresh", referenced=False, suspect_since=NOW - MINUTE),
     ),
-    caps=(CapFact("client", Decimal("1.00"), voluntary_over_cap=False), CapFact("other", None, True)),
+    caps=(
+        CapFact("client", "maxHourlyUsd", Decimal("1.00"), Decimal("1.00")),
+        CapFact("client", "maxInstances", Decimal(3), Decimal(3)),
+        CapFact("client", "maxLaunchesPerHour", Decimal(2), Decimal(1)),
+    ),
 )

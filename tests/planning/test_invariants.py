@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -146,7 +147,10 @@ PLANTED = {
         ),
     },
     "spend_caps_hold": {
-        "a standby was admitted above the cap": with_one(HEALTHY.caps[0], voluntary_over_cap=True),
+        "a standby was let in above the client's USD/h": with_one(HEALTHY.caps[0], reached=Decimal("1.01")),
+        "a launch was let in without a price": with_one(HEALTHY.caps[0], reached=None),
+        "a fourth instance where three are allowed": with_one(HEALTHY.caps[1], reached=Decimal(4)),
+        "a third launch within the hour where two are": with_one(HEALTHY.caps[2], reached=Decimal(3)),
     },
     "nothing_waits_for_ever": {
         "a move is prepared long past its deadline": with_one(
@@ -249,7 +253,7 @@ def test_a_breach_names_what_is_broken():
 
 
 def test_one_breach_does_not_hide_another():
-    both = replace(with_one(AGENT, epoch=9), caps=(replace(HEALTHY.caps[0], voluntary_over_cap=True),))
+    both = replace(with_one(AGENT, epoch=9), caps=(replace(HEALTHY.caps[0], reached=Decimal("1.01")),))
     assert {b.invariant for b in check(both)} == {"the_agent_is_where_its_epoch_is", "spend_caps_hold"}
 
 

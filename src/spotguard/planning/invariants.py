@@ -111,11 +111,15 @@ class StorageFact:
 
 @dataclass(frozen=True)
 class CapFact:
-    """A client's spend cap and what its running instances and open intentions cost."""
+    """A cap under which a client's newest voluntary launch or standby was let in, and what it came to with it.
+
+    `reached` None: a price was not known.
+    """
 
     client_id: str
-    max_hourly_usd: Decimal | None
-    voluntary_over_cap: bool  # the newest voluntary launch or standby was admitted above the cap
+    cap: str
+    limit: Decimal
+    reached: Decimal | None
 
 
 @dataclass(frozen=True)
@@ -288,10 +292,12 @@ def no_flapping(facts: Facts) -> Iterator[str]:
 
 
 def spend_caps_hold(facts: Facts) -> Iterator[str]:
-    """No voluntary launch and no standby was admitted above a cap (invariant 12)."""
+    """No voluntary launch and no standby was let in above a cap: USD/h, instances, launches (invariant 12)."""
     for cap in facts.caps:
-        if cap.max_hourly_usd is not None and cap.voluntary_over_cap:
-            yield f"client {cap.client_id} spends more than its cap of {cap.max_hourly_usd} USD/h by its own wish"
+        if cap.reached is None:
+            yield f"client {cap.client_id} was let in under {cap.cap} {cap.limit}, and a price was not known"
+        elif cap.reached > cap.limit:
+            yield f"client {cap.client_id} came to {cap.reached} by its own wish: its {cap.cap} is {cap.limit}"
 
 
 def nothing_waits_for_ever(facts: Facts) -> Iterator[str]:

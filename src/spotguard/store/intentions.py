@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,9 +23,18 @@ from spotguard.store.tables import agents, clients, instances, intentions
 from spotguard.store.upserts import insert_missing
 
 Row = sa.Row[Any]
-_LAUNCHES = ("launch", "fleet")
+LAUNCHES = ("launch", "fleet")
 _AGENTS = "agent:"
 _UNSEEN_FOR = timedelta(hours=1)  # so long a launch counts whose instance no row shows yet
+
+
+class Cap(StrEnum):
+    """What people limit."""
+
+    AGENT_USD = "maxHourlyUsd of the agent"
+    CLIENT_USD = "maxHourlyUsd"
+    INSTANCES = "maxInstances"
+    LAUNCHES = "maxLaunchesPerHour"
 
 
 @dataclass(frozen=True)
@@ -132,8 +142,8 @@ def _agents_seed(switch_id: SwitchId | None, replica_id: ReplicaId | None) -> st
 
 
 def _insert(tx: sa.Connection, now: datetime, wisher: Wisher, intention: Intention) -> None:
-    is_launch = intention.kind.value in _LAUNCHES
-    admitted = _admitted(tx, wisher.client_id) if wisher.voluntary and is_launch else None
+    is_launch = intention.kind.value in LAUNCHES
+    admitted = _admitted(tx, wisher) if wisher.voluntary and is_launch else None
     row = {
         "token": intention.token,
         "client_id": wisher.client_id,
@@ -213,7 +223,7 @@ def hourly_of(
     opened = sa.select(intentions.c.hourly_usd).where(_unseen(now, client_id))
     if agent_id is not None:
         opened = opened.where(intentions.c.agent_id == agent_id)
-    return _sum([_machines_usd(tx, client_id, agent_id), *tx.execute(opened).scalars()])
+    return total_usd([_machines_usd(tx, client_id, agent_id), *tx.execute(opened).scalars()])
 
 
 def _machines_usd(tx: sa.Connection, client_id: ClientId, agent_id: AgentId | None = None) -> Decimal | None:
@@ -235,7 +245,7 @@ def _machines_usd(tx: sa.Connection, client_id: ClientId, agent_id: AgentId | No
     )
     if agent_id is not None:
         machines = machines.where(instances.c.agent_id == agent_id)
-    return _sum(_usd_of(row) for row in tx.execute(machines))
+    return total_usd(_usd_of(row) for row in tx.execute(machines))
 
 
 def _usd_of(machine: Any) -> Decimal | None:
@@ -247,7 +257,8 @@ def _usd_of(machine: Any) -> Decimal | None:
     return reserved if present is None else present
 
 
-def _sum(costs: Iterable[Decimal | None]) -> Decimal | None:
+def total_usd(costs: Iterable[Decimal | None]) -> Decimal | None:
+    """None when one of them is not known."""
     known = list(costs)
     return None if None in known else sum((cost for cost in known if cost is not None), ZERO)
 
@@ -261,63 +272,42 @@ def _unseen(now: datetime, client_id: ClientId) -> sa.ColumnElement[bool]:
         i.resource_id.not_in(sa.select(instances.c.id).where(instances.c.client_id == client_id)),
     )
     waits = sa.or_(i.status == IntentionStatus.OPEN.value, named)
-    return sa.and_(i.client_id == client_id, i.kind.in_(_LAUNCHES), waits)
+    return sa.and_(i.client_id == client_id, i.kind.in_(LAUNCHES), waits)
 
 
 def _running(tx: sa.Connection, now: datetime, client_id: ClientId) -> int:
-    machines = sa.select(sa.func.count()).where(instances.c.client_id == client_id, instances.c.is_active)
     unseen = sa.select(sa.func.count()).select_from(intentions).where(_unseen(now, client_id))
-    return int(tx.execute(machines).scalar_one() + tx.execute(unseen).scalar_one())
+    return _machines(tx, client_id) + int(tx.execute(unseen).scalar_one())
 
 
-def _admitted(tx: sa.Connection, client_id: ClientId) -> dict[str, str] | None:
-    """Under which cap it was let in, and what ran then: prices move later, and people change caps."""
-    cap = tx.execute(sa.select(clients.c.max_hourly_usd).where(clients.c.id == client_id)).scalar_one()
-    running = None if cap is None else _machines_usd(tx, client_id)
-    return None if running is None else {"cap_usd": str(cap), "running_usd": str(running)}
+def _admitted(tx: sa.Connection, wisher: Wisher) -> dict[str, dict[str, str]]:
+    """Under which caps it was let in, and what was there then: prices move later, and people change caps."""
+    client = tx.execute(sa.select(clients).where(clients.c.id == wisher.client_id)).one()
+    agent_cap = tx.execute(
+        sa.select(agents.c.max_hourly_usd).where(agents.c.id == wisher.agent_id)
+    ).scalar_one_or_none()
+    told: dict[str, tuple[Decimal | int | None, Decimal | int | None]] = {
+        Cap.AGENT_USD: (agent_cap, _machines_usd(tx, wisher.client_id, wisher.agent_id)),
+        Cap.CLIENT_USD: (client.max_hourly_usd, _machines_usd(tx, wisher.client_id)),
+        Cap.INSTANCES: (client.max_instances, _machines(tx, wisher.client_id)),
+        Cap.LAUNCHES: (client.max_launches_per_hour, 0),
+    }
+    return {
+        cap: {"limit": str(limit), "before": str(before)}
+        for cap, (limit, before) in told.items()
+        if limit is not None and before is not None
+    }
 
 
-def admissions(
-    tx: sa.Connection, since: datetime, client_id: ClientId | None = None
-) -> list[tuple[ClientId, Decimal | None, bool]]:
-    """Of each client the cap under which its newest voluntary launch was let in, and whether that went above it.
-
-    What was reserved at that moment is counted anew from all the rows: two that were let in side by side are found.
-    """
-    i = intentions.c
-    query = sa.select(intentions).where(
-        i.kind.in_(_LAUNCHES),
-        sa.or_(i.created_at > since, i.status == IntentionStatus.OPEN.value, i.closed_at > since),
-    )
-    if client_id is not None:
-        query = query.where(i.client_id == client_id)
-    by_client: dict[ClientId, list[Row]] = {}
-    for row in tx.execute(query.order_by(i.created_at, i.token)):
-        by_client.setdefault(row.client_id, []).append(row)
-    return [(client, *_admission(rows)) for client, rows in by_client.items()]
-
-
-def _admission(rows: Sequence[Row]) -> tuple[Decimal | None, bool]:
-    newest = next((row for row in reversed(rows) if row.voluntary), None)
-    told = None if newest is None else newest.request.get("admitted")
-    if newest is None or told is None:
-        return None, False
-    reserved = _sum(row.hourly_usd for row in rows if _reserved_with(row, newest))
-    cap = Decimal(told["cap_usd"])
-    return cap, reserved is None or Decimal(told["running_usd"]) + reserved > cap
-
-
-def _reserved_with(row: Row, newest: Row) -> bool:
-    """It was open when `newest` was let in; a rescue that began in that same moment asked nobody."""
-    at = newest.created_at
-    began = row.created_at <= at if row.voluntary else row.created_at < at
-    return bool(row.token == newest.token or (began and (row.closed_at is None or row.closed_at > at)))
+def _machines(tx: sa.Connection, client_id: ClientId) -> int:
+    active = sa.select(sa.func.count()).where(instances.c.client_id == client_id, instances.c.is_active)
+    return int(tx.execute(active).scalar_one())
 
 
 def _launched_within_hour(tx: sa.Connection, now: datetime, client_id: ClientId) -> int:
     launched = sa.select(sa.func.count()).where(
         intentions.c.client_id == client_id,
-        intentions.c.kind.in_(_LAUNCHES),
+        intentions.c.kind.in_(LAUNCHES),
         intentions.c.created_at > now - timedelta(hours=1),
         intentions.c.status != IntentionStatus.FAILED.value,
     )

@@ -16,7 +16,7 @@ from spotguard.domain.instances import GateState, InstanceState, Mode, is_proof_
 from spotguard.domain.replicas import ReplicaStatus, ReplicaType
 from spotguard.domain.switches import OPEN_SWITCH, Step, SwitchStatus, Trigger
 from spotguard.planning import invariants as inv
-from spotguard.store import intentions, leftover_rows
+from spotguard.store import admissions, leftover_rows
 from spotguard.store.tables import (
     agent_events,
     agents,
@@ -52,10 +52,7 @@ def gather(tx: sa.Connection, now: datetime, client_id: ClientId | None = None) 
         replicas=_replicas(tx, client_id, held),
         switches=_switches(tx, now, client_id),
         storage=_storage(tx, client_id),
-        caps=[
-            inv.CapFact(client, cap, voluntary_over_cap=over)
-            for client, cap, over in intentions.admissions(tx, now - RECENT, client_id)
-        ],
+        caps=admissions.of_newest(tx, now - RECENT, client_id),
     )
 
 
