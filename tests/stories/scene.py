@@ -9,9 +9,11 @@ import sqlalchemy as sa
 from spotguard.cloud.simulated.physics import STILL
 from spotguard.domain.agents import Executor
 from spotguard.domain.ids import InstanceId
+from spotguard.domain.switches import Step
 from spotguard.simulation import lookups
 from spotguard.simulation.market import synthetic
 from spotguard.simulation.world import World, WorldPlan
+from spotguard.store import moves
 from spotguard.store.database import Database
 from spotguard.store.tables import commands, instances, replica_instances, spot_interruption_events, switches
 
@@ -103,6 +105,10 @@ class Scene:
 
     def switches(self, name: str = "web-1") -> list[Any]:
         return self._rows(switches, switches.c.agent_id == self.agent(name).id)
+
+    def has_recorded(self, step: Step, name: str = "web-1") -> bool:
+        newest = self.switches(name)[-1].id
+        return step in self.world.db.read(lambda tx: moves.recorded_steps(tx, newest))
 
     def commands(self, name: str = "web-1") -> list[Any]:
         return self._rows(commands, commands.c.agent_id == self.agent(name).id)

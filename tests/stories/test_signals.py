@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from spotguard.domain.switches import Step
 from spotguard.planning.switching import STATE_DEVICE
 
 
@@ -119,6 +120,26 @@ def test_a_recovery_whose_new_machine_dies_with_the_volume_finds_the_volume_agai
 
     scene.world.ec2.controls.fail_instance(recovery.new_instance_id)
     scene.until(lambda: scene.agent().instance_id not in (dead, recovery.new_instance_id), minutes=15)
+    scene.wait(minutes=2)
+    assert scene.switches()[-1].kind == "volume"
+    scene.assert_no_record_lost_or_doubled()
+
+
+def test_a_holder_that_dies_unheard_with_its_volume_already_carried_over_loses_nothing(scene):
+    on_spot(scene)
+    dead = scene.agent().instance_id
+    volume_move = {"target": "ondemand", "kind": "volume"}
+    scene.post(f"/api/client/instances/{dead}/force-switch", volume_move, expect=202)
+    new = scene.until(lambda: scene.switches()[-1].new_instance_id, minutes=5)
+    scene.until(lambda: scene.has_recorded(Step.GATE_CLOSED), minutes=5)
+
+    scene.world.link.away = True  # what the old one does from now on, nobody is told
+    scene.world.ec2.controls.fail_instance(dead)
+    scene.until(lambda: state_volumes(scene, new), minutes=5)
+    scene.wait(minutes=10)
+    scene.world.link.away = False
+
+    scene.until(lambda: scene.agent().instance_id != dead, minutes=15)
     scene.wait(minutes=2)
     assert scene.switches()[-1].kind == "volume"
     scene.assert_no_record_lost_or_doubled()

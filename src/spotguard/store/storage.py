@@ -20,7 +20,7 @@ from spotguard.ports.cloud import (
     Tags,
     VolumeView,
 )
-from spotguard.store.tables import agents, storage_resources, switches
+from spotguard.store.tables import agents, epoch_grants, storage_resources, switches
 from spotguard.store.tags import AGENT_TAG, SWITCH_TAG
 
 Row = sa.Row[Any]
@@ -99,13 +99,17 @@ def saw_owned_volumes(
 
 
 def data_volumes_of(tx: sa.Connection, instance_id: InstanceId) -> list[Row]:
-    """Every volume besides the root that the instance has, or had when it ended, and nobody else has now."""
+    """Every volume besides the root that the instance has, or had when it ended, and no other holder has now.
+
+    Carried to a machine that has never been granted anything it is still this one's state.
+    """
+    ever_served = sa.select(epoch_grants.c.instance_id)
     mine = sa.or_(
         _s.attached_to == instance_id,
+        sa.and_(_s.attached_to.is_(None), _s.last_attached_to == instance_id),
         sa.and_(
-            _s.attached_to.is_(None),
-            # carried to a machine that came to nothing before it was granted anything: still this one's state
-            sa.or_(_s.last_attached_to == instance_id, _s.moved_from == instance_id),
+            _s.moved_from == instance_id,
+            sa.or_(_s.attached_to.is_(None), _s.attached_to.not_in(ever_served)),
         ),
     )
     return _data_volumes(tx, mine)
