@@ -12,6 +12,7 @@ from spotguard.api.app import client_app
 from spotguard.api.context import Api
 from spotguard.api.contract import document
 from spotguard.api.offload import inline
+from spotguard.store.tables import decisions
 from tests.api.world import POOL_A, POOL_B, Machine, Tenant, World
 
 OPEN = {"/", "/health/live", "/health/ready", "/metrics", "/openapi.json"}
@@ -27,6 +28,7 @@ BODIES: dict[str, Any] = {
     "/api/client/instances/{instanceId}/force-switch": {"target": "ondemand"},
     "/api/client/kill-switch": {"level": "all", "reason": "mine"},
     "/api/client/limits": {"maxInstances": 0},
+    "/api/client/decisions/{decisionId}/reject": {"reason": "mine"},
 }
 
 
@@ -71,7 +73,24 @@ def victim(world: World, acme: Tenant, moving: Machine) -> dict[str, str]:
         "replicaId": replica["id"],
         "replica_id": replica["id"],
         "command_id": moving.next_command()["id"],
+        "decisionId": proposal(world, moving),
     }
+
+
+def proposal(world: World, machine: Machine) -> str:
+    """A decision that waits for its tenant's answer."""
+    row = {
+        "id": "0" * 36,
+        "client_id": machine.tenant.id,
+        "agent_id": machine.agent_id,
+        "decided_at": world.clock.now(),
+        "policy": "rules-v1",
+        "verdict": "await_approval",
+        "because": "cheaper",
+        "inputs": {},
+    }
+    world.write(lambda tx: tx.execute(decisions.insert(), row))
+    return str(row["id"])
 
 
 def filled(path: str, ids: dict[str, str]) -> str:

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 from spotguard import __version__
 from spotguard.api import contract, page, problems, telemetry_routes
 from spotguard.api.agent_routes import AGENT_CALLS
-from spotguard.api.client import agents, controls, instances, market, replicas, stream, switches
+from spotguard.api.client import agents, controls, decisions, instances, market, replicas, stream, switches
 from spotguard.api.context import Api
 from spotguard.api.offload import Offload, Threads
 from spotguard.api.settings import ApiSettings
@@ -20,6 +20,7 @@ from spotguard.store.database import Database
 CLIENT_ROUTES = (
     agents.routes,
     replicas.routes,
+    decisions.routes,
     instances.routes,
     switches.routes,
     market.routes,

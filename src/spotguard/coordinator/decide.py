@@ -10,14 +10,12 @@ import sqlalchemy as sa
 
 from spotguard.coordinator.context import Beat, Context, Row
 from spotguard.domain.agents import Autonomy
-from spotguard.domain.commands import CreatedBy, Priority
-from spotguard.domain.decisions import Aim, PoolAssessment, Proposal, Verdict
+from spotguard.domain.decisions import PoolAssessment, Proposal, Verdict
 from spotguard.domain.errors import Refused
 from spotguard.domain.ids import AgentId, ClientId
-from spotguard.domain.switches import Trigger
 from spotguard.engine import rules_v1
-from spotguard.planning import guard_rails
-from spotguard.store import decisions, events, fleet, moves, ondemand, prices, quarantine
+from spotguard.planning import approvals, guard_rails
+from spotguard.store import decisions, events, fleet, ondemand, prices, quarantine
 
 AT_LEAST_EVERY = timedelta(minutes=5)  # dwell times and quarantines run out without any row changing
 
@@ -137,14 +135,14 @@ def _dispose(
     command_id = None
     if verdict is Verdict.MOVE:
         try:
-            command_id = _move(tx, now, agent, proposal).command_id
+            command_id = decisions.open_proposed(tx, now, agent, proposal).command_id
         except Refused as refusal:
             verdict, because = Verdict.REFUSED, f"{proposal.because}; refused: {refusal}"
     elif verdict is Verdict.STAY:
         because = f"would move: {proposal.because}; autonomy is {agent.autonomy}"
     target = proposal.target.id if proposal.target is not None else "ondemand"
     key = f"{verdict}:{proposal.aim}:{target}:{agent.epoch}"
-    if key == last_key and verdict is not Verdict.MOVE:
+    if key == last_key and not _is_said_again(tx, now, agent.id, verdict):
         return None, key
     decisions.record(
         tx,
@@ -161,18 +159,9 @@ def _dispose(
     return (agent.instance_id if verdict is Verdict.MOVE else None), key
 
 
-def _move(tx: sa.Connection, now: datetime, agent: Row, proposal: Proposal) -> moves.OpenedMove:
-    urgent = proposal.aim is Aim.ESCAPE
-    return moves.open_move(
-        tx,
-        now,
-        client_id=ClientId(agent.client_id),
-        agent_id=AgentId(agent.id),
-        trigger=Trigger.AUTO_SWITCH,
-        created_by=CreatedBy.ENGINE,
-        priority=Priority.ENGINE_URGENT if urgent else Priority.ENGINE,
-        target_pool=proposal.target,
-        target_mode=proposal.mode,
-        reason=proposal.because,
-        plan_extra={"aim": proposal.aim.value, "policy": rules_v1.NAME},
-    )
+def _is_said_again(tx: sa.Connection, now: datetime, agent_id: AgentId, verdict: Verdict) -> bool:
+    """The same again is recorded when it moves, or when people have not answered or the move came to nothing."""
+    if verdict is not Verdict.AWAIT_APPROVAL:
+        return verdict is Verdict.MOVE
+    last = decisions.newest(tx, agent_id)
+    return last is None or approvals.is_due_again(decisions.said_of(last), now)

@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
 from spotguard.coordinator.agenda import Agenda, Work
 from spotguard.coordinator.context import Beat, Context, Row
 from spotguard.domain.agents import AgentStatus
-from spotguard.domain.ids import AgentId, ClientId
-from spotguard.planning.presence import Presence, frozen_because, is_silent
-from spotguard.store import events
-from spotguard.store.tables import agents, epoch_grants, instances
-
-_FLEET: sa.Select[Any] = (
-    sa.select(
-        agents.c.id,
-        agents.c.client_id,
-        agents.c.status,
-        agents.c.enabled,
-        instances.c.last_heartbeat_at,
-        instances.c.is_active,
-        epoch_grants.c.granted_at,
-        epoch_grants.c.instance_id,
-    )
-    .join(epoch_grants, sa.and_(epoch_grants.c.agent_id == agents.c.id, epoch_grants.c.status == "held"))
-    .outerjoin(instances, instances.c.id == epoch_grants.c.instance_id)
-    .where(agents.c.status != AgentStatus.DELETED.value)
-)
+from spotguard.domain.ids import ClientId
+from spotguard.planning.presence import frozen_because, is_silent
+from spotguard.store import events, silence
+from spotguard.store.tables import agents
 
 
 class PresenceDuty:
@@ -43,13 +26,13 @@ class PresenceDuty:
     def run(self, now: datetime, agenda: Agenda) -> int:
         if not (agenda.of(Work.SILENT) or self.frozen) or not self._beat.is_due(now):
             return 0
-        fleet = self.ctx.db.read(lambda tx: tx.execute(_FLEET).all())
+        fleet = self.ctx.db.read(silence.fleet)
         changed = self.ctx.each("presence", fleet, lambda row: self._follow(now, row))
         self._freeze(now, list(fleet))
         return changed
 
     def _follow(self, now: datetime, row: Row) -> bool:
-        silent = row.is_active is False or is_silent(_presence(row), now)
+        silent = row.is_active is False or is_silent(silence.presence_of(row), now)
         seen, wanted = (
             (AgentStatus.ONLINE, AgentStatus.OFFLINE) if silent else (AgentStatus.OFFLINE, AgentStatus.ONLINE)
         )
@@ -64,7 +47,7 @@ class PresenceDuty:
         frozen = {
             client_id: why
             for client_id, rows in by_client.items()
-            if (why := frozen_because([_presence(row) for row in rows], now)) is not None
+            if (why := frozen_because([silence.presence_of(row) for row in rows], now)) is not None
         }
         for client_id in frozen.keys() - self.frozen.keys():
             why = frozen[client_id]
@@ -72,10 +55,6 @@ class PresenceDuty:
                 lambda tx, c=client_id, w=why: events.append(tx, now, c, None, "correlated_silence", w)  # type: ignore[misc]
             )
         self.frozen = frozen
-
-
-def _presence(row: Row) -> Presence:
-    return Presence(AgentId(row.id), row.last_heartbeat_at, row.granted_at)
 
 
 def _move(tx: sa.Connection, now: datetime, row: Row, seen: AgentStatus, wanted: AgentStatus) -> bool:

@@ -18,7 +18,7 @@ class Verdict(StrEnum):
     MOVE = "move"  # a switch command was made
     RECOMMEND = "recommend"  # told to a person; autonomy goes no further
     AWAIT_APPROVAL = "await_approval"
-    REFUSED = "refused"  # the policy proposed a move and a guard-rail refused it
+    REFUSED = "refused"  # the policy proposed a move and a guard-rail, or a person, refused it
 
 
 class Aim(StrEnum):

@@ -10,13 +10,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from spotguard.domain.agents import AgentStatus
+from spotguard.domain.clock import parse_time
+from spotguard.domain.commands import CreatedBy, Priority
 from spotguard.domain.decisions import Aim, PoolAssessment, Proposal, Verdict
 from spotguard.domain.ids import AgentId, ClientId, CommandId, PoolId
 from spotguard.domain.instances import Mode
 from spotguard.domain.switches import SwitchStatus, Trigger
 from spotguard.engine import rules_v1
+from spotguard.planning.approvals import Said
 from spotguard.planning.guard_rails import PastSwitch, RailFacts, SpendFacts
-from spotguard.store import fleet, intentions, kill
+from spotguard.store import fleet, intentions, kill, moves
 from spotguard.store.tables import agents, clients, decisions, epoch_grants, pool_quarantines, switches
 from spotguard.store.tables import spot_price_snapshots as snapshots
 
@@ -62,6 +65,20 @@ _HISTORY: sa.Select[Any] = sa.select(
     switches.c.created_at > sa.bindparam("since"),
     switches.c.status.in_((*_DONE, SwitchStatus.PREPARING.value)),
 )
+
+
+_CANDIDATE: sa.Select[Any] = _CANDIDATES.where(agents.c.id == sa.bindparam("agent"))
+_NEWEST: sa.Select[Any] = (
+    sa.select(decisions)
+    .where(decisions.c.agent_id == sa.bindparam("agent"))
+    .order_by(decisions.c.decided_at.desc(), decisions.c.id.desc())
+    .limit(1)
+)
+
+
+def candidate(tx: sa.Connection, agent_id: AgentId) -> Row | None:
+    """This agent, if the engine decides for it."""
+    return tx.execute(_CANDIDATE, {"agent": agent_id}).one_or_none()
 
 
 def candidates(tx: sa.Connection) -> list[Row]:
@@ -180,15 +197,37 @@ def record(
     return decision_id
 
 
+def newest(tx: sa.Connection, agent_id: AgentId) -> Row | None:
+    return tx.execute(_NEWEST, {"agent": agent_id}).one_or_none()
+
+
 def last_key(tx: sa.Connection, agent_id: AgentId) -> str | None:
     """What the newest decision came to, to tell a new one from the same again."""
-    row = tx.execute(
-        sa.select(decisions.c.inputs)
-        .where(decisions.c.agent_id == agent_id)
-        .order_by(decisions.c.decided_at.desc(), decisions.c.id)
-        .limit(1)
-    ).one_or_none()
+    row = newest(tx, agent_id)
     return None if row is None else row.inputs.get("key")
+
+
+def said_of(row: Row) -> Said:
+    rejected = row.inputs.get("rejected_at")
+    return Said(Verdict(row.verdict), row.decided_at, None if rejected is None else parse_time(rejected))
+
+
+def open_proposed(tx: sa.Connection, now: datetime, agent: Row, proposal: Proposal) -> moves.OpenedMove:
+    """The move that the policy proposed, whether it was let go by itself or a person approved it."""
+    urgent = proposal.aim is Aim.ESCAPE
+    return moves.open_move(
+        tx,
+        now,
+        client_id=ClientId(agent.client_id),
+        agent_id=AgentId(agent.id),
+        trigger=Trigger.AUTO_SWITCH,
+        created_by=CreatedBy.ENGINE,
+        priority=Priority.ENGINE_URGENT if urgent else Priority.ENGINE,
+        target_pool=proposal.target,
+        target_mode=proposal.mode,
+        reason=proposal.because,
+        plan_extra={"aim": proposal.aim.value, "policy": rules_v1.NAME},
+    )
 
 
 def inputs_of(
@@ -197,6 +236,8 @@ def inputs_of(
     """Price and age of each allowed pool, the present one, the rails: what a person needs to follow the reason."""
     return {
         "key": key,
+        "epoch": agent.epoch,
+        "config_version": agent.config_version,
         "mode": situation_.mode.value,
         "present_pool": situation_.present_pool,
         "present_usd": _text(situation_.present_usd),

@@ -168,7 +168,7 @@ class ReplicaState(Given):
 
 
 class DecisionState(Given):
-    """A decision with its inputs and its reason."""
+    """A decision with its inputs and its reason. `expiresAt`: until when one that awaits approval stands."""
 
     id: str
     agent_id: str
@@ -181,6 +181,7 @@ class DecisionState(Given):
     because: str
     inputs: Any
     command_id: str | None
+    expires_at: Moment | None
 
 
 class CommandState(Given):

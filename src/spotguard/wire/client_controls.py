@@ -124,6 +124,12 @@ class ForcedSwitch(Given):
     kind: str
 
 
+class Rejection(Taken):
+    """No to a proposal; the reason is kept with the decision."""
+
+    reason: Annotated[Sentence, StringConstraints(min_length=1)] | None = None
+
+
 class Spending(Given):
     """Metered USD. `waivedUsd` is negative: AWS ended an instance within its first hour."""
 

@@ -20,7 +20,6 @@ from spotguard.wire.client import (
     AgentState,
     CommandState,
     Configuration,
-    DecisionState,
     EventState,
     Listed,
     Me,
@@ -127,12 +126,6 @@ def _require_region(azs: list[str] | None, region: str | None) -> None:
     for index, az in enumerate(azs or []):
         if region_of(az) != region:
             raise invalid(f"/allowedAzs/{index}", f"this agent's workload runs in {region}")
-
-
-@routes.get("/agents/{agentId}/decisions")
-async def decisions(desk: AtDesk, agent_id: TheAgent, asked: AskedFor) -> Listed[DecisionState]:
-    page = await desk.read(lambda tx: views_history.decisions_of(tx, desk.client_id, agent_id, asked))
-    return Listed(items=[DecisionState.model_validate(r) for r in page.rows], next_cursor=page.next_cursor)
 
 
 @routes.get("/agents/{agentId}/commands")
