@@ -7,9 +7,10 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import uvicorn
+from sqlalchemy.engine import make_url
 from starlette.types import ASGIApp
 
 from spotguard.api.app import create_app
@@ -79,9 +80,9 @@ def open_control_plane(settings: Settings) -> ControlPlane:
     return ControlPlane(settings, app, coordinator, wake)
 
 
-def demo_app(db: Database, clock: Clock, wakeup: Wakeup) -> ASGIApp:
+def demo_app(db: Database, clock: Clock, wakeup: Wakeup, notice: str) -> ASGIApp:
     """The API for people beside a simulation: threads of its own, new agents in `auto` (ruling B17)."""
-    return create_app(db, clock, wakeup, settings=DEMO_API)
+    return create_app(db, clock, wakeup, settings=replace(DEMO_API, notice=notice))
 
 
 DEMO_API = ApiSettings(new_agent_autonomy=Autonomy.AUTO)
@@ -132,13 +133,21 @@ def serve_until(plane: ControlPlane, stop: threading.Event, *, with_coordinator:
     worker = threading.Thread(target=runner.run, name="coordinator")
     settings = plane.settings
     with listening(plane.app, settings.host, settings.port, settings.log_level) as address:
-        log.info("listening", address=address, coordinator=with_coordinator)
+        database = make_url(settings.database_url).render_as_string(hide_password=True)
+        log.info("listening", address=address, coordinator=with_coordinator, database=database)
+        if settings.public_url is None:
+            log.warning(
+                "public_url is not set: launched instances are told an address that only this machine has",
+                public_url=plane.coordinator.ctx.settings.public_url,
+                setting="SPOTGUARD_PUBLIC_URL",
+            )
         if with_coordinator:
             worker.start()
         stop.wait()
     runner.stop()
     if with_coordinator:
         worker.join()
+    log.info("ended")
 
 
 def coordinator_runner(plane: ControlPlane) -> Runner:

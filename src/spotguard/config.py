@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -15,6 +16,13 @@ from pydantic_settings import (
 )
 
 from spotguard.domain.errors import InvalidInput
+
+_EMBEDDED = "sqlite:///"
+_DATABASE = re.compile(r"(sqlite|mysql|mariadb)(\+\w+)?://")
+
+
+class BadSetting(InvalidInput):
+    """A flag, a variable or a line of the settings file is wrong: whoever started the program has to mend it."""
 
 
 def state_folder() -> Path:
@@ -31,7 +39,7 @@ def config_file() -> Path:
 
 
 def _default_database() -> str:
-    return f"sqlite:///{state_folder() / 'spotguard.db'}"
+    return f"{_EMBEDDED}{state_folder() / 'spotguard.db'}"
 
 
 class Settings(BaseSettings):
@@ -63,6 +71,13 @@ class Settings(BaseSettings):
         default="info", description="debug, info, warning or error"
     )
 
+    @field_validator("database_url")
+    @classmethod
+    def _is_database(cls, url: str) -> str:
+        if not _DATABASE.match(url):
+            raise ValueError("not a database URL: sqlite:///FILE or mysql+pymysql://USER:PASSWORD@HOST/NAME")
+        return url
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -76,19 +91,25 @@ class Settings(BaseSettings):
 
 
 def load_settings(**flags: Any) -> Settings:
-    """The settings; a flag that is None was not given. A bad value is `InvalidInput` and names its source's key."""
+    """The settings; a flag that is None was not given. `BadSetting` names the key, or the file that is not there."""
+    if os.environ.get("SPOTGUARD_CONFIG") and not config_file().is_file():
+        raise BadSetting(f"SPOTGUARD_CONFIG names {config_file()}, which is not there")
     try:
         return Settings(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise InvalidInput(f"setting {name}: {first['msg']}") from error
+        raise BadSetting(f"setting {name}: {first['msg'].removeprefix('Value error, ')}") from error
     except ValueError as error:  # tomllib.TOMLDecodeError
-        raise InvalidInput(f"{config_file()}: {error}") from error
+        raise BadSetting(f"{config_file()}: {error}") from error
 
 
 def prepare_database_folder(url: str) -> None:
-    """An embedded database needs its folder; nobody else may read it."""
-    prefix = "sqlite:///"
-    if url.startswith(prefix) and url != prefix:
-        Path(url.removeprefix(prefix)).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """The folder of the default database is made, for nobody else to read; one that was named has to be there."""
+    if not url.startswith(_EMBEDDED) or url == _EMBEDDED:
+        return
+    folder = Path(url.removeprefix(_EMBEDDED).partition("?")[0]).parent
+    if folder == state_folder():
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not folder.is_dir():
+        raise BadSetting(f"the database is to lie in {folder}, which is not there: make that folder first")

@@ -29,10 +29,10 @@ class Shell:
         assert result.exit_code == 0, result.output
         return json.loads(result.stdout)
 
-    def fails(self, *words: str) -> str:
+    def fails(self, *words: str, code: int = 1) -> str:
         """The one line on stderr."""
         result = self.run(*words)
-        assert result.exit_code == 1, result.output
+        assert result.exit_code == code, result.output
         lines = result.stderr.splitlines()
         assert len(lines) == 1, result.stderr
         return lines[0]
@@ -41,9 +41,10 @@ class Shell:
 @pytest.fixture
 def new_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     """Nothing has been set up yet."""
-    url = f"sqlite:///{tmp_path / 'state' / 'spotguard.db'}"
+    url = f"sqlite:///{tmp_path / 'spotguard.db'}"
     monkeypatch.setenv("SPOTGUARD_DATABASE_URL", url)
-    monkeypatch.setenv("SPOTGUARD_CONFIG", str(tmp_path / "none.toml"))
+    monkeypatch.delenv("SPOTGUARD_CONFIG", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     return Shell(url)
 
 

@@ -1,4 +1,4 @@
-"""`spotguard db`, and how every command fails: exit code 1 and one clear line."""
+"""`spotguard db`, and how every command fails: one clear line, exit code 1, or 2 where the settings are wrong."""
 
 from __future__ import annotations
 
@@ -53,17 +53,29 @@ def test_check_of_an_empty_database_says_what_to_do(new_shell):
     assert "run spotguard db upgrade" in result.stdout
 
 
-BAD_URLS = [
-    "nonsense",
-    "postgresql://localhost/x",
-    "mysql+pymysql://root@127.0.0.1:1/x",
-    "sqlite:////proc/no/x.db",
-]
+MISUSED = ["nonsense", "postgresql://localhost/x", "sqlite:////proc/no/x.db"]
 
 
-@pytest.mark.parametrize("url", BAD_URLS)
-def test_a_database_that_cannot_be_opened_is_one_line(new_shell, url):
-    assert new_shell.fails("db", "upgrade", "--database-url", url).startswith("spotguard: ")
+@pytest.mark.parametrize("url", MISUSED)
+def test_a_database_url_that_cannot_be_meant_is_a_usage_error(new_shell, url):
+    assert new_shell.fails("db", "upgrade", "--database-url", url, code=2).startswith("spotguard: ")
+
+
+def test_a_database_that_cannot_be_reached_is_one_line(new_shell):
+    away = "mysql+pymysql://root@127.0.0.1:1/x"
+    assert new_shell.fails("db", "upgrade", "--database-url", away).startswith("spotguard: database: ")
+
+
+def test_a_settings_file_that_is_named_has_to_be_there(new_shell, monkeypatch, tmp_path):
+    monkeypatch.setenv("SPOTGUARD_CONFIG", str(tmp_path / "absent.toml"))
+    assert "absent.toml, which is not there" in new_shell.fails("db", "upgrade", code=2)
+
+
+@pytest.mark.parametrize(
+    "words", [["server", "--port", "99999999"], ["demo", "--prices", "x.csv", "--headless"]]
+)
+def test_options_that_cannot_be_meant_are_usage_errors(new_shell, words):
+    assert new_shell.run(*words).exit_code == 2
 
 
 def test_a_password_in_the_url_is_never_shown(new_shell):

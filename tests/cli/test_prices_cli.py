@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -71,6 +72,24 @@ def test_on_demand_prices_alone_or_beside(shell, database, tmp_path):
 def test_a_file_that_is_no_price_history_is_one_line(shell, tmp_path):
     path = written(tmp_path / "x.csv", "hello")
     assert path in shell.fails("prices", "import", path)
+
+
+def test_a_file_that_breaks_off_fails_and_what_came_before_is_kept(shell, database, tmp_path):
+    price = [f"0.{n * 7919 % 999_983:06}" for n in range(1, 50_000)]
+    lines = [f"{ROWS[0].rpartition(',')[0]},{usd}" for usd in price]
+    whole = gzip.compress("\n".join([HEAD, *lines]).encode())
+    path = tmp_path / "half.csv.gz"
+    path.write_bytes(whole[: len(whole) // 2])
+    result = shell.run("prices", "import", str(path))
+    assert result.exit_code == 1
+    assert "breaks off after line" in result.stderr
+    assert stored(database) > 0
+
+
+def test_on_demand_prices_without_one_good_line_fail(shell, tmp_path):
+    path = written(tmp_path / "od.csv", "region,instance_type,ondemand_usd_h", "us-east-1,?,1")
+    assert "no line of on-demand prices" in shell.run("prices", "import", "--ondemand", path).stderr
+    assert shell.run("prices", "import", "--ondemand", path).exit_code == 1
 
 
 def test_no_file_is_a_usage_error(shell, tmp_path):

@@ -47,7 +47,11 @@ def create_app(
     metrics = telemetry_routes.Metrics(api)
     # Tried in order, the hot ones first; whatever is none of these is FastAPI's.
     plain = [call.route(api) for call in AGENT_CALLS]
-    plain += [*telemetry_routes.routes(api, metrics), *contract.routes(client_api), *page.routes()]
+    plain += [
+        *telemetry_routes.routes(api, metrics),
+        *contract.routes(client_api),
+        *page.routes(api.settings.notice),
+    ]
     return telemetry_routes.Measured(Router(plain, redirect_slashes=False, default=client_api), metrics)
 
 

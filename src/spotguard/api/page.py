@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterator
+from html import escape
 from importlib.resources import files
 
 from starlette.requests import Request
@@ -21,8 +22,10 @@ def _hashes(html: str, tag: str) -> str:
     return " ".join(f"'sha256-{digest}'" for digest in digests)
 
 
-def routes() -> Iterator[ProblemRoute]:
-    html = files("spotguard.api").joinpath("page.html").read_text(encoding="utf-8")
+def routes(notice: str) -> Iterator[ProblemRoute]:
+    """`notice`: what a reader has to know before he believes a figure; empty in production."""
+    page = files("spotguard.api").joinpath("page.html").read_text(encoding="utf-8")
+    html = page.replace("{notice}", escape(notice))
     policy = (
         f"default-src 'none'; script-src {_hashes(html, 'script')}; style-src {_hashes(html, 'style')}; "
         "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

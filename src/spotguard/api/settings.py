@@ -23,6 +23,7 @@ class ApiSettings:
     stream_seconds: float = 3600  # then it ends, and the reader resumes by Last-Event-ID
     body_seconds: float = 20  # for a body that arrives in pieces
     max_body_bytes: int = 256 * 1024
+    notice: str = ""  # shown on the page, above every figure
 
     @property
     def auto_needs_drill(self) -> bool:

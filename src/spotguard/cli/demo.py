@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -12,9 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from spotguard.domain.errors import InvalidInput
-
-HEADLESS_FAILED = 1
+FAILED, INTERRUPTED = 1, 130
 SHOWN_FIRST = (
     "prices_source",
     "agents",
@@ -61,9 +60,16 @@ def demo(
 
     Without --prices a labelled synthetic market is played. Nothing of this touches AWS.
     """
+    from spotguard.config import load_settings
     from spotguard.simulation.demo import Demo, DemoOptions
     from spotguard.telemetry import configure_logging
 
+    if (prices is None) != (ondemand is None):
+        raise typer.BadParameter(
+            "--prices and --ondemand go together: spot price history tells no on-demand price"
+        )
+    if database_url is not None:
+        load_settings(database_url=database_url)  # says what is wrong with it before anything else is done
     configure_logging("error")
     console = Console(stderr=True)
     with tempfile.TemporaryDirectory(prefix="spotguard-demo-") as folder:
@@ -75,17 +81,19 @@ def demo(
             seed=seed,
             database_url=database_url or f"sqlite:///{folder}/demo.db",
         )
-        if prices is None and ondemand is not None:
-            raise InvalidInput("--ondemand goes with --prices")
         with console.status("reading the market"):
             running = Demo(options)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: running.stopping.set())
         try:
             summary = _headless(running, console) if headless else _live(running, console, speed, port)
         finally:
             running.close()
     _show(summary, as_json=as_json)
     if summary["invariants_broken"] or summary["orphans"]:
-        raise typer.Exit(HEADLESS_FAILED)
+        raise typer.Exit(FAILED)
+    if headless and summary["interrupted"]:
+        raise typer.Exit(INTERRUPTED)
 
 
 def _headless(running: Any, console: Console) -> dict[str, Any]:
@@ -114,8 +122,17 @@ def _show(summary: dict[str, Any], *, as_json: bool) -> None:
         json.dump(summary, sys.stdout)
         sys.stdout.write("\n")
         return
+    if summary["interrupted"]:
+        print("interrupted: the figures are those of the time that was simulated")
     for name in SHOWN_FIRST:
-        print(f"{name.replace('_', ' '):>20}  {summary[name]}")
+        print(f"{name.replace('_', ' '):>20}  {_words(summary[name])}")
     for name in ("broken", "orphaned", "acts_not_played"):
-        for line in summary[name]:
-            print(f"{name.replace('_', ' '):>20}  {line}")
+        for place, line in enumerate(summary[name]):
+            print(f"{'' if place else name.replace('_', ' '):>20}  {line}")
+
+
+def _words(value: Any) -> str:
+    """A figure for people: parts by name, what is unknown as such."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name.replace('_', ' ')} {_words(part)}" for name, part in value.items())
+    return "unknown" if value is None else str(value)

@@ -13,12 +13,17 @@ from spotguard.cli.agent import agent_app
 from spotguard.cli.demo import demo
 from spotguard.cli.output import warn
 from spotguard.cli.serve import coordinator, server
+from spotguard.config import BadSetting
 from spotguard.domain.errors import SpotGuardError
 from spotguard.telemetry import configure_logging
 
+FAILED, USAGE = 1, 2
+
 
 class _OneLine(TyperGroup):
-    """Exit code 1 and one line on stderr for what can go wrong by itself; bugs keep their traceback."""
+    """One line on stderr for what can go wrong by itself, exit code 1, or 2 where the settings are wrong; bugs keep
+    their traceback.
+    """
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -30,7 +35,7 @@ class _OneLine(TyperGroup):
             if sentence is None or ctx.params.get("debug"):
                 raise
             warn(f"spotguard: {sentence}")
-            raise typer.Exit(1) from error
+            raise typer.Exit(USAGE if isinstance(error, BadSetting) else FAILED) from error
 
 
 app = typer.Typer(

@@ -14,7 +14,7 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from spotguard.cli.databases import DatabaseUrl, opened
-from spotguard.cli.output import Json, print_json, say, stderr, warn
+from spotguard.cli.output import Failed, Json, print_json, say, stderr, warn
 
 if TYPE_CHECKING:
     from spotguard.market.rows import BrokenLine
@@ -61,6 +61,7 @@ def import_files(
         print_json(summary | {"broken": told[:_IN_JSON], "broken_count": len(broken)})
     else:
         _tell(summary, broken)
+    _fail_if_little_came(summary, broken)
 
 
 def _import_history(
@@ -115,6 +116,17 @@ def _no_garbage_collection() -> Iterator[None]:
         yield
     finally:
         gc.enable()
+
+
+def _fail_if_little_came(summary: dict[str, Any], broken: list[tuple[Path, BrokenLine]]) -> None:
+    """A broken line among good ones is no failure; half a file, or one without a single good line, is."""
+    for path, line in broken:
+        if line.cut_off:
+            raise Failed(f"{path} breaks off after line {line.line_number}: what came before it is imported")
+    if summary["files"] and not summary["rows"]:
+        raise Failed("no line of price history could be used")
+    if summary.get("ondemand_prices") == 0:
+        raise Failed("no line of on-demand prices could be used")
 
 
 def _tell(summary: dict[str, Any], broken: list[tuple[Path, BrokenLine]]) -> None:

@@ -16,7 +16,9 @@ LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or erro
 
 def server(
     host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
-    port: Annotated[int | None, typer.Option(help="port to listen on; 0 takes a free one")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="port to listen on; 0 takes a free one")
+    ] = None,
     database_url: DatabaseUrl = None,
     coordinator: Annotated[bool, typer.Option(help="run a coordinator in this process too")] = True,
     log_level: LogLevel = None,

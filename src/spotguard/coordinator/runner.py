@@ -8,8 +8,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from spotguard.coordinator.context import log
 from spotguard.coordinator.coordinator import Coordinator
-from spotguard.store import leases
+from spotguard.store import events, leases
 
+MOST_TOLD = 200  # events of one pass; the rest follow with the next
 AT_ONCE_SECONDS = 0.05  # wake-ups of one transaction come together
 
 
@@ -20,9 +21,12 @@ class Runner:
         self.coordinator = coordinator
         self.woken = woken or threading.Event()
         self._stop = threading.Event()
+        self._told: int | None = None  # the newest event that the log has
 
     def run(self) -> None:
         """Until `stop`. Whatever a pass raises is logged once, and the next pass comes."""
+        settings = self.coordinator.ctx.settings
+        log.info("coordinating", name=settings.name, pass_seconds=settings.pass_seconds)
         try:
             while not self._stop.is_set():
                 self.woken.clear()
@@ -31,6 +35,7 @@ class Runner:
                     self._stop.wait(AT_ONCE_SECONDS)
         finally:
             self._release()
+            log.info("stopped", name=settings.name)
 
     def stop(self) -> None:
         self._stop.set()
@@ -42,10 +47,22 @@ class Runner:
             now = ctx.clock.now()
             ctx.db.write(lambda tx: leases.hold(tx, now, ctx.settings.name))
             report = self.coordinator.run_pass()
+            self._tell()
         except Exception:  # noqa: BLE001 - the database may be away: the next pass finds it again
             log.exception("a pass failed")
             return ctx.settings.pass_seconds
         return max(0.0, (report.next_due - ctx.clock.now()).total_seconds())
+
+    def _tell(self) -> None:
+        """What happened since the last pass, whoever did it, each with its reason: as the events have it."""
+        db = self.coordinator.ctx.db
+        if self._told is None:
+            self._told = db.read(lambda tx: events.newest_id(tx, None))
+            return
+        last = self._told
+        for row in db.read(lambda tx: events.of_everybody_after(tx, last, MOST_TOLD)):
+            self._told = row.id
+            log.info(row.kind, client=row.client_id, agent=row.agent_id, because=row.message)
 
     def _release(self) -> None:
         ctx = self.coordinator.ctx

@@ -51,7 +51,7 @@ def _lines(path: Path, broken: list[BrokenLine]) -> list[str]:
         for piece in text_pieces(path):
             lines += piece.rstrip("\n").split("\n")
     except CutOff as error:
-        broken.append(BrokenLine(max(1, len(lines)), str(error)))
+        broken.append(BrokenLine(max(1, len(lines)), str(error), cut_off=True))
     return lines
 
 

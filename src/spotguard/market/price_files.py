@@ -42,4 +42,4 @@ def read_price_history(path: Path, on_progress: Progress | None = None) -> Itera
     except InvalidInput as error:
         raise InvalidInput(f"{path}: {error}") from error
     if cut:
-        yield Batch(broken=[BrokenLine(lines, str(cut[0]))])
+        yield Batch(broken=[BrokenLine(lines, str(cut[0]), cut_off=True)])

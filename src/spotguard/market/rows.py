@@ -22,10 +22,11 @@ class PriceRow(NamedTuple):
 
 
 class BrokenLine(NamedTuple):
-    """A line that was left out, and why. Lines count from 1; a cut-off file is reported at its last line."""
+    """A line that was left out, and why. Lines count from 1; `cut_off`: it is the last of a file that breaks off."""
 
     line_number: int
     reason: str
+    cut_off: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ class Demo:
         if db.read(tenants.list_clients):
             raise InvalidInput("this database is in use: a demo wants an empty one")
         plan = WorldPlan(market=market, agents=options.agents, seed=options.seed, climate=climate)
+        self.stopping = threading.Event()  # whoever sets it is shown what was reached
         self._began = time.perf_counter()
         self.world = World(plan, db)
         self.script = Script(
@@ -67,7 +69,7 @@ class Demo:
         world = self.world
         gc.collect()
         gc.freeze()  # a price history of years is not looked through again and again
-        while world.clock.now() < self.ends_at:
+        while world.clock.now() < self.ends_at and not self.stopping.is_set():
             world.run_until(min(self.ends_at, world.clock.now() + TOLD_EVERY))
             on_progress((world.clock.now() - world.started_at).total_seconds())
         return self.finish()
@@ -75,13 +77,15 @@ class Demo:
     def finish(self) -> dict[str, Any]:
         """Settle the ledger, audit everything, sum up."""
         now = self.world.clock.now()
+        interrupted = now < self.ends_at
         if (
             now.microsecond
         ):  # EC2 bills whole seconds: at any other instant meter and ledger are a fraction apart
             self.world.run_until(now.replace(microsecond=0) + timedelta(seconds=1))
         self.world.settle()
         verdict = judge(self.world)
-        return summary_of(self.world, verdict, time.perf_counter() - self._began, self.script.waiting)
+        wall_seconds = time.perf_counter() - self._began
+        return summary_of(self.world, verdict, wall_seconds, self.script.waiting, interrupted=interrupted)
 
     def close(self) -> None:
         self.world.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from datetime import timedelta
 from typing import Any
@@ -26,31 +25,31 @@ _LONGEST_PAGE = 200
 def play(demo: Demo, console: Console, *, speed: float, port: int) -> dict[str, Any]:
     """Until the days are over or Ctrl-C; then the summary of what was reached."""
     world = demo.world
-    app = demo_app(world.db, world.clock, world.wakeups)
+    notice = (
+        f"Simulated: EC2 and its interruptions are played, nothing touches AWS. Prices: {world.plan.market.source}. "
+        f"Time runs {speed:g} times as fast."
+    )
+    app = demo_app(world.db, world.clock, world.wakeups, notice)
     with listening(app, "127.0.0.1", port, "error") as address:
         console.print(f"open [bold]http://{address}/[/] with this token (Ctrl-C ends the demo):")
         console.print(world.client_token, style="bold", highlight=False, soft_wrap=True)
         reporter = _Reporter(world, console)
         demo.on_act = reporter.act
-        try:
-            with Live(reporter.table(), console=console, refresh_per_second=4, transient=True) as live:
-                _pace(demo, speed, lambda: live.update(reporter.table()))
-        except KeyboardInterrupt:
-            console.print("stopping")
+        with Live(reporter.table(), console=console, refresh_per_second=4, transient=True) as live:
+            _pace(demo, speed, lambda: live.update(reporter.table()))
     return demo.finish()
 
 
 def _pace(demo: Demo, speed: float, on_table: Any) -> None:
     world = demo.world
     began, shown = time.monotonic(), 0.0
-    pause = threading.Event()
-    while world.clock.now() < demo.ends_at:
+    while world.clock.now() < demo.ends_at and not demo.stopping.is_set():
         elapsed = time.monotonic() - began
         world.run_until(min(demo.ends_at, world.started_at + timedelta(seconds=elapsed * speed)))
         if elapsed - shown >= TABLE_SECONDS:
             shown = elapsed
             on_table()
-        pause.wait(FRAME_SECONDS)
+        demo.stopping.wait(FRAME_SECONDS)
 
 
 class _Reporter:
@@ -93,13 +92,14 @@ class _Reporter:
 
     def _print_events(self) -> None:
         world = self._world
-        for row in world.db.read(
-            lambda tx: events.after(tx, world.client_id, self._last_event, _LONGEST_PAGE)
-        ):
+        found = world.db.read(lambda tx: events.after(tx, world.client_id, self._last_event, _LONGEST_PAGE))
+        if not found:
+            return
+        names = {row.id: row.logical_agent_id for row in self._rows()}
+        for row in found:
             self._last_event = row.id
-            self._console.print(
-                f"{row.at:%a %H:%M:%S}  {row.kind:<22} {row.message}", highlight=False, soft_wrap=True
-            )
+            line = f"{row.at:%a %H:%M:%S}  {names.get(row.agent_id, 'all'):<10} {row.kind:<22} {row.message}"
+            self._console.print(line, highlight=False, soft_wrap=True, markup=False)
 
     def _time(self) -> str:
         return f"{self._world.clock.now():%a %H:%M:%S}"

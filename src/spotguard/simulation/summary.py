@@ -37,7 +37,9 @@ class Gap:
     planned: bool
 
 
-def summary_of(world: World, verdict: Verdict, wall_seconds: float, acts_left: list[str]) -> dict[str, Any]:
+def summary_of(
+    world: World, verdict: Verdict, wall_seconds: float, acts_left: list[str], *, interrupted: bool
+) -> dict[str, Any]:
     """The contract's keys (command line, `demo --headless --json`) and a few more."""
     now = world.clock.now()
     gaps = gaps_of(world)
@@ -55,6 +57,7 @@ def summary_of(world: World, verdict: Verdict, wall_seconds: float, acts_left: l
         "agents": len(world.servers),
         "seed": world.plan.seed,
         "simulated_hours": round((now - world.started_at).total_seconds() / 3600, 3),
+        "interrupted": interrupted,
         "wall_seconds": round(wall_seconds, 1),
         "heartbeats": world.link.calls.get("heartbeat", 0),
         "price_reports": world.link.calls.get("pricing-report", 0),

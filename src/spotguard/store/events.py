@@ -60,6 +60,12 @@ def after(tx: Connection, client_id: ClientId, last_id: int, limit: int) -> Sequ
     return tx.execute(_AFTER, {"client": client_id, "last": last_id, "most": limit}).all()
 
 
+def of_everybody_after(tx: Connection, last_id: int, limit: int) -> Sequence[Row[Any]]:
+    """Every tenant's events after `last_id`, oldest first: for the installation's own log."""
+    found = sa.select(agent_events).where(agent_events.c.id > last_id).order_by(agent_events.c.id)
+    return tx.execute(found.limit(limit)).all()
+
+
 def of_agent(
     tx: Connection, client_id: ClientId, agent_id: AgentId, *, limit: int = 100, before_id: int | None = None
 ) -> Sequence[Row[Any]]:
@@ -70,7 +76,9 @@ def of_agent(
     ).all()
 
 
-def newest_id(tx: Connection, client_id: ClientId) -> int:
-    """Where a stream without `Last-Event-ID` begins; 0 when nothing has happened."""
-    newest = sa.select(sa.func.max(agent_events.c.id)).where(agent_events.c.client_id == client_id)
+def newest_id(tx: Connection, client_id: ClientId | None) -> int:
+    """Where a stream without `Last-Event-ID` begins; 0 when nothing has happened. None: of every tenant."""
+    newest = sa.select(sa.func.max(agent_events.c.id))
+    if client_id is not None:
+        newest = newest.where(agent_events.c.client_id == client_id)
     return tx.scalar(newest) or 0
