@@ -28,12 +28,13 @@ def test_unknown_is_null(acme: Tenant, web: Machine):
         "onDemandUsd",
         "savingPercent",
         "lastSignal",
-        "why",
+        "awaitingDecisionId",
         "currentReplicaId",
         "publicIp",
     ):
         assert agent[unknown] is None, unknown
-    assert agent["nextAction"] == "watch"
+    assert agent["nextAction"] == f"stay in {POOL_A} (spot)"
+    assert "has not decided" in agent["why"]
 
 
 def test_next_action_and_why(acme: Tenant, moving: Machine):

@@ -45,6 +45,17 @@ def test_an_approval_begins_the_move_and_wakes_who_carries_it_out(world: World, 
     assert acme.call("POST", f"/decisions/{asked}/approve").status == 409
 
 
+def test_what_waits_is_named_by_its_agent(world: World, acme: Tenant, web: Machine):
+    ready(world, acme, web)
+    asked = propose(world, web)
+    agent = acme.agent(web)
+    assert agent["awaitingDecisionId"] == asked
+    assert agent["nextAction"] == f"stay in {POOL_A} (spot), move to {POOL_B} once a person approves"
+    acme.configure(web, minSavingsPercent=50)
+    agent = acme.agent(web)
+    assert (agent["awaitingDecisionId"], agent["nextAction"]) == (None, f"stay in {POOL_A} (spot)")
+
+
 def test_a_guard_rail_refuses_with_its_sentence(world: World, acme: Tenant, web: Machine):
     ready(world, acme, web)
     asked = propose(world, web)

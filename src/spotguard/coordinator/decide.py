@@ -56,7 +56,7 @@ class Decide:
     def _stay(self, now: datetime, found: Found) -> bool:
         """Stored when something was considered and it differs from the last decision."""
         because = rules_v1.why_stay(found.situation)
-        key = f"{Verdict.STAY}:{_cheapest(found)}"
+        key = f"{Verdict.STAY}:{_cheapest(found)}:{_stand(found.agent)}"
         if key == self._key(found.agent.id):
             return False
         self._keys[found.agent.id] = key
@@ -91,6 +91,11 @@ def _cheapest(found: Found) -> str:
         (a for a in others if a.usd_per_hour is not None), key=lambda a: a.usd_per_hour or 0, default=None
     )
     return f"{found.situation.present_pool or found.situation.mode}:{best.pool.id if best is not None else 'none'}"
+
+
+def _stand(agent: Row) -> str:
+    """What was decided in another term of primacy or under other settings is history: it is decided anew."""
+    return f"{agent.epoch}:{agent.config_version}"
 
 
 def _look(tx: sa.Connection, now: datetime) -> list[Found]:
@@ -141,7 +146,7 @@ def _dispose(
     elif verdict is Verdict.STAY:
         because = f"would move: {proposal.because}; autonomy is {agent.autonomy}"
     target = proposal.target.id if proposal.target is not None else "ondemand"
-    key = f"{verdict}:{proposal.aim}:{target}:{agent.epoch}"
+    key = f"{verdict}:{proposal.aim}:{target}:{_stand(agent)}"
     if key == last_key and not _is_said_again(tx, now, agent.id, verdict):
         return None, key
     decisions.record(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +29,15 @@ def level_for(tx: Connection, client_id: ClientId, agent_id: AgentId | None = No
     """The strongest of the installation's, the client's and the agent's."""
     levels = tx.scalars(_LEVELS, {"client": client_id, "agent": agent_id or CLIENT})
     return max((KillLevel[level.upper()] for level in levels), default=KillLevel.NONE)
+
+
+def levels_of(tx: Connection, client_id: ClientId) -> dict[str, KillLevel]:
+    """By scope; `level_among` says what holds for an agent."""
+    return {row.scope: KillLevel[row.level.upper()] for row in list_switches(tx, client_id)}
+
+
+def level_among(levels: Mapping[str, KillLevel], agent_id: str) -> KillLevel:
+    return max(levels.get(scope, KillLevel.NONE) for scope in (EVERYONE, CLIENT, agent_id))
 
 
 def set_level(

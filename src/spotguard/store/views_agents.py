@@ -11,13 +11,16 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from spotguard.domain.agents import OFFLINE_AFTER_SECONDS, AgentStatus
+from spotguard.domain.agents import OFFLINE_AFTER_SECONDS, AgentStatus, Autonomy, KillLevel
+from spotguard.domain.decisions import Verdict
 from spotguard.domain.errors import NotFound
 from spotguard.domain.ids import AgentId, ClientId
 from spotguard.domain.instances import Mode
-from spotguard.domain.replicas import LIVE_REPLICA
-from spotguard.domain.switches import OPEN_SWITCH
-from spotguard.store import ondemand, prices
+from spotguard.domain.replicas import LIVE_REPLICA, ReplicaStatus
+from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus
+from spotguard.planning.approvals import stands_until
+from spotguard.planning.outlook import LastDecision, LiveStandby, OpenMove, Outlook, Standing, outlook
+from spotguard.store import fleet, kill, ondemand, prices
 from spotguard.store.tables import (
     agents,
     decisions,
@@ -44,6 +47,7 @@ class AgentView:
     move: Any  # the newest open move
     decision: Any  # the newest
     signal: Any  # the newest of the serving instance
+    kill: KillLevel
     now: datetime
 
     @property
@@ -67,28 +71,73 @@ class AgentView:
         return ((1 - self.price / self.on_demand) * 100).quantize(Decimal("0.01"))
 
     @property
-    def next_action(self) -> str:
-        """What is under way or will be done next, in words."""
-        if self.row.status == AgentStatus.DELETED:
-            return "none: deleted"
-        if self.move is not None:
-            where = self.move.new_pool_id or self.move.new_mode or "a new instance"
-            return f"move to {where} ({self.move.kind}), {self.move.status}"
-        waiting = next((r for r in self.replicas if r.status != "ready"), None)
-        if waiting is not None:
-            progress = f"{waiting.state_transfer_progress.normalize():f}"
-            return f"standby in {waiting.pool_id}: {waiting.status}, {progress} % there"
-        if not self.row.enabled:
-            return "none: disabled by its user"
-        return "watch"
+    def waiting(self) -> Any:
+        """The decision that waits for a person's answer, or None."""
+        decision = self.current_decision
+        if decision is None:
+            return None
+        until = stands_until(Verdict(decision.verdict), decision.decided_at)
+        return decision if until is not None and self.now < until else None
 
     @property
-    def why(self) -> str | None:
-        if self.move is not None:
-            return (self.move.plan or {}).get("because") or f"trigger: {self.move.event_trigger}"
-        if self.decision is not None:
-            return str(self.decision.because)
-        return self.replicas[0].because if self.replicas else None
+    def current_decision(self) -> Any:
+        """The newest, if it was made for the present term of primacy and settings; else None."""
+        if self.decision is None:
+            return None
+        told = self.decision.inputs.get("epoch"), self.decision.inputs.get("config_version")
+        return self.decision if told == (self.row.epoch, self.row.config_version) else None
+
+    @property
+    def outlook(self) -> Outlook:
+        """What is under way or would be done next, and why."""
+        return outlook(
+            Standing(
+                now=self.now,
+                deleted=self.row.status == AgentStatus.DELETED,
+                enabled=self.row.enabled,
+                place=self._place,
+                silent=self.health == "silent",
+                protection=fleet.protection(self.row),
+                autonomy=Autonomy(self.row.autonomy),
+                kill=self.kill,
+                move=_open_move(self.move),
+                standby=_standby(self.replicas),
+                signal_because=None if self.signal is None else self.signal.because,
+                decision=_last_decision(self.current_decision),
+            )
+        )
+
+    @property
+    def _place(self) -> str | None:
+        if self.serving is None:
+            return None
+        if self.row.current_mode == Mode.SPOT:
+            return f"in {self.row.current_pool_id} (spot)"
+        return f"on demand in {self.row.az}"
+
+
+def _open_move(row: Any) -> OpenMove | None:
+    if row is None:
+        return None
+    to = row.new_pool_id or ("on demand" if row.new_mode == Mode.ONDEMAND else "a new instance")
+    because = (row.plan or {}).get("because") or f"trigger: {row.event_trigger}"
+    return OpenMove(to, row.kind, SwitchStatus(row.status), because)
+
+
+def _standby(rows: Sequence[Any]) -> LiveStandby | None:
+    """The one that is furthest."""
+    if not rows:
+        return None
+    row = next((one for one in rows if one.status == ReplicaStatus.READY), rows[0])
+    progress = f"{row.state_transfer_progress.normalize():f}"
+    return LiveStandby(row.pool_id, ReplicaStatus(row.status), progress, row.because)
+
+
+def _last_decision(row: Any) -> LastDecision | None:
+    if row is None:
+        return None
+    target = row.target_pool_id or ("on demand" if row.target_mode == Mode.ONDEMAND else None)
+    return LastDecision(Verdict(row.verdict), target, row.because, row.decided_at)
 
 
 def agent(tx: Connection, now: datetime, client_id: ClientId, agent_id: AgentId) -> AgentView:
@@ -117,6 +166,7 @@ def _views(tx: Connection, now: datetime, client_id: ClientId, rows: Sequence[An
     )
     decided = _newest(tx, decisions, decisions.c.decided_at, ids)
     signals = _newest(tx, spot_interruption_events, spot_interruption_events.c.detected_at, ids)
+    levels = kill.levels_of(tx, client_id)
     market = _Market(tx, now, client_id, [serving.get(row.id, row) for row in rows])
     views = []
     for row in rows:
@@ -135,6 +185,7 @@ def _views(tx: Connection, now: datetime, client_id: ClientId, rows: Sequence[An
                 signal=signal
                 if signal is not None and machine is not None and signal.instance_id == machine.id
                 else None,
+                kill=kill.level_among(levels, row.id),
                 now=now,
             )
         )

@@ -70,7 +70,10 @@ class SignalBrief(Given):
 
 
 class AgentState(Given):
-    """One agent with its configuration and everything that stands around it."""
+    """One agent with its configuration and everything that stands around it.
+
+    `nextAction` and `why`: what is under way or would be done next, true now. `awaitingDecisionId` waits for an answer.
+    """
 
     id: str
     logical_agent_id: str
@@ -94,7 +97,8 @@ class AgentState(Given):
     last_interruption_signal: str | None
     last_signal: SignalBrief | None
     next_action: str
-    why: str | None
+    why: str
+    awaiting_decision_id: str | None
     hostname: str | None
     private_ip: str | None
     public_ip: str | None

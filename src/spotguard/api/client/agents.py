@@ -141,7 +141,7 @@ async def events(desk: AtDesk, agent_id: TheAgent, asked: AskedFor) -> Listed[Ev
 
 
 def agent_state(view: views_agents.AgentView) -> AgentState:
-    row, signal = view.row, view.signal
+    row, signal, outlook = view.row, view.signal, view.outlook
     primary = view.serving is not None and row.status != AgentStatus.DELETED
     same = {name: getattr(row, name) for name in AgentState.model_fields if name not in _COMPUTED}
     return AgentState(
@@ -151,8 +151,9 @@ def agent_state(view: views_agents.AgentView) -> AgentState:
         price_usd=view.price,
         on_demand_usd=view.on_demand,
         saving_percent=view.saving_percent,
-        next_action=view.next_action,
-        why=view.why,
+        next_action=outlook.next_action,
+        why=outlook.why,
+        awaiting_decision_id=None if view.waiting is None else view.waiting.id,
         last_signal=None
         if signal is None
         else SignalBrief(
@@ -174,6 +175,7 @@ _COMPUTED = {
     "saving_percent",
     "next_action",
     "why",
+    "awaiting_decision_id",
     "last_signal",
     "config",
 }
