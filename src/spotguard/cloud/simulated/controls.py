@@ -98,6 +98,28 @@ class Controls:
         for volume in machine.volumes.values():
             volume.tags = {**volume.tags, **tags}
 
+    def address(self, instance_id: InstanceId, private_ip: str, public_ip: str | None) -> None:
+        """The network gives an instance its addresses; without one it keeps the simulator's own."""
+        machine = self._machine(instance_id)
+        if (machine.private_ip, machine.public_ip) != (private_ip, public_ip):
+            machine.private_ip, machine.public_ip = private_ip, public_ip
+            machine.changed()
+
+    def retag(self, resource_id: str, tags: Tags) -> None:
+        """These and no other tags on one resource of any kind."""
+        self._world.advance()
+        found = (
+            self._world.machines.get(InstanceId(resource_id))
+            or self._world.volumes.get(VolumeId(resource_id))
+            or self._world.snapshots.get(SnapshotId(resource_id))
+            or self._world.images.get(ImageId(resource_id))
+        )
+        if found is None:
+            raise NotFound(f"no resource {resource_id}")
+        found.tags = dict(tags)
+        if isinstance(found, Machine):
+            found.changed()
+
     def fail_copy(self, copy_id: ImageId | SnapshotId) -> None:
         """A pending image or snapshot comes to nothing."""
         self._world.advance()

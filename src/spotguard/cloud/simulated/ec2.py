@@ -29,8 +29,9 @@ from spotguard.cloud.simulated.volumes import Volumes
 from spotguard.cloud.simulated.weather import Weather
 from spotguard.cloud.simulated.world import World
 from spotguard.cloud.simulated.zones import az_id, shuffled_letters
-from spotguard.domain.errors import InvalidInput
+from spotguard.domain.errors import InvalidInput, PoolDry, QuotaReached
 from spotguard.domain.ids import ClientToken, ImageId, InstanceId, SnapshotId, VolumeId
+from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.market.history import PriceHistory
 from spotguard.market.ondemand import OndemandPrices, of_region
@@ -139,6 +140,23 @@ class SimulatedEc2:
             )
         return self._imds[instance_id]
 
+    @property
+    def world(self) -> World:
+        """The records themselves, for the wire and auditors: nothing hidden, nothing throttled."""
+        return self._world
+
+    def pools(self) -> tuple[Pool, ...]:
+        """Every pool of the market, offered now or not."""
+        return self._history.pools()
+
+    def price_now(self, pool: Pool) -> Decimal | None:
+        """USD/h on spot; None where the pool is not offered."""
+        return self._history.price_at(pool, self._world.now)
+
+    def refusal(self, pool: Pool, mode: Mode) -> PoolDry | QuotaReached | None:
+        """Why a launch would be refused there now: an instant fleet tells it of every candidate."""
+        return self._launches.refusal(pool, mode)
+
     def metadata_version(self, instance_id: InstanceId) -> int:
         """Grows when the metadata may answer otherwise than before; while it stands still, polls may be skipped."""
         self._world.advance()
@@ -245,6 +263,11 @@ class SimulatedEc2:
     @_call
     def keep_volumes(self, instance_id: InstanceId) -> None:
         self._volumes.keep(instance_id)
+
+    @_call
+    def set_delete_on_termination(self, instance_id: InstanceId, device: str, *, delete: bool) -> None:
+        """One device of ModifyInstanceAttribute; the port knows only `keep_volumes`."""
+        self._volumes.set_fate(instance_id, device, delete_on_termination=delete)
 
     @_call
     def spot_price_history(

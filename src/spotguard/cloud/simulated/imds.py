@@ -54,10 +54,16 @@ class ImdsServer:
         self._pages: dict[str, Callable[[], str | None]] = {
             "dynamic/instance-identity/document": self._document,
             "meta-data/events/recommendations/rebalance": self._rebalance,
+            "meta-data/ami-id": lambda: machine.image_id,
             "meta-data/hostname": lambda: "ip-" + machine.private_ip.replace(".", "-") + ".ec2.internal",
+            "meta-data/instance-id": lambda: machine.instance_id,
             "meta-data/instance-life-cycle": lambda: "spot" if machine.mode is Mode.SPOT else "on-demand",
+            "meta-data/instance-type": lambda: machine.pool.instance_type,
+            "meta-data/local-ipv4": lambda: machine.private_ip,
+            "meta-data/placement/availability-zone": lambda: machine.pool.az,
             "meta-data/placement/availability-zone-id": lambda: az_id(machine.pool.az, zone_letters),
-            "meta-data/public-ipv4": lambda: None,
+            "meta-data/placement/region": lambda: machine.pool.region,
+            "meta-data/public-ipv4": lambda: machine.public_ip,
             "meta-data/spot/instance-action": self._instance_action,
             "user-data": lambda: machine.user_data or None,
         }

@@ -60,18 +60,23 @@ class Launches:
     def _first_with_room(self, candidates: Sequence[tuple[Pool, Mode]]) -> tuple[Pool, Mode]:
         refusals: list[CloudError] = []
         for wanted, mode in candidates:
-            try:
-                pool = self._capacity.existing(wanted, mode)
-                self._capacity.require_room(pool, mode)
-            except (PoolDry, QuotaReached) as refusal:
-                refusals.append(refusal)
-            else:
-                return pool, mode
+            refusal = self.refusal(wanted, mode)
+            if refusal is None:
+                return self._capacity.existing(wanted, mode), mode
+            refusals.append(refusal)
         if not refusals:
             raise NeedsPerson("InvalidParameterValue", "a fleet needs candidates")
         if all(isinstance(refusal, QuotaReached) for refusal in refusals):
             raise refusals[0]
         raise PoolDry("UnfulfillableCapacity", "; ".join(map(str, refusals)))
+
+    def refusal(self, wanted: Pool, mode: Mode) -> PoolDry | QuotaReached | None:
+        """Why nothing would start there now; None when something would."""
+        try:
+            self._capacity.require_room(self._capacity.existing(wanted, mode), mode)
+        except (PoolDry, QuotaReached) as refusal:
+            return refusal
+        return None
 
     def _disks(self, request: LaunchRequest | FleetRequest) -> _Disks:
         """Every volume that the launch makes, checked before anything is made."""

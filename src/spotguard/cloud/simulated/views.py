@@ -95,6 +95,7 @@ def instance_view(machine: Machine) -> InstanceView:
             for device, volume in sorted(machine.volumes.items())
         ),
         token=machine.token,
+        public_ip=machine.public_ip,
         ended_at=machine.ended_at,
         end_reason=machine.end_reason,
     )

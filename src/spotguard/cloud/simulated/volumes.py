@@ -138,6 +138,13 @@ class Volumes:
     def _delete(self, volume: Volume) -> None:
         volume.state, volume.deleted_at = VolumeState.DELETING, self._world.now
 
+    def set_fate(self, instance_id: InstanceId, device: str, *, delete_on_termination: bool) -> None:
+        machine = self._world.machine(instance_id)
+        if device not in machine.volumes:
+            raise NeedsPerson("InvalidInstanceAttributeValue", f"no device {device} on {instance_id}")
+        machine.volumes[device].delete_on_termination = delete_on_termination
+        machine.view = None
+
     def keep(self, instance_id: InstanceId) -> None:
         machine = self._world.machine(instance_id)
         for volume in machine.volumes.values():

@@ -1,0 +1,270 @@
+"""Instances as DescribeInstances shows them, and the calls that end, stop, start or change them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from moto.core.responses import ActionResult, EmptyResult
+
+from spotguard.cloud.simulated.state import Machine
+from spotguard.cloud.simulated.volumes import ROOT_DEVICE
+from spotguard.cloud.simulated.wire.answers import Answers, require_known, tag_list
+from spotguard.cloud.simulated.wire.errors import WireError
+from spotguard.cloud.simulated.wire.filters import Reader, passing
+from spotguard.cloud.simulated.wire.mirrors import STATE_CODES, Mirror
+from spotguard.domain.ids import ClientToken, InstanceId
+from spotguard.domain.instances import EndReason, InstanceState, Mode
+from spotguard.ports.cloud import InstanceView
+
+UNKNOWN = "InvalidInstanceID.NotFound"
+_LIVE = frozenset({InstanceState.PENDING, InstanceState.RUNNING})
+_REASONS: Mapping[EndReason | None, tuple[str, str]] = {
+    EndReason.REQUESTED: ("User", "Client.UserInitiatedShutdown: User initiated shutdown"),
+    EndReason.INTERRUPTED: ("Service", "Server.SpotInstanceTermination: Spot instance termination"),
+    None: ("Service", "Server.InternalError: Internal error"),
+}
+_READERS: Mapping[str, Reader] = {
+    "availability-zone": lambda view: [view.pool.az],
+    "client-token": lambda view: [view.token or ""],
+    "image-id": lambda view: [view.image_id],
+    "instance-id": lambda view: [view.instance_id],
+    "instance-lifecycle": lambda view: ["spot"] if view.mode is Mode.SPOT else [],
+    "instance-state-code": lambda view: [STATE_CODES[view.state]],
+    "instance-state-name": lambda view: [view.state.value],
+    "instance-type": lambda view: [view.pool.instance_type],
+    "private-ip-address": lambda view: [view.private_ip],
+    "ip-address": lambda view: [view.public_ip] if view.public_ip else [],
+    "block-device-mapping.volume-id": lambda view: [volume.volume_id for volume in view.volumes],
+}
+
+
+class InstanceAnswers(Answers):
+    """Instances, once they are there."""
+
+    def describe_instances(self) -> ActionResult:
+        ids = self.items("InstanceIds")
+        if ids and self._get_param("MaxResults"):
+            raise WireError(
+                "InvalidParameterCombination",
+                "The parameter instancesSet cannot be used with the parameter maxResults",
+            )
+        self.error_on_dryrun()
+        views = self.seen(ids)
+        answer = self.page("Reservations", views)
+        answer["Reservations"] = [self.reservation(view) for view in answer["Reservations"]]
+        return ActionResult(answer)
+
+    def seen(self, ids: Sequence[str] = ()) -> list[InstanceView]:
+        """What EC2 shows of these ids (all without) that passes the request's filters."""
+        filters = self.filters()
+        token = filters.get("client-token", [])
+        views = self.ec2.describe_instances(
+            [InstanceId(instance_id) for instance_id in ids],
+            token=ClientToken(token[0]) if len(token) == 1 and not set("*?") & set(token[0]) else None,
+        )
+        if ids and not filters:
+            require_known(ids, [view.instance_id for view in views], UNKNOWN)
+        return passing(views, filters, self._readers(), lambda view: view.tags)
+
+    def _readers(self) -> Mapping[str, Reader]:
+        def of_mirror(attribute: str) -> Reader:
+            return lambda view: [getattr(self.mirror(view.instance_id), attribute)]
+
+        return {
+            **_READERS,
+            "subnet-id": of_mirror("subnet_id"),
+            "vpc-id": of_mirror("vpc_id"),
+            "key-name": of_mirror("key_name"),
+            "instance.group-id": lambda view: [
+                group.id for group in self.mirror(view.instance_id).nics[0].group_set
+            ],
+        }
+
+    def machine(self, instance_id: str) -> Machine:
+        """The record; `InvalidInstanceID.NotFound` while EC2 does not show it."""
+        self.ec2.advance()
+        return self.ec2.world.machine(InstanceId(instance_id))
+
+    def mirror(self, instance_id: InstanceId) -> Mirror:
+        return self.account.adopt(self.ec2.world.machines[instance_id])
+
+    def reservation(self, view: InstanceView) -> dict[str, Any]:
+        mirror = self.mirror(view.instance_id)
+        return {
+            "ReservationId": mirror.reservation_id,
+            "OwnerId": self.account.number,
+            "Groups": [],
+            "Instances": [self.shown(view, mirror)],
+        }
+
+    def shown(self, view: InstanceView, mirror: Mirror) -> dict[str, Any]:
+        """The instance in the shape of EC2's answer."""
+        answer = {
+            "InstanceId": view.instance_id,
+            "ImageId": view.image_id,
+            "State": _state(view.state),
+            "InstanceType": view.pool.instance_type,
+            "LaunchTime": view.launched_at,
+            "Placement": {"AvailabilityZone": view.pool.az, "GroupName": "", "Tenancy": "default"},
+            "Monitoring": mirror.monitoring,
+            "PrivateIpAddress": view.private_ip,
+            "PrivateDnsName": mirror.private_dns_name,
+            "Architecture": "arm64" if _is_graviton(view.pool.instance_type) else "x86_64",
+            "RootDeviceType": "ebs",
+            "RootDeviceName": ROOT_DEVICE,
+            "BlockDeviceMappings": [
+                {
+                    "DeviceName": volume.device,
+                    "Ebs": {
+                        "VolumeId": volume.volume_id,
+                        "Status": "attached",
+                        "AttachTime": view.launched_at,
+                        "DeleteOnTermination": volume.delete_on_termination,
+                    },
+                }
+                for volume in view.volumes
+            ],
+            "VirtualizationType": "hvm",
+            "Hypervisor": "xen",
+            "EnaSupport": True,
+            "EbsOptimized": mirror.ebs_optimized,
+            "SourceDestCheck": mirror.source_dest_check,
+            "MetadataOptions": mirror.metadata_options,
+            "AmiLaunchIndex": 0,
+            "ClientToken": view.token or "",
+            "Tags": tag_list(view.tags),
+            **_market(view),
+            **_ending(view),
+        }
+        if mirror.key_name:
+            answer["KeyName"] = mirror.key_name
+        if mirror.iam_instance_profile:
+            answer["IamInstanceProfile"] = mirror.iam_instance_profile
+        if not mirror.is_over:
+            answer |= _placed(mirror)
+        return answer
+
+    def describe_instance_status(self) -> ActionResult:
+        self.error_on_dryrun()
+        ids = self.items("InstanceIds")
+        everything = self._get_bool_param("IncludeAllInstances", if_none=False)
+        views = [view for view in self.seen(ids) if everything or view.state is InstanceState.RUNNING]
+        answer = self.page("InstanceStatuses", views)
+        answer["InstanceStatuses"] = [self._status(view) for view in answer["InstanceStatuses"]]
+        return ActionResult(answer)
+
+    def _status(self, view: InstanceView) -> dict[str, Any]:
+        status = "not-applicable"
+        if view.state is InstanceState.RUNNING:
+            status = "impaired" if view.instance_id in self.account.impaired else "ok"
+        return {
+            "InstanceId": view.instance_id,
+            "AvailabilityZone": view.pool.az,
+            "InstanceState": _state(view.state),
+            "InstanceStatus": {"Status": status},
+            "SystemStatus": {"Status": status},
+        }
+
+    def terminate_instances(self) -> ActionResult:
+        machines = self._all_known()
+        self.error_on_dryrun()
+        before = [machine.state for machine in machines]
+        for machine in machines:
+            self.ec2.terminate_instance(machine.instance_id)
+        return ActionResult({"TerminatingInstances": _changes(machines, before)})
+
+    def stop_instances(self) -> ActionResult:
+        machines = self._all_known()
+        self.error_on_dryrun()
+        before = [machine.state for machine in machines]
+        for machine in machines:
+            if machine.state not in {InstanceState.STOPPING, InstanceState.STOPPED}:
+                self.ec2.controls.stop(machine.instance_id)
+        return ActionResult({"StoppingInstances": _changes(machines, before)})
+
+    def start_instances(self) -> ActionResult:
+        machines = self._all_known()
+        self.error_on_dryrun()
+        before = [machine.state for machine in machines]
+        for machine in machines:
+            if machine.state not in _LIVE:
+                self.ec2.controls.start(machine.instance_id)
+        return ActionResult({"StartingInstances": _changes(machines, before)})
+
+    def reboot_instances(self) -> EmptyResult:
+        machines = self._all_known()
+        self.error_on_dryrun()
+        for machine in machines:
+            self.ec2.controls.reboot(machine.instance_id)
+        return EmptyResult()
+
+    def _all_known(self) -> list[Machine]:
+        """EC2 does nothing at all when one of the ids is unknown."""
+        return [self.machine(instance_id) for instance_id in self.items("InstanceIds")]
+
+
+def _state(state: InstanceState) -> dict[str, Any]:
+    return {"Code": STATE_CODES[state], "Name": state.value}
+
+
+def _changes(machines: list[Machine], before: list[InstanceState]) -> list[dict[str, Any]]:
+    return [
+        {
+            "InstanceId": machine.instance_id,
+            "PreviousState": _state(former),
+            "CurrentState": _state(machine.state),
+        }
+        for machine, former in zip(machines, before, strict=True)
+    ]
+
+
+def _market(view: InstanceView) -> dict[str, str]:
+    """A spot instance names its request; on demand there is no lifecycle at all."""
+    if view.mode is not Mode.SPOT:
+        return {}
+    return {"InstanceLifecycle": "spot", "SpotInstanceRequestId": f"sir-{view.instance_id[-8:]}"}
+
+
+def _ending(view: InstanceView) -> dict[str, Any]:
+    if view.ended_at is None:
+        return {"StateTransitionReason": ""}
+    who, reason = _REASONS[view.end_reason]
+    return {
+        "StateTransitionReason": f"{who} initiated ({view.ended_at:%Y-%m-%d %H:%M:%S} GMT)",
+        "StateReason": {"Code": reason.partition(":")[0], "Message": reason},
+    }
+
+
+def _placed(mirror: Mirror) -> dict[str, Any]:
+    groups = [{"GroupId": group.id, "GroupName": group.name} for group in mirror.nics[0].group_set]
+    placed: dict[str, Any] = {
+        "SubnetId": mirror.subnet_id,
+        "VpcId": mirror.nics[0].subnet.vpc_id,
+        "SecurityGroups": groups,
+        "NetworkInterfaces": [
+            {
+                "NetworkInterfaceId": nic.id,
+                "SubnetId": nic.subnet.id,
+                "VpcId": nic.subnet.vpc_id,
+                "Status": "in-use",
+                "MacAddress": nic.mac_address,
+                "PrivateIpAddress": nic.private_ip_address,
+                "SourceDestCheck": nic.source_dest_check,
+                "Groups": groups,
+                "Attachment": nic.attachment,
+                "PrivateIpAddresses": nic.instance_private_ip_address_list,
+            }
+            for nic in mirror.nics.values()
+        ],
+    }
+    if mirror.public_ip:
+        placed |= {"PublicIpAddress": mirror.public_ip, "PublicDnsName": mirror.public_dns_name}
+    return placed
+
+
+def _is_graviton(instance_type: str) -> bool:
+    """AWS: a `g` after the generation's number (m6g, c7gn, t4g) is its own Arm processor."""
+    family = instance_type.partition(".")[0]
+    generation = family.lstrip("abcdefghijklmnopqrstuvwxyz").lstrip("0123456789")
+    return "g" in generation
