@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from moto.core.responses import ActionResult, EmptyResult
+from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 
 from spotguard.cloud.simulated.state import Machine
 from spotguard.cloud.simulated.volumes import ROOT_DEVICE
@@ -13,6 +13,7 @@ from spotguard.cloud.simulated.wire.answers import Answers, require_known, tag_l
 from spotguard.cloud.simulated.wire.errors import WireError
 from spotguard.cloud.simulated.wire.filters import Reader, passing
 from spotguard.cloud.simulated.wire.mirrors import STATE_CODES, Mirror
+from spotguard.cloud.simulated.wire.xml import Told
 from spotguard.domain.ids import ClientToken, InstanceId
 from spotguard.domain.instances import EndReason, InstanceState, Mode
 from spotguard.ports.cloud import InstanceView
@@ -42,7 +43,7 @@ _READERS: Mapping[str, Reader] = {
 class InstanceAnswers(Answers):
     """Instances, once they are there."""
 
-    def describe_instances(self) -> ActionResult:
+    def describe_instances(self) -> Told:
         ids = self.items("InstanceIds")
         if ids and self._get_param("MaxResults"):
             raise WireError(
@@ -53,7 +54,7 @@ class InstanceAnswers(Answers):
         views = self.seen(ids)
         answer = self.page("Reservations", views)
         answer["Reservations"] = [self.reservation(view) for view in answer["Reservations"]]
-        return ActionResult(answer)
+        return Told(answer)
 
     def seen(self, ids: Sequence[str] = ()) -> list[InstanceView]:
         """What EC2 shows of these ids (all without) that passes the request's filters."""
@@ -130,7 +131,7 @@ class InstanceAnswers(Answers):
             "EnaSupport": True,
             "EbsOptimized": mirror.ebs_optimized,
             "SourceDestCheck": mirror.source_dest_check,
-            "MetadataOptions": mirror.metadata_options,
+            "MetadataOptions": _metadata_options(mirror),
             "AmiLaunchIndex": 0,
             "ClientToken": view.token or "",
             "Tags": tag_list(view.tags),
@@ -145,14 +146,14 @@ class InstanceAnswers(Answers):
             answer |= _placed(mirror)
         return answer
 
-    def describe_instance_status(self) -> ActionResult:
+    def describe_instance_status(self) -> Told:
         self.error_on_dryrun()
         ids = self.items("InstanceIds")
         everything = self._get_bool_param("IncludeAllInstances", if_none=False)
         views = [view for view in self.seen(ids) if everything or view.state is InstanceState.RUNNING]
         answer = self.page("InstanceStatuses", views)
         answer["InstanceStatuses"] = [self._status(view) for view in answer["InstanceStatuses"]]
-        return ActionResult(answer)
+        return Told(answer)
 
     def _status(self, view: InstanceView) -> dict[str, Any]:
         status = "not-applicable"
@@ -166,38 +167,38 @@ class InstanceAnswers(Answers):
             "SystemStatus": {"Status": status},
         }
 
-    def terminate_instances(self) -> ActionResult:
+    def terminate_instances(self) -> Told:
         machines = self._all_known()
         self.error_on_dryrun()
         before = [machine.state for machine in machines]
         for machine in machines:
             self.ec2.terminate_instance(machine.instance_id)
-        return ActionResult({"TerminatingInstances": _changes(machines, before)})
+        return Told({"TerminatingInstances": _changes(machines, before)})
 
-    def stop_instances(self) -> ActionResult:
+    def stop_instances(self) -> Told:
         machines = self._all_known()
         self.error_on_dryrun()
         before = [machine.state for machine in machines]
         for machine in machines:
             if machine.state not in {InstanceState.STOPPING, InstanceState.STOPPED}:
                 self.ec2.controls.stop(machine.instance_id)
-        return ActionResult({"StoppingInstances": _changes(machines, before)})
+        return Told({"StoppingInstances": _changes(machines, before)})
 
-    def start_instances(self) -> ActionResult:
+    def start_instances(self) -> Told:
         machines = self._all_known()
         self.error_on_dryrun()
         before = [machine.state for machine in machines]
         for machine in machines:
             if machine.state not in _LIVE:
                 self.ec2.controls.start(machine.instance_id)
-        return ActionResult({"StartingInstances": _changes(machines, before)})
+        return Told({"StartingInstances": _changes(machines, before)})
 
-    def reboot_instances(self) -> EmptyResult:
+    def reboot_instances(self) -> Told:
         machines = self._all_known()
         self.error_on_dryrun()
         for machine in machines:
             self.ec2.controls.reboot(machine.instance_id)
-        return EmptyResult()
+        return Told({})
 
     def _all_known(self) -> list[Machine]:
         """EC2 does nothing at all when one of the ids is unknown."""
@@ -252,8 +253,15 @@ def _placed(mirror: Mirror) -> dict[str, Any]:
                 "PrivateIpAddress": nic.private_ip_address,
                 "SourceDestCheck": nic.source_dest_check,
                 "Groups": groups,
-                "Attachment": nic.attachment,
-                "PrivateIpAddresses": nic.instance_private_ip_address_list,
+                "Attachment": {
+                    "AttachmentId": nic.attachment_id,
+                    "AttachTime": nic.attach_time,
+                    "DeleteOnTermination": nic.delete_on_termination,
+                    "DeviceIndex": nic.device_index,
+                    "NetworkCardIndex": 0,
+                    "Status": "attached",
+                },
+                "PrivateIpAddresses": _addresses(nic),
             }
             for nic in mirror.nics.values()
         ],
@@ -261,6 +269,33 @@ def _placed(mirror: Mirror) -> dict[str, Any]:
     if mirror.public_ip:
         placed |= {"PublicIpAddress": mirror.public_ip, "PublicDnsName": mirror.public_dns_name}
     return placed
+
+
+def _addresses(nic: NetworkInterface) -> list[dict[str, Any]]:
+    """The primary first, with the public address in front of it."""
+    public = {"PublicIp": nic.public_ip, "IpOwnerId": nic.owner_id}
+    return [
+        {
+            "PrivateIpAddress": address["PrivateIpAddress"],
+            "Primary": address["PrivateIpAddress"] == nic.private_ip_address,
+            "Association": public
+            if nic.public_ip and address["PrivateIpAddress"] == nic.private_ip_address
+            else None,
+        }
+        for address in nic.private_ip_addresses
+    ]
+
+
+def _metadata_options(mirror: Mirror) -> dict[str, Any]:
+    options = mirror.metadata_options
+    return {
+        "State": options.state,
+        "HttpTokens": options.http_tokens,
+        "HttpPutResponseHopLimit": options.http_put_response_hop_limit,
+        "HttpEndpoint": options.http_endpoint,
+        "HttpProtocolIpv6": options.http_protocol_ipv6,
+        "InstanceMetadataTags": options.instance_metadata_tags,
+    }
 
 
 def _is_graviton(instance_type: str) -> bool:

@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
-from moto.core.responses import ActionResult
 from moto.ec2.utils import filter_iam_instance_profiles
 
 from spotguard.cloud.simulated.views import instance_view
@@ -17,6 +16,7 @@ from spotguard.cloud.simulated.volumes import ROOT_DEVICE
 from spotguard.cloud.simulated.wire.answers import tags_for
 from spotguard.cloud.simulated.wire.errors import WireError
 from spotguard.cloud.simulated.wire.instances import InstanceAnswers
+from spotguard.cloud.simulated.wire.xml import Told
 from spotguard.domain.ids import ClientToken, ImageId, SnapshotId
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
@@ -29,7 +29,7 @@ _SCOPE = frozenset({"ClientToken", "DryRun", "SubnetId"})
 class LaunchAnswers(InstanceAnswers):
     """RunInstances, and what fleets launch by."""
 
-    def run_instances(self) -> ActionResult:
+    def run_instances(self) -> Told:
         wanted = self.with_template({**self.params})
         if (int(wanted.get("MinCount", 1)), int(wanted.get("MaxCount", 1))) != (1, 1):
             raise WireError("UnsupportedOperation", "this simulated EC2 launches one instance a call")
@@ -50,7 +50,7 @@ class LaunchAnswers(InstanceAnswers):
         )
         view = self.launched(wanted, lambda: self.ec2.run_instance(request))
         self.account.fingerprints["RunInstances", token, pool.az] = fingerprint(wanted)
-        return ActionResult(self.reservation(view))
+        return Told(self.reservation(view))
 
     def launched(self, wanted: dict[str, Any], launch: Any) -> InstanceView:
         """The launch, and its machine made known to moto even when the answer is lost on the way."""
