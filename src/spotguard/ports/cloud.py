@@ -18,6 +18,8 @@ from typing import Protocol
 from spotguard.domain.ids import ClientToken, ImageId, InstanceId, SnapshotId, VolumeId
 from spotguard.domain.instances import EndReason, InstanceState, Mode
 from spotguard.domain.pools import Pool
+from spotguard.planning.compatibility import TypeFacts
+from spotguard.ports.shape import Shape
 
 Tags = Mapping[str, str]
 
@@ -50,6 +52,7 @@ class LaunchRequest:
     tags: Tags
     user_data: str = ""
     block_devices: Sequence[BlockDevice] = ()
+    shape: Shape | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class FleetRequest:
     tags: Tags
     user_data: str = ""
     block_devices: Sequence[BlockDevice] = ()
+    shape: Shape | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,7 @@ class InstanceView:
     public_ip: str | None = None
     ended_at: datetime | None = None  # when it began to end (StateTransitionReason): billing stops there
     end_reason: EndReason | None = None
+    end_code: str | None = None  # EC2's own word for it (StateReason)
 
 
 class VolumeState(StrEnum):
@@ -168,8 +173,25 @@ class StorageRates:
     snapshot_usd_per_gib_month: Decimal
 
 
+@dataclass(frozen=True)
+class Caller:
+    """Whom EC2 takes us for: nothing is judged absent before this is the account and region that we mean."""
+
+    account_id: str
+    region: str
+
+
 class Cloud(Protocol):
     """EC2 of one account in one region."""
+
+    def caller(self) -> Caller:
+        """Asked anew each time (STS GetCallerIdentity)."""
+
+    def describe_shape(self, instance_id: InstanceId) -> Shape:
+        """What a clone of it must keep. `NotVisible` for an id that EC2 does not show."""
+
+    def describe_instance_types(self, instance_types: Iterable[str]) -> tuple[TypeFacts, ...]:
+        """Facts of those types that this region offers; the others are left out."""
 
     def run_instance(self, request: LaunchRequest) -> InstanceView:
         """Launch; the same token and parameters give the same instance again, ended or not.

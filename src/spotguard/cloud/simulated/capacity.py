@@ -39,16 +39,16 @@ class Capacity:
         self._ondemand = ondemand
         self._quotas = quotas
         self._climate = climate
-        self._types = frozenset(pool.instance_type for pool in history.pools())
-        self._zones = frozenset(pool.az for pool in history.pools())
+        self.types = frozenset(pool.instance_type for pool in history.pools())
+        self.zones = frozenset(pool.az for pool in history.pools())
         self._dry_until: dict[tuple[PoolId, Mode], datetime] = {}
         self._spells: dict[PoolId, DrySpells] = {}
 
     def existing(self, wanted: Pool, mode: Mode) -> Pool:
         """The pool as the market knows it. A pool without a price is not offered."""
-        if wanted.az not in self._zones:
+        if wanted.az not in self.zones:
             raise NeedsPerson("InvalidParameterValue", f"no availability zone {wanted.az} in this region")
-        if wanted.instance_type not in self._types:
+        if wanted.instance_type not in self.types:
             raise NeedsPerson(
                 "InvalidParameterValue", f"no instance type {wanted.instance_type} in this region"
             )

@@ -25,6 +25,7 @@ from spotguard.cloud.simulated.launches import Launches
 from spotguard.cloud.simulated.lifecycle import Lifecycle
 from spotguard.cloud.simulated.settings import DEFAULTS, Settings
 from spotguard.cloud.simulated.state import Happening
+from spotguard.cloud.simulated.types import ACCOUNT_ID, type_facts
 from spotguard.cloud.simulated.volumes import Volumes
 from spotguard.cloud.simulated.weather import Weather
 from spotguard.cloud.simulated.world import World
@@ -35,8 +36,10 @@ from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.market.history import PriceHistory
 from spotguard.market.ondemand import OndemandPrices, of_region
+from spotguard.planning.compatibility import TypeFacts
 from spotguard.ports.clock import Clock
 from spotguard.ports.cloud import (
+    Caller,
     FleetRequest,
     ImageView,
     InstanceView,
@@ -47,6 +50,7 @@ from spotguard.ports.cloud import (
     Tags,
     VolumeView,
 )
+from spotguard.ports.shape import Shape
 
 PRICE_HISTORY = timedelta(days=90)  # describe-spot-price-history goes back no further
 
@@ -187,6 +191,19 @@ class SimulatedEc2:
         }
 
     # The port.
+
+    @_call
+    def caller(self) -> Caller:
+        return Caller(ACCOUNT_ID, self.region)
+
+    @_call
+    def describe_shape(self, instance_id: InstanceId) -> Shape:
+        return self._world.machine(instance_id).shape
+
+    @_call
+    def describe_instance_types(self, instance_types: Iterable[str]) -> tuple[TypeFacts, ...]:
+        wanted = dict.fromkeys(instance_types)
+        return tuple(type_facts(name) for name in wanted if name in self._capacity.types)
 
     @_call
     def run_instance(self, request: LaunchRequest) -> InstanceView:

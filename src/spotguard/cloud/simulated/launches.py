@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from spotguard.cloud.simulated.capacity import Capacity
 from spotguard.cloud.simulated.labels import require_legal_tags
 from spotguard.cloud.simulated.lifecycle import Lifecycle
 from spotguard.cloud.simulated.state import Image, Machine, Snapshot
 from spotguard.cloud.simulated.tokens import Tokens
+from spotguard.cloud.simulated.types import DEFAULT_GROUP, DEFAULT_VPC, default_subnets
 from spotguard.cloud.simulated.volumes import ROOT_DEVICE, Volumes
 from spotguard.cloud.simulated.world import World
 from spotguard.domain.errors import CloudError, NeedsPerson, NotVisible, PoolDry, QuotaReached
@@ -16,6 +18,7 @@ from spotguard.domain.ids import ClientToken, ImageId, InstanceId
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.ports.cloud import BlockDevice, CopyState, FleetRequest, LaunchRequest
+from spotguard.ports.shape import Shape, owner_tags
 
 LONGEST_USER_DATA = 16_384  # bytes, before base64
 _REGIONAL = ""
@@ -115,6 +118,20 @@ class Launches:
         size_gib = snapshot.size_gib if device == ROOT_DEVICE else max(wanted.size_gib, snapshot.size_gib)
         return BlockDevice(device, size_gib, delete_on_termination=wanted.delete_on_termination), snapshot
 
+    def _shape(self, request: LaunchRequest | FleetRequest, pool: Pool) -> Shape:
+        """As asked; what EC2 decides itself is filled in. A VPC without a subnet in the zone cannot take it."""
+        wanted = request.shape or Shape()
+        subnets = wanted.subnets or default_subnets(self._capacity.zones)
+        if pool.az not in subnets:
+            raise PoolDry("NoSubnetInZone", f"{wanted.vpc_id} has no subnet in {pool.az}")
+        return replace(
+            wanted,
+            vpc_id=wanted.vpc_id or DEFAULT_VPC,
+            subnets=subnets,
+            security_groups=wanted.security_groups or (DEFAULT_GROUP,),
+            owner_tags=owner_tags(request.tags),
+        )
+
     def _make(
         self,
         request: LaunchRequest | FleetRequest,
@@ -132,6 +149,7 @@ class Launches:
             tags=dict(request.tags),
             token=token,
             user_data=request.user_data,
+            shape=self._shape(request, pool),
             private_ip=f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}",
             visible_at=self._world.visible_at(),
             launched_at=self._world.now,
@@ -147,7 +165,7 @@ class Launches:
 
 def _shared(request: LaunchRequest | FleetRequest) -> tuple[object, ...]:
     tags = tuple(sorted(request.tags.items()))
-    return request.image_id, tags, request.user_data, tuple(request.block_devices)
+    return request.image_id, tags, request.user_data, tuple(request.block_devices), request.shape
 
 
 def _parameters(request: LaunchRequest) -> tuple[object, ...]:

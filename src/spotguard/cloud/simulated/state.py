@@ -13,6 +13,7 @@ from spotguard.domain.instances import INSTANCE_LIFE, EndReason, InstanceState, 
 from spotguard.domain.pools import Pool
 from spotguard.ports.cloud import CopyState, InstanceView, Tags, VolumeState
 from spotguard.ports.metadata import InterruptionNotice, RebalanceRecommendation
+from spotguard.ports.shape import Shape
 
 
 class HappeningKind(StrEnum):
@@ -61,6 +62,7 @@ class Machine:
     ended_at: datetime | None = None
     end_reason: EndReason | None = None
     runs: list[Run] = field(default_factory=list)
+    shape: Shape = field(default_factory=Shape)
     guest_starts: int = 0  # tells a late "booted" of an earlier start from the present one
     volumes: dict[str, Volume] = field(default_factory=dict)  # by device
     notice: InterruptionNotice | None = None

@@ -1,0 +1,216 @@
+"""Instant fleets: one call that tries many pools. A fleet buys in one market, so a list that names both takes one
+fleet for each run of candidates of the same market, in the given order.
+
+A fleet needs a launch template: it is named after the token, adopted by its name when the call is repeated, deleted
+when the fleet has answered. One that a crash left costs nothing and is deleted by the next fleet.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from itertools import groupby
+from typing import Any
+
+from spotguard.cloud.aws import looking
+from spotguard.cloud.aws.connection import Connection
+from spotguard.cloud.aws.devices import mappings
+from spotguard.cloud.aws.errors import by_code
+from spotguard.cloud.aws.filters import filter_of, tag_specifications
+from spotguard.cloud.aws.machines import address, machine, subnet_in
+from spotguard.domain.errors import CloudError, NeedsPerson, PoolDry, QuotaReached
+from spotguard.domain.ids import ClientToken, InstanceId
+from spotguard.domain.instances import InstanceState, Mode
+from spotguard.domain.pools import Pool
+from spotguard.ports.cloud import FleetRequest, InstanceView
+
+TEMPLATE_PREFIX = "spotguard-"
+NAME_TAKEN = "InvalidLaunchTemplateName.AlreadyExistsException"
+STALE = timedelta(hours=1)
+_MOST_TOKEN = 64
+Candidate = tuple[Pool, Mode]
+
+
+def create(connection: Connection, request: FleetRequest) -> InstanceView:
+    """From the first candidate that has capacity; the answer to a lost call is found by its tags."""
+    if not request.candidates:
+        raise NeedsPerson("InvalidParameterValue", "a fleet needs candidates")
+    name = _template(connection, request)
+    try:
+        view = _first(connection, request, name)
+    except (
+        PoolDry,
+        QuotaReached,
+        NeedsPerson,
+    ):  # answered: in doubt the template must stay for the repetition
+        _clear(connection, name)
+        raise
+    _clear(connection, name)
+    return view
+
+
+def _first(connection: Connection, request: FleetRequest, template: str) -> InstanceView:
+    refusals: list[CloudError] = []
+    for number, (mode, pools) in enumerate(_markets(request.candidates)):
+        answer = connection.change("create_fleet", **parameters(request, template, number, mode, pools))
+        for made in answer.get("Instances", ()):
+            if made.get("InstanceIds"):
+                return _view(connection, request, made, answer)
+        refusals += [
+            by_code(e.get("ErrorCode", ""), e.get("ErrorMessage", "")) for e in answer.get("Errors", ())
+        ]
+    raise verdict(refusals)
+
+
+def _markets(candidates: Sequence[Candidate]) -> Iterator[tuple[Mode, list[Pool]]]:
+    for mode, run in groupby(candidates, key=lambda candidate: candidate[1]):
+        yield mode, [pool for pool, _ in run]
+
+
+def verdict(refusals: Sequence[CloudError]) -> CloudError:
+    """One answer for many refusals. The fleet's token is spent, so a passing trouble is not "the same token later"."""
+    told = "; ".join(dict.fromkeys(map(str, refusals)))
+    for kind in (QuotaReached, NeedsPerson):
+        if refusals and all(isinstance(refusal, kind) for refusal in refusals):
+            return kind(refusals[0].code, told)
+    return PoolDry("UnfulfillableCapacity", told or "the fleet gave no instance and no reason")
+
+
+def parameters(
+    request: FleetRequest, template: str, number: int, mode: Mode, pools: Sequence[Pool]
+) -> dict[str, Any]:
+    spot = mode is Mode.SPOT
+    options: dict[str, Any] = (
+        {
+            "SpotOptions": {
+                "AllocationStrategy": "capacity-optimized-prioritized",
+                "InstanceInterruptionBehavior": "terminate",
+            }
+        }
+        if spot
+        else {"OnDemandOptions": {"AllocationStrategy": "prioritized"}}
+    )
+    return {
+        "ClientToken": fleet_token(request.token, number),
+        "Type": "instant",
+        "TargetCapacitySpecification": {
+            "TotalTargetCapacity": 1,
+            "DefaultTargetCapacityType": "spot" if spot else "on-demand",
+        },
+        **options,
+        "LaunchTemplateConfigs": [
+            {
+                "LaunchTemplateSpecification": {"LaunchTemplateName": template, "Version": "1"},
+                "Overrides": [_override(request, pool, rank) for rank, pool in enumerate(pools)],
+            }
+        ],
+        "TagSpecifications": tag_specifications(request.tags, "fleet"),
+    }
+
+
+def fleet_token(token: ClientToken, number: int) -> str:
+    """The first market's fleet has the token itself; the next ones, tokens made from it."""
+    return token if number == 0 else f"{token[: _MOST_TOKEN - 2]}-{number}"
+
+
+def _override(request: FleetRequest, pool: Pool, rank: int) -> dict[str, Any]:
+    subnet = subnet_in(request.shape, pool.az)
+    where = {"AvailabilityZone": pool.az} if subnet is None else {"SubnetId": subnet}
+    return {"InstanceType": pool.instance_type, "Priority": float(rank), **where}
+
+
+def _template(connection: Connection, request: FleetRequest) -> str:
+    name = f"{TEMPLATE_PREFIX}{request.token}"
+    try:
+        connection.change(
+            "create_launch_template",
+            LaunchTemplateName=name,
+            LaunchTemplateData=template(request),
+            TagSpecifications=tag_specifications(request.tags, "launch-template"),
+        )
+    except NeedsPerson as error:
+        if error.code != NAME_TAKEN:
+            raise
+    return name
+
+
+def template(request: FleetRequest) -> dict[str, Any]:
+    """What all candidates share; tags of what comes with the instance can only be given here."""
+    shape = request.shape
+    types = {pool.instance_type for pool, _ in request.candidates}
+    data: dict[str, Any] = {
+        "ImageId": request.image_id,
+        **machine(shape, min(types) if len(types) == 1 else ""),
+        "TagSpecifications": tag_specifications(request.tags, "instance", "volume", "network-interface"),
+    }
+    if any(mode is Mode.SPOT for _, mode in request.candidates):
+        data["TagSpecifications"] += tag_specifications(request.tags, "spot-instances-request")
+    if request.user_data:
+        data["UserData"] = base64.b64encode(request.user_data.encode()).decode()
+    if request.block_devices:
+        data["BlockDeviceMappings"] = mappings(request.block_devices)
+    if shape is not None and shape.tenancy != "default":
+        data["Placement"] = {"Tenancy": shape.tenancy}
+    if shape is not None and shape.public_ip is not None:
+        data["NetworkInterfaces"] = [{"DeviceIndex": 0, **address(shape)}]
+    elif shape is not None and shape.security_groups:
+        data["SecurityGroupIds"] = list(shape.security_groups)
+    return data
+
+
+def _view(
+    connection: Connection, request: FleetRequest, made: Mapping[str, Any], answer: Mapping[str, Any]
+) -> InstanceView:
+    """As EC2 shows it, or, while it does not, as the fleet's answer tells it."""
+    instance_id = InstanceId(made["InstanceIds"][0])
+    with suppress(CloudError):  # the instance is there, whatever comes of the look
+        shown = looking.instances(connection, [instance_id], None, None)
+        if shown:
+            return shown[0]
+    return InstanceView(
+        instance_id=instance_id,
+        state=InstanceState.PENDING,
+        pool=_pool(request, made),
+        mode=Mode.SPOT if made.get("Lifecycle") == "spot" else Mode.ONDEMAND,
+        image_id=request.image_id,
+        launched_at=_answered_at(answer),
+        private_ip="",
+        tags=dict(request.tags),
+    )
+
+
+def _pool(request: FleetRequest, made: Mapping[str, Any]) -> Pool:
+    chosen = made.get("LaunchTemplateAndOverrides", {}).get("Overrides", {})
+    kind = made.get("InstanceType") or chosen.get("InstanceType")
+    az, subnet = made.get("AvailabilityZone") or chosen.get("AvailabilityZone"), chosen.get("SubnetId")
+    for pool, _ in request.candidates:
+        if pool.instance_type == kind and (az or subnet) in (pool.az, subnet_in(request.shape, pool.az)):
+            return pool
+    return request.candidates[0][0]
+
+
+def _answered_at(answer: Mapping[str, Any]) -> datetime:
+    """EC2's own clock, from the answer's head."""
+    date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+    return parsedate_to_datetime(date).astimezone(UTC) if date else datetime.now(UTC).replace(microsecond=0)
+
+
+def _clear(connection: Connection, name: str) -> None:
+    """This template, and those that crashes have left. Nothing depends on it: a failure is the next fleet's to mend."""
+    with suppress(CloudError):  # the launch has its answer, and no template may spoil it
+        connection.change("delete_launch_template", LaunchTemplateName=name)
+        for old in connection.pages(
+            "describe_launch_templates",
+            "LaunchTemplates",
+            size=200,
+            Filters=[{"Name": "launch-template-name", "Values": [f"{TEMPLATE_PREFIX}*"]}, filter_of_ours()],
+        ):
+            if datetime.now(UTC) - old["CreateTime"] > STALE:
+                connection.change("delete_launch_template", LaunchTemplateId=old["LaunchTemplateId"])
+
+
+def filter_of_ours() -> dict[str, Any]:
+    return filter_of("tag-key", "spotguard:managed")

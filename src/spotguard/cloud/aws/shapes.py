@@ -1,0 +1,160 @@
+"""The shape of an instance, read from EC2, and the facts of instance types."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from spotguard.cloud.aws import looking
+from spotguard.cloud.aws.connection import Connection
+from spotguard.cloud.aws.errors import read
+from spotguard.cloud.aws.filters import filter_of, tags_of
+from spotguard.cloud.aws.machines import BURSTABLE
+from spotguard.domain.ids import InstanceId
+from spotguard.planning.compatibility import MachineNeeds, TypeFacts
+from spotguard.ports.shape import USER_DATA_TAG, MetadataOptions, Shape, UserDataPolicy, owner_tags
+
+_FEW_ADDRESSES = 8  # a subnet with fewer is left alone where there is another
+_MOST_TYPES = 100
+
+
+def describe(connection: Connection, instance_id: InstanceId) -> Shape:
+    shown = looking.instance(connection, instance_id)
+    return read(lambda told: _shape(connection, instance_id, told), shown)
+
+
+def _shape(connection: Connection, instance_id: InstanceId, shown: Mapping[str, Any]) -> Shape:
+    tags = tags_of(shown)
+    policy = UserDataPolicy.KEEP if tags.get(USER_DATA_TAG) == "keep" else UserDataPolicy.REPLACE
+    monitoring = shown.get("Monitoring", {}).get("State", "disabled")
+    return Shape(
+        metadata=metadata_of(shown.get("MetadataOptions", {})),
+        security_groups=tuple(sorted(group["GroupId"] for group in shown.get("SecurityGroups", ()))),
+        key_name=shown.get("KeyName") or None,
+        instance_profile=(shown.get("IamInstanceProfile") or {}).get("Arn"),
+        credits=_credits(connection, instance_id, shown["InstanceType"]),
+        ebs_optimized=bool(shown.get("EbsOptimized")),
+        detailed_monitoring=monitoring in ("enabled", "pending"),
+        tenancy=shown["Placement"].get("Tenancy") or "default",
+        vpc_id=shown.get("VpcId") or None,
+        subnets=_subnets(connection, shown),
+        public_ip=_public_ip(shown),
+        owner_tags=owner_tags(tags),
+        user_data_policy=policy,
+        user_data=_user_data(connection, instance_id) if policy is UserDataPolicy.KEEP else None,
+        needs=needs_of(shown),
+    )
+
+
+def metadata_of(told: Mapping[str, Any]) -> MetadataOptions:
+    return MetadataOptions(
+        tokens_required=told.get("HttpTokens") == "required",
+        hop_limit=told.get("HttpPutResponseHopLimit", 1),
+        enabled=told.get("HttpEndpoint", "enabled") == "enabled",
+        instance_tags=told.get("InstanceMetadataTags") == "enabled",
+        ipv6=told.get("HttpProtocolIpv6") == "enabled",
+    )
+
+
+def needs_of(shown: Mapping[str, Any]) -> MachineNeeds:
+    """Whether it uses its instance store only its agent can tell."""
+    return MachineNeeds(
+        architecture=shown.get("Architecture", "x86_64"),
+        virtualization=shown.get("VirtualizationType", "hvm"),
+        boot_mode=shown.get("BootMode"),
+        ena=bool(shown.get("EnaSupport", False)),
+        network_interfaces=max(1, len(shown.get("NetworkInterfaces", ()))),
+    )
+
+
+def _credits(connection: Connection, instance_id: InstanceId, instance_type: str) -> str | None:
+    if not instance_type.startswith(BURSTABLE):
+        return None
+    answer = connection.look("describe_instance_credit_specifications", InstanceIds=[instance_id])
+    return next((c.get("CpuCredits") for c in answer.get("InstanceCreditSpecifications", ())), None)
+
+
+def _public_ip(shown: Mapping[str, Any]) -> bool | None:
+    """Whether it was given a public address at launch. An Elastic IP tells nothing of that: traffic drivers move it."""
+    for interface in shown.get("NetworkInterfaces", ()):
+        if interface.get("Attachment", {}).get("DeviceIndex", 0) == 0:
+            association = interface.get("Association")
+            if association is None:
+                return False
+            return True if association.get("IpOwnerId") == "amazon" else None
+    return None
+
+
+def _subnets(connection: Connection, shown: Mapping[str, Any]) -> dict[str, str]:
+    if not shown.get("VpcId"):
+        return {}
+    found = list(
+        connection.pages(
+            "describe_subnets",
+            "Subnets",
+            Filters=[filter_of("vpc-id", shown["VpcId"]), filter_of("state", "available")],
+        )
+    )
+    return choose_subnets(found, shown.get("SubnetId"))
+
+
+def choose_subnets(subnets: Sequence[Mapping[str, Any]], own: str | None) -> dict[str, str]:
+    """One for each zone: its own at home; elsewhere one that is public or private as its own is, with most room.
+
+    A subnet that is almost full is chosen only where there is no other.
+    """
+    home = next((subnet for subnet in subnets if subnet["SubnetId"] == own), {})
+    public = home.get("MapPublicIpOnLaunch")
+
+    def rank(subnet: Mapping[str, Any]) -> tuple[bool, bool, bool, int, str]:
+        free = subnet.get("AvailableIpAddressCount", 0)
+        alike = public is None or subnet.get("MapPublicIpOnLaunch") == public
+        return free < _FEW_ADDRESSES, subnet["SubnetId"] != own, not alike, -free, subnet["SubnetId"]
+
+    chosen: dict[str, str] = {}
+    for subnet in sorted(subnets, key=rank):
+        chosen.setdefault(subnet["AvailabilityZone"], subnet["SubnetId"])
+    return dict(sorted(chosen.items()))
+
+
+def _user_data(connection: Connection, instance_id: InstanceId) -> str | None:
+    answer = connection.look("describe_instance_attribute", InstanceId=instance_id, Attribute="userData")
+    encoded = answer.get("UserData", {}).get("Value")
+    return base64.b64decode(encoded).decode("utf-8", "replace") if encoded else None
+
+
+def instance_types(connection: Connection, wanted: Iterable[str]) -> tuple[TypeFacts, ...]:
+    """By filter: an unknown name in the list of types would fail the call."""
+    names = list(dict.fromkeys(wanted))
+    shown = [
+        read(type_facts, one)
+        for start in range(0, len(names), _MOST_TYPES)
+        for one in connection.pages(
+            "describe_instance_types",
+            "InstanceTypes",
+            size=100,
+            Filters=[filter_of("instance-type", *names[start : start + _MOST_TYPES])],
+        )
+    ]
+    return tuple({facts.instance_type: facts for facts in shown}.values())
+
+
+def type_facts(told: Mapping[str, Any]) -> TypeFacts:
+    network = told.get("NetworkInfo", {})
+    return TypeFacts(
+        instance_type=told["InstanceType"],
+        architectures=frozenset(told.get("ProcessorInfo", {}).get("SupportedArchitectures", ())),
+        virtualization=frozenset(told.get("SupportedVirtualizationTypes", ())),
+        boot_modes=frozenset(told.get("SupportedBootModes", ())),
+        ena=network.get("EnaSupport", "unsupported"),
+        nvme=told.get("EbsInfo", {}).get("NvmeSupport", "unsupported"),
+        memory_mib=told.get("MemoryInfo", {}).get("SizeInMiB", 0),
+        vcpus=told.get("VCpuInfo", {}).get("DefaultVCpus", 0),
+        network_interfaces=network.get("MaximumNetworkInterfaces", 1),
+        network_cards=network.get("MaximumNetworkCards", 1),
+        instance_store=bool(told.get("InstanceStorageSupported")),
+        spot="spot" in told.get("SupportedUsageClasses", ("spot",)),
+        burstable=bool(told.get("BurstablePerformanceSupported")),
+        bare_metal=bool(told.get("BareMetal")),
+    )
