@@ -42,7 +42,10 @@ HOSTILE: dict[str, tuple[bytes, set[int]]] = {
 }
 WITH_BODY = sorted(
     {(m, p) for m, p in ALL_CALLS if m in {"POST", "PUT"}}
-    - {("POST", "/api/client/agents/{agentId}/replicas")}
+    - {
+        ("POST", "/api/client/agents/{agentId}/replicas"),
+        ("POST", "/api/client/decisions/{decisionId}/approve"),
+    }
 )
 
 
@@ -56,6 +59,7 @@ def ids(world: World, moving: Machine) -> dict[str, str]:
         "replica_id": "none",
         "replicaId": "none",
         "switchId": "none",
+        "decisionId": "none",
         "poolId": POOL_B,
     }
 
