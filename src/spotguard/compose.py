@@ -14,6 +14,7 @@ from sqlalchemy.engine import make_url
 from starlette.types import ASGIApp
 
 from spotguard.api.app import create_app
+from spotguard.api.limiting import RateLimits
 from spotguard.api.offload import inline
 from spotguard.api.settings import ApiSettings
 from spotguard.api.wakeups import Wakeups
@@ -71,7 +72,7 @@ def open_control_plane(settings: Settings) -> ControlPlane:
     wake = threading.Event()
     clock = SystemClock()
     wakeup = Wakeups(wake.set)
-    app = create_app(db, clock, wakeup)
+    app = create_app(db, clock, wakeup, settings=ApiSettings(rate_limits=rate_limits(settings)))
     told = coordinator_settings(settings)
     # an API without a coordinator beside it opens moves too: what it tags them with must be known before
     who = Installation(told.installation, told.public_url)
@@ -80,12 +81,21 @@ def open_control_plane(settings: Settings) -> ControlPlane:
     return ControlPlane(settings, app, coordinator, wake)
 
 
+def rate_limits(settings: Settings) -> RateLimits:
+    return RateLimits(
+        settings.client_requests_per_minute,
+        settings.stranger_requests_per_minute,
+        settings.failed_credentials_per_minute,
+    )
+
+
 def demo_app(db: Database, clock: Clock, wakeup: Wakeup, notice: str) -> ASGIApp:
     """The API for people beside a simulation: threads of its own, new agents in `auto` (ruling B17)."""
     return create_app(db, clock, wakeup, settings=replace(DEMO_API, notice=notice))
 
 
-DEMO_API = ApiSettings(new_agent_autonomy=Autonomy.AUTO)
+# No limits: the minutes are the virtual clock's, and it stands still at the end.
+DEMO_API = ApiSettings(new_agent_autonomy=Autonomy.AUTO, rate_limits=None)
 
 
 def coordinator_settings(settings: Settings) -> CoordinatorSettings:

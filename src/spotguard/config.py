@@ -67,6 +67,15 @@ class Settings(BaseSettings):
     pass_seconds: float = Field(
         default=10, gt=0, le=10, description="the coordinator looks at least this often"
     )
+    client_requests_per_minute: int = Field(
+        default=3000, ge=0, description="requests of one tenant to the client API; 0: no limit"
+    )
+    stranger_requests_per_minute: int = Field(
+        default=600, ge=0, description="requests without a credential from one address; 0: no limit"
+    )
+    failed_credentials_per_minute: int = Field(
+        default=60, ge=0, description="requests from one address whose token opens nothing; 0: no limit"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="debug, info, warning or error"
     )

@@ -145,7 +145,8 @@ class World:
         self.db = database or empty_database()
         if database is None:
             weakref.finalize(self, _FREE.append, self.db)
-        self.settings = ApiSettings(new_agent_autonomy=autonomy, **settings)
+        unlimited = {"rate_limits": None}  # the clock stands still: a minute never ends
+        self.settings = ApiSettings(new_agent_autonomy=autonomy, **(unlimited | settings))
         self.app = create_app(self.db, self.clock, self.bell, settings=self.settings, offload=inline)
         self.link = DirectLink(self.app)
         self.machines = 0

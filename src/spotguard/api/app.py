@@ -11,6 +11,7 @@ from spotguard.api import contract, page, problems, telemetry_routes
 from spotguard.api.agent_routes import AGENT_CALLS
 from spotguard.api.client import agents, controls, decisions, instances, market, replicas, stream, switches
 from spotguard.api.context import Api
+from spotguard.api.limiting import Limited
 from spotguard.api.offload import Offload, Threads
 from spotguard.api.settings import ApiSettings
 from spotguard.ports.clock import Clock
@@ -52,7 +53,10 @@ def create_app(
         *contract.routes(client_api),
         *page.routes(api.settings.notice),
     ]
-    return telemetry_routes.Measured(Router(plain, redirect_slashes=False, default=client_api), metrics)
+    app: ASGIApp = Router(plain, redirect_slashes=False, default=client_api)
+    if api.settings.rate_limits is not None:
+        app = Limited(app, clock, api.settings.rate_limits)
+    return telemetry_routes.Measured(app, metrics)
 
 
 def client_app(api: Api) -> FastAPI:

@@ -20,12 +20,19 @@ _LONGEST = 512
 
 
 def token_hash_of(request: Request) -> str:
-    """The hash of the bearer token (RFC 6750); the token itself goes no further."""
-    header = request.headers.get("authorization", "")
+    """The hash of the bearer token; the token itself goes no further."""
+    token_hash = hash_in(request.headers.get("authorization", ""))
+    if token_hash is None:
+        raise unauthorized("send Authorization: Bearer <token>")
+    return token_hash
+
+
+def hash_in(header: str) -> str | None:
+    """Of the bearer token in an Authorization header (RFC 6750); None when there is none."""
     scheme, _, token = header.partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token or len(token) > _LONGEST:
-        raise unauthorized("send Authorization: Bearer <token>")
+        return None
     return hash_token(token)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from spotguard.api.limiting import RateLimits
 from spotguard.domain.agents import Autonomy
 from spotguard.wire.agent import Intervals
 
@@ -24,6 +25,7 @@ class ApiSettings:
     body_seconds: float = 20  # for a body that arrives in pieces
     max_body_bytes: int = 256 * 1024
     notice: str = ""  # shown on the page, above every figure
+    rate_limits: RateLimits | None = field(default_factory=RateLimits)
 
     @property
     def auto_needs_drill(self) -> bool:
