@@ -19,6 +19,7 @@ from spotguard.coordinator.observe import Observe
 from spotguard.coordinator.observe_storage import ObserveStorage
 from spotguard.coordinator.presence import PresenceDuty
 from spotguard.coordinator.prices import Prices
+from spotguard.coordinator.restore_points import RestorePoints
 from spotguard.coordinator.retire import Retire
 from spotguard.coordinator.standbys import Standbys
 from spotguard.domain.ids import ClientId
@@ -63,6 +64,7 @@ class Coordinator:
         self.moves = Moves(ctx)
         self.retire = Retire(ctx)
         self.leftovers = Leftovers(ctx)
+        self.restore_points = RestorePoints(ctx)
         self.prices = Prices(ctx)
         self.decide = Decide(ctx)
         self.ledger = Ledger(ctx)
@@ -102,6 +104,7 @@ class Coordinator:
         if agenda.work:
             self._work(now, agenda, duty)
         duty("leftovers", lambda: self.leftovers.run(now, agenda))
+        duty("restore points", lambda: self.restore_points.run(now))
         duty("prices", lambda: self.prices.run(now, clients, force=grown))
         duty("decide", lambda: self.decide.run(now, self.presence.frozen))
         if self.ledger.is_due(now):

@@ -187,6 +187,7 @@ def _death_facts(tx: sa.Connection, now: datetime, agent: Row, held: Row, volume
     same_epoch = last is not None and last.from_epoch == held.epoch
     steps = moves.recorded_steps(tx, last.id) if same_epoch and last is not None else []
     delta = Step.DELTA_SENT in steps and last is not None
+    image = storage.newest_image_of(tx, agent.id)
     return DeathFacts(
         enabled=agent.enabled,
         kill=kill.level_for(tx, agent.client_id, agent.id),
@@ -194,6 +195,7 @@ def _death_facts(tx: sa.Connection, now: datetime, agent: Row, held: Row, volume
         volume_survives=bool(volumes),
         same_az_has_capacity=not _zone_was_dry(tx, now, agent.id),
         gate_was_closed=held.released_at is not None or Step.GATE_CLOSED in steps,
+        image_age_seconds=None if image is None else (now - image.created_at).total_seconds(),
         handed_over_to=ReplicaId(last.replica_id) if delta and last is not None and last.replica_id else None,
     )
 

@@ -13,7 +13,7 @@ from spotguard.domain.agents import Executor, KillLevel
 from spotguard.domain.ids import SwitchId
 from spotguard.domain.replicas import LIVE_REPLICA
 from spotguard.domain.switches import Step, SwitchStatus, Trigger
-from spotguard.store import fleet, grants, kill, moves, replicas
+from spotguard.store import fleet, grants, kill, moves, replicas, storage
 from spotguard.store.tables import clients
 
 _WANTED = (Trigger.AUTO_SWITCH, Trigger.MANUAL)
@@ -70,7 +70,7 @@ def why_unwind(tx: sa.Connection, now: datetime, switch: Row) -> str | None:
     if target is not None:
         return target
     if switch.is_recovery:
-        return None
+        return _why_source_is_gone(tx, switch, steps)
     held = grants.holder(tx, switch.agent_id)
     if held is None or held.released_at is not None or grants.is_dead(tx, held.instance_id):
         return None  # the emergencies decide: there is nobody to serve on
@@ -88,6 +88,15 @@ def _why_target_fails(tx: sa.Connection, now: datetime, switch: Row, steps: list
     if launched_at is not None and Step.ENROLLED not in steps and now - launched_at > _ENROL_WITHIN:
         return f"its new instance {switch.new_instance_id} did not enrol within fifteen minutes"
     return None
+
+
+def _why_source_is_gone(tx: sa.Connection, switch: Row, steps: list[Step]) -> str | None:
+    """Somebody deleted the volume that was to be carried: there may be another way."""
+    if Step.VOLUMES_MOVED in steps or Step.SNAPSHOTTED in steps:
+        return None
+    planned = [volume["id"] for volume in switch.plan.get("volumes", [])]
+    gone = storage.ended_of(tx, planned)
+    return f"{', '.join(gone)} was deleted" if gone else None
 
 
 def _why_stopped(tx: sa.Connection, switch: Row, steps: list[Step]) -> str | None:

@@ -77,6 +77,7 @@ class DeathFacts:
     same_az_has_capacity: bool  # False: every way to launch in the volume's AZ has just been refused
     gate_was_closed: bool
     handed_over_to: ReplicaId | None  # the standby that received the last delta with the gate closed
+    image_age_seconds: float | None = None  # of the newest complete restore point; None: there is none
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,9 @@ def recover(facts: DeathFacts) -> RecoveryPlan:
         )
     if facts.kill is KillLevel.ALL:
         return RecoveryPlan(None, None, None, "the kill switch stops everything, emergencies too")
-    return _by_heir(facts) or _by_standby(facts) or _by_volume(facts) or _by_old_pass(facts) or _by_image()
+    return (
+        _by_heir(facts) or _by_standby(facts) or _by_volume(facts) or _by_old_pass(facts) or _by_image(facts)
+    )
 
 
 def _usable(facts: DeathFacts) -> tuple[StandbyFacts, ...]:
@@ -236,7 +239,9 @@ def _by_old_pass(facts: DeathFacts) -> RecoveryPlan | None:
     )
 
 
-def _by_image() -> RecoveryPlan:
-    return RecoveryPlan(
-        Recovery.IMAGE, None, None, "neither standby nor volume is left: the newest image is the last resort"
-    )
+def _by_image(facts: DeathFacts) -> RecoveryPlan:
+    because = "neither standby nor volume is left: the newest image is the last resort"
+    if facts.image_age_seconds is None:
+        return RecoveryPlan(Recovery.IMAGE, None, None, because)
+    age = Decimal(str(round(facts.image_age_seconds, 3)))
+    return RecoveryPlan(Recovery.IMAGE, None, age, f"{because}: a restore point of {age} s ago")

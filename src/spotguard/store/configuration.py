@@ -35,6 +35,8 @@ SETTABLE = frozenset(
         "allowed_instance_types",
         "allowed_azs",
         "max_hourly_usd",
+        "restore_point_hours",
+        "restore_points_kept",
     }
 )
 

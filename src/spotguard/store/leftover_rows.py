@@ -14,6 +14,7 @@ from spotguard.domain.replicas import LIVE_REPLICA
 from spotguard.domain.switches import OPEN_SWITCH
 from spotguard.ports.cloud import ROOT_DEVICES
 from spotguard.store import commands, grants
+from spotguard.store.restore_points import PURPOSE
 from spotguard.store.tables import (
     agents,
     epoch_grants,
@@ -159,17 +160,23 @@ def _loose_copy() -> sa.ColumnElement[bool]:
     """A finished snapshot of no open move, which no image of ours owns."""
     image = storage_resources.alias("image")
     owned = sa.exists().where(
-        image.c.kind == "image", image.c.ended_at.is_(None), image.c.switch_id == _s.switch_id
+        image.c.kind == "image",
+        image.c.ended_at.is_(None),
+        sa.or_(image.c.switch_id == _s.switch_id, image.c.id == _s.image_id),
     )
     return sa.and_(_s.kind == "snapshot", sa.not_(_open_switch_of_agent()), sa.not_(owned))
 
 
 def _loose_image() -> sa.ColumnElement[bool]:
-    """No agent and no running machine was made from it."""
+    """No agent and no running machine was made from it; restore points have a life of their own."""
     by_agent = sa.exists().where(agents.c.ami_id == _s.id, agents.c.deleted_at.is_(None))
     by_machine = sa.exists().where(_i.ami_id == _s.id, _i.is_active)
     return sa.and_(
-        _s.kind == "image", sa.not_(by_agent), sa.not_(by_machine), sa.not_(_open_switch_of_agent())
+        _s.kind == "image",
+        sa.func.coalesce(_s.purpose, "") != PURPOSE,
+        sa.not_(by_agent),
+        sa.not_(by_machine),
+        sa.not_(_open_switch_of_agent()),
     )
 
 

@@ -21,7 +21,7 @@ from spotguard.ports.cloud import (
     VolumeView,
 )
 from spotguard.store.tables import agents, epoch_grants, storage_resources, switches
-from spotguard.store.tags import AGENT_TAG, SWITCH_TAG
+from spotguard.store.tags import AGENT_TAG, PURPOSE_TAG, SWITCH_TAG
 
 Row = sa.Row[Any]
 _s = storage_resources.c
@@ -120,6 +120,14 @@ def data_volumes_named(tx: sa.Connection, volume_ids: Sequence[str]) -> list[Row
     return _data_volumes(tx, _s.id.in_(volume_ids)) if volume_ids else []
 
 
+def ended_of(tx: sa.Connection, resource_ids: Sequence[str]) -> list[str]:
+    """Those of the named resources that are known to be deleted."""
+    if not resource_ids:
+        return []
+    found = sa.select(_s.id).where(_s.id.in_(resource_ids), _s.ended_at.is_not(None))
+    return list(tx.execute(found.order_by(_s.id)).scalars())
+
+
 def _data_volumes(tx: sa.Connection, wanted: sa.ColumnElement[bool]) -> list[Row]:
     return list(
         tx.execute(
@@ -183,6 +191,9 @@ def saw_snapshot(tx: sa.Connection, client_id: ClientId, view: SnapshotView, rat
 
 
 def saw_image(tx: sa.Connection, client_id: ClientId, view: ImageView) -> None:
+    owned = _s.id.in_(sorted(view.snapshots.values())), _s.client_id == client_id, _s.image_id.is_(None)
+    if view.snapshots:
+        tx.execute(sa.update(storage_resources).where(*owned).values(image_id=view.image_id))
     if _known(tx, view.image_id) is not None:
         _update(tx, view.image_id, view.state)
         return
@@ -192,7 +203,12 @@ def saw_image(tx: sa.Connection, client_id: ClientId, view: ImageView) -> None:
     row = _new(client_id, agent_id, "image", view.image_id, 0, view.created_at)
     tx.execute(
         sa.insert(storage_resources),
-        row | {"switch_id": _switch_of(tx, view.tags), "state": view.state.value},
+        row
+        | {
+            "switch_id": _switch_of(tx, view.tags),
+            "state": view.state.value,
+            "purpose": view.tags.get(PURPOSE_TAG, "")[:20] or None,
+        },
     )
 
 

@@ -60,6 +60,9 @@ agents = sa.Table(
     sa.Column("allowed_instance_types", sa.JSON, nullable=False),
     sa.Column("allowed_azs", sa.JSON, nullable=False),
     sa.Column("max_hourly_usd", Money()),
+    # restore points: NULL makes none
+    sa.Column("restore_point_hours", sa.Integer),
+    sa.Column("restore_points_kept", sa.Integer, nullable=False, default=3),
     sa.Column("config_version", sa.Integer, nullable=False, default=1),
     # primacy: the number of the epoch that was granted last; who holds it stands in epoch_grants
     sa.Column("epoch", sa.Integer, nullable=False, default=0),
@@ -84,6 +87,7 @@ agents = sa.Table(
     sa.CheckConstraint("NOT (auto_switch_enabled AND manual_replica_enabled)", name="ck_exclusive_modes"),
     sa.CheckConstraint("replica_enabled = manual_replica_enabled", name="ck_replica_enabled_mirrors"),
     sa.CheckConstraint("terminate_wait_seconds BETWEEN 0 AND 86400", name="ck_terminate_wait"),
+    sa.CheckConstraint("restore_point_hours > 0 AND restore_points_kept > 0", name="ck_restore_points"),
     sa.CheckConstraint("replica_count >= 0 AND instance_count >= 0 AND epoch >= 0", name="ck_counts"),
     **MYSQL,
 )

@@ -217,6 +217,8 @@ storage_resources = sa.Table(
     ),  # whose state it held before it was attached to its present instance
     sa.Column("device", sa.String(64)),  # a volume's, as last attached: which one holds the state
     sa.Column("switch_id", uuid),
+    sa.Column("purpose", sa.String(20)),  # as its tag says
+    sa.Column("image_id", sa.String(64)),  # the image that owns a snapshot
     sa.Column("usd_per_gib_month", Money()),  # NULL for images: their snapshots are billed
     sa.Column("state", sa.String(20), nullable=False),
     created_at(),

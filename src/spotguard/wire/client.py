@@ -126,6 +126,8 @@ class Configuration(Given):
     allowed_instance_types: list[str]
     allowed_azs: list[str]
     max_hourly_usd: Usd | None
+    restore_point_hours: int | None
+    restore_points_kept: int
     config_version: int
 
 

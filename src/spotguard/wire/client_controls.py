@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -20,7 +21,7 @@ Sentence = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00-\
 
 
 class ConfigurationChange(Taken):
-    """Any of them; what is not named stays. Only `maxHourlyUsd` may be null: it lifts the cap."""
+    """Any of them; what is not named stays. `maxHourlyUsd` null lifts the cap, `restorePointHours` null makes none."""
 
     enabled: Flag | None = None
     autonomy: Autonomy | None = None
@@ -41,6 +42,31 @@ class ConfigurationChange(Taken):
     allowed_instance_types: Annotated[list[TypeName], Field(max_length=50)] | None = None
     allowed_azs: Annotated[list[AzName], Field(max_length=26)] | None = None
     max_hourly_usd: Annotated[Decimal, Field(gt=0, lt=1000, max_digits=9, decimal_places=6)] | None = None
+    restore_point_hours: Annotated[int, Field(strict=True, ge=1, le=720)] | None = None
+    restore_points_kept: Annotated[int, Field(strict=True, ge=1, le=30)] | None = None
+
+
+class RestorePoint(Given):
+    """One image of a workload. `monthlyUsd` counts its snapshots in full, null while EC2 has not shown them."""
+
+    image_id: str
+    state: Literal["pending", "done", "failed"]
+    made_at: Moment
+    age_seconds: float
+    size_gib: int
+    monthly_usd: Usd | None
+
+    @classmethod
+    def of(cls, row: Any, now: datetime) -> RestorePoint:
+        """From a row of `store.restore_points.listed`."""
+        return cls(
+            image_id=row.id,
+            state=row.state,
+            made_at=row.created_at,
+            age_seconds=(now - row.created_at).total_seconds(),
+            size_gib=row.gib,
+            monthly_usd=None if row.rate is None else row.gib * row.rate,
+        )
 
 
 class PoolOffer(Given):

@@ -29,7 +29,7 @@ from spotguard.wire.client import (
 from spotguard.wire.client_controls import ConfigurationChange
 
 routes = router()
-_NULLABLE = {"max_hourly_usd"}
+_NULLABLE = {"max_hourly_usd", "restore_point_hours"}
 
 
 @routes.get("/me")

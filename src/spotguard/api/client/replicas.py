@@ -1,4 +1,4 @@
-"""`/agents/{id}/replicas`: standbys."""
+"""`/agents/{id}/replicas` and `/restore-points`: what a workload comes back from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from spotguard.domain.errors import Refused
 from spotguard.domain.replicas import LIVE_REPLICA
 from spotguard.store import agents, plans, views_history
 from spotguard.store import replicas as replica_store
+from spotguard.store import restore_points as restore_point_store
 from spotguard.wire.client import Listed, ReplicaState
+from spotguard.wire.client_controls import RestorePoint
 
 routes = router()
 
@@ -19,6 +21,18 @@ routes = router()
 async def replicas(desk: AtDesk, agent_id: TheAgent, asked: AskedFor) -> Listed[ReplicaState]:
     page = await desk.read(lambda tx: views_history.replicas(tx, desk.client_id, agent_id, asked))
     return Listed(items=[ReplicaState.model_validate(r) for r in page.rows], next_cursor=page.next_cursor)
+
+
+@routes.get("/agents/{agentId}/restore-points")
+async def restore_points(desk: AtDesk, agent_id: TheAgent) -> Listed[RestorePoint]:
+    """Images to come back from when neither a standby nor a volume is left, newest first."""
+
+    def work(tx: Connection) -> list[RestorePoint]:
+        agents.of_client(tx, desk.client_id, agent_id)
+        rows = restore_point_store.listed(tx, desk.client_id, agent_id)
+        return [RestorePoint.of(row, desk.now) for row in rows]
+
+    return Listed(items=await desk.read(work), next_cursor=None)
 
 
 @routes.post("/agents/{agentId}/replicas", status_code=201)

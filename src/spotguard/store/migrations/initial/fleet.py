@@ -42,6 +42,8 @@ agents = sa.Table(
     sa.Column("allowed_instance_types", sa.JSON(), nullable=False),
     sa.Column("allowed_azs", sa.JSON(), nullable=False),
     sa.Column("max_hourly_usd", Money(precision=12, scale=6), nullable=True),
+    sa.Column("restore_point_hours", sa.Integer(), nullable=True),
+    sa.Column("restore_points_kept", sa.Integer(), nullable=False),
     sa.Column("config_version", sa.Integer(), nullable=False),
     sa.Column("epoch", sa.Integer(), nullable=False),
     sa.Column("last_heartbeat_at", UtcTime(), nullable=True),
@@ -76,6 +78,9 @@ agents = sa.Table(
     ),
     sa.CheckConstraint(
         "replica_enabled = manual_replica_enabled", name=sa.schema.conv("ck_replica_enabled_mirrors_agents")
+    ),
+    sa.CheckConstraint(
+        "restore_point_hours > 0 AND restore_points_kept > 0", name=sa.schema.conv("ck_restore_points_agents")
     ),
     sa.CheckConstraint(
         "terminate_wait_seconds BETWEEN 0 AND 86400", name=sa.schema.conv("ck_terminate_wait_agents")

@@ -1,0 +1,67 @@
+"""Rolling restore points: when the next image of a serving instance is due, and which old ones may go.
+
+The newest complete one is never deleted, and an older one only when enough newer ones are complete: a restore point
+that is still being made, or that came to nothing, replaces none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from spotguard.domain.ids import ImageId
+
+MAKING_AT_MOST = timedelta(hours=24)
+"""An image may take hours (EC2 user guide); one that is pending for longer holds up the next no more."""
+
+
+@dataclass(frozen=True)
+class RestorePoint:
+    """One image of an agent. `complete` None: still being made; False: EC2 gave it up."""
+
+    image_id: ImageId
+    made_at: datetime
+    complete: bool | None
+
+
+@dataclass(frozen=True)
+class MakePoint:
+    """An image of the serving instance is due."""
+
+    because: str
+
+
+@dataclass(frozen=True)
+class DropPoint:
+    """This image may be deleted with its snapshots."""
+
+    image_id: ImageId
+    because: str
+
+
+RestorePlan = MakePoint | DropPoint
+
+
+def plan_restore_points(
+    points: Sequence[RestorePoint], now: datetime, every: timedelta, keep: int
+) -> tuple[RestorePlan, ...]:
+    """At most one to make; all that may go. `keep` complete ones stay, at least one."""
+    complete = sorted((p for p in points if p.complete), key=lambda p: p.made_at, reverse=True)
+    pending = [p for p in points if p.complete is None and now - p.made_at < MAKING_AT_MOST]
+    drops = [
+        *(DropPoint(p.image_id, "EC2 could not make it") for p in points if p.complete is False),
+        *(
+            DropPoint(p.image_id, f"{max(keep, 1)} newer restore points are complete")
+            for p in complete[max(keep, 1) :]
+        ),
+    ]
+    newest = max((p.made_at for p in (*pending, *complete)), default=None)
+    if pending or (newest is not None and now - newest < every):
+        return tuple(drops)
+    because = (
+        "there is no restore point yet"
+        if newest is None
+        else f"the newest restore point is {(now - newest).total_seconds() / 3600:.1f} h old"
+    )
+    return (MakePoint(because), *drops)
