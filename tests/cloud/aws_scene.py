@@ -27,6 +27,11 @@ def refuse(code, status=400, message="because"):
     return status, body.encode()
 
 
+def refuse_json(code, status=400):
+    """As the price list refuses."""
+    return status, {"__type": code, "message": "because"}
+
+
 class Endpoint:
     """`answers[action]`: what it gives, in turn; the last one again and again. A callable is asked."""
 
@@ -36,7 +41,8 @@ class Endpoint:
         self.hold = threading.Event()
 
     def __call__(self, asked):
-        told = dict(parse_qsl(asked.body.decode(), keep_blank_values=True))
+        target = asked.headers.get("X-Amz-Target", "").rpartition(".")[2]  # of the services that speak JSON
+        told = {"Action": target} if target else dict(parse_qsl(asked.body.decode(), keep_blank_values=True))
         action = told["Action"]
         self.calls.append(told)
         given = self.answers[action]

@@ -13,6 +13,7 @@ from spotguard.cli.agent import agent_app
 from spotguard.cli.demo import demo
 from spotguard.cli.output import warn
 from spotguard.cli.serve import coordinator, server
+from spotguard.cli.verify import verify_aws
 from spotguard.config import BadSetting
 from spotguard.domain.errors import SpotGuardError
 from spotguard.telemetry import configure_logging
@@ -71,6 +72,7 @@ app.add_typer(agent_app, name="agent")
 app.add_typer(db.app, name="db")
 app.add_typer(client.app, name="client")
 app.add_typer(prices.app, name="prices")
+app.command("verify-aws")(verify_aws)
 app.command("kill-switch")(kill_switch.kill_switch)
 
 

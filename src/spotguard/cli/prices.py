@@ -15,12 +15,13 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from spotguard.cli.databases import DatabaseUrl, opened
 from spotguard.cli.output import Failed, Json, print_json, say, stderr, warn
+from spotguard.cli.price_fetch import fetch
 
 if TYPE_CHECKING:
     from spotguard.market.rows import BrokenLine
     from spotguard.store.database import Database
 
-app = typer.Typer(no_args_is_help=True, help="Import prices.")
+app = typer.Typer(no_args_is_help=True, help="Import or fetch prices.")
 
 _SHOWN = 20  # broken lines told one by one to people
 _IN_JSON = 1000  # and to scripts
@@ -28,7 +29,10 @@ _IN_JSON = 1000  # and to scripts
 
 @app.callback()
 def _group() -> None:
-    """Import prices."""
+    """Import or fetch prices."""
+
+
+app.command()(fetch)
 
 
 @app.command("import")

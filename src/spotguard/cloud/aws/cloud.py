@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from operator import itemgetter
@@ -109,6 +109,15 @@ class AwsCloud:
         self, since: datetime, instance_types: Iterable[str] = ()
     ) -> tuple[PriceChange, ...]:
         return prices.spot_history(self._connection, self.zone_ids, since, instance_types)
+
+    def spot_prices_of(
+        self, since: datetime, instance_types: Iterable[str], products: Sequence[str]
+    ) -> tuple[PriceChange, ...]:
+        """The same, of these products alone."""
+        return prices.spot_history(self._connection, self.zone_ids, since, instance_types, products)
+
+    def offered_types(self) -> list[str]:
+        return prices.offered_types(self._connection)
 
     def ondemand_prices(self) -> Mapping[str, Decimal]:
         return prices.ondemand(self._connection)

@@ -84,6 +84,14 @@ def zone_ids(connection: Connection) -> dict[str, str]:
     return {zone["ZoneName"]: zone["ZoneId"] for zone in zones if zone.get("ZoneId")}
 
 
+def offered_types(connection: Connection) -> list[str]:
+    """The names of all types that the region offers."""
+    pages = connection.pages(
+        "describe_instance_type_offerings", "InstanceTypeOfferings", LocationType="region"
+    )
+    return sorted({offering["InstanceType"] for offering in pages})
+
+
 def ondemand(connection: Connection) -> dict[str, Decimal]:
     """USD/h of Linux by instance type, from the price list (the Pricing API)."""
     prices: dict[str, Decimal] = {}
