@@ -19,6 +19,8 @@ from spotguard.cloud.simulated.wire.network import lay_out
 from spotguard.domain.ids import InstanceId
 from spotguard.domain.instances import InstanceState
 
+Fingerprinted = tuple[str, str, str]  # call, client token, its scope
+
 _NUMBERS = count(100_000_000_001)
 
 
@@ -31,10 +33,8 @@ class Account:
         self.moto: EC2Backend = ec2_backends[self.number][ec2.region]
         self.subnets = lay_out(self.moto, ec2.zone_ids(), cidr)
         self.mirrors: dict[InstanceId, Mirror] = {}
-        self.volume_facts: dict[str, dict[str, Any]] = {}  # what the simulator does not keep: type, IOPS, key
-        self.fingerprints: dict[
-            tuple[str, str, str], str
-        ] = {}  # (call, token, scope): what was asked with it
+        self.facts: dict[str, dict[str, Any]] = {}  # by resource: what the simulator does not keep
+        self.fingerprints: dict[Fingerprinted, str] = {}  # what was asked with it
         self.fleets: dict[str, dict[str, Any]] = {}  # by token: what the fleet answered
         self.impaired: set[InstanceId] = set()  # status checks fail
 

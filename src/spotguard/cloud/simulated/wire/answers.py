@@ -43,6 +43,12 @@ class Answers(EC2Response):
         except AccessDeniedError as refusal:
             raise WireError("UnauthorizedOperation", str(refusal.message)) from refusal
 
+    def require_same(self, call: str, token: str, scope: str, asked: str) -> None:
+        """The simulator compares what it keeps; a client may not change anything else either."""
+        known = self.account.fingerprints.get((call, token, scope))
+        if known is not None and known != asked:
+            raise WireError("IdempotentParameterMismatch", f"{token} was used with other parameters")
+
     def items(self, name: str) -> list[Any]:
         return list(self._get_param(name, []))
 

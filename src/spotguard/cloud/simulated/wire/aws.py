@@ -8,6 +8,7 @@ from typing import Any
 from moto.core.request import Request as MotoRequest
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+from spotguard.cloud.simulated.wire import pricing
 from spotguard.cloud.simulated.wire.account import Account
 from spotguard.cloud.simulated.wire.ec2 import Ec2OnTheWire
 from spotguard.cloud.simulated.wire.errors import LOST, error_body, status_of
@@ -16,6 +17,7 @@ from spotguard.cloud.simulated.wire.faults import Call
 from spotguard.domain.errors import CloudError, Doubtful
 
 _CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/")
+_MOVES_ADDRESSES = frozenset({"AssociateAddress", "DisassociateAddress", "ReleaseAddress"})
 _ROUTE53 = (
     ("POST", re.compile(r"/2013-04-01/hostedzone/[^/]+/rrset/?"), "ChangeResourceRecordSets"),
     ("GET", re.compile(r"/2013-04-01/hostedzone/[^/]+/rrset/?"), "ListResourceRecordSets"),
@@ -39,17 +41,19 @@ class Aws:
         found = _CREDENTIAL.search(request.header("Authorization"))
         access_key, _, service = found.groups() if found else ("", "", "")
         form = request.form()
-        action = form.get("Action") or _rest_action(request)
+        action = form.get("Action") or _target(request) or _rest_action(request)
         return Call(service, action, form, access_key)
 
     def answer(self, request: Request, call: Call) -> Reply | None:
         """The answer; None when it is lost. The caller holds the lock."""
         request.environ["HTTP_X_MOTO_ACCOUNT_ID"] = self.account.number
         self.account.catch_up()
+        if call.service == "pricing":
+            return pricing.answer(self.account.ec2, request)
         if call.service != "ec2":
             return self._from_moto(request.environ)
         reply = self._from_ec2(request.environ)
-        if call.action not in Ec2OnTheWire.SIMULATED:
+        if call.action in _MOVES_ADDRESSES:
             self.account.tell_addresses()
         return reply
 
@@ -82,6 +86,11 @@ class Aws:
 def _refused(refusal: CloudError) -> Reply:
     body = error_body("ec2", refusal.code, refusal.detail or refusal.code)
     return Reply(status_of(refusal.code), body)
+
+
+def _target(request: Request) -> str:
+    """JSON protocols name the call in a header."""
+    return request.header("X-Amz-Target").rpartition(".")[2]
 
 
 def _rest_action(request: Request) -> str:

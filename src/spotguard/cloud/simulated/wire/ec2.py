@@ -6,24 +6,17 @@ from typing import Any
 
 from moto.core.request import Request
 
+from spotguard.cloud.simulated.wire.attributes import AttributeAnswers
+from spotguard.cloud.simulated.wire.copies import CopyAnswers
 from spotguard.cloud.simulated.wire.errors import WireError
-from spotguard.cloud.simulated.wire.launching import LaunchAnswers
+from spotguard.cloud.simulated.wire.fleets import FleetAnswers
+from spotguard.cloud.simulated.wire.market import MarketAnswers
+from spotguard.cloud.simulated.wire.tags import TagAnswers
+from spotguard.cloud.simulated.wire.volumes import VolumeAnswers
 
 
-class Ec2OnTheWire(LaunchAnswers):
+class Ec2OnTheWire(FleetAnswers, AttributeAnswers, VolumeAnswers, CopyAnswers, MarketAnswers, TagAnswers):
     """One request to EC2."""
-
-    SIMULATED = frozenset(
-        {
-            "DescribeInstances",
-            "DescribeInstanceStatus",
-            "RebootInstances",
-            "RunInstances",
-            "StartInstances",
-            "StopInstances",
-            "TerminateInstances",
-        }
-    )
 
     def answer(self, request: Request) -> tuple[int, dict[str, str], str | bytes]:
         """Status, headers, body; `CloudError` for what EC2 refuses."""

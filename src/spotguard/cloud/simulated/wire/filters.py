@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from fnmatch import translate
 from typing import Any, TypeVar
 
 from spotguard.cloud.simulated.wire.errors import WireError
@@ -12,6 +11,8 @@ from spotguard.ports.cloud import Tags
 
 Thing = TypeVar("Thing")
 Filters = Mapping[str, list[str]]
+_PARTS = re.compile(r"\\.|.", re.DOTALL)
+_WILD = {"*": ".*", "?": "."}
 Reader = Callable[[Any], Iterable[object]]  # the values that a thing has under a filter's name
 
 
@@ -33,7 +34,7 @@ def passing(
 def _test(
     name: str, wanted: list[str], readers: Mapping[str, Reader], tags_of: Callable[[Thing], Tags]
 ) -> Callable[[Thing], bool]:
-    pattern = re.compile("|".join(_pattern(value) for value in wanted) or r"(?!)")
+    pattern = re.compile("|".join(_pattern(value) for value in wanted) or r"(?!)", re.DOTALL)
 
     def test(thing: Thing) -> bool:
         return any(pattern.fullmatch(_text(value)) for value in read(thing))
@@ -52,8 +53,8 @@ def _test(
 
 
 def _pattern(value: str) -> str:
-    """`*` and `?` as EC2 reads them; brackets mean themselves."""
-    return translate(value.replace("[", "[[]"))
+    """`*` and `?` as EC2 reads them; after a backslash each means itself."""
+    return "".join(_WILD.get(part) or re.escape(part.removeprefix("\\")) for part in _PARTS.findall(value))
 
 
 def _text(value: object) -> str:

@@ -172,6 +172,11 @@ class InstanceAnswers(Answers):
         self.error_on_dryrun()
         before = [machine.state for machine in machines]
         for machine in machines:
+            if self.mirror(machine.instance_id).disable_api_termination:
+                raise WireError(
+                    "OperationNotPermitted", f"{machine.instance_id} is protected from termination"
+                )
+        for machine in machines:
             self.ec2.terminate_instance(machine.instance_id)
         return Told({"TerminatingInstances": _changes(machines, before)})
 
@@ -262,6 +267,7 @@ def _placed(mirror: Mirror) -> dict[str, Any]:
                     "Status": "attached",
                 },
                 "PrivateIpAddresses": _addresses(nic),
+                "Association": _addresses(nic)[0]["Association"],
             }
             for nic in mirror.nics.values()
         ],
@@ -273,7 +279,8 @@ def _placed(mirror: Mirror) -> dict[str, Any]:
 
 def _addresses(nic: NetworkInterface) -> list[dict[str, Any]]:
     """The primary first, with the public address in front of it."""
-    public = {"PublicIp": nic.public_ip, "IpOwnerId": nic.owner_id}
+    elastic = any(address.public_ip == nic.public_ip for address in nic.ec2_backend.addresses)
+    public = {"PublicIp": nic.public_ip, "IpOwnerId": nic.owner_id if elastic else "amazon"}
     return [
         {
             "PrivateIpAddress": address["PrivateIpAddress"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -13,6 +13,7 @@ from moto.ec2.utils import filter_iam_instance_profiles
 
 from spotguard.cloud.simulated.views import instance_view
 from spotguard.cloud.simulated.volumes import ROOT_DEVICE
+from spotguard.cloud.simulated.wire.account import Fingerprinted
 from spotguard.cloud.simulated.wire.answers import tags_for
 from spotguard.cloud.simulated.wire.errors import WireError
 from spotguard.cloud.simulated.wire.instances import InstanceAnswers
@@ -38,7 +39,8 @@ class LaunchAnswers(InstanceAnswers):
         self._require_price(wanted, pool)
         self.error_on_dryrun()
         token = ClientToken(wanted.get("ClientToken") or str(uuid4()))
-        self.require_same("RunInstances", token, pool.az, fingerprint(wanted))
+        asked = fingerprint(wanted)
+        self.require_same("RunInstances", token, pool.az, asked)
         request = LaunchRequest(
             token=token,
             pool=pool,
@@ -48,18 +50,21 @@ class LaunchAnswers(InstanceAnswers):
             user_data=user_data_of(wanted),
             block_devices=devices_of(wanted),
         )
-        view = self.launched(wanted, lambda: self.ec2.run_instance(request))
-        self.account.fingerprints["RunInstances", token, pool.az] = fingerprint(wanted)
+        key = ("RunInstances", token, pool.az)
+        view = self.launched(wanted, key, asked, lambda: self.ec2.run_instance(request))
         return Told(self.reservation(view))
 
-    def launched(self, wanted: dict[str, Any], launch: Any) -> InstanceView:
-        """The launch, and its machine made known to moto even when the answer is lost on the way."""
+    def launched(
+        self, wanted: dict[str, Any], key: Fingerprinted, asked: str, launch: Callable[[], InstanceView]
+    ) -> InstanceView:
+        """The launch. What it made is remembered and known to moto even when its answer is lost."""
         machines = self.ec2.world.machines
         known = len(machines)
         try:
-            told: InstanceView = launch()
+            told = launch()
         finally:
             for machine in list(machines.values())[known:]:
+                self.account.fingerprints[key] = asked
                 mirror = self.account.adopt(machine, wanted)
                 volume_tags = tags_for(wanted.get("TagSpecifications", ()), "volume")
                 for volume in machine.volumes.values():
@@ -67,12 +72,6 @@ class LaunchAnswers(InstanceAnswers):
                 mirror.nics[0].add_tags(tags_for(wanted.get("TagSpecifications", ()), "network-interface"))
         # Again, for its addresses are the network's now.
         return instance_view(machines[told.instance_id])
-
-    def require_same(self, call: str, token: str, scope: str, asked: str) -> None:
-        """The simulator compares what it keeps; a client may not change anything else either."""
-        known = self.account.fingerprints.get((call, token, scope))
-        if known is not None and known != asked:
-            raise WireError("IdempotentParameterMismatch", f"{token} was used with other parameters")
 
     def with_template(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """The launch template's data with what the request says itself on top."""

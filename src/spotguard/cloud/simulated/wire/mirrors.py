@@ -51,8 +51,9 @@ def mirror_of(backend: EC2Backend, machine: Machine, default_subnet: str, wanted
     """Enter the machine into moto's books; `wanted` in the shape of RunInstances' parameters."""
     interfaces = [{**interface} for interface in wanted.get("NetworkInterfaces", ())]
     if not interfaces:
-        interfaces = [{"DeviceIndex": 0, "SubnetId": wanted.get("SubnetId", default_subnet)}]
-    interfaces[0] = {"SubnetId": default_subnet, **interfaces[0], "DeleteOnTermination": True}
+        interfaces = [{"DeviceIndex": 0}]
+    subnet_id = wanted.get("SubnetId", default_subnet)
+    interfaces[0] = {"SubnetId": subnet_id, **interfaces[0], "DeleteOnTermination": True}
     groups = [backend.get_security_group_by_name_or_id(name) for name in wanted.get("SecurityGroups", ())]
     groups += [
         backend.get_security_group_from_id(group_id) for group_id in wanted.get("SecurityGroupIds", ())
