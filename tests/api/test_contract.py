@@ -56,6 +56,7 @@ def test_every_call_of_the_specification_is_there(world: World):
         "/api/client/agents/{agentId}/decisions": "get",
         "/api/client/agents/{agentId}/commands": "get",
         "/api/client/agents/{agentId}/events": "get",
+        "/api/client/agents/{agentId}/restore-points": "get",
         "/api/client/agents/{agentId}/switches": "get",
         "/api/client/instances": "get",
         "/api/client/instances/{instanceId}": "get",

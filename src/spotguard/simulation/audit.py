@@ -178,11 +178,15 @@ def _wanted(world: World) -> set[str]:
 
 
 def _of_moves(world: World, switch_ids: list[str]) -> set[str]:
-    """Everything tagged for an open move, and the two instances of it."""
+    """Everything tagged for an open move, the two instances of it, and what the old one left, which it deletes last."""
     tags = world.ec2.inventory().tags_by_id()
     mine = {resource for resource, marks in tags.items() if marks.get(SWITCH_TAG) in switch_ids}
     rows = [row for row in lookups.moves(world) if row.id in switch_ids]
-    return mine | {side for row in rows for side in (row.old_instance_id, row.new_instance_id) if side}
+    sides = {side for row in rows for side in (row.old_instance_id, row.new_instance_id) if side}
+    left = sa.select(storage_resources.c.id).where(
+        storage_resources.c.last_attached_to.in_([row.old_instance_id for row in rows])
+    )
+    return mine | sides | set(world.db.read(lambda tx: tx.scalars(left).all()))
 
 
 def records_of(world: World) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from spotguard.domain.commands import OPEN_COMMAND, CommandType, CreatedBy, Priority
 from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.domain.replicas import LIVE_REPLICA
-from spotguard.domain.switches import OPEN_SWITCH
+from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus
 from spotguard.ports.cloud import ROOT_DEVICES
 from spotguard.store import commands, grants
 from spotguard.store.restore_points import PURPOSE
@@ -126,8 +126,18 @@ def unreferenced(tx: sa.Connection) -> list[Row]:
     return list(tx.execute(_UNREFERENCED).all())
 
 
-def _open_switch_of_agent() -> sa.ColumnElement[bool]:
-    return sa.exists().where(switches.c.agent_id == _s.agent_id, switches.c.status.in_(_OPEN))
+def _open_switch_needs_it() -> sa.ColumnElement[bool]:
+    """Before the grant a move may need anything of its agent's; after it only its own copies and the old one's volumes.
+
+    A move stays open for a day when the dead holder's volume is kept for a person.
+    """
+    own = sa.or_(
+        _s.switch_id == switches.c.id,
+        _s.last_attached_to == switches.c.old_instance_id,
+        _s.moved_from == switches.c.old_instance_id,
+    )
+    is_needed = sa.or_(switches.c.status == SwitchStatus.PREPARING.value, own)
+    return sa.exists().where(switches.c.agent_id == _s.agent_id, switches.c.status.in_(_OPEN), is_needed)
 
 
 def _free_volume() -> sa.ColumnElement[bool]:
@@ -144,7 +154,7 @@ def _free_volume() -> sa.ColumnElement[bool]:
         _s.attached_to.is_(None),
         sa.not_(last_lives),
         sa.not_(last_holds),
-        sa.not_(_open_switch_of_agent()),
+        sa.not_(_open_switch_needs_it()),
         sa.not_(_orphaned_state()),
     )
 
@@ -164,7 +174,7 @@ def _loose_copy() -> sa.ColumnElement[bool]:
         image.c.ended_at.is_(None),
         sa.or_(image.c.switch_id == _s.switch_id, image.c.id == _s.image_id),
     )
-    return sa.and_(_s.kind == "snapshot", sa.not_(_open_switch_of_agent()), sa.not_(owned))
+    return sa.and_(_s.kind == "snapshot", sa.not_(_open_switch_needs_it()), sa.not_(owned))
 
 
 def _loose_image() -> sa.ColumnElement[bool]:
@@ -176,7 +186,7 @@ def _loose_image() -> sa.ColumnElement[bool]:
         sa.func.coalesce(_s.purpose, "") != PURPOSE,
         sa.not_(by_agent),
         sa.not_(by_machine),
-        sa.not_(_open_switch_of_agent()),
+        sa.not_(_open_switch_needs_it()),
     )
 
 
