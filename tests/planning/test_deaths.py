@@ -207,3 +207,10 @@ def test_story(facts, how, lost):
     plan = recover(facts)
     assert plan.how is how
     assert plan.lost_seconds == (None if lost is None else Decimal(lost))
+
+
+def test_a_stopped_holder_keeps_its_volume():
+    """Somebody may start it again: a snapshot carries the state, and nothing is taken from it."""
+    plan = recover(replace(BARE, is_stopped=True))
+    assert (plan.how, plan.lost_seconds) == (Recovery.SNAPSHOT, Decimal(0))
+    assert recover(replace(BARE, is_stopped=True, standbys=(READY,))).how is Recovery.STANDBY

@@ -13,6 +13,7 @@ from spotguard.cli.agent import agent_app
 from spotguard.cli.demo import demo
 from spotguard.cli.output import warn
 from spotguard.cli.serve import coordinator, server
+from spotguard.cli.simulate import simulate
 from spotguard.cli.verify import verify_aws
 from spotguard.config import BadSetting
 from spotguard.domain.errors import SpotGuardError
@@ -66,6 +67,7 @@ def _options(
 
 
 app.command()(demo)
+app.command()(simulate)
 app.command()(server)
 app.command()(coordinator)
 app.add_typer(agent_app, name="agent")

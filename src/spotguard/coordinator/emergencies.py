@@ -197,6 +197,7 @@ def _death_facts(tx: sa.Connection, now: datetime, agent: Row, held: Row, volume
         gate_was_closed=held.released_at is not None or Step.GATE_CLOSED in steps,
         image_age_seconds=None if image is None else (now - image.created_at).total_seconds(),
         handed_over_to=ReplicaId(last.replica_id) if delta and last is not None and last.replica_id else None,
+        is_stopped=grants.is_stopped(tx, held.instance_id),
     )
 
 

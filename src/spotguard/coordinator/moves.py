@@ -69,9 +69,11 @@ def why_unwind(tx: sa.Connection, now: datetime, switch: Row) -> str | None:
     target = _why_target_fails(tx, now, switch, steps)
     if target is not None:
         return target
+    held = grants.holder(tx, switch.agent_id)
+    if held is not None and held.epoch != switch.from_epoch:
+        return f"epoch {held.epoch} was granted to {held.instance_id} meanwhile"
     if switch.is_recovery:
         return _why_source_is_gone(tx, switch, steps)
-    held = grants.holder(tx, switch.agent_id)
     if held is None or held.released_at is not None or grants.is_dead(tx, held.instance_id):
         return None  # the emergencies decide: there is nobody to serve on
     return _why_stopped(tx, switch, steps) or _why_late(now, switch)

@@ -77,6 +77,9 @@ class DeathFacts:
     same_az_has_capacity: bool  # False: every way to launch in the volume's AZ has just been refused
     gate_was_closed: bool
     handed_over_to: ReplicaId | None  # the standby that received the last delta with the gate closed
+    is_stopped: bool = (
+        False  # not terminated: its volumes stay attached to it, and somebody may start it again
+    )
     image_age_seconds: float | None = None  # of the newest complete restore point; None: there is none
 
 
@@ -210,6 +213,13 @@ def _by_standby(facts: DeathFacts) -> RecoveryPlan | None:
 def _by_volume(facts: DeathFacts) -> RecoveryPlan | None:
     if not facts.volume_survives:
         return None
+    if facts.is_stopped:
+        return RecoveryPlan(
+            Recovery.SNAPSHOT,
+            None,
+            Decimal(0),
+            "it is stopped and keeps its volume, should somebody start it again: a snapshot carries the state",
+        )
     if facts.same_az_has_capacity:
         return RecoveryPlan(
             Recovery.VOLUME, None, Decimal(0), "the volume is attached to a new instance in its zone"

@@ -46,13 +46,12 @@ class SimulatedDisk:
 
 def state_of(ec2: SimulatedEc2, instance_id: InstanceId) -> Records | None:
     """The content of its state volume, or None while it does not run or has none."""
-    found = ec2.describe_instances([instance_id])
-    if not found or found[0].state is not InstanceState.RUNNING:
+    ec2.advance()
+    machine = ec2.world.machines.get(instance_id)  # what the guest has, whatever EC2's API says of it
+    if machine is None or machine.state is not InstanceState.RUNNING:
         return None
-    if all(volume.device != STATE_DEVICE for volume in found[0].volumes):
-        return None
-    content = ec2.controls.content_at(instance_id, STATE_DEVICE)
-    return content if isinstance(content, Records) else None
+    volume = machine.volumes.get(STATE_DEVICE)
+    return volume.content if volume is not None and isinstance(volume.content, Records) else None
 
 
 class SimulatedGate:

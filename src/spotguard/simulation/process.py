@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from spotguard.agent.agent import Agent
 from spotguard.agent.enrolment import launch_note
@@ -11,11 +13,22 @@ from spotguard.agent.settings import AgentSettings
 from spotguard.cloud.simulated.ec2 import SimulatedEc2
 from spotguard.domain.errors import MetadataUnavailable
 from spotguard.domain.ids import InstanceId
+from spotguard.ports.clock import Clock
 from spotguard.ports.server import ServerLink
 from spotguard.simulation.clock import VirtualClock
 from spotguard.simulation.machine import Fabric, Files, SimulatedDisk, SimulatedGate, SimulatedSync
 from spotguard.simulation.records import Register
 from spotguard.simulation.schedule import Schedule
+from spotguard.simulation.trouble import (
+    CLOUD_EFFECTS,
+    GATE_EFFECTS,
+    Mortal,
+    ProcessDied,
+    Trouble,
+    TroubledClock,
+    TroubledDisk,
+    TroubledLink,
+)
 
 ROOT_DEVICE = "/dev/xvda"
 RESTART_SECONDS = 5.0  # what a supervisor waits before it starts a process again
@@ -25,15 +38,37 @@ ELIDED_POLL_SECONDS = (
 )
 
 
-class Surroundings:
-    """What all processes of a world share."""
+Raised = Callable[[str, Exception], None]
 
-    def __init__(
-        self, ec2: SimulatedEc2, clock: VirtualClock, schedule: Schedule, link: ServerLink, client_token: str
-    ) -> None:
-        self.ec2, self.clock, self.schedule = ec2, clock, schedule
-        self.link, self.client_token = link, client_token
+
+def _raise(_where: str, error: Exception) -> None:
+    raise error
+
+
+@dataclass
+class Surroundings:
+    """What all processes of a world share. `trouble_of` None: nothing ever goes wrong with a process or its line.
+
+    `raised` hears what a duty raises, which in production is logged, and the duty tried again (`agent.runner`).
+    """
+
+    ec2: SimulatedEc2
+    clock: VirtualClock
+    schedule: Schedule
+    link: ServerLink
+    client_token: str
+    trouble_of: Callable[[InstanceId], Trouble] | None = None
+    raised: Raised = _raise
+
+    def __post_init__(self) -> None:
         self.fabric = Fabric()
+        self._deliveries = 0
+
+    def deliver(self, seconds: float, action: Callable[[], None]) -> None:
+        """A delayed request arrives."""
+        self._deliveries += 1
+        at = self.clock.now() + timedelta(seconds=seconds)
+        self.schedule.plan(("delivery", self._deliveries), at, action)
 
 
 class AgentProcess:
@@ -46,34 +81,64 @@ class AgentProcess:
         self._around = around
         self.instance_id = instance_id
         self.register = register
-        ec2, clock = around.ec2, around.clock
+        ec2 = around.ec2
         root = ec2.controls.content_at(instance_id, ROOT_DEVICE)
         if not isinstance(root, Files):
             raise TypeError(f"the root disk of {instance_id} holds no files")
-        self.agent = Agent(
-            link=around.link,
-            metadata=ec2.metadata(instance_id),
-            gate=SimulatedGate(ec2, clock, register, instance_id),
-            sync=SimulatedSync(ec2, clock, register, around.fabric, instance_id),
-            disk=SimulatedDisk(root),
-            cloud=ec2,
+        self.disk = SimulatedDisk(root)
+        self._installed_as = installed_as
+        self._trouble = around.trouble_of(instance_id) if around.trouble_of is not None else None
+        self.agent = self._process()
+
+    def _process(self) -> Agent:
+        """A new process: what it knows is on its disk."""
+        around, ec2, trouble = self._around, self._around.ec2, self._trouble
+        clock: Clock = around.clock
+        gate: Any = SimulatedGate(ec2, around.clock, self.register, self.instance_id)
+        disk: Any = self.disk
+        cloud: Any = ec2
+        link: ServerLink = around.link
+        if trouble is not None:
+            clock, disk = TroubledClock(clock, trouble), TroubledDisk(disk, trouble)
+            gate, cloud = Mortal(gate, trouble, GATE_EFFECTS), Mortal(cloud, trouble, CLOUD_EFFECTS)
+            link = TroubledLink(link, trouble, around.deliver)
+        self._clock = clock
+        return Agent(
+            link=link,
+            metadata=ec2.metadata(self.instance_id),
+            gate=gate,
+            sync=SimulatedSync(ec2, around.clock, self.register, around.fabric, self.instance_id),
+            disk=disk,
+            cloud=cloud,
             clock=clock,
             settings=AgentSettings(
-                logical_agent_id=installed_as,
-                client_token=around.client_token if installed_as else None,
+                logical_agent_id=self._installed_as,
+                client_token=around.client_token if self._installed_as else None,
                 command_wait_seconds=0,
                 command_poll_seconds=ELIDED_POLL_SECONDS,
             ),
         )
 
     def start(self) -> None:
-        now = self._around.clock.now()
         try:
-            self.agent.start(now)
+            self.agent.start(self._clock.now())
+        except ProcessDied:
+            self.die()
+            return
         except MetadataUnavailable:
-            self._plan("start", now + timedelta(seconds=RESTART_SECONDS), self.start)
+            self._plan("start", self._soon(RESTART_SECONDS), self.start)
+            return
+        except OSError as error:  # a full disk: the process ends, and its supervisor starts another
+            self._around.raised("start", error)
+            self.die()
             return
         self._answer_bells()
+
+    def die(self) -> None:
+        """The process is killed; the workload runs on, and a supervisor starts another process."""
+        self.stop()
+        self.agent = self._process()
+        self._plan("start", self._soon(RESTART_SECONDS), self.start)
 
     def stop(self) -> None:
         for name in (*self.agent.duties, "start"):
@@ -84,15 +149,32 @@ class AgentProcess:
         self._plan(duty, at, lambda: self._run(duty))
 
     def _run(self, duty: str) -> None:
-        now = self._around.clock.now()
-        again = self.agent.duties[duty].run(now)
+        frozen_until = self._trouble.frozen_until if self._trouble is not None else None
+        if frozen_until is not None and frozen_until > self._around.clock.now():
+            self.wake(duty, frozen_until)
+            return
+        began = self._clock.now()
+        try:
+            again = self.agent.duties[duty].run(began)
+        except ProcessDied:
+            self.die()
+            return
+        except Exception as error:  # noqa: BLE001 - as agent.runner: logged once, and the duty is tried again
+            self._around.raised(duty, error)
+            again = began + timedelta(seconds=RESTART_SECONDS)
         if again is not None:
+            again = self._around.clock.now() + (again - began)  # its clock may be wrong, its waits are not
+            if self._trouble is not None:
+                again += timedelta(seconds=self._trouble.slow_seconds)
             self.wake(duty, self._next_poll(again) if duty == "signals" else again)
         self._answer_bells()
 
     def _answer_bells(self) -> None:
         for duty in sorted(self.agent.bells.take()):
             self.wake(duty, self._around.clock.now())
+
+    def _soon(self, seconds: float) -> datetime:
+        return self._around.clock.now() + timedelta(seconds=seconds)
 
     def _next_poll(self, again: datetime) -> datetime:
         """The poll that can bring something new: at the next beat after the metadata may have changed."""

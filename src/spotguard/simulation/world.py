@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
+from random import Random
 from typing import Any
 
 from spotguard.cloud.simulated.ec2 import SimulatedEc2
@@ -14,6 +16,7 @@ from spotguard.cloud.simulated.settings import Settings as CloudSettings
 from spotguard.cloud.simulated.state import Happening, HappeningKind
 from spotguard.compose import DEMO_API, ControlPlane, compose
 from spotguard.config import Settings
+from spotguard.coordinator.coordinator import Coordinator
 from spotguard.domain.agents import Executor
 from spotguard.domain.errors import SpotGuardError
 from spotguard.domain.ids import ClientId, InstanceId
@@ -27,7 +30,9 @@ from spotguard.simulation.market import DemoMarket
 from spotguard.simulation.process import AgentProcess, Surroundings, name_in
 from spotguard.simulation.records import Records, Register
 from spotguard.simulation.schedule import Schedule
+from spotguard.simulation.seats import Seat, Seating
 from spotguard.simulation.servers import launch_servers
+from spotguard.simulation.trouble import Trouble
 from spotguard.simulation.wakeups import SimulatedWakeup
 from spotguard.store import tenants
 from spotguard.store.database import Database
@@ -50,7 +55,13 @@ class WorldPlan:
     climate: Climate = field(default_factory=Climate)
     physics: Physics = field(default_factory=Physics)
     executor: Executor = Executor.AGENT
-    terminate_wait_seconds: int | None = None  # None: the shipped default
+    coordinators: int = 1
+    troubled: bool = False  # processes, lines, disks and clocks may fail: `World.trouble_of`
+
+
+def coordinator_name(number: int) -> str:
+    """Under which its trouble is found."""
+    return f"coordinator-{number}"
 
 
 class World:
@@ -77,11 +88,17 @@ class World:
         self.plane = self._control_plane()
         self.link = SimulatedLink(self.plane.app)
         self._people = SimulatedLink(self.plane.app)
+        self.troubles: dict[str, Trouble] = {}
+        self.surprises: list[str] = []  # what duties raised that nobody foresaw
         self._around = Surroundings(self.ec2, self.clock, self.schedule, self.link, self.client_token)
+        if plan.troubled:
+            self._around.trouble_of, self._around.raised = self.trouble_of, self._surprised
         self.registers = {server.name: Register() for server in self.servers}
         self.processes: dict[InstanceId, AgentProcess] = {}
         self._install()
-        self.schedule.plan("coordinator", self.clock.now(), self._coordinate)
+        self.seats = [self._seat(number) for number in range(plan.coordinators)]
+        for number in range(plan.coordinators):
+            self._plan_pass(number, self.clock.now())
 
     # what a story, a script or a person does
 
@@ -139,10 +156,20 @@ class World:
         """What EC2's own meter has counted since the agents were installed."""
         return self.ec2.meter_usd(since=self.started_at)
 
+    def trouble_of(self, whose: str) -> Trouble:
+        """What is wrong with the agent of this instance, or with this coordinator."""
+        if whose not in self.troubles:
+            self.troubles[whose] = Trouble(Random(f"{self.plan.seed}:{whose}"))
+        return self.troubles[whose]
+
     def settle(self) -> None:
         """The ledger up to now, after a fresh look at EC2."""
-        self.plane.coordinator.run_pass()
-        self.plane.coordinator.settle(self.clock.now())
+        self.coordinator.run_pass()
+        self.coordinator.settle(self.clock.now())
+
+    @property
+    def coordinator(self) -> Coordinator:
+        return self.seats[0].coordinator
 
     @property
     def started_at(self) -> datetime:
@@ -157,7 +184,8 @@ class World:
         coordinator, instances = self.wakeups.drain()
         soon = self.clock.now() + NETWORK_DELAY
         if coordinator:
-            self.schedule.plan("coordinator", soon, self._coordinate)
+            for number in range(len(self.seats)):
+                self._plan_pass(number, soon)
         for instance_id in instances:
             process = self.processes.get(InstanceId(instance_id))
             if process is not None:
@@ -171,9 +199,20 @@ class World:
         elif happening.kind is HappeningKind.SIGNALLED and happening.instance_id in self.processes:
             self.processes[happening.instance_id].wake("signals", happening.at + SIGNAL_POLL)
 
-    def _coordinate(self) -> None:
-        report = self.plane.coordinator.run_pass()
-        self.schedule.plan("coordinator", report.next_due, self._coordinate)
+    def _coordinate(self, number: int) -> None:
+        self._plan_pass(number, self.seats[number].run_pass(self.clock.now()))
+
+    def _plan_pass(self, number: int, at: datetime) -> None:
+        self.schedule.plan(("coordinator", number), at, partial(self._coordinate, number))
+
+    def _seat(self, number: int) -> Seat:
+        first = self.plane.coordinator
+        settings = replace(first.ctx.settings, name=f"{first.ctx.settings.name}/{number}")
+        trouble = self.trouble_of(coordinator_name(number)) if self.plan.troubled else None
+        return Seat(Seating(self.db, self.ec2, self.clock, self.wakeups, settings, trouble))
+
+    def _surprised(self, where: str, error: Exception) -> None:
+        self.surprises.append(f"{where}: {type(error).__name__}: {error}")
 
     def _install(self) -> None:
         """The owners install the agent on their servers, whose workloads run."""

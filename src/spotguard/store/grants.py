@@ -136,6 +136,12 @@ def is_dead(tx: sa.Connection, instance_id: InstanceId) -> bool:
     return is_proof_of_death(InstanceState(row.ec2_state), Mode(row.current_mode))
 
 
+def is_stopped(tx: sa.Connection, instance_id: InstanceId) -> bool:
+    """Dead by ruling B4 while it is on demand, and yet somebody may start it again."""
+    row = tx.execute(_STATE, {"machine": instance_id}).one_or_none()
+    return row is not None and row.ec2_state == InstanceState.STOPPED.value
+
+
 def _volume_moved(tx: sa.Connection, former: str, to_instance: InstanceId) -> bool:
     """Every volume that held the former's state is attached to the new one: single attachment is the fence."""
     volumes = storage_resources

@@ -1,0 +1,189 @@
+"""Schedules of faults: the shipped code under one seed, invariants after every step, then calm and convergence.
+
+The same seed gives the same schedule, the same world and the same outcome, bit for bit (`Outcome.fingerprint`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from random import Random
+
+import sqlalchemy as sa
+
+from spotguard.domain.agents import Executor
+from spotguard.simulation import crowd, lookups
+from spotguard.simulation.audit import judge
+from spotguard.simulation.fault_kinds import Fault, FaultKind, Scene
+from spotguard.simulation.faults import begin, end_all
+from spotguard.simulation.market import synthetic
+from spotguard.simulation.troubled_database import TroubledDatabase
+from spotguard.simulation.world import World, WorldPlan
+from spotguard.store.tables import switch_steps
+
+AGENTS = 4
+HOURS = 6.0
+COORDINATORS = 2
+FEWEST_FAULTS, MOST_FAULTS = 8, 24
+SETTLED_AFTER = timedelta(minutes=10)  # invariant 18: no open step past its deadline, no orphan
+SERVED_AFTER = timedelta(minutes=30)  # a recovery that began when faults stopped has ended
+TOGETHER = 0.5  # share of the faults that strike within minutes of the one before
+_LONGEST_SECONDS = 1800.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of one schedule. `violations` holds a sentence each, with the simulated second at which it was seen."""
+
+    seed: int
+    violations: tuple[str, ...]
+    faults_reached: Counter[str]
+    steps_reached: Counter[str]
+    invariants_checked: int
+    fingerprint: str
+    cpu_seconds: float
+    faults: tuple[Fault, ...] = field(default=())
+
+
+def schedule_of(seed: int, agents: Sequence[str], hours: float = HOURS) -> tuple[Fault, ...]:
+    """At least eight faults. Half of them come soon after another: in the middle of what that one began."""
+    dice = Random(f"schedule:{seed}")
+    faults: list[Fault] = []
+    for _ in range(dice.randint(FEWEST_FAULTS, MOST_FAULTS)):
+        if faults and dice.random() < TOGETHER:
+            near = dice.choice(faults)
+            at, agent = near.at_seconds + dice.expovariate(1 / 90), near.agent
+        else:
+            at, agent = dice.uniform(300, hours * 3600), dice.choice(agents)
+        if at < hours * 3600:
+            faults.append(Fault(at, dice.choice(list(FaultKind)), agent, _length(dice)))
+    return tuple(sorted(faults, key=lambda fault: fault.at_seconds))
+
+
+def _length(dice: Random) -> float:
+    return min(_LONGEST_SECONDS, 10 + dice.expovariate(1 / 240))
+
+
+def run(seed: int, faults: Sequence[Fault] | None = None, hours: float = HOURS) -> Outcome:
+    """One schedule, its own by default. `faults` replaces it: to shrink a failing one, or to try one by hand."""
+    began = time.process_time()
+    campaign = _Campaign(seed, hours, faults)
+    try:
+        campaign.live()
+        campaign.converge()
+        return campaign.outcome(time.process_time() - began)
+    finally:
+        campaign.world.close()
+
+
+class _Campaign:
+    def __init__(self, seed: int, hours: float, faults: Sequence[Fault] | None) -> None:
+        self.seed, self.hours = seed, hours
+        self.dice = dice = Random(f"world:{seed}")
+        db = TroubledDatabase.open("sqlite://")
+        db.upgrade()
+        if not isinstance(db, TroubledDatabase):
+            raise TypeError("Database.open makes instances of the class that it is called on")
+        db.dice = Random(f"database:{seed}")
+        plan = WorldPlan(
+            market=synthetic(seed % 16, days=1),
+            agents=AGENTS,
+            seed=seed,
+            executor=dice.choice(list(Executor)),
+            coordinators=COORDINATORS,
+            troubled=True,
+        )
+        self.world = World(plan, db)
+        self.faults = tuple(faults) if faults is not None else schedule_of(seed, self._names(), hours)
+        self.reached: Counter[str] = Counter()
+        self.violations: list[str] = []
+        self.checked = 0
+        self._modes(dice)
+
+    def _names(self) -> list[str]:
+        return [server.name for server in self.world.servers]
+
+    def _modes(self, dice: Random) -> None:
+        """Some keep a standby, some switch by themselves; short waits, so that more happens in six hours."""
+        for name in self._names():
+            wish = {"terminateWaitSeconds": dice.choice([0, 60, 600]), "minPoolHours": 0}
+            mode = dice.choice(["manualReplicaEnabled", "autoSwitchEnabled", "autoSwitchEnabled"])
+            crowd.configure(self.world, name, {**wish, mode: True})
+
+    def live(self) -> None:
+        world = self.world
+        for number, fault in enumerate(self.faults):
+            at = world.started_at + timedelta(seconds=fault.at_seconds)
+            world.schedule.plan(("fault", number), at, lambda number=number: self._strike(number))  # type: ignore[misc]
+        self._until(timedelta(hours=self.hours))
+
+    def _strike(self, number: int) -> None:
+        fault = self.faults[number]
+        if begin(Scene(self.world, fault, Random(f"{self.seed}:{number}:{fault.kind}"))):
+            self.reached[fault.kind.value] += 1
+
+    def _until(self, since_start: timedelta) -> None:
+        world = self.world
+        until = world.started_at + since_start
+        while world.step(until):
+            self._check()
+        self._check()
+
+    def _check(self) -> None:
+        """After every step: no record was taken by two instances at once, and nobody raised what nobody foresaw."""
+        self.checked += 1
+        for name, register in self.world.registers.items():
+            while register.overlaps:
+                self._broken(f"{name}: {register.overlaps.pop()}")
+        while self.world.surprises:
+            surprise = self.world.surprises.pop()
+            if "No space left on device" not in surprise:
+                self._broken(surprise)
+
+    def converge(self) -> None:
+        """Faults stop, the system converges (invariant 18)."""
+        end_all(self.world)
+        self._until(timedelta(hours=self.hours) + SETTLED_AFTER)
+        now = self.world.clock.now()
+        for row in lookups.moves(self.world):
+            if row.status == "preparing" and row.deadline_at is not None and row.deadline_at < now:
+                self._broken(f"switch {row.id} is open past its deadline")
+        self._until(timedelta(hours=self.hours) + SERVED_AFTER)
+        for name, register in self.world.registers.items():
+            if len(register.serving()) != 1:
+                self._broken(f"{name} is served by {register.serving()} half an hour after the last fault")
+        self._judge()
+
+    def _judge(self) -> None:
+        self.world.settle()
+        verdict = judge(self.world)
+        self.checked += verdict.checked
+        for what in verdict.broken:
+            self._broken(what)
+        for what in verdict.orphans:
+            self._broken(f"orphan: {what}")
+
+    def _broken(self, what: str) -> None:
+        second = (self.world.clock.now() - self.world.started_at).total_seconds()
+        self.violations.append(f"{second:.0f} s: {what}")
+
+    def outcome(self, cpu_seconds: float) -> Outcome:
+        world = self.world
+        steps = world.db.read(lambda tx: list(tx.execute(sa.select(switch_steps.c.step, switch_steps.c.at))))
+        told = [f"{row.step} {row.at.isoformat()}" for row in steps]
+        told += [f"{name} {register.sessions}" for name, register in sorted(world.registers.items())]
+        told += [str(world.meter_usd()), *self.violations]
+        return Outcome(
+            seed=self.seed,
+            violations=tuple(self.violations),
+            faults_reached=self.reached,
+            steps_reached=Counter(row.step for row in steps),
+            invariants_checked=self.checked,
+            fingerprint=hashlib.sha256("\n".join(told).encode()).hexdigest()[:16],
+            cpu_seconds=cpu_seconds,
+            faults=self.faults,
+        )

@@ -1,0 +1,381 @@
+"""What each kind of fault does, and how it ends where it does not end by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from random import Random
+
+from spotguard.cloud.simulated.imds import ImdsFault
+from spotguard.domain.errors import CloudError, Doubtful, NeedsPerson, PoolDry, QuotaReached, Throttled
+from spotguard.domain.ids import InstanceId
+from spotguard.domain.instances import InstanceState, Mode
+from spotguard.domain.pools import Pool
+from spotguard.simulation import crowd, lookups
+from spotguard.simulation.fault_kinds import FaultKind, Scene
+from spotguard.simulation.process import AgentProcess
+from spotguard.simulation.trouble import Death, Trouble
+from spotguard.simulation.troubled_database import TroubledDatabase
+from spotguard.simulation.world import World
+
+Begin = Callable[[Scene], bool]
+"""True when the fault found its target."""
+
+
+def begin(scene: Scene) -> bool:
+    return _BEGIN[scene.fault.kind](scene)
+
+
+def end_all(world: World) -> None:
+    """Faults stop. What they did to the world stays done."""
+    world.link.away = False
+    world.ec2.faults.clear()
+    for trouble in world.troubles.values():
+        trouble.clear()
+    if isinstance(world.db, TroubledDatabase):
+        world.db.clear()
+    for pool in world.ec2.pools():
+        world.ec2.controls.end_dryness(pool)
+    for instance_id in world.processes:
+        world.ec2.controls.disturb_metadata(instance_id, None)
+    crowd.release(world)
+
+
+def _for_a_while(scene: Scene, *undo: Callable[[], None]) -> None:
+    """After the fault's time; a fault has one end."""
+    at = scene.world.clock.now() + timedelta(seconds=scene.fault.seconds)
+    scene.world.schedule.plan(("fault ends", scene.fault), at, lambda: _each(undo))
+
+
+def _each(actions: tuple[Callable[[], None], ...]) -> None:
+    for action in actions:
+        action()
+
+
+# lines, processes, disks, clocks
+
+
+def _line(name: str, share: float, scene: Scene) -> bool:
+    troubles = [t for t in map(scene.trouble, (scene.serving, scene.standby, scene.successor)) if t]
+    for trouble in troubles:
+        setattr(trouble.line, name, share)
+    _for_a_while(scene, *(partial(setattr, trouble.line, name, 0.0) for trouble in troubles))
+    return bool(troubles)
+
+
+def _server_away(scene: Scene) -> bool:
+    scene.world.link.away = True
+    _for_a_while(scene, lambda: setattr(scene.world.link, "away", False))
+    return True
+
+
+def _process(scene: Scene) -> AgentProcess | None:
+    serving = scene.serving
+    return None if serving is None else scene.world.processes.get(serving)
+
+
+def _agent_killed(scene: Scene) -> bool:
+    process = _process(scene)
+    if process is None:
+        return False
+    process.die()
+    return True
+
+
+def _dies_at_effect(most: int, trouble: Trouble | None, scene: Scene) -> bool:
+    if trouble is None:
+        return False
+    trouble.death = Death(scene.dice.randint(1, most), before=scene.dice.choice([True, False]))
+    return True
+
+
+def _frozen(trouble: Trouble | None, scene: Scene) -> bool:
+    if trouble is None:
+        return False
+    trouble.frozen_until = scene.world.clock.now() + timedelta(seconds=scene.fault.seconds)
+    return True
+
+
+def _slow(scene: Scene) -> bool:
+    trouble = scene.trouble(scene.serving)
+    if trouble is None:
+        return False
+    trouble.slow_seconds = scene.dice.uniform(1, 20)
+    _for_a_while(scene, lambda: setattr(trouble, "slow_seconds", 0.0))
+    return True
+
+
+def _disk_full(scene: Scene) -> bool:
+    trouble = scene.trouble(scene.serving)
+    if trouble is None:
+        return False
+    trouble.disk_full = True
+    _for_a_while(scene, lambda: setattr(trouble, "disk_full", False))
+    return True
+
+
+def _torn_journal(scene: Scene) -> bool:
+    """The process dies in the middle of a line."""
+    process = _process(scene)
+    if process is None:
+        return False
+    process.disk.append("outbox", b'00000000 {"put": {"id"')
+    process.die()
+    return True
+
+
+def _clock_stepped(scene: Scene) -> bool:
+    trouble = scene.trouble(scene.serving)
+    if trouble is None:
+        return False
+    trouble.clock_ahead = timedelta(seconds=scene.dice.choice([-3600, -90, -5, 5, 90, 3600, 86_400]))
+    return True
+
+
+# EC2
+
+
+def _ec2_fails(make: Callable[[], CloudError], share: float, *, after_effect: bool, scene: Scene) -> bool:
+    faults = scene.world.ec2.faults
+    for action in _ACTIONS:
+        faults.sometimes(action, share, make, after_effect=after_effect)
+    _for_a_while(scene, faults.clear)
+    return True
+
+
+_LAUNCHES = ("run_instance", "create_fleet")
+_ACTIONS = (
+    *_LAUNCHES,
+    "describe_instances",
+    "describe_volumes",
+    "describe_images",
+    "describe_snapshots",
+    "terminate_instance",
+    "create_image",
+    "create_snapshot",
+    "create_volume",
+    "attach_volume",
+    "detach_volume",
+    "delete_volume",
+    "delete_snapshot",
+    "deregister_image",
+    "keep_volumes",
+    "caller",
+    "spot_price_history",
+)
+
+
+def _launches_refused(code: str, make: Callable[[str], CloudError], scene: Scene) -> bool:
+    faults = scene.world.ec2.faults
+    for action in _LAUNCHES:
+        faults.sometimes(action, 0.7, partial(make, code))
+    _for_a_while(scene, faults.clear)
+    return True
+
+
+def _forbids(scene: Scene) -> bool:
+    action = scene.dice.choice(_ACTIONS)
+    faults = scene.world.ec2.faults
+    faults.sometimes(action, 0.8, lambda: NeedsPerson("UnauthorizedOperation", "simulated"))
+    _for_a_while(scene, lambda: faults.sometimes(action, 0))
+    return True
+
+
+def _copy_fails(scene: Scene) -> bool:
+    taken = scene.world.ec2.inventory()
+    pending = [view.image_id for view in taken.images if view.state == "pending"]
+    if not pending:
+        return False
+    scene.world.ec2.controls.fail_copy(pending[0])
+    return True
+
+
+def _dry(scene: Scene) -> bool:
+    return _dry_pools(scene, [scene.dice.choice(scene.world.ec2.pools())])
+
+
+def _every_pool_dry(scene: Scene) -> bool:
+    return _dry_pools(scene, list(scene.world.ec2.pools()))
+
+
+def _dry_pools(scene: Scene, pools: list[Pool]) -> bool:
+    until = scene.world.clock.now() + timedelta(seconds=scene.fault.seconds)
+    for pool in pools:
+        scene.world.ec2.controls.make_dry(pool, until)
+    return True
+
+
+# metadata and signals
+
+
+def _imds(fault: ImdsFault, scene: Scene) -> bool:
+    serving = scene.serving
+    if serving is None:
+        return False
+    until = scene.world.clock.now() + timedelta(seconds=scene.fault.seconds)
+    scene.world.ec2.controls.disturb_metadata(serving, fault, until)
+    return True
+
+
+def _forget_tokens(scene: Scene) -> bool:
+    serving = scene.serving
+    if serving is None:
+        return False
+    scene.world.ec2.controls.forget_metadata_tokens(serving)
+    return True
+
+
+def _spot(scene: Scene, instance_id: InstanceId | None) -> InstanceId | None:
+    machine = scene.world.ec2.world.machines.get(instance_id) if instance_id is not None else None
+    return instance_id if machine is not None and machine.mode is Mode.SPOT else None
+
+
+def _notice(seconds: int, scene: Scene, *, rebalance: bool = False, standby: bool = False) -> bool:
+    target = _spot(scene, scene.standby if standby else scene.serving)
+    if target is None:
+        return False
+    if rebalance:
+        scene.world.ec2.controls.signal_rebalance(target)
+    scene.world.ec2.controls.interrupt(target, notice_seconds=seconds)
+    return True
+
+
+def _rebalance(scene: Scene) -> bool:
+    target = _spot(scene, scene.serving)
+    if target is None:
+        return False
+    scene.world.ec2.controls.signal_rebalance(target)
+    return True
+
+
+def _pool_wave(scene: Scene) -> bool:
+    pool = lookups.spot_pool(scene.world, scene.fault.agent)
+    if pool is None:
+        return False
+    scene.world.ec2.controls.interrupt(pool)
+    return True
+
+
+def _zone_wave(scene: Scene) -> bool:
+    pool = lookups.spot_pool(scene.world, scene.fault.agent)
+    if pool is None:
+        return False
+    for other in scene.world.ec2.pools():
+        if other.az == pool.az:
+            scene.world.ec2.controls.interrupt(other)
+    return True
+
+
+# machines
+
+
+def _machine(what: str, which: Callable[[Scene], InstanceId | None], scene: Scene) -> bool:
+    target = which(scene)
+    if target is None:
+        return False
+    getattr(scene.world.ec2.controls, what)(target)
+    return True
+
+
+def _stop_and_start(scene: Scene) -> bool:
+    """Somebody stops an on-demand instance and starts it again."""
+    target = scene.serving
+    if target is None or _spot(scene, target) is not None:
+        return False
+    scene.world.ec2.controls.stop(target)
+    _for_a_while(scene, partial(_start_again, scene, target))
+    return True
+
+
+def _start_again(scene: Scene, instance_id: InstanceId) -> None:
+    machine = scene.world.ec2.world.machines.get(instance_id)
+    if machine is not None and machine.state is InstanceState.STOPPED:
+        scene.world.ec2.controls.start(instance_id)
+
+
+# databases
+
+
+def _database(name: str, scene: Scene) -> bool:
+    db = scene.world.db
+    if not isinstance(db, TroubledDatabase):
+        return False
+    setattr(db, name, 0.2)
+    _for_a_while(scene, partial(setattr, db, name, 0.0))
+    return True
+
+
+# people
+
+
+def _people(what: Callable[[World, str, Random], bool], scene: Scene) -> bool:
+    return what(scene.world, scene.fault.agent, scene.dice)
+
+
+def _later(what: Callable[[World], None], did: Begin, scene: Scene) -> bool:
+    _for_a_while(scene, partial(what, scene.world))
+    return did(scene)
+
+
+_BEGIN: dict[FaultKind, Begin] = {
+    FaultKind.REQUESTS_LOST: partial(_line, "request_lost", 0.5),
+    FaultKind.ANSWERS_LOST: partial(_line, "answer_lost", 0.5),
+    FaultKind.CALLS_DOUBLED: partial(_line, "doubled", 0.7),
+    FaultKind.CALLS_DELAYED: partial(_line, "delayed", 0.5),
+    FaultKind.PARTITION: partial(_line, "request_lost", 1.0),
+    FaultKind.PARTITION_ONE_WAY: partial(_line, "answer_lost", 1.0),
+    FaultKind.SERVER_AWAY: _server_away,
+    FaultKind.AGENT_KILLED: _agent_killed,
+    FaultKind.AGENT_DIES_AT_EFFECT: lambda s: _dies_at_effect(12, s.trouble(s.serving), s),
+    FaultKind.SUCCESSOR_DIES_AT_EFFECT: lambda s: _dies_at_effect(8, s.trouble(s.successor), s),
+    FaultKind.AGENT_FROZEN: lambda s: _frozen(s.trouble(s.serving), s),
+    FaultKind.AGENT_SLOW: _slow,
+    FaultKind.DISK_FULL: _disk_full,
+    FaultKind.TORN_JOURNAL: _torn_journal,
+    FaultKind.CLOCK_STEPPED: _clock_stepped,
+    FaultKind.COORDINATOR_DIES_AT_EFFECT: lambda s: _dies_at_effect(10, s.coordinator(), s),
+    FaultKind.COORDINATOR_FROZEN: lambda s: _frozen(s.coordinator(), s),
+    FaultKind.DATABASE_DEADLOCKS: partial(_database, "deadlock"),
+    FaultKind.DATABASE_LOST_COMMITS: partial(_database, "lost_commit"),
+    FaultKind.EC2_THROTTLES: lambda s: _ec2_fails(
+        lambda: Throttled("RequestLimitExceeded"), 0.6, after_effect=False, scene=s
+    ),
+    FaultKind.EC2_ERRORS: lambda s: _ec2_fails(
+        lambda: Doubtful("InternalError"), 0.4, after_effect=False, scene=s
+    ),
+    FaultKind.EC2_ANSWERS_LOST: lambda s: _ec2_fails(
+        lambda: Doubtful("RequestTimeout"), 0.4, after_effect=True, scene=s
+    ),
+    FaultKind.EC2_FORBIDS: _forbids,
+    FaultKind.EC2_QUOTA: partial(_launches_refused, "MaxSpotInstanceCountExceeded", QuotaReached),
+    FaultKind.EC2_CAPACITY: partial(_launches_refused, "InsufficientInstanceCapacity", PoolDry),
+    FaultKind.EC2_COPY_FAILS: _copy_fails,
+    FaultKind.POOL_DRY: _dry,
+    FaultKind.EVERY_POOL_DRY: _every_pool_dry,
+    FaultKind.IMDS_UNAUTHORIZED: partial(_imds, ImdsFault.UNAUTHORIZED),
+    FaultKind.IMDS_THROTTLED: partial(_imds, ImdsFault.THROTTLED),
+    FaultKind.IMDS_HANGS: partial(_imds, ImdsFault.HANG),
+    FaultKind.IMDS_TOKENS_FORGOTTEN: _forget_tokens,
+    FaultKind.REBALANCE: _rebalance,
+    FaultKind.NOTICE: partial(_notice, 120),
+    FaultKind.NOTICE_LATE: partial(_notice, 15),
+    FaultKind.NOTICE_ABSENT: partial(_notice, 0),
+    FaultKind.NOTICE_WITH_REBALANCE: partial(_notice, 120, rebalance=True),
+    FaultKind.STANDBY_NOTICE: partial(_notice, 120, standby=True),
+    FaultKind.POOL_WAVE: _pool_wave,
+    FaultKind.ZONE_WAVE: _zone_wave,
+    FaultKind.INSTANCE_DIES: partial(_machine, "fail_instance", lambda s: s.serving),
+    FaultKind.STANDBY_DIES: partial(_machine, "fail_instance", lambda s: s.standby),
+    FaultKind.SUCCESSOR_DIES: partial(_machine, "fail_instance", lambda s: s.successor),
+    FaultKind.STRANGER_TERMINATES: partial(_machine, "end_by_stranger", lambda s: s.serving),
+    FaultKind.REBOOT: partial(_machine, "reboot", lambda s: s.serving),
+    FaultKind.STOP_AND_START: _stop_and_start,
+    FaultKind.CLICKS: partial(_people, crowd.clicks),
+    FaultKind.TOGGLES: partial(_people, crowd.toggles),
+    FaultKind.KILL_SWITCH: partial(_later, crowd.release, partial(_people, crowd.kill_switch)),
+    FaultKind.FORCED_MOVE: partial(_people, crowd.forced_move),
+    FaultKind.PROMOTION: partial(_people, crowd.promotion),
+    FaultKind.POISONED_PRICES: partial(_people, crowd.poisoned_prices),
+    FaultKind.GARBAGE_REPORTS: partial(_people, crowd.garbage_reports),
+}

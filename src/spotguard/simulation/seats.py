@@ -1,0 +1,71 @@
+"""The coordinators of a world: each sits in a seat, may die at any effect, and is followed by a new process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from spotguard.cloud.simulated.ec2 import SimulatedEc2
+from spotguard.coordinator.coordinator import Coordinator, CoordinatorSettings
+from spotguard.planning.invariants import Breach
+from spotguard.ports.clock import Clock
+from spotguard.ports.wakeup import Wakeup
+from spotguard.simulation.trouble import CLOUD_EFFECTS, Mortal, ProcessDied, Trouble
+from spotguard.simulation.troubled_database import MortalDatabase
+from spotguard.store.database import Database
+
+RESTART_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Seating:
+    """What a coordinator's process is started with. `trouble` None: it never dies."""
+
+    db: Database
+    ec2: SimulatedEc2
+    clock: Clock
+    wakeup: Wakeup
+    settings: CoordinatorSettings
+    trouble: Trouble | None = None
+
+
+class Seat:
+    """One coordinator process after the other. What one of them found broken is kept beyond its death."""
+
+    def __init__(self, seating: Seating) -> None:
+        self._seating = seating
+        self._breaches: list[Breach] = []
+        self._checked = 0
+        self.coordinator = self._started()
+
+    def run_pass(self, now: datetime) -> datetime:
+        """A pass, or a part of one; when the next is due."""
+        trouble = self._seating.trouble
+        if trouble is not None and trouble.frozen_until is not None and trouble.frozen_until > now:
+            return trouble.frozen_until
+        try:
+            return self.coordinator.run_pass().next_due
+        except ProcessDied:
+            self._breaches += self.coordinator.invariants.broken
+            self._checked += self.coordinator.invariants.checked
+            self.coordinator = self._started()
+            return now + timedelta(seconds=RESTART_SECONDS)
+
+    @property
+    def breaches(self) -> list[Breach]:
+        return [*self._breaches, *self.coordinator.invariants.broken]
+
+    @property
+    def checked(self) -> int:
+        return self._checked + self.coordinator.invariants.checked
+
+    def _started(self) -> Coordinator:
+        seating, trouble = self._seating, self._seating.trouble
+        cloud: Any = seating.ec2
+        db = seating.db
+        if trouble is not None:
+            cloud, db = Mortal(cloud, trouble, CLOUD_EFFECTS), MortalDatabase(db, trouble)
+        clouds: Callable[[object], Any] = lambda _client: cloud  # noqa: E731
+        return Coordinator(db, clouds, seating.clock, seating.settings, seating.wakeup)

@@ -1,0 +1,80 @@
+"""A short sample of the campaign; the whole of it is `spotguard simulate --seeds 10000`."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from typer.testing import CliRunner
+
+from spotguard.cli.main import app
+from spotguard.simulation import campaign, crowd
+from spotguard.simulation.campaign import FEWEST_FAULTS, run, schedule_of
+from spotguard.simulation.fault_kinds import Fault, FaultKind, Scene
+from spotguard.simulation.faults import begin
+
+NAMES = ("web-1", "db-1", "queue-1", "build-1")
+HOURS = 0.5
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_no_schedule_breaks_a_promise(seed):
+    assert run(seed, hours=HOURS).violations == ()
+
+
+def test_the_same_seed_is_the_same_run_bit_for_bit():
+    first, again = run(5, hours=HOURS), run(5, hours=HOURS)
+    assert (first.fingerprint, first.faults_reached) == (again.fingerprint, again.faults_reached)
+
+
+def test_schedules_hold_at_least_eight_faults_in_order_and_all_kinds_turn_up():
+    schedules = [schedule_of(seed, NAMES) for seed in range(300)]
+    assert min(map(len, schedules)) >= FEWEST_FAULTS - 3  # one that would come after the end is left out
+    assert all(list(s) == sorted(s, key=lambda fault: fault.at_seconds) for s in schedules)
+    assert {fault.kind for s in schedules for fault in s} == set(FaultKind)
+
+
+def test_every_kind_of_fault_finds_its_target_sooner_or_later():
+    made = campaign._Campaign(7, 3.0, ())
+    world, left = made.world, set(FaultKind)
+    try:
+        while left and world.clock.now() < world.started_at + timedelta(hours=4):
+            world.run_for(seconds=40)
+            for kind in sorted(left):
+                fault = Fault(0, kind, made.dice.choice(NAMES), 20)
+                if begin(Scene(world, fault, made.dice)):
+                    left.discard(kind)
+                    break
+            else:
+                crowd.forced_move(world, made.dice.choice(NAMES), made.dice)
+        assert not left
+    finally:
+        world.close()
+
+
+def test_two_who_serve_at_once_are_a_violation():
+    made = campaign._Campaign(1, HOURS, ())
+    try:
+        register = made.world.registers["web-1"]
+        other = made.world.registers["db-1"]
+        content = next(iter(other._open.values())).content
+        register.opened("i-another", 1, made.world.clock.now(), content)
+        made._check()
+        assert made.violations
+    finally:
+        made.world.close()
+
+
+def test_the_command_prints_one_object_and_says_by_its_exit_code_whether_a_promise_broke():
+    result = CliRunner().invoke(
+        app, ["simulate", "--seeds", "2", "--workers", "2", "--hours", "0.3", "--json"]
+    )
+    summary = json.loads(result.stdout)
+    assert {
+        "schedules",
+        "violations",
+        "faults_reached",
+        "steps_reached",
+        "schedules_per_second",
+        "failing_seeds",
+    } <= set(summary)
+    assert result.exit_code == (1 if summary["violations"] else 0)

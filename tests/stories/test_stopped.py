@@ -1,0 +1,43 @@
+"""Somebody stops the serving on-demand instance: EC2's word is a proof of death, and yet it may come back (B4)."""
+
+import pytest
+
+from spotguard.domain.agents import Executor
+from spotguard.domain.ids import InstanceId
+from tests.stories.scene import Scene
+
+
+@pytest.fixture(params=list(Executor))
+def scene(request):
+    made = Scene(executor=request.param)
+    yield made
+    made.close()
+
+
+def stop(scene):
+    stopped = InstanceId(scene.agent().instance_id)
+    scene.world.ec2.controls.stop(stopped)
+    return stopped
+
+
+def test_the_workload_comes_back_from_a_snapshot_and_the_stopped_one_is_passive_when_started(scene):
+    stopped = stop(scene)
+    scene.until(lambda: scene.agent().instance_id != stopped, minutes=10)
+    assert scene.switches()[-1].kind == "snapshot"
+    scene.until(lambda: scene.world.registers["web-1"].serving() == [scene.agent().instance_id], minutes=5)
+
+    scene.world.ec2.controls.start(stopped)
+    scene.wait(minutes=10)
+    assert scene.world.registers["web-1"].serving() == [scene.agent().instance_id]
+    scene.assert_no_record_lost_or_doubled()
+
+
+def test_started_again_before_another_serves_it_serves_on_and_the_recovery_makes_room(scene):
+    stopped = stop(scene)
+    scene.until(lambda: scene.switches() and scene.switches()[-1].is_recovery, minutes=5)
+    scene.world.ec2.controls.start(stopped)
+    scene.until(lambda: scene.world.registers["web-1"].serving() == [stopped], minutes=5)
+    scene.wait(minutes=20)
+    assert scene.agent().instance_id == stopped
+    assert scene.switches()[-1].status == "unwound"
+    scene.assert_no_record_lost_or_doubled()
