@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -18,6 +18,8 @@ from spotguard.api.limiting import RateLimits
 from spotguard.api.offload import inline
 from spotguard.api.settings import ApiSettings
 from spotguard.api.wakeups import Wakeups
+from spotguard.cloud.aws.accounts import AwsClouds
+from spotguard.cloud.aws.connection import Account
 from spotguard.config import Settings
 from spotguard.coordinator.coordinator import Coordinator, CoordinatorSettings
 from spotguard.coordinator.runner import Runner
@@ -28,6 +30,7 @@ from spotguard.host.clock import SystemClock
 from spotguard.ports.clock import Clock
 from spotguard.ports.cloud import Cloud
 from spotguard.ports.wakeup import Wakeup
+from spotguard.store.accounts import all_accounts
 from spotguard.store.database import Database
 from spotguard.store.launch_orders import Installation, introduce
 from spotguard.telemetry import get_logger
@@ -66,7 +69,7 @@ def compose(
 
 
 def open_control_plane(settings: Settings) -> ControlPlane:
-    """The production plane: its own database, migrated. There is no EC2 adapter in this release (docs/scope.md)."""
+    """The production plane: its own database, migrated, and EC2 for every client that has an account."""
     db = Database.open(settings.database_url)
     db.upgrade()
     wake = threading.Event()
@@ -77,8 +80,17 @@ def open_control_plane(settings: Settings) -> ControlPlane:
     # an API without a coordinator beside it opens moves too: what it tags them with must be known before
     who = Installation(told.installation, told.public_url)
     db.write(lambda tx: introduce(tx, clock.now(), who))
-    coordinator = Coordinator(db, lambda _client: None, clock, told, wakeup)
+    clouds = AwsClouds(lambda: _accounts(db), clock)
+    coordinator = Coordinator(db, clouds, clock, told, wakeup)
     return ControlPlane(settings, app, coordinator, wake)
+
+
+def _accounts(db: Database) -> Mapping[ClientId, Account]:
+    """An endpoint other than AWS's own is boto3's matter: AWS_ENDPOINT_URL. The external id belongs to the role."""
+    return {
+        client: Account(told.region, None, told.role_arn, told.external_id if told.role_arn else None)
+        for client, told in db.read(all_accounts).items()
+    }
 
 
 def rate_limits(settings: Settings) -> RateLimits:

@@ -49,3 +49,48 @@ def test_wrong_names_are_one_clear_line(shell):
     assert "printable characters" in shell.fails("client", "create", " ")
     shell.json("client", "create", "Acme")
     assert "choose another name" in shell.fails("client", "create", "Acme")
+
+
+ROLE = "arn:aws:iam::123456789012:role/spotguard"
+
+
+def test_an_account_is_named_with_the_client_and_shown_with_its_external_id(shell):
+    made = shell.json("client", "create", "Acme", "--region", "ap-south-1", "--role-arn", ROLE)
+    assert (made["region"], made["role_arn"]) == ("ap-south-1", ROLE)
+    shown = shell.json("client", "account", "Acme")
+    assert shown["account"] == {key: made[key] for key in ("region", "role_arn", "external_id")}
+    assert made["external_id"] in shell.run("client", "account", "Acme").stdout
+    assert "sts:ExternalId" in shell.run("client", "account", "Acme").stdout
+
+
+def test_two_clients_never_share_an_external_id(shell):
+    ids = {shell.json("client", "create", name, "--region", "eu-west-1")["external_id"] for name in "AB"}
+    assert len(ids) == 2
+
+
+def test_an_account_changes_and_keeps_its_external_id(shell):
+    shell.json("client", "create", "Acme")
+    assert shell.json("client", "account", "Acme")["account"] is None
+    assert "does not call EC2" in shell.run("client", "account", "Acme").stdout
+    first = shell.json("client", "account", "Acme", "--region", "eu-west-1")["account"]
+    assert first["role_arn"] is None
+    second = shell.json("client", "account", "Acme", "--role-arn", ROLE, "--executor", "server")
+    assert second["executor"] == "server"
+    assert second["account"] == {**first, "role_arn": ROLE}
+    moved = shell.json("client", "account", "Acme", "--region", "eu-west-2")["account"]
+    assert moved == {**first, "role_arn": ROLE, "region": "eu-west-2"}
+    assert shell.json("client", "account", "Acme", "--own-credentials")["account"]["role_arn"] is None
+    assert shell.json("client", "account", "Acme", "--forget")["account"] is None
+
+
+def test_a_wrong_account_is_one_clear_line_and_makes_nothing(shell):
+    assert "not an AWS region" in shell.fails("client", "create", "Acme", "--region", "ap-south-1a")
+    assert shell.json("client", "list")["clients"] == []
+    assert "add --region" in shell.fails("client", "create", "Acme", "--role-arn", ROLE)
+    shell.json("client", "create", "Acme")
+    assert "add --region" in shell.fails("client", "account", "Acme", "--role-arn", ROLE)
+    told = shell.fails(
+        "client", "account", "Acme", "--region", "eu-west-1", "--role-arn", "arn:aws:iam::1:user/x"
+    )
+    assert "not the ARN of a role" in told
+    assert "exclude" in shell.fails("client", "account", "Acme", "--forget", "--region", "eu-west-1")

@@ -1,9 +1,9 @@
-"""`spotguard client`: the tenants of this installation and their tokens."""
+"""`spotguard client`: the tenants of this installation, their tokens, and where their instances live."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,22 @@ from spotguard.cli.databases import DatabaseUrl, opened
 from spotguard.cli.output import Json, print_json, say, say_table
 from spotguard.domain.agents import Executor
 from spotguard.domain.clock import rfc3339
+from spotguard.domain.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+    from spotguard.domain.ids import ClientId
+    from spotguard.store.accounts import CloudAccount
+
+Region = Annotated[
+    str | None,
+    typer.Option(help="Where its instances live, such as ap-south-1: this server calls EC2 there."),
+]
+RoleArn = Annotated[
+    str | None,
+    typer.Option(help="The role to take in its account; without one the server's own credentials are used."),
+]
 
 app = typer.Typer(no_args_is_help=True, help="Make tenants and their tokens.")
 
@@ -23,16 +39,82 @@ def create(
     executor: Annotated[
         Executor, typer.Option(help="Who calls AWS for this tenant's moves: its agents, or this server.")
     ] = Executor.AGENT,
+    region: Region = None,
+    role_arn: RoleArn = None,
     database_url: DatabaseUrl = None,
     json: Json = False,
 ) -> None:
     """Make a tenant; its token is shown once and not kept."""
+    from spotguard.store.accounts import set_account
     from spotguard.store.tenants import create_client
 
+    if region is None and role_arn is not None:
+        raise InvalidInput("a role is taken in a region: add --region")
     now = datetime.now(UTC)
+
+    def make(tx: Connection) -> tuple[ClientId, str, CloudAccount | None]:
+        client_id, token = create_client(tx, now, name, email, executor)
+        return client_id, token, None if region is None else set_account(tx, now, client_id, region, role_arn)
+
     with opened(database_url) as database:
-        client_id, token = database.write(lambda tx: create_client(tx, now, name, email, executor))
-    _show_token(client_id, token, json=json)
+        client_id, token, told = database.write(make)
+    if json:
+        print_json({"client_id": client_id, "token": token, **({} if told is None else vars(told))})
+        return
+    _say_token(client_id, token)
+    if told is not None:
+        _say_account(told)
+
+
+@app.command()
+def account(
+    client: Annotated[str, typer.Argument(metavar="NAME-OR-ID", help="The tenant.")],
+    *,
+    region: Region = None,
+    role_arn: RoleArn = None,
+    own_credentials: Annotated[
+        bool, typer.Option("--own-credentials", help="Take no role: the server's own credentials.")
+    ] = False,
+    executor: Annotated[
+        Executor | None, typer.Option(help="Who calls AWS for moves from now on: its agents, or this server.")
+    ] = None,
+    forget: Annotated[bool, typer.Option("--forget", help="This server calls EC2 for it no more.")] = False,
+    database_url: DatabaseUrl = None,
+    json: Json = False,
+) -> None:
+    """Show or change where a tenant's instances live. Running servers notice within seconds."""
+    from spotguard.store import accounts
+    from spotguard.store.tenants import client_named
+
+    if (own_credentials and role_arn) or (forget and (region or role_arn or own_credentials)):
+        raise InvalidInput("these options exclude each other: a role, --own-credentials, --forget")
+    now = datetime.now(UTC)
+
+    def change(tx: Connection) -> tuple[ClientId, Executor, CloudAccount | None]:
+        client_id = client_named(tx, client)
+        known = accounts.account_of(tx, client_id)
+        if executor is not None:
+            accounts.set_executor(tx, now, client_id, executor)
+        if forget:
+            accounts.forget_account(tx, client_id)
+        elif region or role_arn or own_credentials:
+            place = region or (None if known is None else known.region)
+            if place is None:
+                raise InvalidInput("this client has no account yet: add --region")
+            kept = None if known is None or own_credentials else known.role_arn
+            accounts.set_account(tx, now, client_id, place, role_arn or kept)
+        return client_id, accounts.executor_of(tx, client_id), accounts.account_of(tx, client_id)
+
+    with opened(database_url) as database:
+        client_id, acts, told = database.write(change)
+    if json:
+        print_json(
+            {"client_id": client_id, "executor": acts, "account": None if told is None else vars(told)}
+        )
+        return
+    say(f"client {client_id}")
+    say(f"executor {acts}")
+    _say_account(told)
 
 
 @app.command("list")
@@ -72,10 +154,25 @@ def rotate_token(
 def _show_token(client_id: str, token: str, *, json: bool) -> None:
     if json:
         print_json({"client_id": client_id, "token": token})
-        return
+    else:
+        _say_token(client_id, token)
+
+
+def _say_token(client_id: str, token: str) -> None:
     say(f"client {client_id}")
     say(f"token  {token}")
     say("This token is not kept and cannot be shown again.")
+
+
+def _say_account(told: CloudAccount | None) -> None:
+    if told is None:
+        say("no account: this server does not call EC2 for it")
+        return
+    say(f"region {told.region}")
+    say(f"role {told.role_arn or 'none: the server uses its own credentials'}")
+    say(f"external id {told.external_id}")
+    if told.role_arn is not None:
+        say("The role's trust policy has to demand this external id (condition sts:ExternalId).")
 
 
 def _shown(row: Any) -> dict[str, Any]:

@@ -32,9 +32,9 @@ class Prices:
         self.ctx = ctx
         self._beat = Beat(ctx.settings.price_seconds)
         self._ondemand_beat = Beat(ONDEMAND_SECONDS)
-        self._fetched: dict[int, datetime] = {}
-        self._types: dict[int, frozenset[str]] = {}
-        self._fixed: dict[int, dict[str, Decimal]] = {}
+        self._fetched: dict[Cloud, datetime] = {}
+        self._types: dict[Cloud, frozenset[str]] = {}
+        self._fixed: dict[Cloud, dict[str, Decimal]] = {}
         self._fleet: list[tuple[Any, ...]] = []
 
     def run(self, now: datetime, clients: Iterable[ClientId], *, force: bool = False) -> int:
@@ -49,32 +49,31 @@ class Prices:
 
     def _clouds(self, clients: Iterable[ClientId], rows: list[Row]) -> list[tuple[Cloud, frozenset[str]]]:
         """Each account once, with the instance types that its agents run on or may."""
-        found: dict[int, tuple[Cloud, set[str]]] = {}
+        found: dict[Cloud, set[str]] = {}
         for client_id in clients:
             cloud = self.ctx.clouds(client_id)
             if cloud is None:
                 continue
-            types = found.setdefault(id(cloud), (cloud, set()))[1]
+            types = found.setdefault(cloud, set())
             for row in rows:
                 if row.client_id == client_id:
                     types.update(row.allowed_instance_types or (), [row.instance_type])
-        return [(cloud, frozenset(types)) for cloud, types in found.values()]
+        return [(cloud, frozenset(types)) for cloud, types in found.items()]
 
     def _fetch(self, now: datetime, cloud: Cloud, types: frozenset[str]) -> bool:
-        key = id(cloud)
-        if key not in self._fixed:
-            self._fixed[key] = dict(cloud.ondemand_prices())
-        known = self._types.get(key, frozenset())
-        since = self._fetched.get(key) if types <= known else None
+        if cloud not in self._fixed:
+            self._fixed[cloud] = dict(cloud.ondemand_prices())
+        known = self._types.get(cloud, frozenset())
+        since = self._fetched.get(cloud) if types <= known else None
         try:
             changes = cloud.spot_price_history(since or now - FIRST_DAYS, sorted(types))
         except CloudError as error:
             log.warning("prices could not be fetched", code=error.code)
             return False
         wanted = [change for change in changes if change.pool.instance_type in types]
-        self.ctx.db.write(lambda tx: _record(tx, now, wanted, self._fixed[key]))
-        self._fetched[key] = now
-        self._types[key] = types
+        self.ctx.db.write(lambda tx: _record(tx, now, wanted, self._fixed[cloud]))
+        self._fetched[cloud] = now
+        self._types[cloud] = types
         return True
 
 

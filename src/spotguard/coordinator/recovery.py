@@ -55,7 +55,10 @@ def advance(ctx: Context, now: datetime, switch: Row) -> bool:
 
 
 def _tell_nobody_can(ctx: Context, now: datetime, switch: Row) -> bool:
-    why = "this server has no access to EC2 and the instance is gone: relaunch it and register it under its name"
+    why = (
+        "the server has no AWS account for this client and the instance is gone: relaunch it and register it under "
+        "its name, or name the account (spotguard client account NAME --region REGION)"
+    )
     if ctx.news(switch.agent_id, why, now):
         ctx.db.write(
             lambda tx: events.append(tx, now, switch.client_id, switch.agent_id, "recovery_needs_person", why)

@@ -20,7 +20,10 @@ from spotguard.ports.cloud import Cloud
 from spotguard.store import events, grants, launch_orders, moves, restore_points
 
 BEAT_SECONDS = 60.0
-NO_EC2 = "restore points are made by a server with access to EC2: make it the executor, or set them off"
+NO_EC2 = (
+    "restore points are made by a server with the client's AWS account: name it "
+    "(spotguard client account NAME --region REGION), or set them off"
+)
 
 
 class RestorePoints:

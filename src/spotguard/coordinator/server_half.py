@@ -23,6 +23,11 @@ from spotguard.store.move_orders import image_of
 from spotguard.store.steps import SERVER
 from spotguard.store.tables import switches
 
+NO_ACCOUNT = (
+    "the server has no AWS account for this client: name its region (spotguard client account NAME --region REGION), "
+    "or make its agents the executor"
+)
+
 
 @dataclass(frozen=True)
 class Half:
@@ -39,11 +44,7 @@ def advance(ctx: Context, now: datetime, switch: Row) -> bool:
     """One look; True when something was done."""
     cloud = ctx.clouds(ClientId(switch.client_id))
     if cloud is None:
-        return ctx.db.write(
-            lambda tx: moves.unwind(
-                tx, now, switch.id, "this server has no access to EC2: make agents the executor"
-            )
-        )
+        return ctx.db.write(lambda tx: moves.unwind(tx, now, switch.id, NO_ACCOUNT))
     steps = ctx.db.read(lambda tx: moves.recorded_steps(tx, switch.id))
     half = Half(ctx, now, cloud, switch, steps)
     ctx.soon(now, 5)

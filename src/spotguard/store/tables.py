@@ -11,7 +11,14 @@ from spotguard.store.tables_fleet import agents, epoch_grants, instance_runs, in
 from spotguard.store.tables_market import ondemand_prices, pool_quarantines, spot_pools, spot_price_snapshots
 from spotguard.store.tables_meta import metadata
 from spotguard.store.tables_record import agent_events, decisions, ledger_entries
-from spotguard.store.tables_tenants import agent_tokens, clients, enrolments, installations, kill_switches
+from spotguard.store.tables_tenants import (
+    agent_tokens,
+    clients,
+    cloud_accounts,
+    enrolments,
+    installations,
+    kill_switches,
+)
 from spotguard.store.tables_work import (
     commands,
     intentions,
@@ -27,6 +34,7 @@ __all__ = [
     "agent_tokens",
     "agents",
     "clients",
+    "cloud_accounts",
     "commands",
     "decisions",
     "enrolments",

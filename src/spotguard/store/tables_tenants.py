@@ -34,6 +34,19 @@ clients = sa.Table(
     **MYSQL,
 )
 
+cloud_accounts = sa.Table(
+    "cloud_accounts",
+    metadata,
+    # where a client's instances live; without a role they are reached with the credentials of the server itself
+    sa.Column("client_id", uuid, sa.ForeignKey("clients.id"), primary_key=True),
+    sa.Column("region", sa.String(40), nullable=False),
+    sa.Column("role_arn", sa.String(2048)),
+    sa.Column("external_id", sa.String(64), nullable=False, unique=True),
+    created_at(),
+    updated_at(),
+    **MYSQL,
+)
+
 agent_tokens = sa.Table(
     "agent_tokens",
     metadata,

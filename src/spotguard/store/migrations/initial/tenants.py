@@ -53,6 +53,23 @@ kill_switches = sa.Table(
     **MYSQL,
 )
 
+cloud_accounts = sa.Table(
+    "cloud_accounts",
+    frozen,
+    sa.Column("client_id", sa.String(length=36), nullable=False),
+    sa.Column("region", sa.String(length=40), nullable=False),
+    sa.Column("role_arn", sa.String(length=2048), nullable=True),
+    sa.Column("external_id", sa.String(length=64), nullable=False),
+    sa.Column("created_at", UtcTime(), nullable=False),
+    sa.Column("updated_at", UtcTime(), nullable=False),
+    sa.ForeignKeyConstraint(
+        ["client_id"], ["clients.id"], name=sa.schema.conv("fk_cloud_accounts_client_id")
+    ),
+    sa.PrimaryKeyConstraint("client_id", name=sa.schema.conv("pk_cloud_accounts")),
+    sa.UniqueConstraint("external_id", name=sa.schema.conv("uq_cloud_accounts_external_id")),
+    **MYSQL,
+)
+
 agent_tokens = sa.Table(
     "agent_tokens",
     frozen,
