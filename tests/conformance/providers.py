@@ -12,6 +12,7 @@ from spotguard.cloud.aws.connection import Account
 from spotguard.cloud.promises.stage import Stage
 from spotguard.cloud.simulated.physics import fixed
 from spotguard.cloud.simulated.wire.server import WireServer
+from spotguard.ports.cloud_calls import answered, remote
 from tests.cloud.scene import EXACT, QUIET, A, B, Scene
 
 # As in life: a fresh id is unknown for some seconds.
@@ -36,6 +37,13 @@ def wire():
                 scene.wait(seconds)
 
         yield Stage(AwsCloud(Account(A.region, server.url)), wait, A, B, scene.image, f"run{next(_runs)}")
+
+
+@contextlib.contextmanager
+def lines():
+    """The simulator in memory, every question and every answer as a line of JSON."""
+    with memory() as stage:
+        yield replace(stage, cloud=remote(lambda question: answered(stage.cloud, question)))
 
 
 class Moto:

@@ -8,7 +8,7 @@ import pytest
 from spotguard.cloud.promises.all import PROMISES, sentence
 from spotguard.cloud.promises.stage import Broken, refused
 from spotguard.domain.errors import NotVisible
-from tests.conformance.providers import memory, wire
+from tests.conformance.providers import lines, memory, wire
 
 NO_TOKENS = "moto ignores ClientToken"
 NO_FILTER = "moto has no filter client-token, and answers it with a crash"
@@ -55,6 +55,13 @@ def test_in_memory(promise):
 @checked({})
 def test_on_the_wire(promise):
     with wire() as stage:
+        promise(stage)
+        stage.clear()
+
+
+@checked({})
+def test_as_lines_between_processes(promise):
+    with lines() as stage:
         promise(stage)
         stage.clear()
 

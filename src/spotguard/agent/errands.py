@@ -24,7 +24,7 @@ from spotguard.execution.launching import Candidate, Launched, LaunchWish, NotYe
 from spotguard.execution.volumes import empty_alike
 from spotguard.ports.cloud import Cloud
 
-NO_EC2 = "this agent has no access to EC2: the server must do it, or the agent be given an EC2 adapter"
+NO_EC2 = "this agent has no access to EC2: let the server do it, or set calls_ec2 for this agent"
 
 
 class Errands:

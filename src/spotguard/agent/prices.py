@@ -1,4 +1,7 @@
-"""Duty `prices`: tell the server every minute what the pools of this type cost, kept only while it is away."""
+"""Duty `prices`: tell the server what the pools of this type cost, every minute, or as often as a look is cheap.
+
+What the server did not hear is kept only while it is away.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,8 @@ class Prices:
         cloud = self._desk.ports.cloud
         if cloud is None:
             return None
-        again = now + timedelta(seconds=self._desk.intervals.pricing_seconds)
+        rhythm = max(self._desk.intervals.pricing_seconds, self._desk.settings.price_look_seconds)
+        again = now + timedelta(seconds=rhythm)
         if not self._desk.is_enrolled:
             return None  # presence rings when it is
         try:

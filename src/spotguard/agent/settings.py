@@ -25,6 +25,7 @@ class AgentSettings:
     expected_flush_seconds: float = 5.0  # until a flush has been measured
     command_wait_seconds: float | None = None  # overrides the server's; 0 polls without waiting
     command_poll_seconds: float = 10.0  # between polls that do not wait
+    price_look_seconds: float = 0.0  # at least so long between two looks at prices, where each is dear
     limits: Limits = field(default_factory=Limits)
 
 

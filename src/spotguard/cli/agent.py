@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from spotguard.cli.agent_settings import AgentFile
     from spotguard.ports.workload import Gate, StateSync
 
+PRICE_LOOK_SECONDS = 900.0  # each look starts a process that loads boto3: a second of a small machine
+
 agent_app = typer.Typer(help="The agent beside the workload.", no_args_is_help=False)
 
 
@@ -45,6 +47,8 @@ def run(
     from spotguard.agent.runner import Runner
     from spotguard.cli.agent_settings import load_agent_file
     from spotguard.domain.errors import InvalidInput
+    from spotguard.domain.pools import region_of
+    from spotguard.host.child_cloud import ChildCloud
     from spotguard.host.clock import SystemClock
     from spotguard.host.disk import FolderDisk
     from spotguard.host.imds import ImdsMetadata
@@ -60,9 +64,13 @@ def run(
         raise typer.Exit(1) from error
     configure_logging(settings.log_level, json_lines=json_logs)
     clock = SystemClock()
-    with HttpLink(settings.server_url) as link:
+    with (
+        HttpLink(settings.server_url) as link,
+        ChildCloud(lambda: region_of(agent.desk.me.az)) as children,
+    ):
         metadata = ImdsMetadata(settings.metadata_url)
-        agent = Agent(link, metadata, gate, sync, FolderDisk(settings.state_folder), None, clock, told)
+        cloud = children.cloud if settings.calls_ec2 else None
+        agent = Agent(link, metadata, gate, sync, FolderDisk(settings.state_folder), cloud, clock, told)
         runner = Runner(agent, clock, Random())
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: runner.stop.set())
@@ -73,7 +81,11 @@ def settings_of(file: AgentFile) -> AgentSettings:
     from spotguard.agent.settings import AgentSettings
 
     token = file.client_token_file.read_text().strip() if file.client_token_file else None
-    return AgentSettings(logical_agent_id=file.logical_agent_id, client_token=token)
+    return AgentSettings(
+        logical_agent_id=file.logical_agent_id,
+        client_token=token,
+        price_look_seconds=PRICE_LOOK_SECONDS if file.calls_ec2 else 0.0,
+    )
 
 
 def workload_of(file: AgentFile) -> tuple[Gate, StateSync]:

@@ -41,6 +41,10 @@ class AgentFile(BaseSettings):
     sync_destination: str = Field(
         default="root@{address}:/var/lib/spotguard-inbox", description="a standby's inbox, as rsync spells it"
     )
+    calls_ec2: bool = Field(
+        default=False,
+        description="this instance's profile may call EC2 for its moves, where the client's executor is agent",
+    )
     metadata_url: str = Field(default="http://169.254.169.254", description="instance metadata service")
     log_level: str = Field(default="info", description="debug, info, warning or error")
 
