@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+import msgspec
 import uvicorn
 from sqlalchemy.engine import make_url
 from starlette.types import ASGIApp
@@ -75,7 +76,7 @@ def open_control_plane(settings: Settings) -> ControlPlane:
     wake = threading.Event()
     clock = SystemClock()
     wakeup = Wakeups(wake.set)
-    app = create_app(db, clock, wakeup, settings=ApiSettings(rate_limits=rate_limits(settings)))
+    app = create_app(db, clock, wakeup, settings=api_settings(settings))
     told = coordinator_settings(settings)
     # an API without a coordinator beside it opens moves too: what it tags them with must be known before
     who = Installation(told.installation, told.public_url)
@@ -91,6 +92,12 @@ def _accounts(db: Database) -> Mapping[ClientId, Account]:
         client: Account(told.region, None, told.role_arn, told.external_id if told.role_arn else None)
         for client, told in db.read(all_accounts).items()
     }
+
+
+def api_settings(settings: Settings) -> ApiSettings:
+    usual = ApiSettings()
+    beat = msgspec.structs.replace(usual.intervals, heartbeat_seconds=settings.heartbeat_seconds)
+    return replace(usual, rate_limits=rate_limits(settings), intervals=beat)
 
 
 def rate_limits(settings: Settings) -> RateLimits:

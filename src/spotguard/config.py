@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     pass_seconds: float = Field(
         default=10, gt=0, le=10, description="the coordinator looks at least this often"
     )
+    heartbeat_seconds: float = Field(
+        default=60, ge=1, le=60, description="agents report at least this often; told to each when it enrols"
+    )
     client_requests_per_minute: int = Field(
         default=3000, ge=0, description="requests of one tenant to the client API; 0: no limit"
     )

@@ -57,6 +57,7 @@ class Guests:
     client_id: ClientId
     guests: dict[InstanceId, Guest]
     next_pass: datetime
+    refuses: frozenset[CommandType] = frozenset()
 
     @property
     def now(self) -> datetime:
@@ -150,7 +151,9 @@ class Guests:
             if row.command_type == CommandType.SWITCH:
                 guest.switch, guest.done, guest.launched = row, set(), None
                 continue
-            if row.command_type == CommandType.TERMINATE_INSTANCE:
+            if row.command_type in self.refuses:
+                status = CommandStatus.REFUSED
+            elif row.command_type == CommandType.TERMINATE_INSTANCE:
                 self.ec2.terminate_instance(InstanceId(row.payload["instance_id"]))
             self._answer(guest, row, status)
 

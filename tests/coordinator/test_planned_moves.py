@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 
 from spotguard.domain.agents import Executor
+from spotguard.domain.commands import CommandType
 from spotguard.domain.errors import Refused
 from spotguard.domain.instances import Mode
 from spotguard.domain.switches import MoveKind, Step
-from spotguard.store.tables import agent_events, instances, storage_resources
+from spotguard.store.tables import agent_events, commands, instances, storage_resources
 from tests.coordinator.scene import A, B, C, Scene
 
 
@@ -108,6 +109,25 @@ def test_a_target_that_dies_before_the_grant_unwinds_the_move(scene):
     assert scene.is_open(agent)
     scene.run(300)
     assert scene.running() == {scene.serving(agent)}
+
+
+def test_a_successor_that_may_not_end_the_old_one_is_asked_again_but_not_at_once():
+    """Its owner has yet to hand the old instance over, and no server can end it: it costs, and nothing more."""
+    scene = Scene(executor=Executor.AGENT)
+    agent = scene.protect(pool=A, terminate_wait_seconds=0)
+    scene.run(30)
+    old, opened = scene.serving(agent), scene.switch(agent, B)
+    scene.run(600, until=lambda: Step.OPENED in scene.steps(opened.switch_id))
+    scene.has_cloud, scene.refuses = False, frozenset({CommandType.TERMINATE_INSTANCE})
+    asked = commands.c.command_type == CommandType.TERMINATE_INSTANCE.value
+    scene.run(600, until=lambda: scene.rows(commands, asked) != [])
+    scene.run(660)
+    assert 2 <= len(scene.rows(commands, asked)) <= 4
+    assert old in scene.running()
+    scene.refuses = frozenset()
+    scene.run(
+        600, until=lambda: Step.OLD_ENDED in scene.steps(opened.switch_id) or old not in scene.running()
+    )
 
 
 def test_a_second_click_is_told_to_wait(scene):

@@ -19,6 +19,7 @@ from spotguard.store.steps import LEFT_RUNNING, SERVER, step_times
 from spotguard.store.tables import commands as commands_table
 
 COMMAND_VALID = timedelta(minutes=10)
+ASK_AGAIN = timedelta(minutes=5)  # a successor that refused or failed to end the old one
 _TRIED = (CommandStatus.FAILED.value, CommandStatus.REFUSED.value, CommandStatus.EXPIRED.value)
 _ENDING = (InstanceState.SHUTTING_DOWN.value, InstanceState.TERMINATED.value)
 
@@ -128,14 +129,16 @@ def _ask_successor(
         return None
     c = commands_table.c
     earlier = tx.execute(
-        sa.select(c.status, c.payload).where(
+        sa.select(c.status, c.payload, c.created_at).where(
             c.agent_id == switch.agent_id,
             c.command_type == CommandType.TERMINATE_INSTANCE.value,
             c.created_at >= switch.created_at,
         )
     ).all()
     tried = [row for row in earlier if row.payload.get("instance_id") == old]
-    if tried and (fallback or any(row.status not in _TRIED for row in tried)):
+    if tried and (
+        fallback or any(row.status not in _TRIED or now - row.created_at < ASK_AGAIN for row in tried)
+    ):
         return None
     held = grants.holder(tx, switch.agent_id)
     if held is None:
