@@ -22,8 +22,8 @@ def simulate(
 ) -> None:
     """Run the shipped server, two coordinators and four agents through schedules of faults, six simulated hours each.
 
-    A seed that breaks an invariant is printed with what it broke, and replays bit for bit: `--first SEED --seeds 1`, with the same `--hours`.
-    Exit code 1 when any invariant was broken. Nothing of this touches AWS.
+    A seed that breaks an invariant is printed with what it broke, and replays bit for bit: `--first SEED --seeds 1`
+    with the same `--hours`. Exit code 1 when any invariant was broken. Nothing of this touches AWS.
     """
     from spotguard.simulation.campaign import Outcome
     from spotguard.simulation.many import simulate as run_many

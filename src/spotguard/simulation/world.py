@@ -138,7 +138,7 @@ class World:
         """The machine is up: its agent's process starts."""
         self.kill(instance_id)
         name = self._installed.get(instance_id)
-        named = name or name_in(self.ec2.metadata(instance_id).user_data())
+        named = name or name_in(self.ec2.world.machines[instance_id].user_data)
         if named is None:
             return  # a machine that has nothing to do with SpotGuard
         process = AgentProcess(self._around, instance_id, self.registers[named], name or "")
