@@ -7,8 +7,21 @@ switches, intentions, signals, storage, coordinator leases), `market` (pools, pr
 
 from __future__ import annotations
 
-from spotguard.store.tables_fleet import agents, epoch_grants, instance_runs, instances, replica_instances
-from spotguard.store.tables_market import ondemand_prices, pool_quarantines, spot_pools, spot_price_snapshots
+from spotguard.store.tables_fleet import (
+    agents,
+    epoch_grants,
+    instance_runs,
+    instance_shapes,
+    instances,
+    replica_instances,
+)
+from spotguard.store.tables_market import (
+    instance_types,
+    ondemand_prices,
+    pool_quarantines,
+    spot_pools,
+    spot_price_snapshots,
+)
 from spotguard.store.tables_meta import metadata
 from spotguard.store.tables_record import agent_events, decisions, ledger_entries
 from spotguard.store.tables_tenants import (
@@ -41,6 +54,8 @@ __all__ = [
     "epoch_grants",
     "installations",
     "instance_runs",
+    "instance_shapes",
+    "instance_types",
     "instances",
     "intentions",
     "kill_switches",

@@ -151,6 +151,16 @@ instances = sa.Table(
     **MYSQL,
 )
 
+instance_shapes = sa.Table(
+    "instance_shapes",
+    metadata,
+    # what a clone must keep, as EC2 showed it last: it is needed when EC2 shows the instance no more
+    sa.Column("instance_id", instance_id, sa.ForeignKey("instances.id"), primary_key=True),
+    sa.Column("shape", sa.JSON, nullable=False),
+    sa.Column("seen_at", UtcTime, nullable=False),
+    **MYSQL,
+)
+
 instance_runs = sa.Table(
     "instance_runs",
     metadata,

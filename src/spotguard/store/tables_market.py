@@ -24,6 +24,16 @@ spot_pools = sa.Table(
     **MYSQL,
 )
 
+instance_types = sa.Table(
+    "instance_types",
+    metadata,
+    # what DescribeInstanceTypes tells, of the types that some agent runs on or may
+    sa.Column("instance_type", sa.String(32), primary_key=True),
+    sa.Column("facts", sa.JSON, nullable=False),
+    sa.Column("seen_at", UtcTime, nullable=False),
+    **MYSQL,
+)
+
 spot_price_snapshots = sa.Table(
     "spot_price_snapshots",
     metadata,

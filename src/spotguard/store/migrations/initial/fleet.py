@@ -272,3 +272,16 @@ instance_runs = sa.Table(
     sa.PrimaryKeyConstraint("instance_id", "launched_at", name=sa.schema.conv("pk_instance_runs")),
     **MYSQL,
 )
+
+instance_shapes = sa.Table(
+    "instance_shapes",
+    frozen,
+    sa.Column("instance_id", sa.String(length=64), nullable=False),
+    sa.Column("shape", sa.JSON(), nullable=False),
+    sa.Column("seen_at", UtcTime(), nullable=False),
+    sa.ForeignKeyConstraint(
+        ["instance_id"], ["instances.id"], name=sa.schema.conv("fk_instance_shapes_instance_id")
+    ),
+    sa.PrimaryKeyConstraint("instance_id", name=sa.schema.conv("pk_instance_shapes")),
+    **MYSQL,
+)

@@ -7,6 +7,16 @@ import sqlalchemy as sa
 from spotguard.store.migrations.initial.schema import MYSQL, frozen
 from spotguard.store.types import Money, UtcTime
 
+instance_types = sa.Table(
+    "instance_types",
+    frozen,
+    sa.Column("instance_type", sa.String(length=32), nullable=False),
+    sa.Column("facts", sa.JSON(), nullable=False),
+    sa.Column("seen_at", UtcTime(), nullable=False),
+    sa.PrimaryKeyConstraint("instance_type", name=sa.schema.conv("pk_instance_types")),
+    **MYSQL,
+)
+
 ondemand_prices = sa.Table(
     "ondemand_prices",
     frozen,
