@@ -211,3 +211,17 @@ def test_letting_go_after_the_move_was_given_up_is_recorded_and_told(
     assert moving.post("switch-report", report).body["status"] == "unwound"
     assert world.rows(epoch_grants)[0].released_at is not None
     assert world.rows(agent_events, agent_events.c.kind == "released_after_unwind")
+
+
+def test_what_ec2_made_otherwise_is_told_once_however_often_it_is_reported(
+    world: World, acme: Tenant, web: Machine, asked: str
+):
+    body = specification(world, web, asked) | {"remarks": ["key_name is None, not key"]}
+    for _ in range(2):
+        assert web.post("switch-report", body).status == 200
+    told = [
+        e["message"]
+        for e in acme.get(f"/agents/{web.agent_id}/events")["items"]
+        if "key_name" in e["message"]
+    ]
+    assert told == [f"{NEW} is not as it was asked for: key_name is None, not key"]

@@ -18,6 +18,7 @@ from spotguard.domain.pools import Pool
 from spotguard.domain.switches import Step, Trigger
 from spotguard.planning.switching import STATE_DEVICE
 from spotguard.ports.cloud import BlockDevice, LaunchRequest
+from spotguard.ports.shape import Shape
 from spotguard.store import grants, moves, plans, replicas, tenants
 from spotguard.store.database import Database
 from spotguard.store.tables import agents, clients, switch_steps, switches
@@ -78,7 +79,14 @@ class Scene(Guests):
 
     # people
 
-    def protect(self, name: str = "web", pool: Pool = A, mode: Mode = Mode.SPOT, **config: Any) -> AgentId:
+    def protect(
+        self,
+        name: str = "web",
+        pool: Pool = A,
+        mode: Mode = Mode.SPOT,
+        shape: Shape | None = None,
+        **config: Any,
+    ) -> AgentId:
         """A server of its owner's, up and registered, its workload serving."""
         machine = self.ec2.run_instance(
             LaunchRequest(
@@ -88,6 +96,7 @@ class Scene(Guests):
                 image_id=self.image,
                 tags={"Name": name},
                 block_devices=[BlockDevice(STATE_DEVICE, 20)],
+                shape=shape,
             )
         )
         self.clock.time += timedelta(seconds=70)

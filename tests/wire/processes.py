@@ -18,6 +18,7 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
+from spotguard.cloud.aws.launching import parameters
 from spotguard.cloud.simulated.content import Nothing
 from spotguard.cloud.simulated.ec2 import SimulatedEc2
 from spotguard.cloud.simulated.physics import STILL, UNLIMITED, Physics, fixed
@@ -34,6 +35,7 @@ from spotguard.market.rows import PriceRow
 from spotguard.planning.switching import STATE_DEVICE
 from spotguard.ports.cloud import BlockDevice, LaunchRequest
 from spotguard.ports.shape import Shape
+from tests.wire.scene import client_of
 
 REGION = "us-east-1"
 A, B = Pool("m5.large", f"{REGION}a"), Pool("m5.large", f"{REGION}b")
@@ -80,6 +82,7 @@ class Town:
         self.ec2 = SimulatedEc2(clock, 1, history, ondemand, settings=settings)
         self.image = self.ec2.controls.add_public_image("debian", Nothing())
         self.wire = WireServer(self.ec2)
+        self.client = client_of(self.wire.url)
         self.server = ""
         self.token = ""
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -154,8 +157,8 @@ class Town:
             block_devices=[BlockDevice(STATE_DEVICE, size_gib=1)],
             shape=shape,
         )
-        with self.wire.exclusively() as ec2:
-            instance_id = ec2.run_instance(request).instance_id
+        (made,) = self.client.run_instances(**parameters(request))["Instances"]
+        instance_id = made["InstanceId"]
         home = self.home(instance_id)
         (home / "state").mkdir(parents=True)
         (home / "state" / "log").write_text("written by its owner\n")
@@ -189,6 +192,11 @@ class Town:
         with self.wire.exclusively() as ec2:
             (view,) = ec2.describe_instances([InstanceId(instance_id)])
         return view.state
+
+    def shown(self, instance_id: str) -> dict:
+        """As DescribeInstances shows it."""
+        (found,) = self.client.describe_instances(InstanceIds=[instance_id])["Reservations"]
+        return found["Instances"][0]
 
     # time and requests
 

@@ -6,6 +6,7 @@ Once the server calls EC2, once the agents do and the server has no account at a
 import pytest
 
 from spotguard.domain.instances import InstanceState
+from spotguard.ports.shape import MetadataOptions, Shape
 from tests.wire.processes import REGION, B, Town
 
 SERVER, AGENT = "server", "agent"
@@ -23,7 +24,7 @@ def town(tmp_path, executor):
 
 @pytest.mark.parametrize("executor", [SERVER, AGENT])
 def test_a_synced_move_over_the_wire(town):
-    old = town.own_machine()
+    old = town.own_machine(Shape(metadata=MetadataOptions(hop_limit=2)))
     agent = town.until(lambda: agent_of(town, old), seconds=20)
     town.hand_over(old, agent["id"])
     town.call("POST", f"/api/client/agents/{agent['id']}/config", {"terminateWaitSeconds": 0})
@@ -37,6 +38,8 @@ def test_a_synced_move_over_the_wire(town):
     assert town.serves(new)
     assert not town.serves(old)
     assert town.state(old) in {InstanceState.SHUTTING_DOWN, InstanceState.TERMINATED}
+    assert town.shown(new)["MetadataOptions"]["HttpPutResponseHopLimit"] == 2
+    assert {"Key": "team", "Value": "shop"} in town.shown(new)["Tags"]
     # what was written until the gate closed has arrived
     assert (town.home(new) / "state" / "log").read_text() == "written by its owner\nflushed\n"
     assert (town.home(new) / "epochs").read_text() == "2\n"

@@ -16,6 +16,7 @@ from spotguard.domain.errors import InvalidInput
 from spotguard.domain.ids import PoolId
 from spotguard.domain.instances import Mode, Role
 from spotguard.domain.pools import Pool, region_of
+from spotguard.execution.user_data import note_part
 from spotguard.ports.metadata import Identity
 
 USER_DATA_KEY = "spotguard"
@@ -49,7 +50,7 @@ class LaunchNote:
 def launch_note(user_data: str) -> LaunchNote | None:
     """The note in an instance's user data; None for the user's own data, whatever they are."""
     try:
-        note = msgspec.json.decode(user_data.encode("utf-8", "replace"))[USER_DATA_KEY]
+        note = msgspec.json.decode(note_part(user_data).encode("utf-8", "replace"))[USER_DATA_KEY]
         return msgspec.convert(note, LaunchNote)
     except (ValueError, KeyError, TypeError, RecursionError):  # msgspec's errors are ValueErrors
         return None

@@ -21,6 +21,7 @@ from spotguard.domain.pools import parse_pool_id
 from spotguard.domain.switches import Step
 from spotguard.execution.ending import AGENT_TAG, Later, delete_volumes, end_instance, leftovers_of
 from spotguard.execution.launching import Candidate, Launched, LaunchWish, NotYet, launch
+from spotguard.execution.shaping import shape_of
 from spotguard.execution.volumes import empty_alike
 from spotguard.ports.cloud import Cloud
 
@@ -82,6 +83,7 @@ class Errands:
             tags=order.tags,
             user_data=lambda: order.user_data,
             block_devices=order.block_devices or empty_alike(cloud, self._desk.instance_id),
+            shape=lambda: shape_of(cloud, self._desk.instance_id, urgent=False),
         )
         result = launch(cloud, self._intentions, wish, now)
         if isinstance(result, NotYet):

@@ -17,6 +17,8 @@ from spotguard.domain.switches import TIMING_NAME, Step
 from spotguard.execution.move_state import MoveState, NewInstance
 from spotguard.ports.metadata import Identity
 
+_MOST_REMARKS, _LONGEST_REMARK = 20, 1000
+
 
 def poll_body(state: MoveState) -> dict[str, Any]:
     """An empty report: its answer tells what the others have done."""
@@ -35,6 +37,8 @@ def report_body(state: MoveState, steps: Mapping[Step, datetime], desk: Desk) ->
     body = poll_body(state) | {"old_instance": end_of(desk.me), "timing": timing(steps)}
     if state.launched is not None:
         body["new_instance"] = _new_end(state.launched)
+    if state.remarks:
+        body["remarks"] = [remark[:_LONGEST_REMARK] for remark in state.remarks[:_MOST_REMARKS]]
     prices = _pricing(state, desk)
     return body | ({"pricing": prices} if prices else {})
 

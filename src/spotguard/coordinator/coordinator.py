@@ -21,6 +21,7 @@ from spotguard.coordinator.presence import PresenceDuty
 from spotguard.coordinator.prices import Prices
 from spotguard.coordinator.restore_points import RestorePoints
 from spotguard.coordinator.retire import Retire
+from spotguard.coordinator.shapes import Shapes
 from spotguard.coordinator.standbys import Standbys
 from spotguard.domain.ids import ClientId
 from spotguard.planning.invariants import Breach
@@ -57,6 +58,7 @@ class Coordinator:
         self._fleet: dict[ClientId, int] = {}  # agents by client
         self.observe = Observe(ctx)
         self.observe_storage = ObserveStorage(ctx)
+        self.shapes = Shapes(ctx)
         self.presence = PresenceDuty(ctx)
         self.expiry = Expiry(ctx)
         self.emergencies = Emergencies(ctx)
@@ -100,6 +102,7 @@ class Coordinator:
             return PassReport(now, counts, self._next_due(now))
         busy = bool(agenda.of(*_BUSY)) or "observe" in counts
         duty("storage", lambda: self.observe_storage.run(now, clients, busy=busy))
+        duty("shapes", lambda: self.shapes.run(now, agenda.machines))
         duty("presence", lambda: self.presence.run(now, agenda))
         if agenda.work:
             self._work(now, agenda, duty)

@@ -9,12 +9,14 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from spotguard.coordinator.context import Context, Row
-from spotguard.domain.ids import AgentId, ClientId, ImageId, ReplicaId, SwitchId
+from spotguard.coordinator.shapes import shape_for
+from spotguard.domain.ids import AgentId, ClientId, ImageId, InstanceId, ReplicaId, SwitchId
 from spotguard.domain.instances import Mode
 from spotguard.execution.launching import Candidate, Exhausted, Launched, LaunchResult, LaunchWish, launch
 from spotguard.planning.standby import Place
 from spotguard.ports.cloud import BlockDevice, Cloud
 from spotguard.ports.intentions import Intention, IntentionKind, IntentionStatus
+from spotguard.ports.shape import Shape
 from spotguard.store import launch_orders, quarantine, sightings
 from spotguard.store.intentions import DatabaseIntentions, Wisher
 
@@ -43,6 +45,7 @@ class Order:
     switch_id: SwitchId | None = None
     replica_id: ReplicaId | None = None
     at_once: bool = False
+    source: InstanceId | None = None  # the instance that it stands in for
 
     @property
     def seed(self) -> str:
@@ -68,6 +71,11 @@ def carry_on(ctx: Context, now: datetime, cloud: Cloud, order: Order) -> LaunchR
             )
         )
 
+    def shape() -> Shape | None:
+        if order.source is None:
+            return None
+        return shape_for(ctx, now, cloud, order.source, urgent=not order.voluntary)
+
     def wish(attempt: int) -> LaunchWish:
         return LaunchWish(
             seed=order.seed,
@@ -77,6 +85,7 @@ def carry_on(ctx: Context, now: datetime, cloud: Cloud, order: Order) -> LaunchR
             tags=tags,
             user_data=user_data,
             block_devices=order.devices,
+            shape=shape,
             attempt=attempt,
             at_once=order.at_once,
         )

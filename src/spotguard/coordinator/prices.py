@@ -14,7 +14,7 @@ from spotguard.domain.agents import AgentStatus
 from spotguard.domain.errors import CloudError
 from spotguard.domain.ids import ClientId, PoolId
 from spotguard.ports.cloud import Cloud, PriceChange
-from spotguard.store import ondemand, prices, sightings
+from spotguard.store import ondemand, prices, sightings, type_facts
 from spotguard.store.tables import agents
 
 FIRST_DAYS = timedelta(days=7)  # what the price charts show
@@ -72,9 +72,20 @@ class Prices:
             return False
         wanted = [change for change in changes if change.pool.instance_type in types]
         self.ctx.db.write(lambda tx: _record(tx, now, wanted, self._fixed[cloud]))
+        if not types <= known:
+            self._learn_types(now, cloud, types - known)
         self._fetched[cloud] = now
         self._types[cloud] = types
         return True
+
+    def _learn_types(self, now: datetime, cloud: Cloud, types: frozenset[str]) -> None:
+        """What they are: whether a machine would run on them."""
+        try:
+            facts = cloud.describe_instance_types(sorted(types))
+        except CloudError as error:
+            log.warning("EC2 did not tell what these types are", code=error.code, types=sorted(types))
+            return
+        self.ctx.db.write(lambda tx: type_facts.record(tx, now, facts))
 
 
 def _record(tx: sa.Connection, now: datetime, changes: list[PriceChange], fixed: dict[str, Decimal]) -> None:

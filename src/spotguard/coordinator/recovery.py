@@ -106,6 +106,7 @@ def launch_target(  # noqa: PLR0913 - what is launched, for which move, where
         devices=devices,
         voluntary=voluntary,
         switch_id=SwitchId(switch.id),
+        source=None if switch.old_instance_id is None else InstanceId(switch.old_instance_id),
         at_once=at_once,
     )
     result = launches.carry_on(ctx, now, cloud, order)

@@ -78,9 +78,8 @@ class Standbys:
             return self._ask(now, agent, replica)
         emergency = replica.replica_type != ReplicaType.MANUAL
         places = self.ctx.db.read(lambda tx: _places(tx, now, agent, replica, emergency=emergency))
-        devices = self.ctx.db.read(
-            lambda tx: launch_orders.devices_of(tx, _parent(tx, agent, replica), MoveKind.SYNCED)
-        )
+        parent = self.ctx.db.read(lambda tx: _parent(tx, agent, replica))
+        devices = self.ctx.db.read(lambda tx: launch_orders.devices_of(tx, parent, MoveKind.SYNCED))
         order = Order(
             agent=agent,
             purpose="standby",
@@ -89,6 +88,7 @@ class Standbys:
             devices=devices,
             voluntary=not emergency,
             replica_id=ReplicaId(replica.id),
+            source=parent,
             at_once=replica.replica_type == ReplicaType.TERMINATION,
         )
         try:

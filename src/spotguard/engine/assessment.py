@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -30,6 +30,9 @@ class Allowance:
     own_type: str
     types: tuple[str, ...]
     azs: tuple[str, ...]
+    unfit: Mapping[str, str] = field(
+        default_factory=dict
+    )  # allowed types on which its machine would not run: why
 
     def instance_types(self) -> tuple[str, ...]:
         return self.types or (self.own_type,)
@@ -37,6 +40,8 @@ class Allowance:
     def why_not(self, pool: Pool) -> str | None:
         if pool.instance_type not in self.instance_types():
             return f"{pool.instance_type} is not among the allowed instance types"
+        if pool.instance_type in self.unfit:
+            return self.unfit[pool.instance_type]
         if self.azs and pool.az not in self.azs:
             return f"{pool.az} is not among the allowed zones"
         return None

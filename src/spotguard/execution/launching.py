@@ -30,6 +30,7 @@ from spotguard.domain.ids import ClientToken, ImageId, InstanceId
 from spotguard.domain.instances import InstanceState, Mode
 from spotguard.domain.pools import Pool
 from spotguard.execution.tokens import token_of
+from spotguard.execution.user_data import beside_the_owners
 from spotguard.ports.cloud import BlockDevice, Cloud, FleetRequest, InstanceView, LaunchRequest, Tags
 from spotguard.ports.intentions import (
     TOKEN_TAG,
@@ -39,6 +40,7 @@ from spotguard.ports.intentions import (
     IntentionStatus,
     Outcome,
 )
+from spotguard.ports.shape import Shape, tags_of
 
 SOON_SECONDS = 5.0
 MISMATCH_FOR = timedelta(
@@ -66,8 +68,8 @@ class LaunchWish:
     """One instance, wanted for `seed` (a switch or replica id) and `purpose`, from the first candidate that has it.
 
     A higher `attempt` begins anew with fresh tokens, after the former one was exhausted or its instance ended.
-    `user_data` is called just before EC2 is (it may mint an enrolment token); `at_once` tries all candidates in one
-    instant-fleet call.
+    `user_data` is called just before EC2 is (it may mint an enrolment token), `shape` when an attempt is opened: what
+    the new one must keep of the one that it stands in for. `at_once` tries all candidates in one instant-fleet call.
     """
 
     seed: str
@@ -77,6 +79,7 @@ class LaunchWish:
     tags: Tags
     user_data: Callable[[], str]
     block_devices: Sequence[BlockDevice] = ()
+    shape: Callable[[], Shape | None] = lambda: None
     attempt: int = 1
     at_once: bool = False
 
@@ -169,27 +172,29 @@ def _try_in_turn(cloud: Cloud, intentions: Intentions, wish: LaunchWish, now: da
 def _untried(wish: LaunchWish, former: Sequence[Intention], now: datetime) -> Iterator[Intention]:
     """The attempts that this wish still allows, in order."""
     used = {intention.token for intention in former}
+    left = [intention for intention in _all_of(wish, now) if intention.token not in used]
+    if left:
+        shape = wish.shape()
+        yield from (replace(intention, shape=shape) for intention in left)
+
+
+def _all_of(wish: LaunchWish, now: datetime) -> Iterator[Intention]:
+    bare = Intention(ClientToken(""), IntentionKind.FLEET, wish.seed, wish.purpose, wish.attempt, now)
     if wish.at_once:
         token = token_of(wish.seed, wish.purpose, wish.attempt, "fleet")
         dearest = max((c.usd_per_hour for c in wish.candidates if c.usd_per_hour is not None), default=None)
-        fleet = Intention(token, IntentionKind.FLEET, wish.seed, wish.purpose, wish.attempt, now)
-        if token not in used and wish.candidates:
-            yield replace(fleet, usd_per_hour=dearest)
+        if wish.candidates:
+            yield replace(bare, token=token, usd_per_hour=dearest)
         return
     for candidate in wish.candidates:
-        token = token_of(wish.seed, wish.purpose, wish.attempt, candidate.place)
-        if token not in used:
-            yield Intention(
-                token=token,
-                kind=IntentionKind.LAUNCH,
-                seed=wish.seed,
-                purpose=wish.purpose,
-                attempt=wish.attempt,
-                opened_at=now,
-                pool=candidate.pool,
-                mode=candidate.mode,
-                usd_per_hour=candidate.usd_per_hour,
-            )
+        yield replace(
+            bare,
+            token=token_of(wish.seed, wish.purpose, wish.attempt, candidate.place),
+            kind=IntentionKind.LAUNCH,
+            pool=candidate.pool,
+            mode=candidate.mode,
+            usd_per_hour=candidate.usd_per_hour,
+        )
 
 
 def _ask(
@@ -222,7 +227,9 @@ def _fail(intentions: Intentions, intention: Intention, error: CloudError) -> La
 
 
 def _call(cloud: Cloud, wish: LaunchWish, intention: Intention) -> InstanceView:
-    tags = {**wish.tags, TOKEN_TAG: intention.token}
+    shape = intention.shape
+    tags = tags_of(shape, {**wish.tags, TOKEN_TAG: intention.token})
+    user_data = beside_the_owners(shape, wish.user_data())
     if intention.pool is None or intention.mode is None:
         return cloud.create_fleet(
             FleetRequest(
@@ -230,8 +237,9 @@ def _call(cloud: Cloud, wish: LaunchWish, intention: Intention) -> InstanceView:
                 candidates=[(candidate.pool, candidate.mode) for candidate in wish.candidates],
                 image_id=wish.image_id,
                 tags=tags,
-                user_data=wish.user_data(),
+                user_data=user_data,
                 block_devices=wish.block_devices,
+                shape=shape,
             )
         )
     return cloud.run_instance(
@@ -241,8 +249,9 @@ def _call(cloud: Cloud, wish: LaunchWish, intention: Intention) -> InstanceView:
             mode=intention.mode,
             image_id=wish.image_id,
             tags=tags,
-            user_data=wish.user_data(),
+            user_data=user_data,
             block_devices=wish.block_devices,
+            shape=shape,
         )
     )
 

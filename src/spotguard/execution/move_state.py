@@ -82,6 +82,7 @@ class MoveState:
     launch: LaunchOrder | None = None
     launched: NewInstance | None = None
     image_id: ImageId | None = None
+    remarks: tuple[str, ...] = ()  # what EC2 made otherwise than was asked
     volumes: tuple[MovedVolume, ...] = ()
     done: dict[Step, datetime] = field(default_factory=dict)
     recorded: frozenset[Step] = frozenset()  # by the server

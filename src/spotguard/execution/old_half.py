@@ -27,6 +27,7 @@ from spotguard.domain.switches import MoveKind, Step
 from spotguard.execution import imaging, volumes
 from spotguard.execution.launching import Candidate, Launched, LaunchWish, NotYet, launch
 from spotguard.execution.move_state import MoveEnd, MoveState, NewInstance, remaining
+from spotguard.execution.shaping import made_otherwise, shape_of
 from spotguard.execution.waiting import Wait
 from spotguard.ports.clock import Clock
 from spotguard.ports.cloud import Cloud
@@ -160,14 +161,14 @@ class OldHalf:
         return state.with_step(Step.DECIDED, state.begun_at)
 
     def launch(self, state: MoveState) -> MoveState | Wait:
-        order = state.launch
+        order, cloud = state.launch, self.cloud
         if state.target is not None:
             return state.with_step(Step.LAUNCHED, self.clock.now())
-        if order is None or self.cloud is None:
+        if order is None or cloud is None:
             return Wait(self.limits.look_again, "the server launches the new instance")
         devices = order.block_devices
         if not devices and state.kind is MoveKind.SYNCED:  # a server without EC2 does not know our volumes
-            devices = volumes.empty_alike(self.cloud, state.own)
+            devices = volumes.empty_alike(cloud, state.own)
         wish = LaunchWish(
             seed=order.token_seed,
             purpose="move",
@@ -176,8 +177,9 @@ class OldHalf:
             tags=order.tags,
             user_data=lambda: order.user_data,
             block_devices=devices,
+            shape=lambda: shape_of(cloud, state.own, urgent=state.close_by is not None),
         )
-        result = launch(self.cloud, self.intentions, wish, self.clock.now())
+        result = launch(cloud, self.intentions, wish, self.clock.now())
         if isinstance(result, NotYet):
             return Wait(max(1.0, result.again_seconds), result.because)
         if isinstance(result, Launched):
@@ -191,6 +193,11 @@ class OldHalf:
     def await_enrolment(self, state: MoveState) -> MoveState | Wait:
         if state.target is None:
             return Wait(self.limits.look_again, "waiting for the new instance to enrol")
+        if self.cloud is not None and state.launched is not None and state.launch is not None:
+            made = made_otherwise(
+                self.cloud, self.intentions.of(state.launch.token_seed), state.launched.instance_id
+            )
+            state = replace(state, remarks=made)
         return state.with_step(Step.ENROLLED, self.clock.now())
 
     def first_pass(self, state: MoveState) -> MoveState | Wait:

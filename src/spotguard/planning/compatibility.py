@@ -66,6 +66,17 @@ def judge(needs: MachineNeeds, own: TypeFacts | None, other: TypeFacts) -> Verdi
     return Verdict(reasons, _remarks(needs, own, other))
 
 
+def why_not(
+    name: str, needs: MachineNeeds | None, own: TypeFacts | None, other: TypeFacts | None
+) -> str | None:
+    """Why a machine is not to be put on another type; None when it fits. What is not known is never guessed."""
+    if other is None:
+        return f"EC2 has not told yet what {name} is"
+    if needs is None:
+        return f"EC2 has not told yet what this machine needs: {name} may not fit"
+    return "; ".join(judge(needs, own, other).reasons) or None
+
+
 def _boots(needs: MachineNeeds, other: TypeFacts) -> tuple[str, ...]:
     found: list[str] = []
     if needs.architecture not in other.architectures:

@@ -16,6 +16,7 @@ from typing import Protocol
 from spotguard.domain.ids import ClientToken
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
+from spotguard.ports.shape import Shape
 
 TOKEN_TAG = "spotguard:token"  # noqa: S105 - the name of a tag: an instance is found by it when its token is not
 
@@ -60,6 +61,7 @@ class Intention:
     pool: Pool | None = None
     mode: Mode | None = None
     usd_per_hour: Decimal | None = None  # what it reserves of a spend cap while it is open
+    shape: Shape | None = None  # of what it stands in for: the same token is asked with the same parameters
     outcome: Outcome | None = None
 
     @property

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from spotguard.planning.compatibility import MachineNeeds
 
+MOST_TAGS = 50  # of one resource (EC2 User Guide, "Tag restrictions")
 USER_DATA_TAG = "spotguard:user-data"
 """Set by its owner to `keep` on an instance whose clones need the owner's user data too."""
 
@@ -89,6 +90,17 @@ def _told(value: object) -> str:
 def owner_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """The tags that a clone inherits: `aws:` ones cannot be set (E37), ours are set anew."""
     return {key: value for key, value in tags.items() if not key.lower().startswith(("aws:", "spotguard:"))}
+
+
+def tags_of(shape: Shape | None, ours: Mapping[str, str]) -> dict[str, str]:
+    """What a clone is tagged with: ours first, then of its owner's as many as EC2 lets it have, and his wish."""
+    if shape is None:
+        return dict(ours)
+    kept = {**ours, USER_DATA_TAG: "keep"} if shape.user_data_policy is UserDataPolicy.KEEP else dict(ours)
+    room = max(0, MOST_TAGS - len(kept))
+    return kept | dict(
+        sorted((key, value) for key, value in shape.owner_tags.items() if key not in kept)[:room]
+    )
 
 
 def zones(shape: Shape | None) -> Iterable[str] | None:

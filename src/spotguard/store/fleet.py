@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,7 +20,7 @@ from spotguard.domain.replicas import LIVE_REPLICA, ReplicaStatus
 from spotguard.engine.assessment import Allowance, PoolFacts, assess
 from spotguard.planning.emergency import StandbyFacts
 from spotguard.planning.standby import Place, emergency_places, standby_places
-from spotguard.store import ondemand, prices, quarantine
+from spotguard.store import ondemand, prices, quarantine, type_facts
 from spotguard.store.tables import agents, instances, replica_instances, spot_interruption_events
 
 Row = sa.Row[Any]
@@ -69,11 +70,17 @@ def allowance(agent: Row) -> Allowance:
     )
 
 
+def allowance_on(tx: sa.Connection, agent: Row) -> Allowance:
+    """The same, without the types on which its machine would not run."""
+    bare = allowance(agent)
+    return replace(bare, unfit=type_facts.unfit(tx, agent, bare.types))
+
+
 def assess_pools(tx: sa.Connection, now: datetime, client_id: ClientId, agent: Row) -> list[PoolAssessment]:
     """Every pool of the agent's region and allowed types (its own type always), cheapest first."""
     if agent.instance_type is None or agent.region is None:
         return []
-    allowed = allowance(agent)
+    allowed = allowance_on(tx, agent)
     types = sorted({*allowed.instance_types(), agent.instance_type})
     return assess_known(
         prices.current_prices(tx, now, client_id, types, agent.region),

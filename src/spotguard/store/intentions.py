@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from spotguard.domain.errors import Refused
@@ -18,6 +19,7 @@ from spotguard.domain.money import ZERO
 from spotguard.domain.pools import Pool, parse_pool_id
 from spotguard.ports.clock import Clock
 from spotguard.ports.intentions import Intention, IntentionKind, IntentionStatus, Outcome
+from spotguard.ports.shape import Shape
 from spotguard.store.database import Database
 from spotguard.store.tables import agents, clients, instances, intentions
 from spotguard.store.upserts import insert_missing
@@ -89,8 +91,15 @@ def _intention(row: Row) -> Intention:
         pool=None if asked["pool_id"] is None else parse_pool_id(asked["pool_id"]),
         mode=None if asked["mode"] is None else Mode(asked["mode"]),
         usd_per_hour=row.hourly_usd,
+        shape=shape_in(asked),
         outcome=outcome,
     )
+
+
+def shape_in(request: Mapping[str, Any]) -> Shape | None:
+    """What the launch was told to look like; None: whatever EC2 gives."""
+    told = request.get("shape")
+    return None if told is None else msgspec.convert(told, Shape)
 
 
 def open_intention(tx: sa.Connection, now: datetime, wisher: Wisher, intention: Intention) -> None:
@@ -158,6 +167,7 @@ def _insert(tx: sa.Connection, now: datetime, wisher: Wisher, intention: Intenti
             "pool_id": None if intention.pool is None else intention.pool.id,
             "mode": None if intention.mode is None else intention.mode.value,
             "admitted": admitted,
+            "shape": None if intention.shape is None else msgspec.to_builtins(intention.shape),
         },
         "status": IntentionStatus.OPEN.value,
         "hourly_usd": intention.usd_per_hour,

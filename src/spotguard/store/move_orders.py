@@ -32,6 +32,7 @@ from spotguard.store import (
     prices,
     replicas,
     storage,
+    type_facts,
 )
 from spotguard.store.tables import agents, clients, switches
 from spotguard.store.tables import commands as commands_table
@@ -174,6 +175,9 @@ def _with_target(tx: sa.Connection, order: MoveOrder) -> MoveOrder:
         raise Refused("this agent's instance type and zone are not known yet: wait for its registration")
     if _is_present(order):
         raise Refused(f"the workload runs {_place(order)} already: nothing to do")
+    why = type_facts.why_it_fails(tx, order.agent, order.target.instance_type)
+    if why is not None:
+        raise Refused(f"this machine would not run on {order.target.instance_type}: {why}")
     if order.kind is MoveKind.VOLUME and order.target.az != order.agent.az:
         raise Refused(
             f"a volume lives in one zone: choose a pool in {order.agent.az}, or another kind of move"

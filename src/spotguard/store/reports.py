@@ -14,7 +14,7 @@ from spotguard.domain.errors import NotFound, Refused
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, SwitchId
 from spotguard.domain.instances import Mode
 from spotguard.domain.switches import Step, SwitchStatus
-from spotguard.store import events, grants, moves, replicas, report_ends
+from spotguard.store import events, grants, moves, replicas, report_ends, shapes
 from spotguard.store.report_ends import SwitchReport
 from spotguard.store.steps import record_step, recorded_steps
 from spotguard.store.tables import agents, commands, instances, switches
@@ -60,6 +60,8 @@ def apply_switch_report(
     granted = moves.grant_if_due(tx, now, switch_id)
     replicas.recount(tx, agent_id)
     row = tx.execute(sa.select(switches).where(switches.c.id == switch_id)).one()
+    if report.remarks and row.new_instance_id is not None:
+        shapes.tell(tx, now, row.new_instance_id, report.remarks)
     return Applied(row, recorded_steps(tx, switch_id), _target(tx, row), granted)
 
 

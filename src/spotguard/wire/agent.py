@@ -229,6 +229,7 @@ class SwitchReport(Struct, kw_only=True):
     new_instance: ReportedInstance | None = None
     timing: dict[str, Moment | None] = {}
     pricing: ReportedPricing | None = None
+    remarks: Annotated[list[Sentence], Meta(max_length=20)] = []
 
 
 class MoveTarget(Struct, frozen=True):
