@@ -81,6 +81,13 @@ class Connection:
             seen.add(token)
             more = {"MaxResults": size, "NextToken": token}
 
+    def paginated(self, operation: str, key: str, /, *, service: str, **parameters: Any) -> Iterator[Any]:
+        """The same for services that spell their pages in other ways: botocore knows each one's."""
+        client = ask(self._client, service=service, once=False)
+        pages = iter(client.get_paginator(operation).paginate(**parameters))
+        while (page := ask(lambda: next(pages, None))) is not None:
+            yield from page.get(key, ())
+
     def _operation(self, service: str, operation: str, *, once: bool) -> Any:
         return getattr(ask(self._client, service=service, once=once), operation)
 

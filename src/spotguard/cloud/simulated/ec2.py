@@ -95,6 +95,7 @@ class SimulatedEc2:
         self._history = history.of_region(region)
         self._ondemand = of_region(ondemand, region)
         self._physics = settings.physics
+        self.quotas = settings.quotas
         pools = self._history.pools()
         zones = frozenset(pool.az for pool in pools)
         self._pools_of: dict[str, list[Pool]] = {}

@@ -8,7 +8,7 @@ from typing import Any
 from moto.core.request import Request as MotoRequest
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from spotguard.cloud.simulated.wire import pricing
+from spotguard.cloud.simulated.wire import pricing, quotas
 from spotguard.cloud.simulated.wire.account import Account
 from spotguard.cloud.simulated.wire.ec2 import Ec2OnTheWire
 from spotguard.cloud.simulated.wire.errors import LOST, error_body, status_of
@@ -50,6 +50,8 @@ class Aws:
         self.account.catch_up()
         if call.service == "pricing":
             return pricing.answer(self.account.ec2, request)
+        if call.service == "servicequotas":
+            return quotas.answer(self.account.ec2, request)
         if call.service != "ec2":
             return self._from_moto(request.environ)
         reply = self._from_ec2(request.environ)

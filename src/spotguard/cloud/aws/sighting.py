@@ -1,0 +1,131 @@
+"""An instance as the eligibility report sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from spotguard.cloud.aws import looking
+from spotguard.cloud.aws.connection import Connection
+from spotguard.cloud.aws.errors import read
+from spotguard.cloud.aws.filters import filter_of, tags_of
+from spotguard.cloud.aws.machines import BURSTABLE
+from spotguard.domain.errors import CloudError
+from spotguard.domain.ids import InstanceId, VolumeId
+from spotguard.domain.instances import Mode
+from spotguard.planning.eligibility.facts import Instance, Interface, Volume
+from spotguard.planning.findings import Unseen
+
+
+def instance(connection: Connection, instance_id: InstanceId) -> Instance:
+    shown = looking.instance(connection, instance_id)
+    kind = str(shown.get("InstanceType", ""))
+    credit = _credits(connection, instance_id) if kind.startswith(BURSTABLE) else None
+    return read(
+        lambda told: instance_of(
+            told, credit, _protected(connection, instance_id), _volumes(connection, told)
+        ),
+        shown,
+    )
+
+
+def instance_of(
+    shown: Mapping[str, Any],
+    credit: str | Unseen | None,
+    protected: bool | Unseen,  # noqa: FBT001 - a fact, not a switch
+    volumes: tuple[Volume, ...] | Unseen,
+) -> Instance:
+    """DescribeInstances under our names."""
+    place, metadata = shown["Placement"], shown.get("MetadataOptions", {})
+    interfaces = shown.get("NetworkInterfaces", ())
+    reservation = shown.get("CapacityReservationSpecification", {}).get("CapacityReservationTarget", {})
+    return Instance(
+        instance_id=InstanceId(shown["InstanceId"]),
+        instance_type=shown["InstanceType"],
+        az=place["AvailabilityZone"],
+        mode=Mode.SPOT if shown.get("InstanceLifecycle") == "spot" else Mode.ONDEMAND,
+        image_id=shown.get("ImageId", ""),
+        architecture=shown.get("Architecture", ""),
+        platform=_platform(shown),
+        product_codes={one["ProductCodeId"]: one["ProductCodeType"] for one in shown.get("ProductCodes", ())},
+        root_device=shown.get("RootDeviceType", ""),
+        private_ip=shown.get("PrivateIpAddress", ""),
+        public_ip=shown.get("PublicIpAddress") or None,
+        elastic=any(_is_elastic(one) for one in interfaces),
+        vpc_id=shown.get("VpcId", ""),
+        subnet_id=shown.get("SubnetId", ""),
+        group_ids=tuple(group["GroupId"] for group in shown.get("SecurityGroups", ())),
+        interfaces=tuple(map(_interface, interfaces)),
+        hibernates=bool(shown.get("HibernationOptions", {}).get("Configured")),
+        tenancy=place.get("Tenancy") or "default",
+        placement_group=place.get("GroupName", ""),
+        reservation=reservation.get("CapacityReservationId", ""),
+        enclave=bool(shown.get("EnclaveOptions", {}).get("Enabled")),
+        licences=tuple(one["LicenseConfigurationArn"] for one in shown.get("Licenses", ())),
+        ena=bool(shown.get("EnaSupport")),
+        credits=credit,
+        metadata_enabled=metadata.get("HttpEndpoint", "enabled") == "enabled",
+        tokens_required=metadata.get("HttpTokens") == "required",
+        hop_limit=int(metadata.get("HttpPutResponseHopLimit", 1)),
+        tags=tags_of(shown),
+        protected=protected,
+        volumes=volumes,
+    )
+
+
+def _platform(shown: Mapping[str, Any]) -> str:
+    usual = "Windows" if shown.get("Platform") == "windows" else "Linux/UNIX"
+    return str(shown.get("PlatformDetails") or usual)
+
+
+def _is_elastic(interface: Mapping[str, Any]) -> bool:
+    association = interface.get("Association") or {}
+    return bool(association.get("PublicIp")) and association.get("IpOwnerId") != "amazon"
+
+
+def _interface(told: Mapping[str, Any]) -> Interface:
+    more = [one["PrivateIpAddress"] for one in told.get("PrivateIpAddresses", ()) if not one.get("Primary")]
+    return Interface(told["NetworkInterfaceId"], told.get("InterfaceType") or "interface", tuple(more))
+
+
+def _credits(connection: Connection, instance_id: InstanceId) -> str | Unseen | None:
+    try:
+        answer = connection.look("describe_instance_credit_specifications", InstanceIds=[instance_id])
+    except CloudError as refusal:
+        return Unseen(str(refusal))
+    return next((c.get("CpuCredits") for c in answer.get("InstanceCreditSpecifications", ())), None)
+
+
+def _protected(connection: Connection, instance_id: InstanceId) -> bool | Unseen:
+    try:
+        answer = connection.look(
+            "describe_instance_attribute", InstanceId=instance_id, Attribute="disableApiTermination"
+        )
+    except CloudError as refusal:
+        return Unseen(str(refusal))
+    return bool(answer.get("DisableApiTermination", {}).get("Value"))
+
+
+def _volumes(connection: Connection, shown: Mapping[str, Any]) -> tuple[Volume, ...] | Unseen:
+    devices = {
+        disk["Ebs"]["VolumeId"]: disk["DeviceName"]
+        for disk in shown.get("BlockDeviceMappings", ())
+        if disk.get("Ebs", {}).get("VolumeId")
+    }
+    if not devices:
+        return ()
+    try:
+        found = list(
+            connection.pages("describe_volumes", "Volumes", Filters=[filter_of("volume-id", *devices)])
+        )
+    except CloudError as refusal:
+        return Unseen(str(refusal))
+    return tuple(
+        Volume(
+            VolumeId(one["VolumeId"]),
+            devices[one["VolumeId"]],
+            bool(one.get("Encrypted")),
+            one.get("KmsKeyId") or None,
+        )
+        for one in sorted(found, key=lambda one: devices[one["VolumeId"]])
+    )

@@ -1,0 +1,113 @@
+"""What this machine shows of itself before it is enrolled; nothing is changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from spotguard.host.boot_links import own_links, unit_file, vendor_links
+from spotguard.host.databases import databases
+from spotguard.planning.eligibility.facts import Disk, DiskKind, FstabEntry, Machine, Unit
+from spotguard.planning.findings import Unseen
+from spotguard.ports.units import Units
+
+Run = Callable[[Sequence[str]], str]
+"""Runs a command and gives what it says; `OSError` when it cannot."""
+
+_LSBLK = ("lsblk", "--json", "--output", "NAME,TYPE,MODEL,MOUNTPOINTS")
+_MODELS = {
+    "Amazon Elastic Block Store": DiskKind.EBS,
+    "Amazon EC2 NVMe Instance Storage": DiskKind.INSTANCE_STORE,
+}
+"""What EC2's NVMe disks call themselves (EC2 User Guide, "Amazon EBS volumes and NVMe")."""
+
+_ENGINES = {"dockerd": "Docker", "containerd": "containerd", "crio": "CRI-O", "kubelet": "kubelet"}
+_LSBLK_SECONDS = 20
+
+
+def survey(root: Path, units: Units, unit: str | None, state_path: str | None, run: Run) -> Machine:
+    """`unit` None: the workload is started by commands."""
+    return Machine(
+        architecture=_architecture(root),
+        disks=_disks(root, run),
+        fstab=_fstab(root),
+        databases=databases(root, state_path),
+        unit=_unit(root, units, unit),
+        containers=_containers(root),
+    )
+
+
+def run(command: Sequence[str]) -> str:
+    """One command of this machine."""
+    try:
+        done = subprocess.run(
+            list(command), capture_output=True, check=True, text=True, timeout=_LSBLK_SECONDS
+        )
+    except subprocess.SubprocessError as error:
+        raise OSError(f"{command[0]}: {error}") from error
+    return done.stdout
+
+
+def _architecture(root: Path) -> str:
+    """Of a folder that is to be a machine's root, the machine that looks at it stands for it."""
+    told = root / "proc/sys/kernel/arch"
+    return told.read_text().strip() if told.is_file() else os.uname().machine
+
+
+def _disks(root: Path, run: Run) -> tuple[Disk, ...] | Unseen:
+    elsewhere = () if root == Path("/") else ("--sysroot", str(root))
+    try:
+        told = json.loads(run([*_LSBLK, *elsewhere]))
+        return tuple(_disk(one) for one in told["blockdevices"] if one["type"] == "disk")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return Unseen(f"lsblk does not tell the disks: {str(error) or type(error).__name__}")
+
+
+def _disk(told: Mapping[str, Any]) -> Disk:
+    kind = _MODELS.get(str(told.get("model") or "").strip(), DiskKind.OTHER)
+    return Disk(told["name"], kind, tuple(dict.fromkeys(_mounts(told))))
+
+
+def _mounts(told: Mapping[str, Any]) -> Iterator[str]:
+    """Its own and those of its partitions, of what lies on them, and so on."""
+    yield from (path for path in told.get("mountpoints") or () if path)
+    for child in told.get("children") or ():
+        yield from _mounts(child)
+
+
+def _fstab(root: Path) -> tuple[FstabEntry, ...] | Unseen:
+    try:
+        text = (root / "etc/fstab").read_text(errors="replace")
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        return Unseen(f"/etc/fstab cannot be read: {error.strerror}")
+    lines = [line.split() for line in text.splitlines() if not line.lstrip().startswith("#")]
+    return tuple(FstabEntry(fields[0], fields[1]) for fields in lines if len(fields) > 1)
+
+
+def _unit(root: Path, units: Units, name: str | None) -> Unit | Unseen:
+    if name is None:
+        return Unseen("the workload is started by commands: whether it starts at boot, too, they do not tell")
+    exists = unit_file(root, name) is not None
+    return Unit(
+        name,
+        exists,
+        tuple(link.path for link in own_links(root, name)),
+        vendor_links(root, name),
+        units.triggered_by(name) if exists else (),
+    )
+
+
+def _containers(root: Path) -> tuple[str, ...]:
+    found: set[str] = set()
+    for process in (root / "proc").glob("[0-9]*/comm"):
+        try:
+            found.add(_ENGINES.get(process.read_text().strip(), ""))
+        except OSError:  # it has ended meanwhile
+            continue
+    return tuple(sorted(found - {""}))

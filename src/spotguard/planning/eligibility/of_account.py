@@ -1,0 +1,110 @@
+"""Rules about what the account allows: the type's markets, keys, quotas, permissions, zones."""
+
+from __future__ import annotations
+
+from spotguard.domain.agents import Executor
+from spotguard.domain.instances import Mode
+from spotguard.planning.eligibility.facts import Facts, Quota
+from spotguard.planning.findings import Rule, Unseen, Verdict, care, fine, seen, stop
+
+SPOT_ROLE = "AWSServiceRoleForEC2Spot"
+
+
+def its_type_is_sold_as_spot(facts: Facts) -> Verdict:
+    """DescribeInstanceTypes, SupportedUsageClasses."""
+    facts_of_type = seen(facts.surroundings.type_facts)
+    if facts_of_type.spot:
+        return fine(f"{facts_of_type.instance_type} is sold as spot")
+    return stop(
+        f"{facts_of_type.instance_type} is not sold as spot in this region",
+        "allow other types, or leave it on demand",
+    )
+
+
+def spot_may_open_its_encrypted_volumes(facts: Facts) -> Verdict:
+    """A customer's key needs a grant to the spot service's role, or launches end at once (E28)."""
+    volumes = seen(seen(facts.instance).volumes)
+    if not any(volume.encrypted for volume in volumes):
+        return fine("no volume is encrypted")
+    keys = seen(facts.surroundings.keys)
+    closed = [key for key in keys if not key.of_aws and key.granted is False]
+    if closed:
+        names = ", ".join(key.key_id for key in closed)
+        return care(
+            f"{SPOT_ROLE} has no grant for {names}: a spot launch from its snapshots would end while pending",
+            f"aws kms create-grant --key-id {closed[0].key_id} --grantee-principal arn:aws:iam::ACCOUNT:role/"
+            f"aws-service-role/spot.amazonaws.com/{SPOT_ROLE} --operations Decrypt Encrypt GenerateDataKey "
+            "GenerateDataKeyWithoutPlaintext CreateGrant DescribeKey ReEncryptFrom ReEncryptTo",
+        )
+    for key in keys:
+        if not key.of_aws:
+            seen(key.granted)
+    return fine("its volumes' keys are AWS's own, or granted to the spot service's role")
+
+
+def spot_quota_holds_the_new_and_a_standby(facts: Facts) -> Verdict:
+    """Quotas are in vCPUs per class; old, new and standby must fit together (E8)."""
+    one, quota = seen(facts.surroundings.type_facts).vcpus, seen(facts.surroundings.spot_quota)
+    told = _told(quota, f"a new one and a standby need {2 * one}")
+    if quota.free >= 2 * one:
+        return fine(told)
+    mend = f"ask for {quota.used + 2 * one} or more in Service Quotas: {quota.name}"
+    if quota.free >= one:
+        return care(f"{told}: there is no room for a standby", mend)
+    return stop(f"{told}: no spot instance of this type can be launched", mend)
+
+
+def ondemand_quota_holds_a_way_back(facts: Facts) -> Verdict:
+    """Or the fall-back fails at the worst time (E8)."""
+    one, quota = seen(facts.surroundings.type_facts).vcpus, seen(facts.surroundings.ondemand_quota)
+    runs_there = seen(facts.instance).mode is Mode.ONDEMAND
+    needed = 0 if runs_there else one  # its own vCPUs come free when it has moved
+    told = _told(quota, f"a way back needs {one}" + (", which it uses now" if runs_there else ""))
+    if quota.free >= needed:
+        return fine(told)
+    return care(
+        f"{told}: when no spot pool has capacity there is nowhere to go",
+        f"ask for {quota.used + one} or more in Service Quotas: {quota.name}",
+    )
+
+
+def _told(quota: Quota, need: str) -> str:
+    return f"{quota.name}: {quota.used} of {quota.limit} vCPUs in use; {need}"
+
+
+def every_call_of_a_move_is_permitted(facts: Facts) -> Verdict:
+    """Asked with DryRun, where EC2 offers it (E29, E37)."""
+    if facts.executor is Executor.SERVER:
+        return fine("the server calls EC2 for this client: spotguard doctor checks its permissions there")
+    permissions = seen(facts.surroundings.permissions)
+    denied = [one.action for one in permissions if one.allowed is False]
+    if denied:
+        return stop(
+            f"EC2 would refuse {', '.join(denied)} with these credentials",
+            "attach the policy of the role (docs/iam), tag the instance as SpotGuard's, or let the server call EC2 "
+            "(--executor server)",
+        )
+    if unclear := [f"{one.action}: {one.because}" for one in permissions if one.allowed is None]:
+        seen(Unseen(f"EC2 answered the dry run otherwise ({'; '.join(unclear)})"))
+    return fine(f"EC2 would allow {', '.join(one.action for one in permissions)}")
+
+
+def a_standby_can_live_in_another_zone(facts: Facts) -> Verdict:
+    """A standby in the primary's pool is worth almost nothing: interruptions of a pool come together."""
+    others = [az for az in seen(facts.surroundings.zones) if az != seen(facts.instance).az]
+    if others:
+        return fine(f"its VPC has subnets with room in {', '.join(others)} too")
+    return care(
+        "its VPC has no subnet with room in another zone: a standby shares its zone, and moves have one place to go",
+        "add a subnet in another zone",
+    )
+
+
+RULES: tuple[Rule[Facts], ...] = (
+    Rule(its_type_is_sold_as_spot, "DescribeInstanceTypes"),
+    Rule(spot_may_open_its_encrypted_volumes, "E28"),
+    Rule(spot_quota_holds_the_new_and_a_standby, "E8"),
+    Rule(ondemand_quota_holds_a_way_back, "E8"),
+    Rule(every_call_of_a_move_is_permitted, "E29"),
+    Rule(a_standby_can_live_in_another_zone, "E14; U9"),
+)

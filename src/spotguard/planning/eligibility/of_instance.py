@@ -1,0 +1,236 @@
+"""Rules about what EC2 shows of the instance, and what a spot clone of it would be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from spotguard.planning.eligibility.facts import Facts
+from spotguard.planning.findings import Rule, Unseen, Verdict, care, fine, seen, stop
+
+OWNERS: Mapping[str, str] = {
+    "aws:autoscaling:groupname": "an Auto Scaling group",
+    "eks:cluster-name": "an EKS cluster",
+    "aws:eks:cluster-name": "an EKS cluster",
+    "alpha.eksctl.io/cluster-name": "an EKS cluster",
+    "aws:ecs:clustername": "an ECS cluster",
+    "amazonecsmanaged": "an ECS cluster",
+    "elasticbeanstalk:environment-name": "an Elastic Beanstalk environment",
+    "awsbatchservicetag": "AWS Batch",
+    "aws:ec2:fleet-id": "an EC2 Fleet",
+    "aws:ec2spot:fleet-request-id": "a Spot Fleet",
+    "aws:elasticmapreduce:job-flow-id": "an EMR cluster",
+}
+"""Tags (in lower case) that a service sets on the instances that it ends and replaces by itself."""
+_KUBERNETES = "kubernetes.io/cluster/"
+_STACK = "aws:cloudformation:stack-name"
+
+
+def nothing_else_owns_it(facts: Facts) -> Verdict:
+    """A group replaces what is taken from it; a stack drifts (docs/scope.md, U7)."""
+    tags = seen(facts.instance).tags
+    owners = [f"{who} ({tags[key]})" for key in tags for who in [_owner(key)] if who]
+    if owners:
+        return stop(
+            f"it belongs to {', '.join(owners)}, which replaces its members itself",
+            "let that service use spot, or take the instance out of it",
+        )
+    if _STACK in tags:
+        return care(
+            f"the CloudFormation stack {tags[_STACK]} made it: after a move the stack describes an instance that is "
+            "gone, and its next update may make a second one",
+            "keep the instance out of the stack's updates, or remove it from the stack (DeletionPolicy: Retain)",
+        )
+    return fine("no tag names a group, a cluster or a stack")
+
+
+def _owner(key: str) -> str:
+    lower = key.lower()
+    return OWNERS.get(lower, "a Kubernetes cluster" if lower.startswith(_KUBERNETES) else "")
+
+
+def its_image_may_run_on_spot(facts: Facts) -> Verdict:
+    """Product codes bind an image to its billing (E27)."""
+    instance = seen(facts.instance)
+    if instance.platform.lower().startswith("windows"):
+        return stop("it runs Windows: SpotGuard's agent needs Linux", "nothing here; leave it as it is")
+    kinds = instance.product_codes
+    if paid := [code for code, kind in kinds.items() if kind != "marketplace"]:
+        return stop(
+            f"its image has billing codes ({', '.join(paid)}) that a copy would have to carry",
+            "move the workload to an image without them",
+        )
+    if kinds:
+        return care(
+            f"its image comes from the Marketplace ({', '.join(kinds)}): the seller decides which types may run it, "
+            "and a launch elsewhere may be refused as UnsupportedOperation",
+            "allow only types that the seller lists",
+        )
+    if not instance.platform.startswith("Linux/UNIX"):
+        return care(
+            f"it runs {instance.platform}: its images carry the billing code only when EC2 makes them from the "
+            "instance; one made from a snapshot loses it",
+            "do not rely on recovery from a snapshot of its root volume",
+        )
+    return fine("plain Linux: no billing code")
+
+
+def its_root_is_on_ebs(facts: Facts) -> Verdict:
+    """Only an EBS root can be imaged, kept and moved (users, first hour)."""
+    if seen(facts.instance).root_device == "ebs":
+        return fine("its root is an EBS volume")
+    return stop(
+        "its root lies in an instance store: there is nothing to keep or to copy",
+        "make an EBS-backed image of it first",
+    )
+
+
+def it_does_not_hibernate(facts: Facts) -> Verdict:
+    """No snapshots of hibernating instances: a clone may be unreachable (E11)."""
+    if seen(facts.instance).hibernates:
+        return stop(
+            "hibernation is configured: EC2 makes no usable snapshot of it, and this cannot be changed after launch",
+            "launch it anew without hibernation",
+        )
+    return fine("hibernation is not configured")
+
+
+def its_place_can_be_copied(facts: Facts) -> Verdict:
+    """Hosts, groups, reservations and licences bind it to a place (users, first hour; E39)."""
+    instance = seen(facts.instance)
+    if instance.tenancy == "host":
+        return stop(
+            "it runs on a Dedicated Host, where no spot instance can", "leave it, or give up the host"
+        )
+    bound = [
+        *([f"placement group {instance.placement_group}"] if instance.placement_group else ()),
+        *(["dedicated tenancy"] if instance.tenancy == "dedicated" else ()),
+        *([f"capacity reservation {instance.reservation}"] if instance.reservation else ()),
+        *([f"licence configuration {name}" for name in instance.licences]),
+        *(["a Nitro enclave"] if instance.enclave else ()),
+    ]
+    if bound:
+        return care(
+            f"it is bound to {', '.join(bound)}: a clone is launched without a group, a reservation or a licence, and "
+            "fewer spot pools offer dedicated tenancy",
+            "give up what it does not need; what it needs keeps it where it is",
+        )
+    return fine("shared tenancy, no placement group, reservation or licence")
+
+
+def one_plain_interface_is_enough(facts: Facts) -> Verdict:
+    """A clone gets one new interface; others and EFA stay behind (users, first hour; E14)."""
+    interfaces = seen(facts.instance).interfaces
+    special = [one.interface_id for one in interfaces if one.kind != "interface"]
+    if special or len(interfaces) > 1:
+        what = f"{len(interfaces)} network interfaces" + (
+            f", of which {', '.join(special)} is special (EFA or the like)" if special else ""
+        )
+        return stop(
+            f"it has {what}: a clone is launched with one plain interface",
+            "bring the workload to one interface; extra addresses can be secondary ones",
+        )
+    return fine("it has one plain network interface")
+
+
+def its_private_address_is_not_needed(facts: Facts) -> Verdict:
+    """The primary address ends with the instance; a secondary one moves within its zone (E14)."""
+    instance = seen(facts.instance)
+    secondary = [ip for one in instance.interfaces for ip in one.secondary_ips]
+    if secondary:
+        return care(
+            f"{instance.private_ip} ends with the instance; {', '.join(secondary)} can follow the workload within "
+            f"{instance.az} only",
+            "let clients use the secondary address and allow only this zone, or use a load balancer or DNS",
+        )
+    return care(
+        f"its private address {instance.private_ip} is not kept: a clone has another",
+        "whoever uses it has to find the workload by load balancer, Elastic IP, DNS, or a secondary address in the "
+        "same zone; see what points at it below",
+    )
+
+
+def its_public_address_stays(facts: Facts) -> Verdict:
+    """An auto-assigned address changes on every launch (E38)."""
+    instance = seen(facts.instance)
+    if instance.public_ip is None:
+        return fine("it has no public address")
+    if instance.elastic:
+        return care(
+            f"{instance.public_ip} is an Elastic IP: it stays with the account, and somebody has to move it",
+            "name it as the workload's traffic, or put a load balancer before it",
+        )
+    return care(
+        f"its public address {instance.public_ip} was assigned at launch and will change",
+        "give it an Elastic IP, or let clients use a name",
+    )
+
+
+def its_credits_are_not_unlimited(facts: Facts) -> Verdict:
+    """Unlimited bursting on short-lived spot bills surplus credits at the end (E24)."""
+    if seen(seen(facts.instance).credits) == "unlimited":
+        return care(
+            "it bursts without limit: credits that it has saved are lost with each move, and surplus ones are billed "
+            "when a spot instance ends",
+            "set the credits to standard, or move it to a type of constant performance",
+        )
+    return fine("no unlimited CPU credits")
+
+
+def its_metadata_service_wants_tokens(facts: Facts) -> Verdict:
+    """The notices come through it; IMDSv1 and hop limits are copied to the clone (E20)."""
+    instance = seen(facts.instance)
+    if not instance.metadata_enabled:
+        return stop(
+            "the metadata service is off: interruption notices cannot be read",
+            f"aws ec2 modify-instance-metadata-options --instance-id {instance.instance_id} --http-endpoint enabled",
+        )
+    if not instance.tokens_required:
+        return care(
+            "the metadata service answers without a token (IMDSv1): whoever can make the workload fetch an address "
+            "reads its role's credentials; a clone copies this",
+            f"aws ec2 modify-instance-metadata-options --instance-id {instance.instance_id} --http-tokens required",
+        )
+    engines = facts.machine.containers
+    if instance.hop_limit == 1 and not isinstance(engines, Unseen) and engines:
+        return care(
+            f"{', '.join(engines)} runs and the hop limit is 1: software in containers cannot read the metadata",
+            "raise the hop limit to 2 if it has to; the agent itself runs on the host and does not need it",
+        )
+    return fine("the metadata service is on and wants tokens")
+
+
+def it_is_not_protected_from_termination(facts: Facts) -> Verdict:
+    """Spot has no termination protection, and the old instance has to be ended (E23)."""
+    if seen(seen(facts.instance).protected):
+        return care(
+            "it is protected from termination: a spot instance cannot be, and EC2 will refuse to end this one after a "
+            "move, so that both are billed",
+            "turn auto-terminate off for it, or take the protection away when you trust the move",
+        )
+    return fine("no termination protection, which spot would lose")
+
+
+def it_has_the_enhanced_network_driver(facts: Facts) -> Verdict:
+    """Current types need ENA (E26)."""
+    if seen(facts.instance).ena:
+        return fine("its image declares the ENA driver")
+    return care(
+        "its image does not declare the ENA driver: only types of older generations can run a copy",
+        "install the driver and set the image's ENA attribute",
+    )
+
+
+RULES: tuple[Rule[Facts], ...] = (
+    Rule(nothing_else_owns_it, "docs/scope.md; U7"),
+    Rule(its_image_may_run_on_spot, "E27"),
+    Rule(its_root_is_on_ebs, "users, first hour"),
+    Rule(it_does_not_hibernate, "E11"),
+    Rule(its_place_can_be_copied, "users, first hour; E39"),
+    Rule(one_plain_interface_is_enough, "users, first hour; E14"),
+    Rule(its_private_address_is_not_needed, "E14"),
+    Rule(its_public_address_stays, "E38"),
+    Rule(its_credits_are_not_unlimited, "E24"),
+    Rule(its_metadata_service_wants_tokens, "E20"),
+    Rule(it_is_not_protected_from_termination, "E23"),
+    Rule(it_has_the_enhanced_network_driver, "E26"),
+)
