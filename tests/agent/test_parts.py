@@ -175,6 +175,54 @@ def test_the_runner_survives_what_a_duty_raises_and_stops_when_told(disk):
     assert machine.opened.is_set(), "the workload is left as it is"
 
 
+class Watcher:
+    """Counts the words that it hears."""
+
+    def __init__(self):
+        self.heard, self.words = 0, threading.Semaphore(0)
+
+    def alive(self):
+        self.heard += 1
+        self.words.release()
+
+
+class HangingMachine(StillMachine):
+    """The metadata service takes the question and never answers, until it is let go."""
+
+    def __init__(self):
+        super().__init__()
+        self.silent, self.let_go, self.asked = 0, threading.Event(), threading.Event()
+
+    def interruption_notice(self):
+        self.asked.set()
+        self.let_go.wait(20)
+
+    def rebalance_recommendation(self):
+        return None
+
+
+def test_the_watchdog_hears_nothing_while_the_signals_hang_and_again_when_they_come_round(disk):
+    clock, machine, watcher = SystemClock(), HangingMachine(), Watcher()
+    settings = AgentSettings(logical_agent_id="web", client_token=CLIENT_TOKEN, command_wait_seconds=0)
+    agent = Agent(FakeServer(clock), machine, machine, NoSync(), disk, None, clock, settings)
+    runner = Runner(agent, clock, Random(1), watcher, beat_seconds=0.01)
+    thread = threading.Thread(target=runner.run)
+    thread.start()
+    assert machine.asked.wait(20)
+    threading.Event().wait(0.2)  # twenty beats
+    heard = watcher.heard
+    assert 1 <= heard <= 3, "the start, and the round that hangs"
+    threading.Event().wait(0.1)
+    assert watcher.heard == heard
+    while watcher.words.acquire(blocking=False):
+        pass
+    machine.let_go.set()
+    assert watcher.words.acquire(timeout=20)
+    runner.stop.set()
+    thread.join(20)
+    assert not thread.is_alive()
+
+
 CONFIG = """
 server_url = "https://spotguard.example"
 logical_agent_id = "web"

@@ -6,12 +6,13 @@ import os
 import pytest
 
 from spotguard.domain.errors import GateFailed
-from spotguard.host.boot_links import Link, own_links, put_back, take_away, unit_file, vendor_links
+from spotguard.host.boot_links import own_links, put_back, take_away, unit_file, vendor_links
 from spotguard.host.databases import databases
 from spotguard.host.survey import survey
-from spotguard.host.systemctl import NobodyRuns, Systemctl
+from spotguard.host.systemctl import Systemctl
 from spotguard.planning.eligibility.facts import Database, Disk, DiskKind, FstabEntry
 from spotguard.planning.findings import Unseen
+from spotguard.planning.machine_changes import Link
 from tests.host.roots import WANTS, Root
 from tests.host.systemd import Manager
 
@@ -56,7 +57,9 @@ class TestDisks:
             Disk("xvdb", DiskKind.OTHER),
         )
 
-    @pytest.mark.parametrize("said", ["", "[]", '{"blockdevices": [{}]}', '{"blockdevices": 3}'])
+    @pytest.mark.parametrize(
+        "said", ["", "[]", '{"blockdevices": []}', '{"blockdevices": [{}]}', '{"blockdevices": 3}']
+    )
     def test_an_lsblk_that_says_something_else_tells_nothing(self, root, said):
         assert isinstance(seen(root, lambda _: said).disks, Unseen)
 
@@ -149,7 +152,7 @@ class TestUnits:
         root.unit(enabled=False)
         units = Manager(root, triggers={"web.service": ("web.socket",)})
         assert seen(root, units=units).unit.triggered_by == ("web.socket",)
-        assert seen(root, units=NobodyRuns()).unit.triggered_by == ()
+        assert survey(root.path, None, "web.service", None, lsblk()).unit.triggered_by == ()
 
     def test_an_instance_of_a_template_has_the_templates_file(self, root):
         root.unit("app@.service", enabled=False)

@@ -11,19 +11,35 @@ from spotguard.agent.backoff import Backoff
 from spotguard.agent.desk import Duty
 from spotguard.domain.errors import MetadataUnavailable
 from spotguard.ports.clock import Clock
+from spotguard.ports.watchdog import Watchdog
 from spotguard.telemetry import get_logger
 
 JITTER = 0.1  # of a wait: a fleet that lost its server does not come back in step
 JOIN_SECONDS = 35.0  # a long poll ends within this
+BEAT_SECONDS = 60.0  # between two words to the watchdog; a start that fails waits no longer between its tries
+WATCHED = "signals"  # the duty that runs every second: while it comes round, the process does not hang
 
 log = get_logger("agent")
 
 
 class Runner:
-    """`run` returns when `stop` is set. What a duty raises is logged once and the duty tried again, ever later."""
+    """`run` returns when `stop` is set. What a duty raises is logged once and the duty tried again, ever later.
 
-    def __init__(self, agent: Agent, clock: Clock, dice: Random) -> None:
+    The watchdog hears every minute that it lives, unless the signals have not been looked at for that long.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        clock: Clock,
+        dice: Random,
+        watchdog: Watchdog | None = None,
+        *,
+        beat_seconds: float = BEAT_SECONDS,
+    ) -> None:
         self._agent, self._clock, self._dice = agent, clock, dice
+        self._watchdog, self._beat_seconds = watchdog, beat_seconds
+        self._rounds = 0  # of the watched duty
         self._bells = {name: threading.Event() for name in agent.duties}
         self.stop = threading.Event()
 
@@ -37,7 +53,7 @@ class Runner:
         ]
         for thread in threads:
             thread.start()
-        self.stop.wait()
+        self._beat()
         for bell in self._bells.values():
             bell.set()
         deadline = self._clock.now() + timedelta(seconds=JOIN_SECONDS)
@@ -49,6 +65,7 @@ class Runner:
         backoff, complaint = Backoff(), ""
         while not self.stop.is_set():
             now = self._clock.now()
+            self._alive()
             try:
                 self._agent.start(now)
             except MetadataUnavailable as error:
@@ -60,6 +77,19 @@ class Runner:
                 return True
         return False
 
+    def _beat(self) -> None:
+        """Until told to stop."""
+        told = -1
+        while not self.stop.is_set():
+            if self._rounds != told:
+                told = self._rounds
+                self._alive()
+            self.stop.wait(self._beat_seconds)
+
+    def _alive(self) -> None:
+        if self._watchdog is not None:
+            self._watchdog.alive()
+
     def _ring(self, name: str) -> None:
         self._bells[name].set()
 
@@ -67,6 +97,7 @@ class Runner:
         bell, backoff, complaint = self._bells[name], Backoff(), ""
         while not self.stop.is_set():
             bell.clear()
+            self._rounds += name == WATCHED
             now = self._clock.now()
             due: datetime | None
             try:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from spotguard.cli import enrolling
+
 if TYPE_CHECKING:
     from spotguard.agent.settings import AgentSettings
     from spotguard.cli.agent_settings import AgentFile
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
 PRICE_LOOK_SECONDS = 900.0  # each look starts a process that loads boto3: a second of a small machine
 
 agent_app = typer.Typer(help="The agent beside the workload.", no_args_is_help=False)
+
+
+agent_app.command()(enrolling.install)
+agent_app.command()(enrolling.uninstall)
 
 
 @agent_app.callback(invoke_without_command=True)
@@ -53,6 +59,7 @@ def run(
     from spotguard.host.disk import FolderDisk
     from spotguard.host.imds import ImdsMetadata
     from spotguard.host.link import HttpLink
+    from spotguard.host.watchdog import SystemdWatchdog
     from spotguard.telemetry import configure_logging
 
     try:
@@ -67,11 +74,12 @@ def run(
     with (
         HttpLink(settings.server_url) as link,
         ChildCloud(lambda: region_of(agent.desk.me.az)) as children,
+        SystemdWatchdog() as watchdog,
     ):
         metadata = ImdsMetadata(settings.metadata_url)
         cloud = children.cloud if settings.calls_ec2 else None
         agent = Agent(link, metadata, gate, sync, FolderDisk(settings.state_folder), cloud, clock, told)
-        runner = Runner(agent, clock, Random())
+        runner = Runner(agent, clock, Random(), watchdog)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: runner.stop.set())
         runner.run()

@@ -6,8 +6,9 @@ and may be taken away and put back; those of /usr belong to packages.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from spotguard.planning.machine_changes import Link
 
 OWN = ("etc/systemd/system", "run/systemd/system")
 VENDORS = (
@@ -17,14 +18,6 @@ VENDORS = (
     "lib/systemd/system",
 )
 _STARTING = ("*.wants", "*.requires", "*.upholds")
-
-
-@dataclass(frozen=True)
-class Link:
-    """A link as it stands: its path within the root, and what it says."""
-
-    path: str
-    target: str
 
 
 def unit_file(root: Path, unit: str) -> Path | None:

@@ -29,8 +29,8 @@ _ENGINES = {"dockerd": "Docker", "containerd": "containerd", "crio": "CRI-O", "k
 _LSBLK_SECONDS = 20
 
 
-def survey(root: Path, units: Units, unit: str | None, state_path: str | None, run: Run) -> Machine:
-    """`unit` None: the workload is started by commands."""
+def survey(root: Path, units: Units | None, unit: str | None, state_path: str | None, run: Run) -> Machine:
+    """`unit` None: the workload is started by commands. `units` None: no service manager runs under this root."""
     return Machine(
         architecture=_architecture(root),
         disks=_disks(root, run),
@@ -62,9 +62,10 @@ def _disks(root: Path, run: Run) -> tuple[Disk, ...] | Unseen:
     elsewhere = () if root == Path("/") else ("--sysroot", str(root))
     try:
         told = json.loads(run([*_LSBLK, *elsewhere]))
-        return tuple(_disk(one) for one in told["blockdevices"] if one["type"] == "disk")
+        found = tuple(_disk(one) for one in told["blockdevices"] if one["type"] == "disk")
     except (OSError, ValueError, KeyError, TypeError) as error:
         return Unseen(f"lsblk does not tell the disks: {str(error) or type(error).__name__}")
+    return found or Unseen("lsblk shows no disk")
 
 
 def _disk(told: Mapping[str, Any]) -> Disk:
@@ -90,7 +91,7 @@ def _fstab(root: Path) -> tuple[FstabEntry, ...] | Unseen:
     return tuple(FstabEntry(fields[0], fields[1]) for fields in lines if len(fields) > 1)
 
 
-def _unit(root: Path, units: Units, name: str | None) -> Unit | Unseen:
+def _unit(root: Path, units: Units | None, name: str | None) -> Unit | Unseen:
     if name is None:
         return Unseen("the workload is started by commands: whether it starts at boot, too, they do not tell")
     exists = unit_file(root, name) is not None
@@ -99,7 +100,7 @@ def _unit(root: Path, units: Units, name: str | None) -> Unit | Unseen:
         exists,
         tuple(link.path for link in own_links(root, name)),
         vendor_links(root, name),
-        units.triggered_by(name) if exists else (),
+        units.triggered_by(name) if exists and units is not None else (),
     )
 
 

@@ -1,4 +1,4 @@
-"""`ports.units.Units` by systemctl, and for a folder in which no service manager runs."""
+"""`ports.units.Units` by systemctl."""
 
 from __future__ import annotations
 
@@ -49,22 +49,3 @@ class Systemctl:
             said = (done.stderr or done.stdout).strip().splitlines()
             raise GateFailed(f"{self._program} {words[0]}: {said[-1][:200] if said else done.returncode}")
         return done.stdout
-
-
-class NobodyRuns:
-    """A folder that will be a machine's root, an image for example: there is nothing to start or to stop."""
-
-    def triggered_by(self, unit: str) -> tuple[str, ...]:
-        return ()
-
-    def reload(self) -> None:
-        pass
-
-    def start(self, unit: str) -> None:
-        pass
-
-    def stop(self, unit: str) -> None:
-        pass
-
-    def runs(self, unit: str) -> bool:
-        return False

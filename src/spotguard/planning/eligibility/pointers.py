@@ -34,8 +34,12 @@ class Pointer:
 class Pointers:
     """What was found; and by kind why it could not be looked at."""
 
-    found: tuple[Pointer, ...] = ()
-    not_looked_at: Mapping[PointerKind, str] | None = None
+    found: tuple[Pointer, ...]
+    not_looked_at: Mapping[PointerKind, str]
+
+
+def nothing_looked_at(because: str) -> Pointers:
+    return Pointers((), dict.fromkeys(PointerKind, because))
 
 
 ADVICE: Mapping[PointerKind, str] = {

@@ -1,0 +1,164 @@
+"""What enrolling a machine changes on it, decided on paper: files, folders, links, in an order that can stop anywhere.
+
+A receipt is written before anything else is touched. It names what was made, what was set aside and which links were
+taken away, so that uninstalling after any crash leaves the machine as it was found.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from spotguard.domain.errors import InvalidInput, Refused
+from spotguard.planning.agent_files import CONFIG, CONFIG_FOLDER, TOKEN, Wish, agent_toml, agent_unit
+from spotguard.planning.machine_changes import (
+    AGENT_UNIT,
+    Action,
+    BringBack,
+    Link,
+    MakeFolder,
+    MakeLink,
+    Reload,
+    RemoveFile,
+    RemoveFolder,
+    RemoveTree,
+    SetAside,
+    StartAgent,
+    StopAgent,
+    TakeLinkAway,
+    WriteFile,
+)
+
+RECEIPT = f"{CONFIG_FOLDER}/installed.json"
+STATE_FOLDER = "/var/lib/spotguard"
+INBOX = "/var/lib/spotguard-inbox"
+UNIT_FILE = f"/etc/systemd/system/{AGENT_UNIT}"
+WANTS = "/etc/systemd/system/multi-user.target.wants"
+PRIVATE, OPEN = 0o600, 0o644
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What was changed. Paths are absolute within the root."""
+
+    unit: str
+    files: tuple[str, ...]
+    aside: tuple[str, ...]  # of these, the ones that stood there before: now under the name with ASIDE
+    folders: tuple[str, ...]  # made, outermost first
+    scratch: tuple[str, ...]  # the agent's own folders, which were not there
+    links: tuple[Link, ...]  # that started the user's unit at boot
+
+    def to_json(self) -> str:
+        told = {**vars(self), "links": [vars(link) for link in self.links]}
+        return json.dumps(told, indent=1) + "\n"
+
+
+def receipt_of(text: str) -> Receipt:
+    """`InvalidInput` for what is no receipt: nothing may be undone by guesses."""
+    try:
+        told = json.loads(text)
+        links = tuple(Link(one["path"], one["target"]) for one in told["links"])
+        lists = {name: tuple(map(str, told[name])) for name in ("files", "aside", "folders", "scratch")}
+        return Receipt(unit=str(told["unit"]), links=links, **lists)
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidInput(f"{RECEIPT} does not read: {error!r}") from error
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What stands on the machine. `files`: content and mode by path, of those that are there. `aside`: what has been
+    set aside by now.
+
+    `folders`: of those that were asked about, the ones that are there. `links`: what starts the user's unit at boot.
+    """
+
+    files: Mapping[str, tuple[str, int]]
+    aside: frozenset[str]
+    folders: frozenset[str]
+    links: tuple[Link, ...]
+    agent_link: bool
+    agent_runs: bool | None  # None: no service manager runs under this root
+    receipt: Receipt | None
+
+
+AGENT_LINK = Link(f"{WANTS}/{AGENT_UNIT}", UNIT_FILE)
+FOLDERS = (CONFIG_FOLDER, WANTS, STATE_FOLDER, INBOX)
+_MODES = {CONFIG_FOLDER: 0o755, WANTS: 0o755, STATE_FOLDER: 0o700}
+
+
+def wanted_files(wish: Wish) -> dict[str, tuple[str, int]]:
+    """Every file of ours but the receipt."""
+    files = {CONFIG: (agent_toml(wish), PRIVATE), UNIT_FILE: (agent_unit(wish), OPEN)}
+    if wish.token is not None:
+        files[TOKEN] = (f"{wish.token}\n", PRIVATE)
+    return files
+
+
+def plan_install(wish: Wish, now: Standing) -> tuple[Action, ...]:
+    """Empty when everything stands as wished. `Refused` when another workload is installed here."""
+    known = now.receipt
+    if known is not None and known.unit != wish.unit:
+        raise Refused(
+            f"installed for {known.unit or 'a workload of commands'} already: spotguard agent uninstall first"
+        )
+    files = wanted_files(wish)
+    receipt = _receipt(wish, now, files)
+    changes = [
+        *_write_all(files, now),
+        *(TakeLinkAway(link) for link in now.links),
+        *([] if now.agent_link else [MakeLink(AGENT_LINK)]),
+    ]
+    if not changes and receipt == known:
+        return (Reload(), StartAgent()) if now.agent_runs is False else ()
+    return (
+        *(MakeFolder(path, _MODES[path]) for path in _MODES if path not in now.folders),
+        WriteFile(RECEIPT, PRIVATE, receipt.to_json()),
+        *(SetAside(path) for path in receipt.aside if path not in now.aside),
+        *changes,
+        *(() if now.agent_runs is None else (Reload(), StartAgent())),
+    )
+
+
+def _write_all(files: Mapping[str, tuple[str, int]], now: Standing) -> Iterator[Action]:
+    for path, (content, mode) in files.items():
+        if now.files.get(path) != (content, mode):
+            yield WriteFile(path, mode, content)
+
+
+def _receipt(wish: Wish, now: Standing, files: Mapping[str, tuple[str, int]]) -> Receipt:
+    """The first one's word holds for what stood here before; later ones add what they make."""
+    known = now.receipt
+    if known is None:
+        return Receipt(
+            unit=wish.unit,
+            files=tuple(files),
+            aside=tuple(path for path in files if path in now.files),
+            folders=tuple(path for path in (CONFIG_FOLDER, WANTS) if path not in now.folders),
+            scratch=tuple(
+                path for path in (STATE_FOLDER, INBOX) if path == STATE_FOLDER or path not in now.folders
+            ),
+            links=now.links,
+        )
+    return Receipt(
+        unit=known.unit,
+        files=tuple(dict.fromkeys((*known.files, *files))),
+        aside=known.aside,
+        folders=known.folders,
+        scratch=known.scratch,
+        links=tuple(dict.fromkeys((*known.links, *now.links))),
+    )
+
+
+def plan_uninstall(receipt: Receipt, *, keep_journal: bool, managed: bool) -> tuple[Action, ...]:
+    """Every step may be repeated; the receipt goes last of the files. `managed`: a service manager runs here."""
+    return (
+        *([StopAgent()] if managed else []),
+        RemoveFile(AGENT_LINK.path),
+        *(BringBack(path) if path in receipt.aside else RemoveFile(path) for path in receipt.files),
+        *(MakeLink(link) for link in receipt.links),
+        *(RemoveTree(path) for path in receipt.scratch if not keep_journal),
+        RemoveFile(RECEIPT),
+        *(RemoveFolder(path) for path in reversed(receipt.folders)),
+        *([Reload()] if managed else []),
+    )

@@ -1,0 +1,162 @@
+"""`spotguard agent install` and `uninstall`, in a folder without systemd, before the simulated EC2 on the wire."""
+
+import pytest
+
+from tests.cli.conftest import Shell
+from tests.host.roots import WANTS, Root
+from tests.wire.scene import served
+
+SECRET = "sgc_top-secret"
+
+
+@pytest.fixture(autouse=True)
+def _credentials(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAWIRE000000000000")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
+
+
+@pytest.fixture
+def shell():
+    return Shell("")
+
+
+@pytest.fixture
+def root(tmp_path):
+    root = Root(tmp_path / "root")
+    root.unit()
+    (root.path / "var/lib").mkdir(parents=True)
+    return root
+
+
+@pytest.fixture
+def token_file(tmp_path):
+    path = tmp_path / "token"
+    path.write_text(f"{SECRET}\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def scene():
+    with served() as scene:
+        yield scene
+
+
+def asking(root, scene=None, instance_id=None):
+    words = ["agent", "install", "--root", str(root.path), "--unit", "web.service"]
+    if scene is None:
+        return [*words, "--without-aws"]
+    return [*words, "--endpoint-url", scene.wire.url, "--metadata-url", scene.wire.imds_url(instance_id)]
+
+
+def wishing(token_file):
+    return ["--server-url", "https://sg.example", "--name", "web-1", "--token-file", str(token_file), "--yes"]
+
+
+def test_the_report_is_shown_and_nothing_is_changed(shell, root, scene):
+    before = root.tree()
+    shown = shell.run(*asking(root, scene, scene.running()), "--report-only")
+    assert shown.exit_code == 0, shown.output
+    assert "its-private-address-is-not-needed" in shown.stdout
+    assert "Nothing was found that points at this instance." in shown.stdout
+    assert root.tree() == before
+
+
+def test_the_report_as_one_object(shell, root, scene):
+    instance_id = scene.running()
+    address = scene.client.allocate_address(Domain="vpc")
+    scene.client.associate_address(InstanceId=instance_id, AllocationId=address["AllocationId"])
+    told = shell.json(*asking(root, scene, instance_id), "--report-only")
+    grades = {one["name"]: one["grade"] for one in told["findings"]}
+    assert grades["its-type-is-sold-as-spot"] == "green"
+    assert grades["its-public-address-stays"] == "amber"
+    assert [(one["kind"], one["name"]) for one in told["pointers"]] == [
+        ("elastic-ip", address["AllocationId"])
+    ]
+    assert (told["installed"], told["not_looked_at"]) == (False, {})
+
+
+def test_what_was_not_looked_at_is_said_and_never_green(shell, root):
+    told = shell.json(*asking(root), "--report-only")
+    unknown = {one["name"] for one in told["findings"] if one["grade"] == "unknown"}
+    assert {"its-root-is-on-ebs", "every-call-of-a-move-is-permitted"} <= unknown
+    assert set(told["not_looked_at"].values()) == {"--without-aws"}
+    shown = shell.run(*asking(root), "--report-only").stdout
+    assert "not looked at (--without-aws): alarm, target-group" in shown
+
+
+def test_installing_says_what_it_does_and_uninstalling_restores_it(shell, root, token_file):
+    before = root.tree()
+    done = shell.run(*asking(root), *wishing(token_file))
+    assert done.exit_code == 0, done.output
+    assert f"remove /{WANTS}/web.service" in done.stdout
+    assert SECRET not in done.output
+    assert (root.path / "etc/spotguard/token").read_text() == f"{SECRET}\n"
+    again = shell.run(*asking(root), *wishing(token_file))
+    assert "Everything is installed as wished already." in again.stdout
+    gone = shell.run("agent", "uninstall", "--root", str(root.path), "--yes")
+    assert gone.exit_code == 0
+    assert root.tree() == before
+    nothing = shell.run("agent", "uninstall", "--root", str(root.path), "--yes")
+    assert (nothing.exit_code, nothing.stdout.strip()) == (0, "Nothing of SpotGuard's is installed here.")
+
+
+def test_a_person_is_asked_first(shell, root, token_file):
+    before = root.tree()
+    words = [word for word in wishing(token_file) if word != "--yes"]
+    refused = shell.run(*asking(root), *words)
+    assert (refused.exit_code, root.tree()) == (1, before)
+
+
+def test_red_refuses_until_it_is_accepted_by_name(shell, root, token_file):
+    (root.path / "etc/systemd/system/web.service").unlink()
+    before = root.tree()
+    refused = shell.run(*asking(root), *wishing(token_file))
+    assert refused.exit_code == 1
+    assert "--accept-red the-workload-starts-only-when-told" in refused.stderr
+    assert shell.run(*asking(root), "--report-only").exit_code == 1
+    assert root.tree() == before
+    told = shell.json(
+        *asking(root), *wishing(token_file), "--accept-red", "the-workload-starts-only-when-told"
+    )
+    assert (told["installed"], told["in_the_way"]) == (True, [])
+    assert SECRET not in str(told)
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--name", "web-1"], "--server-url and --name are needed"),
+        (["--server-url", "ftp://x", "--name", "w"], "begins with https://"),
+        (["--server-url", "https://x", "--name", "w"], "--token-file is needed"),
+        (["--server-url", "https://x", "--name", "w", "--start", "/bin/x"], "give --unit, or --start"),
+        (["--server-url", "https://x", "--name", "w", "--token-file", "-"], "add --yes"),
+        (["--server-url", "https://x", "--name", "w", "--state-path", "rel"], "absolute path"),
+        (["--server-url", "https://x", "--name", "w", "--probe", "'"], "does not read"),
+        (["--json"], "--json asks nothing"),
+    ],
+)
+def test_a_wish_that_cannot_be_is_a_usage_error_before_anything_is_looked_at(shell, root, words, complaint):
+    before = root.tree()
+    assert complaint in shell.fails(*asking(root), *words, code=2)
+    assert root.tree() == before
+
+
+def test_a_rule_that_is_none_is_refused(shell, root):
+    assert "no rule is named nonsense" in shell.fails(
+        *asking(root), "--report-only", "--accept-red", "nonsense"
+    )
+
+
+def test_the_token_from_stdin_is_written_and_never_told(root):
+    from typer.testing import CliRunner
+
+    from spotguard.cli.main import app
+
+    words = [*asking(root), *wishing("-")]
+    done = CliRunner().invoke(app, words, input=f"{SECRET}\n")
+    assert done.exit_code == 0, done.output
+    assert (root.path / "etc/spotguard/token").read_text() == f"{SECRET}\n"
+    assert SECRET not in done.output
+    bad = CliRunner().invoke(app, words, input="two words\n")
+    assert bad.exit_code == 2
+    assert "words" not in bad.stderr
