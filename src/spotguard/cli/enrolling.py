@@ -155,6 +155,7 @@ def _wish(
         probe=_words(commands["probe"]),
         state_path=state_path,
         metadata_url=None if ask.metadata_url == opt.METADATA else ask.metadata_url,
+        calls_ec2=ask.executor is Executor.AGENT,
         token=None if token_file is None else _token(token_file),
     )
 

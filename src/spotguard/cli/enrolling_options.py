@@ -24,7 +24,8 @@ StatePath = Annotated[str | None, typer.Option(help="Folder of its state, copied
 TokenFile = Annotated[str | None, typer.Option(help="File with the client's token; - reads it from stdin.")]
 Program = Annotated[str | None, typer.Option(help="The spotguard to run; default: this one.")]
 WhoCalls = Annotated[
-    Executor, typer.Option(help="Who calls EC2 for this client: its permissions are looked at.")
+    Executor,
+    typer.Option(help="Who calls EC2 for this client's moves: this agent (calls_ec2), or the server."),
 ]
 Tag = Annotated[
     str, typer.Option(help="The server's setting of this name: value of the tag spotguard:managed.")

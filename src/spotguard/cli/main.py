@@ -11,6 +11,7 @@ from spotguard import __version__
 from spotguard.cli import client, db, kill_switch, prices
 from spotguard.cli.agent import agent_app
 from spotguard.cli.demo import demo
+from spotguard.cli.doctor import doctor
 from spotguard.cli.output import warn
 from spotguard.cli.serve import coordinator, server
 from spotguard.cli.simulate import simulate
@@ -75,6 +76,7 @@ app.add_typer(db.app, name="db")
 app.add_typer(client.app, name="client")
 app.add_typer(prices.app, name="prices")
 app.command("verify-aws")(verify_aws)
+app.command()(doctor)
 app.command("kill-switch")(kill_switch.kill_switch)
 
 

@@ -28,6 +28,7 @@ class Wish:
     probe: Sequence[str] = ()
     state_path: str | None = None
     metadata_url: str | None = None
+    calls_ec2: bool = False
     token: str | None = field(default=None, repr=False)
 
 
@@ -46,6 +47,8 @@ def agent_toml(wish: Wish) -> str:
         "metadata_url": wish.metadata_url,
     }
     lines = [f"{name} = {_toml(value)}" for name, value in told.items() if value]
+    if wish.calls_ec2:
+        lines.append("calls_ec2 = true")
     return "\n".join(["# written by spotguard agent install", *lines, ""])
 
 

@@ -101,13 +101,13 @@ def _examined(rule: Rule[Facts], facts: Facts) -> Finding:
     return Finding(rule.name, verdict.grade, verdict.because, verdict.mend, rule.source)
 
 
-_ORDER = (Grade.STOP, Grade.UNKNOWN, Grade.CARE, Grade.FINE)
+BY_GRAVITY = (Grade.STOP, Grade.UNKNOWN, Grade.CARE, Grade.FINE)
 
 
 def worst(findings: Iterable[Finding]) -> Grade:
     """What was not looked at is graver than what only wants care."""
     grades = {finding.grade for finding in findings}
-    return next((grade for grade in _ORDER if grade in grades), Grade.FINE)
+    return next((grade for grade in BY_GRAVITY if grade in grades), Grade.FINE)
 
 
 def named(findings: Iterable[Finding], grade: Grade) -> tuple[str, ...]:

@@ -1,0 +1,164 @@
+"""`spotguard doctor`: looks at server, database, fleet and accounts, and says what to mend. Nothing is changed."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from spotguard import __version__
+from spotguard.cli.databases import DatabaseUrl
+from spotguard.cli.findings import show_findings
+from spotguard.cli.output import Failed, Json, print_json
+
+if TYPE_CHECKING:
+    from spotguard.planning.checkup.facts import AccountFacts, DatabaseFacts, Facts, Fleet, PublicUrl, Space
+    from spotguard.planning.findings import Unseen
+    from spotguard.store.accounts import CloudAccount
+    from spotguard.store.database import Database
+
+_USUAL_TYPE = "m5.large"  # of the class that most types belong to
+
+
+def doctor(
+    *,
+    without_aws: Annotated[bool, typer.Option("--without-aws", help="Ask AWS nothing.")] = False,
+    endpoint_url: Annotated[str | None, typer.Option(help="Another endpoint than AWS's own.")] = None,
+    database_url: DatabaseUrl = None,
+    json: Json = False,
+) -> None:
+    """Check database, clocks, coordinators, agents, standbys, and each client's account: permissions, quotas, roles.
+
+    Each finding is ok, warning, error or unknown, with what to do. Exit code 1 when there is an error.
+    """
+    from spotguard.planning.checkup.report import LEVEL, checkup
+
+    findings = checkup(_look(database_url, endpoint_url, without_aws=without_aws))
+    levels = {finding.name: LEVEL[finding.grade] for finding in findings}
+    counts = Counter(levels.values())
+    if json:
+        told = [{**vars(one), "grade": levels[one.name]} for one in findings]
+        print_json({"ok": not counts["error"], "counts": dict(counts), "findings": told})
+    else:
+        show_findings(findings, LEVEL)
+    if counts["error"]:
+        broken = [name for name, level in levels.items() if level == "error"]
+        raise Failed(f"something is broken: {', '.join(broken)}")
+
+
+def _look(url: str | None, endpoint_url: str | None, *, without_aws: bool) -> Facts:
+    """A database that does not answer is a finding; one that cannot be meant is a usage error."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from spotguard.config import load_settings, prepare_database_folder
+    from spotguard.planning.checkup.facts import Facts
+    from spotguard.planning.findings import Unseen
+    from spotguard.store.database import Database
+
+    settings = load_settings(database_url=url)
+    prepare_database_folder(settings.database_url)
+    database = Database.open(settings.database_url)
+    itself: DatabaseFacts | Unseen
+    try:
+        itself, fleet = _of_database(database)
+        accounts = Unseen("--without-aws") if without_aws else _accounts(database, itself, endpoint_url)
+    except SQLAlchemyError as error:
+        itself = fleet = accounts = Unseen(" ".join(str(getattr(error, "orig", error)).split()))
+    finally:
+        database.dispose()
+    return Facts(__version__, _public(settings.public_url), itself, fleet, accounts)
+
+
+def _public(url: str | None) -> PublicUrl | None:
+    from ipaddress import ip_address
+    from urllib.parse import urlsplit
+
+    from spotguard.planning.checkup.facts import PublicUrl
+
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        loopback = ip_address(host).is_loopback
+    except ValueError:  # a name
+        loopback = host == "localhost"
+    return PublicUrl(url, loopback, parts.scheme == "https")
+
+
+def _of_database(database: Database) -> tuple[DatabaseFacts, Fleet | Unseen]:
+    from spotguard.planning.findings import Unseen
+    from spotguard.store import checkup
+
+    itself = database.read(lambda tx: checkup.of_database(tx, datetime.now(UTC)))
+    itself = replace(itself, space=_space(database) or itself.space)
+    if itself.schema_differences:
+        return itself, Unseen("the database does not have the newest schema")
+    return itself, database.read(lambda tx: checkup.of_fleet(tx, datetime.now(UTC)))
+
+
+def _space(database: Database) -> Space | None:
+    """Of the embedded database's disk."""
+    from spotguard.planning.checkup.facts import Space
+
+    url = database.engine.url
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return None
+    path = Path(url.database)
+    return Space(path.stat().st_size, shutil.disk_usage(path.parent).free)
+
+
+def _accounts(
+    database: Database, itself: DatabaseFacts, endpoint_url: str | None
+) -> tuple[AccountFacts, ...] | Unseen:
+    from spotguard.planning.findings import Unseen
+    from spotguard.store import checkup
+    from spotguard.store.accounts import all_accounts
+    from spotguard.store.launch_orders import installation_of
+
+    if itself.schema_differences:
+        return Unseen("the database does not have the newest schema")
+    known, rows = database.read(all_accounts), database.read(checkup.clients_of_accounts)
+    name = database.read(installation_of).name
+    return tuple(_account(database, row, known[row.id], name, endpoint_url) for row in rows)
+
+
+def _account(
+    database: Database, client: Any, told: CloudAccount, installation: str, endpoint_url: str | None
+) -> AccountFacts:
+    from spotguard.cloud.aws.account_view import AwsAccountView
+    from spotguard.cloud.aws.connection import Account
+    from spotguard.domain.agents import Executor
+    from spotguard.planning.checkup.facts import AccountFacts
+    from spotguard.planning.findings import Unseen
+    from spotguard.store import checkup
+
+    external = told.external_id if told.role_arn else None
+    view = AwsAccountView(
+        Account(told.region, endpoint_url, told.role_arn, external), installation=installation
+    )
+    serving = database.read(lambda tx: checkup.a_serving_instance(tx, client.id))
+    instance = None if serving is None else view.instance(serving)
+    awss, here = view.clock(), datetime.now(UTC)
+    types = database.read(lambda tx: checkup.types_in_use(tx, client.id)) or (_USUAL_TYPE,)
+    return AccountFacts(
+        client=client.name,
+        executor=Executor(client.executor),
+        identity=view.identity(),
+        ahead_seconds=awss if isinstance(awss, Unseen) else (awss - here).total_seconds(),
+        spot_role=view.spot_role(),
+        permissions=instance if isinstance(instance, Unseen) else view.permissions(instance),
+        quotas=tuple(quota for kind in _one_of_each_class(types) for quota in view.quotas(kind)),
+    )
+
+
+def _one_of_each_class(types: Sequence[str]) -> Iterator[str]:
+    from spotguard.market.instance_types import quota_class
+
+    yield from {quota_class(kind): kind for kind in types}.values()

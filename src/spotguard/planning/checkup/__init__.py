@@ -1,0 +1,1 @@
+"""Is this installation well? Facts, rules and report of `spotguard doctor`; pure."""

@@ -1,0 +1,193 @@
+"""Rules about the agents and about the clients' accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from spotguard.domain.agents import OFFLINE_AFTER_SECONDS
+from spotguard.planning.checkup.facts import AccountFacts, Facts, Standby, Watched
+from spotguard.planning.checkup.of_server import shortened
+from spotguard.planning.findings import Rule, Unseen, Verdict, care, fine, seen, stop
+
+LAG_SECONDS, GREAT_LAG_SECONDS = 60.0, 600.0  # an agent calls a standby out of sync after a minute
+FULL = 0.8  # of a quota (users, first hour: alert over 80 %)
+
+
+def every_agent_is_heard(facts: Facts) -> Verdict:
+    """Ruling B16: 120 s without a heartbeat of the serving instance."""
+    silent = tuple(
+        f"{_who(agent)} {_since(agent)}"
+        for agent in seen(facts.fleet).agents
+        if agent.silent_seconds is None or agent.silent_seconds > OFFLINE_AFTER_SECONDS
+    )
+    if silent:
+        return stop(
+            f"silent: {shortened(silent)}",
+            "look at the machine and its spotguard-agent unit; silence alone moves nothing (ruling B4)",
+        )
+    return fine(f"{_count(facts)} heard within {OFFLINE_AFTER_SECONDS} s")
+
+
+def _since(agent: Watched) -> str:
+    return "never heard" if agent.silent_seconds is None else f"for {agent.silent_seconds:.0f} s"
+
+
+def every_agent_serves(facts: Facts) -> Verdict:
+    """A gate that is closed outside a move: the workload does not run."""
+    closed = _told(a for a in seen(facts.fleet).agents if a.gate_open is False and not a.switching)
+    if closed:
+        return stop(
+            f"the gate is closed and no move is under way: {closed}",
+            "look at the workload's unit: systemctl status, and the agent's log",
+        )
+    untold = _told(a for a in seen(facts.fleet).agents if a.gate_open is None and not a.switching)
+    if untold:
+        seen(Unseen(f"has not told its gate: {untold}"))
+    return fine(f"{_count(facts)} with open gates, or in a move")
+
+
+def every_agent_has_this_version(facts: Facts) -> Verdict:
+    """Both sides of the wire are released together."""
+    others = tuple(
+        f"{_who(agent)} ({agent.version or 'unknown'})"
+        for agent in seen(facts.fleet).agents
+        if agent.version != facts.version
+    )
+    if others:
+        return care(f"this is {facts.version}: {shortened(others)}", "bring them to this version")
+    return fine(f"{_count(facts)} of {facts.version}")
+
+
+def every_standby_is_fresh(facts: Facts) -> Verdict:
+    """What an unheard death could lose: the age of its newest complete pass."""
+    late = [(a, s) for a, s in _standbys(facts) if s.lag_seconds is None or s.lag_seconds > LAG_SECONDS]
+    told = shortened(tuple(f"{_who(a)}: {_lag(s)}" for a, s in late))
+    mend = "look at the link between primary and standby, and at its sync_latency_ms"
+    if any(s.lag_seconds is not None and s.lag_seconds > GREAT_LAG_SECONDS for _, s in late):
+        return stop(told, mend)
+    if late:
+        return care(told, mend)
+    return fine(f"{len(_standbys(facts))} standbys, none older than {LAG_SECONDS:.0f} s")
+
+
+def _lag(standby: Standby) -> str:
+    if standby.lag_seconds is None:
+        return f"a standby ({standby.status}) has no complete pass yet"
+    return f"a standby's state is {standby.lag_seconds:.0f} s old"
+
+
+def every_standby_is_elsewhere(facts: Facts) -> Verdict:
+    """Interruptions of a pool come together (U9); a zone may fail as a whole."""
+    same_pool = [(a, s) for a, s in _standbys(facts) if s.pool_id is not None and s.pool_id == a.pool_id]
+    if same_pool:
+        return stop(
+            f"in the pool of its primary: {shortened(tuple(_who(a) for a, _ in same_pool))}",
+            "turn the standby off and on again: it is made in another pool",
+        )
+    same_zone = [(a, s) for a, s in _standbys(facts) if s.az is not None and s.az == a.az]
+    if same_zone:
+        return care(
+            f"in the zone of its primary: {shortened(tuple(_who(a) for a, _ in same_zone))}",
+            "allow more zones for it, and let its VPC have a subnet there",
+        )
+    return fine(f"{len(_standbys(facts))} standbys, all in other zones")
+
+
+def every_client_that_needs_an_account_has_one(facts: Facts) -> Verdict:
+    """Ruling B18: the server makes the moves of these clients."""
+    missing = seen(facts.fleet).without_account
+    if missing:
+        return stop(
+            f"the server is to call EC2 and knows no account: {shortened(missing)}",
+            "spotguard client account NAME --region R [--role-arn ARN]",
+        )
+    return fine("every client whose moves the server makes has an account")
+
+
+def every_account_lets_us_in(facts: Facts) -> Verdict:
+    """`sts:GetCallerIdentity`."""
+    accounts = seen(facts.accounts)
+    locked = tuple(f"{a.client} ({a.identity.because})" for a in accounts if isinstance(a.identity, Unseen))
+    if locked:
+        return stop(
+            f"no way in: {shortened(locked)}",
+            "look at the role's trust policy and its external id (spotguard client account NAME)",
+        )
+    return fine(f"{len(accounts)} accounts, each with an identity")
+
+
+def every_call_of_a_move_is_permitted(facts: Facts) -> Verdict:
+    """Dry runs (E29), for clients whose moves the server makes as for those it only looks at."""
+    accounts = seen(facts.accounts)
+    denied = tuple(
+        f"{account.client}: {', '.join(calls)}" for account in accounts if (calls := _denied(account))
+    )
+    if denied:
+        return stop(
+            f"EC2 would refuse: {shortened(denied)}",
+            "attach the policy for operating (docs/iam); what is not tagged as SpotGuard's is refused rightly",
+        )
+    return fine(f"{len(accounts)} accounts would allow every call that a dry run can ask for")
+
+
+def _denied(account: AccountFacts) -> list[str]:
+    permissions = seen(account.permissions)
+    if unclear := [one.action for one in permissions if one.allowed is None]:
+        seen(Unseen(f"{account.client}: EC2 answered the dry run of {', '.join(unclear)} otherwise"))
+    return [one.action for one in permissions if one.allowed is False]
+
+
+def every_quota_has_room(facts: Facts) -> Verdict:
+    """In vCPUs, spot and on demand apart (E8)."""
+    found = [(account, seen(quota)) for account in seen(facts.accounts) for quota in account.quotas]
+    near = [(account, quota) for account, quota in found if quota.used >= FULL * quota.limit]
+    told = shortened(tuple(f"{a.client}: {q.name}, {q.used} of {q.limit} vCPUs" for a, q in near))
+    mend = "ask for more in Service Quotas; it may take days"
+    if any(quota.free <= 0 for _, quota in near):
+        return stop(told, mend)
+    if near:
+        return care(told, mend)
+    return fine(f"{len(found)} quotas, none over {FULL:.0%}")
+
+
+def the_spot_service_has_its_role(facts: Facts) -> Verdict:
+    """EC2 makes it with the first spot launch, if that may make it."""
+    accounts = seen(facts.accounts)
+    missing = tuple(account.client for account in accounts if seen(account.spot_role) is False)
+    if missing:
+        return care(
+            f"there is no AWSServiceRoleForEC2Spot for {shortened(missing)}: the first spot launch is refused unless "
+            "its caller may make it",
+            "aws iam create-service-linked-role --aws-service-name spot.amazonaws.com",
+        )
+    return fine(f"{len(accounts)} accounts with AWSServiceRoleForEC2Spot")
+
+
+def _standbys(facts: Facts) -> list[tuple[Watched, Standby]]:
+    return [(agent, standby) for agent in seen(facts.fleet).agents for standby in agent.standbys]
+
+
+def _told(agents: Iterable[Watched]) -> str:
+    return shortened(tuple(map(_who, agents)))
+
+
+def _who(agent: Watched) -> str:
+    return f"{agent.client}/{agent.name}"
+
+
+def _count(facts: Facts) -> str:
+    return f"{len(seen(facts.fleet).agents)} agents"
+
+
+RULES: tuple[Rule[Facts], ...] = (
+    Rule(every_agent_is_heard, "ruling B16"),
+    Rule(every_agent_serves, "ruling B4"),
+    Rule(every_agent_has_this_version, "users, first hour"),
+    Rule(every_standby_is_fresh, "ruling B9"),
+    Rule(every_standby_is_elsewhere, "ruling B6; U9"),
+    Rule(every_client_that_needs_an_account_has_one, "ruling B18"),
+    Rule(every_account_lets_us_in, "users, first hour"),
+    Rule(every_call_of_a_move_is_permitted, "E29"),
+    Rule(every_quota_has_room, "E8; users, first hour"),
+    Rule(the_spot_service_has_its_role, "users, first hour"),
+)

@@ -1,0 +1,168 @@
+"""What the doctor asks the database: about itself, and about the fleet. Across tenants, for the operator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from spotguard.domain.agents import AgentStatus, Executor, KillLevel
+from spotguard.domain.ids import ClientId, InstanceId
+from spotguard.domain.instances import GateState
+from spotguard.planning.checkup.facts import Cluster, DatabaseFacts, Fleet, Standby, TurnedSwitch, Watched
+from spotguard.planning.findings import Unseen
+from spotguard.store import kill, leases
+from spotguard.store.accounts import all_accounts
+from spotguard.store.audit import counters_equal_rows
+from spotguard.store.schema import differences
+from spotguard.store.tables import agents, clients, epoch_grants, instances, replica_instances
+
+
+def of_database(tx: Connection, now: datetime) -> DatabaseFacts:
+    """`now` is this machine's time as the question is asked. Of the disk the database itself tells nothing."""
+    wrong = differences(tx)
+    return DatabaseFacts(
+        kind=tx.dialect.name,
+        schema_differences=tuple(wrong),
+        miscounts=() if wrong else tuple(counters_equal_rows(tx)),
+        cluster=_cluster(tx),
+        ahead_seconds=(_its_time(tx, now) - now).total_seconds(),
+        space=Unseen("the database is another server's: look there"),
+    )
+
+
+def _its_time(tx: Connection, now: datetime) -> datetime:
+    """An embedded database has this machine's clock."""
+    if tx.dialect.name == "sqlite":
+        return now
+    told: datetime = tx.execute(sa.text("SELECT UTC_TIMESTAMP(6)")).scalar_one()
+    return told.replace(tzinfo=UTC)
+
+
+def _cluster(tx: Connection) -> Cluster | None:
+    if tx.dialect.name == "sqlite":
+        return None
+    clustered = tx.execute(sa.text("SHOW GLOBAL VARIABLES LIKE 'wsrep_on'")).first()
+    if clustered is None or clustered[1] != "ON":
+        return None
+    status = {str(row[0]).lower(): row[1] for row in tx.execute(sa.text("SHOW GLOBAL STATUS LIKE 'wsrep_%'"))}
+    return Cluster(status.get("wsrep_ready") == "ON", int(status.get("wsrep_cluster_size", 0)))
+
+
+def of_fleet(tx: Connection, now: datetime) -> Fleet:
+    """Of every tenant."""
+    lived = [(lease.holder, lease.until > now) for lease in leases.of_coordinators(tx)]
+    return Fleet(
+        coordinators_alive=tuple(name for name, alive in lived if alive),
+        coordinators_gone=tuple(name for name, alive in lived if not alive),
+        switches=_turned(tx),
+        agents=_watched(tx, now),
+        without_account=_without_account(tx),
+    )
+
+
+def _turned(tx: Connection) -> tuple[TurnedSwitch, ...]:
+    found = [(row, KillLevel[row.level.upper()]) for row in kill.list_switches(tx)]
+    return tuple(
+        TurnedSwitch(_whose(row), level, row.reason) for row, level in found if level is not KillLevel.NONE
+    )
+
+
+def _whose(row: Any) -> str:
+    if row.scope == kill.EVERYONE:
+        return "everybody"
+    return f"client {row.client_id}" if row.scope == kill.CLIENT else f"agent {row.scope}"
+
+
+def _without_account(tx: Connection) -> tuple[str, ...]:
+    """Clients whose moves the server makes, and of whose account it knows nothing."""
+    known = all_accounts(tx)
+    rows = tx.execute(
+        sa.select(clients.c.id, clients.c.name)
+        .where(clients.c.executor == Executor.SERVER.value)
+        .order_by(clients.c.name)
+    )
+    return tuple(row.name for row in rows if row.id not in known)
+
+
+def clients_of_accounts(tx: Connection) -> Sequence[Any]:
+    """Id, name and executor of every client that has an account, by name."""
+    known = list(all_accounts(tx))
+    query = sa.select(clients.c.id, clients.c.name, clients.c.executor).where(clients.c.id.in_(known))
+    return tx.execute(query.order_by(clients.c.name, clients.c.id)).all()
+
+
+def types_in_use(tx: Connection, client_id: ClientId) -> tuple[str, ...]:
+    """Instance types of its live instances."""
+    query = sa.select(instances.c.instance_type).where(
+        instances.c.client_id == client_id, instances.c.is_active, instances.c.instance_type.is_not(None)
+    )
+    return tuple(tx.scalars(query.distinct().order_by(instances.c.instance_type)).all())
+
+
+def a_serving_instance(tx: Connection, client_id: ClientId) -> InstanceId | None:
+    """One that holds the epoch of one of its agents: dry runs need something to be about."""
+    query = (
+        sa.select(epoch_grants.c.instance_id)
+        .join(agents, agents.c.id == epoch_grants.c.held_agent_id)
+        .where(agents.c.client_id == client_id, agents.c.status != AgentStatus.DELETED.value)
+        .order_by(epoch_grants.c.granted_at.desc())
+        .limit(1)
+    )
+    found = tx.execute(query).scalar_one_or_none()
+    return None if found is None else InstanceId(found)
+
+
+def _watched(tx: Connection, now: datetime) -> tuple[Watched, ...]:
+    standbys = _standbys(tx, now)
+    query = (
+        sa.select(
+            agents.c.id,
+            agents.c.logical_agent_id,
+            agents.c.status,
+            clients.c.name,
+            instances.c.last_heartbeat_at,
+            instances.c.agent_version,
+            instances.c.gate,
+            instances.c.current_pool_id,
+            instances.c.az,
+        )
+        .join(clients, clients.c.id == agents.c.client_id)
+        .outerjoin(epoch_grants, epoch_grants.c.held_agent_id == agents.c.id)
+        .outerjoin(instances, instances.c.id == epoch_grants.c.instance_id)
+        .where(agents.c.status != AgentStatus.DELETED.value, agents.c.enabled)
+        .order_by(clients.c.name, agents.c.logical_agent_id, agents.c.id)
+    )
+    return tuple(
+        Watched(
+            name=row.logical_agent_id,
+            client=row.name,
+            switching=row.status == AgentStatus.SWITCHING,
+            silent_seconds=_age(now, row.last_heartbeat_at),
+            version=row.agent_version,
+            gate_open=None if row.gate is None else row.gate == GateState.OPEN,
+            pool_id=row.current_pool_id,
+            az=row.az,
+            standbys=standbys.get(row.id, ()),
+        )
+        for row in tx.execute(query)
+    )
+
+
+def _standbys(tx: Connection, now: datetime) -> dict[str, tuple[Standby, ...]]:
+    r = replica_instances.c
+    query = (
+        sa.select(r.id, r.agent_id, r.status, r.pool_id, r.az, r.synced_at).where(r.is_active).order_by(r.id)
+    )
+    found: dict[str, tuple[Standby, ...]] = {}
+    for row in tx.execute(query):
+        standby = Standby(row.id, row.status, row.pool_id, row.az, _age(now, row.synced_at))
+        found[row.agent_id] = (*found.get(row.agent_id, ()), standby)
+    return found
+
+
+def _age(now: datetime, then: datetime | None) -> float | None:
+    return None if then is None else (now - then).total_seconds()

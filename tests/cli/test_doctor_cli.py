@@ -1,0 +1,103 @@
+"""`spotguard doctor`, before a database of its own and the simulated EC2 on the wire."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from spotguard import __version__
+from spotguard.domain.agents import Executor
+from spotguard.store import accounts, leases
+from spotguard.store import tables as t
+from tests.store import rows
+from tests.wire.scene import served
+
+
+@pytest.fixture(autouse=True)
+def _credentials(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAWIRE000000000000")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
+    monkeypatch.setenv("SPOTGUARD_PUBLIC_URL", "https://sg.example")
+
+
+def now():
+    return datetime.now(UTC)
+
+
+@pytest.fixture
+def installation(database):
+    """A coordinator that lives, a client whose moves the server makes, an agent that is heard."""
+    client_id = rows.with_agent(database)
+    database.write(lambda tx: leases.hold(tx, now(), "host:1"))
+    database.write(lambda tx: accounts.set_executor(tx, now(), client_id, Executor.SERVER))
+    database.write(lambda tx: accounts.set_account(tx, now(), client_id, "us-east-1", None))
+    return client_id
+
+
+def serving(database, client_id, instance_id):
+    heard = {"last_heartbeat_at": now(), "gate": "open", "agent_version": __version__}
+    place = {"az": "us-east-1a", "instance_type": "m5.large"}
+    values = rows.instance(client_id, id=instance_id, agent_id="agent-1", **heard, **place)
+    rows.add(database, t.instances, **values)
+    rows.add(database, t.epoch_grants, **rows.grant(instance_id=instance_id))
+    database.write(lambda tx: tx.execute(t.agents.update().values(instance_count=1)))
+
+
+def told(result):
+    findings = json.loads(result.stdout)["findings"]
+    return {one["name"]: (one["grade"], one["because"]) for one in findings}
+
+
+def test_an_installation_that_is_well(shell, database, installation):
+    with served() as scene:
+        serving(database, installation, scene.running())
+        scene.other("iam").create_role(RoleName="AWSServiceRoleForEC2Spot", AssumeRolePolicyDocument="{}")
+        result = shell.run("doctor", "--endpoint-url", scene.wire.url, "--json")
+    ill = {name: what for name, what in told(result).items() if what[0] != "ok"}
+    assert (result.exit_code, ill) == (0, {})
+    assert json.loads(result.stdout)["counts"] == {"ok": 20}
+
+
+def test_what_is_broken_is_told_with_what_to_do(shell, database, installation):
+    result = shell.run("doctor", "--without-aws")
+    assert result.exit_code == 1
+    assert "silent: Acme/web-1 never heard" in result.stdout
+    assert "to do:" in result.stdout
+    assert result.stderr.strip() == "spotguard: something is broken: every-agent-is-heard"
+
+
+def test_an_account_that_lets_nobody_in(shell, database, installation):
+    result = shell.run("doctor", "--endpoint-url", "http://127.0.0.1:1", "--json")
+    found = told(result)
+    assert result.exit_code == 1
+    assert found["every-account-lets-us-in"][0] == "error"
+    assert found["every-quota-has-room"][0] == "unknown"
+    assert found["awss-clock-is-this-machines"][0] == "unknown"
+
+
+def test_what_was_not_looked_at_is_unknown_and_breaks_nothing(shell, database):
+    database.write(lambda tx: leases.hold(tx, now(), "host:1"))
+    result = shell.run("doctor", "--without-aws", "--json")
+    levels = [level for level, _ in told(result).values()]
+    assert (result.exit_code, levels.count("unknown"), levels.count("error")) == (0, 5, 0)
+
+
+def test_a_database_that_was_not_migrated_is_an_error_and_not_a_crash(new_shell):
+    result = new_shell.run("doctor", "--without-aws", "--json")
+    assert result.exit_code == 1
+    assert told(result)["its-schema-is-the-newest"][0] == "error"
+
+
+def test_a_database_that_does_not_answer_is_a_finding(new_shell):
+    url = "mysql+pymysql://nobody:secret@127.0.0.1:1/none"
+    result = new_shell.run("doctor", "--database-url", url, "--without-aws", "--json")
+    assert result.exit_code == 1
+    assert told(result)["the-database-answers"][0] == "error"
+    assert "secret" not in result.output
+
+
+def test_an_address_that_other_machines_do_not_have_is_an_error(shell, database, monkeypatch):
+    for url, level in (("http://127.0.0.9:1", "error"), ("http://sg", "warning"), ("https://sg", "ok")):
+        monkeypatch.setenv("SPOTGUARD_PUBLIC_URL", url)
+        result = shell.run("doctor", "--without-aws", "--json")
+        assert told(result)["agents-can-reach-this-server"][0] == level, url
