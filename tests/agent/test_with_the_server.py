@@ -14,7 +14,7 @@ from spotguard.domain.commands import CreatedBy, Priority
 from spotguard.domain.errors import ServerAway
 from spotguard.domain.instances import InstanceState, Mode
 from spotguard.domain.switches import PLANNED_STEPS, MoveKind, Step, Trigger
-from spotguard.execution.ending import ADOPTED_TAG
+from spotguard.domain.tags import ADOPTED_TAG
 from spotguard.store import moves, tenants
 from spotguard.store.database import Database
 from spotguard.store.tables import agents, commands, metadata, replica_instances, switches

@@ -4,15 +4,8 @@ import pytest
 
 from spotguard.domain.errors import Doubtful, Refused
 from spotguard.domain.instances import InstanceState
-from spotguard.execution.ending import (
-    ADOPTED_TAG,
-    AGENT_TAG,
-    Done,
-    Later,
-    delete_volumes,
-    end_instance,
-    leftovers_of,
-)
+from spotguard.domain.tags import ADOPTED_TAG, AGENT_TAG
+from spotguard.execution.ending import Done, Later, delete_volumes, end_instance, leftovers_of
 from spotguard.ports.cloud import BlockDevice
 from tests.cloud.scene import Scene
 

@@ -19,7 +19,8 @@ from spotguard.domain.errors import CloudError, Refused
 from spotguard.domain.ids import VolumeId
 from spotguard.domain.pools import parse_pool_id
 from spotguard.domain.switches import Step
-from spotguard.execution.ending import AGENT_TAG, Later, delete_volumes, end_instance, leftovers_of
+from spotguard.domain.tags import AGENT_TAG
+from spotguard.execution.ending import Later, delete_volumes, end_instance, leftovers_of
 from spotguard.execution.launching import Candidate, Launched, LaunchWish, NotYet, launch
 from spotguard.execution.shaping import shape_of
 from spotguard.execution.volumes import empty_alike

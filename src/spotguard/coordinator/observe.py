@@ -11,10 +11,10 @@ from spotguard.coordinator.context import Beat, Context, Row
 from spotguard.domain.errors import CloudError
 from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.domain.instances import InstanceState
+from spotguard.domain.tags import CLIENT_TAG, MANAGED_TAG
 from spotguard.ports.cloud import Cloud, InstanceView
 from spotguard.ports.intentions import TOKEN_TAG
 from spotguard.store import events, fleet, sightings, storage
-from spotguard.store.tags import CLIENT_TAG, MANAGED_TAG
 
 VANISHED_LOOKS = 3
 VANISHED_SPAN = timedelta(minutes=5)

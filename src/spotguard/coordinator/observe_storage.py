@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from spotguard.coordinator.context import Beat, Context, Row
 from spotguard.coordinator.observe import FORGET_SECONDS
 from spotguard.domain.ids import ClientId, VolumeId
+from spotguard.domain.tags import CLIENT_TAG, MANAGED_TAG
 from spotguard.ports.cloud import Cloud, ImageView, SnapshotView, StorageRates, VolumeState, VolumeView
 from spotguard.store import storage
-from spotguard.store.tags import CLIENT_TAG, MANAGED_TAG
 
 RATES_SECONDS = 86_400.0
 

@@ -16,13 +16,13 @@ from spotguard.coordinator.launches import Order
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, SnapshotId, SwitchId, VolumeId
 from spotguard.domain.instances import InstanceState
 from spotguard.domain.switches import MoveKind, Step
+from spotguard.domain.tags import PURPOSE_TAG, SWITCH_TAG
 from spotguard.execution.launching import Exhausted, Launched, NotYet, Stopped
 from spotguard.planning.standby import Place
 from spotguard.planning.switching import STATE_DEVICE
 from spotguard.ports.cloud import BlockDevice, Cloud, CopyState, VolumeState, VolumeView
 from spotguard.store import events, fleet, launch_orders, moves, storage
 from spotguard.store.move_orders import image_of
-from spotguard.store.tags import PURPOSE_TAG, SWITCH_TAG
 
 PURPOSE = "recovery"
 NO_CAPACITY = "no capacity in the volume's zone"

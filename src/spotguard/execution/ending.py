@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from spotguard.domain.errors import Doubtful, NeedsPerson, NotVisible, Refused, Throttled
 from spotguard.domain.ids import InstanceId, VolumeId
 from spotguard.domain.instances import InstanceState
+from spotguard.domain.tags import ADOPTED_TAG, AGENT_TAG
 from spotguard.ports.cloud import Cloud, InstanceView, Tags, VolumeState
 
-AGENT_TAG = "spotguard:agent"
-ADOPTED_TAG = "spotguard:adopted"  # set by the user on an instance that SpotGuard did not launch
 SOON_SECONDS = 5.0
 
 

@@ -14,12 +14,12 @@ from spotguard.domain.instances import InstanceState
 from spotguard.domain.money import cents
 from spotguard.domain.replicas import LIVE_REPLICA
 from spotguard.domain.switches import OPEN_SWITCH, Trigger
+from spotguard.domain.tags import MANAGED_TAG, SWITCH_TAG
 from spotguard.simulation import lookups
 from spotguard.simulation.machine import state_of
 from spotguard.simulation.world import World
 from spotguard.store import audit, ledger
 from spotguard.store.tables import agents, epoch_grants, instances, ledger_entries, storage_resources
-from spotguard.store.tags import MANAGED_TAG, SWITCH_TAG
 
 CLEARED_WITHIN = timedelta(minutes=5)
 _UNHEARD = (Trigger.EMERGENCY, Trigger.REBALANCE)

@@ -20,7 +20,7 @@ from spotguard.coordinator.coordinator import Coordinator
 from spotguard.domain.agents import Executor
 from spotguard.domain.errors import SpotGuardError
 from spotguard.domain.ids import ClientId, InstanceId
-from spotguard.execution.ending import ADOPTED_TAG
+from spotguard.domain.tags import ADOPTED_TAG
 from spotguard.planning.switching import STATE_DEVICE
 from spotguard.ports.server import Reply
 from spotguard.simulation.clock import VirtualClock

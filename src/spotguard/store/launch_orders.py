@@ -13,11 +13,11 @@ from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId, Switc
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.switches import MoveKind
+from spotguard.domain.tags import AGENT_TAG, CLIENT_TAG, MANAGED_TAG, PURPOSE_TAG, REPLICA_TAG, SWITCH_TAG
 from spotguard.planning.switching import STATE_DEVICE
 from spotguard.ports.cloud import BlockDevice
 from spotguard.store import enrolment, storage
 from spotguard.store.tables import agents, installations
-from spotguard.store.tags import AGENT_TAG, CLIENT_TAG, MANAGED_TAG, PURPOSE_TAG, REPLICA_TAG, SWITCH_TAG
 from spotguard.store.upserts import insert_or_update
 
 ENROL_WITHIN_SECONDS = 7200  # an image that takes an hour comes before its instance

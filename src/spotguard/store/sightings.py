@@ -11,12 +11,12 @@ import sqlalchemy as sa
 
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, PoolId
 from spotguard.domain.instances import InstanceState, Mode
+from spotguard.domain.tags import AGENT_TAG, REPLICA_TAG, SWITCH_TAG
 from spotguard.ports.cloud import InstanceView, Tags
 from spotguard.ports.intentions import TOKEN_TAG
 from spotguard.store import ondemand, pools, replicas
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import agents, epoch_grants, instance_runs, instances, replica_instances, switches
-from spotguard.store.tags import AGENT_TAG, REPLICA_TAG, SWITCH_TAG
 from spotguard.store.upserts import insert_missing
 
 Row = sa.Row[Any]

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, VolumeId
+from spotguard.domain.tags import AGENT_TAG, PURPOSE_TAG, SWITCH_TAG
 from spotguard.planning.switching import STATE_DEVICE
 from spotguard.ports.cloud import (
     ROOT_DEVICES,
@@ -21,7 +22,6 @@ from spotguard.ports.cloud import (
     VolumeView,
 )
 from spotguard.store.tables import agents, epoch_grants, storage_resources, switches
-from spotguard.store.tags import AGENT_TAG, PURPOSE_TAG, SWITCH_TAG
 
 Row = sa.Row[Any]
 _s = storage_resources.c

@@ -1,0 +1,10 @@
+"""The tags that say whose a resource is. What SpotGuard makes gets them in the call that makes it (invariant 6)."""
+
+MANAGED_TAG = "spotguard:managed"
+CLIENT_TAG = "spotguard:client"
+AGENT_TAG = "spotguard:agent"
+SWITCH_TAG = "spotguard:switch"
+REPLICA_TAG = "spotguard:replica"
+PURPOSE_TAG = "spotguard:purpose"
+ADOPTED_TAG = "spotguard:adopted"
+"""Set by the owner on what SpotGuard may use and did not make; on an instance and its volumes, the agent's id."""
