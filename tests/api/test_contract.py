@@ -63,6 +63,7 @@ def test_every_call_of_the_specification_is_there(world: World):
         "/api/client/instances/{instanceId}/pricing": "get",
         "/api/client/instances/{instanceId}/price-history": "get",
         "/api/client/instances/{instanceId}/force-switch": "post",
+        "/api/client/instances/{instanceId}/force-switch/preview": "post",
         "/api/client/switches": "get",
         "/api/client/switches/{switchId}": "get",
         "/api/client/switches.csv": "get",

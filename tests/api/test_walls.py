@@ -26,6 +26,7 @@ BODIES: dict[str, Any] = {
     "promote": {},
     "/api/client/agents/{agentId}/config": {"enabled": False},
     "/api/client/instances/{instanceId}/force-switch": {"target": "ondemand"},
+    "/api/client/instances/{instanceId}/force-switch/preview": {"target": "ondemand"},
     "/api/client/kill-switch": {"level": "all", "reason": "mine"},
     "/api/client/limits": {"maxInstances": 0},
     "/api/client/decisions/{decisionId}/reject": {"reason": "mine"},

@@ -43,6 +43,7 @@ class Guest:
     token_hash: str
     gate: GateState = GateState.CLOSED
     silent: bool = False
+    stuck: bool = False  # heard of, but its half of a move does not get on
     switch: Any = None
     launched: InstanceId | None = None
     done: set[Step] = field(default_factory=set)
@@ -58,6 +59,9 @@ class Guests:
     guests: dict[InstanceId, Guest]
     next_pass: datetime
     refuses: frozenset[CommandType] = frozenset()
+    mute: set[InstanceId]  # their agents do not start
+    keep_closed: set[InstanceId]  # their gates do not open
+    clock_slow: timedelta  # all their clocks
 
     @property
     def now(self) -> datetime:
@@ -120,7 +124,7 @@ class Guests:
     def _work(self, guest: Guest) -> None:
         held = self.db.read(lambda tx: grants.holder(tx, guest.agent_id))
         serves = held is not None and held.instance_id == guest.instance_id and held.released_at is None
-        if not serves:
+        if not serves or guest.instance_id in self.keep_closed:
             guest.gate = GateState.CLOSED
         elif guest.switch is None:
             guest.gate = GateState.OPEN
@@ -164,7 +168,7 @@ class Guests:
 
     def _old_half(self, guest: Guest) -> None:
         """Step by step, as `execution.old_half` would: one or more a look, each told at once."""
-        if guest.switch is None:
+        if guest.switch is None or guest.stuck:
             return
         payload = guest.switch.payload
         switch = self.db.read(lambda tx: moves.get(tx, payload["switch_id"]))
@@ -248,7 +252,8 @@ class Guests:
     def _tell(self, guest: Guest, switch: Any, *steps: Step) -> None:
         def work(tx: sa.Connection) -> None:
             for step in steps:
-                moves.record_step(tx, self.now, switch.id, step, self.now, guest.instance_id)
+                at = self.now - self.clock_slow
+                moves.record_step(tx, self.now, switch.id, step, at, guest.instance_id)
                 if step is Step.RELEASED:
                     grants.release(
                         tx, self.now, guest.agent_id, switch.from_epoch, guest.instance_id, self.now

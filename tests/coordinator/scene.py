@@ -60,6 +60,9 @@ class Scene(Guests):
         self.wakeup = Calls()
         self.has_cloud = has_cloud
         self.guests: dict[InstanceId, Guest] = {}
+        self.mute: set[InstanceId] = set()
+        self.keep_closed: set[InstanceId] = set()
+        self.clock_slow = timedelta(0)
         self.client_id, _ = self.db.write(
             lambda tx: tenants.create_client(tx, START, "us", executor=executor)
         )
@@ -166,6 +169,8 @@ class Scene(Guests):
 
     def live(self) -> None:
         for happening in self.ec2.happenings():
+            if happening.instance_id in self.mute:
+                continue
             if happening.kind is HappeningKind.BOOTED and happening.instance_id not in self.guests:
                 self._boot(happening.instance_id)
             elif happening.kind is HappeningKind.SIGNALLED:

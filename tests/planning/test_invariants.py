@@ -8,7 +8,8 @@ import pytest
 
 from spotguard.domain.epochs import GrantStatus, Proof
 from spotguard.domain.replicas import ReplicaStatus, ReplicaType
-from spotguard.domain.switches import Step, SwitchStatus, Trigger
+from spotguard.domain.switches import Step, SwitchStatus, Trigger, WhenLate
+from spotguard.planning.deadlines import DueStep
 from spotguard.planning.invariants import INVARIANTS, Breach, Facts, check
 from tests.planning.healthy_world import (
     AGENT,
@@ -37,6 +38,10 @@ from tests.planning.healthy_world import (
 def with_one(row, **changed):
     """The healthy world with one of its rows changed."""
     return _swap(row, replace(row, **changed))
+
+
+def overdue(step, minutes):
+    return DueStep(step, NOW - timedelta(minutes=minutes), WhenLate.ALARM)
 
 
 def without(row):
@@ -156,6 +161,10 @@ PLANTED = {
         "a move is prepared long past its deadline": with_one(
             PREPARING, deadline_at=NOW - timedelta(minutes=10, seconds=1)
         ),
+        "a step before the grant is long past its own": with_one(PREPARING, due=overdue(Step.ENROLLED, 11)),
+        "the new one has not opened for eleven minutes more than it may": with_one(
+            COMMITTED, due=overdue(Step.VERIFIED, 11)
+        ),
     },
 }
 BREAKS_TWO = {
@@ -222,6 +231,7 @@ FINE = {
         "switches", *(replace(s, trigger=Trigger.MANUAL) for s in voluntary_switches(9))
     ),
     "a move prepared nine minutes past its deadline": with_one(PREPARING, deadline_at=NOW - 9 * MINUTE),
+    "a step nine minutes past its deadline": with_one(COMMITTED, due=overdue(Step.OLD_ENDED, 9)),
     "a move without a deadline": with_one(PREPARING, deadline_at=None),
     "a failed move: its person was told": with_one(UNWOUND, status=SwitchStatus.FAILED),
 }

@@ -1,13 +1,13 @@
 """Which of the three plans a move follows (B1): every combination, and what is shown before it starts."""
 
-from datetime import timedelta
+from dataclasses import replace
 from decimal import Decimal
 from itertools import product
 
 import pytest
 
-from spotguard.domain.switches import PLANNED_STEPS, RECOVERY_STEPS, MoveKind
-from spotguard.planning.switching import MoveFacts, choose, deadline_of
+from spotguard.domain.switches import PLANNED_STEPS, MoveKind
+from spotguard.planning.switching import Measured, MoveFacts, choose
 
 FLAGS = (True, False)
 EVERY = [
@@ -77,8 +77,17 @@ def test_a_bigger_state_copies_longer():
     assert (short, long) == (Decimal("3.0"), Decimal("102.0"))
 
 
-@pytest.mark.parametrize("kind", MoveKind)
-def test_no_move_prepares_for_ever(kind):
-    """Invariant 18."""
-    assert timedelta(minutes=5) < deadline_of(kind) <= timedelta(hours=2)
-    assert kind in PLANNED_STEPS or kind in RECOVERY_STEPS
+def test_what_former_moves_took_is_shown_instead_of_what_is_assumed():
+    measured = {MoveKind.SYNCED: Measured(7, Decimal("0.0213"), Decimal("3.5"))}
+    facts = MoveFacts(same_az=False, standby=False, state_gib=60, wait_seconds=60, measured=measured)
+    plan = choose(facts)
+    assert (plan.downtime_minutes, plan.downtime_from) == (Decimal("0.02"), "measured over 7 moves")
+    assert (plan.overlap_minutes, plan.overlap_from) == (Decimal("4.50"), "measured over 7 moves")
+    of_another_kind = choose(replace(facts, forced=MoveKind.IMAGE))
+    assert (of_another_kind.downtime_from, of_another_kind.overlap_from) == ("assumed", "assumed")
+
+
+def test_promotions_alone_tell_nothing_of_a_launch():
+    measured = {MoveKind.SYNCED: Measured(3, Decimal("0.05"), None)}
+    plan = choose(MoveFacts(same_az=False, standby=False, state_gib=None, measured=measured))
+    assert (plan.downtime_from, plan.overlap_from) == ("measured over 3 moves", "assumed")

@@ -19,7 +19,7 @@ from spotguard.domain.switches import MoveKind, Step, SwitchStatus
 from spotguard.planning import retirement
 from spotguard.planning.emergency import DeathFacts, Recovery, RecoveryPlan, recover
 from spotguard.planning.standby import resume_at
-from spotguard.store import events, fleet, grants, kill, moves, plans, standbys, storage
+from spotguard.store import events, fleet, grants, kill, move_deadlines, moves, plans, standbys, storage
 from spotguard.store.tables import agent_events, spot_interruption_events, switch_steps, switches
 
 GRACE_AFTER_DEATH = timedelta(minutes=3)  # for a target that has the whole state and is still booting
@@ -98,7 +98,8 @@ def _is_hopeless(tx: sa.Connection, now: datetime, switch: Row, *, dead: bool) -
     if switch.new_instance_id is not None and not moves.can_serve(tx, switch.new_instance_id):
         return True
     if not dead:  # let go with a notice: EC2 will end it, and then its volumes are free
-        return bool(switch.deadline_at is not None and now > switch.deadline_at)
+        due = move_deadlines.due_of(tx, switch)
+        return (due is not None and now > due.at) or move_deadlines.is_past(switch, now)
     complete = moves.COMPLETE_AT[MoveKind(switch.kind)] in moves.recorded_steps(tx, switch.id)
     if not complete or switch.new_instance_id is None:
         return True

@@ -15,12 +15,10 @@ from spotguard.coordinator.context import Beat, Context, Row
 from spotguard.domain.errors import NeedsPerson, NotVisible
 from spotguard.domain.ids import ClientId, ImageId, InstanceId, SnapshotId, VolumeId
 from spotguard.domain.instances import InstanceState
+from spotguard.planning.deadlines import KEEP_AFTER_LOSS
 from spotguard.ports.cloud import Cloud, VolumeState
 from spotguard.store import events, leftover_rows, storage
 from spotguard.store.invariant_facts import ENDS_IDLE
-
-KEEP_AFTER_LOSS = timedelta(hours=24)
-"""A dead holder's volume holds writes that the promoted standby lacks: a person may want them."""
 
 SEEN_TWICE = timedelta(seconds=60)
 _ENDING = (InstanceState.SHUTTING_DOWN.value, InstanceState.TERMINATED.value)

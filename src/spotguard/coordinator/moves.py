@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -13,11 +13,10 @@ from spotguard.domain.agents import Executor, KillLevel
 from spotguard.domain.ids import SwitchId
 from spotguard.domain.replicas import LIVE_REPLICA
 from spotguard.domain.switches import Step, SwitchStatus, Trigger
-from spotguard.store import fleet, grants, kill, moves, replicas, storage
+from spotguard.store import events, fleet, grants, kill, move_deadlines, moves, replicas, storage
 from spotguard.store.tables import clients
 
 _WANTED = (Trigger.AUTO_SWITCH, Trigger.MANUAL)
-_ENROL_WITHIN = timedelta(minutes=15)
 
 
 class Moves:
@@ -32,6 +31,7 @@ class Moves:
 
     def _look(self, now: datetime, switch_id: SwitchId) -> bool:
         switch = self.ctx.db.read(lambda tx: moves.get(tx, switch_id))
+        self._tell_if_late(now, switch)
         match SwitchStatus(switch.status):
             case SwitchStatus.PREPARING:
                 return self._prepare(now, switch)
@@ -58,6 +58,17 @@ class Moves:
             self.ctx.wakeup.agent(switch.old_instance_id)
         return changed or granted
 
+    def _tell_if_late(self, now: datetime, switch: Row) -> None:
+        """People hear of a step that is past its time, whatever becomes of it."""
+        due = self.ctx.db.read(lambda tx: move_deadlines.due_of(tx, switch))
+        if due is None or now <= due.at or not self.ctx.news(switch.id, f"late: {due.step}", now):
+            return
+        message = f"the step {due.step} of a {switch.kind} move was due at {due.at:%H:%M:%S} UTC"
+        detail = {"switch_id": switch.id, "step": due.step.value, "when_late": due.late.value}
+        self.ctx.db.write(
+            lambda tx: events.append(tx, now, switch.client_id, switch.agent_id, "step_late", message, detail)
+        )
+
     def _executor(self, switch: Row) -> Executor:
         chosen = sa.select(clients.c.executor).where(clients.c.id == switch.client_id)
         return Executor(self.ctx.db.read(lambda tx: tx.execute(chosen).scalar_one()))
@@ -66,7 +77,7 @@ class Moves:
 def why_unwind(tx: sa.Connection, now: datetime, switch: Row) -> str | None:
     """Before the grant everything unwinds; after the holder has let go only what cannot succeed any more."""
     steps = moves.recorded_steps(tx, switch.id)
-    target = _why_target_fails(tx, now, switch, steps)
+    target = _why_target_fails(tx, now, switch)
     if target is not None:
         return target
     held = grants.holder(tx, switch.agent_id)
@@ -76,19 +87,19 @@ def why_unwind(tx: sa.Connection, now: datetime, switch: Row) -> str | None:
         return _why_source_is_gone(tx, switch, steps)
     if held is None or held.released_at is not None or grants.is_dead(tx, held.instance_id):
         return None  # the emergencies decide: there is nobody to serve on
-    return _why_stopped(tx, switch, steps) or _why_late(now, switch)
+    return _why_stopped(tx, switch, steps) or move_deadlines.why_late(tx, now, switch)
 
 
-def _why_target_fails(tx: sa.Connection, now: datetime, switch: Row, steps: list[Step]) -> str | None:
+def _why_target_fails(tx: sa.Connection, now: datetime, switch: Row) -> str | None:
     if switch.new_instance_id is not None and not moves.can_serve(tx, switch.new_instance_id):
         return f"its new instance {switch.new_instance_id} has ended or is about to"
     if switch.replica_id is not None and switch.new_instance_id is None:
         replica = replicas.get(tx, switch.agent_id, switch.replica_id)
         if replica.status not in LIVE_REPLICA:
             return f"its standby is {replica.status}"
-    launched_at = switch.instance_launched_at
-    if launched_at is not None and Step.ENROLLED not in steps and now - launched_at > _ENROL_WITHIN:
-        return f"its new instance {switch.new_instance_id} did not enrol within fifteen minutes"
+    due = move_deadlines.due_of(tx, switch)
+    if due is not None and due.step is Step.ENROLLED and now > due.at:
+        return f"its new instance {switch.new_instance_id} did not enrol in time"
     return None
 
 
@@ -111,9 +122,3 @@ def _why_stopped(tx: sa.Connection, switch: Row, steps: list[Step]) -> str | Non
     if switch.event_trigger == Trigger.AUTO_SWITCH and not fleet.agent_row(tx, switch.agent_id).enabled:
         return "its agent was disabled"
     return None
-
-
-def _why_late(now: datetime, switch: Row) -> str | None:
-    if switch.deadline_at is None or now <= switch.deadline_at:
-        return None
-    return "its deadline passed before the state was complete"

@@ -15,18 +15,17 @@ from spotguard.coordinator.context import Context, Row
 from spotguard.coordinator.launches import Order
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, SnapshotId, SwitchId, VolumeId
 from spotguard.domain.instances import InstanceState
-from spotguard.domain.switches import MoveKind, Step
+from spotguard.domain.switches import MoveKind, Step, WhenLate
 from spotguard.domain.tags import PURPOSE_TAG, SWITCH_TAG
 from spotguard.execution.launching import Exhausted, Launched, NotYet, Stopped
 from spotguard.planning.standby import Place
 from spotguard.planning.switching import STATE_DEVICE
 from spotguard.ports.cloud import BlockDevice, Cloud, CopyState, VolumeState, VolumeView
-from spotguard.store import events, fleet, launch_orders, moves, storage
+from spotguard.store import events, fleet, launch_orders, move_deadlines, moves, storage
 from spotguard.store.move_orders import image_of
 
 PURPOSE = "recovery"
 NO_CAPACITY = "no capacity in the volume's zone"
-PATIENCE_IN_ZONE = timedelta(minutes=2)  # then a snapshot goes where there is capacity
 
 
 def advance(ctx: Context, now: datetime, switch: Row) -> bool:
@@ -138,7 +137,8 @@ def _no_capacity(ctx: Context, now: datetime, switch: Row, because: str) -> bool
     """A planned move unwinds; a recovery tries on, and after a while by another way."""
     if not switch.is_recovery:
         return ctx.db.write(lambda tx: moves.unwind(tx, now, switch.id, because))
-    if switch.kind == MoveKind.VOLUME and now - switch.created_at > PATIENCE_IN_ZONE:
+    due = ctx.db.read(lambda tx: move_deadlines.due_of(tx, switch))
+    if due is not None and due.late is WhenLate.OTHER_WAY and now > due.at:
         return ctx.db.write(lambda tx: moves.unwind(tx, now, switch.id, f"{NO_CAPACITY}: {because}"))
     if ctx.news(switch.id, "no capacity", now):
         message = f"recovery finds no capacity yet and tries on: {because}"

@@ -5,6 +5,7 @@ Before `granted` everything unwinds and the old instance resumes; after it every
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from spotguard.domain.errors import InvalidInput
@@ -74,49 +75,126 @@ SWITCH_LIFE = Life(
 
 OPEN_SWITCH = frozenset({SwitchStatus.PREPARING, SwitchStatus.COMMITTED})
 
-_ENDING = (Step.GRANTED, Step.OPENED, Step.VERIFIED, Step.OLD_ENDED, Step.PRUNED)
 
-PLANNED_STEPS: dict[MoveKind, tuple[Step, ...]] = {
+class WhenLate(StrEnum):
+    """What happens when a step's time is over and it has not happened."""
+
+    UNWIND = "unwind"  # the move is given up: the old instance serves on
+    FORWARD = "forward"  # the grant needs it no more: the volume's single attachment is the fence
+    OTHER_WAY = "other_way"  # this recovery is given up for another way to recover
+    ALARM = "alarm"  # people are told, and it goes on: nothing can be taken back, or nothing else is left
+
+
+@dataclass(frozen=True)
+class StepRule:
+    """One row of the step table: `seconds` after the step before it, and what then.
+
+    A step that copies or images the state has `seconds_per_gib` of it, if that is more.
+    """
+
+    step: Step
+    seconds: int
+    late: WhenLate = WhenLate.UNWIND
+    seconds_per_gib: int = 0
+
+    def within_seconds(self, state_gib: int | None) -> int:
+        return max(self.seconds, self.seconds_per_gib * (state_gib or 0))
+
+
+_AFTER = (
+    StepRule(Step.OPENED, 120, WhenLate.ALARM),
+    StepRule(Step.VERIFIED, 600, WhenLate.ALARM),  # three heartbeats, a minute apart
+    StepRule(Step.OLD_ENDED, 1200, WhenLate.ALARM),  # after the waiting time; EC2 takes minutes to end one
+    StepRule(Step.PRUNED, 900, WhenLate.ALARM),
+)
+_ENDING = (StepRule(Step.GRANTED, 300), *_AFTER)
+_RECOVERED = (StepRule(Step.GRANTED, 120, WhenLate.ALARM), *_AFTER)
+_LAUNCHED = StepRule(Step.LAUNCHED, 300)
+_ENROLLED = StepRule(Step.ENROLLED, 900)  # boots, starts its agent, registers
+_STOPPED = StepRule(Step.GATE_CLOSED, 300)  # systemd gives a unit 90 s to stop, its owner may give it more
+_RELEASED = StepRule(Step.RELEASED, 60)
+
+PLANNED: dict[MoveKind, tuple[StepRule, ...]] = {
     MoveKind.SYNCED: (
-        Step.DECIDED,
-        Step.LAUNCHED,
-        Step.ENROLLED,
-        Step.SYNCED,
-        Step.GATE_CLOSED,
-        Step.DELTA_SENT,
-        Step.RELEASED,
+        StepRule(Step.DECIDED, 0),
+        _LAUNCHED,
+        _ENROLLED,
+        StepRule(Step.SYNCED, 3600, seconds_per_gib=20),  # half of what one AZ's network carries
+        _STOPPED,
+        StepRule(Step.DELTA_SENT, 60),
+        _RELEASED,
         *_ENDING,
     ),
     MoveKind.VOLUME: (
-        Step.DECIDED,
-        Step.LAUNCHED,
-        Step.ENROLLED,
-        Step.GATE_CLOSED,
-        Step.VOLUMES_MOVED,
-        Step.RELEASED,
+        StepRule(Step.DECIDED, 0),
+        _LAUNCHED,
+        _ENROLLED,
+        _STOPPED,
+        StepRule(Step.VOLUMES_MOVED, 240),
+        StepRule(Step.RELEASED, 60, WhenLate.FORWARD),
         *_ENDING,
     ),
     MoveKind.IMAGE: (
-        Step.DECIDED,
-        Step.GATE_CLOSED,
-        Step.IMAGED,
-        Step.LAUNCHED,
-        Step.ENROLLED,
-        Step.RELEASED,
+        StepRule(Step.DECIDED, 0),
+        _STOPPED,
+        StepRule(Step.IMAGED, 2400),  # minutes, sometimes hours: then the workload waits no longer
+        _LAUNCHED,
+        _ENROLLED,
+        _RELEASED,
         *_ENDING,
     ),
 }
-"""The steps of a move whose holder lives, in order: who runs it may stop after any and go on."""
+"""The steps of a move whose holder lives, in order, each with its time: who runs it may stop after any and go on.
 
-RECOVERY_STEPS: dict[MoveKind, tuple[Step, ...]] = {
-    MoveKind.SYNCED: (Step.DECIDED, *_ENDING),
-    MoveKind.VOLUME: (Step.DECIDED, Step.LAUNCHED, Step.ENROLLED, Step.VOLUMES_MOVED, *_ENDING),
-    MoveKind.SNAPSHOT: (Step.DECIDED, Step.SNAPSHOTTED, Step.LAUNCHED, Step.ENROLLED, *_ENDING),
-    MoveKind.IMAGE: (Step.DECIDED, Step.LAUNCHED, Step.ENROLLED, *_ENDING),
+A hand-over after a termination notice has the notice's time instead, up to its grant.
+"""
+
+_OTHER_ENROLLED = StepRule(Step.ENROLLED, 900, WhenLate.OTHER_WAY)
+
+RECOVERY: dict[MoveKind, tuple[StepRule, ...]] = {
+    MoveKind.SYNCED: (StepRule(Step.DECIDED, 0), *_RECOVERED),
+    MoveKind.VOLUME: (
+        StepRule(Step.DECIDED, 0),
+        StepRule(
+            Step.LAUNCHED, 120, WhenLate.OTHER_WAY
+        ),  # a dry zone: a snapshot goes where there is capacity
+        _OTHER_ENROLLED,
+        StepRule(Step.VOLUMES_MOVED, 300, WhenLate.ALARM),
+        *_RECOVERED,
+    ),
+    MoveKind.SNAPSHOT: (
+        StepRule(Step.DECIDED, 0),
+        StepRule(Step.SNAPSHOTTED, 3600, WhenLate.ALARM),
+        StepRule(Step.LAUNCHED, 600, WhenLate.ALARM),
+        _OTHER_ENROLLED,
+        *_RECOVERED,
+    ),
+    MoveKind.IMAGE: (
+        StepRule(Step.DECIDED, 0),
+        StepRule(Step.LAUNCHED, 600, WhenLate.ALARM),
+        _OTHER_ENROLLED,
+        *_RECOVERED,
+    ),
 }
-"""The steps after the holder is proven dead: there is nobody to close a gate."""
+"""The steps after the holder is proven dead: there is nobody to close a gate, and nobody to give it back to."""
 
-AFTER_GRANT = frozenset(_ENDING)
+
+def rules_of(kind: MoveKind, *, is_recovery: bool) -> tuple[StepRule, ...]:
+    """The step table of one move. `ValueError` for a planned snapshot: there is none."""
+    rules = (RECOVERY if is_recovery else PLANNED).get(kind)
+    if rules is None:
+        raise ValueError(f"there is no planned move of kind {kind}")
+    return rules
+
+
+def _steps_of(table: dict[MoveKind, tuple[StepRule, ...]]) -> dict[MoveKind, tuple[Step, ...]]:
+    return {kind: tuple(rule.step for rule in rules) for kind, rules in table.items()}
+
+
+PLANNED_STEPS = _steps_of(PLANNED)
+RECOVERY_STEPS = _steps_of(RECOVERY)
+
+AFTER_GRANT = frozenset(rule.step for rule in _ENDING)
 
 TIMING_NAME: dict[Step, str] = {
     Step.DECIDED: "initiated_at",

@@ -29,6 +29,7 @@ from spotguard.execution.launching import Candidate, Launched, LaunchWish, NotYe
 from spotguard.execution.move_state import MoveEnd, MoveState, NewInstance, remaining
 from spotguard.execution.shaping import made_otherwise, shape_of
 from spotguard.execution.waiting import Wait
+from spotguard.planning.deadlines import closed_at_most
 from spotguard.ports.clock import Clock
 from spotguard.ports.cloud import Cloud
 from spotguard.ports.intentions import Intentions
@@ -54,19 +55,11 @@ class Holding(Protocol):
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds. `closed_…`: how long a gate may stay closed for a move that does not get on, before it unwinds."""
+    """Seconds."""
 
     margin: float = 10.0  # before the deadline of a notice
     last_call: float = 3.0  # before the deadline: whatever is under way, release now
     look_again: float = 5.0
-    closed_synced: float = 120.0
-    closed_volume: float = 300.0
-    closed_image: float = 3600.0
-
-    def closed(self, kind: MoveKind) -> float:
-        return {MoveKind.VOLUME: self.closed_volume, MoveKind.IMAGE: self.closed_image}.get(
-            kind, self.closed_synced
-        )
 
 
 @dataclass(frozen=True)
@@ -122,9 +115,11 @@ class OldHalf:
         committed = Step.VOLUMES_MOVED in state.done or Step.RELEASED in state.done or state.overtaken
         if closed_at is None or committed or state.close_by is not None or state.unwinding:
             return state
-        limit = self.limits.closed(state.kind)
-        if self.clock.now() - closed_at > timedelta(seconds=limit):
-            return state.unwind(f"the gate has been closed for {limit:.0f} s without a release")
+        limit = closed_at_most(state.kind)
+        if self.clock.now() - closed_at > limit:
+            return state.unwind(
+                f"the gate has been closed for {limit.total_seconds():.0f} s without a release"
+            )
         return state
 
     def _unwind(self, state: MoveState) -> MoveState | Wait:

@@ -17,8 +17,10 @@ from spotguard.domain.epochs import GrantStatus, Proof
 from spotguard.domain.instances import Mode
 from spotguard.domain.replicas import LIVE_REPLICA, ReplicaStatus, ReplicaType
 from spotguard.domain.switches import AFTER_GRANT, OPEN_SWITCH, Step, SwitchStatus, Trigger
+from spotguard.planning.deadlines import DueStep
 
 ORPHAN_AFTER = timedelta(minutes=5)
+CONVERGES_WITHIN = timedelta(minutes=10)
 RETURN_PAUSE = timedelta(hours=6)
 MANY_SWITCHES_A_DAY = 3
 
@@ -98,6 +100,7 @@ class SwitchFact:
     deadline_at: datetime | None
     voluntary: bool  # the engine's own, not a recovery to spot
     old_ended_by_us: bool = False  # we asked EC2 for its end; False: unknown, or it went by itself
+    due: DueStep | None = None  # what it waits for; None: nothing, or somebody who is away
 
 
 @dataclass(frozen=True)
@@ -301,11 +304,13 @@ def spend_caps_hold(facts: Facts) -> Iterator[str]:
 
 
 def nothing_waits_for_ever(facts: Facts) -> Iterator[str]:
-    """No move is open long past its deadline (invariant 18)."""
+    """No move, and no step of one, is open long past its deadline (invariant 18)."""
     for switch in facts.switches:
-        late = switch.deadline_at is not None and facts.now - switch.deadline_at > timedelta(minutes=10)
+        late = switch.deadline_at is not None and facts.now - switch.deadline_at > CONVERGES_WITHIN
         if switch.status is SwitchStatus.PREPARING and late:
             yield f"switch {switch.switch_id} is open past its deadline"
+        elif switch.due is not None and facts.now - switch.due.at > CONVERGES_WITHIN:
+            yield f"switch {switch.switch_id} waits for {switch.due.step}, due at {switch.due.at:%Y-%m-%d %H:%M:%S}"
 
 
 INVARIANTS: tuple[Check, ...] = (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from spotguard.domain.money import ZERO
@@ -11,16 +11,29 @@ from spotguard.domain.switches import MoveKind
 
 STATE_DEVICE = "/dev/sdf"  # where an instance of ours carries its workload's state
 
-_BOOT_MINUTES = Decimal(2)  # launch to enrolled; a field value, replaced by measurements when there are some
+_HUNDREDTH = Decimal("0.01")
+
+# assumed until a client's own moves have been measured (`Measured`)
+_BOOT_MINUTES = Decimal(2)  # launch to enrolled
 _SYNC_GIB_PER_MINUTE = Decimal(6)  # 100 MB/s over the network of one AZ or region
 _IMAGE_MINUTES = Decimal(8)  # CreateImage takes minutes, sometimes hours
 
-_DEADLINES = {
-    MoveKind.SYNCED: timedelta(hours=1),  # the first pass copies everything
-    MoveKind.VOLUME: timedelta(minutes=20),
-    MoveKind.IMAGE: timedelta(hours=2),
-    MoveKind.SNAPSHOT: timedelta(hours=2),
-}
+ASSUMED = "assumed"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Medians over so many former moves of one kind. `serving_minutes`: from the launch of the new instance until it
+    served, None where standbys were promoted and nothing was launched.
+    """
+
+    moves: int
+    downtime_minutes: Decimal
+    serving_minutes: Decimal | None = None
+
+    @property
+    def source(self) -> str:
+        return f"measured over {self.moves} moves"
 
 
 @dataclass(frozen=True)
@@ -34,17 +47,21 @@ class MoveFacts:
     forced: MoveKind | None = None
     overlap_usd_per_hour: Decimal | None = None
     wait_seconds: int = 0
+    measured: Mapping[MoveKind, Measured] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class MovePlan:
-    """The chosen plan, as it is shown before it starts. Unknown cost is None."""
+    """The chosen plan, as it is shown before it starts. Unknown cost is None; each time says where it comes from."""
 
     kind: MoveKind
     downtime_minutes: Decimal
     overlap_minutes: Decimal
     overlap_usd: Decimal | None
     because: str
+    downtime_from: str = ASSUMED
+    overlap_from: str = ASSUMED
+    state_gib: int | None = None
 
 
 def choose(facts: MoveFacts) -> MovePlan:
@@ -66,25 +83,44 @@ def choose(facts: MoveFacts) -> MovePlan:
     )
 
 
-def deadline_of(kind: MoveKind) -> timedelta:
-    """How long a move may prepare before it unwinds."""
-    return _DEADLINES[kind]
-
-
 def _plan(facts: MoveFacts, kind: MoveKind, because: str) -> MovePlan:
-    copying = Decimal(facts.state_gib or 0) / _SYNC_GIB_PER_MINUTE
-    downtime, preparing = {
-        MoveKind.SYNCED: (Decimal("0.2"), ZERO if facts.standby else _BOOT_MINUTES + copying),
-        MoveKind.VOLUME: (Decimal("0.5"), _BOOT_MINUTES),
-        MoveKind.IMAGE: (_IMAGE_MINUTES + _BOOT_MINUTES, _BOOT_MINUTES),
-        MoveKind.SNAPSHOT: (_IMAGE_MINUTES + _BOOT_MINUTES, ZERO),
-    }[kind]
+    downtime, downtime_from = _downtime(facts, kind)
+    preparing, overlap_from = _preparing(facts, kind)
     overlap = preparing + Decimal(facts.wait_seconds) / 60
     hourly = facts.overlap_usd_per_hour
     return MovePlan(
         kind=kind,
-        downtime_minutes=downtime.quantize(Decimal("0.1")),
-        overlap_minutes=overlap.quantize(Decimal("0.1")),
+        downtime_minutes=downtime.quantize(_HUNDREDTH),
+        overlap_minutes=overlap.quantize(_HUNDREDTH),
         overlap_usd=None if hourly is None else (hourly * overlap / 60).quantize(Decimal("0.000001")),
         because=because,
+        downtime_from=downtime_from,
+        overlap_from=overlap_from,
+        state_gib=facts.state_gib,
     )
+
+
+def _downtime(facts: MoveFacts, kind: MoveKind) -> tuple[Decimal, str]:
+    """Minutes from the closed gate on the old instance to the open one on the new, and whence they are known."""
+    measured = facts.measured.get(kind)
+    if measured is not None:
+        return measured.downtime_minutes, measured.source
+    imaging = _IMAGE_MINUTES + _BOOT_MINUTES
+    assumed = {
+        MoveKind.SYNCED: Decimal("0.2"),
+        MoveKind.VOLUME: Decimal("0.5"),
+        MoveKind.IMAGE: imaging,
+        MoveKind.SNAPSHOT: imaging,
+    }
+    return assumed[kind], ASSUMED
+
+
+def _preparing(facts: MoveFacts, kind: MoveKind) -> tuple[Decimal, str]:
+    """Minutes from the launch of the new instance until it serves; none of a standby, which runs anyway."""
+    if facts.standby or kind is MoveKind.SNAPSHOT:
+        return ZERO, ASSUMED
+    measured = facts.measured.get(kind)
+    if measured is not None and measured.serving_minutes is not None:
+        return measured.serving_minutes, measured.source
+    copying = Decimal(facts.state_gib or 0) / _SYNC_GIB_PER_MINUTE if kind is MoveKind.SYNCED else ZERO
+    return _BOOT_MINUTES + copying, ASSUMED

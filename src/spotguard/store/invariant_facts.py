@@ -16,7 +16,8 @@ from spotguard.domain.instances import GateState, InstanceState, Mode, is_proof_
 from spotguard.domain.replicas import ReplicaStatus, ReplicaType
 from spotguard.domain.switches import OPEN_SWITCH, Step, SwitchStatus, Trigger
 from spotguard.planning import invariants as inv
-from spotguard.store import admissions, leftover_rows
+from spotguard.planning.deadlines import DueStep
+from spotguard.store import admissions, leftover_rows, move_deadlines
 from spotguard.store.tables import (
     agent_events,
     agents,
@@ -163,6 +164,8 @@ def _switches(tx: sa.Connection, now: datetime, client_id: ClientId | None) -> l
     rows = tx.execute(_mine(sa.select(switches).where(wanted), switches.c.client_id, client_id)).all()
     steps = _steps(tx, wanted)
     asked = _asked_to_end(tx, rows)
+    away = _away(tx)
+    moving = {row.agent_id for row in rows if row.status == SwitchStatus.PREPARING}
     return [
         inv.SwitchFact(
             switch_id=row.id,
@@ -175,10 +178,24 @@ def _switches(tx: sa.Connection, now: datetime, client_id: ClientId | None) -> l
             voluntary=row.event_trigger == Trigger.AUTO_SWITCH
             and row.plan.get("aim") != "recover"
             and row.status not in (SwitchStatus.UNWOUND, SwitchStatus.FAILED),
+            due=_due(tx, row, away, moving),
             old_ended_by_us=any(at >= row.created_at for at in asked.get(row.old_instance_id, ())),
         )
         for row in rows
     ]
+
+
+def _due(tx: sa.Connection, switch: Row, away: set[str], moving: set[str]) -> DueStep | None:
+    """While its agent is away, or being moved or recovered once more, a move waits for that."""
+    waits = switch.status == SwitchStatus.COMMITTED and switch.agent_id in moving
+    return None if waits or switch.agent_id in away else move_deadlines.due_of(tx, switch)
+
+
+def _away(tx: sa.Connection) -> set[str]:
+    offline = sa.select(agents.c.id).where(
+        sa.or_(agents.c.status == AgentStatus.OFFLINE.value, agents.c.deleted_at.is_not(None))
+    )
+    return set(tx.execute(offline).scalars())
 
 
 def _asked_to_end(tx: sa.Connection, moves: Sequence[Row]) -> dict[str, list[datetime]]:

@@ -21,15 +21,19 @@ from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.replicas import LIVE_REPLICA
 from spotguard.domain.switches import MoveKind, SwitchStatus, Trigger
-from spotguard.planning.switching import MoveFacts, MovePlan, choose, deadline_of
+from spotguard.planning.deadlines import prepares_within
+from spotguard.planning.move_warnings import warnings
+from spotguard.planning.switching import MoveFacts, MovePlan, choose
 from spotguard.store import (
     commands,
     grants,
     intentions,
     kill,
     launch_orders,
+    move_plans,
     ondemand,
     prices,
+    quarantine,
     replicas,
     storage,
     type_facts,
@@ -65,6 +69,7 @@ class MoveOrder:
     plan: MovePlan = field(
         default_factory=lambda: choose(MoveFacts(same_az=False, standby=True, state_gib=None))
     )
+    warnings: tuple[str, ...] = ()
     prices: Mapping[str, Decimal | None] = field(default_factory=dict)
     is_recovery: bool = False
 
@@ -134,7 +139,17 @@ def prepare(tx: sa.Connection, now: datetime, wish: MoveOrder) -> MoveOrder:
     _require_price(order)
     if order.is_capped:
         intentions.require_caps(tx, now, order.client_id, order.agent_id, order.prices["new"])
-    return replace(order, plan=_plan(tx, order))
+    order = replace(order, plan=_plan(tx, order))
+    return replace(order, warnings=_warnings(tx, now, order))
+
+
+def preview(tx: sa.Connection, now: datetime, wish: MoveOrder) -> MoveOrder:
+    """What `prepare` would come to, or how it refuses; every row stays as it is."""
+    trial = tx.begin_nested()
+    try:
+        return prepare(tx, now, wish)
+    finally:
+        trial.rollback()
 
 
 def _require_permission(tx: sa.Connection, order: MoveOrder) -> None:
@@ -234,8 +249,23 @@ def _plan(tx: sa.Connection, order: MoveOrder) -> MovePlan:
             forced=order.kind,
             overlap_usd_per_hour=order.prices["new"],
             wait_seconds=order.agent.terminate_wait_seconds if order.agent.auto_terminate_enabled else 0,
+            measured=move_plans.measured(tx, order.client_id),
         )
     )
+
+
+def _warnings(tx: sa.Connection, now: datetime, order: MoveOrder) -> tuple[str, ...]:
+    struck = quarantine.active(tx, order.client_id, now) if order.mode is Mode.SPOT else {}
+    change = move_plans.change_of(
+        order.agent,
+        order.plan,
+        order.target,
+        order.mode,
+        old_usd=order.prices["old"],
+        new_usd=order.prices["new"],
+        quarantined_until=struck.get(order.target.id),
+    )
+    return warnings(change)
 
 
 def insert_switch(tx: sa.Connection, now: datetime, order: MoveOrder) -> SwitchId:
@@ -280,7 +310,7 @@ def _row(now: datetime, switch_id: SwitchId, order: MoveOrder) -> dict[str, Any]
         "is_recovery": order.is_recovery,
         "replica_id": order.replica_id,
         "from_epoch": order.held.epoch,
-        "plan": _plan_json(order),
+        "plan": plan_json(order),
         "terminate_wait_seconds": agent.terminate_wait_seconds,
         "auto_terminate": agent.auto_terminate_enabled,
         "deadline_at": deadline(now, order),
@@ -291,18 +321,16 @@ def deadline(now: datetime, order: MoveOrder) -> datetime:
     """Until when it may prepare: after a notice not much longer than the instance lives."""
     if order.close_by is not None:
         return order.close_by + _AFTER_CLOSE
-    return now + deadline_of(order.plan.kind)
-
-
-def _plan_json(order: MoveOrder) -> dict[str, Any]:
     plan = order.plan
+    return now + prepares_within(plan.kind, is_recovery=order.is_recovery, state_gib=plan.state_gib)
+
+
+def plan_json(order: MoveOrder) -> dict[str, Any]:
+    """The plan as its row keeps it and people see it."""
     return {
         "because": order.reason,
-        "kind_because": plan.because,
-        "downtime_minutes": str(plan.downtime_minutes),
-        "overlap_minutes": str(plan.overlap_minutes),
-        "overlap_usd": None if plan.overlap_usd is None else str(plan.overlap_usd),
-        "close_by": None if order.close_by is None else rfc3339(order.close_by),
+        **move_plans.as_json(order.plan, is_recovery=order.is_recovery, close_by=order.close_by),
+        "warnings": list(order.warnings),
         "created_by": order.created_by.value,
         **order.plan_extra,
     }

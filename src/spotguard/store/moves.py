@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,8 +17,8 @@ from spotguard.domain.ids import AgentId, ClientId, CommandId, ImageId, Instance
 from spotguard.domain.instances import InstanceState, Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.signals import SignalType
-from spotguard.domain.switches import SWITCH_LIFE, MoveKind, Step, SwitchStatus, Trigger
-from spotguard.store import commands, events, grants, intentions, replicas
+from spotguard.domain.switches import SWITCH_LIFE, MoveKind, Step, SwitchStatus, Trigger, WhenLate
+from spotguard.store import commands, events, grants, intentions, move_deadlines, replicas
 from spotguard.store.move_orders import MoveOrder, enqueue_switch, insert_switch, prepare
 from spotguard.store.steps import SERVER, record_step, recorded_steps, step_times
 from spotguard.store.tables import agents, clients, instances, spot_interruption_events, switches
@@ -48,9 +48,6 @@ _DYING = (
     InstanceState.SHUTTING_DOWN,
     InstanceState.TERMINATED,
 )
-_SILENT_AFTER_VOLUME = timedelta(
-    seconds=60
-)  # the volume is gone and its former holder has not said that it let go
 
 _SWITCH: sa.Select[Any] = sa.select(switches).where(switches.c.id == sa.bindparam("switch"))
 _PREPARING: sa.Select[Any] = sa.select(switches).where(switches.c.open_agent_id == sa.bindparam("agent"))
@@ -95,37 +92,38 @@ def open_move(  # noqa: PLR0913 - whoever wants a move says all of this
     `target_pool` None with mode on-demand means on demand in the present zone; with a replica its own pool counts.
     `Refused` says which rule forbids it and what to do; `NotFound` for another tenant's agent.
     """
-    order = prepare(
-        tx,
-        now,
-        MoveOrder(
-            client_id=client_id,
-            agent_id=agent_id,
-            trigger=trigger,
-            created_by=created_by,
-            priority=priority,
-            target_pool=target_pool,
-            target_mode=target_mode,
-            replica_id=replica_id,
-            kind=kind,
-            close_by=close_by,
-            reason=reason,
-            plan_extra=dict(plan_extra or {}),
-        ),
+    wish = MoveOrder(
+        client_id=client_id,
+        agent_id=agent_id,
+        trigger=trigger,
+        created_by=created_by,
+        priority=priority,
+        target_pool=target_pool,
+        target_mode=target_mode,
+        replica_id=replica_id,
+        kind=kind,
+        close_by=close_by,
+        reason=reason,
+        plan_extra=dict(plan_extra or {}),
     )
+    return open_ordered(tx, now, wish)
+
+
+def open_ordered(tx: sa.Connection, now: datetime, wish: MoveOrder) -> OpenedMove:
+    """The same of a wish that is written down whole, as a preview shows it."""
+    order = prepare(tx, now, wish)
     switch_id = insert_switch(tx, now, order)
-    record_step(tx, now, switch_id, Step.DECIDED, now, SERVER, {"because": reason})
-    if replica_id is not None:
+    record_step(tx, now, switch_id, Step.DECIDED, now, SERVER, {"because": order.reason})
+    if order.replica_id is not None:
         adopt_standby(tx, now, switch_id)
     switch = get(tx, switch_id)
     command_id = enqueue_switch(tx, now, order, switch, target_of(tx, switch))
     tx.execute(sa.update(switches).where(switches.c.id == switch_id).values(command_id=command_id))
-    _switching(tx, agent_id)
-    message = (
-        f"{trigger} switch to {order.target.id if order.mode is Mode.SPOT else 'on-demand'} begins: {reason}"
-    )
+    _switching(tx, order.agent_id)
+    place = order.target.id if order.mode is Mode.SPOT else "on-demand"
+    message = f"{order.trigger} switch to {place} begins: {order.reason}"
     detail = {"switch_id": switch_id, "kind": order.plan.kind.value, "command_id": command_id}
-    events.append(tx, now, client_id, agent_id, "switch_opened", message, detail)
+    events.append(tx, now, order.client_id, order.agent_id, "switch_opened", message, detail)
     return OpenedMove(switch_id, command_id, order.plan.kind)
 
 
@@ -323,9 +321,12 @@ def _proof(
         return Proof.RELEASED
     if grants.is_dead(tx, held.instance_id):
         return Proof.DEAD
-    moved_at = steps.get(Step.VOLUMES_MOVED)
-    if switch.kind == MoveKind.VOLUME and moved_at is not None and now - moved_at > _SILENT_AFTER_VOLUME:
-        return Proof.VOLUME_MOVED
+    if switch.kind == MoveKind.VOLUME and Step.VOLUMES_MOVED in steps:
+        due = move_deadlines.due_of(
+            tx, switch
+        )  # the volume is gone, and its holder has not said that it let go
+        if due is not None and due.late is WhenLate.FORWARD and now > due.at:
+            return Proof.VOLUME_MOVED
     return None
 
 

@@ -21,6 +21,10 @@ _STEPS: sa.Select[Any] = sa.select(switch_steps.c.step, switch_steps.c.at).where
     switch_steps.c.switch_id == sa.bindparam("switch")
 )
 
+_HEARD: sa.Select[Any] = sa.select(switch_steps.c.step, switch_steps.c.recorded_at).where(
+    switch_steps.c.switch_id == sa.bindparam("switch")
+)
+
 _COLUMN_OF = {
     Step.DECIDED: "initiated_at",
     Step.IMAGED: "ami_created_at",
@@ -42,7 +46,14 @@ def record_step(
 ) -> bool:
     """True when the step is new; the same again changes nothing."""
     told = dict(detail or {})
-    row = {"switch_id": switch_id, "step": step.value, "at": at, "actor": actor, "detail": told}
+    row = {
+        "switch_id": switch_id,
+        "step": step.value,
+        "at": at,
+        "recorded_at": now,
+        "actor": actor,
+        "detail": told,
+    }
     if step in recorded_steps(tx, switch_id):
         return False
     try:
@@ -65,6 +76,12 @@ def step_times(tx: sa.Connection, switch_id: SwitchId) -> dict[Step, datetime]:
     rows = tx.execute(_STEPS, {"switch": switch_id}).all()
     known = sorted(((Step(row.step), row.at) for row in rows), key=lambda pair: (pair[1], order[pair[0]]))
     return dict(known)
+
+
+def heard_times(tx: sa.Connection, switch_id: SwitchId) -> dict[Step, datetime]:
+    """When the server heard of each step, by its own clock."""
+    rows = tx.execute(_HEARD, {"switch": switch_id}).all()
+    return {Step(row.step): row.recorded_at for row in rows}
 
 
 def _tell_times(

@@ -138,7 +138,10 @@ switch_steps = sa.Table(
     metadata,
     ref("switch_id", "switches.id", uuid),
     sa.Column("step", word, nullable=False),
-    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("at", UtcTime, nullable=False),  # as who did it tells
+    sa.Column(
+        "recorded_at", UtcTime, nullable=False
+    ),  # when the server heard of it: deadlines count from here
     sa.Column("actor", sa.String(64), nullable=False),  # 'server' or an instance id
     sa.Column("detail", sa.JSON, nullable=False),
     sa.PrimaryKeyConstraint("switch_id", "step"),  # a step happens once; said again, nothing changes

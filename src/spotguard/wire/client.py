@@ -233,8 +233,16 @@ class StepState(Given):
     detail: Any
 
 
+class DueState(Given):
+    """The step that a move waits for, until when, and what happens then."""
+
+    step: str
+    at: Moment
+    late: str
+
+
 class SwitchState(Given):
-    """A move with every step and its time."""
+    """A move with every step and its time. `due`: what it waits for; null when over, or when a notice's time counts."""
 
     id: str
     agent_id: str
@@ -262,6 +270,8 @@ class SwitchState(Given):
     completed_at: Moment | None
     ended_because: str | None
     lost_seconds: Percent | None
+    deadline_at: Moment | None
+    due: DueState | None = None
     plan: Any
     steps: list[StepState] = []
 

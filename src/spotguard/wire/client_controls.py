@@ -150,6 +150,42 @@ class ForcedSwitch(Given):
     kind: str
 
 
+class PlannedStep(Given):
+    """A step with its time, counted from the step before it, and what happens when that is over."""
+
+    step: str
+    within_seconds: int
+    when_late: str
+
+
+class MovePreview(Given):
+    """What a switch would be and cost if it were ordered now; nothing was done.
+
+    `downtimeFrom`, `overlapFrom`: `assumed`, or `measured over N moves` of this tenant's. Overlap is the time in which
+    both instances are billed. Unknown is null.
+    """
+
+    kind: str
+    because: str
+    target_mode: str
+    target_pool: str | None
+    downtime_minutes: Percent
+    downtime_from: str
+    overlap_minutes: Percent
+    overlap_from: str
+    overlap_usd: Usd | None
+    old_usd_per_hour: Usd | None
+    new_usd_per_hour: Usd | None
+    on_demand_usd_per_hour: Usd | None
+    saved_usd_per_hour: Usd | None
+    state_gib: int | None
+    auto_terminate: bool
+    terminate_wait_seconds: int
+    deadline_at: Moment
+    steps: list[PlannedStep]
+    warnings: list[str]
+
+
 class Rejection(Taken):
     """No to a proposal; the reason is kept with the decision."""
 

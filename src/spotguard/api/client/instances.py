@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import Query
 from sqlalchemy.engine import Connection
 
-from spotguard.api.client.desk import AskedFor, AtDesk, Days, TheInstance, router
+from spotguard.api.client.desk import AskedFor, AtDesk, Days, Desk, TheInstance, router
 from spotguard.api.problems import invalid
 from spotguard.domain.commands import CreatedBy, Priority
 from spotguard.domain.decisions import PoolAssessment
 from spotguard.domain.errors import InvalidInput, Refused
-from spotguard.domain.ids import AgentId
+from spotguard.domain.ids import AgentId, InstanceId
 from spotguard.domain.instances import Mode, Role
 from spotguard.domain.pools import LINUX, PRODUCT_SUFFIX, parse_pool_id
 from spotguard.domain.switches import MoveKind, Trigger
-from spotguard.store import agents, fleet, moves, ondemand, pools, prices, views_instances
+from spotguard.store import agents, fleet, move_orders, moves, ondemand, pools, prices, views_instances
+from spotguard.store.move_orders import MoveOrder
 from spotguard.wire.client import InstanceState, Listed
 from spotguard.wire.client_controls import (
     ForcedSwitch,
     ForceSwitch,
     InstancePricing,
     Mark,
+    MovePreview,
+    PlannedStep,
     PoolOffer,
     PriceHistory,
     PriceSeries,
@@ -138,27 +141,72 @@ async def force_switch(desk: AtDesk, instance_id: TheInstance, wanted: ForceSwit
     target = _target(wanted)
 
     def work(tx: Connection) -> ForcedSwitch:
-        row = views_instances.instance(tx, desk.client_id, instance_id)
-        if agents.role_of(row) is not Role.PRIMARY:
-            raise Refused("this instance does not serve its workload: switch the one that does")
-        opened = moves.open_move(
-            tx,
-            desk.now,
-            client_id=desk.client_id,
-            agent_id=AgentId(row.agent_id),
-            trigger=Trigger.MANUAL,
-            created_by=CreatedBy.USER,
-            priority=Priority.USER,
-            target_pool=target,
-            target_mode=Mode.ONDEMAND if target is None else Mode.SPOT,
-            kind=None if wanted.kind is None else MoveKind(wanted.kind),
-            reason="forced by its user",
-        )
+        opened = moves.open_ordered(tx, desk.now, _order(tx, desk, instance_id, wanted, target))
         return ForcedSwitch(command_id=opened.command_id, switch_id=opened.switch_id, kind=opened.kind.value)
 
     forced = await desk.write(work)
     desk.wake(instance_id)
     return forced
+
+
+@routes.post("/instances/{instanceId}/force-switch/preview")
+async def preview_switch(desk: AtDesk, instance_id: TheInstance, wanted: ForceSwitch) -> MovePreview:
+    """What the same order would do now, or the refusal that it would meet. Nothing is done, nothing is reserved."""
+    target = _target(wanted)
+
+    def work(tx: Connection) -> MovePreview:
+        order = move_orders.preview(tx, desk.now, _order(tx, desk, instance_id, wanted, target))
+        return _preview(desk.now, order)
+
+    return await desk.write(work)
+
+
+def _order(
+    tx: Connection, desk: Desk, instance_id: InstanceId, wanted: ForceSwitch, target: Any
+) -> MoveOrder:
+    row = views_instances.instance(tx, desk.client_id, instance_id)
+    if agents.role_of(row) is not Role.PRIMARY:
+        raise Refused("this instance does not serve its workload: switch the one that does")
+    return MoveOrder(
+        client_id=desk.client_id,
+        agent_id=AgentId(row.agent_id),
+        trigger=Trigger.MANUAL,
+        created_by=CreatedBy.USER,
+        priority=Priority.USER,
+        target_pool=target,
+        target_mode=Mode.ONDEMAND if target is None else Mode.SPOT,
+        replica_id=None,
+        kind=None if wanted.kind is None else MoveKind(wanted.kind),
+        close_by=None,
+        reason="forced by its user",
+        plan_extra={},
+    )
+
+
+def _preview(now: datetime, order: MoveOrder) -> MovePreview:
+    plan, old, new = order.plan, order.prices["old"], order.prices["new"]
+    steps = move_orders.plan_json(order)["steps"]
+    return MovePreview(
+        kind=plan.kind.value,
+        because=plan.because,
+        target_mode=order.mode.value,
+        target_pool=order.target.id if order.mode is Mode.SPOT else None,
+        downtime_minutes=plan.downtime_minutes,
+        downtime_from=plan.downtime_from,
+        overlap_minutes=plan.overlap_minutes,
+        overlap_from=plan.overlap_from,
+        overlap_usd=plan.overlap_usd,
+        old_usd_per_hour=old,
+        new_usd_per_hour=new,
+        on_demand_usd_per_hour=order.prices["on_demand"],
+        saved_usd_per_hour=None if old is None or new is None else old - new,
+        state_gib=plan.state_gib,
+        auto_terminate=order.agent.auto_terminate_enabled,
+        terminate_wait_seconds=order.agent.terminate_wait_seconds,
+        deadline_at=move_orders.deadline(now, order),
+        steps=[PlannedStep.model_validate(step) for step in steps],
+        warnings=list(order.warnings),
+    )
 
 
 def _target(wanted: ForceSwitch) -> Any:

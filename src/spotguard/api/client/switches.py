@@ -9,9 +9,9 @@ from sqlalchemy.engine import Connection
 
 from spotguard.api.client.desk import AskedFor, AtDesk, TheAgent, TheSwitch, router
 from spotguard.api.csv_text import csv_response
-from spotguard.store import views_history
+from spotguard.store import move_deadlines, views_history
 from spotguard.store.views_paging import Page
-from spotguard.wire.client import InterruptionState, Listed, StepState, SwitchState
+from spotguard.wire.client import DueState, InterruptionState, Listed, StepState, SwitchState
 
 routes = router()
 
@@ -43,12 +43,14 @@ _COLUMNS = (
 
 def _with_steps(tx: Connection, page: Page) -> Listed[SwitchState]:
     steps = views_history.steps_of(tx, [row.id for row in page.rows])
-    return Listed(items=[_state(row, steps[row.id]) for row in page.rows], next_cursor=page.next_cursor)
+    return Listed(items=[_state(tx, row, steps[row.id]) for row in page.rows], next_cursor=page.next_cursor)
 
 
-def _state(row: Any, steps: list[Any]) -> SwitchState:
+def _state(tx: Connection, row: Any, steps: list[Any]) -> SwitchState:
     state = SwitchState.model_validate(row)
     state.steps = [StepState.model_validate(step) for step in steps]
+    due = move_deadlines.due_of(tx, row)
+    state.due = None if due is None else DueState.model_validate(due)
     return state
 
 
@@ -74,7 +76,7 @@ async def switches_csv(desk: AtDesk) -> Response:
 async def switch(desk: AtDesk, switch_id: TheSwitch) -> SwitchState:
     def work(tx: Connection) -> SwitchState:
         row = views_history.switch(tx, desk.client_id, switch_id)
-        return _state(row, views_history.steps_of(tx, [row.id])[row.id])
+        return _state(tx, row, views_history.steps_of(tx, [row.id])[row.id])
 
     return await desk.read(work)
 

@@ -281,6 +281,7 @@ switch_steps = sa.Table(
     sa.Column("switch_id", sa.String(length=36), nullable=False),
     sa.Column("step", sa.String(length=50), nullable=False),
     sa.Column("at", UtcTime(), nullable=False),
+    sa.Column("recorded_at", UtcTime(), nullable=False),
     sa.Column("actor", sa.String(length=64), nullable=False),
     sa.Column("detail", sa.JSON(), nullable=False),
     sa.CheckConstraint(
