@@ -5,8 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from spotguard.cloud.aws.accounts import READ_AGAIN, AwsClouds
+from spotguard.cloud.aws.cloud import AwsCloud
 from spotguard.cloud.aws.connection import Account
 from spotguard.domain.ids import ClientId
+from tests.cloud.aws_scene import Endpoint, answer
+from tests.host.servers import serving
 
 ACME, OTHER, NOBODY = ClientId("acme"), ClientId("other"), ClientId("nobody")
 HERE, THERE = Account("ap-south-1"), Account("eu-west-1")
@@ -71,3 +74,25 @@ def test_a_clock_that_was_set_back_only_reads_again(hand, clouds):
     hand.at -= timedelta(hours=1)
     clouds(ACME)
     assert hand.asked == 2
+
+
+ROLE = "arn:aws:iam::210987654321:role/spotguard"
+TAKEN = """<AssumeRoleResult><Credentials><AccessKeyId>ASIATAKEN</AccessKeyId><SecretAccessKey>s</SecretAccessKey>
+<SessionToken>t</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult>"""
+CALLER = "<GetCallerIdentityResult><Account>210987654321</Account></GetCallerIdentityResult>"
+
+
+def test_a_role_is_taken_once_with_the_clients_external_id():
+    endpoint = Endpoint()
+    endpoint.answers = {
+        "AssumeRole": [answer("AssumeRole", TAKEN)],
+        "GetCallerIdentity": [answer("GetCallerIdentity", CALLER)],
+    }
+    with serving(endpoint) as scene:
+        cloud = AwsCloud(Account("us-east-1", scene.url, ROLE, "the-external-id"))
+        assert cloud.caller().account_id == cloud.caller().account_id == "210987654321"
+    (taken,) = endpoint.asked("AssumeRole")
+    assert (taken["RoleArn"], taken["ExternalId"]) == (ROLE, "the-external-id")
+    signed_by = [asked.headers["Authorization"] for asked in scene.asked]
+    assert "toy" in signed_by[0]
+    assert all("ASIATAKEN" in signature for signature in signed_by[1:])
