@@ -130,6 +130,24 @@ def test_a_dry_pool_is_the_servers_to_answer():
     result = answered(stage, order)
     assert result["status"] == "failed"
     assert "InsufficientInstanceCapacity" in result["message"]
+    assert result["result"] == {"refused": [C.id]}
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_it_climbs_the_ladder_that_it_was_given_and_tells_who_refused(at_once):
+    stage = Stage()
+    primary = stage.primary()
+    stage.ec2.controls.make_dry(C)
+    order = replica_order(stage, C)
+    places = [{"pool_id": C.id, "mode": "spot"}, {"pool_id": B.id, "mode": "ondemand"}]
+    order["launch"] |= {"candidates": places, "at_once": at_once}
+    result = answered(stage, stage.server.order(primary.instance_id, "launch_replica", order))["result"]
+    assert (result["pool_id"], result["mode"]) == (B.id, "ondemand")
+    assert result["refused"] == ([] if at_once else [C.id]), (
+        "a fleet does not tell which of its pools refused"
+    )
+    (view,) = stage.ec2.describe_instances([result["instance_id"]])
+    assert (view.pool.id, view.mode) == (B.id, "ondemand")
 
 
 def test_the_successor_ends_the_old_one_and_reports_it():
@@ -159,6 +177,7 @@ def test_a_move_to_a_dry_pool_unwinds_with_the_reason():
     result = stage.server.orders[stage.server.moves[switch].command_id].result
     assert result["status"] == "failed"
     assert "InsufficientInstanceCapacity" in result["message"]
+    assert result["result"]["refused"] == [B.id]
 
 
 def test_an_image_move_whose_server_is_lost_reopens_by_itself():

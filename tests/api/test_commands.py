@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 
 from spotguard.domain.commands import CommandType
 from spotguard.store import commands as command_store
-from spotguard.store.tables import commands, switches
-from tests.api.world import Machine, Tenant, World
+from spotguard.store.tables import commands, pool_quarantines, switches
+from tests.api.world import POOL_A, POOL_B, POOL_C, Machine, Tenant, World
 
 
 def test_highest_priority_first_and_only_once(world: World, web: Machine):
@@ -125,6 +128,57 @@ def test_a_launched_replica_is_named_by_a_real_instance(world: World, acme: Tena
     assert web.post(f"commands/{command_id}/result", real).status == 200
     (replica,) = acme.get(f"/agents/{web.agent_id}/replicas")["items"]
     assert replica["instanceId"] == "i-0000000000000abcd"
+
+
+def ladder(*places: tuple[str, str]) -> dict[str, Any]:
+    return {"candidates": [{"pool_id": pool, "mode": mode} for pool, mode in places]}
+
+
+def test_pools_that_refused_an_agents_launch_are_left_alone_for_a_while(
+    world: World, acme: Tenant, web: Machine
+):
+    """Only those that it was sent to, and only in the market that refused."""
+    offered = ladder((POOL_B, "spot"), (POOL_A, "ondemand"))
+    payload = {"replica_id": "none", "launch": offered}
+    command_id = world.command(web, CommandType.LAUNCH_REPLICA, payload=payload)
+    web.next_command()
+    told = {"refused": [POOL_A, POOL_B, POOL_C, None, {"id": 1}]}
+    assert web.post(f"commands/{command_id}/result", {"status": "failed", "result": told}).status == 200
+    (struck,) = world.rows(pool_quarantines)
+    assert (struck.pool_id, struck.because, struck.strikes) == (POOL_B, "it refused a launch", 1)
+    assert struck.until == world.clock.now() + timedelta(minutes=15)
+
+
+def test_a_named_pool_that_refuses_unwinds_the_move_and_the_workload_goes_nowhere_else(
+    world: World, acme: Tenant, moving: Machine
+):
+    command = moving.next_command()
+    assert command["payload"]["launch"]["candidates"] == []
+    told = {"status": "failed", "message": "no capacity", "result": {"refused": [POOL_B]}}
+    moving.post(f"commands/{command['id']}/result", told)
+    assert acme.get("/switches")["items"][0]["status"] == "unwound"
+    assert [row.pool_id for row in world.rows(pool_quarantines)] == [POOL_B]
+    assert acme.agent(moving)["instanceId"] == moving.id
+
+
+@pytest.mark.parametrize(
+    ("place", "stands_in"),
+    [((POOL_C, "ondemand"), POOL_C), (("m5.large.ap-south-1c", "spot"), POOL_B), ((POOL_C, "spot"), POOL_B)],
+)
+def test_a_standby_is_where_its_agent_has_launched_it_if_it_was_offered_that(
+    world: World, acme: Tenant, web: Machine, place: tuple[str, str], stands_in: str
+):
+    web.prices({POOL_A: 0.03, POOL_B: 0.02, POOL_C: 0.03})
+    acme.configure(web, manualReplicaEnabled=True)
+    (replica,) = acme.get(f"/agents/{web.agent_id}/replicas")["items"]
+    assert replica["poolId"] == POOL_B
+    payload = {"replica_id": replica["id"], "launch": ladder((POOL_B, "spot"), (POOL_C, "ondemand"))}
+    command_id = world.command(web, CommandType.LAUNCH_REPLICA, payload=payload)
+    web.get("pending-commands")
+    told = {"instance_id": "i-0000000000000abcd", "pool_id": place[0], "mode": place[1]}
+    web.post(f"commands/{command_id}/result", {"status": "completed", "result": told})
+    (replica,) = acme.get(f"/agents/{web.agent_id}/replicas")["items"]
+    assert replica["poolId"] == stands_in
 
 
 @pytest.mark.parametrize(

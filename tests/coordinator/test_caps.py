@@ -13,7 +13,7 @@ from spotguard.domain.switches import Step
 from spotguard.planning.invariants import Facts, spend_caps_hold, the_old_survives_until_the_new_is_proven
 from spotguard.ports.intentions import Intention, IntentionKind
 from spotguard.store import intentions, invariant_facts, moves, prices
-from spotguard.store.tables import commands, replica_instances, switch_steps, switches
+from spotguard.store.tables import commands, instances, replica_instances, switch_steps, switches
 from spotguard.store.tables import intentions as intention_rows
 from tests.coordinator.scene import A, B, C, Scene
 
@@ -106,12 +106,32 @@ def test_a_standby_that_an_agent_would_launch_waits_for_room():
     scene.limit(max_instances=2)
     scene.coordinator.run_pass()
     [reserved] = scene.rows(intention_rows)
-    assert len(scene.rows(commands, asked)) == 1
-    assert (reserved.status, reserved.voluntary, reserved.hourly_usd) == ("open", True, USD[B])
+    [order] = scene.rows(commands, asked)
+    places = [place["pool_id"] for place in order.payload["launch"]["candidates"]]
+    assert places == [B.id, C.id], "where a price is known"
+    assert (reserved.status, reserved.voluntary, reserved.hourly_usd) == ("open", True, USD[C]), "the dearest"
     replica = scene.row(replica_instances)
     scene.config(agent, manual_replica_enabled=False)
     assert scene.row(replica_instances, replica_instances.c.id == replica.id).status == "terminated"
     assert [row.status for row in scene.rows(intention_rows)] == ["failed"]
+
+
+def test_an_agent_is_not_sent_where_the_cap_has_no_room():
+    scene = Scene(has_cloud=False)
+    agent = scene.protect(pool=A)
+    scene.db.write(
+        lambda tx: prices.record_report(
+            tx, scene.now, scene.client_id, scene.now, [(p.id, USD[p]) for p in USD]
+        )
+    )
+    scene.db.write(lambda tx: tx.execute(sa.update(instances).values(spot_price=USD[A])))
+    scene.limit(max_hourly_usd=USD[A] + USD[B])
+    scene.config(agent, manual_replica_enabled=True)
+    scene.coordinator.run_pass()
+    [order] = scene.rows(commands, commands.c.command_type == "launch_replica")
+    assert [place["pool_id"] for place in order.payload["launch"]["candidates"]] == [B.id]
+    [reserved] = scene.rows(intention_rows)
+    assert reserved.hourly_usd == USD[B]
 
 
 # What the invariants see

@@ -6,6 +6,7 @@ Only instances that the command names and that carry this agent's tag are ended;
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from spotguard.agent.command_book import CommandBook
 from spotguard.agent.desk import Desk
@@ -17,14 +18,14 @@ from spotguard.domain.clock import rfc3339
 from spotguard.domain.commands import CommandStatus, CommandType
 from spotguard.domain.errors import CloudError, Refused
 from spotguard.domain.ids import VolumeId
-from spotguard.domain.pools import parse_pool_id
 from spotguard.domain.switches import Step
 from spotguard.domain.tags import AGENT_TAG
 from spotguard.execution.ending import Later, delete_volumes, end_instance, leftovers_of
-from spotguard.execution.launching import Candidate, Launched, LaunchWish, NotYet, launch
+from spotguard.execution.launching import Launched, LaunchWish, NotYet, launch, refused
+from spotguard.execution.move_state import candidates_of
 from spotguard.execution.shaping import shape_of
 from spotguard.execution.volumes import empty_alike
-from spotguard.ports.cloud import Cloud
+from spotguard.ports.cloud import Cloud, InstanceView
 
 NO_EC2 = "this agent has no access to EC2: let the server do it, or set calls_ec2 for this agent"
 
@@ -79,24 +80,24 @@ class Errands:
         wish = LaunchWish(
             seed=order.token_seed,
             purpose="standby",
-            candidates=(Candidate(parse_pool_id(order.pool_id), order.mode),),
+            candidates=candidates_of(order.places),
             image_id=order.image_id,
             tags=order.tags,
             user_data=lambda: order.user_data,
             block_devices=order.block_devices or empty_alike(cloud, self._desk.instance_id),
             shape=lambda: shape_of(cloud, self._desk.instance_id, urgent=False),
+            at_once=order.at_once,
         )
         result = launch(cloud, self._intentions, wish, now)
         if isinstance(result, NotYet):
             return max(1.0, result.again_seconds)
+        told: dict[str, Any] = {
+            "refused": [pool.id for pool in refused(self._intentions.of(order.token_seed))]
+        }
         if isinstance(result, Launched):
-            told = {
-                "instance_id": result.instance.instance_id,
-                "launched_at": rfc3339(result.instance.launched_at),
-            }
-            self._book.answer(command, CommandStatus.COMPLETED, "launched", told)
+            self._book.answer(command, CommandStatus.COMPLETED, "launched", told | _named(result.instance))
         else:
-            self._book.answer(command, CommandStatus.FAILED, result.because)
+            self._book.answer(command, CommandStatus.FAILED, result.because, told)
         return None
 
     def _end(self, cloud: Cloud, command: Command, now: datetime) -> float | None:
@@ -133,3 +134,13 @@ class Errands:
     def _all_leftovers(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = self._leftovers.read_or({})
         return found
+
+
+def _named(view: InstanceView) -> dict[str, Any]:
+    """What EC2 has made, and where: the order may have named several places."""
+    return {
+        "instance_id": view.instance_id,
+        "launched_at": rfc3339(view.launched_at),
+        "pool_id": view.pool.id,
+        "mode": view.mode.value,
+    }

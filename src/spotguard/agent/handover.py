@@ -273,7 +273,11 @@ class Handover:
                 entry.command,
                 CommandStatus.COMPLETED if released else CommandStatus.FAILED,
                 "released" if released else state.unwinding or "unwound",
-                {"switch_id": state.switch_id, "steps": [step.value for step in state.done]},
+                {
+                    "switch_id": state.switch_id,
+                    "steps": [step.value for step in state.done],
+                    "refused": list(state.refused),
+                },
             )
             self._desk.bells.ring("presence")
 

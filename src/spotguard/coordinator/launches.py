@@ -11,25 +11,23 @@ import sqlalchemy as sa
 from spotguard.coordinator.context import Context, Row
 from spotguard.coordinator.shapes import shape_for
 from spotguard.domain.ids import AgentId, ClientId, ImageId, InstanceId, ReplicaId, SwitchId
-from spotguard.domain.instances import Mode
-from spotguard.execution.launching import Candidate, Exhausted, Launched, LaunchResult, LaunchWish, launch
+from spotguard.domain.pools import Pool
+from spotguard.execution.launching import (
+    Candidate,
+    Exhausted,
+    Launched,
+    LaunchResult,
+    LaunchWish,
+    launch,
+    refused,
+)
 from spotguard.planning.standby import Place
-from spotguard.ports.cloud import BlockDevice, Cloud
+from spotguard.ports.cloud import BlockDevice, Cloud, InstanceView
 from spotguard.ports.intentions import Intention, IntentionKind, IntentionStatus
 from spotguard.ports.shape import Shape
-from spotguard.store import launch_orders, quarantine, sightings
+from spotguard.store import events, launch_orders, quarantine, sightings
 from spotguard.store.intentions import DatabaseIntentions, Wisher
-
-# EC2's codes for a pool without capacity (EC2 error code reference)
-DRY_CODES = frozenset(
-    {
-        "InsufficientInstanceCapacity",
-        "UnfulfillableCapacity",
-        "InsufficientCapacity",
-        "Unsupported",
-        "SpotMaxPriceTooLow",
-    }
-)
+from spotguard.store.quarantine import REFUSED
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,9 @@ def carry_on(ctx: Context, now: datetime, cloud: Cloud, order: Order) -> LaunchR
         return LaunchWish(
             seed=order.seed,
             purpose=order.purpose,
-            candidates=[Candidate(place.pool, place.mode, place.usd_per_hour) for place in order.places],
+            candidates=[
+                Candidate(place.pool, place.mode, place.usd_per_hour) for place in _allowed(order, attempt)
+            ],
             image_id=ImageId(order.image_id),
             tags=tags,
             user_data=user_data,
@@ -95,37 +95,46 @@ def carry_on(ctx: Context, now: datetime, cloud: Cloud, order: Order) -> LaunchR
     if isinstance(result, Exhausted) and result.ended is not None:
         result = launch(cloud, intentions, wish(attempt + 1), now)
     known = {i.token for i in former}
-    refused = [i for i in intentions.of(order.seed) if i.token not in known and _was_refused(i)]
-    ctx.db.write(lambda tx: _write(tx, now, client_id, result, refused))
+    dry = refused(i for i in intentions.of(order.seed) if i.token not in known)
+    ctx.db.write(lambda tx: _write(tx, now, order, result, dry))
     return result
 
 
-def _was_refused(intention: Intention) -> bool:
-    """This spot pool had no capacity. A fleet does not tell which of its pools refused; a quota is no pool's fault."""
-    outcome = intention.outcome
-    return (
-        intention.mode is Mode.SPOT
-        and outcome is not None
-        and outcome.error_code is not None
-        and outcome.error_code in DRY_CODES
-    )
+def _allowed(order: Order, attempt: int) -> Sequence[Place]:
+    """A fleet does not keep to an order strictly: pools of the last resort come in once all others have refused."""
+    if attempt > 1 or not order.at_once:
+        return order.places
+    return [place for place in order.places if not place.last_resort] or order.places
 
 
 def _attempt(former: Sequence[Intention]) -> int:
     """A fleet that found nothing is asked anew with a fresh token."""
     last = max((i.attempt for i in former), default=1)
-    refused = any(
+    came_to_nothing = any(
         i.attempt == last and i.kind is IntentionKind.FLEET and i.status is IntentionStatus.FAILED
         for i in former
     )
-    return last + 1 if refused else last
+    return last + 1 if came_to_nothing else last
 
 
-def _write(
-    tx: sa.Connection, now: datetime, client_id: ClientId, result: LaunchResult, refused: Sequence[Intention]
-) -> None:
+def _write(tx: sa.Connection, now: datetime, order: Order, result: LaunchResult, dry: Sequence[Pool]) -> None:
+    client_id = ClientId(order.agent.client_id)
     if isinstance(result, Launched):
+        is_new = sightings.get(tx, result.instance.instance_id) is None
         sightings.saw(tx, now, client_id, [result.instance])
-    for intention in refused:
-        if intention.pool is not None:
-            quarantine.strike(tx, now, client_id, intention.pool, "it refused a launch")
+        if is_new:
+            _tell_last_resort(tx, now, order, result.instance)
+    for pool in dry:
+        quarantine.strike(tx, now, client_id, pool, REFUSED)
+
+
+def _tell_last_resort(tx: sa.Connection, now: datetime, order: Order, view: InstanceView) -> None:
+    chosen = [p for p in order.places if (p.pool.id, p.mode) == (view.pool.id, view.mode)]
+    if not any(place.last_resort for place in chosen):
+        return
+    message = (
+        f"{view.instance_id} is launched in {view.pool.id}, which is in quarantine or has just been lost: "
+        "nothing else had capacity"
+    )
+    detail = {"instance_id": view.instance_id, "pool_id": view.pool.id}
+    events.append(tx, now, order.agent.client_id, order.agent.id, "last_resort", message, detail)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from spotguard.coordinator.context import Beat, Context, Row
 from spotguard.domain.errors import CloudError
-from spotguard.domain.ids import AgentId, ClientId, InstanceId
+from spotguard.domain.ids import AgentId, ClientId, InstanceId, VolumeId
 from spotguard.domain.instances import InstanceState
 from spotguard.domain.tags import CLIENT_TAG, MANAGED_TAG
 from spotguard.ports.cloud import Cloud, InstanceView
@@ -49,8 +49,12 @@ class Observe:
         if fresh:
             self.ctx.db.write(lambda tx: sightings.saw(tx, now, client_id, fresh))
             written.update({view.instance_id: view for view in fresh})
-            for view in fresh:
-                self._keep_volumes(now, cloud, client_id, view)
+        unsafe = [view for view in shown if view in fresh or _dies_with_it(view)]
+        self.ctx.each(
+            "keep volumes",
+            unsafe,
+            lambda view: self._keep_volumes(cloud, client_id, view, is_new=view in fresh),
+        )
         ids = {view.instance_id for view in shown}
         for row in mine:
             if row.id not in ids:
@@ -65,15 +69,21 @@ class Observe:
         others = [InstanceId(row.id) for row in mine if row.id not in tagged]
         return shown + cloud.describe_instances(others) if others else shown
 
-    def _keep_volumes(self, now: datetime, cloud: Cloud, client_id: ClientId, view: InstanceView) -> None:
-        """Every volume of an instance that may serve outlives it. What its owner had wished is written down first."""
-        ephemeral = {volume.volume_id for volume in view.volumes if volume.delete_on_termination}
+    def _keep_volumes(self, cloud: Cloud, client_id: ClientId, view: InstanceView, *, is_new: bool) -> None:
+        """Every volume of an instance that may serve outlives it. What its owner had wished is written down first.
+
+        Asked again in every look until EC2 shows it (E15): the call may have been lost, or a volume have come later.
+        """
+        ephemeral = _dies_with_it(view)
         owned = TOKEN_TAG not in view.tags
         if view.state is not InstanceState.RUNNING or not (ephemeral or owned):
             return
         row = self.ctx.db.read(lambda tx: _row(tx, view.instance_id))
         if row is None or row.agent_id is None:
             return
+        enabled = self.ctx.db.read(lambda tx: fleet.agent_row(tx, row.agent_id)).enabled
+        if not (enabled or is_new):
+            return  # hands off: what its owner had wished is known, and stays so
         if owned:
             volumes = cloud.describe_volumes([volume.volume_id for volume in view.volumes])
             rates = cloud.storage_rates()
@@ -81,7 +91,7 @@ class Observe:
             self.ctx.db.write(
                 lambda tx: storage.saw_owned_volumes(tx, client_id, volumes, rates, ours, ephemeral)
             )
-        if ephemeral and self.ctx.db.read(lambda tx: fleet.agent_row(tx, row.agent_id)).enabled:
+        if ephemeral and enabled:
             cloud.keep_volumes(view.instance_id)
 
     def _absent(self, now: datetime, cloud: Cloud, row: Row) -> None:
@@ -110,6 +120,10 @@ class Observe:
         except CloudError:
             return False
         return bool(shown)
+
+
+def _dies_with_it(view: InstanceView) -> set[VolumeId]:
+    return {volume.volume_id for volume in view.volumes if volume.delete_on_termination}
 
 
 def _row(tx: sa.Connection, instance_id: InstanceId) -> Row | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -38,6 +40,7 @@ from spotguard.store.tables import replica_instances
 
 _OVER = (InstanceState.SHUTTING_DOWN.value, InstanceState.TERMINATED.value, InstanceState.STOPPED.value)
 _COMMAND_VALID = timedelta(minutes=10)
+_MOST_PLACES = 8  # of each market in one order
 
 
 class Standbys:
@@ -206,15 +209,17 @@ def _ask_agent(tx: sa.Connection, now: datetime, agent: Row, replica: Row) -> bo
         return False
     client_id, agent_id = ClientId(agent.client_id), AgentId(agent.id)
     voluntary = replica.replica_type == ReplicaType.MANUAL
+    places = _ordered_places(tx, now, agent, replica)
     if voluntary:
-        intentions.require_caps(tx, now, client_id, agent_id, replica.hourly_cost)
+        places = _within_caps(tx, now, client_id, agent_id, places)
+    dearest = _dearest(places)
     intentions.reserve(
         tx,
         now,
         intentions.Wisher(client_id, agent_id, None, ReplicaId(replica.id), voluntary=voluntary),
         pool=Pool(replica.instance_type, replica.az),
         mode=Mode(replica.mode),
-        usd_per_hour=replica.hourly_cost,
+        usd_per_hour=dearest,
     )
     commands.enqueue(
         tx,
@@ -227,13 +232,51 @@ def _ask_agent(tx: sa.Connection, now: datetime, agent: Row, replica: Row) -> bo
         created_by=CreatedBy.COORDINATOR,
         expires_at=now + _COMMAND_VALID,
         reason=replica.because,
-        payload=_launch_payload(tx, now, agent, replica),
+        payload=_launch_payload(tx, now, agent, replica, places),
         epoch=held.epoch,
     )
     return True
 
 
-def _launch_payload(tx: sa.Connection, now: datetime, agent: Row, replica: Row) -> dict[str, Any]:
+def _ordered_places(tx: sa.Connection, now: datetime, agent: Row, replica: Row) -> tuple[Place, ...]:
+    """The ladder that an agent is ordered to climb; pools of the last resort only where there are no others."""
+    emergency = replica.replica_type != ReplicaType.MANUAL
+    places = _places(tx, now, agent, replica, emergency=emergency)
+    fit = [place for place in places if not place.last_resort] or places
+    spot = [place for place in fit if place.mode is Mode.SPOT][:_MOST_PLACES]
+    fixed = [place for place in fit if place.mode is Mode.ONDEMAND][:_MOST_PLACES]
+    return (*spot, *fixed)
+
+
+def _within_caps(
+    tx: sa.Connection, now: datetime, client_id: ClientId, agent_id: AgentId, places: Sequence[Place]
+) -> tuple[Place, ...]:
+    """The rungs that the caps have room for; `Refused` as the first of them was when there is none.
+
+    One without a known price is taken only where no price is known at all.
+    """
+    fit: list[Place] = []
+    refusals: list[Refused] = []
+    for place in [place for place in places if place.usd_per_hour is not None] or places:
+        try:
+            intentions.require_caps(tx, now, client_id, agent_id, place.usd_per_hour)
+            fit.append(place)
+        except Refused as refusal:
+            refusals.append(refusal)
+    if not fit and refusals:
+        raise refusals[0]
+    return tuple(fit)
+
+
+def _dearest(places: Sequence[Place]) -> Decimal | None:
+    """What is reserved until it is known which of them it became; None when a price is not known."""
+    prices = [place.usd_per_hour for place in places]
+    return None if None in prices else max((price for price in prices if price is not None), default=None)
+
+
+def _launch_payload(
+    tx: sa.Connection, now: datetime, agent: Row, replica: Row, places: Sequence[Place]
+) -> dict[str, Any]:
     launch = launch_orders.payload_of(
         tx,
         now,
@@ -244,6 +287,8 @@ def _launch_payload(tx: sa.Connection, now: datetime, agent: Row, replica: Row) 
         image_id=image_of(agent),
         purpose="standby",
         devices=launch_orders.devices_of(tx, _parent(tx, agent, replica), MoveKind.SYNCED),
+        places=places,
+        at_once=replica.replica_type == ReplicaType.TERMINATION,
         replica_id=ReplicaId(replica.id),
     )
     return {"replica_id": replica.id, "launch": launch}

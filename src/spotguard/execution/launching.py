@@ -11,7 +11,7 @@ mismatch, never with a second one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -42,6 +42,16 @@ from spotguard.ports.intentions import (
 )
 from spotguard.ports.shape import Shape, tags_of
 
+# EC2's codes for a pool without capacity (EC2 error code reference)
+DRY_CODES = frozenset(
+    {
+        "InsufficientInstanceCapacity",
+        "UnfulfillableCapacity",
+        "InsufficientCapacity",
+        "Unsupported",
+        "SpotMaxPriceTooLow",
+    }
+)
 SOON_SECONDS = 5.0
 MISMATCH_FOR = timedelta(
     hours=2
@@ -122,6 +132,21 @@ class Stopped:
 
 
 LaunchResult = Launched | NotYet | Exhausted | Stopped
+
+
+def refused(attempts: Iterable[Intention]) -> tuple[Pool, ...]:
+    """The spot pools among them that had no capacity.
+
+    A fleet does not tell which of its pools refused; a quota is no pool's fault.
+    """
+    return tuple(
+        intention.pool
+        for intention in attempts
+        if intention.mode is Mode.SPOT
+        and intention.pool is not None
+        and intention.outcome is not None
+        and intention.outcome.error_code in DRY_CODES
+    )
 
 
 def launch(cloud: Cloud, intentions: Intentions, wish: LaunchWish, now: datetime) -> LaunchResult:

@@ -15,7 +15,9 @@ import msgspec
 from spotguard.domain.errors import InvalidInput
 from spotguard.domain.ids import CommandId, ImageId, InstanceId, SwitchId, VolumeId
 from spotguard.domain.instances import Mode
+from spotguard.domain.pools import parse_pool_id
 from spotguard.domain.switches import AFTER_GRANT, PLANNED_STEPS, MoveKind, Step, SwitchStatus, Trigger
+from spotguard.execution.launching import Candidate
 from spotguard.ports.cloud import BlockDevice
 from spotguard.ports.workload import SyncTarget
 
@@ -33,8 +35,19 @@ class MoveEnd(StrEnum):
 
 
 @dataclass(frozen=True)
+class OrderedPlace:
+    """A pool and market in which an ordered launch may be tried."""
+
+    pool_id: str
+    mode: Mode
+
+
+@dataclass(frozen=True)
 class LaunchOrder:
-    """What the agent has to launch (`launch` of a command's payload)."""
+    """What the agent has to launch (`launch` of a command's payload).
+
+    `candidates`: where it is tried, in this order; without them in `pool_id` alone. `at_once`: in one instant fleet.
+    """
 
     pool_id: str
     mode: Mode
@@ -43,6 +56,12 @@ class LaunchOrder:
     tags: dict[str, str] = field(default_factory=dict)
     user_data: str = ""
     block_devices: tuple[BlockDevice, ...] = ()
+    candidates: tuple[OrderedPlace, ...] = ()
+    at_once: bool = False
+
+    @property
+    def places(self) -> tuple[OrderedPlace, ...]:
+        return self.candidates or (OrderedPlace(self.pool_id, self.mode),)
 
 
 @dataclass(frozen=True)
@@ -87,6 +106,7 @@ class MoveState:
     done: dict[Step, datetime] = field(default_factory=dict)
     recorded: frozenset[Step] = frozenset()  # by the server
     reported: frozenset[Step] = frozenset()  # journalled in the outbox
+    refused: tuple[str, ...] = ()  # ids of the spot pools that had no capacity
     server_acts: bool = False  # the server calls EC2 for this move, whether or not this agent could
     overtaken: bool = False  # the server granted the next epoch on another proof than our release
     unwinding: str | None = None  # because
@@ -102,6 +122,10 @@ class MoveState:
     def gate_is_shut(self) -> bool:
         """This move has closed the gate and nothing has reopened it."""
         return Step.GATE_CLOSED in self.done and self.ended is not MoveEnd.UNWOUND
+
+
+def candidates_of(places: Iterable[OrderedPlace]) -> tuple[Candidate, ...]:
+    return tuple(Candidate(parse_pool_id(place.pool_id), place.mode) for place in places)
 
 
 def encode(state: MoveState) -> bytes:

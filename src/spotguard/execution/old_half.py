@@ -22,11 +22,10 @@ from spotguard.domain.errors import (
     SyncFailed,
     Throttled,
 )
-from spotguard.domain.pools import parse_pool_id
 from spotguard.domain.switches import MoveKind, Step
 from spotguard.execution import imaging, volumes
-from spotguard.execution.launching import Candidate, Launched, LaunchWish, NotYet, launch
-from spotguard.execution.move_state import MoveEnd, MoveState, NewInstance, remaining
+from spotguard.execution.launching import Launched, LaunchWish, NotYet, launch, refused
+from spotguard.execution.move_state import MoveEnd, MoveState, NewInstance, candidates_of, remaining
 from spotguard.execution.shaping import made_otherwise, shape_of
 from spotguard.execution.waiting import Wait
 from spotguard.planning.deadlines import closed_at_most
@@ -167,14 +166,17 @@ class OldHalf:
         wish = LaunchWish(
             seed=order.token_seed,
             purpose="move",
-            candidates=(Candidate(parse_pool_id(order.pool_id), order.mode),),
+            candidates=candidates_of(order.places),
             image_id=state.image_id or order.image_id,
             tags=order.tags,
             user_data=lambda: order.user_data,
             block_devices=devices,
             shape=lambda: shape_of(cloud, state.own, urgent=state.close_by is not None),
+            at_once=order.at_once,
         )
         result = launch(cloud, self.intentions, wish, self.clock.now())
+        dry = refused(self.intentions.of(order.token_seed))
+        state = replace(state, refused=tuple(pool.id for pool in dry))
         if isinstance(result, NotYet):
             return Wait(max(1.0, result.again_seconds), result.because)
         if isinstance(result, Launched):

@@ -20,11 +20,15 @@ _LONGEST_PAUSE = timedelta(minutes=30)
 
 @dataclass(frozen=True)
 class Place:
-    """Somewhere to launch, with what it costs there; None unknown."""
+    """Somewhere to launch, with what it costs there; None unknown.
+
+    `last_resort`: in quarantine, or the pool that the workload has just lost: only when nothing else has capacity.
+    """
 
     pool: Pool
     mode: Mode
     usd_per_hour: Decimal | None
+    last_resort: bool = False
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,7 @@ def emergency_places(
     taken = {place.pool.id for place in safe}
     priced = (a for a in assessments if a.allowed and a.usd_per_hour is not None and a.pool.id not in taken)
     unsafe = [
-        Place(a.pool, Mode.SPOT, a.usd_per_hour)
+        Place(a.pool, Mode.SPOT, a.usd_per_hour, last_resort=True)
         for a in sorted(priced, key=lambda a: (a.usd_per_hour, a.pool.id))
     ]
     places = (*safe, *_ondemand_places(assessments, present, ondemand, same_az_first=True), *unsafe)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,7 @@ from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.switches import MoveKind
 from spotguard.domain.tags import AGENT_TAG, CLIENT_TAG, MANAGED_TAG, PURPOSE_TAG, REPLICA_TAG, SWITCH_TAG
+from spotguard.planning.standby import Place
 from spotguard.planning.switching import STATE_DEVICE
 from spotguard.ports.cloud import BlockDevice
 from spotguard.store import enrolment, storage
@@ -117,10 +119,15 @@ def payload_of(  # noqa: PLR0913 - all that a launch needs
     image_id: str,
     purpose: str,
     devices: tuple[BlockDevice, ...],
+    places: Sequence[Place] = (),
+    at_once: bool = False,
     switch_id: SwitchId | None = None,
     replica_id: ReplicaId | None = None,
 ) -> dict[str, Any]:
-    """`launch` of a command's payload, for an agent that launches by itself."""
+    """`launch` of a command's payload, for an agent that launches by itself.
+
+    `places`: where it may be tried, in order; none: in `pool` alone.
+    """
     ids = {"switch_id": switch_id, "replica_id": replica_id}
     return {
         "pool_id": pool.id,
@@ -138,5 +145,7 @@ def payload_of(  # noqa: PLR0913 - all that a launch needs
             }
             for device in devices
         ],
+        "candidates": [{"pool_id": place.pool.id, "mode": place.mode.value} for place in places],
+        "at_once": at_once,
         "token_seed": replica_id or switch_id,
     }

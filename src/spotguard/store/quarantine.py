@@ -15,6 +15,7 @@ from spotguard.store.upserts import insert_missing
 
 FIRST = timedelta(minutes=15)
 LONGEST = timedelta(hours=6)
+REFUSED = "it refused a launch"
 FORGIVEN_AFTER = timedelta(hours=24)  # without a strike the count begins anew
 
 

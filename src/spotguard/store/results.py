@@ -10,8 +10,10 @@ from sqlalchemy.engine import Connection, Row
 from spotguard.domain.commands import CommandStatus, CommandType
 from spotguard.domain.errors import InvalidInput, NotFound
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId, SwitchId, is_instance_id
+from spotguard.domain.instances import Mode
+from spotguard.domain.pools import Pool, parse_pool_id
 from spotguard.domain.switches import Step
-from spotguard.store import events, moves, replicas
+from spotguard.store import events, moves, quarantine, replicas
 from spotguard.store.steps import record_step
 from spotguard.store.tables import switches
 
@@ -22,6 +24,7 @@ def apply_result(tx: Connection, now: datetime, command: Row[Any]) -> None:
     A `terminate_instance` that was answered proves nothing: the coordinator looks at EC2.
     """
     done = command.status == CommandStatus.COMPLETED
+    _strike_refusing_pools(tx, now, command)
     match CommandType(command.command_type):
         case CommandType.PROMOTE if done:
             _opened(tx, now, command)
@@ -81,4 +84,34 @@ def _replica_launched(tx: Connection, now: datetime, command: Row[Any], *, done:
     instance_id = (command.result or {}).get("instance_id")
     if not isinstance(instance_id, str) or not is_instance_id(instance_id):
         raise InvalidInput("a completed launch_replica names the instance: result.instance_id")
-    replicas.machine_named(tx, now, ReplicaId(replica.id), InstanceId(instance_id))
+    if replicas.machine_named(tx, now, ReplicaId(replica.id), InstanceId(instance_id)):
+        _relocate(tx, replica, command)
+
+
+def _relocate(tx: Connection, replica: Row[Any], command: Row[Any]) -> None:
+    """It was launched in another of the places that it was offered."""
+    told = command.result or {}
+    place = (told.get("pool_id"), told.get("mode"))
+    if place in _offered(command) and place != (Pool(replica.instance_type, replica.az).id, replica.mode):
+        replicas.relocated(
+            tx, replica.id, pool=parse_pool_id(place[0]), mode=Mode(place[1]), hourly_cost=None
+        )
+
+
+def _strike_refusing_pools(tx: Connection, now: datetime, command: Row[Any]) -> None:
+    """An agent that launches tells which spot pools refused; only those that it was sent to count."""
+    told = (command.result or {}).get("refused")
+    if not isinstance(told, list):
+        return
+    for pool_id, mode in _offered(command):
+        if pool_id in told and mode == Mode.SPOT:
+            quarantine.strike(
+                tx, now, ClientId(command.client_id), parse_pool_id(pool_id), quarantine.REFUSED
+            )
+
+
+def _offered(command: Row[Any]) -> list[tuple[str, str]]:
+    """Pool and mode of every place that its launch was allowed in."""
+    order = command.payload.get("launch") or {}
+    places = order.get("candidates") or ([order] if "pool_id" in order else [])
+    return [(place["pool_id"], place["mode"]) for place in places]
