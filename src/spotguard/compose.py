@@ -86,6 +86,14 @@ def open_control_plane(settings: Settings) -> ControlPlane:
     return ControlPlane(settings, app, coordinator, wake)
 
 
+def clean_up(settings: Settings, db: Database) -> int:
+    """One clean-up, as a coordinator does it between its passes; how much was done."""
+    clock = SystemClock()
+    clouds = AwsClouds(lambda: _accounts(db), clock)
+    coordinator = Coordinator(db, clouds, clock, coordinator_settings(settings), Wakeups(lambda: None))
+    return coordinator.clean_up(clock.now())
+
+
 def _accounts(db: Database) -> Mapping[ClientId, Account]:
     """An endpoint other than AWS's own is boto3's matter: AWS_ENDPOINT_URL. The external id belongs to the role."""
     return {

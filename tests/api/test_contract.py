@@ -78,6 +78,7 @@ def test_every_call_of_the_specification_is_there(world: World):
         "/api/client/health": "get",
         "/api/client/kill-switch": "get put",
         "/api/client/limits": "get put",
+        "/api/client/leftovers": "get",
         "/api/client/stream": "get",
     }
     assert {path: " ".join(sorted(calls)) for path, calls in told.items()} == wanted

@@ -9,7 +9,17 @@ from starlette.types import ASGIApp
 from spotguard import __version__
 from spotguard.api import contract, page, problems, telemetry_routes
 from spotguard.api.agent_routes import AGENT_CALLS
-from spotguard.api.client import agents, controls, decisions, instances, market, replicas, stream, switches
+from spotguard.api.client import (
+    agents,
+    controls,
+    decisions,
+    instances,
+    leftovers,
+    market,
+    replicas,
+    stream,
+    switches,
+)
 from spotguard.api.context import Api
 from spotguard.api.limiting import Limited
 from spotguard.api.offload import Offload, Threads
@@ -26,6 +36,7 @@ CLIENT_ROUTES = (
     switches.routes,
     market.routes,
     controls.routes,
+    leftovers.routes,
     stream.routes,
 )
 

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from spotguard import __version__
 from spotguard.cli import client, db, kill_switch, prices
 from spotguard.cli.agent import agent_app
+from spotguard.cli.cleanup import cleanup
 from spotguard.cli.demo import demo
 from spotguard.cli.doctor import doctor
 from spotguard.cli.output import warn
@@ -77,6 +78,7 @@ app.add_typer(client.app, name="client")
 app.add_typer(prices.app, name="prices")
 app.command("verify-aws")(verify_aws)
 app.command()(doctor)
+app.command()(cleanup)
 app.command("kill-switch")(kill_switch.kill_switch)
 
 

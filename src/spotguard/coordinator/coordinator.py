@@ -125,6 +125,14 @@ class Coordinator:
         self.prices.run(now, clients, force=True)
         self.ledger.settle(now)
 
+    def clean_up(self, now: datetime) -> int:
+        """Look at EC2, and end and delete what is due. How much was done; the events tell what, and why."""
+        agenda = self._look(now)
+        clients = list(agenda.fleet)
+        self.observe.run(now, clients, agenda.machines)
+        self.observe_storage.run(now, clients, busy=True)
+        return self.leftovers.sweep(now) + self.restore_points.run(now)
+
     def check_invariants(self, now: datetime) -> list[Breach]:
         """Everything that was ever found broken."""
         self.invariants.check(now)

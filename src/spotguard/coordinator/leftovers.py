@@ -6,7 +6,7 @@ never an instance that ever held an epoch, seen twice where nothing names it, an
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -15,12 +15,13 @@ from spotguard.coordinator.context import Beat, Context, Row
 from spotguard.domain.errors import NeedsPerson, NotVisible
 from spotguard.domain.ids import ClientId, ImageId, InstanceId, SnapshotId, VolumeId
 from spotguard.domain.instances import InstanceState
+from spotguard.planning.cleaning import DELETED, may_go_at
 from spotguard.planning.deadlines import KEEP_AFTER_LOSS
 from spotguard.ports.cloud import Cloud, VolumeState
-from spotguard.store import events, leftover_rows, storage
+from spotguard.store import events, leftover_rows, storage, suspects
 from spotguard.store.invariant_facts import ENDS_IDLE
 
-SEEN_TWICE = timedelta(seconds=60)
+NOTHING_REFERS = "nothing refers to it"
 _ENDING = (InstanceState.SHUTTING_DOWN.value, InstanceState.TERMINATED.value)
 
 
@@ -30,7 +31,6 @@ class Leftovers:
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
         self._beat = Beat(ctx.settings.orphans_seconds)
-        self._suspects: dict[str, datetime] = {}
 
     def run(self, now: datetime, agenda: Agenda) -> int:
         ended = self.ctx.each(
@@ -38,7 +38,7 @@ class Leftovers:
         )
         if not self._beat.is_due(now):
             return ended
-        return ended + self._orphans(now)
+        return ended + self.sweep(now)
 
     def _end_idle(self, now: datetime, instance_id: str) -> bool:
         """The machine of a replica that was retired, or of a move that came to nothing, and that never served."""
@@ -63,29 +63,24 @@ class Leftovers:
         self.ctx.soon(now, 5)
         return True
 
-    def _orphans(self, now: datetime) -> int:
+    def sweep(self, now: datetime) -> int:
+        """What nothing refers to: noted when it is first seen, ended or deleted a minute later at the earliest."""
         machines, things = self.ctx.db.read(_unclaimed)
-        done = self.ctx.each("orphans", machines, lambda row: self._end_orphan(now, row))
-        self._suspects = {row.id: self._suspects[row.id] for row in machines if row.id in self._suspects}
-        fresh = [row.id for row in things if row.suspect_since is None]
-        known = {row.id for row in things}
-        if fresh:
-            self.ctx.db.write(lambda tx: storage.suspect(tx, now, fresh))
-        cleared = self.ctx.db.read(lambda tx: leftover_rows.cleared(tx, known))
-        if cleared:
-            self.ctx.db.write(lambda tx: storage.clear(tx, cleared))
-        due = [
-            row for row in things if row.suspect_since is not None and now - row.suspect_since >= SEEN_TWICE
-        ]
+        if self.ctx.db.read(lambda tx: suspects.changed(tx, machines, things)):
+            self.ctx.db.write(lambda tx: suspects.note(tx, now, machines, things))
         most = self.ctx.settings.most_deletions_per_pass
-        return done + self.ctx.each("leftovers", due[:most], lambda row: delete(self.ctx, now, row))
+        ended = self.ctx.each("orphans", _due(machines, now)[:most], lambda row: self._end_orphan(now, row))
+        return ended + self.ctx.each(
+            "leftovers", _due(things, now)[:most], lambda row: delete(self.ctx, now, row, NOTHING_REFERS)
+        )
 
     def _end_orphan(self, now: datetime, row: Row) -> bool:
-        """Ours by its tags, and nothing refers to it: in two looks."""
-        seen = self._suspects.setdefault(row.id, now)
-        if now - seen < SEEN_TWICE or row.ec2_state in _ENDING:
-            return False
-        return self._terminate(now, row, "nothing refers to it")
+        """Ours by its token, and nothing refers to it: in two looks."""
+        return row.ec2_state not in _ENDING and self._terminate(now, row, NOTHING_REFERS)
+
+
+def _due(rows: list[Row], now: datetime) -> list[Row]:
+    return [row for row in rows if (at := may_go_at(row.suspect_since)) is not None and now >= at]
 
 
 def _unclaimed(tx: sa.Connection) -> tuple[list[Row], list[Row]]:
@@ -101,14 +96,15 @@ def of_switch(ctx: Context, now: datetime, switch: Row) -> bool:
     if cloud is None:
         return True  # whoever calls EC2 for this client sees to it
     rows = ctx.db.read(lambda tx: leftover_rows.of_switch(tx, switch))
-    waiting = [row for row in rows if not delete(ctx, now, row)]
+    because = f"the old instance {switch.old_instance_id} of a finished move left it"
+    waiting = [row for row in rows if not delete(ctx, now, row, because)]
     if waiting:
         ctx.soon(now, 5)
     return not waiting
 
 
-def delete(ctx: Context, now: datetime, row: Row) -> bool:
-    """Delete one resource, as EC2 shows it now; True when it is gone."""
+def delete(ctx: Context, now: datetime, row: Row, because: str) -> bool:
+    """Delete one resource, as EC2 shows it now; True when it is gone. An event tells what was deleted and why."""
     cloud = ctx.clouds(ClientId(row.client_id))
     if cloud is None:
         return False
@@ -121,8 +117,15 @@ def delete(ctx: Context, now: datetime, row: Row) -> bool:
     except NotVisible:
         gone = [row.id]
     if gone:
-        ctx.db.write(lambda tx: storage.gone(tx, now, gone))
+        ctx.db.write(lambda tx: _gone(tx, now, row, gone, because))
     return bool(gone)
+
+
+def _gone(tx: sa.Connection, now: datetime, row: Row, gone: list[str], because: str) -> None:
+    storage.gone(tx, now, gone)
+    detail = {"kind": row.kind, "resource_ids": gone, "because": because}
+    message = f"{row.kind} {row.id} is deleted: {because}"
+    events.append(tx, now, row.client_id, row.agent_id, DELETED, message, detail)
 
 
 def _delete_volume(cloud: Cloud, volume_id: str) -> list[str]:

@@ -59,8 +59,7 @@ class RestorePoints:
                 self._make(now, cloud, agent, plan)
             case DropPoint():
                 row = self.ctx.db.read(lambda tx: restore_points.row_of(tx, plan.image_id))
-                if leftovers.delete(self.ctx, now, row):
-                    self._tell(now, agent, f"restore point {plan.image_id} is deleted: {plan.because}")
+                leftovers.delete(self.ctx, now, row, f"a restore point: {plan.because}")
 
     def _make(self, now: datetime, cloud: Cloud, agent: Row, plan: MakePoint) -> None:
         serving = self.ctx.db.read(lambda tx: _serving(tx, AgentId(agent.id)))

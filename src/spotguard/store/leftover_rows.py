@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -193,10 +192,3 @@ def _loose_image() -> sa.ColumnElement[bool]:
 _UNREFERENCED: sa.Select[Any] = sa.select(storage_resources).where(
     _s.ended_at.is_(None), _s.is_ours, sa.or_(_free_volume(), _loose_copy(), _loose_image())
 )
-_SUSPECTS: sa.Select[Any] = sa.select(_s.id).where(_s.suspect_since.is_not(None), _s.ended_at.is_(None))
-
-
-def cleared(tx: sa.Connection, still: Iterable[str]) -> list[str]:
-    """Former suspects that somebody refers to again."""
-    keep = set(still)
-    return [row.id for row in tx.execute(_SUSPECTS).all() if row.id not in keep]

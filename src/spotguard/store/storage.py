@@ -267,20 +267,6 @@ def gone(tx: sa.Connection, at: datetime, resource_ids: Sequence[str]) -> None:
         )
 
 
-def suspect(tx: sa.Connection, now: datetime, resource_ids: Sequence[str]) -> None:
-    """They look as if they belonged to nothing: looked at again before anything is done (invariant 7)."""
-    tx.execute(
-        sa.update(storage_resources)
-        .where(_s.id.in_(resource_ids), _s.suspect_since.is_(None))
-        .values(suspect_since=now)
-    )
-
-
-def clear(tx: sa.Connection, resource_ids: Sequence[str]) -> None:
-    if resource_ids:
-        tx.execute(sa.update(storage_resources).where(_s.id.in_(resource_ids)).values(suspect_since=None))
-
-
 def monthly_usd(tx: sa.Connection, agent_id: AgentId) -> Decimal:
     """USD per month of the agent's volumes and snapshots."""
     rows = tx.execute(

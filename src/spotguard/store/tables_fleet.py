@@ -143,6 +143,7 @@ instances = sa.Table(
     sa.Column("intention_token", sa.String(64)),
     sa.Column("switch_id", uuid),
     sa.Column("replica_id", uuid),
+    sa.Column("suspect_since", UtcTime),  # nothing referred to it in an earlier look (invariant 7)
     sa.Index("idx_client_active", "client_id", "is_active"),
     sa.Index("idx_agent", "agent_id"),
     sa.Index("idx_mode", "current_mode"),

@@ -186,6 +186,31 @@ class MovePreview(Given):
     warnings: list[str]
 
 
+class LeftoverState(Given):
+    """Something of ours that nothing needs: why it is ours, why nothing needs it, what becomes of it.
+
+    `mayGoAt` null: noted in the next look. `usdPerMonth` null: not known.
+    """
+
+    resource_id: str
+    kind: str
+    agent_id: str | None
+    since: Moment
+    ours_because: str
+    loose_because: str
+    plan: str
+    suspect_since: Moment | None
+    may_go_at: Moment | None
+    usd_per_month: Usd | None
+
+
+class LeftoversState(Given):
+    """Oldest first; the sum counts what is known. Nothing here was done: what was is told by the events."""
+
+    items: list[LeftoverState]
+    usd_per_month: Usd
+
+
 class Rejection(Taken):
     """No to a proposal; the reason is kept with the decision."""
 

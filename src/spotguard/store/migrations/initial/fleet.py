@@ -170,6 +170,7 @@ instances = sa.Table(
     sa.Column("intention_token", sa.String(length=64), nullable=True),
     sa.Column("switch_id", sa.String(length=36), nullable=True),
     sa.Column("replica_id", sa.String(length=36), nullable=True),
+    sa.Column("suspect_since", UtcTime(), nullable=True),
     sa.CheckConstraint(
         "current_mode IN ('spot', 'ondemand')", name=sa.schema.conv("ck_current_mode_legal_instances")
     ),

@@ -1,0 +1,54 @@
+"""What may be cleaned up and when: slowly, since cleaning up can be wrong (invariant 7). Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+SEEN_TWICE = timedelta(seconds=60)
+"""Between the look that finds nothing that refers to a resource, and the earliest one that may delete it."""
+
+FOUND, DELETED = "leftover_found", "leftover_deleted"  # kinds of events
+HOURS_A_MONTH = Decimal(730)  # as AWS counts
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """Something of ours that nothing needs, and what becomes of it.
+
+    `may_go_at` None: noted in the next look. `usd_per_month` None: not known, or nothing of its own is billed.
+    """
+
+    resource_id: str
+    kind: str
+    client_id: str
+    agent_id: str | None
+    since: datetime
+    ours_because: str
+    loose_because: str
+    plan: str
+    suspect_since: datetime | None
+    may_go_at: datetime | None
+    usd_per_month: Decimal | None
+
+
+def may_go_at(suspect_since: datetime | None) -> datetime | None:
+    return None if suspect_since is None else suspect_since + SEEN_TWICE
+
+
+def plan_of(verb: str, suspect_since: datetime | None) -> str:
+    if suspect_since is None:
+        return f"noted in the next look, {verb} when it is still so a minute later"
+    return (
+        f"{verb} in the next look after {may_go_at(suspect_since):%Y-%m-%d %H:%M:%S} UTC, if it is still so"
+    )
+
+
+def usd_per_month(usd_per_hour: Decimal | None) -> Decimal | None:
+    return None if usd_per_hour is None else usd_per_hour * HOURS_A_MONTH
+
+
+def total_per_month(found: list[Leftover]) -> Decimal:
+    """Of those whose cost is known."""
+    return sum((one.usd_per_month for one in found if one.usd_per_month is not None), Decimal(0))

@@ -1,0 +1,58 @@
+"""Machines and resources to which nothing refers, from the first look that found them so until they are gone.
+
+Rows, so that two looks may be those of two coordinators, or of one before and after its restart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.planning.cleaning import FOUND
+from spotguard.store import events
+from spotguard.store.tables import instances, storage_resources
+
+Row = sa.Row[Any]
+_TABLES = (instances, storage_resources)
+
+
+def changed(tx: sa.Connection, machines: Sequence[Row], things: Sequence[Row]) -> bool:
+    """Somebody is new among them, or a former one is none any more."""
+    fresh = any(row.suspect_since is None for row in (*machines, *things))
+    return fresh or any(
+        _cleared(tx, table, rows) for table, rows in zip(_TABLES, (machines, things), strict=True)
+    )
+
+
+def note(tx: sa.Connection, now: datetime, machines: Sequence[Row], things: Sequence[Row]) -> None:
+    """Write down who is suspect since now, tell it once, and forget who is referred to again."""
+    for table, rows in zip(_TABLES, (machines, things), strict=True):
+        for row in rows:
+            if row.suspect_since is None and _mark(tx, table, row.id, now):
+                _tell(tx, now, row)
+        cleared = _cleared(tx, table, rows)
+        if cleared:
+            tx.execute(sa.update(table).where(table.c.id.in_(cleared)).values(suspect_since=None))
+
+
+def _mark(tx: sa.Connection, table: sa.Table, resource_id: str, now: datetime) -> bool:
+    """False when another coordinator was first."""
+    fresh = sa.and_(table.c.id == resource_id, table.c.suspect_since.is_(None))
+    return tx.execute(sa.update(table).where(fresh).values(suspect_since=now)).rowcount == 1
+
+
+def _cleared(tx: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> list[str]:
+    alive = table.c.is_active if table is instances else table.c.ended_at.is_(None)
+    suspected = tx.execute(sa.select(table.c.id).where(table.c.suspect_since.is_not(None), alive)).scalars()
+    still = {row.id for row in rows}
+    return [resource_id for resource_id in suspected if resource_id not in still]
+
+
+def _tell(tx: sa.Connection, now: datetime, row: Row) -> None:
+    kind = getattr(row, "kind", "instance")
+    message = f"nothing refers to the {kind} {row.id}: looked at again before anything is done"
+    detail = {"kind": kind, "resource_id": row.id}
+    events.append(tx, now, row.client_id, row.agent_id, FOUND, message, detail)

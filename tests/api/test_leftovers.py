@@ -1,0 +1,47 @@
+"""GET /leftovers: what nothing needs, of this tenant alone."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.domain.clock import rfc3339
+from spotguard.planning.cleaning import SEEN_TWICE
+from spotguard.store.tables import storage_resources
+from tests.api.world import Machine, Tenant, World
+
+
+def stray(world: World, machine: Machine, resource_id: str, **values: Any) -> None:
+    row = {
+        "id": resource_id,
+        "client_id": machine.tenant.id,
+        "agent_id": machine.agent_id,
+        "kind": "volume",
+        "size_gib": 10,
+        "state": "available",
+        "usd_per_gib_month": Decimal("0.08"),
+        "created_at": world.clock.now(),
+        "metered_from": world.clock.now(),
+    }
+    world.write(lambda tx: tx.execute(sa.insert(storage_resources), row | values))
+
+
+def test_what_is_left_over_is_told_with_reasons_and_cost(world: World, acme: Tenant, web: Machine):
+    assert acme.get("/leftovers") == {"items": [], "usdPerMonth": "0"}
+    stray(world, web, "vol-1")
+    stray(world, web, "vol-2", suspect_since=world.clock.now(), usd_per_gib_month=None)
+    told = acme.get("/leftovers")
+    assert told["usdPerMonth"] == "0.800000"
+    new, noted = sorted(told["items"], key=lambda one: one["resourceId"])
+    assert (new["suspectSince"], new["mayGoAt"], new["usdPerMonth"]) == (None, None, "0.800000")
+    assert noted["suspectSince"] == rfc3339(world.clock.now())
+    assert noted["mayGoAt"] == rfc3339(world.clock.now() + SEEN_TWICE)
+    assert noted["usdPerMonth"] is None
+    assert new["looseBecause"] == "no machine, move, image or agent needs it"
+
+
+def test_another_tenant_sees_nothing_of_it(world: World, web: Machine):
+    stray(world, web, "vol-1")
+    assert world.tenant("Other").get("/leftovers")["items"] == []

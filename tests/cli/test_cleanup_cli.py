@@ -1,0 +1,97 @@
+"""`spotguard cleanup`: what would be done, what was, and nothing at all in a dry run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from spotguard.store import tables as t
+from tests.store import rows
+
+NOW = datetime.now(UTC)
+VOLUME = "vol-0123456789abcdef0"
+
+
+@pytest.fixture
+def client_id(database):
+    return rows.with_agent(database)
+
+
+def stray(database, client_id, resource_id=VOLUME, **values):
+    row = {
+        "id": resource_id,
+        "client_id": client_id,
+        "agent_id": "agent-1",
+        "kind": "volume",
+        "size_gib": 50,
+        "state": "available",
+        "usd_per_gib_month": Decimal("0.08"),
+        "created_at": NOW - timedelta(hours=3),
+        "metered_from": NOW - timedelta(hours=3),
+    }
+    rows.add(database, t.storage_resources, **row | values)
+
+
+def everything(database):
+    def work(tx):
+        return {table.name: tx.execute(table.select()).all() for table in t.metadata.sorted_tables}
+
+    return database.read(work)
+
+
+def test_nothing_is_left_over(shell, client_id):
+    told = shell.json("cleanup", "--dry-run")
+    assert told == {"dry_run": True, "acted": 0, "usd_per_month": "0", "would": [], "did": []}
+    assert "Nothing is left over." in shell.run("cleanup", "--dry-run").stdout
+
+
+def test_a_dry_run_tells_what_why_and_when_and_changes_nothing(shell, database, client_id):
+    suspect = NOW - timedelta(minutes=1)
+    stray(database, client_id, suspect_since=suspect)
+    before = everything(database)
+    (one,) = shell.json("cleanup", "--dry-run")["would"]
+    assert (one["resource_id"], one["kind"], one["client_id"]) == (VOLUME, "volume", client_id)
+    assert one["ours_because"] == "it carries our tags, set when it was made"
+    assert one["loose_because"] == "no machine, move, image or agent needs it"
+    assert one["plan"].startswith("deleted in the next look after ")
+    assert Decimal(one["usd_per_month"]) == 4
+    assert 3 * 3600 <= one["age_seconds"] < 3 * 3600 + 600
+    said = shell.run("cleanup", "--dry-run").stdout
+    assert f"volume {VOLUME}, 3.0 h old, 4" in said
+    assert everything(database) == before
+
+
+def test_what_is_new_is_noted_by_the_first_clean_up_and_not_deleted(shell, database, client_id):
+    """No account of EC2: nothing can be called, and nothing claims to have been done."""
+    stray(database, client_id)
+    (one,) = shell.json("cleanup", "--dry-run")["would"]
+    assert (one["suspect_since"], one["plan"][:22]) == (None, "noted in the next look")
+    told = shell.json("cleanup")
+    assert (told["dry_run"], told["acted"], told["did"]) == (False, 0, [])
+    (one,) = told["would"]
+    assert one["suspect_since"] is not None
+    assert [e.kind for e in everything(database)["agent_events"]] == ["leftover_found"]
+
+
+def test_of_one_tenant(shell, database, client_id):
+    stray(database, client_id)
+    rows.client(database, "Other")
+    assert shell.json("cleanup", "--dry-run", "--client", "Other")["would"] == []
+    assert len(shell.json("cleanup", "--dry-run", "--client", "Acme")["would"]) == 1
+    assert "nobody" in shell.fails("cleanup", "--dry-run", "--client", "nobody")
+
+
+@pytest.mark.parametrize("hours", ["0", "x", "100000"])
+def test_hours_are_hours(shell, hours):
+    assert shell.run("cleanup", "--dry-run", "--hours", hours).exit_code == 2
+
+
+def test_what_was_done_is_told(shell, database, client_id):
+    for kind, ago in (("leftover_deleted", 1), ("leftover_deleted", 30), ("switch_opened", 1)):
+        event = {"kind": kind, "message": f"{kind} {ago}", "at": NOW - timedelta(hours=ago), "detail": {}}
+        rows.add(database, t.agent_events, client_id=client_id, agent_id="agent-1", **event)
+    told = shell.json("cleanup", "--dry-run")["did"]
+    assert [one["message"] for one in told] == ["leftover_deleted 1"]
+    assert len(shell.json("cleanup", "--dry-run", "--hours", "48")["did"]) == 2

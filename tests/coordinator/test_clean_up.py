@@ -1,0 +1,160 @@
+"""Nothing of ours is lost from sight, and nothing is deleted at first sight (invariants 6 and 7)."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from spotguard.domain.agents import Executor
+from spotguard.domain.ids import ClientToken
+from spotguard.domain.instances import Mode
+from spotguard.planning.cleaning import SEEN_TWICE
+from spotguard.ports.cloud import LaunchRequest
+from spotguard.ports.intentions import TOKEN_TAG
+from spotguard.store import launch_orders, leftover_report
+from spotguard.store.tables import agent_events, instances, metadata, storage_resources
+from tests.coordinator.scene import A, B, Scene
+
+
+@pytest.fixture
+def scene():
+    return Scene(executor=Executor.SERVER)
+
+
+@pytest.fixture
+def agent(scene):
+    agent = scene.protect(pool=A, terminate_wait_seconds=0)
+    scene.run(60)
+    return agent
+
+
+def tags(scene, agent, purpose="standby"):
+    return scene.db.read(lambda tx: launch_orders.tags_of(tx, scene.client_id, agent, purpose))
+
+
+def stray_volume(scene, agent):
+    """Made by us, in a call whose row came to nothing."""
+    return scene.ec2.create_volume(ClientToken("stray"), A.az, 50, tags(scene, agent))
+
+
+def stray_machine(scene, agent):
+    request = LaunchRequest(
+        token=ClientToken("stray"),
+        pool=B,
+        mode=Mode.SPOT,
+        image_id=scene.image,
+        tags={**tags(scene, agent), TOKEN_TAG: "stray"},
+    )
+    instance_id = scene.ec2.run_instance(request).instance_id
+    scene.mute.add(instance_id)
+    return instance_id
+
+
+def report(scene):
+    return scene.db.read(lambda tx: leftover_report.report(tx, scene.now, scene.client_id))
+
+
+def events(scene, kind):
+    return scene.rows(agent_events, agent_events.c.kind == kind)
+
+
+@pytest.mark.parametrize("stray", [stray_volume, stray_machine])
+def test_what_nothing_refers_to_is_reported_within_five_minutes_and_gone_soon_after(scene, agent, stray):
+    made, began = stray(scene, agent), scene.now
+    scene.run(300, until=lambda: any(one.suspect_since for one in report(scene)))
+    (found,) = report(scene)
+    assert found.resource_id == made
+    assert [e.detail["resource_id"] for e in events(scene, "leftover_found")] == [made]
+    assert found.may_go_at == found.suspect_since + SEEN_TWICE
+    assert "ended" in found.plan or "deleted" in found.plan
+    scene.run(300, until=lambda: made not in alive(scene))
+    assert scene.now - began >= SEEN_TWICE
+    scene.run(600, until=lambda: report(scene) == [])  # a machine leaves its root volume
+    assert scene.breaches() == []
+
+
+def alive(scene):
+    world = scene.ec2.inventory()
+    return scene.running() | {volume.volume_id for volume in world.volumes}
+
+
+def test_a_volume_is_told_with_its_price_and_its_end_with_the_reason(scene, agent):
+    made = stray_volume(scene, agent)
+    scene.run(300, until=lambda: report(scene) != [])
+    (found,) = report(scene)
+    rate = scene.ec2.storage_rates().volume_usd_per_gib_month
+    assert (found.kind, found.usd_per_month) == ("volume", 50 * rate)
+    scene.run(400, until=lambda: made not in alive(scene))
+    (told,) = events(scene, "leftover_deleted")
+    assert told.detail == {"kind": "volume", "resource_ids": [made], "because": "nothing refers to it"}
+
+
+def test_the_second_look_may_be_another_coordinators(scene, agent):
+    """What the first has seen is in the rows, not in its memory."""
+    made = stray_machine(scene, agent)
+    for _ in range(4):
+        scene.coordinator = scene.new_coordinator()
+        scene.coordinator.clean_up(scene.now)
+        assert made in scene.running()
+        scene.clock.time += timedelta(seconds=15)
+    scene.clock.time += timedelta(seconds=15)
+    scene.new_coordinator().clean_up(scene.now)
+    scene.run(60)
+    assert made not in scene.running()
+
+
+def test_somebody_who_is_referred_to_again_is_no_suspect(scene, agent):
+    made = stray_machine(scene, agent)
+    scene.run(300, until=lambda: any(one.suspect_since for one in report(scene)))
+    opened = scene.switch(agent, B)
+    scene.db.write(
+        lambda tx: tx.execute(
+            instances.update().where(instances.c.id == made).values(switch_id=opened.switch_id)
+        )
+    )
+    scene.coordinator.clean_up(scene.now)
+    assert scene.row(instances, instances.c.id == made).suspect_since is None
+    assert made in scene.running()
+
+
+def test_looking_at_the_report_changes_nothing(scene, agent):
+    stray_volume(scene, agent)
+    scene.run(120)
+    before = {table.name: scene.rows(table) for table in metadata.sorted_tables}
+    assert report(scene)
+    assert {table.name: scene.rows(table) for table in metadata.sorted_tables} == before
+
+
+def test_what_a_dead_holder_left_is_kept_for_a_person_and_the_report_says_until_when(scene, agent):
+    scene.config(agent, manual_replica_enabled=True)
+    scene.run(400, until=lambda: [r.status for r in scene.live_replicas(agent)] == ["ready"])
+    old = scene.serving(agent)
+    scene.ec2.controls.fail_instance(old)
+    scene.run(600, until=lambda: scene.serving(agent) != old and scene.is_open(agent))
+    scene.run(600)
+    move = scene.last_move(agent)
+    (kept,) = [one for one in report(scene) if "kept for a person" in one.plan]
+    assert kept.may_go_at == move.created_at + timedelta(hours=24)
+    assert str(move.lost_seconds) in kept.loose_because
+    scene.run(3600)
+    assert kept.resource_id in alive(scene)
+
+
+def test_a_move_tells_what_it_deleted(scene, agent):
+    opened = scene.switch(agent, B)
+    old = scene.serving(agent)
+    scene.run(1200, until=lambda: scene.move(opened.switch_id).status == "completed")
+    told = events(scene, "leftover_deleted")
+    gone = scene.rows(storage_resources, storage_resources.c.ended_at.is_not(None))
+    assert {one for e in told for one in e.detail["resource_ids"]} == {row.id for row in gone} != set()
+    assert {e.detail["because"] for e in told} == {f"the old instance {old} of a finished move left it"}
+
+
+def test_a_restore_point_that_may_go_is_in_the_report_with_what_its_snapshots_cost(scene, agent):
+    scene.config(agent, restore_point_hours=1, restore_points_kept=1)
+    scene.run(5 * 3600, until=lambda: events(scene, "leftover_deleted") != [])
+    assert all("restore point" in e.detail["because"] for e in events(scene, "leftover_deleted"))
+    images = scene.ec2.describe_images(tags=tags(scene, agent, "restore"))
+    assert len(images) >= 1, "the last one stays"
+    totals = [one.usd_per_month for one in report(scene)]
+    assert all(usd is None or usd >= Decimal(0) for usd in totals)
