@@ -50,12 +50,16 @@ def told(result):
 
 def test_an_installation_that_is_well(shell, database, installation):
     with served() as scene:
-        serving(database, installation, scene.running())
+        instance_id = scene.running(TagSpecifications=[])
+        scene.client.create_tags(
+            Resources=[instance_id], Tags=[{"Key": "spotguard:adopted", "Value": "agent-1"}]
+        )
+        serving(database, installation, instance_id)
         scene.other("iam").create_role(RoleName="AWSServiceRoleForEC2Spot", AssumeRolePolicyDocument="{}")
         result = shell.run("doctor", "--endpoint-url", scene.wire.url, "--json")
     ill = {name: what for name, what in told(result).items() if what[0] != "ok"}
     assert (result.exit_code, ill) == (0, {})
-    assert json.loads(result.stdout)["counts"] == {"ok": 20}
+    assert json.loads(result.stdout)["counts"] == {"ok": 21}
 
 
 def test_what_is_broken_is_told_with_what_to_do(shell, database, installation):
@@ -75,11 +79,21 @@ def test_an_account_that_lets_nobody_in(shell, database, installation):
     assert found["awss-clock-is-this-machines"][0] == "unknown"
 
 
+def test_an_instance_that_was_not_handed_over_is_named_with_the_line_to_type(shell, database, installation):
+    with served() as scene:
+        instance_id = scene.running(TagSpecifications=[])
+        serving(database, installation, instance_id)
+        result = shell.run("doctor", "--endpoint-url", scene.wire.url, "--json")
+    level, because = told(result)["every-instance-is-handed-over"]
+    assert (level, instance_id in because) == ("warning", True)
+    assert "Key=spotguard:adopted,Value=agent-1" in result.stdout
+
+
 def test_what_was_not_looked_at_is_unknown_and_breaks_nothing(shell, database):
     database.write(lambda tx: leases.hold(tx, now(), "host:1"))
     result = shell.run("doctor", "--without-aws", "--json")
     levels = [level for level, _ in told(result).values()]
-    assert (result.exit_code, levels.count("unknown"), levels.count("error")) == (0, 5, 0)
+    assert (result.exit_code, levels.count("unknown"), levels.count("error")) == (0, 6, 0)
 
 
 def test_a_database_that_was_not_migrated_is_an_error_and_not_a_crash(new_shell):

@@ -70,7 +70,7 @@ INSTANCE = Instance(
     metadata_enabled=True,
     tokens_required=True,
     hop_limit=1,
-    tags={"Name": "web"},
+    tags={"Name": "web", "spotguard:adopted": "agent-1"},
     protected=False,
     volumes=(Volume(VolumeId("vol-1"), "/dev/xvda", encrypted=False),),
 )

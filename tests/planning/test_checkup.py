@@ -12,6 +12,7 @@ from spotguard.planning.checkup.facts import (
     DatabaseFacts,
     Facts,
     Fleet,
+    Owned,
     PublicUrl,
     Space,
     Standby,
@@ -61,6 +62,12 @@ def standby(**changes):
 
 def account(**changes):
     return replace(GOOD, accounts=(replace(ACCOUNT, **changes),))
+
+
+def owners(*, handed_over):
+    """An instance that SpotGuard did not launch; EC2 refuses to end it."""
+    denied = Permission("ec2:TerminateInstances", allowed=False, on_instance=True)
+    return account(permissions=(denied,), owned=(Owned("agent-1", ("i-1", "vol-1"), handed_over),))
 
 
 def switch(level):
@@ -152,6 +159,12 @@ CASES = [
         "dry run of ec2:CreateImage",
     ),
     (F.every_call_of_a_move_is_permitted, account(permissions=BLIND), UNKNOWN, "nobody may look"),
+    (F.every_call_of_a_move_is_permitted, owners(handed_over=False), FINE, "every call"),
+    (F.every_call_of_a_move_is_permitted, owners(handed_over=True), STOP, "ec2:TerminateInstances"),
+    (F.every_instance_is_handed_over, GOOD, FINE, "0 serving instances"),
+    (F.every_instance_is_handed_over, owners(handed_over=True), FINE, "1 serving instances"),
+    (F.every_instance_is_handed_over, owners(handed_over=False), CARE, "i-1; after a move"),
+    (F.every_instance_is_handed_over, account(owned=(BLIND,)), UNKNOWN, "nobody may look"),
     (F.every_quota_has_room, GOOD, FINE, "1 quotas"),
     (F.every_quota_has_room, account(quotas=(Quota("spot", 100, 80),)), CARE, "acme: spot, 80 of 100"),
     (F.every_quota_has_room, account(quotas=(Quota("spot", 0, 0),)), STOP, "0 of 0"),
@@ -191,3 +204,11 @@ def test_without_its_database_one_error_is_told_and_nothing_is_called_well():
     findings = checkup(DARK)
     assert [one.name for one in findings if one.grade is STOP] == ["the-database-answers"]
     assert [one.name for one in findings if one.grade is FINE] == ["agents-can-reach-this-server"]
+
+
+def test_the_line_that_hands_an_instance_over_is_shown():
+    (finding,) = [
+        one for one in checkup(owners(handed_over=False)) if one.name == "every-instance-is-handed-over"
+    ]
+    line = "aws ec2 create-tags --resources i-1 vol-1 --tags Key=spotguard:adopted,Value=agent-1"
+    assert finding.mend == line

@@ -51,6 +51,12 @@ def key(granted, *, of_aws=False):
     return replace(facts, surroundings=replace(facts.surroundings, keys=keys))
 
 
+def before_the_tag(*, on_instance):
+    """EC2 refuses a call, and nobody has tagged the instance."""
+    denied = Permission("ec2:CreateImage", allowed=False, on_instance=on_instance)
+    return replace(instance(tags={}), surroundings=around(permissions=(denied,)).surroundings)
+
+
 def on_demand(facts, mode):
     return replace(facts, instance=replace(facts.instance, mode=mode))
 
@@ -218,6 +224,12 @@ CASES = [
         "ec2:CreateImage: InvalidAMIID",
     ),
     (A.every_call_of_a_move_is_permitted, around(permissions=BLIND), UNKNOWN, "nobody may look"),
+    (A.every_call_of_a_move_is_permitted, before_the_tag(on_instance=True), CARE, "not handed over"),
+    (A.every_call_of_a_move_is_permitted, before_the_tag(on_instance=False), STOP, "refuse ec2:CreateImage"),
+    (A.its_owner_has_handed_it_over, GOOD, FINE, "carries the tag"),
+    (A.its_owner_has_handed_it_over, instance(tags={"spotguard:managed": "x"}), FINE, "carries the tag"),
+    (A.its_owner_has_handed_it_over, instance(tags={}), CARE, "leaves it running"),
+    (A.its_owner_has_handed_it_over, no_instance(), UNKNOWN, "nobody may look"),
     (A.a_standby_can_live_in_another_zone, GOOD, FINE, "us-east-1b"),
     (A.a_standby_can_live_in_another_zone, around(zones=("us-east-1a",)), CARE, "no subnet"),
     (A.a_standby_can_live_in_another_zone, around(zones=BLIND), UNKNOWN, "nobody may look"),

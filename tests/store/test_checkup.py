@@ -99,9 +99,9 @@ def test_what_an_account_is_asked_about(database, client_id):
     other = rows.client(database, "Other")
     read = database.read
     assert read(lambda tx: checkup.types_in_use(tx, client_id)) == ("t3.medium",)
-    assert read(lambda tx: checkup.a_serving_instance(tx, client_id)) == OLD
+    assert read(lambda tx: checkup.serving_instances(tx, client_id)) == (("agent-1", OLD),)
     assert read(lambda tx: checkup.types_in_use(tx, other)) == ()
-    assert read(lambda tx: checkup.a_serving_instance(tx, other)) is None
+    assert read(lambda tx: checkup.serving_instances(tx, other)) == ()
 
 
 def test_the_database_about_itself(database):

@@ -12,6 +12,7 @@ from spotguard.cloud.aws.connection import Account
 from spotguard.cloud.aws.sighting import instance_of
 from spotguard.cloud.simulated.physics import Quotas
 from spotguard.cloud.simulated.settings import Settings
+from spotguard.domain.agents import Executor
 from spotguard.domain.instances import Mode
 from spotguard.market.instance_types import QuotaClass
 from spotguard.planning.eligibility.facts import Key, Permission, Quota
@@ -28,7 +29,7 @@ def _credentials(monkeypatch):
 
 
 def view_of(scene):
-    return AwsAccountView(Account(REGION, scene.wire.url), installation="demo")
+    return AwsAccountView(Account(REGION, scene.wire.url), {"spotguard:managed": "demo"})
 
 
 def sight(scene, instance_id):
@@ -136,17 +137,25 @@ class TestTheAccount:
 
     def test_zones_of_its_network(self, scene):
         instance = sight(scene, scene.running())
-        assert view_of(scene).surroundings(instance).zones == ("us-east-1a", "us-east-1b", "us-east-1c")
+        assert view_of(scene).surroundings(instance, Executor.SERVER).zones == (
+            "us-east-1a",
+            "us-east-1b",
+            "us-east-1c",
+        )
 
     def test_a_customers_key_without_and_with_the_spot_services_grant(self, scene):
         kms = scene.other("kms")
         key_id = kms.create_key()["KeyMetadata"]["Arn"]
         instance = sight(scene, scene.running())
         locked = replaced_key(instance, key_id)
-        assert view_of(scene).surroundings(locked).keys == (Key(key_id, of_aws=False, granted=False),)
+        assert view_of(scene).surroundings(locked, Executor.SERVER).keys == (
+            Key(key_id, of_aws=False, granted=False),
+        )
         role = "arn:aws:iam::123456789012:role/aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot"
         kms.create_grant(KeyId=key_id, GranteePrincipal=role, Operations=["Decrypt"])
-        assert view_of(scene).surroundings(locked).keys == (Key(key_id, of_aws=False, granted=True),)
+        assert view_of(scene).surroundings(locked, Executor.SERVER).keys == (
+            Key(key_id, of_aws=False, granted=True),
+        )
 
     def test_the_spot_services_role(self, scene):
         assert view_of(scene).spot_role() is False
@@ -160,36 +169,59 @@ def replaced_key(instance, key_id):
     return replace(instance, volumes=volumes)
 
 
-CALLS = {
-    "ec2:CreateVolume", "ec2:CreateLaunchTemplate", "ec2:RunInstances", "ec2:CreateImage", "ec2:CreateSnapshot",
-    "ec2:TerminateInstances", "ec2:CreateTags", "ec2:ModifyInstanceAttribute", "ec2:DetachVolume",
+OF_AGENTS = {
+    "ec2:RunInstances", "ec2:CreateImage", "ec2:TerminateInstances", "ec2:AttachVolume", "ec2:DetachVolume",
 }  # fmt: skip
+OF_SERVERS = OF_AGENTS | {"ec2:CreateLaunchTemplate", "ec2:ModifyInstanceAttribute", "ec2:CreateSnapshot"}
 
 
 class TestPermissions:
-    def test_a_dry_run_of_every_call_changes_nothing(self, scene):
+    @pytest.mark.parametrize(
+        ("executor", "calls"), [(Executor.AGENT, OF_AGENTS), (Executor.SERVER, OF_SERVERS)]
+    )
+    def test_a_dry_run_of_every_call_changes_nothing(self, scene, executor, calls):
         instance = sight(scene, scene.running())
         before = scene.control("inventory")
-        asked = view_of(scene).permissions(instance)
-        assert {one.action for one in asked if one.allowed} == CALLS
+        asked = view_of(scene).permissions(instance, executor)
+        assert {one.action for one in asked if one.allowed} == calls
         assert scene.control("inventory") == before
         assert scene.client.describe_launch_templates()["LaunchTemplates"] == []
+        assert {one.action for one in asked if not one.on_instance} & OF_AGENTS == {"ec2:RunInstances"}
 
     def test_what_the_policy_does_not_allow_is_denied(self, scene, monkeypatch):
         instance = sight(scene, scene.running())
-        reading = ("ec2:Describe*", "ec2:RunInstances", "ec2:CreateTags")
-        with asking_as(scene, monkeypatch, *reading) as view:
-            asked = {one.action: one for one in view.permissions(instance)}
+        with asking_as(scene, monkeypatch, "ec2:Describe*", "ec2:RunInstances", "ec2:CreateTags") as view:
+            asked = {one.action: one for one in view.permissions(instance, Executor.AGENT)}
         assert asked["ec2:RunInstances"] == Permission("ec2:RunInstances", allowed=True)
         denied = Permission("ec2:TerminateInstances", allowed=False, because="UnauthorizedOperation")
-        assert asked["ec2:TerminateInstances"] == denied
-        assert {name for name, one in asked.items() if one.allowed} == {"ec2:RunInstances", "ec2:CreateTags"}
+        assert asked["ec2:TerminateInstances"] == replace(denied, on_instance=True)
+        assert {name for name, one in asked.items() if one.allowed} == {"ec2:RunInstances"}
+
+    def test_a_launch_that_is_denied_proves_nothing_before_there_is_an_image_of_ours(
+        self, scene, monkeypatch
+    ):
+        instance = sight(scene, scene.running())
+        with asking_as(scene, monkeypatch, "ec2:Describe*") as view:
+            (before, *_) = view.permissions(instance, Executor.AGENT)
+        assert (before.action, before.allowed) == ("ec2:RunInstances", None)
+        assert "an image that SpotGuard has made" in before.because
+
+    def test_with_an_image_of_ours_it_does(self, scene, monkeypatch):
+        instance = sight(scene, scene.running())
+        tags = [{"ResourceType": "image", "Tags": [{"Key": "spotguard:managed", "Value": "demo"}]}]
+        scene.client.create_image(
+            InstanceId=instance.instance_id, Name="ours", NoReboot=True, TagSpecifications=tags
+        )
+        scene.wait(600)
+        with asking_as(scene, monkeypatch, "ec2:Describe*") as view:
+            (after, *_) = view.permissions(instance, Executor.AGENT)
+        assert (after.action, after.allowed) == ("ec2:RunInstances", False)
 
     def test_without_any_permission_nothing_is_seen_and_nothing_fails(self, scene, monkeypatch):
         instance = sight(scene, scene.running())
         with asking_as(scene, monkeypatch, "s3:ListBucket") as view:
             assert isinstance(view.instance(instance.instance_id), Unseen)
-            around = view.surroundings(instance)
+            around = view.surroundings(instance, Executor.SERVER)
             pointers = view.pointers(instance)
         for name in ("type_facts", "ondemand_quota", "permissions", "zones"):
             assert isinstance(getattr(around, name), Unseen), name

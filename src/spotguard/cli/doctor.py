@@ -16,9 +16,19 @@ from spotguard import __version__
 from spotguard.cli.databases import DatabaseUrl
 from spotguard.cli.findings import show_findings
 from spotguard.cli.output import Failed, Json, print_json
+from spotguard.domain.tags import ADOPTED_TAG, AGENT_TAG, CLIENT_TAG, MANAGED_TAG
 
 if TYPE_CHECKING:
-    from spotguard.planning.checkup.facts import AccountFacts, DatabaseFacts, Facts, Fleet, PublicUrl, Space
+    from spotguard.planning.checkup.facts import (
+        AccountFacts,
+        DatabaseFacts,
+        Facts,
+        Fleet,
+        Owned,
+        PublicUrl,
+        Space,
+    )
+    from spotguard.planning.eligibility.facts import Instance
     from spotguard.planning.findings import Unseen
     from spotguard.store.accounts import CloudAccount
     from spotguard.store.database import Database
@@ -139,23 +149,45 @@ def _account(
     from spotguard.planning.findings import Unseen
     from spotguard.store import checkup
 
+    executor = Executor(client.executor)
     external = told.external_id if told.role_arn else None
-    view = AwsAccountView(
-        Account(told.region, endpoint_url, told.role_arn, external), installation=installation
-    )
-    serving = database.read(lambda tx: checkup.a_serving_instance(tx, client.id))
-    instance = None if serving is None else view.instance(serving)
+    tags = {MANAGED_TAG: installation, CLIENT_TAG: client.id}
+    serving = database.read(lambda tx: checkup.serving_instances(tx, client.id))
+    if serving:
+        tags[AGENT_TAG] = serving[0][0]
+    view = AwsAccountView(Account(told.region, endpoint_url, told.role_arn, external), tags)
+    seen = [(agent_id, view.instance(instance_id)) for agent_id, instance_id in serving]
+    first = seen[0][1] if seen else None
     awss, here = view.clock(), datetime.now(UTC)
     types = database.read(lambda tx: checkup.types_in_use(tx, client.id)) or (_USUAL_TYPE,)
     return AccountFacts(
         client=client.name,
-        executor=Executor(client.executor),
+        executor=executor,
         identity=view.identity(),
         ahead_seconds=awss if isinstance(awss, Unseen) else (awss - here).total_seconds(),
         spot_role=view.spot_role(),
-        permissions=instance if isinstance(instance, Unseen) else view.permissions(instance),
+        permissions=first if isinstance(first, Unseen) else view.permissions(first, executor),
         quotas=tuple(quota for kind in _one_of_each_class(types) for quota in view.quotas(kind)),
+        owned=tuple(_owned(agent_id, one) for agent_id, one in seen if not _is_ours(one)),
     )
+
+
+def _is_ours(instance: Instance | Unseen) -> bool:
+    from spotguard.planning.findings import Unseen
+
+    return not isinstance(instance, Unseen) and MANAGED_TAG in instance.tags
+
+
+def _owned(agent_id: str, instance: Instance | Unseen) -> Owned | Unseen:
+    from spotguard.planning.checkup.facts import Owned
+    from spotguard.planning.findings import Unseen
+
+    if isinstance(instance, Unseen):
+        return instance
+    if isinstance(instance.volumes, Unseen):
+        return instance.volumes
+    resources = (instance.instance_id, *(volume.volume_id for volume in instance.volumes))
+    return Owned(agent_id, resources, instance.tags.get(ADOPTED_TAG) == agent_id)
 
 
 def _one_of_each_class(types: Sequence[str]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spotguard.domain.agents import Executor
+from spotguard.domain.tags import MANAGED_TAG
 
 if TYPE_CHECKING:
     from spotguard.planning.eligibility.facts import Facts
@@ -55,7 +56,7 @@ def look(ask: Ask, units: Units | None) -> tuple[Facts, Pointers]:
     instance = view.instance(identity.instance_id)
     if isinstance(instance, Unseen):
         return blind(instance.because)
-    facts = Facts(machine, instance, view.surroundings(instance), ask.state_path, ask.executor)
+    facts = Facts(machine, instance, view.surroundings(instance, ask.executor), ask.state_path, ask.executor)
     return facts, view.pointers(instance)
 
 
@@ -63,4 +64,4 @@ def _view(ask: Ask, region: str) -> AccountView:
     from spotguard.cloud.aws.account_view import AwsAccountView
     from spotguard.cloud.aws.connection import Account
 
-    return AwsAccountView(Account(region, ask.endpoint_url), installation=ask.installation)
+    return AwsAccountView(Account(region, ask.endpoint_url), {MANAGED_TAG: ask.installation})

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
+from spotguard.domain.agents import Executor
 from spotguard.domain.ids import InstanceId
 from spotguard.planning.eligibility.facts import Instance, Permission, Quota, Surroundings
 from spotguard.planning.eligibility.pointers import Pointers
@@ -27,7 +28,7 @@ class AccountView(Protocol):
 
     def instance(self, instance_id: InstanceId) -> Instance | Unseen: ...
 
-    def surroundings(self, instance: Instance) -> Surroundings: ...
+    def surroundings(self, instance: Instance, executor: Executor) -> Surroundings: ...
 
     def pointers(self, instance: Instance) -> Pointers: ...
 
@@ -35,8 +36,8 @@ class AccountView(Protocol):
         """Spot and on demand, of the class of the type."""
         ...
 
-    def permissions(self, instance: Instance | None) -> tuple[Permission, ...] | Unseen:
-        """Every call of a move that EC2 answers a dry run of; without an instance, those that need none."""
+    def permissions(self, instance: Instance | None, executor: Executor) -> tuple[Permission, ...] | Unseen:
+        """Every call of this executor's moves that a dry run can ask for; without an instance, those that need none."""
         ...
 
     def spot_role(self) -> bool | Unseen:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from spotguard.domain.agents import AgentStatus, Executor, KillLevel
-from spotguard.domain.ids import ClientId, InstanceId
+from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.domain.instances import GateState
 from spotguard.planning.checkup.facts import Cluster, DatabaseFacts, Fleet, Standby, TurnedSwitch, Watched
 from spotguard.planning.findings import Unseen
@@ -103,17 +103,15 @@ def types_in_use(tx: Connection, client_id: ClientId) -> tuple[str, ...]:
     return tuple(tx.scalars(query.distinct().order_by(instances.c.instance_type)).all())
 
 
-def a_serving_instance(tx: Connection, client_id: ClientId) -> InstanceId | None:
-    """One that holds the epoch of one of its agents: dry runs need something to be about."""
+def serving_instances(tx: Connection, client_id: ClientId) -> tuple[tuple[AgentId, InstanceId], ...]:
+    """Who holds the epoch of each of its agents, the newest grant first."""
     query = (
-        sa.select(epoch_grants.c.instance_id)
+        sa.select(agents.c.id, epoch_grants.c.instance_id)
         .join(agents, agents.c.id == epoch_grants.c.held_agent_id)
         .where(agents.c.client_id == client_id, agents.c.status != AgentStatus.DELETED.value)
-        .order_by(epoch_grants.c.granted_at.desc())
-        .limit(1)
+        .order_by(epoch_grants.c.granted_at.desc(), agents.c.id)
     )
-    found = tx.execute(query).scalar_one_or_none()
-    return None if found is None else InstanceId(found)
+    return tuple((AgentId(row.id), InstanceId(row.instance_id)) for row in tx.execute(query))
 
 
 def _watched(tx: Connection, now: datetime) -> tuple[Watched, ...]:

@@ -12,6 +12,7 @@ from spotguard.cloud.aws import keys, naming, quotas, rights, shapes, sighting
 from spotguard.cloud.aws.connection import Account, Connection, Patience
 from spotguard.cloud.aws.errors import read
 from spotguard.cloud.aws.filters import filter_of
+from spotguard.domain.agents import Executor
 from spotguard.domain.errors import CloudError
 from spotguard.domain.ids import InstanceId
 from spotguard.domain.instances import Mode
@@ -19,6 +20,7 @@ from spotguard.planning.compatibility import TypeFacts
 from spotguard.planning.eligibility.facts import Instance, Permission, Quota, Surroundings
 from spotguard.planning.eligibility.pointers import Pointers
 from spotguard.planning.findings import Unseen
+from spotguard.ports.cloud import Tags
 
 T = TypeVar("T")
 SPOT_ROLE = "AWSServiceRoleForEC2Spot"
@@ -33,14 +35,12 @@ def looked(look: Callable[[], T]) -> T | Unseen:
 
 
 class AwsAccountView:
-    """Implements `ports.surroundings.AccountView`. `installation` is the tag's value on what a move would make."""
+    """Implements `ports.surroundings.AccountView`. `tags` are those of what a move would make."""
 
-    def __init__(
-        self, account: Account, patience: Patience | None = None, *, installation: str = "spotguard"
-    ) -> None:
+    def __init__(self, account: Account, tags: Tags, patience: Patience | None = None) -> None:
         self.account = account
         self._connection = Connection(account, patience or Patience())
-        self._installation = installation
+        self._tags = tags
 
     def identity(self) -> str | Unseen:
         return looked(lambda: read(itemgetter("Arn"), self._caller()))
@@ -54,14 +54,14 @@ class AwsAccountView:
     def instance(self, instance_id: InstanceId) -> Instance | Unseen:
         return looked(lambda: sighting.instance(self._connection, instance_id))
 
-    def surroundings(self, instance: Instance) -> Surroundings:
+    def surroundings(self, instance: Instance, executor: Executor) -> Surroundings:
         spot, ondemand = self.quotas(instance.instance_type)
         return Surroundings(
             type_facts=looked(lambda: self._type(instance.instance_type)),
             keys=keys.of(self._connection, instance.volumes),
             spot_quota=spot,
             ondemand_quota=ondemand,
-            permissions=self.permissions(instance),
+            permissions=self.permissions(instance, executor),
             zones=looked(lambda: self._zones(instance.vpc_id)),
         )
 
@@ -73,8 +73,8 @@ class AwsAccountView:
         ondemand = looked(lambda: quotas.quota(self._connection, instance_type, Mode.ONDEMAND))
         return spot, ondemand
 
-    def permissions(self, instance: Instance | None) -> tuple[Permission, ...] | Unseen:
-        return looked(lambda: rights.permissions(self._connection, instance, self._installation))
+    def permissions(self, instance: Instance | None, executor: Executor) -> tuple[Permission, ...] | Unseen:
+        return looked(lambda: rights.permissions(self._connection, instance, executor, self._tags))
 
     def spot_role(self) -> bool | Unseen:
         try:

@@ -1,115 +1,119 @@
-"""Which calls of a move EC2 would let us make: each is asked as a dry run, which changes nothing (E37)."""
+"""Which calls of a move EC2 would let us make: each is asked as a dry run, which changes nothing (E37).
+
+The requests are those of a move, with its tags: policies are conditioned on them (E29). Deletions are not asked about:
+they name what a move has made.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from spotguard.cloud.aws import launching
 from spotguard.cloud.aws.connection import Connection
-from spotguard.cloud.aws.filters import tag_specifications
+from spotguard.cloud.aws.filters import tag_filters, tag_specifications
+from spotguard.domain.agents import Executor
 from spotguard.domain.errors import CloudError
+from spotguard.domain.ids import ClientToken, ImageId
+from spotguard.domain.instances import Mode
+from spotguard.domain.pools import Pool
 from spotguard.planning.eligibility.facts import Instance, Permission
 from spotguard.planning.findings import Unseen
+from spotguard.ports.cloud import LaunchRequest, Tags
 
 ALLOWED = "DryRunOperation"
 DENIED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
-MANAGED = "spotguard:managed"
-Call = tuple[str, str, Mapping[str, Any]]  # action as IAM names it, operation, parameters
+DRY = "spotguard-dry-run"
+_NOT_OURS = (
+    "denied from its own image; a move launches from an image that SpotGuard has made, and there is none yet"
+)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """`on_instance`: it changes what was there before us. `doubt`: why a denial would prove nothing."""
+
+    action: str
+    operation: str
+    parameters: Mapping[str, Any]
+    on_instance: bool = False
+    doubt: str = ""
 
 
 def permissions(
-    connection: Connection, instance: Instance | None, installation: str
+    connection: Connection, instance: Instance | None, executor: Executor, tags: Tags
 ) -> tuple[Permission, ...]:
-    tags = {MANAGED: installation}
-    calls = [
-        *_general(connection, tags),
-        *(_of_instance(instance, tags) if instance is not None else ()),
-    ]
-    return tuple(_asked(connection, *call) for call in calls)
+    calls = [*_new(connection, instance, executor, tags)]
+    if instance is not None:
+        calls += _old(instance, executor, tags)
+    return tuple(_asked(connection, call) for call in calls)
 
 
-def _asked(connection: Connection, action: str, operation: str, parameters: Mapping[str, Any]) -> Permission:
+def _asked(connection: Connection, call: _Call) -> Permission:
     try:
-        connection.change(operation, DryRun=True, **parameters)
+        connection.change(call.operation, DryRun=True, **call.parameters)
     except CloudError as refusal:
-        if refusal.code == ALLOWED:
-            return Permission(action, allowed=True)
-        if refusal.code in DENIED:
-            return Permission(action, allowed=False, because=refusal.code)
-        return Permission(action, allowed=None, because=refusal.code)
-    return Permission(action, allowed=None, because="EC2 took the dry run for the call itself")
+        if refusal.code in DENIED and call.doubt:
+            return Permission(call.action, None, call.doubt, call.on_instance)
+        known = {ALLOWED: True, **dict.fromkeys(DENIED, False)}.get(refusal.code)
+        return Permission(call.action, known, "" if known else refusal.code, call.on_instance)
+    return Permission(call.action, None, "EC2 took the dry run for the call itself", call.on_instance)
 
 
-def _general(connection: Connection, tags: Mapping[str, str]) -> Iterator[Call]:
-    """What needs nothing that exists: each takes the first zone."""
-    zones = connection.look("describe_availability_zones").get("AvailabilityZones", ())
-    zone = next((one["ZoneName"] for one in zones), "")
-    yield (
-        "ec2:CreateVolume",
-        "create_volume",
-        {
-            "AvailabilityZone": zone,
-            "Size": 1,
-            "VolumeType": "gp3",
-            "TagSpecifications": tag_specifications(tags, "volume"),
-        },
-    )
-    yield (
-        "ec2:CreateLaunchTemplate",
-        "create_launch_template",
-        {
-            "LaunchTemplateName": "spotguard-dry-run",
-            "LaunchTemplateData": {"InstanceType": "t3.micro"},
-            "TagSpecifications": tag_specifications(tags, "launch-template"),
-        },
-    )
+def _new(
+    connection: Connection, instance: Instance | None, executor: Executor, tags: Tags
+) -> Iterator[_Call]:
+    """What makes something."""
+    if executor is Executor.SERVER:
+        yield _Call(
+            "ec2:CreateLaunchTemplate",
+            "create_launch_template",
+            {
+                "LaunchTemplateName": DRY,
+                "LaunchTemplateData": {"InstanceType": "t3.micro"},
+                "TagSpecifications": tag_specifications(tags, "launch-template"),
+            },
+        )
+    if instance is not None:
+        own = _own_image(connection, tags)
+        request = LaunchRequest(
+            token=ClientToken(DRY),
+            pool=Pool(instance.instance_type, instance.az),
+            mode=Mode.SPOT,
+            image_id=own or ImageId(instance.image_id),
+            tags=tags,
+        )
+        doubt = "" if own else _NOT_OURS
+        yield _Call("ec2:RunInstances", "run_instances", launching.parameters(request), doubt=doubt)
 
 
-def _of_instance(instance: Instance, tags: Mapping[str, str]) -> Iterator[Call]:
-    yield (
-        "ec2:RunInstances",
-        "run_instances",
-        {
-            "ImageId": instance.image_id,
-            "InstanceType": instance.instance_type,
-            "MinCount": 1,
-            "MaxCount": 1,
-            "SubnetId": instance.subnet_id,
-            "TagSpecifications": tag_specifications(tags, "instance", "volume"),
-        },
-    )
-    name = f"spotguard-dry-run-{instance.instance_id}"
-    yield (
-        "ec2:CreateImage",
-        "create_image",
-        {
-            "InstanceId": instance.instance_id,
-            "Name": name,
-            "NoReboot": True,
-            "TagSpecifications": tag_specifications(tags, "image", "snapshot"),
-        },
-    )
-    yield "ec2:TerminateInstances", "terminate_instances", {"InstanceIds": [instance.instance_id]}
-    marks = [{"Key": key, "Value": value} for key, value in tags.items()]
-    yield "ec2:CreateTags", "create_tags", {"Resources": [instance.instance_id], "Tags": marks}
+def _own_image(connection: Connection, tags: Tags) -> ImageId | None:
+    found = connection.pages("describe_images", "Images", Owners=["self"], Filters=tag_filters(tags))
+    return next((ImageId(one["ImageId"]) for one in found if one.get("State") == "available"), None)
+
+
+def _old(instance: Instance, executor: Executor, tags: Tags) -> Iterator[_Call]:
+    """What changes the instance and its volumes."""
+    named = {"InstanceId": instance.instance_id}
+    image = {
+        "Name": f"{DRY}-{instance.instance_id}",
+        "NoReboot": True,
+        "TagSpecifications": tag_specifications(tags, "image", "snapshot"),
+    }
+    yield _Call("ec2:CreateImage", "create_image", {**named, **image}, on_instance=True)
+    ended = {"InstanceIds": [instance.instance_id]}
+    yield _Call("ec2:TerminateInstances", "terminate_instances", ended, on_instance=True)
     if isinstance(instance.volumes, Unseen):
         return
     for volume in instance.volumes[:1]:
-        kept = [{"DeviceName": volume.device, "Ebs": {"DeleteOnTermination": False}}]
-        yield (
-            "ec2:ModifyInstanceAttribute",
-            "modify_instance_attribute",
-            {
-                "InstanceId": instance.instance_id,
-                "BlockDeviceMappings": kept,
-            },
-        )
-        yield (
-            "ec2:CreateSnapshot",
-            "create_snapshot",
-            {
-                "VolumeId": volume.volume_id,
-                "TagSpecifications": tag_specifications(tags, "snapshot"),
-            },
-        )
-        yield "ec2:DetachVolume", "detach_volume", {"VolumeId": volume.volume_id}
+        one = {"VolumeId": volume.volume_id}
+        yield _Call("ec2:DetachVolume", "detach_volume", one, on_instance=True)
+        attached = {**one, **named, "Device": volume.device}
+        yield _Call("ec2:AttachVolume", "attach_volume", attached, on_instance=True)
+        if executor is Executor.SERVER:
+            kept = [{"DeviceName": volume.device, "Ebs": {"DeleteOnTermination": False}}]
+            fates = {**named, "BlockDeviceMappings": kept}
+            yield _Call("ec2:ModifyInstanceAttribute", "modify_instance_attribute", fates, on_instance=True)
+            marks = {"TagSpecifications": tag_specifications(tags, "snapshot")}
+            yield _Call("ec2:CreateSnapshot", "create_snapshot", {**one, **marks}, on_instance=True)

@@ -73,6 +73,15 @@ class TurnedSwitch:
 
 
 @dataclass(frozen=True)
+class Owned:
+    """A serving instance that SpotGuard did not launch. `handed_over`: its owner has tagged it for its agent."""
+
+    agent_id: str
+    resources: tuple[str, ...]  # the instance and its volumes
+    handed_over: bool
+
+
+@dataclass(frozen=True)
 class AccountFacts:
     """A client's account. `ahead_seconds`: AWS's clock minus this machine's. `quotas`: of the classes in use."""
 
@@ -83,6 +92,7 @@ class AccountFacts:
     spot_role: bool | Unseen
     permissions: tuple[Permission, ...] | Unseen
     quotas: tuple[Quota | Unseen, ...]
+    owned: tuple[Owned | Unseen, ...] = ()
 
 
 @dataclass(frozen=True)

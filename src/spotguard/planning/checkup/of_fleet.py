@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from spotguard.domain.agents import OFFLINE_AFTER_SECONDS
-from spotguard.planning.checkup.facts import AccountFacts, Facts, Standby, Watched
+from spotguard.domain.tags import ADOPTED_TAG
+from spotguard.planning.checkup.facts import AccountFacts, Facts, Owned, Standby, Watched
 from spotguard.planning.checkup.of_server import shortened
 from spotguard.planning.findings import Rule, Unseen, Verdict, care, fine, seen, stop
 
@@ -125,7 +126,7 @@ def every_call_of_a_move_is_permitted(facts: Facts) -> Verdict:
     if denied:
         return stop(
             f"EC2 would refuse: {shortened(denied)}",
-            "attach the policy for operating (docs/iam); what is not tagged as SpotGuard's is refused rightly",
+            "attach the policy that SpotGuard writes for its role",
         )
     return fine(f"{len(accounts)} accounts would allow every call that a dry run can ask for")
 
@@ -134,7 +135,27 @@ def _denied(account: AccountFacts) -> list[str]:
     permissions = seen(account.permissions)
     if unclear := [one.action for one in permissions if one.allowed is None]:
         seen(Unseen(f"{account.client}: EC2 answered the dry run of {', '.join(unclear)} otherwise"))
-    return [one.action for one in permissions if one.allowed is False]
+    owners = any(isinstance(one, Unseen) or not one.handed_over for one in account.owned)
+    denied = [one for one in permissions if one.allowed is False]
+    return [one.action for one in denied if not (one.on_instance and owners)]
+
+
+def every_instance_is_handed_over(facts: Facts) -> Verdict:
+    """SpotGuard ends what it has made, and what its owner has tagged for its agent."""
+    owned = [seen(one) for account in seen(facts.accounts) for one in account.owned]
+    kept = [one for one in owned if not one.handed_over]
+    if kept:
+        return care(
+            f"not tagged for its agent: {shortened(tuple(one.resources[0] for one in kept))}; after a move it is left "
+            "running, and both are billed",
+            "; ".join(map(_tagging, kept[:3])),
+        )
+    return fine(f"{len(owned)} serving instances of their owners, each tagged for its agent")
+
+
+def _tagging(one: Owned) -> str:
+    what = " ".join(one.resources)
+    return f"aws ec2 create-tags --resources {what} --tags Key={ADOPTED_TAG},Value={one.agent_id}"
 
 
 def every_quota_has_room(facts: Facts) -> Verdict:
@@ -188,6 +209,7 @@ RULES: tuple[Rule[Facts], ...] = (
     Rule(every_client_that_needs_an_account_has_one, "ruling B18"),
     Rule(every_account_lets_us_in, "users, first hour"),
     Rule(every_call_of_a_move_is_permitted, "E29"),
+    Rule(every_instance_is_handed_over, "docs/enrolment.md"),
     Rule(every_quota_has_room, "E8; users, first hour"),
     Rule(the_spot_service_has_its_role, "users, first hour"),
 )

@@ -150,11 +150,15 @@ class Quota:
 
 @dataclass(frozen=True)
 class Permission:
-    """Whether EC2 would let us (DryRun). None: EC2 gave another answer, which `because` says."""
+    """Whether EC2 would let us (DryRun). None: EC2 gave another answer, which `because` says.
+
+    `on_instance`: it changes the instance or its volumes, which are its owner's until he hands them over.
+    """
 
     action: str
     allowed: bool | None
     because: str = ""
+    on_instance: bool = False
 
 
 @dataclass(frozen=True)

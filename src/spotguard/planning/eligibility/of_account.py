@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from spotguard.domain.agents import Executor
 from spotguard.domain.instances import Mode
+from spotguard.domain.tags import ADOPTED_TAG, MANAGED_TAG
 from spotguard.planning.eligibility.facts import Facts, Quota
 from spotguard.planning.findings import Rule, Unseen, Verdict, care, fine, seen, stop
 
@@ -77,16 +78,37 @@ def every_call_of_a_move_is_permitted(facts: Facts) -> Verdict:
     if facts.executor is Executor.SERVER:
         return fine("the server calls EC2 for this client: spotguard doctor checks its permissions there")
     permissions = seen(facts.surroundings.permissions)
-    denied = [one.action for one in permissions if one.allowed is False]
+    denied = [one for one in permissions if one.allowed is False]
+    told = f"EC2 would refuse {', '.join(one.action for one in denied)} with these credentials"
+    if denied and all(one.on_instance for one in denied) and not is_handed_over(facts):
+        return care(
+            f"{told}: as long as the instance is not handed over that is as it should be",
+            f"tag it and its volumes with {ADOPTED_TAG} when its agent has an id; then spotguard doctor looks again",
+        )
     if denied:
         return stop(
-            f"EC2 would refuse {', '.join(denied)} with these credentials",
-            "attach the policy of the role (docs/iam), tag the instance as SpotGuard's, or let the server call EC2 "
-            "(--executor server)",
+            told,
+            "attach the policy for agents that SpotGuard writes, or let the server call EC2 (--executor server)",
         )
     if unclear := [f"{one.action}: {one.because}" for one in permissions if one.allowed is None]:
         seen(Unseen(f"EC2 answered the dry run otherwise ({'; '.join(unclear)})"))
     return fine(f"EC2 would allow {', '.join(one.action for one in permissions)}")
+
+
+def its_owner_has_handed_it_over(facts: Facts) -> Verdict:
+    """SpotGuard ends what it has made, and what its owner has tagged for it."""
+    if is_handed_over(facts):
+        return fine("it carries the tag by which SpotGuard may end it after a move")
+    return care(
+        f"it has no tag {ADOPTED_TAG}: after a move SpotGuard leaves it running, and both are billed",
+        f"when its agent has registered: aws ec2 create-tags --resources INSTANCE VOLUMES --tags Key={ADOPTED_TAG},"
+        "Value=AGENT-ID; spotguard doctor shows the line",
+    )
+
+
+def is_handed_over(facts: Facts) -> bool:
+    tags = seen(facts.instance).tags
+    return ADOPTED_TAG in tags or MANAGED_TAG in tags
 
 
 def a_standby_can_live_in_another_zone(facts: Facts) -> Verdict:
@@ -106,5 +128,6 @@ RULES: tuple[Rule[Facts], ...] = (
     Rule(spot_quota_holds_the_new_and_a_standby, "E8"),
     Rule(ondemand_quota_holds_a_way_back, "E8"),
     Rule(every_call_of_a_move_is_permitted, "E29"),
+    Rule(its_owner_has_handed_it_over, "docs/enrolment.md"),
     Rule(a_standby_can_live_in_another_zone, "E14; U9"),
 )
