@@ -41,6 +41,12 @@ WISH = LaunchRequest(
 )
 
 
+def tagged(told, where="TagSpecification"):
+    """The kinds that a call tags."""
+    kinds = {key: value for key, value in told.items() if key.startswith(f"{where}.")}
+    return [value for key, value in sorted(kinds.items()) if key.endswith(".ResourceType")]
+
+
 class TestALaunch:
     def test_everything_is_said_in_one_call(self):
         """Invariant 6, E25, E30: token and tags in the call itself; one-time spot, no maximum price."""
@@ -217,6 +223,22 @@ class TestFleets:
         assert spot["ClientToken"] != ondemand["ClientToken"]
         assert (view.instance_id, view.pool, view.mode) == (INSTANCE, A, Mode.ONDEMAND)
         assert view.state is InstanceState.PENDING  # EC2 does not show it yet: the fleet's answer is enough
+
+    def test_everything_that_comes_of_it_is_tagged_and_a_spot_request_only_where_there_is_one(self):
+        """Invariant 6; EC2 refuses tags of spot requests on demand (karpenter-provider-aws#5850)."""
+        with scripted(**self.around(self.refused("InsufficientInstanceCapacity"), self.MADE)) as (
+            cloud,
+            endpoint,
+        ):
+            cloud.create_fleet(self.WISH)
+        for told in endpoint.asked("CreateFleet"):
+            assert tagged(told) == ["fleet", "instance", "volume"]
+        spot, ondemand = endpoint.asked("CreateLaunchTemplate")
+        of_parts = "LaunchTemplateData.TagSpecification"
+        assert tagged(spot, of_parts) == ["network-interface", "spot-instances-request"]
+        assert tagged(ondemand, of_parts) == ["network-interface"]
+        assert tagged(spot) == tagged(ondemand) == ["launch-template"]
+        assert spot["LaunchTemplateName"] != ondemand["LaunchTemplateName"]
 
     def test_its_template_goes_when_the_fleet_has_answered(self):
         with scripted(**self.around(self.MADE)) as (cloud, endpoint):

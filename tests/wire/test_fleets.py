@@ -148,3 +148,25 @@ def test_wrong_requests(scene, template):
     told = ask(scene, template, replace(A, instance_type="z9.large"))
     assert [error["ErrorCode"] for error in told["Errors"]] == ["InvalidParameterValue"]
     assert scene.story.ec2.inventory().instances == ()
+
+
+def test_a_template_that_tags_spot_requests_makes_nothing_on_demand(scene):
+    """karpenter-provider-aws#5850."""
+    tags = [{"ResourceType": kind, "Tags": TAGGED} for kind in ("instance", "spot-instances-request")]
+    told = ask(scene, template_in(scene, TagSpecifications=tags), A, market="on-demand")
+    assert told["Instances"] == []
+    (error,) = told["Errors"]
+    assert error["ErrorCode"] == "InvalidParameterValue"
+    with refused("InvalidParameterValue"):
+        scene.launch(spot=False, TagSpecifications=tags)
+
+
+def test_a_fleets_own_tags_reach_instance_and_disks(scene):
+    template = template_in(scene, TagSpecifications=[{"ResourceType": "network-interface", "Tags": TAGGED}])
+    tags = [{"ResourceType": kind, "Tags": TAGGED} for kind in ("fleet", "instance", "volume")]
+    seen = scene.see(launched(ask(scene, template, A, TagSpecifications=tags)))
+    assert seen["Tags"] == TAGGED
+    scene.wait(10)
+    disks = scene.client.describe_volumes()["Volumes"]
+    assert disks
+    assert all(disk["Tags"] == TAGGED for disk in disks)

@@ -1,8 +1,9 @@
 """Instant fleets: one call that tries many pools. A fleet buys in one market, so a list that names both takes one
 fleet for each run of candidates of the same market, in the given order.
 
-A fleet needs a launch template: it is named after the token, adopted by its name when the call is repeated, deleted
-when the fleet has answered. One that a crash left costs nothing and is deleted by the next fleet.
+A fleet needs a launch template of its own: one that tags spot requests fails on demand (karpenter-provider-aws#5850).
+It is named after the fleet's token, adopted by its name when the call is repeated, deleted when the fleet has
+answered. One that a crash left costs nothing and is deleted by the next fleet.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from spotguard.cloud.aws import looking
 from spotguard.cloud.aws.connection import Connection
 from spotguard.cloud.aws.devices import mappings
 from spotguard.cloud.aws.errors import by_code
-from spotguard.cloud.aws.filters import filter_of, tag_specifications
+from spotguard.cloud.aws.filters import tag_filters, tag_specifications
 from spotguard.cloud.aws.machines import address, machine, subnet_in
 from spotguard.domain.errors import CloudError, NeedsPerson, PoolDry, QuotaReached
 from spotguard.domain.ids import ClientToken, InstanceId
 from spotguard.domain.instances import InstanceState, Mode
 from spotguard.domain.pools import Pool
+from spotguard.domain.tags import CLIENT_TAG, MANAGED_TAG
 from spotguard.ports.cloud import FleetRequest, InstanceView
 
 TEMPLATE_PREFIX = "spotguard-"
@@ -38,24 +40,19 @@ def create(connection: Connection, request: FleetRequest) -> InstanceView:
     """From the first candidate that has capacity; the answer to a lost call is found by its tags."""
     if not request.candidates:
         raise NeedsPerson("InvalidParameterValue", "a fleet needs candidates")
-    name = _template(connection, request)
     try:
-        view = _first(connection, request, name)
-    except (
-        PoolDry,
-        QuotaReached,
-        NeedsPerson,
-    ):  # answered: in doubt the template must stay for the repetition
-        _clear(connection, name)
+        view = _first(connection, request)
+    except (PoolDry, QuotaReached, NeedsPerson):
+        _sweep(connection, request)
         raise
-    _clear(connection, name)
+    _sweep(connection, request)
     return view
 
 
-def _first(connection: Connection, request: FleetRequest, template: str) -> InstanceView:
+def _first(connection: Connection, request: FleetRequest) -> InstanceView:
     refusals: list[CloudError] = []
     for number, (mode, pools) in enumerate(_markets(request.candidates)):
-        answer = connection.change("create_fleet", **parameters(request, template, number, mode, pools))
+        answer = _ask(connection, request, fleet_token(request.token, number), mode, pools)
         for made in answer.get("Instances", ()):
             if made.get("InstanceIds"):
                 return _view(connection, request, made, answer)
@@ -63,6 +60,20 @@ def _first(connection: Connection, request: FleetRequest, template: str) -> Inst
             by_code(e.get("ErrorCode", ""), e.get("ErrorMessage", "")) for e in answer.get("Errors", ())
         ]
     raise verdict(refusals)
+
+
+def _ask(
+    connection: Connection, request: FleetRequest, token: str, mode: Mode, pools: Sequence[Pool]
+) -> Mapping[str, Any]:
+    """One fleet with its template, which goes when the fleet has answered: in doubt it stays for the repetition."""
+    name = _template(connection, request, token, mode)
+    try:
+        answer = connection.change("create_fleet", **parameters(request, token, mode, pools))
+    except (PoolDry, QuotaReached, NeedsPerson):
+        _drop(connection, LaunchTemplateName=name)
+        raise
+    _drop(connection, LaunchTemplateName=name)
+    return answer
 
 
 def _markets(candidates: Sequence[Candidate]) -> Iterator[tuple[Mode, list[Pool]]]:
@@ -79,9 +90,8 @@ def verdict(refusals: Sequence[CloudError]) -> CloudError:
     return PoolDry("UnfulfillableCapacity", told or "the fleet gave no instance and no reason")
 
 
-def parameters(
-    request: FleetRequest, template: str, number: int, mode: Mode, pools: Sequence[Pool]
-) -> dict[str, Any]:
+def parameters(request: FleetRequest, token: str, mode: Mode, pools: Sequence[Pool]) -> dict[str, Any]:
+    """Fleet, instance and disks are tagged here: whoever may call CreateFleet is asked for the tags of both."""
     spot = mode is Mode.SPOT
     options: dict[str, Any] = (
         {
@@ -94,7 +104,7 @@ def parameters(
         else {"OnDemandOptions": {"AllocationStrategy": "prioritized"}}
     )
     return {
-        "ClientToken": fleet_token(request.token, number),
+        "ClientToken": token,
         "Type": "instant",
         "TargetCapacitySpecification": {
             "TotalTargetCapacity": 1,
@@ -103,11 +113,11 @@ def parameters(
         **options,
         "LaunchTemplateConfigs": [
             {
-                "LaunchTemplateSpecification": {"LaunchTemplateName": template, "Version": "1"},
+                "LaunchTemplateSpecification": {"LaunchTemplateName": template_name(token), "Version": "1"},
                 "Overrides": [_override(request, pool, rank) for rank, pool in enumerate(pools)],
             }
         ],
-        "TagSpecifications": tag_specifications(request.tags, "fleet"),
+        "TagSpecifications": tag_specifications(request.tags, "fleet", "instance", "volume"),
     }
 
 
@@ -122,13 +132,17 @@ def _override(request: FleetRequest, pool: Pool, rank: int) -> dict[str, Any]:
     return {"InstanceType": pool.instance_type, "Priority": float(rank), **where}
 
 
-def _template(connection: Connection, request: FleetRequest) -> str:
-    name = f"{TEMPLATE_PREFIX}{request.token}"
+def template_name(token: str) -> str:
+    return f"{TEMPLATE_PREFIX}{token}"
+
+
+def _template(connection: Connection, request: FleetRequest, token: str, mode: Mode) -> str:
+    name = template_name(token)
     try:
         connection.change(
             "create_launch_template",
             LaunchTemplateName=name,
-            LaunchTemplateData=template(request),
+            LaunchTemplateData=template(request, mode),
             TagSpecifications=tag_specifications(request.tags, "launch-template"),
         )
     except NeedsPerson as error:
@@ -137,17 +151,16 @@ def _template(connection: Connection, request: FleetRequest) -> str:
     return name
 
 
-def template(request: FleetRequest) -> dict[str, Any]:
-    """What all candidates share; tags of what comes with the instance can only be given here."""
+def template(request: FleetRequest, mode: Mode) -> dict[str, Any]:
+    """What all candidates share; the tags of interface and spot request can only be given here."""
     shape = request.shape
     types = {pool.instance_type for pool, _ in request.candidates}
+    kinds = ("network-interface", *(("spot-instances-request",) if mode is Mode.SPOT else ()))
     data: dict[str, Any] = {
         "ImageId": request.image_id,
         **machine(shape, min(types) if len(types) == 1 else ""),
-        "TagSpecifications": tag_specifications(request.tags, "instance", "volume", "network-interface"),
+        "TagSpecifications": tag_specifications(request.tags, *kinds),
     }
-    if any(mode is Mode.SPOT for _, mode in request.candidates):
-        data["TagSpecifications"] += tag_specifications(request.tags, "spot-instances-request")
     if request.user_data:
         data["UserData"] = base64.b64encode(request.user_data.encode()).decode()
     if request.block_devices:
@@ -198,19 +211,21 @@ def _answered_at(answer: Mapping[str, Any]) -> datetime:
     return parsedate_to_datetime(date).astimezone(UTC) if date else datetime.now(UTC).replace(microsecond=0)
 
 
-def _clear(connection: Connection, name: str) -> None:
-    """This template, and those that crashes have left. Nothing depends on it: a failure is the next fleet's to mend."""
-    with suppress(CloudError):  # the launch has its answer, and no template may spoil it
-        connection.change("delete_launch_template", LaunchTemplateName=name)
+def _drop(connection: Connection, **named: str) -> None:
+    """Nothing depends on a template: a failure is the next fleet's to mend."""
+    with suppress(CloudError):
+        connection.change("delete_launch_template", **named)
+
+
+def _sweep(connection: Connection, request: FleetRequest) -> None:
+    """Delete the templates that crashes of this installation have left. The launch has its answer already."""
+    ours = {name: request.tags[name] for name in (MANAGED_TAG, CLIENT_TAG) if name in request.tags}
+    if not ours:
+        return
+    filters = [{"Name": "launch-template-name", "Values": [f"{TEMPLATE_PREFIX}*"]}, *tag_filters(ours)]
+    with suppress(CloudError):
         for old in connection.pages(
-            "describe_launch_templates",
-            "LaunchTemplates",
-            size=200,
-            Filters=[{"Name": "launch-template-name", "Values": [f"{TEMPLATE_PREFIX}*"]}, filter_of_ours()],
+            "describe_launch_templates", "LaunchTemplates", size=200, Filters=filters
         ):
             if datetime.now(UTC) - old["CreateTime"] > STALE:
-                connection.change("delete_launch_template", LaunchTemplateId=old["LaunchTemplateId"])
-
-
-def filter_of_ours() -> dict[str, Any]:
-    return filter_of("tag-key", "spotguard:managed")
+                _drop(connection, LaunchTemplateId=old["LaunchTemplateId"])

@@ -8,7 +8,13 @@ from uuid import uuid4
 
 from spotguard.cloud.simulated.wire.answers import tags_for
 from spotguard.cloud.simulated.wire.errors import WireError
-from spotguard.cloud.simulated.wire.launching import LaunchAnswers, devices_of, fingerprint, user_data_of
+from spotguard.cloud.simulated.wire.launching import (
+    LaunchAnswers,
+    devices_of,
+    fingerprint,
+    require_fitting_tags,
+    user_data_of,
+)
 from spotguard.cloud.simulated.wire.xml import Told
 from spotguard.domain.errors import CloudError, Doubtful, Throttled, TokenMismatch
 from spotguard.domain.ids import ClientToken, ImageId
@@ -33,6 +39,7 @@ class FleetAnswers(LaunchAnswers):
         if len(configs) != 1:
             raise WireError("UnsupportedOperation", "this simulated EC2 takes one launch template a fleet")
         wanted = self.with_template({"LaunchTemplate": configs[0]["LaunchTemplateSpecification"]})
+        wanted["TagSpecifications"] = [*wanted.get("TagSpecifications", ()), *self.items("TagSpecifications")]
         self.error_on_dryrun()
         token = ClientToken(self._get_param("ClientToken") or str(uuid4()))
         asked = fingerprint({**self.params, "Template": fingerprint(wanted, ())})
@@ -80,10 +87,7 @@ class FleetAnswers(LaunchAnswers):
             token=token,
             candidates=[(pool, mode) for pool, _, _ in choices],
             image_id=ImageId(wanted.get("ImageId", "")),
-            tags={
-                **tags_for(wanted.get("TagSpecifications", ()), "instance"),
-                **self.tags_for("instance"),
-            },
+            tags=tags_for(wanted["TagSpecifications"], "instance"),
             user_data=user_data_of(wanted),
             block_devices=devices_of(wanted),
         )
@@ -91,6 +95,7 @@ class FleetAnswers(LaunchAnswers):
         refusals = [(choice, self._refusal(choice[0], mode)) for choice in choices]
         try:
             self.require_existing(wanted)
+            require_fitting_tags(wanted, mode)
             key = ("CreateFleet", token, _REGIONAL)
             view = self.launched(wanted, key, asked, lambda: self.ec2.create_fleet(request))
         except (Throttled, Doubtful, TokenMismatch):

@@ -36,6 +36,7 @@ class LaunchAnswers(InstanceAnswers):
             raise WireError("UnsupportedOperation", "this simulated EC2 launches one instance a call")
         self.require_existing(wanted)
         pool, mode = self._place(wanted), market_of(wanted)
+        require_fitting_tags(wanted, mode)
         self._require_price(wanted, pool)
         self.error_on_dryrun()
         token = ClientToken(wanted.get("ClientToken") or str(uuid4()))
@@ -143,6 +144,16 @@ def market_of(wanted: Mapping[str, Any]) -> Mode:
     if spot.get("InstanceInterruptionBehavior", "terminate") != "terminate":
         raise WireError("InvalidParameterCombination", "a one-time spot request can only terminate")
     return Mode.SPOT
+
+
+def require_fitting_tags(wanted: Mapping[str, Any], mode: Mode) -> None:
+    """EC2's own words, as karpenter-provider-aws#5850 quotes them."""
+    if mode is not Mode.SPOT and tags_for(wanted.get("TagSpecifications", ()), "spot-instances-request"):
+        raise WireError(
+            "InvalidParameterValue",
+            "You cannot specify tags for Spot instances requests if there are no Spot instances requests "
+            "being created by the request.",
+        )
 
 
 def user_data_of(wanted: Mapping[str, Any]) -> str:
