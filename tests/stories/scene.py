@@ -6,13 +6,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from spotguard.cloud.simulated.ec2 import SimulatedEc2
 from spotguard.cloud.simulated.physics import STILL
 from spotguard.domain.agents import Executor
 from spotguard.domain.ids import InstanceId
 from spotguard.domain.switches import Step
 from spotguard.simulation import lookups
 from spotguard.simulation.market import synthetic
-from spotguard.simulation.world import World, WorldPlan
+from spotguard.simulation.world import Reach, World, WorldPlan, in_process
 from spotguard.store import moves
 from spotguard.store.database import Database
 from spotguard.store.tables import commands, instances, replica_instances, spot_interruption_events, switches
@@ -23,13 +24,19 @@ DAYS = 2
 class Scene:
     """What the world does, and what one looks up afterwards: rows as the specification names them."""
 
-    def __init__(self, agents: int = 1, seed: int = 7, executor: Executor = Executor.AGENT) -> None:
+    def __init__(
+        self,
+        agents: int = 1,
+        seed: int = 7,
+        executor: Executor = Executor.AGENT,
+        reach: Callable[[SimulatedEc2], Reach] = in_process,
+    ) -> None:
         db = Database.open("sqlite://")
         db.upgrade()
         plan = WorldPlan(
             market=synthetic(seed, DAYS), agents=agents, seed=seed, climate=STILL, executor=executor
         )
-        self.world = World(plan, db)
+        self.world = World(plan, db, reach)
         self.wait(minutes=2)  # the first prices are reported
 
     def close(self) -> None:

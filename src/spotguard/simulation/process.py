@@ -14,6 +14,7 @@ from spotguard.cloud.simulated.ec2 import SimulatedEc2
 from spotguard.domain.errors import MetadataUnavailable
 from spotguard.domain.ids import InstanceId
 from spotguard.ports.clock import Clock
+from spotguard.ports.cloud import Cloud
 from spotguard.ports.server import ServerLink
 from spotguard.simulation.clock import VirtualClock
 from spotguard.simulation.machine import Fabric, Files, SimulatedDisk, SimulatedGate, SimulatedSync
@@ -53,6 +54,7 @@ class Surroundings:
     """
 
     ec2: SimulatedEc2
+    cloud: Cloud  # by which agents call `ec2`
     clock: VirtualClock
     schedule: Schedule
     link: ServerLink
@@ -96,7 +98,7 @@ class AgentProcess:
         clock: Clock = around.clock
         gate: Any = SimulatedGate(ec2, around.clock, self.register, self.instance_id)
         disk: Any = self.disk
-        cloud: Any = ec2
+        cloud: Any = around.cloud
         link: ServerLink = around.link
         if trouble is not None:
             clock, disk = TroubledClock(clock, trouble), TroubledDisk(disk, trouble)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from spotguard.cloud.simulated.ec2 import SimulatedEc2
 from spotguard.coordinator.coordinator import Coordinator, CoordinatorSettings
 from spotguard.planning.invariants import Breach
 from spotguard.ports.clock import Clock
+from spotguard.ports.cloud import Cloud
 from spotguard.ports.wakeup import Wakeup
 from spotguard.simulation.trouble import CLOUD_EFFECTS, Mortal, ProcessDied, Trouble
 from spotguard.simulation.troubled_database import MortalDatabase
@@ -24,7 +24,7 @@ class Seating:
     """What a coordinator's process is started with. `trouble` None: it never dies."""
 
     db: Database
-    ec2: SimulatedEc2
+    cloud: Cloud | None
     clock: Clock
     wakeup: Wakeup
     settings: CoordinatorSettings
@@ -63,7 +63,7 @@ class Seat:
 
     def _started(self) -> Coordinator:
         seating, trouble = self._seating, self._seating.trouble
-        cloud: Any = seating.ec2
+        cloud: Any = seating.cloud
         db = seating.db
         if trouble is not None:
             cloud, db = Mortal(cloud, trouble, CLOUD_EFFECTS), MortalDatabase(db, trouble)

@@ -22,6 +22,7 @@ from spotguard.domain.errors import SpotGuardError
 from spotguard.domain.ids import ClientId, InstanceId
 from spotguard.domain.tags import ADOPTED_TAG
 from spotguard.planning.switching import STATE_DEVICE
+from spotguard.ports.cloud import Cloud
 from spotguard.ports.server import Reply
 from spotguard.simulation.clock import VirtualClock
 from spotguard.simulation.link import SimulatedLink
@@ -64,10 +65,25 @@ def coordinator_name(number: int) -> str:
     return f"coordinator-{number}"
 
 
+@dataclass(frozen=True)
+class Reach:
+    """By what the server and the agents call EC2, each with its own rights."""
+
+    server: Cloud
+    agents: Cloud
+
+
+def in_process(ec2: SimulatedEc2) -> Reach:
+    """Both call the simulator itself, which asks nobody for permission."""
+    return Reach(ec2, ec2)
+
+
 class World:
     """Owns the clock and the queue; everything else is the shipped code behind its ports."""
 
-    def __init__(self, plan: WorldPlan, db: Database) -> None:
+    def __init__(
+        self, plan: WorldPlan, db: Database, reach: Callable[[SimulatedEc2], Reach] = in_process
+    ) -> None:
         market = plan.market
         self.plan, self.db = plan, db
         self.clock = VirtualClock(market.start - WARM_UP)
@@ -82,6 +98,7 @@ class World:
         )
         self.servers = launch_servers(self.ec2, self.clock, market, plan.agents, market.start)
         self.ec2.happenings()  # the users' servers have been up for a while
+        self.reach = reach(self.ec2)
         self.wakeups = SimulatedWakeup()
         self.schedule = Schedule()
         self.client_id, self.client_token = self._tenant()
@@ -90,7 +107,9 @@ class World:
         self._people = SimulatedLink(self.plane.app)
         self.troubles: dict[str, Trouble] = {}
         self.surprises: list[str] = []  # what duties raised that nobody foresaw
-        self._around = Surroundings(self.ec2, self.clock, self.schedule, self.link, self.client_token)
+        self._around = Surroundings(
+            self.ec2, self.reach.agents, self.clock, self.schedule, self.link, self.client_token
+        )
         if plan.troubled:
             self._around.trouble_of, self._around.raised = self.trouble_of, self._surprised
         self.registers = {server.name: Register() for server in self.servers}
@@ -209,7 +228,7 @@ class World:
         first = self.plane.coordinator
         settings = replace(first.ctx.settings, name=f"{first.ctx.settings.name}/{number}")
         trouble = self.trouble_of(coordinator_name(number)) if self.plan.troubled else None
-        return Seat(Seating(self.db, self.ec2, self.clock, self.wakeups, settings, trouble))
+        return Seat(Seating(self.db, self.reach.server, self.clock, self.wakeups, settings, trouble))
 
     def _surprised(self, where: str, error: Exception) -> None:
         self.surprises.append(f"{where}: {type(error).__name__}: {error}")
@@ -225,9 +244,7 @@ class World:
             self.registers[server.name].opened(server.instance_id, FIRST_EPOCH, now, content)
             self.boot(server.instance_id)
             enrolment = self.processes[server.instance_id].agent.desk.enrolment
-            if (
-                enrolment is not None
-            ):  # the owner hands the server over: without the tag nobody may ever end it
+            if enrolment is not None:  # its owner hands it over: without the tag nobody may ever end it
                 self.ec2.controls.tag(server.instance_id, {ADOPTED_TAG: enrolment.agent_id})
 
     def _tenant(self) -> tuple[ClientId, str]:
@@ -239,7 +256,7 @@ class World:
             Settings(installation="demo", public_url="http://127.0.0.1:8000"),
             self.db,
             self.clock,
-            lambda _client: self.ec2,
+            lambda _client: self.reach.server,
             self.wakeups,
             api=DEMO_API,
             single_threaded=True,
