@@ -54,10 +54,11 @@ class EnforcedAccount:
             RoleName=name, PolicyName="p", PolicyDocument=json.dumps(for_moto(document(statements)))
         )
 
-    def lend(self, tags):
-        """The owner tags his network and the images that his servers were made of."""
+    def lend(self, tags, *more):
+        """The owner tags his network, the images that his servers were made of, and more."""
         moto = self.wire.account.moto
         network = [
+            *more,
             *(subnet.id for subnet in self.wire.account.subnets.values()),
             *moto.groups[moto.default_vpc.id],
         ]

@@ -148,6 +148,10 @@ class Reading:
         vpc = self._account.moto.default_vpc.id
         return named or [self._account.moto.get_security_group_from_name("default", vpc_id=vpc).id]
 
+    def _key_id(self, name):
+        """A key pair's ARN has its name, its tags hang on its id."""
+        return self._account.moto.describe_key_pairs([name])[0].id
+
     def _template_id(self, told):
         named = told.get("LaunchTemplateName")
         return told.get("LaunchTemplateId") or self._account.moto.launch_template_name_to_ids.get(
@@ -162,7 +166,7 @@ class Reading:
         return self._request(action, self.arn(kind, "*"), {**context, **more})
 
     def _existing(self, action, kind, name):
-        tags = self.tags(name)
+        tags = self.tags(self._key_id(name) if kind == "key-pair" else name)
         return self._request(
             action, self.arn(kind, name), {f"aws:ResourceTag/{k}": v for k, v in tags.items()}
         )

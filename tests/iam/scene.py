@@ -34,8 +34,8 @@ def without(table, *actions):
 class EnforcedScene(Scene):
     """`lacking`: actions that the server's role does not get, so that a run can show that it needs them."""
 
-    def __init__(self, agents=1, executor=Executor.SERVER, lacking=()):
-        self._lacking = lacking
+    def __init__(self, agents=1, executor=Executor.SERVER, lacking=(), *, server_calls=True):
+        self._lacking, self._server_calls, self.agents_count = lacking, server_calls, agents
         super().__init__(agents, executor=executor, reach=self._reach)
 
     def _reach(self, ec2):
@@ -52,7 +52,8 @@ class EnforcedScene(Scene):
         self.witness = Witness(self.account, {self.server: operate, self.agents: agent})
         self.account.lend({ADOPTED_TAG: "everybody"})
         self.account.enforce()
-        return Reach(self.account.cloud(self.server), self.account.cloud(self.agents))
+        server = self.account.cloud(self.server) if self._server_calls else None
+        return Reach(server, self.account.cloud(self.agents))
 
     def close(self):
         super().close()
@@ -98,3 +99,14 @@ def lent_environment():
             lent.setenv(name, "to-be-lent")
         lent.setenv("AWS_EC2_METADATA_DISABLED", "true")
         yield
+
+
+@contextmanager
+def enforced(**more):
+    """One at a time: moto enforces for the whole process."""
+    with lent_environment():
+        scene = EnforcedScene(**more)
+        try:
+            yield scene
+        finally:
+            scene.close()

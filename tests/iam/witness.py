@@ -18,6 +18,8 @@ class Witness:
 
     def __init__(self, account, policies):
         self._account = account
+        self.statements = policies
+        self.judged = 0
         self._reading = Reading(account.wire)
         self._policies = {arn: document(statements) for arn, statements in policies.items()}
         self.called = {
@@ -33,6 +35,7 @@ class Witness:
             return
         for request in self._reading.of(call):
             decision = decide(self._policies[role], request)
+            self.judged += 1
             self.called[role][request.action] += 1
             if decision.allowed:
                 self.used[role][decision.by] += 1

@@ -11,7 +11,8 @@ from spotguard.cli.output import say, say_table, warn
 from spotguard.config import load_settings
 from spotguard.domain.errors import InvalidInput
 from spotguard.planning.permissions import trust as trusts
-from spotguard.planning.permissions.roles import UNCONDITIONED, Role, statements
+from spotguard.planning.permissions.actions import UNCONDITIONED
+from spotguard.planning.permissions.roles import Role, statements
 from spotguard.planning.permissions.scope import Scope
 from spotguard.planning.permissions.statements import Statement, actions_of, document
 from spotguard.planning.permissions.traffic import Traffic

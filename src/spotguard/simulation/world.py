@@ -67,9 +67,9 @@ def coordinator_name(number: int) -> str:
 
 @dataclass(frozen=True)
 class Reach:
-    """By what the server and the agents call EC2, each with its own rights."""
+    """By what the server and the agents call EC2, each with its own rights. No `server`: agents call alone."""
 
-    server: Cloud
+    server: Cloud | None
     agents: Cloud
 
 

@@ -2,7 +2,7 @@
 
 Which resources and condition keys an action knows is said by AWS's service authorization reference ("Actions,
 resources, and condition keys for Amazon EC2" and its sisters); actions that know none of our conditions are listed in
-`UNCONDITIONED` with what holds instead.
+`actions.UNCONDITIONED` with what holds instead.
 """
 
 from __future__ import annotations
@@ -12,12 +12,27 @@ from enum import StrEnum
 
 from spotguard.domain.errors import InvalidInput
 from spotguard.domain.tags import PURPOSE_TAG
+from spotguard.planning.permissions.actions import (
+    AGENTS_CHANGES,
+    AROUND,
+    CHANGES,
+    ELIGIBILITY,
+    IAM,
+    SEEN,
+    SEEN_BY_AGENTS,
+    SEEN_BY_DRILLS,
+    SPOT_ROLE,
+)
 from spotguard.planning.permissions.scope import Scope
-from spotguard.planning.permissions.statements import DENY, Statement, Values
+from spotguard.planning.permissions.statements import ANYTHING, DENY, Statement, Values
 from spotguard.planning.permissions.traffic import Traffic, traffic
 
 DRILL = "drill"
 """`spotguard:purpose` of a clone that is launched to rehearse, and ended again."""
+
+
+_PARTS = ("volume", "network-interface", "spot-instances-request")  # what comes with an instance
+_FOR_A_DRILL = {PURPOSE_TAG: DRILL}
 
 
 class Role(StrEnum):
@@ -38,26 +53,59 @@ def statements(role: Role, scope: Scope, drivers: Iterable[Traffic] = ()) -> tup
 
 
 def _read(scope: Scope) -> tuple[Statement, ...]:
-    return (_looks(scope, (*_SEEN, *_OFFERED)), _user_data_of_ours(scope), _price_list())
+    return (
+        _looks(scope, (*SEEN, *AROUND)),
+        Statement(
+            "LookAtAttributes",
+            "termination protection and user data of what was handed over: user data may hold its owner's secrets",
+            ("ec2:DescribeInstanceAttribute",),
+            scope.arns("instance"),
+            scope.if_adopted(),
+        ),
+        _price_list(),
+        Statement(
+            "LookAtEligibility",
+            "what points at an instance, its quotas and its keys: the report before anything is moved",
+            ELIGIBILITY,
+            conditions=scope.in_region(),
+        ),
+        Statement(
+            "LookAtNames",
+            "records that name its address; Route 53 is one service for all regions",
+            ("route53:ListHostedZones", "route53:ListResourceRecordSets"),
+        ),
+        Statement(
+            "LookAtSpotRole",
+            "without EC2's own role for spot no spot instance starts",
+            ("iam:GetRole",),
+            (f"arn:{scope.partition}:iam::{scope.account or ANYTHING}:role/aws-service-role/{SPOT_ROLE}",),
+        ),
+    )
 
 
 def _operate(scope: Scope) -> tuple[Statement, ...]:
     return (
-        _looks(scope, (*_SEEN, "ec2:DescribeLaunchTemplates")),
+        _looks(scope, (*SEEN, "ec2:DescribeLaunchTemplates")),
         _price_list(),
         *_launches(scope, "ec2:RunInstances", "ec2:CreateFleet"),
-        _made_tagged(scope, "image", "snapshot", "launch-template"),
+        _made_tagged(
+            scope,
+            ("ec2:CreateImage", "ec2:CreateSnapshot", "ec2:CreateLaunchTemplate"),
+            "image",
+            "snapshot",
+            "launch-template",
+        ),
         _tagged_at_birth(
             scope, "RunInstances", "CreateFleet", "CreateLaunchTemplate", "CreateImage", "CreateSnapshot"
         ),
         Statement(
             "ChangeOurs",
             "ended, detached, deleted is only what carries our tags",
-            (*_CHANGES, "ec2:DeregisterImage", "ec2:DeleteSnapshot", "ec2:DeleteLaunchTemplate"),
+            (*CHANGES, "ec2:DeregisterImage", "ec2:DeleteSnapshot", "ec2:DeleteLaunchTemplate"),
             scope.arns("instance", "volume", "image", "snapshot", "launch-template"),
             scope.if_ours(),
         ),
-        _change_adopted(scope, _CHANGES),
+        _change_adopted(scope, CHANGES),
         *_nobody_else(scope),
     )
 
@@ -65,19 +113,19 @@ def _operate(scope: Scope) -> tuple[Statement, ...]:
 def _agent(scope: Scope) -> tuple[Statement, ...]:
     """What the process beside the workload does where it is the executor (ruling B18): no fleets, no snapshots."""
     return (
-        _looks(scope, _SEEN_BY_AGENTS),
+        _looks(scope, SEEN_BY_AGENTS),
         _price_list(),
         *_launches(scope, "ec2:RunInstances"),
-        _made_tagged(scope, "image", "snapshot"),
+        _made_tagged(scope, ("ec2:CreateImage",), "image", "snapshot"),
         _tagged_at_birth(scope, "RunInstances", "CreateImage"),
         Statement(
             "ChangeOurs",
             "an agent ends and detaches only what carries our tags",
-            _AGENTS_CHANGES,
+            AGENTS_CHANGES,
             scope.arns("instance", "volume"),
             scope.if_ours(),
         ),
-        _change_adopted(scope, tuple(a for a in _AGENTS_CHANGES if a != "ec2:DeleteVolume")),
+        _change_adopted(scope, tuple(a for a in AGENTS_CHANGES if a != "ec2:DeleteVolume")),
         *_nobody_else(scope),
     )
 
@@ -87,7 +135,7 @@ def _drill(scope: Scope) -> tuple[Statement, ...]:
     if scope.quarantine_group is None:
         raise InvalidInput("a drill needs a security group that lets its clones speak to nobody")
     return (
-        _looks(scope, _SEEN_BY_DRILLS),
+        _looks(scope, SEEN_BY_DRILLS),
         _machine(scope, ("ec2:RunInstances",), imdsv2=True, **_FOR_A_DRILL),
         Statement(
             "ClonesParts",
@@ -140,62 +188,6 @@ _TABLE: Mapping[Role, Callable[[Scope], tuple[Statement, ...]]] = {
     Role.AGENT: _agent,
 }
 
-# What shows the world as it is.
-_SEEN_BY_DRILLS = (
-    "ec2:DescribeInstances",
-    "ec2:DescribeVolumes",
-    "ec2:DescribeImages",
-)
-_SEEN_BY_AGENTS = (
-    *_SEEN_BY_DRILLS,
-    "ec2:DescribeSpotPriceHistory",
-    "ec2:DescribeAvailabilityZones",
-)
-_SEEN = (
-    *_SEEN_BY_AGENTS,
-    "ec2:DescribeSnapshots",
-    "ec2:DescribeSubnets",
-    "ec2:DescribeInstanceCreditSpecifications",
-    "ec2:DescribeInstanceTypes",
-)
-_OFFERED = ("ec2:DescribeInstanceTypeOfferings",)
-
-# What is done to a machine and its disks, its owner's or ours.
-_AGENTS_CHANGES = (
-    "ec2:TerminateInstances",
-    "ec2:CreateImage",
-    "ec2:AttachVolume",
-    "ec2:DetachVolume",
-    "ec2:DeleteVolume",
-)
-_CHANGES = (
-    *_AGENTS_CHANGES,
-    "ec2:ModifyInstanceAttribute",
-    "ec2:DescribeInstanceAttribute",
-    "ec2:CreateSnapshot",
-)
-
-_PARTS = ("volume", "network-interface", "spot-instances-request")  # what comes with an instance
-_FOR_A_DRILL = {PURPOSE_TAG: DRILL}
-
-# The actions of IAM less PassRole: patterns, since a policy has no "all but".
-_IAM = tuple(f"iam:{start}*" for start in ("A", "C", "D", "E", "G", "L", "Pu", "R", "S", "T", "U"))
-
-UNCONDITIONED: Mapping[str, str] = {
-    **dict.fromkeys(
-        (*_SEEN, *_OFFERED, "ec2:DescribeLaunchTemplates"),
-        "a Describe call of EC2 knows neither resources nor tags: it is limited to the region",
-    ),
-    "pricing:GetProducts": "the price list is public; it knows no resources and is served in one region for all",
-    "elasticloadbalancing:DescribeTargetHealth": "a Describe call of Elastic Load Balancing knows no resources",
-    "elasticloadbalancing:DescribeTargetGroups": "a Describe call of Elastic Load Balancing knows no resources",
-    "route53:ChangeResourceRecordSets": "Route 53 knows no tags here: limited to the named zone and records",
-    "route53:ListResourceRecordSets": "Route 53 knows no tags here: limited to the named zone",
-    "route53:GetChange": "a change has no tags, and is read alone",
-    "iam:PassRole": "limited to the named role and to EC2 instead (a role is the owner's, not tagged by us)",
-}
-"""Allowed without one of our tags as a condition: why, and what limits it instead."""
-
 
 def _looks(scope: Scope, actions: tuple[str, ...]) -> Statement:
     return Statement(
@@ -203,17 +195,6 @@ def _looks(scope: Scope, actions: tuple[str, ...]) -> Statement:
         "what EC2 shows is the only truth that the rows follow",
         actions,
         conditions=scope.in_region(),
-    )
-
-
-def _user_data_of_ours(scope: Scope) -> Statement:
-    """Of the adopted alone: it may hold its owner's secrets."""
-    return Statement(
-        "LookAtUserData",
-        "the user data of an instance that was handed over, where its clones need it",
-        ("ec2:DescribeInstanceAttribute",),
-        scope.arns("instance"),
-        scope.if_adopted(),
     )
 
 
@@ -272,10 +253,10 @@ def _among_owners(scope: Scope, actions: tuple[str, ...], *kinds: str) -> tuple[
     listed = tuple(scope.arn(kind, name) for kind in kinds for name in named.get(kind, ()))
     tagged = scope.arns(*(kind for kind in kinds if not named.get(kind)))
     found = (
-        Statement("LaunchWithNamed", "of the owner's: what he named", actions, listed),
+        Statement("LaunchWithNamed", "of the owner's: what was named", actions, listed),
         Statement(
             "LaunchWithAdopted",
-            "of the owner's: what he tagged spotguard:adopted, whatever its value",
+            "of the owner's: what was tagged spotguard:adopted, whatever its value",
             actions,
             tagged,
             scope.if_lent(),
@@ -298,13 +279,7 @@ def _pass_role(scope: Scope) -> tuple[Statement, ...]:
     )
 
 
-def _made_tagged(scope: Scope, *kinds: str) -> Statement:
-    makers = {
-        "image": "ec2:CreateImage",
-        "snapshot": "ec2:CreateSnapshot",
-        "launch-template": "ec2:CreateLaunchTemplate",
-    }
-    actions = tuple(maker for kind, maker in makers.items() if kind in kinds)
+def _made_tagged(scope: Scope, actions: tuple[str, ...], *kinds: str) -> Statement:
     return Statement(
         "MakeTagged",
         "copies and templates carry our tags from their first moment (invariant 6)",
@@ -328,7 +303,7 @@ def _tagged_at_birth(scope: Scope, *makers: str, **tags: str) -> Statement:
 def _change_adopted(scope: Scope, actions: tuple[str, ...]) -> Statement:
     return Statement(
         "ChangeAdopted",
-        "of the owner's instances and volumes: those that he handed over with the tag spotguard:adopted",
+        "of the owner's instances and volumes: those that were handed over with the tag spotguard:adopted",
         actions,
         scope.arns("instance", "volume"),
         scope.if_adopted(),
@@ -338,7 +313,7 @@ def _change_adopted(scope: Scope, actions: tuple[str, ...]) -> Statement:
 def _nobody_else(scope: Scope) -> tuple[Statement, ...]:
     """Said again as denials: they hold whatever else is attached to the role."""
     others: tuple[Statement, ...] = (
-        Statement("NoIam", "nothing of IAM but passing the role", _IAM, effect=DENY),
+        Statement("NoIam", "nothing of IAM but passing the role", IAM, effect=DENY),
         Statement(
             "NoOtherRole", "and that role alone", ("iam:PassRole",), effect=DENY, except_for=scope.roles
         ),

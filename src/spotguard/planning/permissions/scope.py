@@ -19,7 +19,7 @@ _TARGET_GROUP = re.compile(
     r"arn:aws[a-z-]*:elasticloadbalancing:[a-z0-9-]+:\d{12}:targetgroup/[\w-]+/[0-9a-f]+"
 )
 _ZONE = re.compile(r"Z[0-9A-Z]{1,31}")
-_RECORD = re.compile(r"[a-z0-9*_.-]{1,255}")
+_RECORD = re.compile(r"[a-z0-9_.-]{1,255}")
 _IDS: Mapping[str, re.Pattern[str]] = {
     "images": re.compile(r"ami-[0-9a-f]{8,17}"),
     "subnets": re.compile(r"subnet-[0-9a-f]{8,17}"),
@@ -50,8 +50,8 @@ _PARTITIONS = (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"))
 class Scope:
     """None and empty mean: not limited by it. `InvalidInput` for what would not be what it is taken for.
 
-    `images` to `key_pairs` are the owner's own that a launch may use; of a kind that is not named, those that he has
-    tagged `spotguard:adopted`. `roles` are the ARNs of the roles in the instance profiles that a launch may pass on.
+    `images` to `key_pairs` are the owner's own that a launch may use; of a kind that is not named, those that carry
+    `spotguard:adopted`. `roles` are the ARNs of the roles in the instance profiles that a launch may pass on.
     """
 
     installation: str = "spotguard"

@@ -46,7 +46,7 @@ def _target_group(scope: Scope) -> tuple[Statement, ...]:
         Statement(
             "LookAtTargets",
             "read back: registered is not yet healthy",
-            ("elasticloadbalancing:DescribeTargetHealth", "elasticloadbalancing:DescribeTargetGroups"),
+            ("elasticloadbalancing:DescribeTargetHealth",),
             conditions=scope.in_region(),
         ),
     )
@@ -56,18 +56,18 @@ def _elastic_ip(scope: Scope) -> tuple[Statement, ...]:
     return (
         Statement(
             "MoveAddress",
-            "the owner's address, which he tagged spotguard:adopted",
-            ("ec2:AssociateAddress", "ec2:DisassociateAddress"),
+            "the owner's address, which was tagged spotguard:adopted",
+            ("ec2:AssociateAddress",),
             scope.arns("elastic-ip"),
             scope.if_lent(),
         ),
-        *_on_machines(scope, "Address", ("ec2:AssociateAddress", "ec2:DisassociateAddress"), "instance"),
+        *_on_machines(scope, "Address", ("ec2:AssociateAddress",), "instance"),
         _look(scope, "Addresses", "ec2:DescribeAddresses"),
     )
 
 
 def _private_ip(scope: Scope) -> tuple[Statement, ...]:
-    actions = ("ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses")
+    actions = ("ec2:AssignPrivateIpAddresses",)
     return (
         *_on_machines(scope, "PrivateIp", actions),
         _look(scope, "Interfaces", "ec2:DescribeNetworkInterfaces"),
@@ -95,12 +95,13 @@ def _route53(scope: Scope) -> tuple[Statement, ...]:
     return (
         Statement(
             "MoveRecord",
-            "the named records of the named zones, and never deleted",
+            "the addresses of the named records in the named zones; nothing is deleted",
             ("route53:ChangeResourceRecordSets",),
             zones,
             {
                 "ForAllValues:StringEquals": {
                     "route53:ChangeResourceRecordSetsNormalizedRecordNames": scope.records,
+                    "route53:ChangeResourceRecordSetsRecordTypes": ("A",),
                     "route53:ChangeResourceRecordSetsActions": ("UPSERT",),
                 },
                 "Null": {"route53:ChangeResourceRecordSetsNormalizedRecordNames": "false"},
