@@ -74,7 +74,9 @@ def test_savings_by_day_agent_and_pool(world: World, acme: Tenant, web: Machine)
     ], "losses are shown"
     by_agent = {g["label"]: g["computeUsd"] for g in acme.get("/savings?group=agent")["groups"]}
     assert by_agent == {"web": "0.040000000", "db": "0.300000000"}
-    assert [g["key"] for g in acme.get("/savings?group=pool")["groups"]] == [POOL_A, None]
+    entry(world, web, "storage", "0.01", pool=None)
+    pools = {g["key"]: g["onDemandUsd"] for g in acme.get("/savings?group=pool")["groups"]}
+    assert pools == {POOL_A: "0", "ondemand": "0.300000000", None: "0"}
     second_day = acme.get("/savings?from=2026-03-02T00:00:00Z&to=2026-03-03T00:00:00Z")
     assert second_day["computeUsd"] == "0.300000000"
     assert second_day["from"] == "2026-03-02T00:00:00.000000Z"

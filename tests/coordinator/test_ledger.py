@@ -8,7 +8,7 @@ import pytest
 
 from spotguard.domain.instances import Mode
 from spotguard.planning.metering import EntryKind
-from spotguard.store import ledger, prices
+from spotguard.store import configuration, ledger, prices, views_savings
 from spotguard.store.tables import instance_runs, ledger_entries, storage_resources
 from tests.coordinator.scene import A, B, Scene
 
@@ -155,6 +155,46 @@ def test_hours_without_a_known_price_are_billed_when_it_is_known():
     )
     assert hours > 4
     assert entries_of(scene, machine) == entries_of(scene, machine, recomputed(scene))
+
+
+def test_a_deleted_agent_costs_nothing_from_then_on():
+    """Its machine is its user's own again: what it costs and what on-demand would have end at the same moment."""
+    scene = Scene()
+    agent = scene.protect(pool=A, auto_switch_enabled=False, manual_replica_enabled=True)
+    scene.run(1000, until=lambda: any(r.status == "ready" for r in scene.live_replicas(agent)))
+    (standby,) = (r.instance_id for r in scene.live_replicas(agent))
+    settled(scene)
+    deleted = scene.now
+    scene.db.write(lambda tx: configuration.delete_agent(tx, scene.now, scene.client_id, agent))
+    scene.run(3 * 3600)
+    totals, _ = settled(scene)
+    scene.run(3 * 3600)
+    assert settled(scene)[0] == totals
+    ends = {
+        (row.kind, row.resource_id): max(e.to_at for e in scene.rows(ledger_entries) if e.kind == row.kind)
+        for row in scene.rows(ledger_entries)
+    }
+    assert {ends[kind, of] for kind, of in ends if kind in {"compute", "ondemand", "storage"}} == {deleted}
+    assert ends["replica", standby] >= deleted, "what SpotGuard still had to end is its own cost"
+    assert entries(scene) == [asdict(e) | {"kind": e.kind.value} for e in recomputed(scene)]
+
+
+def test_on_demand_is_compared_with_the_pool_where_the_workload_was():
+    scene = Scene()
+    agent = scene.protect(pool=A, auto_switch_enabled=False)
+    scene.run(3600)
+    scene.switch(agent, B)
+    scene.run(7200)
+    totals, _ = settled(scene)
+
+    def by_pool(tx):
+        return views_savings.groups(tx, scene.client_id, None, None, views_savings.GroupBy.POOL)
+
+    groups = {group.key: group.spent for group in scene.db.read(by_pool)}
+    assert sum(spent.of("ondemand") for spent in groups.values()) == totals[EntryKind.ONDEMAND]
+    assert min(groups[A.id].saved, groups[B.id].saved) > 0
+    assert groups[B.id].of("ondemand") > groups[A.id].of("ondemand") > 0
+    assert groups[None].of("ondemand") == 0, "only storage has no pool"
 
 
 def entries_of(scene, machine, made=None):

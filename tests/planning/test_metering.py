@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spotguard.domain.ids import AgentId, ClientId
+from spotguard.domain.ids import AgentId, ClientId, PoolId
 from spotguard.domain.instances import EndReason, Mode
 from spotguard.planning.metering import (
     USD_STEP,
     Change,
     Counterfactual,
     EntryKind,
+    Place,
     StoredThing,
     Term,
     meter_counterfactual,
@@ -251,6 +252,18 @@ def test_the_counterfactual_is_the_on_demand_price_of_every_second_since_enrolme
     day = meter_counterfactual(ONDEMAND, NOON + 24 * HOUR)
     assert [e.usd for e in day] == [Decimal("0.107000000")] * 24
     assert {e.kind for e in day} == {EntryKind.ONDEMAND}
+
+
+def test_the_counterfactual_is_told_of_the_pool_where_the_workload_was():
+    places = (Place(NOON + 60 * SECOND, PoolId("a")), Place(NOON + 90 * SECOND, None))
+    entries = meter_counterfactual(replace(ONDEMAND, places=places), NOON + 100 * SECOND)
+    assert [(e.pool_id, e.quantity) for e in entries] == [("a", 60), ("a", 30), (None, 10)]
+
+
+def test_what_was_let_go_is_metered_up_to_then_and_its_end_is_not_ours():
+    gone = NOON + 30 * SECOND
+    for run in (a_run(), ended(45), ended(45, EndReason.INTERRUPTED)):
+        assert told(replace(run, let_go_at=gone)) == [("compute", 30, "0.000300000")]
 
 
 @given(

@@ -68,6 +68,7 @@ class InstanceRun:
     terms: Sequence[Term]
     prices: Sequence[Change]
     launched_at: datetime
+    let_go_at: datetime | None = None  # from here on it is its user's affair: the agent was deleted
 
 
 @dataclass(frozen=True)
@@ -84,14 +85,26 @@ class StoredThing:
 
 
 @dataclass(frozen=True)
+class Place:
+    """From `since` on the workload ran, or was last granted to run, in this pool; None: on demand."""
+
+    since: datetime
+    pool_id: PoolId | None
+
+
+@dataclass(frozen=True)
 class Counterfactual:
-    """What the workload would have cost on demand: one instance of its first type, for every second since enrolment."""
+    """What the workload would have cost on demand: one instance of its first type, for every second since enrolment.
+
+    `places`, oldest first, say in which pool it was instead; before the first one: there.
+    """
 
     client_id: ClientId
     agent_id: AgentId
     usd_per_hour: Decimal
     since: datetime
     ended_at: datetime | None
+    places: Sequence[Place] = ()
 
 
 @dataclass(frozen=True)
@@ -112,14 +125,15 @@ class Entry:
 
 def meter_instance(run: InstanceRun, until: datetime, cut: datetime | None = None) -> list[Entry]:
     """The entries of an instance to `until`: all of them, or those from the full hour `cut` on."""
-    end = until if run.ended_at is None else min(run.ended_at, until)
+    ends = (until, run.ended_at, run.let_go_at)
+    end = min(moment for moment in ends if moment is not None)
     start = _start(run.since, cut)
     if end <= start or not run.prices:
         return []
     entries = [
         _compute(run, start, stop, price, role) for start, stop, role, price in _segments(run, start, end)
     ]
-    if run.ended_at is not None and run.ended_at <= until:
+    if end == run.ended_at:
         entries = _fill_to_minimum(run, entries)
         if is_waived(run):
             entries += [_waive(entry) for entry in entries]
@@ -155,10 +169,25 @@ def meter_storage(thing: StoredThing, until: datetime, cut: datetime | None = No
 
 def meter_counterfactual(fact: Counterfactual, until: datetime, cut: datetime | None = None) -> list[Entry]:
     end = until if fact.ended_at is None else min(fact.ended_at, until)
+    moved = [place.since for place in fact.places]
     return [
-        _entry(fact, EntryKind.ONDEMAND, fact.agent_id, None, start, stop, fact.usd_per_hour, 1)
-        for start, stop in _spans(_start(fact.since, cut), end, ())
+        _entry(
+            fact,
+            EntryKind.ONDEMAND,
+            fact.agent_id,
+            _place_at(fact.places, start),
+            start,
+            stop,
+            fact.usd_per_hour,
+            1,
+        )
+        for start, stop in _spans(_start(fact.since, cut), end, moved)
     ]
+
+
+def _place_at(places: Sequence[Place], moment: datetime) -> PoolId | None:
+    here = [place.pool_id for place in places if place.since <= moment] or [p.pool_id for p in places[:1]]
+    return here[-1] if here else None
 
 
 def _start(since: datetime, cut: datetime | None) -> datetime:

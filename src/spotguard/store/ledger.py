@@ -20,6 +20,7 @@ from spotguard.planning.metering import (
     Entry,
     EntryKind,
     InstanceRun,
+    Place,
     StoredThing,
     Term,
     meter_counterfactual,
@@ -112,7 +113,7 @@ def _runs_of(
     if not rows:
         return []
     ids = [row.id for row in rows]
-    terms, former = _terms(tx, ids), _former_runs(tx, ids)
+    terms, former, let_go = _terms(tx, ids), _former_runs(tx, ids), _deletions(tx)
 
     def start_of(row: Row) -> datetime:
         """Prices are needed from the first second that is metered anew."""
@@ -122,7 +123,7 @@ def _runs_of(
     known = _prices(tx, now, rows, start_of)
     found = []
     for row in rows:
-        newest = _run(row, terms.get(row.id, []), known[row.id])
+        newest = _run(row, terms.get(row.id, []), known[row.id], let_go.get(row.agent_id))
         over = [
             replace(newest, since=run.metered_from, launched_at=run.launched_at, ended_at=run.ended_at)
             for run in former.get(row.id, ())
@@ -143,7 +144,17 @@ def _former_runs(tx: sa.Connection, instance_ids: list[str]) -> dict[str, list[R
     return runs
 
 
-def _run(row: Row, terms: list[Term], known: Sequence[Change]) -> InstanceRun:
+def _deletions(tx: sa.Connection) -> dict[str, datetime]:
+    """When agents were deleted, by id."""
+    deleted = sa.select(agents.c.id, agents.c.deleted_at).where(agents.c.deleted_at.is_not(None))
+    return {row.id: row.deleted_at for row in tx.execute(deleted)}
+
+
+def _run(row: Row, terms: list[Term], known: Sequence[Change], deleted_at: datetime | None) -> InstanceRun:
+    """A deleted agent's machines are their user's own again, but for one that we launched, that never served, and
+    that we therefore still have to end.
+    """
+    ours_to_end = row.intention_token is not None and not terms
     return InstanceRun(
         instance_id=row.id,
         client_id=ClientId(row.client_id),
@@ -157,6 +168,7 @@ def _run(row: Row, terms: list[Term], known: Sequence[Change]) -> InstanceRun:
         terms=terms,
         prices=known,
         launched_at=row.launched_at or _begin(row),
+        let_go_at=None if ours_to_end else deleted_at,
     )
 
 
@@ -203,7 +215,10 @@ def stored_things(
     tx: sa.Connection, *, everything: bool = False
 ) -> list[tuple[StoredThing, datetime | None]]:
     s = storage_resources.c
-    query = sa.select(storage_resources).where(s.usd_per_gib_month.is_not(None))
+    """With an agent that was deleted its disks and copies are their user's own again."""
+    owned = storage_resources.join(agents, agents.c.id == s.agent_id)
+    query = sa.select(*s, agents.c.deleted_at.label("let_go_at")).select_from(owned)
+    query = query.where(s.usd_per_gib_month.is_not(None))
     if not everything:
         query = query.where(_unsettled(s, s.ended_at))
     return [
@@ -215,12 +230,16 @@ def stored_things(
                 size_gib=row.size_gib,
                 usd_per_gib_month=row.usd_per_gib_month,
                 since=row.metered_from,
-                ended_at=row.ended_at,
+                ended_at=_earlier(row.ended_at, row.let_go_at),
             ),
             row.metered_until,
         )
         for row in tx.execute(query).all()
     ]
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min((moment for moment in (one, other) if moment is not None), default=None)
 
 
 def counterfactuals(tx: sa.Connection) -> list[Counterfactual]:
@@ -230,6 +249,7 @@ def counterfactuals(tx: sa.Connection) -> list[Counterfactual]:
             a.id, a.client_id, a.baseline_ondemand_price, a.installed_at, a.created_at, a.deleted_at
         ).where(a.baseline_ondemand_price.is_not(None))
     ).all()
+    places = _places(tx)
     return [
         Counterfactual(
             ClientId(row.client_id),
@@ -237,9 +257,25 @@ def counterfactuals(tx: sa.Connection) -> list[Counterfactual]:
             row.baseline_ondemand_price,
             row.installed_at or row.created_at,
             row.deleted_at,
+            places.get(row.id, ()),
         )
         for row in rows
     ]
+
+
+def _places(tx: sa.Connection) -> dict[str, list[Place]]:
+    """Where each workload was: the pool of the instance of each grant, until the next one."""
+    g = epoch_grants.c
+    spot = sa.case((_i.current_mode == Mode.SPOT.value, _i.current_pool_id))
+    granted = (
+        sa.select(g.agent_id, g.granted_at, spot.label("pool"))
+        .select_from(epoch_grants.join(instances, _i.id == g.instance_id))
+        .order_by(g.agent_id, g.epoch)
+    )
+    places: dict[str, list[Place]] = {}
+    for row in tx.execute(granted):
+        places.setdefault(row.agent_id, []).append(Place(row.granted_at, row.pool))
+    return places
 
 
 def _newest_counterfactuals(tx: sa.Connection) -> dict[str, datetime]:

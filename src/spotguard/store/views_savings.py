@@ -17,6 +17,7 @@ from spotguard.domain.money import ZERO
 from spotguard.store.tables import agents, ledger_entries
 
 _l = ledger_entries.c
+ON_DEMAND = "ondemand"  # key of what ran in no spot capacity pool
 _NANO = 1_000_000_000
 
 
@@ -54,7 +55,7 @@ class Spent:
 
 @dataclass(frozen=True)
 class Group:
-    """One day, agent or pool; `key` None for what belongs to no pool."""
+    """One day, agent or pool; `ON_DEMAND` for time outside the spot market, None for storage, which has no pool."""
 
     key: str | None
     label: str | None
@@ -70,7 +71,7 @@ def groups(
     tx: Connection, client_id: ClientId, since: datetime | None, until: datetime | None, by: GroupBy
 ) -> Sequence[Group]:
     """In the order of their keys. Entries are cut at full UTC hours, so that a day's are its own."""
-    key = {GroupBy.DAY: sa.func.date(_l.from_at), GroupBy.AGENT: _l.agent_id, GroupBy.POOL: _l.pool_id}[by]
+    key = _KEYS[by]
     found: dict[str | None, dict[str, Decimal]] = {}
     for row in tx.execute(_summed(client_id, since, until, [key.label("group_key")]).group_by(key, _l.kind)):
         name = None if row.group_key is None else str(row.group_key)
@@ -91,6 +92,13 @@ def _summed(
     if until is not None:
         query = query.where(_l.from_at < until)
     return query
+
+
+_KEYS: dict[GroupBy, sa.ColumnElement[Any]] = {
+    GroupBy.DAY: sa.func.date(_l.from_at),
+    GroupBy.AGENT: _l.agent_id,
+    GroupBy.POOL: sa.case((_l.kind != "storage", sa.func.coalesce(_l.pool_id, ON_DEMAND))),
+}
 
 
 def _usd(nano: int | Decimal | None) -> Decimal:
