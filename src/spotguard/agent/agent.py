@@ -13,6 +13,7 @@ from spotguard.agent.enrolment import launch_note
 from spotguard.agent.errands import Errands
 from spotguard.agent.files import Damaged
 from spotguard.agent.handover import Handover
+from spotguard.agent.health import Health
 from spotguard.agent.launches import DiskIntentions
 from spotguard.agent.moves import Moves
 from spotguard.agent.orders import Command
@@ -60,7 +61,8 @@ log = get_logger("agent")
 class Agent:
     """One instance's agent. `start` first; then each duty runs when it wants to or is rung for.
 
-    The duties: presence, prices, signals, commands, moves, sync, outbox. `duties[name].run(now)` does what is due and
+    The duties: presence, prices, signals, commands, moves, sync, outbox, and health where there is an endpoint.
+    `duties[name].run(now)` does what is due and
     says when it wants to run again, None meaning when `bells` ring its name. Each duty belongs to one thread at a
     time; different duties may run in different threads.
     """
@@ -100,6 +102,8 @@ class Agent:
             "sync": Sync(self._desk, lambda: self._handover.is_open),
             "outbox": posting,
         }
+        if settings.health_seconds is not None:
+            self.duties["health"] = Health(self._desk, settings.health_seconds)
         self._starting = threading.Lock()
 
     @property

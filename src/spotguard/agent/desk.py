@@ -15,6 +15,7 @@ from spotguard.agent.enrolment import Enrolment, LaunchNote
 from spotguard.agent.files import Document
 from spotguard.agent.outbox import Outbox, Report
 from spotguard.agent.primacy import Primacy
+from spotguard.agent.serving import Serving
 from spotguard.agent.settings import AgentSettings, Intervals
 from spotguard.domain.errors import SpotGuardError
 from spotguard.domain.ids import InstanceId
@@ -69,7 +70,10 @@ class Desk:
         self.ports, self.settings = ports, settings
         self.bells = Bells()
         self.outbox = Outbox(ports.disk, lambda: self.bells.ring("outbox"))
-        self.primacy = Primacy(ports.disk, ports.gate, ports.clock, settings.expected_flush_seconds)
+        self.serving = Serving(ports.clock)
+        self.primacy = Primacy(
+            ports.disk, ports.gate, ports.clock, settings.expected_flush_seconds, self.serving
+        )
         self.identity: Identity | None = None
         self.note: LaunchNote | None = None
         self.enrolment: Enrolment | None = None

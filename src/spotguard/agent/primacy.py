@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from spotguard.agent.files import Document
+from spotguard.agent.serving import Serving
 from spotguard.domain.instances import GateState
 from spotguard.ports.clock import Clock
 from spotguard.ports.disk import Disk
@@ -33,12 +34,15 @@ class Primacy:
 
     NAME = "primacy"
 
-    def __init__(self, disk: Disk, gate: Gate, clock: Clock, expected_flush_seconds: float) -> None:
+    def __init__(
+        self, disk: Disk, gate: Gate, clock: Clock, expected_flush_seconds: float, serving: Serving
+    ) -> None:
         self._document = Document(disk, self.NAME)
-        self._gate, self._clock = gate, clock
+        self._gate, self._clock, self._serving = gate, clock, serving
         self._expected_flush_seconds = expected_flush_seconds
         self._lock = threading.RLock()
         self._now = Held()
+        self._confirmed: int | None = None  # the epoch that the server told this process
 
     def load(self) -> None:
         """Read the disk; `Damaged` passes through: who cannot remember what it released must enrol anew."""
@@ -48,6 +52,7 @@ class Primacy:
     def forget_holding(self) -> None:
         """Another boot: whoever serves now is the server's to say. What was released stays released."""
         with self._lock:
+            self._serving.forbid()
             self._keep(replace(self._now, held=None, paused=False))
 
     @property
@@ -78,9 +83,14 @@ class Primacy:
         with self._lock:
             if epoch <= self._now.released:
                 return False
-            if self._now.held is None or epoch > self._now.held:
+            held = self._now.held
+            if held is not None and epoch < held:
+                return False
+            if epoch != held:
                 self._keep(replace(self._now, held=epoch, paused=False))
-            return epoch == self._now.held
+            self._confirmed = epoch
+            self._allow()
+            return True
 
     def ensure_open(self) -> bool:
         """Open the gate if it should be; True when it has just been opened. `GateFailed` passes through.
@@ -101,8 +111,10 @@ class Primacy:
     def ensure_closed(self) -> None:
         """Who holds no epoch serves nothing."""
         with self._lock:
-            if self._now.held is None and self._gate.state() is GateState.OPEN:
-                self._gate.close()
+            if self._now.held is None:
+                self._serving.forbid()
+                if self._gate.state() is GateState.OPEN:
+                    self._gate.close()
 
     def fence(self, epoch: int) -> bool:
         """The server has granted `epoch` to another one: if that is newer than ours, ours is over."""
@@ -110,12 +122,14 @@ class Primacy:
             held = self._now.held
             if held is None or epoch <= held:
                 return False
+            self._serving.forbid()
             self._gate.close()
             self.release(held)
             return True
 
     def pause(self) -> None:
         with self._lock:
+            self._serving.forbid()
             if not self._now.paused:
                 self._keep(replace(self._now, paused=True))
             was_open = self._gate.state() is GateState.OPEN
@@ -130,9 +144,11 @@ class Primacy:
             if self._now.paused:
                 self._keep(replace(self._now, paused=False))
             self.ensure_open()
+            self._allow()
 
     def release(self, epoch: int) -> None:
         with self._lock:
+            self._serving.forbid()
             if self._gate.state() is GateState.OPEN:
                 self._gate.close()
             held = self._now.held
@@ -144,6 +160,11 @@ class Primacy:
                     paused=False,
                 )
             )
+
+    def _allow(self) -> None:
+        """What the disk remembers of an epoch is not enough: after a restart the server says it first."""
+        if self._now.held is not None and self._confirmed == self._now.held and not self._now.paused:
+            self._serving.allow()
 
     def _keep(self, now: Held) -> None:
         if now != self._now:

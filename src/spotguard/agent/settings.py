@@ -26,6 +26,9 @@ class AgentSettings:
     command_wait_seconds: float | None = None  # overrides the server's; 0 polls without waiting
     command_poll_seconds: float = 10.0  # between polls that do not wait
     price_look_seconds: float = 0.0  # at least so long between two looks at prices, where each is dear
+    health_seconds: float | None = (
+        None  # between the looks that a health endpoint answers from; None: there is none
+    )
     limits: Limits = field(default_factory=Limits)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,10 +12,12 @@ import typer
 from spotguard.cli import enrolling
 
 if TYPE_CHECKING:
+    from spotguard.agent.agent import Agent
     from spotguard.agent.settings import AgentSettings
     from spotguard.cli.agent_settings import AgentFile
     from spotguard.ports.workload import Gate, StateSync
 
+HEALTH_SECONDS = 5.0  # between the looks at gate and probe that the health endpoint answers from
 PRICE_LOOK_SECONDS = 900.0  # each look starts a process that loads boto3: a second of a small machine
 
 agent_app = typer.Typer(help="The agent beside the workload.", no_args_is_help=False)
@@ -82,7 +85,21 @@ def run(
         runner = Runner(agent, clock, Random(), watchdog)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: runner.stop.set())
-        runner.run()
+        try:
+            with endpoint_of(settings, agent):
+                runner.run()
+        except InvalidInput as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(1) from error
+
+
+def endpoint_of(file: AgentFile, agent: Agent) -> AbstractContextManager[Any]:
+    """The health endpoint, where one is configured."""
+    from spotguard.host.health_endpoint import HealthEndpoint
+
+    if not file.health_port:
+        return nullcontext()
+    return HealthEndpoint(file.health_address, file.health_port, agent.desk.serving.tell)
 
 
 def settings_of(file: AgentFile) -> AgentSettings:
@@ -93,6 +110,7 @@ def settings_of(file: AgentFile) -> AgentSettings:
         logical_agent_id=file.logical_agent_id,
         client_token=token,
         price_look_seconds=PRICE_LOOK_SECONDS if file.calls_ec2 else 0.0,
+        health_seconds=HEALTH_SECONDS if file.health_port else None,
     )
 
 

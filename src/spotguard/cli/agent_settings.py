@@ -32,6 +32,13 @@ class AgentFile(BaseSettings):
     stop: list[str] = Field(default_factory=list, description="command that stops and flushes it")
     status: list[str] = Field(default_factory=list, description="command that succeeds while it runs")
     probe: list[str] = Field(default_factory=list, description="command that succeeds while it is healthy")
+    health_port: int = Field(
+        default=0,
+        ge=0,
+        le=65535,
+        description="port of the health endpoint for load balancers; 0: there is none",
+    )
+    health_address: str = Field(default="0.0.0.0", description="address that it listens on")  # noqa: S104
     state_path: Path | None = Field(
         default=None, description="folder of the workload's state, copied by rsync"
     )

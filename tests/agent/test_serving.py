@@ -1,0 +1,168 @@
+"""What a load balancer is told: 200 only while this instance serves, 503 before it stops serving."""
+
+from datetime import timedelta
+
+import pytest
+
+from spotguard.agent.files import Document
+from spotguard.agent.health import Health
+from spotguard.agent.primacy import Primacy
+from spotguard.agent.serving import FRESH_FOR, Serving
+from spotguard.domain.errors import GateFailed
+from spotguard.domain.instances import GateState
+from spotguard.simulation.machine import Files, SimulatedDisk
+from tests.agent.stage import Stage
+from tests.cloud.scene import StoryClock
+
+
+class Witness:
+    """A gate and a disk that note what the endpoint says whenever they are touched."""
+
+    def __init__(self, disk):
+        self.disk, self.serving, self.open_now, self.seen = disk, None, False, []
+
+    def says(self):
+        heard = []
+        self.serving.tell(heard.append)
+        return heard[0]
+
+    def state(self):
+        return GateState.OPEN if self.open_now else GateState.CLOSED
+
+    def open(self, epoch):
+        self.open_now = True
+
+    def close(self):
+        self.seen.append(("close", self.says()))
+        self.open_now = False
+
+    def healthy(self):
+        return self.open_now
+
+    def read(self, name):
+        return self.disk.read(name)
+
+    def replace(self, name, content):
+        self.seen.append((name, self.says()))
+        self.disk.replace(name, content)
+
+
+class Instance:
+    """An agent's primacy with its endpoint; `restart` loses what was only in memory."""
+
+    def __init__(self):
+        self.clock, self.files = StoryClock(), SimulatedDisk(Files())
+        self.witness = Witness(self.files)
+        self.restart()
+
+    def restart(self):
+        self.serving = self.witness.serving = Serving(self.clock)
+        self.primacy = Primacy(self.witness, self.witness, self.clock, 5, self.serving)
+        self.primacy.load()
+
+    def look(self):
+        turn = self.serving.turn
+        well = self.primacy.held is not None and self.witness.open_now
+        self.serving.looked(turn, well=well)
+
+    def serve(self, epoch=1):
+        assert self.primacy.told(epoch)
+        self.primacy.ensure_open()
+        self.look()
+        return self
+
+
+@pytest.fixture
+def instance():
+    return Instance()
+
+
+def test_it_is_no_before_the_epoch_and_before_the_first_look(instance):
+    assert not instance.witness.says()
+    instance.primacy.told(1)
+    instance.primacy.ensure_open()
+    assert not instance.witness.says()
+    instance.look()
+    assert instance.witness.says()
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda primacy: primacy.pause(),
+        lambda primacy: primacy.release(1),
+        lambda primacy: primacy.fence(2),
+        lambda primacy: (primacy.forget_holding(), primacy.ensure_closed()),
+    ],
+    ids=["pause", "release", "fence", "another boot"],
+)
+def test_it_is_no_before_the_gate_closes_and_before_anything_is_written(instance, end):
+    instance.serve()
+    instance.witness.seen.clear()
+    end(instance.primacy)
+    assert instance.witness.seen
+    assert not [what for what, said in instance.witness.seen if said]
+    instance.look()
+    assert not instance.witness.says()
+
+
+def test_a_move_that_is_given_up_serves_again(instance):
+    instance.serve().primacy.pause()
+    instance.primacy.resume()
+    assert not instance.witness.says()
+    instance.look()
+    assert instance.witness.says()
+
+
+def test_after_a_restart_it_is_no_until_the_server_confirms_the_epoch(instance):
+    instance.serve().restart()
+    instance.look()
+    assert instance.witness.open_now
+    assert not instance.witness.says()
+    instance.primacy.told(1)
+    assert instance.witness.says()
+
+
+def test_a_look_that_began_before_the_closing_tells_nothing(instance):
+    turn = instance.serve().serving.turn
+    instance.primacy.pause()
+    instance.primacy.resume()
+    instance.serving.looked(turn, well=True)
+    assert not instance.witness.says()
+
+
+def test_a_yes_grows_old(instance):
+    instance.serve()
+    instance.clock.time += FRESH_FOR
+    assert instance.witness.says()
+    instance.clock.time += timedelta(seconds=1)
+    assert not instance.witness.says()
+
+
+def test_a_gate_that_does_not_close_still_says_no():
+    instance = Instance()
+    instance.serve()
+
+    def stuck():
+        raise GateFailed("it hangs")
+
+    instance.witness.close = stuck
+    with pytest.raises(GateFailed):
+        instance.primacy.pause()
+    assert not instance.witness.says()
+
+
+def test_the_duty_looks_at_gate_and_probe_of_the_real_agent():
+    stage = Stage()
+    host = stage.primary()
+    desk = host.agent.desk
+    duty = Health(desk, 5)
+    heard = []
+    assert duty.run(stage.clock.now()) == stage.clock.now() + timedelta(seconds=5)
+    desk.serving.tell(heard.append)
+    assert heard == [True]
+    desk.primacy.pause()
+    duty.run(stage.clock.now())
+    desk.serving.tell(heard.append)
+    assert heard == [True, False]
+    assert Document(host.disk, Primacy.NAME).read()["paused"] is True
