@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from spotguard.agent.agent import Agent
+from spotguard.agent.desk import Ports
 from spotguard.agent.settings import AgentSettings
 from spotguard.cloud.simulated.ec2 import SimulatedEc2
 from spotguard.cloud.simulated.state import HappeningKind
@@ -82,13 +83,14 @@ class Host:
         self.disk = Perilous(SimulatedDisk(self.files), self.peril)
         self.gate = Perilous(SimulatedGate(stage.ec2, stage.clock, stage.register, instance_id), self.peril)
         self.cloud = Perilous(stage.ec2, self.peril)
+        self.quiesce = None  # the user's hooks
         self.crashes = 0
         self.agent = None
         self.due = {"start": stage.clock.now()}
 
     def build(self):
         stage = self.stage
-        return Agent(
+        ports = Ports(
             link=stage.server,
             metadata=stage.ec2.metadata(self.instance_id),
             gate=self.gate,
@@ -96,13 +98,15 @@ class Host:
             disk=self.disk,
             cloud=self.cloud,
             clock=stage.clock,
-            settings=AgentSettings(
-                logical_agent_id=self.installed_as or "web",
-                client_token=stage.client_token if self.installed_as else None,
-                command_wait_seconds=0,
-                command_poll_seconds=5,
-            ),
+            quiesce=self.quiesce,
         )
+        settings = AgentSettings(
+            logical_agent_id=self.installed_as or "web",
+            client_token=stage.client_token if self.installed_as else None,
+            command_wait_seconds=0,
+            command_poll_seconds=5,
+        )
+        return Agent(ports, settings)
 
     def run(self, name):
         now = self.stage.clock.now()

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from spotguard.agent.agent import FILES, Agent
 from spotguard.agent.backoff import Backoff
+from spotguard.agent.desk import Ports
 from spotguard.agent.enrolment import launch_note
 from spotguard.agent.files import Damaged, Document, Journal
 from spotguard.agent.runner import Runner
@@ -160,7 +161,7 @@ def test_the_runner_survives_what_a_duty_raises_and_stops_when_told(disk):
     clock, machine = SystemClock(), StillMachine()
     server = FakeServer(clock)
     settings = AgentSettings(logical_agent_id="web", client_token=CLIENT_TOKEN, command_wait_seconds=0)
-    agent = Agent(server, machine, machine, NoSync(), disk, None, clock, settings)
+    agent = Agent(Ports(server, machine, machine, NoSync(), disk, None, clock), settings)
     runner = Runner(agent, clock, Random(1))
     thread = threading.Thread(target=runner.run)
     thread.start()
@@ -204,7 +205,7 @@ class HangingMachine(StillMachine):
 def test_the_watchdog_hears_nothing_while_the_signals_hang_and_again_when_they_come_round(disk):
     clock, machine, watcher = SystemClock(), HangingMachine(), Watcher()
     settings = AgentSettings(logical_agent_id="web", client_token=CLIENT_TOKEN, command_wait_seconds=0)
-    agent = Agent(FakeServer(clock), machine, machine, NoSync(), disk, None, clock, settings)
+    agent = Agent(Ports(FakeServer(clock), machine, machine, NoSync(), disk, None, clock), settings)
     runner = Runner(agent, clock, Random(1), watcher, beat_seconds=0.01)
     thread = threading.Thread(target=runner.run)
     thread.start()

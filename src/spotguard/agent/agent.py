@@ -23,18 +23,14 @@ from spotguard.agent.presence import Presence
 from spotguard.agent.prices import Prices
 from spotguard.agent.primacy import Primacy
 from spotguard.agent.promotion import Promotion
+from spotguard.agent.quiet import Quiet
 from spotguard.agent.settings import AgentSettings
 from spotguard.agent.signals import Signals
 from spotguard.agent.sync import Sync
 from spotguard.domain.commands import CommandType
 from spotguard.domain.errors import GateFailed, InvalidInput, Refused, ServerAway
 from spotguard.domain.instances import GateState
-from spotguard.ports.clock import Clock
-from spotguard.ports.cloud import Cloud
-from spotguard.ports.disk import Disk
-from spotguard.ports.metadata import Identity, Metadata
-from spotguard.ports.server import ServerLink
-from spotguard.ports.workload import Gate, StateSync
+from spotguard.ports.metadata import Identity
 from spotguard.telemetry import get_logger
 
 FILES = (
@@ -49,6 +45,7 @@ FILES = (
     CommandBook.NAME,
     Handover.NAME,
     DiskIntentions.NAME,
+    Quiet.NAME,
 )
 """Everything an agent writes: what a clone must not keep."""
 
@@ -67,21 +64,12 @@ class Agent:
     time; different duties may run in different threads.
     """
 
-    def __init__(
-        self,
-        link: ServerLink,
-        metadata: Metadata,
-        gate: Gate,
-        sync: StateSync,
-        disk: Disk,
-        cloud: Cloud | None,
-        clock: Clock,
-        settings: AgentSettings,
-    ) -> None:
-        self._desk = Desk(Ports(link, metadata, gate, sync, disk, cloud, clock), settings)
+    def __init__(self, ports: Ports, settings: AgentSettings) -> None:
+        self._desk = Desk(ports, settings)
         self._book = CommandBook(self._desk)
         self._signals = Signals(self._desk)
-        self._handover = Handover(self._desk, self._book, self._signals)
+        self._quiet = Quiet(ports.disk, ports.quiesce, ports.clock)
+        self._handover = Handover(self._desk, self._book, self._signals, self._quiet)
         self._presence = Presence(self._desk)
         posting = Posting(self._desk)
         posting.hearers = {Handover.KIND: self._handover.heard, Signals.KIND: self._signals.answered}
@@ -98,7 +86,7 @@ class Agent:
             "prices": Prices(self._desk),
             "signals": self._signals,
             "commands": Commands(self._desk, self._book, handlers),
-            "moves": Moves((self._handover, promotion, errands)),
+            "moves": Moves((self._handover, promotion, errands, self._quiet)),
             "sync": Sync(self._desk, lambda: self._handover.is_open),
             "outbox": posting,
         }
@@ -121,6 +109,7 @@ class Agent:
         nothing: presence enrols later.
         """
         with self._starting:
+            self._quiet.recover()  # before anything else: a frozen file system stands still
             identity = self._desk.ports.metadata.identity()
             note = launch_note(self._desk.ports.metadata.user_data())
             self._desk.identity, self._desk.note = identity, note

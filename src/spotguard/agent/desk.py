@@ -25,7 +25,7 @@ from spotguard.ports.cloud import Cloud
 from spotguard.ports.disk import Disk
 from spotguard.ports.metadata import Identity, Metadata
 from spotguard.ports.server import Reply, ServerLink
-from spotguard.ports.workload import Gate, StateSync, SyncTarget
+from spotguard.ports.workload import Gate, Quiesce, StateSync, SyncTarget
 
 UNAUTHORIZED = 401
 OK = range(200, 300)
@@ -61,6 +61,7 @@ class Ports:
     disk: Disk
     cloud: Cloud | None
     clock: Clock
+    quiesce: Quiesce | None = None  # None: the user has named no hooks
 
 
 class Desk:

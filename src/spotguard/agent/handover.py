@@ -18,6 +18,7 @@ from spotguard.agent.files import Document
 from spotguard.agent.launches import DiskIntentions
 from spotguard.agent.orders import Command, move_of, switch_order, target_of
 from spotguard.agent.outbox import Report
+from spotguard.agent.quiet import Quiet
 from spotguard.agent.signals import Signals
 from spotguard.agent.switch_reports import poll_body, report_body
 from spotguard.domain.commands import CommandStatus, CommandType
@@ -46,7 +47,7 @@ class Handover:
     NAME = "move"
     KIND = "switch"
 
-    def __init__(self, desk: Desk, book: CommandBook, signals: Signals) -> None:
+    def __init__(self, desk: Desk, book: CommandBook, signals: Signals, quiet: Quiet) -> None:
         self._desk, self._book, self._signals = desk, book, signals
         self._document = Document(desk.ports.disk, self.NAME)
         self._state: MoveState | None = None
@@ -56,6 +57,7 @@ class Handover:
         self._half = OldHalf(
             holding=desk.primacy,
             sync=ports.sync,
+            quiet=quiet,
             cloud=ports.cloud,
             intentions=DiskIntentions(ports.disk),
             clock=ports.clock,

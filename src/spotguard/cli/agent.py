@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from spotguard.agent.agent import Agent
     from spotguard.agent.settings import AgentSettings
     from spotguard.cli.agent_settings import AgentFile
-    from spotguard.ports.workload import Gate, StateSync
+    from spotguard.ports.workload import Gate, Quiesce, StateSync
 
 HEALTH_SECONDS = 5.0  # between the looks at gate and probe that the health endpoint answers from
 PRICE_LOOK_SECONDS = 900.0  # each look starts a process that loads boto3: a second of a small machine
@@ -53,6 +53,7 @@ def run(
     from random import Random
 
     from spotguard.agent.agent import Agent
+    from spotguard.agent.desk import Ports
     from spotguard.agent.runner import Runner
     from spotguard.cli.agent_settings import load_agent_file
     from spotguard.domain.errors import InvalidInput
@@ -68,6 +69,7 @@ def run(
     try:
         settings = load_agent_file(config)
         gate, sync = workload_of(settings)
+        hooks = hooks_of(settings)
         told = settings_of(settings)
     except (InvalidInput, OSError) as error:
         typer.echo(str(error), err=True)
@@ -81,7 +83,8 @@ def run(
     ):
         metadata = ImdsMetadata(settings.metadata_url)
         cloud = children.cloud if settings.calls_ec2 else None
-        agent = Agent(link, metadata, gate, sync, FolderDisk(settings.state_folder), cloud, clock, told)
+        disk = FolderDisk(settings.state_folder)
+        agent = Agent(Ports(link, metadata, gate, sync, disk, cloud, clock, hooks), told)
         runner = Runner(agent, clock, Random(), watchdog)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: runner.stop.set())
@@ -133,3 +136,13 @@ def workload_of(file: AgentFile) -> tuple[Gate, StateSync]:
         return gate, NoSync()
     sync = RsyncSync(file.state_path, file.inbox_path, file.sync_destination)
     return AdoptingGate(gate, sync.adopt), sync
+
+
+def hooks_of(file: AgentFile) -> Quiesce | None:
+    """The hooks around an image; `InvalidInput` for one without the other."""
+    from spotguard.domain.errors import InvalidInput
+    from spotguard.host.quiesce import CommandQuiesce
+
+    if bool(file.quiesce) != bool(file.thaw):
+        raise InvalidInput("quiesce and thaw belong together: give both or neither")
+    return CommandQuiesce(file.quiesce, file.thaw, file.quiesce_seconds) if file.quiesce else None

@@ -39,6 +39,17 @@ class AgentFile(BaseSettings):
         description="port of the health endpoint for load balancers; 0: there is none",
     )
     health_address: str = Field(default="0.0.0.0", description="address that it listens on")  # noqa: S104
+    quiesce: list[str] = Field(
+        default_factory=list,
+        description="command before an image: makes the volumes hold everything, and freezes them",
+    )
+    thaw: list[str] = Field(
+        default_factory=list,
+        description="command after it, always run; has to succeed when nothing is frozen",
+    )
+    quiesce_seconds: float = Field(
+        default=30, gt=0, le=60, description="time of either command, after which it is killed and has failed"
+    )
     state_path: Path | None = Field(
         default=None, description="folder of the workload's state, copied by rsync"
     )

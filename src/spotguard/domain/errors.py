@@ -89,3 +89,7 @@ class SyncFailed(SpotGuardError):
 
 class GateFailed(SpotGuardError):
     """The user's workload could not be started or stopped as asked."""
+
+
+class QuiesceFailed(SpotGuardError):
+    """The user's quiesce or thaw hook failed: an image made now would not be what they asked for."""

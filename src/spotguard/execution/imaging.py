@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from spotguard.domain.errors import NeedsPerson
+from spotguard.domain.ids import ImageId, InstanceId
 from spotguard.execution.move_state import MoveState
 from spotguard.execution.waiting import Wait
-from spotguard.ports.cloud import Cloud, CopyState
+from spotguard.ports.cloud import Cloud, CopyState, Tags
+from spotguard.ports.workload import Quiesce
 
 SOON_SECONDS = 5.0
 DUPLICATE = "InvalidAMIName.Duplicate"
@@ -18,10 +20,12 @@ def image_name(switch_id: str) -> str:
     return f"spotguard-{switch_id}"
 
 
-def make(cloud: Cloud, state: MoveState, keep: Callable[[MoveState], None]) -> MoveState | Wait:
+def make(
+    cloud: Cloud, state: MoveState, keep: Callable[[MoveState], None], quiet: Quiesce
+) -> MoveState | Wait:
     """Begin it, or adopt the one begun before a crash; the state with the image's id once it is available."""
     if state.image_id is None:
-        begun = _begin(cloud, state)
+        begun = _begin(cloud, state, quiet)
         if isinstance(begun, Wait):
             return begun
         keep(begun)
@@ -34,15 +38,24 @@ def make(cloud: Cloud, state: MoveState, keep: Callable[[MoveState], None]) -> M
     return state
 
 
-def _begin(cloud: Cloud, state: MoveState) -> MoveState | Wait:
+def _begin(cloud: Cloud, state: MoveState, quiet: Quiesce) -> MoveState | Wait:
     name = image_name(state.switch_id or f"{state.own}-{state.epoch}")
     earlier = cloud.describe_images(name=name)
     if earlier:
         return replace(state, image_id=earlier[0].image_id)
     tags = state.launch.tags if state.launch else {}
     try:
-        return replace(state, image_id=cloud.create_image(state.own, name, tags))
+        return replace(state, image_id=_frozen_image(cloud, state.own, name, tags, quiet))
     except NeedsPerson as error:
         if error.code != DUPLICATE:
             raise
         return Wait(SOON_SECONDS, f"{name} exists and does not show yet", state)
+
+
+def _frozen_image(cloud: Cloud, own: InstanceId, name: str, tags: Tags, quiet: Quiesce) -> ImageId:
+    """What the image holds is what the volumes held when EC2 answered: frozen until then, and no longer."""
+    quiet.freeze()
+    try:
+        return cloud.create_image(own, name, tags)
+    finally:
+        quiet.thaw()

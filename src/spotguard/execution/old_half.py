@@ -19,6 +19,7 @@ from spotguard.domain.errors import (
     GateFailed,
     NeedsPerson,
     NotVisible,
+    QuiesceFailed,
     SyncFailed,
     Throttled,
 )
@@ -32,7 +33,7 @@ from spotguard.planning.deadlines import closed_at_most
 from spotguard.ports.clock import Clock
 from spotguard.ports.cloud import Cloud
 from spotguard.ports.intentions import Intentions
-from spotguard.ports.workload import StateSync
+from spotguard.ports.workload import Quiesce, StateSync
 
 
 class Holding(Protocol):
@@ -76,6 +77,7 @@ class OldHalf:
 
     holding: Holding
     sync: StateSync
+    quiet: Quiesce  # thaws at the latest when it has been frozen for a minute
     cloud: Cloud | None
     intentions: Intentions
     clock: Clock
@@ -102,7 +104,7 @@ class OldHalf:
             return Wait(1.0 if state.gate_is_shut else self.limits.look_again, str(error))
         except (Throttled, Doubtful, NotVisible) as error:
             return Wait(self.limits.look_again, f"EC2 gave no clear answer ({error.code})")
-        except (GateFailed, NeedsPerson) as error:
+        except (GateFailed, QuiesceFailed, NeedsPerson) as error:
             if state.close_by is not None:  # the instance is dying: nothing is gained by going back
                 return Wait(1.0, f"{step}: {error}")
             return state.unwind(f"{step}: {error}")
@@ -131,6 +133,7 @@ class OldHalf:
             if isinstance(back, Wait):
                 return back
             state = back
+        self.quiet.thaw()
         try:
             self.holding.resume()
         except GateFailed as error:
@@ -204,6 +207,8 @@ class OldHalf:
 
     def close_gate(self, state: MoveState) -> MoveState | Wait:
         self.holding.pause()
+        if state.kind is MoveKind.IMAGE and self.cloud is None:
+            self.quiet.freeze()  # the server begins the image when it hears of the closed gate
         return state.with_step(Step.GATE_CLOSED, self.clock.now())
 
     def send_delta(self, state: MoveState) -> MoveState | Wait:
@@ -218,7 +223,7 @@ class OldHalf:
     def make_image(self, state: MoveState) -> MoveState | Wait:
         if self.cloud is None:
             return Wait(self.limits.look_again, "the server makes the image")
-        outcome = imaging.make(self.cloud, state, self.keep)
+        outcome = imaging.make(self.cloud, state, self.keep, self.quiet)
         return outcome if isinstance(outcome, Wait) else outcome.with_step(Step.IMAGED, self.clock.now())
 
     def move_volumes(self, state: MoveState) -> MoveState | Wait:
@@ -233,6 +238,7 @@ class OldHalf:
         return waiting or state.with_step(Step.VOLUMES_MOVED, self.clock.now())
 
     def release(self, state: MoveState) -> MoveState | Wait:
+        self.quiet.thaw()
         self.holding.release(state.epoch)
         return replace(state.with_step(Step.RELEASED, self.clock.now()), ended=MoveEnd.RELEASED)
 

@@ -26,6 +26,16 @@ class Gate(Protocol):
         """The user's own probe; False while closed."""
 
 
+class Quiesce(Protocol):
+    """The user's hooks around an image of a workload. Each may be called twice."""
+
+    def freeze(self) -> None:
+        """Returns when everything that was acknowledged is on the volumes and stays so; `QuiesceFailed` otherwise."""
+
+    def thaw(self) -> None:
+        """Undo it; nothing frozen: harmless. `QuiesceFailed` when it did not succeed: it is called again."""
+
+
 @dataclass(frozen=True)
 class SyncPass:
     """One complete pass. `position` grows with the state (bytes or sequence number; the driver says which)."""

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from spotguard.agent.agent import Agent
+from spotguard.agent.desk import Ports
 from spotguard.agent.enrolment import launch_note
 from spotguard.agent.settings import AgentSettings
 from spotguard.cloud.simulated.ec2 import SimulatedEc2
@@ -105,7 +106,7 @@ class AgentProcess:
             gate, cloud = Mortal(gate, trouble, GATE_EFFECTS), Mortal(cloud, trouble, CLOUD_EFFECTS)
             link = TroubledLink(link, trouble, around.deliver)
         self._clock = clock
-        return Agent(
+        ports = Ports(
             link=link,
             metadata=ec2.metadata(self.instance_id),
             gate=gate,
@@ -113,13 +114,14 @@ class AgentProcess:
             disk=disk,
             cloud=cloud,
             clock=clock,
-            settings=AgentSettings(
-                logical_agent_id=self._installed_as,
-                client_token=around.client_token if self._installed_as else None,
-                command_wait_seconds=0,
-                command_poll_seconds=ELIDED_POLL_SECONDS,
-            ),
         )
+        settings = AgentSettings(
+            logical_agent_id=self._installed_as,
+            client_token=around.client_token if self._installed_as else None,
+            command_wait_seconds=0,
+            command_poll_seconds=ELIDED_POLL_SECONDS,
+        )
+        return Agent(ports, settings)
 
     def start(self) -> None:
         try:

@@ -1,0 +1,74 @@
+"""The user's own commands: each has its time, and of what it says the end is kept, however much it says."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import IO
+
+KEPT_BYTES = 2000
+_AFTER_SECONDS = 1.0  # for the last words of a command that has ended
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended: its exit status, None when it did not end in time or could not be started."""
+
+    status: int | None
+    output: str  # the end of what it said, on both streams
+
+    @property
+    def succeeded(self) -> bool:
+        return self.status == 0
+
+
+def run(command: Sequence[str], seconds: float, environment: Mapping[str, str] | None = None) -> Ran:
+    """Run a list of arguments, no shell; with everything that it has started it is killed when its time is over."""
+    try:
+        process = subprocess.Popen(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(environment or {})},
+            start_new_session=True,
+        )
+    except OSError as error:
+        return Ran(None, str(error))
+    if process.stdout is None:  # it was asked for
+        raise AssertionError
+    tail = _Tail(process.stdout)
+    try:
+        status: int | None = process.wait(seconds)
+        said = tail.text()
+    except subprocess.TimeoutExpired:
+        status = None
+        said = f"{tail.text(0)}\nno end within {seconds:g} s".strip()
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    return Ran(status, said)
+
+
+class _Tail:
+    """Reads a pipe to its end in a thread of its own and keeps the last bytes."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self._kept = b""
+        self._thread = threading.Thread(target=self._read, args=(pipe,), daemon=True)
+        self._thread.start()
+
+    def _read(self, pipe: IO[bytes]) -> None:
+        with pipe:
+            while said := os.read(pipe.fileno(), 65536):
+                self._kept = (self._kept + said)[-KEPT_BYTES:]
+
+    def text(self, wait_seconds: float = _AFTER_SECONDS) -> str:
+        """A grandchild may hold the pipe open: it is not waited for longer."""
+        self._thread.join(wait_seconds)
+        return self._kept.decode("utf-8", "replace").strip()
