@@ -22,6 +22,7 @@ from spotguard.api.wakeups import Wakeups
 from spotguard.cloud.aws.accounts import AwsClouds
 from spotguard.cloud.aws.connection import Account
 from spotguard.config import Settings
+from spotguard.coordinator.context import Traffics
 from spotguard.coordinator.coordinator import Coordinator, CoordinatorSettings
 from spotguard.coordinator.runner import Runner
 from spotguard.domain.agents import Autonomy
@@ -60,12 +61,13 @@ def compose(
     wakeup: Wakeup,
     *,
     api: ApiSettings | None = None,
+    traffics: Traffics = lambda _client: None,
     single_threaded: bool = False,
 ) -> ControlPlane:
     """API and coordinator on one migrated database. `single_threaded`: only the caller's thread works (simulation)."""
     wake = threading.Event()
     app = create_app(db, clock, wakeup, settings=api, offload=inline if single_threaded else None)
-    coordinator = Coordinator(db, clouds, clock, coordinator_settings(settings), wakeup)
+    coordinator = Coordinator(db, clouds, clock, coordinator_settings(settings), wakeup, traffics)
     return ControlPlane(settings, app, coordinator, wake)
 
 

@@ -11,6 +11,7 @@ from spotguard.cloud.simulated.state import HappeningKind
 from spotguard.domain.errors import MetadataUnavailable
 from spotguard.domain.ids import ClientToken
 from spotguard.domain.instances import Mode
+from spotguard.host.traffic import InstanceTraffic
 from spotguard.ports.cloud import BlockDevice, LaunchRequest
 from spotguard.simulation.machine import Fabric, Files, SimulatedDisk, SimulatedGate, SimulatedSync
 from spotguard.simulation.records import Records, Register
@@ -23,12 +24,14 @@ STATE_VOLUME = (BlockDevice(STATE, 20),)
 
 
 class Crash(BaseException):
-    """The process dies here."""
+    """The process dies here; also as a fault of the simulated EC2."""
+
+    code = "crash"
 
 
 EFFECTS = {
     *("replace", "append", "remove"),
-    *("open", "close"),
+    *("open", "close", "switch"),
     *(
         "run_instance",
         "create_image",
@@ -99,6 +102,7 @@ class Host:
             cloud=self.cloud,
             clock=stage.clock,
             quiesce=self.quiesce,
+            traffic=Perilous(InstanceTraffic(stage.script, stage.ec2.traffic), self.peril),
         )
         settings = AgentSettings(
             logical_agent_id=self.installed_as or "web",
@@ -151,6 +155,7 @@ class Stage:
         self.server = FakeServer(self.clock)
         self.client_token = CLIENT_TOKEN
         self.hosts: dict[str, Host] = {}
+        self.script = None  # the users' traffic script, the same on every host
 
     def launch(self, pool=A, *, user_data="", devices=STATE_VOLUME, image=None, mode=Mode.SPOT):
         request = LaunchRequest(

@@ -8,7 +8,11 @@ from tests.agent.stage import STATE, Stage
 from tests.cloud.scene import A, B
 
 UNTIL_OPENED = {
-    kind: [s for s in PLANNED_STEPS[kind] if s not in (Step.VERIFIED, Step.OLD_ENDED, Step.PRUNED)]
+    kind: [
+        s
+        for s in PLANNED_STEPS[kind]
+        if s not in (Step.TRAFFIC_MOVED, Step.VERIFIED, Step.OLD_ENDED, Step.PRUNED)
+    ]
     for kind in PLANNED_STEPS
 }
 DEVICES = {

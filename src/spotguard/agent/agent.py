@@ -27,6 +27,7 @@ from spotguard.agent.quiet import Quiet
 from spotguard.agent.settings import AgentSettings
 from spotguard.agent.signals import Signals
 from spotguard.agent.sync import Sync
+from spotguard.agent.traffic import TrafficDuty
 from spotguard.domain.commands import CommandType
 from spotguard.domain.errors import GateFailed, InvalidInput, Refused, ServerAway
 from spotguard.domain.instances import GateState
@@ -46,6 +47,7 @@ FILES = (
     Handover.NAME,
     DiskIntentions.NAME,
     Quiet.NAME,
+    TrafficDuty.NAME,
 )
 """Everything an agent writes: what a clone must not keep."""
 
@@ -58,8 +60,8 @@ log = get_logger("agent")
 class Agent:
     """One instance's agent. `start` first; then each duty runs when it wants to or is rung for.
 
-    The duties: presence, prices, signals, commands, moves, sync, outbox, and health where there is an endpoint.
-    `duties[name].run(now)` does what is due and
+    The duties: presence, prices, signals, commands, moves, sync, outbox, traffic, and health where there is an
+    endpoint. `duties[name].run(now)` does what is due and
     says when it wants to run again, None meaning when `bells` ring its name. Each duty belongs to one thread at a
     time; different duties may run in different threads.
     """
@@ -74,7 +76,8 @@ class Agent:
         posting = Posting(self._desk)
         posting.hearers = {Handover.KIND: self._handover.heard, Signals.KIND: self._signals.answered}
         promotion = Promotion(self._desk, self._book, self._presence.hurry)
-        errands = Errands(self._desk, self._book)
+        traffic = TrafficDuty(self._desk, self._book)
+        errands = Errands(self._desk, self._book, traffic.withdraw)
         handlers = {
             CommandType.SWITCH: self._handover.check,
             CommandType.PROMOTE: promotion.check,
@@ -89,6 +92,7 @@ class Agent:
             "moves": Moves((self._handover, promotion, errands, self._quiet)),
             "sync": Sync(self._desk, lambda: self._handover.is_open),
             "outbox": posting,
+            "traffic": traffic,
         }
         if settings.health_seconds is not None:
             self.duties["health"] = Health(self._desk, settings.health_seconds)

@@ -12,7 +12,7 @@ import msgspec
 from spotguard.agent.desk import Desk
 from spotguard.agent.files import Document
 from spotguard.agent.orders import Command
-from spotguard.domain.commands import CommandStatus
+from spotguard.domain.commands import CommandStatus, CommandType
 from spotguard.domain.ids import CommandId
 
 MOST_REMEMBERED = 200
@@ -57,6 +57,11 @@ class CommandBook:
     def open(self) -> list[Command]:
         """Begun and not answered, oldest first."""
         return [entry.command for entry in self._entries.values() if entry.answer is None]
+
+    def of_type(self, wanted: CommandType) -> list[Command]:
+        """Those that were ever begun here and are remembered, newest first."""
+        known = [e.command for e in self._entries.values() if e.command.command_type == wanted]
+        return known[::-1]
 
     def begin(self, command: Command) -> None:
         """Durable when this returns. A later delivery only brings a later end of its time."""

@@ -25,6 +25,7 @@ from spotguard.ports.cloud import Cloud
 from spotguard.ports.disk import Disk
 from spotguard.ports.metadata import Identity, Metadata
 from spotguard.ports.server import Reply, ServerLink
+from spotguard.ports.traffic import Traffic
 from spotguard.ports.workload import Gate, Quiesce, StateSync, SyncTarget
 
 UNAUTHORIZED = 401
@@ -62,6 +63,7 @@ class Ports:
     cloud: Cloud | None
     clock: Clock
     quiesce: Quiesce | None = None  # None: the user has named no hooks
+    traffic: Traffic | None = None  # None: this agent moves no traffic
 
 
 class Desk:
@@ -122,7 +124,7 @@ class Desk:
     def keep_config(self, version: int | None, config: Mapping[str, Any]) -> None:
         self._config_document.write({"version": version, "config": dict(config)})
         self.config, self.config_version = config, version
-        for duty in ("sync", "moves"):
+        for duty in ("sync", "moves", "traffic"):
             self.bells.ring(duty)
 
     def load_config(self) -> None:

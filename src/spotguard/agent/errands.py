@@ -5,6 +5,7 @@ Only instances that the command names and that carry this agent's tag are ended;
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,7 +18,8 @@ from spotguard.agent.switch_reports import timing
 from spotguard.domain.clock import rfc3339
 from spotguard.domain.commands import CommandStatus, CommandType
 from spotguard.domain.errors import CloudError, Refused
-from spotguard.domain.ids import VolumeId
+from spotguard.domain.ids import InstanceId, VolumeId
+from spotguard.domain.pools import parse_pool_id
 from spotguard.domain.switches import Step
 from spotguard.domain.tags import AGENT_TAG
 from spotguard.execution.ending import Later, delete_volumes, end_instance, leftovers_of
@@ -35,8 +37,8 @@ class Errands:
 
     TYPES = (CommandType.LAUNCH_REPLICA, CommandType.TERMINATE_INSTANCE, CommandType.RETIRE_REPLICA)
 
-    def __init__(self, desk: Desk, book: CommandBook) -> None:
-        self._desk, self._book = desk, book
+    def __init__(self, desk: Desk, book: CommandBook, withdraw: Callable[[InstanceId], None]) -> None:
+        self._desk, self._book, self._withdraw = desk, book, withdraw
         self._intentions = DiskIntentions(desk.ports.disk)
         self._leftovers = Document(desk.ports.disk, "leftovers")
 
@@ -106,6 +108,7 @@ class Errands:
         ending = end_instance(cloud, order.instance_id, agent_id)
         if isinstance(ending, Later):
             return ending.again_seconds
+        self._withdraw(order.instance_id)
         if command.type is CommandType.RETIRE_REPLICA:
             cleared = delete_volumes(cloud, self._left_by(command), {AGENT_TAG: agent_id})
             if isinstance(cleared, Later):

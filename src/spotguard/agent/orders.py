@@ -15,6 +15,7 @@ from spotguard.domain.errors import InvalidInput
 from spotguard.domain.ids import CommandId, InstanceId, SwitchId, is_instance_id
 from spotguard.domain.switches import MoveKind, Trigger
 from spotguard.execution.move_state import LaunchOrder, MoveState
+from spotguard.ports.traffic import Endpoint
 from spotguard.ports.workload import SyncTarget
 
 T = TypeVar("T")
@@ -70,10 +71,11 @@ class SwitchOrder:
 
 @dataclass(frozen=True)
 class PromoteOrder:
-    """Payload of `promote`."""
+    """Payload of `promote`. `former`: who held the epoch before, for the user's traffic script."""
 
     epoch: int
     switch_id: SwitchId | None = None
+    former: Endpoint | None = None
 
 
 @dataclass(frozen=True)

@@ -129,8 +129,11 @@ class Presence:
         try:
             if role is Role.PRIMARY and epoch is not None:
                 self._contradicted = None
+                known = desk.primacy.confirmed
                 if desk.primacy.told(epoch):
                     self._touch()
+                    if known != epoch:
+                        desk.bells.ring("traffic")
                     if desk.primacy.ensure_open():
                         self.hurry()
             elif role is not None:
@@ -162,7 +165,8 @@ class Presence:
     def hurry(self) -> None:
         """The gate has opened: beat faster for a while."""
         self._hurried = HURRIED_BEATS
-        self._desk.bells.ring("presence")
+        for duty in ("presence", "traffic"):
+            self._desk.bells.ring(duty)
 
     def _touch(self) -> None:
         """From the first epoch on the workload is ours to open and to close."""

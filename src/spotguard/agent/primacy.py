@@ -60,6 +60,12 @@ class Primacy:
         return self._now.held
 
     @property
+    def confirmed(self) -> int | None:
+        """The epoch that is held, that the server has told this process, and that no move has paused."""
+        held = self._now.held
+        return held if held == self._confirmed and not self._now.paused else None
+
+    @property
     def released(self) -> int:
         return self._now.released
 
@@ -163,7 +169,7 @@ class Primacy:
 
     def _allow(self) -> None:
         """What the disk remembers of an epoch is not enough: after a restart the server says it first."""
-        if self._now.held is not None and self._confirmed == self._now.held and not self._now.paused:
+        if self.confirmed is not None:
             self._serving.allow()
 
     def _keep(self, now: Held) -> None:

@@ -62,4 +62,5 @@ class Promotion:
             body = {"switch_id": order.switch_id, "timing": timing({Step.OPENED: now})}
             self._desk.report(f"switch:{order.switch_id}:opened", "switch", "switch-report", body)
         self._book.answer(command, CommandStatus.COMPLETED, "serving", {"epoch": order.epoch})
+        self._desk.bells.ring("traffic")
         log.info("serving", instance=self._desk.instance_id, epoch=order.epoch)

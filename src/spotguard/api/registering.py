@@ -12,12 +12,13 @@ from starlette.responses import Response
 from spotguard.api import credentials
 from spotguard.api.context import Api, reply
 from spotguard.api.problems import invalid
-from spotguard.domain.agents import AgentStatus
+from spotguard.domain.agents import AgentStatus, Executor
 from spotguard.domain.errors import InvalidInput
 from spotguard.domain.ids import AgentId, InstanceId, is_instance_id
 from spotguard.domain.instances import parse_mode
 from spotguard.domain.pools import LINUX, Pool, parse_pool_id, region_of
-from spotguard.store import agents
+from spotguard.domain.traffic import Driver
+from spotguard.store import agents, moves
 from spotguard.store.registration import Admission, Newcomer
 from spotguard.store.registration import register as register_instance
 from spotguard.store.secrets import hash_token
@@ -132,4 +133,13 @@ def _config(tx: Connection, row: Any) -> AgentConfig:
         allowed_azs=row.allowed_azs,
         max_hourly_usd=row.max_hourly_usd,
         standbys=fed,
+        traffic=_traffic(tx, row),
     )
+
+
+def _traffic(tx: Connection, row: Any) -> dict[str, Any] | None:
+    """Who calls AWS moves it (ruling B18); a script runs on the instance."""
+    if row.traffic is None:
+        return None
+    by_agent = row.traffic["driver"] == Driver.SCRIPT or moves.executes_itself(tx, row.client_id)
+    return {**row.traffic, "by": (Executor.AGENT if by_agent else Executor.SERVER).value}

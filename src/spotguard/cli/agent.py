@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from spotguard.agent.agent import Agent
     from spotguard.agent.settings import AgentSettings
     from spotguard.cli.agent_settings import AgentFile
+    from spotguard.ports.traffic import Traffic
     from spotguard.ports.workload import Gate, Quiesce, StateSync
 
 HEALTH_SECONDS = 5.0  # between the looks at gate and probe that the health endpoint answers from
@@ -69,7 +70,7 @@ def run(
     try:
         settings = load_agent_file(config)
         gate, sync = workload_of(settings)
-        hooks = hooks_of(settings)
+        hooks, traffic = hooks_of(settings), traffic_of(settings)
         told = settings_of(settings)
     except (InvalidInput, OSError) as error:
         typer.echo(str(error), err=True)
@@ -84,7 +85,7 @@ def run(
         metadata = ImdsMetadata(settings.metadata_url)
         cloud = children.cloud if settings.calls_ec2 else None
         disk = FolderDisk(settings.state_folder)
-        agent = Agent(Ports(link, metadata, gate, sync, disk, cloud, clock, hooks), told)
+        agent = Agent(Ports(link, metadata, gate, sync, disk, cloud, clock, hooks, traffic), told)
         runner = Runner(agent, clock, Random(), watchdog)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: runner.stop.set())
@@ -146,3 +147,18 @@ def hooks_of(file: AgentFile) -> Quiesce | None:
     if bool(file.quiesce) != bool(file.thaw):
         raise InvalidInput("quiesce and thaw belong together: give both or neither")
     return CommandQuiesce(file.quiesce, file.thaw, file.quiesce_seconds) if file.quiesce else None
+
+
+def traffic_of(file: AgentFile) -> Traffic:
+    """What this instance can move by itself; `InvalidInput` for a script without its check."""
+    from spotguard.domain.errors import InvalidInput
+    from spotguard.host.traffic import InstanceTraffic, ScriptTraffic
+
+    if bool(file.traffic_script) != bool(file.traffic_check):
+        raise InvalidInput("traffic_script and traffic_check belong together: give both or neither")
+    script = (
+        ScriptTraffic(file.traffic_script, file.traffic_check, file.traffic_seconds)
+        if file.traffic_script
+        else None
+    )
+    return InstanceTraffic(script, None)

@@ -50,6 +50,18 @@ class AgentFile(BaseSettings):
     quiesce_seconds: float = Field(
         default=30, gt=0, le=60, description="time of either command, after which it is killed and has failed"
     )
+    traffic_script: list[str] = Field(
+        default_factory=list, description="command that brings the clients here, for the route by script"
+    )
+    traffic_check: list[str] = Field(
+        default_factory=list, description="command that succeeds once they come here"
+    )
+    traffic_seconds: float = Field(
+        default=60,
+        gt=0,
+        le=600,
+        description="time of either command, after which it is killed and has failed",
+    )
     state_path: Path | None = Field(
         default=None, description="folder of the workload's state, copied by rsync"
     )

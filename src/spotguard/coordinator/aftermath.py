@@ -13,7 +13,7 @@ from spotguard.domain.errors import NotVisible
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, SwitchId
 from spotguard.domain.instances import GateState, InstanceState
 from spotguard.domain.switches import Step, SwitchStatus
-from spotguard.store import commands, events, grants, moves, sightings
+from spotguard.store import commands, events, grants, moves, sightings, traffic
 from spotguard.store.invariant_facts import ENDS_OLD
 from spotguard.store.steps import LEFT_RUNNING, SERVER, step_times
 from spotguard.store.tables import commands as commands_table
@@ -41,6 +41,7 @@ def _open_and_verify(tx: sa.Connection, now: datetime, switch: Row, healthy_chec
     times = step_times(tx, switch.id)
     if Step.VERIFIED in times:
         return False
+    has_route = traffic.route_told(tx, switch.agent_id) is not None
     held = grants.holder(tx, switch.agent_id)
     if held is None:
         return False
@@ -54,6 +55,12 @@ def _open_and_verify(tx: sa.Connection, now: datetime, switch: Row, healthy_chec
     changed = Step.OPENED not in times and moves.record_step(
         tx, now, switch.id, Step.OPENED, serving.last_heartbeat_at, held.instance_id, detail
     )
+    if Step.TRAFFIC_MOVED not in times and (superseded or not has_route):
+        why = detail or {"because": "no route is configured: clients find the workload by themselves"}
+        at = times.get(Step.OPENED, serving.last_heartbeat_at)
+        changed |= moves.record_step(tx, now, switch.id, Step.TRAFFIC_MOVED, at, SERVER, why)
+    elif Step.TRAFFIC_MOVED not in times:
+        return changed
     proven = serving.healthy_streak >= healthy_checks and moves.can_serve(tx, held.instance_id)
     if proven and moves.record_step(tx, now, switch.id, Step.VERIFIED, now, SERVER, detail):
         moves.settled(tx, switch.agent_id)

@@ -13,6 +13,7 @@ from spotguard.domain.errors import CloudError
 from spotguard.domain.ids import ClientId
 from spotguard.ports.clock import Clock
 from spotguard.ports.cloud import Cloud
+from spotguard.ports.traffic import Traffic
 from spotguard.ports.wakeup import Wakeup
 from spotguard.store.database import Database
 from spotguard.telemetry import get_logger
@@ -21,6 +22,7 @@ T = TypeVar("T")
 REST = timedelta(seconds=30)
 Row = sa.Row[Any]
 Clouds = Callable[[ClientId], Cloud | None]
+Traffics = Callable[[ClientId], Traffic | None]
 log = get_logger("coordinator")
 
 
@@ -53,6 +55,7 @@ class Context:
     clock: Clock
     settings: CoordinatorSettings
     wakeup: Wakeup
+    traffics: Traffics
     again_at: list[datetime] = field(default_factory=list)  # a duty wants to look before the next pass
     told: dict[tuple[str, str], datetime] = field(default_factory=dict)
     resting: dict[str, datetime] = field(default_factory=dict)

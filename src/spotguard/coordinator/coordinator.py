@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from spotguard.coordinator.agenda import Agenda, Work, look
-from spotguard.coordinator.context import Clouds, Context, CoordinatorSettings, log
+from spotguard.coordinator.context import Clouds, Context, CoordinatorSettings, Traffics, log
 from spotguard.coordinator.decide import Decide
 from spotguard.coordinator.emergencies import Emergencies
 from spotguard.coordinator.expiry import Expiry
@@ -23,6 +23,7 @@ from spotguard.coordinator.restore_points import RestorePoints
 from spotguard.coordinator.retire import Retire
 from spotguard.coordinator.shapes import Shapes
 from spotguard.coordinator.standbys import Standbys
+from spotguard.coordinator.traffic import TrafficDuty
 from spotguard.domain.ids import ClientId
 from spotguard.planning.invariants import Breach
 from spotguard.ports.clock import Clock
@@ -50,9 +51,15 @@ class Coordinator:
     """Any number of them do the work of one: their effects are harmless by tokens and conditional updates."""
 
     def __init__(
-        self, db: Database, clouds: Clouds, clock: Clock, settings: CoordinatorSettings, wakeup: Wakeup
+        self,
+        db: Database,
+        clouds: Clouds,
+        clock: Clock,
+        settings: CoordinatorSettings,
+        wakeup: Wakeup,
+        traffics: Traffics = lambda _client: None,
     ) -> None:
-        self.ctx = ctx = Context(db, clouds, clock, settings, wakeup)
+        self.ctx = ctx = Context(db, clouds, clock, settings, wakeup, traffics)
         self._introduced = False
         self._calm: tuple[dict[Work, list[str]], datetime] | None = None
         self._fleet: dict[ClientId, int] = {}  # agents by client
@@ -64,6 +71,7 @@ class Coordinator:
         self.emergencies = Emergencies(ctx)
         self.standbys = Standbys(ctx)
         self.moves = Moves(ctx)
+        self.traffic = TrafficDuty(ctx)
         self.retire = Retire(ctx)
         self.leftovers = Leftovers(ctx)
         self.restore_points = RestorePoints(ctx)
@@ -106,6 +114,7 @@ class Coordinator:
         duty("presence", lambda: self.presence.run(now, agenda))
         if agenda.work:
             self._work(now, agenda, duty)
+        duty("traffic", lambda: self.traffic.run(now, agenda))
         duty("leftovers", lambda: self.leftovers.run(now, agenda))
         duty("restore points", lambda: self.restore_points.run(now))
         duty("prices", lambda: self.prices.run(now, clients, force=grown))

@@ -45,6 +45,7 @@ class Step(StrEnum):
     RELEASED = "released"  # the old holder has let go of its epoch, durably, for ever
     GRANTED = "granted"  # the next epoch is the new instance's
     OPENED = "opened"  # the workload serves on the new instance
+    TRAFFIC_MOVED = "traffic_moved"  # read back: clients reach it (at once, where no route is configured)
     VERIFIED = "verified"  # healthy for N checks in a row
     OLD_ENDED = "old_ended"  # the old instance has ended (or is left running: auto-terminate off)
     PRUNED = "pruned"  # leftovers are gone: the move is complete
@@ -103,6 +104,7 @@ class StepRule:
 
 _AFTER = (
     StepRule(Step.OPENED, 120, WhenLate.ALARM),
+    StepRule(Step.TRAFFIC_MOVED, 600, WhenLate.ALARM),  # health checks, name servers, the user's script
     StepRule(Step.VERIFIED, 600, WhenLate.ALARM),  # three heartbeats, a minute apart
     StepRule(Step.OLD_ENDED, 1200, WhenLate.ALARM),  # after the waiting time; EC2 takes minutes to end one
     StepRule(Step.PRUNED, 900, WhenLate.ALARM),
@@ -209,6 +211,7 @@ TIMING_NAME: dict[Step, str] = {
     Step.RELEASED: "released_at",
     Step.GRANTED: "granted_at",
     Step.OPENED: "instance_ready_at",
+    Step.TRAFFIC_MOVED: "traffic_moved_at",
     Step.VERIFIED: "verified_at",
     Step.OLD_ENDED: "old_terminated_at",
     Step.PRUNED: "pruned_at",

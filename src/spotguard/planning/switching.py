@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from spotguard.domain.money import ZERO
 from spotguard.domain.switches import MoveKind
+from spotguard.planning.traffic import TrafficCost
 
 STATE_DEVICE = "/dev/sdf"  # where an instance of ours carries its workload's state
 
@@ -48,11 +49,15 @@ class MoveFacts:
     overlap_usd_per_hour: Decimal | None = None
     wait_seconds: int = 0
     measured: Mapping[MoveKind, Measured] = field(default_factory=dict)
+    traffic: TrafficCost | None = None  # None: no route is configured
 
 
 @dataclass(frozen=True)
 class MovePlan:
-    """The chosen plan, as it is shown before it starts. Unknown cost is None; each time says where it comes from."""
+    """The chosen plan, as it is shown before it starts. Unknown cost is None; each time says where it comes from.
+
+    `downtime_minutes` is the workload's, until clients reach it: what the traffic adds is also shown by itself.
+    """
 
     kind: MoveKind
     downtime_minutes: Decimal
@@ -62,6 +67,7 @@ class MovePlan:
     downtime_from: str = ASSUMED
     overlap_from: str = ASSUMED
     state_gib: int | None = None
+    traffic: TrafficCost | None = None
 
 
 def choose(facts: MoveFacts) -> MovePlan:
@@ -85,6 +91,8 @@ def choose(facts: MoveFacts) -> MovePlan:
 
 def _plan(facts: MoveFacts, kind: MoveKind, because: str) -> MovePlan:
     downtime, downtime_from = _downtime(facts, kind)
+    if facts.traffic is not None:
+        downtime += Decimal(facts.traffic.seconds) / 60
     preparing, overlap_from = _preparing(facts, kind)
     overlap = preparing + Decimal(facts.wait_seconds) / 60
     hourly = facts.overlap_usd_per_hour
@@ -97,6 +105,7 @@ def _plan(facts: MoveFacts, kind: MoveKind, because: str) -> MovePlan:
         downtime_from=downtime_from,
         overlap_from=overlap_from,
         state_gib=facts.state_gib,
+        traffic=facts.traffic,
     )
 
 

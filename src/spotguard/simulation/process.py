@@ -14,6 +14,7 @@ from spotguard.agent.settings import AgentSettings
 from spotguard.cloud.simulated.ec2 import SimulatedEc2
 from spotguard.domain.errors import MetadataUnavailable
 from spotguard.domain.ids import InstanceId
+from spotguard.host.traffic import InstanceTraffic
 from spotguard.ports.clock import Clock
 from spotguard.ports.cloud import Cloud
 from spotguard.ports.server import ServerLink
@@ -114,6 +115,7 @@ class AgentProcess:
             disk=disk,
             cloud=cloud,
             clock=clock,
+            traffic=InstanceTraffic(None, ec2.traffic),
         )
         settings = AgentSettings(
             logical_agent_id=self._installed_as,

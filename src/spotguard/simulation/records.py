@@ -127,6 +127,10 @@ class Register:
     def is_open(self, instance_id: str) -> bool:
         return instance_id in self._open
 
+    def open_since(self, instance_id: str) -> datetime | None:
+        session = self._open.get(instance_id)
+        return None if session is None else session.opened_at
+
     def serving(self) -> list[str]:
         return list(self._open)
 

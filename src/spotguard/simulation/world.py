@@ -113,6 +113,7 @@ class World:
         if plan.troubled:
             self._around.trouble_of, self._around.raised = self.trouble_of, self._surprised
         self.registers = {server.name: Register() for server in self.servers}
+        self.ec2.traffic.answering = self._serves_since
         self.processes: dict[InstanceId, AgentProcess] = {}
         self._install()
         self.seats = [self._seat(number) for number in range(plan.coordinators)]
@@ -247,6 +248,11 @@ class World:
             if enrolment is not None:  # its owner hands it over: without the tag nobody may ever end it
                 self.ec2.controls.tag(server.instance_id, {ADOPTED_TAG: enrolment.agent_id})
 
+    def _serves_since(self, instance_id: InstanceId) -> datetime | None:
+        """What a load balancer's checks find."""
+        found = (register.open_since(instance_id) for register in self.registers.values())
+        return next((since for since in found if since is not None), None)
+
     def _tenant(self) -> tuple[ClientId, str]:
         now = self.clock.now()
         return self.db.write(lambda tx: tenants.create_client(tx, now, "demo", executor=self.plan.executor))
@@ -259,5 +265,6 @@ class World:
             lambda _client: self.reach.server,
             self.wakeups,
             api=DEMO_API,
+            traffics=lambda _client: self.ec2.traffic,
             single_threaded=True,
         )

@@ -37,6 +37,7 @@ SETTABLE = frozenset(
         "max_hourly_usd",
         "restore_point_hours",
         "restore_points_kept",
+        "traffic",
     }
 )
 
@@ -68,7 +69,7 @@ def configure(
         .values(**values, config_version=agents.c.config_version + 1, updated_at=now)
     )
     said = {
-        name: value if isinstance(value, bool | int | str | list) else str(value)
+        name: value if isinstance(value, bool | int | str | list | dict) else str(value)
         for name, value in values.items()
     }
     told = ", ".join(f"{name} = {value}" for name, value in sorted(said.items()))

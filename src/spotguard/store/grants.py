@@ -224,6 +224,19 @@ def _insert(
     tx.execute(sa.insert(epoch_grants), row)
 
 
+def _former(tx: sa.Connection, agent_id: str, epoch: int) -> dict[str, str | None] | None:
+    """Who held the epoch before, as clients reached it: the user's traffic script is told."""
+    machine = instances.c
+    row = tx.execute(
+        sa.select(machine.id, machine.private_ip, machine.public_ip)
+        .join(epoch_grants, epoch_grants.c.instance_id == machine.id)
+        .where(epoch_grants.c.agent_id == agent_id, epoch_grants.c.epoch == epoch - 1)
+    ).one_or_none()
+    if row is None:
+        return None
+    return {"instance_id": row.id, "private_ip": row.private_ip or "", "public_ip": row.public_ip}
+
+
 def _tell(
     tx: sa.Connection,
     now: datetime,
@@ -248,7 +261,7 @@ def _tell(
             created_by=CreatedBy.COORDINATOR,
             expires_at=now + PROMOTE_VALID,
             reason=because,
-            payload={"switch_id": switch_id, "epoch": epoch},
+            payload={"switch_id": switch_id, "epoch": epoch, "former": _former(tx, new.agent_id, epoch)},
             epoch=epoch,
         )
     events.append(

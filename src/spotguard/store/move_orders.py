@@ -16,14 +16,16 @@ from spotguard.domain.agents import AgentStatus, Executor, KillLevel
 from spotguard.domain.clock import rfc3339
 from spotguard.domain.commands import CommandType, CreatedBy, Priority
 from spotguard.domain.errors import NotFound, Refused
-from spotguard.domain.ids import AgentId, ClientId, CommandId, InstanceId, PoolId, ReplicaId, SwitchId
+from spotguard.domain.ids import AgentId, ClientId, CommandId, InstanceId, ReplicaId, SwitchId
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.replicas import LIVE_REPLICA
 from spotguard.domain.switches import MoveKind, SwitchStatus, Trigger
+from spotguard.domain.traffic import Route, route_of
 from spotguard.planning.deadlines import prepares_within
 from spotguard.planning.move_warnings import warnings
 from spotguard.planning.switching import MoveFacts, MovePlan, choose
+from spotguard.planning.traffic import expected, why_unreachable
 from spotguard.store import (
     commands,
     grants,
@@ -31,13 +33,12 @@ from spotguard.store import (
     kill,
     launch_orders,
     move_plans,
-    ondemand,
-    prices,
     quarantine,
     replicas,
     storage,
     type_facts,
 )
+from spotguard.store.move_prices import prices_of
 from spotguard.store.tables import agents, clients, switches
 from spotguard.store.tables import commands as commands_table
 
@@ -72,6 +73,10 @@ class MoveOrder:
     warnings: tuple[str, ...] = ()
     prices: Mapping[str, Decimal | None] = field(default_factory=dict)
     is_recovery: bool = False
+
+    @property
+    def route(self) -> Route | None:
+        return None if self.agent is None or self.agent.traffic is None else route_of(self.agent.traffic)
 
     @property
     def mode(self) -> Mode:
@@ -119,8 +124,16 @@ class MoveOrder:
             held=held,
             is_recovery=True,
         )
-        chosen = choose(MoveFacts(same_az=True, standby=replica_id is not None, state_gib=None, forced=kind))
-        return replace(bare, plan=replace(chosen, because=because), prices=_prices(tx, now, bare))
+        cost = None if bare.route is None else expected(bare.route)
+        facts = MoveFacts(
+            same_az=True, standby=replica_id is not None, state_gib=None, forced=kind, traffic=cost
+        )
+        chosen = choose(facts)
+        return replace(
+            bare,
+            plan=replace(chosen, because=because),
+            prices=prices_of(tx, now, agent, bare.target, bare.target_mode),
+        )
 
 
 def prepare(tx: sa.Connection, now: datetime, wish: MoveOrder) -> MoveOrder:
@@ -135,7 +148,7 @@ def prepare(tx: sa.Connection, now: datetime, wish: MoveOrder) -> MoveOrder:
     _require_permission(tx, order)
     _require_idle(tx, now, order)
     order = _with_target(tx, order)
-    order = replace(order, prices=_prices(tx, now, order))
+    order = replace(order, prices=prices_of(tx, now, agent, order.target, order.target_mode))
     _require_price(order)
     if order.is_capped:
         intentions.require_caps(tx, now, order.client_id, order.agent_id, order.prices["new"])
@@ -183,7 +196,7 @@ def _with_target(tx: sa.Connection, order: MoveOrder) -> MoveOrder:
         if replica.status not in LIVE_REPLICA:
             raise Refused(f"this replica is {replica.status}: create another")
         pool = Pool(replica.instance_type, replica.az)
-        return replace(order, target_pool=pool, target_mode=Mode(replica.mode))
+        return _reachable(replace(order, target_pool=pool, target_mode=Mode(replica.mode)))
     if order.target_mode is Mode.SPOT and order.target_pool is None:
         raise Refused("a spot pool must be named")
     if order.agent.instance_type is None or order.agent.az is None:
@@ -197,6 +210,14 @@ def _with_target(tx: sa.Connection, order: MoveOrder) -> MoveOrder:
         raise Refused(
             f"a volume lives in one zone: choose a pool in {order.agent.az}, or another kind of move"
         )
+    return _reachable(order)
+
+
+def _reachable(order: MoveOrder) -> MoveOrder:
+    """An emergency goes all the same: what it serves is worth more than its address."""
+    because = why_unreachable(order.route, order.agent.az, order.target.az)
+    if because is not None and not order.is_urgent:
+        raise Refused(because)
     return order
 
 
@@ -209,27 +230,6 @@ def _is_present(order: MoveOrder) -> bool:
 
 def _place(order: MoveOrder) -> str:
     return "on demand" if order.target_mode is Mode.ONDEMAND else f"in {order.target.id}"
-
-
-def _prices(tx: sa.Connection, now: datetime, order: MoveOrder) -> dict[str, Decimal | None]:
-    agent = order.agent
-    if agent.instance_type is None or agent.region is None:
-        return {"on_demand": None, "old": None, "new": None, "old_spot": None, "new_spot": None}
-    types = sorted({agent.instance_type, order.target.instance_type})
-    known = {
-        p.pool.id: p.price
-        for p in prices.current_prices(tx, now, order.client_id, types, order.target.region)
-    }
-    fixed = ondemand.prices_of(tx, order.client_id, order.target.region)
-    old_spot = known.get(PoolId(agent.current_pool_id)) if agent.current_mode == Mode.SPOT else None
-    new_spot = known.get(order.target.id) if order.target_mode is Mode.SPOT else None
-    return {
-        "on_demand": fixed.get(agent.instance_type),
-        "old_spot": old_spot,
-        "new_spot": new_spot,
-        "old": old_spot if agent.current_mode == Mode.SPOT else fixed.get(agent.instance_type),
-        "new": new_spot if order.target_mode is Mode.SPOT else fixed.get(order.target.instance_type),
-    }
 
 
 def _require_price(order: MoveOrder) -> None:
@@ -250,6 +250,7 @@ def _plan(tx: sa.Connection, order: MoveOrder) -> MovePlan:
             overlap_usd_per_hour=order.prices["new"],
             wait_seconds=order.agent.terminate_wait_seconds if order.agent.auto_terminate_enabled else 0,
             measured=move_plans.measured(tx, order.client_id),
+            traffic=None if order.route is None else expected(order.route),
         )
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -92,6 +93,7 @@ def as_json(plan: MovePlan, *, is_recovery: bool, close_by: datetime | None) -> 
         "overlap_from": plan.overlap_from,
         "overlap_usd": None if plan.overlap_usd is None else str(plan.overlap_usd),
         "state_gib": plan.state_gib,
+        "traffic": None if plan.traffic is None else {**asdict(plan.traffic)},
         "close_by": None if close_by is None else rfc3339(close_by),
         "steps": [
             {

@@ -121,10 +121,12 @@ def _record(tx: Connection, now: datetime, row: Row[Any], by: InstanceId, step: 
         if step not in recorded_steps(tx, switch_id):
             raise Refused("only the holder itself can let go of its epoch")
         return
+    if step is Step.TRAFFIC_MOVED and by != row.new_instance_id:
+        raise Refused("only the new instance tells that clients reach it")
     new = record_step(tx, now, switch_id, step, at, by)
     if step is Step.RELEASED:
         _release(tx, now, row, by, at)
-    if new and step in {Step.RELEASED, Step.OPENED, Step.OLD_ENDED}:
+    if new and step in {Step.RELEASED, Step.OPENED, Step.TRAFFIC_MOVED, Step.OLD_ENDED}:
         message = f"{by}: {step.value.replace('_', ' ')}"
         events.append(
             tx,

@@ -63,6 +63,7 @@ agents = sa.Table(
     # restore points: NULL makes none
     sa.Column("restore_point_hours", sa.Integer),
     sa.Column("restore_points_kept", sa.Integer, nullable=False, default=3),
+    sa.Column("traffic", sa.JSON(none_as_null=True)),  # the route to the workload; NULL: none is configured
     sa.Column("config_version", sa.Integer, nullable=False, default=1),
     # primacy: the number of the epoch that was granted last; who holds it stands in epoch_grants
     sa.Column("epoch", sa.Integer, nullable=False, default=0),

@@ -93,6 +93,7 @@ class AgentConfig(Struct, frozen=True, kw_only=True):
     allowed_azs: list[str]
     max_hourly_usd: Decimal | None
     standbys: list[Standby]
+    traffic: dict[str, Any] | None  # the route, and under `by` who moves it: server or agent
 
 
 class Registered(Struct, frozen=True, kw_only=True):

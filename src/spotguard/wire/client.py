@@ -109,6 +109,21 @@ class AgentState(Given):
     config: Configuration
 
 
+class Traffic(Given):
+    """The stored route: the fields of its driver, the others null."""
+
+    driver: str
+    arn: str | None = None
+    port: int | None = None
+    health_seconds: int | None = None
+    allocation_id: str | None = None
+    zone_id: str | None = None
+    name: str | None = None
+    ttl_seconds: int | None = None
+    address: str | None = None
+    expected_seconds: int | None = None
+
+
 class Configuration(Given):
     """What people set for one agent."""
 
@@ -128,6 +143,7 @@ class Configuration(Given):
     max_hourly_usd: Usd | None
     restore_point_hours: int | None
     restore_points_kept: int
+    traffic: Traffic | None
     config_version: int
 
 

@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints
 
 from spotguard.domain.agents import HIGHEST_TERMINATE_WAIT_SECONDS, Autonomy
 from spotguard.wire.client import Given, Moment, Percent, Taken, Usd
+from spotguard.wire.client_traffic import TrafficChange
 
 _BIG = 2**31 - 1
 TypeName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$", max_length=32)]
@@ -21,7 +22,9 @@ Sentence = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00-\
 
 
 class ConfigurationChange(Taken):
-    """Any of them; what is not named stays. `maxHourlyUsd` null lifts the cap, `restorePointHours` null makes none."""
+    """Any of them; what is not named stays. `maxHourlyUsd` null lifts the cap, `restorePointHours` null makes none,
+    `traffic` null moves none.
+    """
 
     enabled: Flag | None = None
     autonomy: Autonomy | None = None
@@ -44,6 +47,7 @@ class ConfigurationChange(Taken):
     max_hourly_usd: Annotated[Decimal, Field(gt=0, lt=1000, max_digits=9, decimal_places=6)] | None = None
     restore_point_hours: Annotated[int, Field(strict=True, ge=1, le=720)] | None = None
     restore_points_kept: Annotated[int, Field(strict=True, ge=1, le=30)] | None = None
+    traffic: TrafficChange | None = None
 
 
 class RestorePoint(Given):

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import Query, Response
+from pydantic.alias_generators import to_camel
 from sqlalchemy.engine import Connection
 
 from spotguard import __version__
 from spotguard.api.client.desk import AskedFor, AtDesk, TheAgent, router
 from spotguard.api.problems import Problem, invalid
 from spotguard.domain.agents import AgentStatus
+from spotguard.domain.errors import InvalidInput
 from spotguard.domain.instances import Role
 from spotguard.domain.pools import region_of
+from spotguard.domain.traffic import misfit, route_of, told_of
 from spotguard.store import agents as agent_store
 from spotguard.store import configuration, standby_cost, tenants, views_agents, views_history
 from spotguard.wire.client import (
@@ -29,7 +32,7 @@ from spotguard.wire.client import (
 from spotguard.wire.client_controls import ConfigurationChange
 
 routes = router()
-_NULLABLE = {"max_hourly_usd", "restore_point_hours"}
+_NULLABLE = {"max_hourly_usd", "restore_point_hours", "traffic"}
 
 
 @routes.get("/me")
@@ -87,6 +90,7 @@ async def configure(desk: AtDesk, agent_id: TheAgent, change: ConfigurationChang
     def work(tx: Connection) -> tuple[Any, str | None]:
         row = agent_store.of_client(tx, desk.client_id, agent_id)
         _require_region(wanted.get("allowed_azs"), row.region)
+        _require_reachable(wanted, row)
         row = configuration.configure(
             tx,
             desk.now,
@@ -117,9 +121,29 @@ def _wanted(change: ConfigurationChange) -> dict[str, Any]:
         raise invalid(
             "/manualReplicaEnabled", "excludes autoSwitchEnabled: set one of them, the other is cleared"
         )
+    if wanted.get("traffic") is not None:
+        wanted["traffic"] = _route(wanted["traffic"].model_dump())
     if "autonomy" in wanted:
         wanted["autonomy"] = wanted["autonomy"].value
     return wanted
+
+
+def _route(said: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return told_of(route_of(said))
+    except InvalidInput as error:
+        field, _, because = str(error).partition(": ")
+        raise invalid(f"/traffic/{to_camel(field)}", because or str(error)) from error
+
+
+def _require_reachable(wanted: dict[str, Any], row: Any) -> None:
+    """The route, as it will be, fits the zone and the zones that will be allowed."""
+    told = wanted.get("traffic", row.traffic)
+    if told is None or not {"traffic", "allowed_azs"} & wanted.keys():
+        return
+    because = misfit(route_of(told), row.az, wanted.get("allowed_azs", row.allowed_azs))
+    if because is not None:
+        raise invalid("/traffic" if "traffic" in wanted else "/allowedAzs", because)
 
 
 def _require_region(azs: list[str] | None, region: str | None) -> None:

@@ -42,7 +42,7 @@ class Patience:
 
 
 class Connection:
-    """Speaks to EC2, STS and the price list. Threads may share it."""
+    """Speaks to EC2, STS, load balancing, Route 53 and the price list. Threads may share it."""
 
     def __init__(self, account: Account, patience: Patience) -> None:
         self.account = account
@@ -56,9 +56,9 @@ class Connection:
         answer: Mapping[str, Any] = ask(self._operation(service, operation, once=False), **parameters)
         return answer
 
-    def change(self, operation: str, /, **parameters: Any) -> Mapping[str, Any]:
+    def change(self, operation: str, /, *, service: str = "ec2", **parameters: Any) -> Mapping[str, Any]:
         """One changing call, sent once; `CloudError`."""
-        answer: Mapping[str, Any] = ask(self._operation("ec2", operation, once=True), **parameters)
+        answer: Mapping[str, Any] = ask(self._operation(service, operation, once=True), **parameters)
         return answer
 
     def pages(

@@ -25,6 +25,7 @@ from spotguard.cloud.simulated.launches import Launches
 from spotguard.cloud.simulated.lifecycle import Lifecycle
 from spotguard.cloud.simulated.settings import DEFAULTS, Settings
 from spotguard.cloud.simulated.state import Happening
+from spotguard.cloud.simulated.traffic import SimulatedTraffic
 from spotguard.cloud.simulated.types import ACCOUNT_ID, type_facts
 from spotguard.cloud.simulated.volumes import Volumes
 from spotguard.cloud.simulated.weather import Weather
@@ -113,6 +114,7 @@ class SimulatedEc2:
         self._meter = Meter(world, self._history, self._ondemand)
         self._imds: dict[InstanceId, ImdsServer] = {}
         self.faults = Faults(world.dice("faults"))
+        self.traffic = SimulatedTraffic(world, self._throttle, self.faults, region)
         self.controls = Controls(
             world, self._lifecycle, self._copies, self._capacity, self._weather, self.imds
         )

@@ -6,6 +6,7 @@ from typing import Any
 
 from moto.core.request import Request
 
+from spotguard.cloud.simulated.wire.addresses import AddressAnswers
 from spotguard.cloud.simulated.wire.attributes import AttributeAnswers
 from spotguard.cloud.simulated.wire.copies import CopyAnswers
 from spotguard.cloud.simulated.wire.errors import WireError
@@ -15,7 +16,9 @@ from spotguard.cloud.simulated.wire.tags import TagAnswers
 from spotguard.cloud.simulated.wire.volumes import VolumeAnswers
 
 
-class Ec2OnTheWire(FleetAnswers, AttributeAnswers, VolumeAnswers, CopyAnswers, MarketAnswers, TagAnswers):
+class Ec2OnTheWire(
+    FleetAnswers, AttributeAnswers, VolumeAnswers, CopyAnswers, MarketAnswers, TagAnswers, AddressAnswers
+):
     """One request to EC2."""
 
     def answer(self, request: Request) -> tuple[int, dict[str, str], str | bytes]:

@@ -44,6 +44,7 @@ agents = sa.Table(
     sa.Column("max_hourly_usd", Money(precision=12, scale=6), nullable=True),
     sa.Column("restore_point_hours", sa.Integer(), nullable=True),
     sa.Column("restore_points_kept", sa.Integer(), nullable=False),
+    sa.Column("traffic", sa.JSON(none_as_null=True), nullable=True),
     sa.Column("config_version", sa.Integer(), nullable=False),
     sa.Column("epoch", sa.Integer(), nullable=False),
     sa.Column("last_heartbeat_at", UtcTime(), nullable=True),

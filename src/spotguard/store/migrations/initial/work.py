@@ -285,7 +285,7 @@ switch_steps = sa.Table(
     sa.Column("actor", sa.String(length=64), nullable=False),
     sa.Column("detail", sa.JSON(), nullable=False),
     sa.CheckConstraint(
-        "step IN ('decided', 'launched', 'enrolled', 'synced', 'gate_closed', 'delta_sent', 'imaged', 'snapshotted', 'volumes_moved', 'released', 'granted', 'opened', 'verified', 'old_ended', 'pruned')",
+        "step IN ('decided', 'launched', 'enrolled', 'synced', 'gate_closed', 'delta_sent', 'imaged', 'snapshotted', 'volumes_moved', 'released', 'granted', 'opened', 'traffic_moved', 'verified', 'old_ended', 'pruned')",
         name=sa.schema.conv("ck_step_legal_switch_steps"),
     ),
     sa.ForeignKeyConstraint(["switch_id"], ["switches.id"], name=sa.schema.conv("fk_switch_steps_switch_id")),

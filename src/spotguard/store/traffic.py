@@ -1,0 +1,144 @@
+"""Routes to workloads as the rows have them: whose traffic the server moves, to whom, and what of it is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.domain.agents import AgentStatus, Executor
+from spotguard.domain.ids import AgentId, ClientId, InstanceId, SwitchId
+from spotguard.domain.switches import Step, SwitchStatus
+from spotguard.domain.traffic import Route, Script, route_of
+from spotguard.ports.traffic import Endpoint
+from spotguard.store import events
+from spotguard.store.steps import record_step, recorded_steps
+from spotguard.store.tables import agents, clients, epoch_grants, instances, replica_instances, switches
+
+_a, _g, _i = agents.c, epoch_grants.c, instances.c
+_ENDED_WITHIN = timedelta(hours=1)  # longer ago, and it was withdrawn, or EC2 has forgotten it
+
+_ENDPOINT = (_i.id, _i.private_ip, _i.public_ip)
+_ROUTE: sa.Select[Any] = sa.select(_a.traffic).where(_a.id == sa.bindparam("agent"))
+_ROADS = (
+    sa.select(_a.id, _a.client_id, _a.traffic, _g.epoch, *_ENDPOINT[1:], _i.id.label("holder_id"))
+    .join(epoch_grants, _g.held_agent_id == _a.id)
+    .join(instances, _i.id == _g.instance_id)
+    .join(clients, clients.c.id == _a.client_id)
+    .where(
+        _a.traffic.is_not(None),
+        _a.enabled,
+        _a.status != AgentStatus.DELETED.value,
+        clients.c.executor == Executor.SERVER.value,
+        _g.released_at.is_(None),
+        _i.is_active,
+    )
+)
+
+
+@dataclass(frozen=True)
+class Road:
+    """One workload whose traffic the server moves, and who holds its epoch."""
+
+    agent_id: AgentId
+    client_id: ClientId
+    route: Route
+    epoch: int
+    holder: Endpoint
+
+    @property
+    def id(self) -> str:
+        return self.agent_id
+
+
+def route_told(tx: sa.Connection, agent_id: AgentId | str) -> Mapping[str, Any] | None:
+    """An agent's route as it is stored; None: none is configured."""
+    told: Mapping[str, Any] | None = tx.execute(_ROUTE, {"agent": agent_id}).scalar_one_or_none()
+    return told
+
+
+def roads(tx: sa.Connection) -> list[Road]:
+    """Every workload with a route that is not its own script's, of clients whose executor is the server."""
+    found = [
+        Road(
+            AgentId(row.id),
+            ClientId(row.client_id),
+            route_of(row.traffic),
+            row.epoch,
+            Endpoint(InstanceId(row.holder_id), row.private_ip or "", row.public_ip),
+        )
+        for row in tx.execute(_ROADS)
+    ]
+    return [road for road in found if not isinstance(road.route, Script)]
+
+
+def holds(tx: sa.Connection, agent_id: AgentId, epoch: int) -> bool:
+    """Whether the epoch is still the current one, and its holder has not let go."""
+    seen = sa.select(_g.epoch, _g.released_at).where(_g.held_agent_id == agent_id)
+    held = tx.execute(seen).one_or_none()
+    return held is not None and held.epoch == epoch and held.released_at is None
+
+
+def former(tx: sa.Connection, agent_id: AgentId, epoch: int) -> Endpoint | None:
+    """Who held the epoch before."""
+    before = (
+        sa.select(*_ENDPOINT)
+        .join(epoch_grants, _g.instance_id == _i.id)
+        .where(_g.agent_id == agent_id, _g.epoch == epoch - 1)
+    )
+    return _endpoint(tx.execute(before).one_or_none())
+
+
+def waiting(tx: sa.Connection, agent_id: AgentId) -> list[Endpoint]:
+    """Standbys and the successor of an open move, once their agents have enrolled: who may serve next."""
+    enrolled = sa.and_(_i.agent_id == agent_id, _i.is_active, _i.boot_id.is_not(None))
+    standby = sa.select(replica_instances.c.instance_id).where(
+        replica_instances.c.agent_id == agent_id, replica_instances.c.is_active
+    )
+    successor = sa.select(switches.c.new_instance_id).where(
+        switches.c.agent_id == agent_id, switches.c.status == SwitchStatus.PREPARING.value
+    )
+    next_ones = sa.or_(_i.id.in_(standby), _i.id.in_(successor))
+    rows = tx.execute(sa.select(*_ENDPOINT).where(enrolled, next_ones)).all()
+    return [found for row in rows if (found := _endpoint(row)) is not None]
+
+
+def gone(tx: sa.Connection, now: datetime, agent_id: AgentId) -> list[InstanceId]:
+    """Instances of this agent that have ended lately."""
+    ended = sa.select(_i.id).where(
+        _i.agent_id == agent_id, sa.not_(_i.is_active), _i.terminated_at > now - _ENDED_WITHIN
+    )
+    return [InstanceId(instance_id) for instance_id in tx.scalars(ended)]
+
+
+def unrecorded(tx: sa.Connection, agent_id: AgentId) -> list[SwitchId]:
+    """Moves that have opened and whose traffic is not known to have moved."""
+    committed = sa.select(switches.c.id).where(
+        switches.c.agent_id == agent_id, switches.c.status == SwitchStatus.COMMITTED.value
+    )
+    found = [SwitchId(switch_id) for switch_id in tx.scalars(committed)]
+    steps = {switch_id: recorded_steps(tx, switch_id) for switch_id in found}
+    return [s for s in found if Step.OPENED in steps[s] and Step.TRAFFIC_MOVED not in steps[s]]
+
+
+def arrived(tx: sa.Connection, now: datetime, road: Road, actor: str, because: str) -> bool:
+    """Read back: clients reach the holder. True when a move learns it now; False when the epoch is over."""
+    if not holds(tx, road.agent_id, road.epoch):
+        return False
+    new = False
+    for switch_id in unrecorded(tx, road.agent_id):
+        detail = {"because": because, "epoch": road.epoch}
+        new |= record_step(tx, now, switch_id, Step.TRAFFIC_MOVED, now, actor, detail)
+        message = f"clients reach {road.holder.instance_id}: {because}"
+        told = {"switch_id": switch_id, "epoch": road.epoch}
+        events.append(tx, now, road.client_id, road.agent_id, "traffic_moved", message, told)
+    return new
+
+
+def _endpoint(row: Any) -> Endpoint | None:
+    if row is None:
+        return None
+    return Endpoint(InstanceId(row.id), row.private_ip or "", row.public_ip)

@@ -1,0 +1,72 @@
+"""POST config with a route: what is stored, what the agent is told of it, and every clear refusal."""
+
+import pytest
+
+from spotguard.domain.agents import Executor
+from spotguard.store.tables import agents
+from tests.api.world import Machine, Tenant, World
+
+ARN = "arn:aws:elasticloadbalancing:{}:123456789012:targetgroup/web/0123456789abcdef"
+GROUP = {"driver": "target-group", "arn": ARN.format("ap-south-1"), "port": 8080}
+DNS = {"driver": "dns", "zoneId": "Z0123", "name": "web.example.org"}
+
+
+def test_a_route_is_stored_shown_and_told_to_the_agent(acme: Tenant, web: Machine):
+    version = web.heartbeat().body["config_version"]
+    shown = acme.configure(web, traffic={**GROUP, "healthSeconds": 10}).body["traffic"]
+    assert (shown["driver"], shown["port"], shown["healthSeconds"]) == ("target-group", 8080, 10)
+    assert shown["zoneId"] is None
+    assert web.heartbeat().body["config_version"] > version
+    assert web.get("config").body["traffic"] == {**GROUP, "health_seconds": 10, "by": "agent"}
+    assert acme.agent(web)["config"]["traffic"] == shown
+
+
+def test_null_takes_it_away_and_what_is_not_named_stays(world: World, acme: Tenant, web: Machine):
+    acme.configure(web, traffic=DNS)
+    assert acme.configure(web, maxSwitchesPerDay=2).body["traffic"]["ttlSeconds"] == 60
+    assert acme.configure(web, traffic=None).body["traffic"] is None
+    assert web.get("config").body["traffic"] is None
+    (row,) = world.rows(agents, agents.c.traffic.is_(None))
+    assert row.id == web.agent_id
+
+
+@pytest.mark.parametrize(
+    ("route", "by"), [(DNS, "server"), ({"driver": "script", "expectedSeconds": 5}, "agent")]
+)
+def test_who_calls_aws_moves_it_and_a_script_runs_on_the_instance(world: World, route, by):
+    tenant = world.tenant("Other", Executor.SERVER)
+    machine = world.register(tenant, "web-9")
+    tenant.configure(machine, traffic=route)
+    assert machine.get("config").body["traffic"]["by"] == by
+
+
+@pytest.mark.parametrize(
+    ("route", "pointer"),
+    [
+        ({}, "/traffic"),
+        ({"driver": "pigeon"}, "/traffic"),
+        ("elastic-ip", "/traffic"),
+        ([], "/traffic"),
+        ({**GROUP, "arn": "arn:aws:s3:::bucket"}, "/traffic/target-group/arn"),
+        ({**GROUP, "arn": ARN.format("eu-west-1")}, "/traffic"),
+        ({**GROUP, "port": 70_000}, "/traffic/target-group/port"),
+        ({**GROUP, "port": "80"}, "/traffic/target-group/port"),
+        ({**GROUP, "command": ["sh"]}, "/traffic/target-group/command"),
+        ({"driver": "elastic-ip", "allocationId": "1.2.3.4"}, "/traffic/elastic-ip/allocationId"),
+        ({**DNS, "name": "web"}, "/traffic/name"),
+        ({**DNS, "ttlSeconds": 0}, "/traffic/dns/ttlSeconds"),
+        ({**DNS, "zoneId": "/hostedzone/Z"}, "/traffic/dns/zoneId"),
+        ({"driver": "private-ip", "address": "8.8.8.8"}, "/traffic/address"),
+        ({"driver": "private-ip", "address": "10.0.0.7"}, "/traffic"),
+        ({"driver": "script", "command": ["rm", "-rf", "/"]}, "/traffic/script/command"),
+        ({"driver": "script", "expectedSeconds": 10**9}, "/traffic/script/expectedSeconds"),
+    ],
+)
+def test_a_route_that_cannot_be_is_refused_with_the_field(
+    world: World, acme: Tenant, web: Machine, route, pointer
+):
+    before = world.rows(agents)
+    reply = acme.configure(web, traffic=route)
+    assert reply.status == 422, reply
+    assert pointer in {error["pointer"] for error in reply.body["errors"]}
+    assert world.rows(agents) == before
