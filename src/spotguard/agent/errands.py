@@ -19,7 +19,6 @@ from spotguard.domain.clock import rfc3339
 from spotguard.domain.commands import CommandStatus, CommandType
 from spotguard.domain.errors import CloudError, Refused
 from spotguard.domain.ids import InstanceId, VolumeId
-from spotguard.domain.pools import parse_pool_id
 from spotguard.domain.switches import Step
 from spotguard.domain.tags import AGENT_TAG
 from spotguard.execution.ending import Later, delete_volumes, end_instance, leftovers_of
