@@ -12,6 +12,7 @@ from spotguard.api.app import client_app
 from spotguard.api.context import Api
 from spotguard.api.contract import document
 from spotguard.api.offload import inline
+from spotguard.store import fleet
 from spotguard.store.tables import decisions
 from tests.api.world import POOL_A, POOL_B, Machine, Tenant, World
 
@@ -203,3 +204,20 @@ def test_a_rotated_token_opens_nothing(world: World, acme: Tenant, web: Machine)
     assert web.heartbeat().status == 200, "agents keep theirs"
     acme.token = fresh
     assert acme.get("/me")["id"] == acme.id
+
+
+def test_no_zone_is_taken_from_a_strangers_word(world: World, acme: Tenant, web: Machine):
+    """Another tenant's report makes rows of pools; they show nothing and lead nobody anywhere."""
+    other = world.tenant("Mallory")
+    theirs = world.register(other, letter="c")
+    invented = "t3.medium.ap-south-1z"
+    assert theirs.prices({invented: 0.001}).body["accepted"] == 1
+    assert invented in {pool["id"] for pool in other.get("/pools")["items"]}
+    assert invented not in {pool["id"] for pool in acme.get("/pools")["items"]}
+    assert acme.call("GET", f"/pools/{invented}/prices").status == 404
+    panel = acme.get(f"/instances/{web.id}/pricing")["pools"]
+    assert invented not in {pool["id"] for pool in panel}
+    places = world.db.read(
+        lambda tx: fleet.places_for_standby(tx, world.clock.now(), fleet.agent_row(tx, web.agent_id))
+    )
+    assert invented not in {place.pool.id for place in places}

@@ -110,7 +110,7 @@ def _look(tx: sa.Connection, now: datetime) -> list[Found]:
     for (client_id, region), wanted in types.items():
         client = ClientId(client_id)
         markets[client_id, region] = (
-            prices.current_prices(tx, now, client, sorted(wanted), region),
+            prices.prices_known_to(tx, now, client, sorted(wanted), region),
             quarantine.of_client(tx, client),
             ondemand.prices_of(tx, client, region, instance_types=wanted),
         )

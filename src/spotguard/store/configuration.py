@@ -15,7 +15,7 @@ from spotguard.domain.errors import InvalidInput, NotFound, Refused
 from spotguard.domain.ids import AgentId, ClientId, CommandId, ReplicaId
 from spotguard.domain.switches import OPEN_SWITCH
 from spotguard.store import agents as agent_store
-from spotguard.store import commands, events, plans, replicas
+from spotguard.store import commands, events, fleet, plans, replicas
 from spotguard.store.tables import agents, clients, switches
 from spotguard.store.tables import commands as commands_table
 
@@ -115,6 +115,8 @@ def delete_agent(tx: Connection, now: datetime, client_id: ClientId, agent_id: A
 
     `Refused` while a move is open: half a move has nobody to finish it.
     """
+    agent_store.of_client(tx, client_id, agent_id)  # NotFound before anything is touched
+    fleet.hold(tx, now, agent_id)
     row = agent_store.of_client(tx, client_id, agent_id)
     if row.status == AgentStatus.DELETED:
         return

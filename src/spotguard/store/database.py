@@ -39,6 +39,11 @@ _MYSQL_SESSION = (
 )
 
 
+# A writer that waited for a row must see what it waited for: with REPEATABLE READ it would go on deciding by the
+# snapshot that its first statement took, before the wait (caps, "is a move open?").
+_MYSQL_WRITING = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
+
+
 class Database:
     """Runs work in transactions.
 
@@ -100,6 +105,7 @@ class Database:
     def _written(self, work: Callable[[Connection], T]) -> T:
         if self._kept is None:
             with self.engine.begin() as tx:
+                tx.exec_driver_sql(_MYSQL_WRITING)
                 return work(tx)
         return self._on_kept(_BEGIN_WRITING, work)
 

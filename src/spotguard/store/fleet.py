@@ -38,6 +38,13 @@ def agent_row(tx: sa.Connection, agent_id: AgentId, client_id: ClientId | None =
     return row
 
 
+def hold(tx: sa.Connection, now: datetime, agent_id: AgentId) -> None:
+    """Whatever opens a move or ends the agent touches its row first: of two at once one waits for the other, and on
+    Galera one of them is refused at its commit and runs again.
+    """
+    tx.execute(sa.update(agents).where(agents.c.id == agent_id).values(updated_at=now))
+
+
 def protection(agent: Row) -> Protection:
     return protection_of(
         auto_switch_enabled=agent.auto_switch_enabled, manual_replica_enabled=agent.manual_replica_enabled
@@ -83,7 +90,7 @@ def assess_pools(tx: sa.Connection, now: datetime, client_id: ClientId, agent: R
     allowed = allowance_on(tx, agent)
     types = sorted({*allowed.instance_types(), agent.instance_type})
     return assess_known(
-        prices.current_prices(tx, now, client_id, types, agent.region),
+        prices.prices_known_to(tx, now, client_id, types, agent.region),
         quarantine.of_client(tx, client_id),
         allowed,
         now,

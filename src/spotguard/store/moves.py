@@ -18,7 +18,7 @@ from spotguard.domain.instances import InstanceState, Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.signals import SignalType
 from spotguard.domain.switches import SWITCH_LIFE, MoveKind, Step, SwitchStatus, Trigger, WhenLate
-from spotguard.store import commands, events, grants, intentions, move_deadlines, replicas
+from spotguard.store import commands, events, fleet, grants, intentions, move_deadlines, replicas
 from spotguard.store.move_orders import MoveOrder, enqueue_switch, insert_switch, prepare
 from spotguard.store.steps import SERVER, record_step, recorded_steps, step_times
 from spotguard.store.tables import agents, clients, instances, spot_interruption_events, switches
@@ -111,6 +111,7 @@ def open_move(  # noqa: PLR0913 - whoever wants a move says all of this
 
 def open_ordered(tx: sa.Connection, now: datetime, wish: MoveOrder) -> OpenedMove:
     """The same of a wish that is written down whole, as a preview shows it."""
+    fleet.hold(tx, now, wish.agent_id)
     order = prepare(tx, now, wish)
     switch_id = insert_switch(tx, now, order)
     record_step(tx, now, switch_id, Step.DECIDED, now, SERVER, {"because": order.reason})
@@ -141,6 +142,9 @@ def open_recovery(
 
     `Refused` when a move is open already, or the holder is not dead and has not let go.
     """
+    fleet.hold(tx, now, agent.id)
+    if fleet.agent_row(tx, agent.id).status == AgentStatus.DELETED:
+        raise Refused("its user has deleted this agent")
     held = grants.holder(tx, agent.id)
     if held is None or not (held.released_at is not None or grants.is_dead(tx, held.instance_id)):
         raise Refused("recovery is for a holder that is proven dead or has let go")

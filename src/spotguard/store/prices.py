@@ -23,7 +23,7 @@ from spotguard.domain.ids import ClientId, PoolId
 from spotguard.domain.pools import LINUX, Pool, parse_pool_id
 from spotguard.ports.cloud import PriceChange
 from spotguard.store.batches import batch_of, batched
-from spotguard.store.pools import ensure_pools, pool_of
+from spotguard.store.pools import ensure_pools, known_to, pool_of
 from spotguard.store.prepared import Prepared
 from spotguard.store.price_merge import merge_points, replace_from
 from spotguard.store.price_runs import Point, changes_of, merged_sources
@@ -123,6 +123,16 @@ def current_prices(
         },
     )
     return [PoolPrice(pool_of(row), row.price, row.captured_at) for row in rows]
+
+
+def prices_known_to(
+    tx: Connection, now: datetime, client_id: ClientId, instance_types: Sequence[str], region: str
+) -> list[PoolPrice]:
+    """The same without pools that only another tenant has ever named: no zone is taken from a stranger's word."""
+    found = current_prices(tx, now, client_id, instance_types, region)
+    unpriced = [one.pool.id for one in found if one.price is None]
+    strange = set(unpriced) - known_to(tx, client_id, unpriced) if unpriced else set()
+    return [one for one in found if one.pool.id not in strange]
 
 
 def price_steps(

@@ -238,7 +238,7 @@ class _Market:
                 types.setdefault(machine.region, set()).add(machine.instance_type)
         for region, wanted in types.items():
             self._ondemand[region] = ondemand.prices_of(tx, client_id, region)
-            for known in prices.current_prices(tx, now, client_id, sorted(wanted), region):
+            for known in prices.prices_known_to(tx, now, client_id, sorted(wanted), region):
                 self._spot[known.pool.instance_type, known.pool.az] = known.price
 
     def spot(self, machine: Any) -> Decimal | None:

@@ -49,7 +49,7 @@ async def pool_prices(
     desk: AtDesk, pool_id: Annotated[str, Path(alias="poolId", max_length=128)], days: Days = 7
 ) -> PriceSeries:
     def work(tx: Connection) -> PriceSeries:
-        known = views_market.known_pool(tx, parse_pool_id(pool_id).id)
+        known = views_market.known_pool(tx, desk.client_id, parse_pool_id(pool_id).id)
         steps = prices.price_steps(tx, desk.client_id, [known], desk.now - timedelta(days=days), desk.now)
         return PriceSeries(id=known, points=steps.get(known, []))
 
