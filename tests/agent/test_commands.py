@@ -1,8 +1,10 @@
 """Commands take effect once, and only what the agent may do is done."""
 
+from dataclasses import replace
+
 import pytest
 
-from spotguard.domain.errors import PoolDry
+from spotguard.domain.errors import Doubtful, PoolDry
 from spotguard.domain.instances import InstanceState
 from spotguard.domain.switches import MoveKind, Step
 from spotguard.ports.cloud import BlockDevice
@@ -120,6 +122,27 @@ def test_it_launches_a_standby_for_a_server_that_cannot_and_clears_it_away():
     assert state_of(stage, standby) is InstanceState.TERMINATED
     stage.run(60)
     assert stage.ec2.describe_volumes(volumes) == ()
+
+
+def test_a_look_without_an_answer_fails_no_standby():
+    stage = Stage()
+    primary = stage.primary()
+    wish = replica_order(stage, B)
+    wish["launch"]["block_devices"] = []  # then the agent looks at its own
+    stage.ec2.faults.next("describe_instances", Doubtful("ChildLost"))
+    order = stage.server.order(primary.instance_id, "launch_replica", wish)
+    assert answered(stage, order)["status"] == "completed"
+
+
+def test_the_standby_is_shaped_as_the_primary():
+    stage = Stage()
+    primary = stage.primary()
+    machine = stage.ec2._world.machines[primary.instance_id]
+    machine.shape = replace(machine.shape, key_name="key")
+    order = stage.server.order(primary.instance_id, "launch_replica", replica_order(stage, B))
+    result = answered(stage, order)["result"]
+    assert result["remarks"] == []
+    assert stage.ec2.describe_shape(result["instance_id"]).key_name == "key"
 
 
 def test_a_dry_pool_is_the_servers_to_answer():

@@ -17,14 +17,14 @@ from spotguard.agent.orders import Command, end_order, launch_replica_order
 from spotguard.agent.switch_reports import timing
 from spotguard.domain.clock import rfc3339
 from spotguard.domain.commands import CommandStatus, CommandType
-from spotguard.domain.errors import CloudError, Refused
+from spotguard.domain.errors import CloudError, Doubtful, NotVisible, Refused, Throttled
 from spotguard.domain.ids import InstanceId, VolumeId
 from spotguard.domain.switches import Step
 from spotguard.domain.tags import AGENT_TAG
-from spotguard.execution.ending import Later, delete_volumes, end_instance, leftovers_of
+from spotguard.execution.ending import SOON_SECONDS, Later, delete_volumes, end_instance, leftovers_of
 from spotguard.execution.launching import Launched, LaunchWish, NotYet, launch, refused
 from spotguard.execution.move_state import candidates_of
-from spotguard.execution.shaping import shape_of
+from spotguard.execution.shaping import made_otherwise, shape_of
 from spotguard.execution.volumes import empty_alike
 from spotguard.ports.cloud import Cloud, InstanceView
 
@@ -72,6 +72,8 @@ class Errands:
             return self._end(cloud, command, now)
         except Refused as error:
             self._book.answer(command, CommandStatus.REFUSED, str(error))
+        except (Throttled, Doubtful, NotVisible):
+            return SOON_SECONDS  # nothing is known yet: asked again until the command is over
         except CloudError as error:
             self._book.answer(command, CommandStatus.FAILED, str(error))
         return None
@@ -96,6 +98,8 @@ class Errands:
             "refused": [pool.id for pool in refused(self._intentions.of(order.token_seed))]
         }
         if isinstance(result, Launched):
+            attempts = self._intentions.of(order.token_seed)
+            told["remarks"] = list(made_otherwise(cloud, attempts, result.instance.instance_id))
             self._book.answer(command, CommandStatus.COMPLETED, "launched", told | _named(result.instance))
         else:
             self._book.answer(command, CommandStatus.FAILED, result.because, told)

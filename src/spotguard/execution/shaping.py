@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from spotguard.domain.errors import CloudError, NeedsPerson, NotVisible
+from spotguard.domain.errors import CloudError
 from spotguard.domain.ids import InstanceId
 from spotguard.ports.cloud import Cloud
 from spotguard.ports.intentions import Intention
@@ -27,12 +27,12 @@ def shape_of(cloud: Cloud, instance_id: InstanceId, *, urgent: bool) -> Shape | 
 def made_otherwise(cloud: Cloud, attempts: Iterable[Intention], instance_id: InstanceId) -> tuple[str, ...]:
     """What EC2 made otherwise than the attempt asked from which this instance came (failures, "lies").
 
-    A right that is missing, or an instance that EC2 does not show, is no reason to hold a move up.
+    Whatever EC2 answers to the look is no reason to hold a move up.
     """
     asked = [a.shape for a in attempts if a.outcome is not None and a.outcome.resource_id == instance_id]
     if not asked or asked[-1] is None:
         return ()
     try:
         return differences(asked[-1], cloud.describe_shape(instance_id))
-    except (NeedsPerson, NotVisible):
+    except CloudError:
         return ()

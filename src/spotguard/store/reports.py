@@ -61,7 +61,7 @@ def apply_switch_report(
     replicas.recount(tx, agent_id)
     row = tx.execute(sa.select(switches).where(switches.c.id == switch_id)).one()
     if report.remarks and row.new_instance_id is not None:
-        shapes.tell(tx, now, row.new_instance_id, report.remarks)
+        shapes.tell(tx, now, client_id, agent_id, row.new_instance_id, report.remarks)
     return Applied(row, recorded_steps(tx, switch_id), _target(tx, row), granted)
 
 

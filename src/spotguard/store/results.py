@@ -13,9 +13,11 @@ from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId, Switc
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool, parse_pool_id
 from spotguard.domain.switches import Step
-from spotguard.store import events, moves, quarantine, replicas
+from spotguard.store import events, moves, quarantine, replicas, shapes
 from spotguard.store.steps import record_step
 from spotguard.store.tables import switches
+
+LONGEST_REMARK = 1000
 
 
 def apply_result(tx: Connection, now: datetime, command: Row[Any]) -> None:
@@ -86,6 +88,9 @@ def _replica_launched(tx: Connection, now: datetime, command: Row[Any], *, done:
         raise InvalidInput("a completed launch_replica names the instance: result.instance_id")
     if replicas.machine_named(tx, now, ReplicaId(replica.id), InstanceId(instance_id)):
         _relocate(tx, replica, command)
+    remarks = (command.result or {}).get("remarks")
+    told = [str(remark)[:LONGEST_REMARK] for remark in remarks] if isinstance(remarks, list) else []
+    shapes.tell(tx, now, ClientId(command.client_id), AgentId(command.agent_id), instance_id, told)
 
 
 def _relocate(tx: Connection, replica: Row[Any], command: Row[Any]) -> None:

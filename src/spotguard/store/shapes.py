@@ -41,24 +41,31 @@ def saw(tx: Connection, now: datetime, instance_id: InstanceId | str, found: Sha
     wanted = _asked_of_new(tx, instance_id)
     row = {"instance_id": instance_id, "shape": msgspec.to_builtins(found), "seen_at": now}
     insert_or_update(tx, instance_shapes, [row], ("shape", "seen_at"))
-    if wanted is not None:
-        tell(tx, now, instance_id, differences(wanted, found))
+    if wanted is None:
+        return
+    owner = sa.select(instances.c.client_id, instances.c.agent_id).where(instances.c.id == instance_id)
+    client_id, agent_id = tx.execute(owner).one()
+    if agent_id is not None:
+        tell(tx, now, ClientId(client_id), AgentId(agent_id), instance_id, differences(wanted, found))
 
 
-def tell(tx: Connection, now: datetime, instance_id: InstanceId | str, remarks: Sequence[str]) -> None:
-    """One event for an instance of ours, whoever noticed it and how often it is said."""
-    owner = tx.execute(
-        sa.select(instances.c.client_id, instances.c.agent_id).where(instances.c.id == instance_id)
-    ).one_or_none()
-    if not remarks or owner is None or owner.agent_id is None:
+def tell(
+    tx: Connection,
+    now: datetime,
+    client_id: ClientId,
+    agent_id: AgentId,
+    instance_id: InstanceId | str,
+    remarks: Sequence[str],
+) -> None:
+    """One event for an instance, whoever noticed it and however often it is said."""
+    if not remarks:
         return
     told = sa.select(agent_events.c.detail).where(
-        agent_events.c.agent_id == owner.agent_id, agent_events.c.kind == MADE_OTHERWISE
+        agent_events.c.agent_id == agent_id, agent_events.c.kind == MADE_OTHERWISE
     )
     if any(detail.get("instance_id") == instance_id for detail in tx.scalars(told)):
         return
     message = f"{instance_id} is not as it was asked for: {'; '.join(remarks[:MOST_REMARKS])}"
-    client_id, agent_id = ClientId(owner.client_id), AgentId(owner.agent_id)
     events.append(tx, now, client_id, agent_id, MADE_OTHERWISE, message, {"instance_id": instance_id})
 
 
