@@ -98,6 +98,18 @@ def test_a_dry_pool_unwinds_the_move_and_the_old_one_serves_on():
     assert scene.agent(agent).epoch == 1
 
 
+def test_a_server_without_the_clients_account_gives_the_move_up_and_says_what_is_missing():
+    scene = Scene(executor=Executor.SERVER)
+    agent = scene.protect(pool=A)
+    scene.run(30)
+    scene.has_cloud = False
+    opened = scene.switch(agent, B)
+    scene.run(60, until=lambda: scene.move(opened.switch_id).status == "unwound")
+    told = [event.message for event in scene.rows(agent_events, agent_events.c.agent_id == agent)]
+    assert any("spotguard client account NAME --region REGION" in message for message in told)
+    assert scene.is_open(agent)
+
+
 def test_a_target_that_dies_before_the_grant_unwinds_the_move(scene):
     agent = scene.protect(pool=A)
     scene.run(30)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from spotguard.domain.agents import Executor
-from spotguard.domain.errors import Refused
+from spotguard.domain.errors import NeedsPerson, Refused
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.planning.compatibility import TypeFacts
@@ -140,6 +140,16 @@ def test_a_type_of_which_nothing_is_known_is_no_candidate(mixed):
     scene.db.write(lambda tx: tx.execute(instance_types.delete()))
     assert set(allowed(scene, agent)) == {"m5a.large", "m6g.large", "c5a.large"}
     assert allowed(scene, agent)["m5a.large"] == "EC2 has not told yet what m5a.large is"
+
+
+def test_what_ec2_did_not_tell_is_asked_again():
+    scene = Scene(executor=Executor.SERVER, prices=HISTORY)
+    scene.ec2.faults.next("describe_instance_types", NeedsPerson("UnauthorizedOperation"))
+    agent = scene.protect(pool=A, allowed_instance_types=ALLOWED)
+    scene.run(60)
+    assert "m5a.large" in allowed(scene, agent)
+    scene.run(900)
+    assert "m5a.large" not in allowed(scene, agent)
 
 
 def test_the_standby_is_made_where_it_runs(mixed):

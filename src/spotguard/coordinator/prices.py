@@ -34,6 +34,7 @@ class Prices:
         self._ondemand_beat = Beat(ONDEMAND_SECONDS)
         self._fetched: dict[Cloud, datetime] = {}
         self._types: dict[Cloud, frozenset[str]] = {}
+        self._learned: dict[Cloud, frozenset[str]] = {}
         self._fixed: dict[Cloud, dict[str, Decimal]] = {}
         self._fleet: list[tuple[Any, ...]] = []
 
@@ -72,20 +73,22 @@ class Prices:
             return False
         wanted = [change for change in changes if change.pool.instance_type in types]
         self.ctx.db.write(lambda tx: _record(tx, now, wanted, self._fixed[cloud]))
-        if not types <= known:
-            self._learn_types(now, cloud, types - known)
+        self._learn_types(now, cloud, types - self._learned.get(cloud, frozenset()))
         self._fetched[cloud] = now
         self._types[cloud] = types
         return True
 
     def _learn_types(self, now: datetime, cloud: Cloud, types: frozenset[str]) -> None:
-        """What they are: whether a machine would run on them."""
+        """What they are: whether a machine would run on them. Asked again until EC2 has told it."""
+        if not types:
+            return
         try:
             facts = cloud.describe_instance_types(sorted(types))
         except CloudError as error:
             log.warning("EC2 did not tell what these types are", code=error.code, types=sorted(types))
             return
         self.ctx.db.write(lambda tx: type_facts.record(tx, now, facts))
+        self._learned[cloud] = self._learned.get(cloud, frozenset()) | types
 
 
 def _record(tx: sa.Connection, now: datetime, changes: list[PriceChange], fixed: dict[str, Decimal]) -> None:

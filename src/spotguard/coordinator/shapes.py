@@ -45,10 +45,12 @@ class Shapes:
         return wanted and (self._due or {}).get(row.id, now) <= now
 
     def _look(self, now: datetime, row: Row) -> None:
-        cloud = self.ctx.clouds(ClientId(row.client_id))
-        if cloud is None or self._due is None:
+        if self._due is None:
             return
         self._due[row.id] = now + AFTER_FAILURE
+        cloud = self.ctx.clouds(ClientId(row.client_id))
+        if cloud is None:
+            return
         found = cloud.describe_shape(InstanceId(row.id))
         self.ctx.db.write(lambda tx: shapes.saw(tx, now, row.id, found))
         self._due[row.id] = now + AGAIN
