@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
 
@@ -188,7 +188,6 @@ def test_contradictions_and_strangers_are_refused(world: World, acme: Tenant, we
         ({"old_instance": {"instance_id": instance_id(501)}}, 409),
         ({"new_instance": None}, 409),
         ({"command_id": "nonsense"}, 404),
-        ({"command_id": None}, 404),
         ({"pricing": {"old_spot": -1}}, 422),
         ({"trigger": "boredom"}, 422),
         ({"switch_id": "nonsense"}, 404),
@@ -225,3 +224,79 @@ def test_what_ec2_made_otherwise_is_told_once_however_often_it_is_reported(
         if "key_name" in e["message"]
     ]
     assert told == [f"{NEW} is not as it was asked for: key_name is None, not key"]
+
+
+AT_TEN = datetime(2025, 11, 23, 10, tzinfo=UTC)
+
+
+def verbatim(old: str) -> dict[str, Any]:
+    """The specification's body to the letter; its `i-oldinstance` and `i-newinstance` are no ids that EC2 gives."""
+    return {
+        "old_instance": {"instance_id": old, "mode": "spot", "pool_id": "t3.medium.ap-south-1a"},
+        "new_instance": {"instance_id": NEW, "mode": "spot", "pool_id": "t3.medium.ap-south-1b"},
+        "timing": {
+            "initiated_at": "2025-11-23T10:00:00Z",
+            "ami_created_at": "2025-11-23T10:00:00Z",
+            "instance_launched_at": "2025-11-23T10:05:00Z",
+            "instance_ready_at": "2025-11-23T10:07:30Z",
+            "old_terminated_at": "2025-11-23T10:37:30Z",
+        },
+        "pricing": {"on_demand": 0.0416, "old_spot": 0.0312, "new_spot": 0.0298},
+    }
+
+
+@pytest.mark.parametrize("terminated", [True, False])
+@pytest.mark.parametrize("auto_terminate", [True, False])
+@pytest.mark.parametrize("clicked", [True, False], ids=["a move of ours", "a bare command"])
+def test_the_specifications_body_in_one_piece_ends_in_its_rows(
+    world: World, acme: Tenant, clicked: bool, auto_terminate: bool, terminated: bool
+):
+    world.clock.time = AT_TEN - timedelta(minutes=1)
+    web = world.register(acme, "web")
+    acme.configure(web, autoTerminateEnabled=auto_terminate)
+    web.prices({"t3.medium.ap-south-1a": 0.0312, "t3.medium.ap-south-1b": 0.0298}, on_demand=0.0416)
+    world.clock.time = AT_TEN
+    if clicked:
+        wish = {"target": "pool", "pool_id": "t3.medium.ap-south-1b"}
+        assert acme.call("POST", f"/instances/{web.id}/force-switch", wish).status == 202
+    else:
+        world.command(web, CommandType.SWITCH)
+    world.clock.time = AT_TEN + timedelta(minutes=40)
+    body = verbatim(web.id)
+    if not terminated:
+        del body["timing"]["old_terminated_at"]
+    reply = web.post("switch-report", body)
+    assert (reply.status, reply.body["savings_impact"]) == (200, "0.001400")
+
+    (row,) = world.rows(switches)
+    assert (row.old_instance_id, row.old_mode, row.old_pool_id) == (web.id, "spot", "t3.medium.ap-south-1a")
+    assert (row.new_instance_id, row.new_mode, row.new_pool_id) == (NEW, "spot", "t3.medium.ap-south-1b")
+    money = (row.on_demand_price, row.old_spot_price, row.new_spot_price, row.savings_impact)
+    assert [str(usd) for usd in money] == ["0.041600", "0.031200", "0.029800", "0.001400"]
+    minutes = {
+        "initiated_at": 0,
+        "ami_created_at": 0,
+        "instance_launched_at": 5,
+        "instance_ready_at": 7.5,
+        "old_terminated_at": 37.5 if auto_terminate and terminated else None,
+    }
+    for column, after in minutes.items():
+        wanted = None if after is None else AT_TEN + timedelta(minutes=after)
+        assert getattr(row, column) == wanted, column
+    old, new = (world.rows(instances, instances.c.id == one)[0] for one in (web.id, NEW))
+    gone = auto_terminate and terminated
+    assert (old.is_active, old.terminated_at) == (
+        not gone,
+        minutes["old_terminated_at"] and row.old_terminated_at,
+    )
+    assert new.is_active
+
+
+def test_the_specifications_body_without_any_switch_asked_for_is_refused(
+    world: World, acme: Tenant, web: Machine
+):
+    world.clock.pass_seconds(2700)
+    body = specification(world, web, "")
+    del body["command_id"]
+    assert web.post("switch-report", body).status == 404
+    assert world.rows(switches) == []

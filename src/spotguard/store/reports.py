@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
-from spotguard.domain.commands import CommandStatus
+from spotguard.domain.commands import CommandStatus, CommandType
 from spotguard.domain.errors import NotFound, Refused
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, SwitchId
 from spotguard.domain.instances import Mode
@@ -44,6 +44,7 @@ def apply_switch_report(
     lease_seconds: float = 60,
 ) -> Applied:
     """Records what is new. `NotFound`: no such move of this agent; `Refused`: the report contradicts what is known."""
+    report = _with_its_command(tx, agent_id, report)
     row = _find(tx, agent_id, report) or report_ends.adopt(tx, now, client_id, agent_id, report)
     switch_id = SwitchId(row.id)
     _require_part(row, instance_id, report)
@@ -63,6 +64,23 @@ def apply_switch_report(
     if report.remarks and row.new_instance_id is not None:
         shapes.tell(tx, now, client_id, agent_id, row.new_instance_id, report.remarks)
     return Applied(row, recorded_steps(tx, switch_id), _target(tx, row), granted)
+
+
+def _with_its_command(tx: Connection, agent_id: AgentId, report: SwitchReport) -> SwitchReport:
+    """The specification's own body names neither command nor move: it is about its old instance's newest `switch`."""
+    if report.switch_id is not None or report.command_id is not None or report.old is None:
+        return report
+    newest = (
+        sa.select(commands.c.id)
+        .where(
+            commands.c.agent_id == agent_id,
+            commands.c.instance_id == report.old.instance_id,
+            commands.c.command_type == CommandType.SWITCH.value,
+        )
+        .order_by(commands.c.created_at.desc(), commands.c.id)
+        .limit(1)
+    )
+    return replace(report, command_id=tx.scalar(newest))
 
 
 def _find(tx: Connection, agent_id: AgentId, report: SwitchReport) -> Row[Any] | None:
