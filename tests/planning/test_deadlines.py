@@ -1,6 +1,8 @@
 """When each step of a move is due: every kind, walked step by step, and what happens when time is over."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -70,7 +72,8 @@ def test_a_report_that_skips_a_step_has_got_past_it():
 
 
 def test_an_old_one_that_ended_by_itself_leaves_the_new_one_to_be_proven():
-    heard = {Step.DECIDED: NOW, Step.GRANTED: NOW, Step.OPENED: NOW, Step.OLD_ENDED: NOW}
+    opened = (Step.DECIDED, Step.GRANTED, Step.OPENED, Step.TRAFFIC_MOVED)
+    heard = dict.fromkeys((*opened, Step.OLD_ENDED), NOW)
     move = OpenMove(MoveKind.SYNCED, False, NOW)
     assert next_due(move, heard).step is Step.VERIFIED
     assert next_due(move, heard | {Step.VERIFIED: NOW}).step is Step.PRUNED
@@ -103,3 +106,22 @@ def test_a_gate_is_closed_for_the_time_of_the_steps_that_need_it_closed(kind):
 
 def test_the_closed_gate_of_a_synced_move_waits_for_seconds_not_minutes():
     assert closed_at_most(MoveKind.SYNCED) == timedelta(minutes=2)
+
+
+ARCHITECTURE = Path(__file__).parents[2] / "docs" / "architecture.md"
+
+
+@pytest.mark.parametrize("kind", PLANNED)
+def test_the_documents_tell_the_times_of_the_table(kind):
+    table = [
+        line.split("|") for line in ARCHITECTURE.read_text(encoding="utf-8").splitlines() if " | " in line
+    ]
+    column = next(line for line in table if "synced" in line[2:3][0]).index(f" {kind} ")
+    told = {}
+    for line in table:
+        names = [name.strip() for name in line[1].split(",")]
+        if len(line) > column and names[0] in set(Step) and re.search(r"\d s", line[2]):
+            text = line[column] if re.search(r"\d", line[column]) else line[2]
+            told |= dict.fromkeys(names, text)
+    for rule in PLANNED[kind][1:]:
+        assert f"{rule.seconds} s" in told[rule.step], rule

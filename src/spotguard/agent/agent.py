@@ -14,6 +14,7 @@ from spotguard.agent.errands import Errands
 from spotguard.agent.files import Damaged
 from spotguard.agent.handover import Handover
 from spotguard.agent.health import Health
+from spotguard.agent.kept_volumes import KeptVolumes
 from spotguard.agent.launches import DiskIntentions
 from spotguard.agent.moves import Moves
 from spotguard.agent.orders import Command
@@ -78,6 +79,7 @@ class Agent:
         promotion = Promotion(self._desk, self._book, self._presence.hurry)
         traffic = TrafficDuty(self._desk, self._book)
         errands = Errands(self._desk, self._book, traffic.withdraw)
+        kept = KeptVolumes(self._desk, lambda: self._handover.is_open)
         handlers = {
             CommandType.SWITCH: self._handover.check,
             CommandType.PROMOTE: promotion.check,
@@ -89,7 +91,7 @@ class Agent:
             "prices": Prices(self._desk),
             "signals": self._signals,
             "commands": Commands(self._desk, self._book, handlers),
-            "moves": Moves((self._handover, promotion, errands, self._quiet)),
+            "moves": Moves((self._handover, promotion, errands, self._quiet, kept)),
             "sync": Sync(self._desk, lambda: self._handover.is_open),
             "outbox": posting,
             "traffic": traffic,
