@@ -1,15 +1,18 @@
 """What the doctor reads of the fleet and of the database itself."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from spotguard.domain.agents import Executor, KillLevel
-from spotguard.planning.checkup.facts import Standby
+from spotguard.planning.checkup.facts import Cluster, Standby
 from spotguard.store import accounts, checkup, kill, leases
 from spotguard.store import tables as t
+from spotguard.store.database import Database
 from tests.store import rows
 from tests.store.rows import NOW, OLD, POOL_A, POOL_B
+from tests.support.mariadb import GALERA, create_database, lonely_cluster, running_server, why_absent
 
 SECOND = timedelta(seconds=1)
 
@@ -115,3 +118,23 @@ def test_a_counter_that_lies_is_told(database):
     rows.add(database, t.agents, **rows.agent(client_id, replica_count=2))
     told = database.read(lambda tx: checkup.of_database(tx, NOW))
     assert "counts 2 replicas" in told.miscounts[0]
+
+
+@pytest.mark.skipif(not GALERA.exists(), reason="no Galera on this machine")
+def test_a_cluster_says_whether_it_is_ready_and_how_many_it_has():
+    if (reason := why_absent()) is not None:
+        pytest.skip(reason)
+    with running_server(*lonely_cluster()) as url:
+        database = Database.open(create_database(url, "spotguard"))
+        told = until(lambda: database.read(lambda tx: checkup.of_database(tx, datetime.now(UTC)).cluster))
+        database.dispose()
+    assert told == Cluster(ready=True, size=1)
+
+
+def until(look):
+    """A node is ready a moment after it answers."""
+    for _ in range(100):
+        if (found := look()) is not None and found.ready:
+            return found
+        threading.Event().wait(0.1)
+    return look()

@@ -30,15 +30,18 @@ def why_absent() -> str | None:
 
 
 @contextmanager
-def running_server() -> Iterator[str]:
-    """The URL of a fresh, empty server, without a database name: `mysql+pymysql://root@localhost/…`."""
+def running_server(*more: str) -> Iterator[str]:
+    """The URL of a fresh, empty server, without a database name: `mysql+pymysql://root@localhost/…`.
+
+    `more` are options of mariadbd.
+    """
     # not below pytest's folder: that is the caller's alone, and the server runs as another user
     folder = Path(tempfile.mkdtemp(prefix="spotguard-mariadb-"))
     try:
         as_user = _give_to_server(folder)
         _install(folder, as_user)
         process = subprocess.Popen(
-            [find_program("mariadbd") or "mariadbd", *_options(folder, as_user)],
+            [find_program("mariadbd") or "mariadbd", *_options(folder, as_user), *more],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -55,6 +58,33 @@ def running_server() -> Iterator[str]:
                 process.wait()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+GALERA = Path("/usr/lib/galera/libgalera_smm.so")
+
+
+def lonely_cluster() -> list[str]:
+    """Options of a server that is a Galera cluster of one node, on loopback ports that were free."""
+    ports = [_free_port() for _ in range(3)]
+    provider = f"base_host=127.0.0.1;base_port={ports[0]};gmcast.listen_addr=tcp://127.0.0.1:{ports[0]}"
+    return [
+        "--wsrep-on=ON",
+        f"--wsrep-provider={GALERA}",
+        "--wsrep-cluster-address=gcomm://",
+        "--wsrep-new-cluster",
+        "--wsrep-node-address=127.0.0.1",
+        f"--wsrep-sst-receive-address=127.0.0.1:{ports[2]}",
+        f"--wsrep-provider-options={provider};ist.recv_addr=127.0.0.1:{ports[1]};gcache.size=8M",
+        "--binlog-format=ROW",
+        "--default-storage-engine=InnoDB",
+        "--innodb-autoinc-lock-mode=2",
+    ]
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
 
 
 def create_database(url: str, name: str) -> str:

@@ -169,6 +169,20 @@ def replaced_key(instance, key_id):
     return replace(instance, volumes=volumes)
 
 
+READING = (
+    "ec2:Describe*",
+    "sts:GetCallerIdentity",
+    "autoscaling:DescribeAutoScalingInstances",
+    "cloudwatch:DescribeAlarms",
+    "elasticloadbalancing:DescribeLoadBalancers",
+    "elasticloadbalancing:DescribeTargetGroups",
+    "elasticloadbalancing:DescribeTargetHealth",
+    "kms:DescribeKey",
+    "kms:ListGrants",
+    "route53:ListHostedZones",
+    "route53:ListResourceRecordSets",
+    "servicequotas:GetServiceQuota",
+)  # docs/enrolment.md, "In what order"
 OF_AGENTS = {
     "ec2:RunInstances", "ec2:CreateImage", "ec2:TerminateInstances", "ec2:AttachVolume", "ec2:DetachVolume",
 }  # fmt: skip
@@ -216,6 +230,15 @@ class TestPermissions:
         with asking_as(scene, monkeypatch, "ec2:Describe*") as view:
             (after, *_) = view.permissions(instance, Executor.AGENT)
         assert (after.action, after.allowed) == ("ec2:RunInstances", False)
+
+    def test_the_reading_rights_of_the_document_are_enough(self, scene, monkeypatch):
+        instance = sight(scene, scene.running())
+        # moto asks for the name that CloudWatch signs by, and takes no signature of Route 53's
+        with asking_as(scene, monkeypatch, *READING, "monitoring:DescribeAlarms") as view:
+            assert not isinstance(view.instance(instance.instance_id), Unseen)
+            around, pointers = view.surroundings(instance, Executor.SERVER), view.pointers(instance)
+        assert {name for name, fact in vars(around).items() if isinstance(fact, Unseen)} == set()
+        assert set(pointers.not_looked_at) <= {PointerKind.DNS_RECORD}
 
     def test_without_any_permission_nothing_is_seen_and_nothing_fails(self, scene, monkeypatch):
         instance = sight(scene, scene.running())
