@@ -100,6 +100,13 @@ def test_installing_says_what_it_does_and_uninstalling_restores_it(shell, root, 
     assert (nothing.exit_code, nothing.stdout.strip()) == (0, "Nothing of SpotGuard's is installed here.")
 
 
+def test_a_unit_may_be_named_without_its_suffix(shell, root):
+    words = ["web" if word == "web.service" else word for word in asking(root)]
+    told = shell.json(*words, "--report-only")
+    because = {one["name"]: one["because"] for one in told["findings"]}
+    assert because["the-workload-starts-only-when-told"] == "web.service starts at boot by itself"
+
+
 def test_a_person_is_asked_first(shell, root, token_file):
     before = root.tree()
     words = [word for word in wishing(token_file) if word != "--yes"]

@@ -143,7 +143,10 @@ def test_installing_again_with_other_settings_writes_them_and_remembers_the_firs
     installer, _ = installed(root)
     other = Wish(**{**vars(WISH), "server_url": "https://other.example", "token": None})
     installer.carry_out(installer.plan(other))
-    assert load_agent_file(root.path / CONFIG[1:]).server_url == "https://other.example"
+    settings = load_agent_file(root.path / CONFIG[1:])
+    assert settings.server_url == "https://other.example"
+    assert str(settings.client_token_file) == TOKEN, "what no other was given for stays"
+    assert (root.path / TOKEN[1:]).read_text().strip() == SECRET
     installer.carry_out(installer.plan_removal())
     assert root.tree() == before
 
@@ -225,13 +228,13 @@ class TestTheUnit:
         with pytest.raises(InvalidInput):
             agent_unit(wish)
         with pytest.raises(InvalidInput):
-            agent_toml(wish)
+            agent_toml(wish, has_token=True)
 
 
 @pytest.mark.parametrize("text", ['quote " and \\ backslash', "ünïcode 🚀", "[table]", "a = 1", "'''"])
 def test_settings_are_read_as_they_were_meant(text):
     wish = Wish("https://x", text, ["s"], start=[text, "b"], stop=["x"], status=["y"])
-    told = tomllib.loads(agent_toml(wish))
+    told = tomllib.loads(agent_toml(wish, has_token=False))
     assert (told["logical_agent_id"], told["start"]) == (text, [text, "b"])
     assert "unit" not in told
 

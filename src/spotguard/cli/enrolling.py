@@ -54,6 +54,8 @@ def install(
     """
     if json and not (yes or report_only):
         raise BadSetting("--json asks nothing: add --yes, or --report-only")
+    if unit is not None and "." not in unit:
+        unit = f"{unit}.service"
     ask = Ask(root, unit, state_path, executor, installation, metadata_url, endpoint_url, without_aws)
     wish = None
     if not report_only:

@@ -47,7 +47,8 @@ class Installer:
             self._do(action)
 
     def _standing(self, wish: Wish) -> Standing:
-        names = plan.wanted_files(wish)
+        receipt = self.receipt()
+        names = plan.wanted_files(wish, receipt)
         files = {path: _file(self._at(path)) for path in names}
         return Standing(
             files={path: found for path, found in files.items() if found is not None},
@@ -56,7 +57,7 @@ class Installer:
             links=own_links(self._root, wish.unit) if wish.unit else (),
             agent_link=self._at(plan.AGENT_LINK.path).is_symlink(),
             agent_runs=None if self._units is None else self._units.runs(change.AGENT_UNIT),
-            receipt=self.receipt(),
+            receipt=receipt,
         )
 
     def _do(self, action: Action) -> None:  # noqa: C901 - one line for each kind

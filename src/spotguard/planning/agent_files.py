@@ -32,12 +32,12 @@ class Wish:
     token: str | None = field(default=None, repr=False)
 
 
-def agent_toml(wish: Wish) -> str:
-    """The agent's settings (docs/settings.md). `InvalidInput` for text that no file of settings can hold."""
+def agent_toml(wish: Wish, *, has_token: bool) -> str:
+    """The agent's settings (docs/settings.md); `has_token`: a token lies where they name it. `InvalidInput` for text that no file of settings can hold."""
     told: dict[str, str | Sequence[str] | None] = {
         "server_url": wish.server_url,
         "logical_agent_id": wish.logical_agent_id,
-        "client_token_file": TOKEN if wish.token is not None else None,
+        "client_token_file": TOKEN if has_token else None,
         "unit": wish.unit,
         "start": wish.start,
         "stop": wish.stop,

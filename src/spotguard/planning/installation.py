@@ -87,9 +87,10 @@ FOLDERS = (CONFIG_FOLDER, WANTS, STATE_FOLDER, INBOX)
 _MODES = {CONFIG_FOLDER: 0o755, WANTS: 0o755, STATE_FOLDER: 0o700}
 
 
-def wanted_files(wish: Wish) -> dict[str, tuple[str, int]]:
-    """Every file of ours but the receipt."""
-    files = {CONFIG: (agent_toml(wish), PRIVATE), UNIT_FILE: (agent_unit(wish), OPEN)}
+def wanted_files(wish: Wish, known: Receipt | None) -> dict[str, tuple[str, int]]:
+    """Every file of ours but the receipt. A token that was written once stays when no other is given."""
+    has_token = wish.token is not None or (known is not None and TOKEN in known.files)
+    files = {CONFIG: (agent_toml(wish, has_token=has_token), PRIVATE), UNIT_FILE: (agent_unit(wish), OPEN)}
     if wish.token is not None:
         files[TOKEN] = (f"{wish.token}\n", PRIVATE)
     return files
@@ -102,7 +103,7 @@ def plan_install(wish: Wish, now: Standing) -> tuple[Action, ...]:
         raise Refused(
             f"installed for {known.unit or 'a workload of commands'} already: spotguard agent uninstall first"
         )
-    files = wanted_files(wish)
+    files = wanted_files(wish, known)
     receipt = _receipt(wish, now, files)
     changes = [
         *_write_all(files, now),
