@@ -151,6 +151,19 @@ def test_installing_again_with_other_settings_writes_them_and_remembers_the_firs
     assert root.tree() == before
 
 
+def test_what_its_owner_adds_to_the_settings_stays(root):
+    before = root.tree()
+    installer, _ = installed(root)
+    path = root.path / CONFIG[1:]
+    path.write_text(f"{path.read_text()}health_port = 8081\n")
+    assert installer.plan(WISH) == ()
+    installer.carry_out(installer.plan(Wish(**{**vars(WISH), "server_url": "https://other.example"})))
+    settings = load_agent_file(path)
+    assert (settings.server_url, settings.health_port) == ("https://other.example", 8081)
+    installer.carry_out(installer.plan_removal())
+    assert root.tree() == before
+
+
 def test_a_unit_that_was_enabled_again_meanwhile_is_taken_back_again(root):
     before = root.tree()
     installer, _ = installed(root)

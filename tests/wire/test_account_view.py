@@ -18,6 +18,9 @@ from spotguard.market.instance_types import QuotaClass
 from spotguard.planning.eligibility.facts import Key, Permission, Quota
 from spotguard.planning.eligibility.pointers import PointerKind
 from spotguard.planning.findings import Unseen
+from spotguard.planning.permissions.roles import Role, statements
+from spotguard.planning.permissions.scope import Scope
+from spotguard.planning.permissions.statements import actions_of
 from tests.cloud.scene import EXACT, STILL
 from tests.wire.scene import REGION, served
 
@@ -169,20 +172,6 @@ def replaced_key(instance, key_id):
     return replace(instance, volumes=volumes)
 
 
-READING = (
-    "ec2:Describe*",
-    "sts:GetCallerIdentity",
-    "autoscaling:DescribeAutoScalingInstances",
-    "cloudwatch:DescribeAlarms",
-    "elasticloadbalancing:DescribeLoadBalancers",
-    "elasticloadbalancing:DescribeTargetGroups",
-    "elasticloadbalancing:DescribeTargetHealth",
-    "kms:DescribeKey",
-    "kms:ListGrants",
-    "route53:ListHostedZones",
-    "route53:ListResourceRecordSets",
-    "servicequotas:GetServiceQuota",
-)  # docs/enrolment.md, "In what order"
 OF_AGENTS = {
     "ec2:RunInstances", "ec2:CreateImage", "ec2:TerminateInstances", "ec2:AttachVolume", "ec2:DetachVolume",
 }  # fmt: skip
@@ -231,10 +220,11 @@ class TestPermissions:
             (after, *_) = view.permissions(instance, Executor.AGENT)
         assert (after.action, after.allowed) == ("ec2:RunInstances", False)
 
-    def test_the_reading_rights_of_the_document_are_enough(self, scene, monkeypatch):
+    def test_the_policy_for_reading_is_enough(self, scene, monkeypatch):
         instance = sight(scene, scene.running())
         # moto asks for the name that CloudWatch signs by, and takes no signature of Route 53's
-        with asking_as(scene, monkeypatch, *READING, "monitoring:DescribeAlarms") as view:
+        reading = actions_of(statements(Role.READ, Scope()))
+        with asking_as(scene, monkeypatch, *reading, "monitoring:DescribeAlarms") as view:
             assert not isinstance(view.instance(instance.instance_id), Unseen)
             around, pointers = view.surroundings(instance, Executor.SERVER), view.pointers(instance)
         assert {name for name, fact in vars(around).items() if isinstance(fact, Unseen)} == set()

@@ -47,17 +47,15 @@ class Installer:
             self._do(action)
 
     def _standing(self, wish: Wish) -> Standing:
-        receipt = self.receipt()
-        names = plan.wanted_files(wish, receipt)
-        files = {path: _file(self._at(path)) for path in names}
+        files = {path: _file(self._at(path)) for path in plan.FILES}
         return Standing(
             files={path: found for path, found in files.items() if found is not None},
-            aside=frozenset(path for path in names if _file(self._at(path + change.ASIDE)) is not None),
+            aside=frozenset(path for path in plan.FILES if _file(self._at(path + change.ASIDE)) is not None),
             folders=frozenset(path for path in plan.FOLDERS if self._at(path).is_dir()),
             links=own_links(self._root, wish.unit) if wish.unit else (),
             agent_link=self._at(plan.AGENT_LINK.path).is_symlink(),
             agent_runs=None if self._units is None else self._units.runs(change.AGENT_UNIT),
-            receipt=receipt,
+            receipt=self.receipt(),
         )
 
     def _do(self, action: Action) -> None:  # noqa: C901 - one line for each kind

@@ -11,6 +11,7 @@ from spotguard.domain.errors import InvalidInput
 CONFIG_FOLDER = "/etc/spotguard"
 CONFIG = f"{CONFIG_FOLDER}/agent.toml"
 TOKEN = f"{CONFIG_FOLDER}/token"
+KEPT = "# below: more settings (docs/settings.md), kept when this file is written again\n"
 WATCHDOG_SECONDS = 150  # two and a half of the agent's beat (agent.runner.BEAT_SECONDS)
 
 
@@ -33,7 +34,10 @@ class Wish:
 
 
 def agent_toml(wish: Wish, *, has_token: bool) -> str:
-    """The agent's settings (docs/settings.md); `has_token`: a token lies where they name it. `InvalidInput` for text that no file of settings can hold."""
+    """The agent's settings (docs/settings.md); `has_token`: a token lies where they name it.
+
+    `InvalidInput` for text that no file of settings can hold.
+    """
     told: dict[str, str | Sequence[str] | None] = {
         "server_url": wish.server_url,
         "logical_agent_id": wish.logical_agent_id,
@@ -49,7 +53,7 @@ def agent_toml(wish: Wish, *, has_token: bool) -> str:
     lines = [f"{name} = {_toml(value)}" for name, value in told.items() if value]
     if wish.calls_ec2:
         lines.append("calls_ec2 = true")
-    return "\n".join(["# written by spotguard agent install", *lines, ""])
+    return "\n".join(["# written by spotguard agent install", *lines, KEPT])
 
 
 def _toml(value: str | Sequence[str]) -> str:

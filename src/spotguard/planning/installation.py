@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from spotguard.domain.errors import InvalidInput, Refused
-from spotguard.planning.agent_files import CONFIG, CONFIG_FOLDER, TOKEN, Wish, agent_toml, agent_unit
+from spotguard.planning.agent_files import CONFIG, CONFIG_FOLDER, KEPT, TOKEN, Wish, agent_toml, agent_unit
 from spotguard.planning.machine_changes import (
     AGENT_UNIT,
     Action,
@@ -35,6 +35,7 @@ STATE_FOLDER = "/var/lib/spotguard"
 INBOX = "/var/lib/spotguard-inbox"
 UNIT_FILE = f"/etc/systemd/system/{AGENT_UNIT}"
 WANTS = "/etc/systemd/system/multi-user.target.wants"
+FILES = (CONFIG, UNIT_FILE, TOKEN)
 PRIVATE, OPEN = 0o600, 0o644
 
 
@@ -87,10 +88,14 @@ FOLDERS = (CONFIG_FOLDER, WANTS, STATE_FOLDER, INBOX)
 _MODES = {CONFIG_FOLDER: 0o755, WANTS: 0o755, STATE_FOLDER: 0o700}
 
 
-def wanted_files(wish: Wish, known: Receipt | None) -> dict[str, tuple[str, int]]:
-    """Every file of ours but the receipt. A token that was written once stays when no other is given."""
+def wanted_files(wish: Wish, known: Receipt | None, settings: str) -> dict[str, tuple[str, int]]:
+    """Every file of ours but the receipt. A token that was written once stays when no other is given.
+
+    `settings`: those that stand there now; what their owner has added to ours stays too.
+    """
     has_token = wish.token is not None or (known is not None and TOKEN in known.files)
-    files = {CONFIG: (agent_toml(wish, has_token=has_token), PRIVATE), UNIT_FILE: (agent_unit(wish), OPEN)}
+    told = agent_toml(wish, has_token=has_token) + settings.partition(KEPT)[2]
+    files = {CONFIG: (told, PRIVATE), UNIT_FILE: (agent_unit(wish), OPEN)}
     if wish.token is not None:
         files[TOKEN] = (f"{wish.token}\n", PRIVATE)
     return files
@@ -103,7 +108,7 @@ def plan_install(wish: Wish, now: Standing) -> tuple[Action, ...]:
         raise Refused(
             f"installed for {known.unit or 'a workload of commands'} already: spotguard agent uninstall first"
         )
-    files = wanted_files(wish, known)
+    files = wanted_files(wish, known, now.files.get(CONFIG, ("", 0))[0])
     receipt = _receipt(wish, now, files)
     changes = [
         *_write_all(files, now),

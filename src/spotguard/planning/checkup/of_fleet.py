@@ -126,7 +126,7 @@ def every_call_of_a_move_is_permitted(facts: Facts) -> Verdict:
     if denied:
         return stop(
             f"EC2 would refuse: {shortened(denied)}",
-            "attach the policy that SpotGuard writes for its role",
+            "attach what spotguard iam policy operate prints (docs/permissions.md); agent, where agents execute",
         )
     return fine(f"{len(accounts)} accounts would allow every call that a dry run can ask for")
 

@@ -88,7 +88,8 @@ def every_call_of_a_move_is_permitted(facts: Facts) -> Verdict:
     if denied:
         return stop(
             told,
-            "attach the policy for agents that SpotGuard writes, or let the server call EC2 (--executor server)",
+            "attach what spotguard iam policy agent prints (docs/permissions.md), or let the server call EC2 "
+            "(--executor server)",
         )
     if unclear := [f"{one.action}: {one.because}" for one in permissions if one.allowed is None]:
         seen(Unseen(f"EC2 answered the dry run otherwise ({'; '.join(unclear)})"))
