@@ -1,7 +1,9 @@
 """Enrolling a machine and leaving it clean, on a folder with a small service manager."""
 
 import itertools
+import shutil
 import socket
+import subprocess
 import tomllib
 
 import pytest
@@ -224,6 +226,17 @@ class TestTheUnit:
             assert line in lines
         assert "KillMode=mixed" in lines
         assert SECRET not in agent_unit(WISH)
+
+    @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd on this machine")
+    @pytest.mark.parametrize("gate", ["unit", "commands"])
+    def test_systemd_itself_finds_nothing_wrong_with_it(self, gate, tmp_path):
+        wish = WISH if gate == "unit" else BY_COMMANDS
+        path = tmp_path / AGENT_UNIT
+        path.write_text(agent_unit(Wish(**{**vars(wish), "program": ["/bin/true"]})))
+        done = subprocess.run(
+            ["systemd-analyze", "verify", str(path)], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
 
     def test_a_workload_that_commands_start_is_neither_killed_nor_limited_with_the_agent(self):
         lines = agent_unit(BY_COMMANDS).splitlines()

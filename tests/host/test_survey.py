@@ -2,13 +2,14 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
 from spotguard.domain.errors import GateFailed
 from spotguard.host.boot_links import own_links, put_back, take_away, unit_file, vendor_links
 from spotguard.host.databases import databases
-from spotguard.host.survey import survey
+from spotguard.host.survey import run, survey
 from spotguard.host.systemctl import Systemctl
 from spotguard.planning.eligibility.facts import Database, Disk, DiskKind, FstabEntry
 from spotguard.planning.findings import Unseen
@@ -75,6 +76,13 @@ class TestDisks:
         assert asked[0][-2:] == ["--sysroot", str(root.path)]
 
 
+def test_this_very_machine_can_be_looked_at():
+    told = survey(Path("/"), None, None, "/nowhere", run)
+    assert told.architecture == os.uname().machine
+    assert isinstance(told.disks, Unseen) or told.disks
+    assert not isinstance(told.databases, Unseen)
+
+
 def test_fstab_without_its_comments(root):
     root.write("etc/fstab", "# /dev/sda1 /old\nUUID=1 / ext4 defaults 0 1\n\n/dev/sdb1 /data ext4\nbroken\n")
     assert seen(root).fstab == (FstabEntry("UUID=1", "/"), FstabEntry("/dev/sdb1", "/data"))
@@ -84,7 +92,9 @@ def test_fstab_without_its_comments(root):
 def test_container_engines_that_run(root):
     root.process(10, "dockerd")
     root.process(11, "nginx")
-    assert seen(root).containers == ("Docker",)
+    assert (seen(root).containers, seen(root).is_node) == (("Docker",), False)
+    root.process(12, "kubelet")
+    assert seen(root).is_node
 
 
 class TestDatabases:

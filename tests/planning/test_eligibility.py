@@ -119,6 +119,7 @@ CASES = [
     (E.nothing_else_owns_it, instance(tags={"aws:ecs:clusterName": "c"}), STOP, "ECS"),
     (E.nothing_else_owns_it, instance(tags={"elasticbeanstalk:environment-name": "e"}), STOP, "Beanstalk"),
     (E.nothing_else_owns_it, instance(tags={"aws:cloudformation:stack-name": "s"}), CARE, "stack s"),
+    (E.nothing_else_owns_it, machine(is_node=True), STOP, "kubelet runs here"),
     (E.nothing_else_owns_it, no_instance(), UNKNOWN, "nobody may look"),
     (E.its_image_may_run_on_spot, GOOD, FINE, "plain Linux"),
     (E.its_image_may_run_on_spot, instance(platform="Windows with SQL Server"), STOP, "Windows"),

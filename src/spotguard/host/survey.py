@@ -25,19 +25,21 @@ _MODELS = {
 }
 """What EC2's NVMe disks call themselves (EC2 User Guide, "Amazon EBS volumes and NVMe")."""
 
-_ENGINES = {"dockerd": "Docker", "containerd": "containerd", "crio": "CRI-O", "kubelet": "kubelet"}
+_ENGINES = {"dockerd": "Docker", "containerd": "containerd", "crio": "CRI-O"}
 _LSBLK_SECONDS = 20
 
 
 def survey(root: Path, units: Units | None, unit: str | None, state_path: str | None, run: Run) -> Machine:
     """`unit` None: the workload is started by commands. `units` None: no service manager runs under this root."""
+    running = _running(root)
     return Machine(
         architecture=_architecture(root),
         disks=_disks(root, run),
         fstab=_fstab(root),
         databases=databases(root, state_path),
         unit=_unit(root, units, unit),
-        containers=_containers(root),
+        containers=tuple(sorted(name for comm, name in _ENGINES.items() if comm in running)),
+        is_node="kubelet" in running,
     )
 
 
@@ -104,11 +106,12 @@ def _unit(root: Path, units: Units | None, name: str | None) -> Unit | Unseen:
     )
 
 
-def _containers(root: Path) -> tuple[str, ...]:
+def _running(root: Path) -> frozenset[str]:
+    """The names of the programs that run."""
     found: set[str] = set()
     for process in (root / "proc").glob("[0-9]*/comm"):
         try:
-            found.add(_ENGINES.get(process.read_text().strip(), ""))
+            found.add(process.read_text().strip())
         except OSError:  # it has ended meanwhile
             continue
-    return tuple(sorted(found - {""}))
+    return frozenset(found)

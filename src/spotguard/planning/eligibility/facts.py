@@ -69,6 +69,7 @@ class Machine:
     databases: tuple[Database, ...] | Unseen
     unit: Unit | Unseen
     containers: tuple[str, ...] | Unseen = ()  # engines of containers that run
+    is_node: bool = False  # of a Kubernetes cluster: its kubelet runs
 
 
 @dataclass(frozen=True)

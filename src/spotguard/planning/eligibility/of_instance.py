@@ -27,6 +27,11 @@ _STACK = "aws:cloudformation:stack-name"
 
 def nothing_else_owns_it(facts: Facts) -> Verdict:
     """A group replaces what is taken from it; a stack drifts (docs/scope.md, U7)."""
+    if facts.machine.is_node:
+        return stop(
+            "kubelet runs here: it is a node of a Kubernetes cluster, which moves its work itself",
+            "let the cluster use spot (Karpenter, node groups), or take the machine out of it",
+        )
     tags = seen(facts.instance).tags
     owners = [f"{who} ({tags[key]})" for key in tags for who in [_owner(key)] if who]
     if owners:
