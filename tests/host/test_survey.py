@@ -141,6 +141,27 @@ class TestDatabases:
         (member,) = self.found(root)
         assert member.replicated is True
 
+    def test_what_only_root_may_see_is_unknown_and_not_absent(self, root):
+        """As root everything may be seen: the refusal is the walk's own word."""
+        root.write("srv/app/db/PG_VERSION", "15")
+        (root.path / "srv/app").chmod(0)
+        try:
+            told = survey(root.path, None, None, "/srv/app", lsblk()).databases
+        finally:
+            (root.path / "srv/app").chmod(0o755)
+        if os.geteuid() == 0:
+            assert [one.folder for one in told] == ["/srv/app/db"]
+        else:
+            assert told == Unseen(f"only root may look into {root.path}/srv/app")
+
+    def test_names_of_any_bytes(self, root):
+        name = os.fsdecode(b"srv/app/\xff")
+        root.write(f"{name}/PG_VERSION", "15")
+        (root.path / "proc/3").mkdir(parents=True)
+        (root.path / "proc/3/comm").write_bytes(b"\xfe\n")
+        assert [one.folder for one in self.found(root)] == ["/srv/app/?"]
+        assert seen(root).containers == ()
+
     def test_a_process_that_ends_while_it_is_looked_at(self, root):
         root.write("proc/5/comm", "postgres\n")
         assert self.found(root) == ()
@@ -191,6 +212,18 @@ class TestUnits:
         put_back(root.path, Link(f"/{WANTS}/web.service", "../web.service"))
         assert (root.path / WANTS / "web.service").readlink().name == "web.service"
         assert vendor_links(root.path, "web.service") == ()
+
+
+class Away(Manager):
+    """systemd does not answer."""
+
+    def triggered_by(self, unit):
+        raise GateFailed("systemctl show: no bus")
+
+
+def test_a_service_manager_that_does_not_answer_makes_the_unit_unknown(root):
+    root.unit()
+    assert seen(root, units=Away(root)).unit == Unseen("systemctl show: no bus")
 
 
 class TestSystemctl:

@@ -36,12 +36,16 @@ class _Process:
 
 
 def databases(root: Path, state_path: str | None) -> tuple[Database, ...]:
-    """Each data directory once, by its path within the root."""
+    """Each data directory once, by its path within the root. `PermissionError`: only root can tell."""
     processes = list(_processes(root))
     folders = [path for pattern in _USUAL for path in root.glob(pattern)]
     if state_path is not None:
         folders += _below(root / state_path.lstrip("/"))
-    held = {f"/{path.relative_to(root)}": engine for path in folders if (engine := _engine(path)) is not None}
+    held = {
+        f"/{printable(str(path.relative_to(root)))}": engine
+        for path in folders
+        if (engine := _engine(path)) is not None
+    }
     running = {process.folder: process.engine for process in processes}
     # one that runs in a container knows its folder by another name
     elsewhere = {engine for folder, engine in running.items() if _engine(_at(root, folder)) is None}
@@ -60,16 +64,25 @@ def _engine(folder: Path) -> str | None:
     return next((engine for mark, engine in _MARK.items() if (folder / mark).is_file()), None)
 
 
+def _within(root: Path, path: Path) -> str:
+    return printable(f"/{path.relative_to(root)}")
+
+
 def _at(root: Path, folder: str) -> Path:
     return root / folder.lstrip("/")
 
 
 def _below(top: Path) -> Iterator[Path]:
-    for folder, names, _ in os.walk(top):
+    for folder, names, _ in os.walk(top, onerror=_require_permission):
         here = Path(folder)
         yield here
         if len(here.relative_to(top).parts) >= DEPTH or _engine(here) is not None:
             names.clear()
+
+
+def _require_permission(error: OSError) -> None:
+    if isinstance(error, PermissionError):
+        raise error
 
 
 def _has_pid(folder: Path) -> bool:
@@ -79,13 +92,21 @@ def _has_pid(folder: Path) -> bool:
 def _processes(root: Path) -> Iterator[_Process]:
     for process in (root / "proc").glob("[0-9]*"):
         try:
-            engine = _ENGINE_OF.get((process / "comm").read_text().strip())
-            if engine is None:
-                continue
-            title = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-            yield _Process(engine, str((process / "cwd").readlink()), title)
-        except OSError:  # it has ended meanwhile, or is another user's
+            engine = _ENGINE_OF.get(_text(process / "comm").strip())
+            if engine is not None:
+                folder = printable(str((process / "cwd").readlink()))
+                yield _Process(engine, folder, _text(process / "cmdline").replace("\0", " "))
+        except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
             continue
+
+
+def _text(path: Path) -> str:
+    return path.read_bytes().decode("utf-8", "replace")
+
+
+def printable(name: str) -> str:
+    """A name from the disk may be any bytes."""
+    return name.encode("utf-8", "replace").decode()
 
 
 def _replicated(engine: str, folder: Path, processes: Iterable[_Process]) -> bool | None:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from spotguard.domain.errors import GateFailed
 from spotguard.host.boot_links import own_links, unit_file, vendor_links
 from spotguard.host.databases import databases
-from spotguard.planning.eligibility.facts import Disk, DiskKind, FstabEntry, Machine, Unit
+from spotguard.planning.eligibility.facts import Database, Disk, DiskKind, FstabEntry, Machine, Unit
 from spotguard.planning.findings import Unseen
 from spotguard.ports.units import Units
 
@@ -36,7 +37,7 @@ def survey(root: Path, units: Units | None, unit: str | None, state_path: str | 
         architecture=_architecture(root),
         disks=_disks(root, run),
         fstab=_fstab(root),
-        databases=databases(root, state_path),
+        databases=_databases(root, state_path),
         unit=_unit(root, units, unit),
         containers=tuple(sorted(name for comm, name in _ENGINES.items() if comm in running)),
         is_node="kubelet" in running,
@@ -82,6 +83,13 @@ def _mounts(told: Mapping[str, Any]) -> Iterator[str]:
         yield from _mounts(child)
 
 
+def _databases(root: Path, state_path: str | None) -> tuple[Database, ...] | Unseen:
+    try:
+        return databases(root, state_path)
+    except PermissionError as error:
+        return Unseen(f"only root may look into {error.filename}")
+
+
 def _fstab(root: Path) -> tuple[FstabEntry, ...] | Unseen:
     try:
         text = (root / "etc/fstab").read_text(errors="replace")
@@ -97,13 +105,12 @@ def _unit(root: Path, units: Units | None, name: str | None) -> Unit | Unseen:
     if name is None:
         return Unseen("the workload is started by commands: whether it starts at boot, too, they do not tell")
     exists = unit_file(root, name) is not None
-    return Unit(
-        name,
-        exists,
-        tuple(link.path for link in own_links(root, name)),
-        vendor_links(root, name),
-        units.triggered_by(name) if exists and units is not None else (),
-    )
+    try:
+        triggers = units.triggered_by(name) if exists and units is not None else ()
+    except GateFailed as error:
+        return Unseen(str(error))
+    starts_by = tuple(link.path for link in own_links(root, name))
+    return Unit(name, exists, starts_by, vendor_links(root, name), triggers)
 
 
 def _running(root: Path) -> frozenset[str]:
@@ -111,7 +118,7 @@ def _running(root: Path) -> frozenset[str]:
     found: set[str] = set()
     for process in (root / "proc").glob("[0-9]*/comm"):
         try:
-            found.add(process.read_text().strip())
+            found.add(process.read_bytes().decode("utf-8", "replace").strip())
         except OSError:  # it has ended meanwhile
             continue
     return frozenset(found)
