@@ -22,7 +22,7 @@ from spotguard.cloud.simulated.ec2 import SimulatedEc2
 from spotguard.cloud.simulated.wire.server import WireServer
 from spotguard.market.synthetic import synthetic_market
 
-SPOTGUARD = str(Path(sys.executable).parent / "spotguard")
+SPOTGUARD = [sys.executable, "-c", "from spotguard.cli.main import app; app()"]
 UNIT = "[Service]\nExecStart=/usr/bin/web\n[Install]\nWantedBy=multi-user.target\n"
 WEB, WANTS = "etc/systemd/system/web.service", "etc/systemd/system/multi-user.target.wants"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIAFIRSTHOUR0000000", "AWS_SECRET_ACCESS_KEY": "of-nobody"}
@@ -119,13 +119,13 @@ def first_hour(wire: WireServer, root: Path, instance_id: str) -> None:
     database = ["--database-url", f"sqlite:///{root}/spotguard.db"]
     play(["db", "upgrade"], database)
     region = wire.account.ec2.region
-    run([SPOTGUARD, "client", "create", "acme", "--executor", "server", "--region", region, *database])
+    run([*SPOTGUARD, "client", "create", "acme", "--executor", "server", "--region", region, *database])
     play(["doctor"], [*database, "--endpoint-url", wire.url])
 
 
 def play(words: list[str], hidden: list[str], *, show_from: str = "") -> None:
     """`hidden` are the options that stand for the real machine and the real AWS."""
-    done = run([SPOTGUARD, *words, *hidden])
+    done = run([*SPOTGUARD, *words, *hidden])
     print(f"$ spotguard {' '.join(words)}")
     print((done.stdout + done.stderr)[max(0, (done.stdout + done.stderr).find(show_from)) :].rstrip())
     print(f"[exit {done.returncode}]\n")
