@@ -41,8 +41,8 @@ def test_options_reach_the_policy():
         "m5.*",
         "required",
         "c-1",
-        "AssociateAddress",
         "Z012345",
+        "a.example.com",
     ):
         assert part in told
 

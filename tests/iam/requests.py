@@ -10,6 +10,7 @@ from moto.iam.models import iam_backends
 from tests.iam.evaluator import Request
 
 _OWNERLESS = ("image", "snapshot")
+_PREFIXES = {"monitoring": "cloudwatch"}  # where a service signs by another name than IAM's
 _NAMED = {  # the calls that name nothing but existing resources: parameter -> kind
     "TerminateInstances": {"InstanceId": "instance"},
     "ModifyInstanceAttribute": {"InstanceId": "instance"},
@@ -40,7 +41,8 @@ class Reading:
     def of(self, call):
         """Every authorization of the call."""
         if call.service != "ec2":
-            return [Request(f"{call.service}:{call.action}", context={"aws:RequestedRegion": "us-east-1"})]
+            service = _PREFIXES.get(call.service, call.service)
+            return [Request(f"{service}:{call.action}", context={"aws:RequestedRegion": "us-east-1"})]
         told = nested(call.parameters)
         if call.action == "CreateLaunchTemplate":
             self._templates[told["LaunchTemplateName"]] = told["LaunchTemplateData"]
@@ -57,8 +59,8 @@ class Reading:
         if action == "DetachVolume" and "InstanceId" not in told:
             named += [("instance", name) for name in self._holders(told["VolumeId"])]
         if action == "ModifyInstanceAttribute":
-            disks = values(told, "BlockDeviceMapping")
-            named += [("volume", disk["Ebs"]["VolumeId"]) for disk in disks]
+            disks = [disk["Ebs"] for disk in values(told, "BlockDeviceMapping")]
+            named += [("volume", disk["VolumeId"]) for disk in disks if "VolumeId" in disk]
         if action == "DeleteLaunchTemplate":
             named.append(("launch-template", self._template_id(told)))
         return [self._existing(action, kind, name) for kind, name in named]

@@ -5,6 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from spotguard.cloud.aws.account_view import AwsAccountView
+from spotguard.cloud.aws.connection import Account
+from spotguard.domain.agents import Executor
 from spotguard.domain.errors import NeedsPerson
 from spotguard.domain.ids import ClientToken, ImageId, InstanceId
 from spotguard.domain.instances import Mode
@@ -13,7 +16,7 @@ from spotguard.domain.tags import ADOPTED_TAG, AGENT_TAG, MANAGED_TAG
 from spotguard.planning.permissions.roles import Role, statements
 from spotguard.ports.cloud import FleetRequest, LaunchRequest
 from tests.cloud.scene import A, Scene, prices
-from tests.iam.account import EnforcedAccount
+from tests.iam.account import EXTERNAL_ID, EnforcedAccount
 from tests.iam.scene import lent_environment, scope_of
 from tests.iam.test_moves import NOT_BY_MOVES
 from tests.iam.witness import Witness
@@ -65,7 +68,7 @@ class Cloned:
         self.owner = Owner(self.account, self.story.image, HERE.instance_type)
         self.story.wait(60)
         scope = scope_of(self.account, roles=(self.owner.role,) if named else ())
-        tables = {"operate": statements(Role.OPERATE, scope), "agent": statements(Role.AGENT, scope)}
+        tables = {role.value: statements(role, scope) for role in (Role.OPERATE, Role.AGENT, Role.READ)}
         self.roles = {name: self.account.role(name, table) for name, table in tables.items()}
         self.witness = Witness(self.account, {self.roles[name]: table for name, table in tables.items()})
 
@@ -130,6 +133,32 @@ def test_so_does_an_agents(cloned):
     cloned.launch(cloned.account.cloud(cloned.roles["agent"]), "one")
     assert cloned.witness.refused == []
     assert cloned.witness.called[cloned.roles["agent"]]["iam:PassRole"] == 1
+
+
+class TestTheReport:
+    """Doctor and eligibility ask by dry runs what a move would ask."""
+
+    def asked(self, cloned, role, executor=Executor.SERVER):
+        account = Account(cloned.account.region, cloned.account.wire.url, cloned.roles[role], EXTERNAL_ID)
+        view = AwsAccountView(account, TAGS)
+        instance = view.instance(cloned.owner.server)
+        view.pointers(instance)
+        told = view.permissions(instance, executor)
+        return {permission.action: permission.allowed for permission in told}
+
+    def refused(self, cloned):
+        return {request.action for _, request in cloned.witness.refused}
+
+    @pytest.mark.parametrize(("role", "executor"), [("operate", Executor.SERVER), ("agent", Executor.AGENT)])
+    def test_with_the_policy_of_who_moves_all_of_it_is_allowed(self, cloned, role, executor):
+        asked = self.asked(cloned, role, executor)
+        assert set(asked.values()) == {True}
+        assert self.refused(cloned) & set(asked) == set()
+
+    def test_with_the_policy_of_who_reads_the_looks_alone(self, cloned):
+        asked = self.asked(cloned, "read")
+        assert True not in asked.values()
+        assert self.refused(cloned) - {*asked, "ec2:CreateTags"} == set()
 
 
 def test_a_role_that_was_not_named_is_not_passed(unnamed):

@@ -22,6 +22,7 @@ _ROUTE53 = (
     ("POST", re.compile(r"/2013-04-01/hostedzone/[^/]+/rrset/?"), "ChangeResourceRecordSets"),
     ("GET", re.compile(r"/2013-04-01/hostedzone/[^/]+/rrset/?"), "ListResourceRecordSets"),
     ("GET", re.compile(r"/2013-04-01/change/.+"), "GetChange"),
+    ("GET", re.compile(r"/2013-04-01/hostedzone/?"), "ListHostedZones"),
 )
 
 
