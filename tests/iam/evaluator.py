@@ -31,13 +31,19 @@ class Decision:
     by: str | None = None
 
 
+JUDGED = []
+"""Every (policy, request, decision) of this process, for a second opinion (scripts/iam_second_opinion.py)."""
+
+
 def decide(policy, request):
     """An explicit denial wins, then an explicit permission, else it is refused."""
     speaking = [statement for statement in _listed(policy["Statement"]) if applies(statement, request)]
     denying = [statement for statement in speaking if statement["Effect"] == "Deny"]
-    for statement in denying or speaking:
-        return Decision(statement["Effect"] == "Allow", statement.get("Sid"))
-    return Decision(allowed=False)
+    deciding = next(iter(denying or speaking), None)
+    allowed = deciding is not None and deciding["Effect"] == "Allow"
+    decision = Decision(allowed, None if deciding is None else deciding.get("Sid"))
+    JUDGED.append((policy, request, decision))
+    return decision
 
 
 def applies(statement, request):

@@ -10,6 +10,7 @@ from moto.iam.models import iam_backends
 from tests.iam.evaluator import Request
 
 _OWNERLESS = ("image", "snapshot")
+_ON_TARGET_GROUPS = ("RegisterTargets", "DeregisterTargets")
 _PREFIXES = {"monitoring": "cloudwatch"}  # where a service signs by another name than IAM's
 _NAMED = {  # the calls that name nothing but existing resources: parameter -> kind
     "TerminateInstances": {"InstanceId": "instance"},
@@ -22,6 +23,8 @@ _NAMED = {  # the calls that name nothing but existing resources: parameter -> k
     "DeregisterImage": {"ImageId": "image"},
     "CreateImage": {"InstanceId": "instance"},
     "CreateSnapshot": {"VolumeId": "volume"},
+    "AssociateAddress": {"AllocationId": "elastic-ip", "InstanceId": "instance"},
+    "AssignPrivateIpAddresses": {"NetworkInterfaceId": "network-interface"},
 }
 _MAKES = {
     "CreateImage": ("image", "snapshot"),
@@ -42,7 +45,8 @@ class Reading:
         """Every authorization of the call."""
         if call.service != "ec2":
             service = _PREFIXES.get(call.service, call.service)
-            return [Request(f"{service}:{call.action}", context={"aws:RequestedRegion": "us-east-1"})]
+            where = call.parameters["TargetGroupArn"] if call.action in _ON_TARGET_GROUPS else "*"
+            return [Request(f"{service}:{call.action}", where, {"aws:RequestedRegion": "us-east-1"})]
         told = nested(call.parameters)
         if call.action == "CreateLaunchTemplate":
             self._templates[told["LaunchTemplateName"]] = told["LaunchTemplateData"]

@@ -11,6 +11,7 @@ from spotguard.domain.tags import ADOPTED_TAG
 from spotguard.planning.permissions.roles import Role, statements
 from spotguard.planning.permissions.scope import Scope
 from spotguard.planning.permissions.statements import DENY
+from spotguard.ports.shape import USER_DATA_TAG
 from spotguard.simulation.world import Reach
 from tests.iam.account import EnforcedAccount
 from tests.iam.witness import Witness
@@ -69,6 +70,10 @@ class EnforcedScene(Scene):
         target = next(pool["id"] for pool in pools if pool["allowed"] and (pool["az"] == row.az) == same_zone)
         wish = {"target": "pool", "pool_id": target, "kind": kind}
         self.post(f"/api/client/instances/{row.instance_id}/force-switch", wish, expect=202)
+
+    def keeps_its_user_data(self, name):
+        """Its owner wants them on every clone."""
+        self.world.ec2.controls.tag(InstanceId(self.agent(name).instance_id), {USER_DATA_TAG: "keep"})
 
     def is_through(self, name):
         """Its newest move has left nothing to do."""

@@ -18,7 +18,7 @@ from spotguard.ports.cloud import FleetRequest, LaunchRequest
 from tests.cloud.scene import A, Scene, prices
 from tests.iam.account import EXTERNAL_ID, EnforcedAccount
 from tests.iam.scene import lent_environment, scope_of
-from tests.iam.test_moves import NOT_BY_MOVES
+from tests.iam.tours import NOT_BY_MOVES
 from tests.iam.witness import Witness
 from tests.wire.scene import client_of
 
