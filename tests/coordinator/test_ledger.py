@@ -145,7 +145,9 @@ def test_hours_without_a_known_price_are_billed_when_it_is_known():
     machine = scene.serving(agent)
     scene.run(4 * 3600)
     settled(scene)
-    assert scene.rows(ledger_entries, ledger_entries.c.resource_id == machine) == []
+    unpriced = scene.rows(ledger_entries, ledger_entries.c.resource_id == machine)
+    assert {row.kind for row in unpriced} == {"unpriced"}
+    assert spending(scene).saved == 0, "nothing is compared with nothing"
     report = [(A.id, Decimal("0.040"))]
     scene.db.write(lambda tx: prices.record_report(tx, scene.now, scene.client_id, scene.now, report))
     scene.run(900)
@@ -154,7 +156,26 @@ def test_hours_without_a_known_price_are_billed_when_it_is_known():
         sum(e.quantity for e in scene.rows(ledger_entries, ledger_entries.c.resource_id == machine)) / 3600
     )
     assert hours > 4
+    assert spending(scene).unpriced_seconds == 0
     assert entries_of(scene, machine) == entries_of(scene, machine, recomputed(scene))
+
+
+def spending(scene):
+    return scene.db.read(lambda tx: views_savings.total(tx, scene.client_id, None, None))
+
+
+def test_an_old_price_bills_no_present_second():
+    """Imported long ago and not confirmed since: unknown is unknown, and no saving is made of it."""
+    scene = Scene(has_cloud=False)
+    long_ago = scene.now - timedelta(days=1800)
+    old = [(A.id, Decimal("0.0358"))]
+    scene.db.write(lambda tx: prices.record_report(tx, scene.now, None, long_ago, old))
+    scene.protect(pool=A, auto_switch_enabled=False)
+    scene.run(7200)
+    totals, paid = settled(scene)
+    assert paid == totals[EntryKind.COMPUTE] == 0
+    assert spending(scene).unpriced_seconds > 7000
+    assert spending(scene).saved == 0
 
 
 def test_a_deleted_agent_costs_nothing_from_then_on():

@@ -228,8 +228,25 @@ def test_a_grant_between_two_seconds_loses_no_microsecond():
     assert [str(e.quantity) for e in entries] == ["100.123457", "199.876543"]
 
 
-def test_without_a_price_nothing_is_claimed():
-    assert told(ended(3_600, prices=())) == []
+def test_without_a_price_nothing_is_claimed_and_the_seconds_are_told():
+    assert told(ended(3_600, prices=())) == [("unpriced", 3600, "0E-9")]
+
+
+def test_a_price_holds_for_a_day_on_either_side_of_where_it_was_told():
+    prices = (
+        Change(NOON, Decimal("0.036")),
+        Change(NOON + 24 * HOUR, None),
+        Change(NOON + 72 * HOUR, Decimal("0.1")),
+    )
+    run = ended(80 * 3_600, prices=prices, baseline_usd_per_hour=Decimal("0.107"))
+    entries = meter_instance(run, NOON + 90 * HOUR)
+    assert by_kind(entries, lambda e: e.quantity / 3600) == {"compute": 56, "unpriced": 24}
+    assert by_kind(entries, lambda e: e.usd)["unpriced"] == 24 * Decimal("0.107"), "compared with nothing"
+    assert {e.rate_usd for e in entries if e.from_at >= NOON + 48 * HOUR} == {Decimal("0.1")}
+
+
+def test_what_aws_gives_free_needs_no_price():
+    assert told(ended(1_800, EndReason.INTERRUPTED, prices=())) == []
 
 
 def test_nothing_is_metered_before_it_began():

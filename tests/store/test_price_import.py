@@ -91,7 +91,27 @@ def test_imported_prices_are_history_for_every_tenant(database, tmp_path):
     pool = PoolId("m5.large.us-east-1a")
     window = (BEGIN + timedelta(days=2), BEGIN + timedelta(days=30))
     steps = database.read(lambda tx: prices.price_steps(tx, client_id, [pool], *window))
-    assert steps[pool] == [(window[0], Decimal("0.10")), (BEGIN + timedelta(days=6), Decimal("0.20"))]
+    assert steps[pool] == [
+        (window[0], Decimal("0.10")),
+        (BEGIN + timedelta(days=6), Decimal("0.20")),
+        (BEGIN + timedelta(days=9), None),
+    ], "a day after the last line nothing is known"
+
+
+def test_a_history_of_changes_holds_between_them_but_not_across_a_hole(database, tmp_path):
+    days = [(0, "0.10"), (4, "0.20"), (200, "0.30")]
+    told = imported(database, written(tmp_path / "x.csv.gz", *(line(day, "a", usd) for day, usd in days)))
+    assert (told.rows, told.stored) == (3, 3)
+    pool = PoolId("m5.large.us-east-1a")
+    window = (BEGIN, BEGIN + timedelta(days=300))
+    steps = database.read(lambda tx: prices.price_steps(tx, None, [pool], *window))
+    assert [((at - BEGIN).days, usd) for at, usd in steps[pool]] == [
+        (0, Decimal("0.10")),
+        (4, Decimal("0.20")),
+        (5, None),
+        (200, Decimal("0.30")),
+        (201, None),
+    ]
 
 
 def test_on_demand_prices_are_for_every_tenant_and_stand_before_a_report(database):

@@ -276,6 +276,29 @@ def test_steps_of_a_tenant_stand_before_and_after_what_was_fetched(database):
     assert until == {POOL_A: NOW + timedelta(minutes=40)}
 
 
+def test_an_old_price_is_not_a_present_one(database):
+    """Told in 2021, asked five years later: unknown, until somebody tells it again; EC2's own history has no holes."""
+    fresh(database)
+    day = 24 * 60
+
+    def seen(begin: int, end: int) -> list[tuple[int, Decimal | None]]:
+        window = (NOW + timedelta(days=begin), NOW + timedelta(days=end))
+        steps = database.read(lambda tx: prices.price_steps(tx, FIRST, [PoolId(POOL_A)], *window))
+        return [((at - NOW).days, usd) for at, usd in steps[PoolId(POOL_A)]]
+
+    tell(database, None, NOW, {POOL_A: Decimal("0.0358")})
+    assert seen(1800, 1807) == []
+    tell(database, FIRST, NOW + timedelta(days=1800), {POOL_A: Decimal("0.01")})
+    assert seen(1799, 1807) == [(1800, Decimal("0.01")), (1801, None)]
+    fetch(database, 1806 * day, change(POOL_A, 1801 * day, "0.02"), change(POOL_A, 1805 * day, "0.03"))
+    assert seen(1800, 1808) == [
+        (1800, Decimal("0.01")),
+        (1801, Decimal("0.02")),
+        (1805, Decimal("0.03")),
+        (1807, None),
+    ]
+
+
 @SHARED
 @given(st.lists(st.tuples(st.integers(0, 200), type_(["0.01", "0.02"])), min_size=1), st.integers(0, 200))
 def test_steps_are_the_step_function_of_the_reports(sqlite_database, told_points, since):

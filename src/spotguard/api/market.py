@@ -68,12 +68,12 @@ def _fresh(known: tuple[datetime, object] | None, now: datetime) -> bool:
 
 
 def time_median(
-    steps: Sequence[tuple[datetime, Decimal]], since: datetime, until: datetime
+    steps: Sequence[tuple[datetime, Decimal | None]], since: datetime, until: datetime
 ) -> Decimal | None:
-    """The price below which a step function spent half of its time between `since` and `until`."""
+    """The price below which a step function spent half of its known time between `since` and `until`."""
     clipped = [(max(at, since), price) for at, price in steps if at < until]
-    ends = [*clipped, (until, Decimal(0))]
-    held = sorted((price, end - at) for (at, price), (end, _) in pairwise(ends))
+    ends = [*clipped, (until, None)]
+    held = sorted((price, end - at) for (at, price), (end, _) in pairwise(ends) if price is not None)
     left = sum((span for _, span in held), timedelta(0)) / 2
     for price, span in held:
         left -= span

@@ -4,6 +4,8 @@ Pure and exact: the same facts give the same entries to the last digit, however 
 are cut only where the facts change (role, price) and at full UTC hours. The rule of EC2's bill (On-Demand and Spot
 pricing pages): by the second from running to the end, at least 60 s a run; a spot instance that AWS interrupts
 within its first hour costs nothing. Volumes and snapshots: GiB × seconds at the monthly rate, a month being 730 h.
+A second whose price nobody knows is `unpriced`: it is no cost, and what on-demand would have cost meanwhile is compared
+with nothing.
 """
 
 from __future__ import annotations
@@ -17,10 +19,11 @@ from itertools import pairwise
 
 from spotguard.domain.ids import AgentId, ClientId, PoolId
 from spotguard.domain.instances import EndReason, Mode
-from spotguard.domain.money import SECONDS_PER_HOUR
+from spotguard.domain.money import SECONDS_PER_HOUR, ZERO
 
 LEAST_SECONDS = 60
 FREE_WITHIN = timedelta(hours=1)
+PRICE_HOLDS = timedelta(days=1)  # on either side of where a spot price was told; beyond that it is unknown
 SECONDS_PER_MONTH = 730 * SECONDS_PER_HOUR
 USD_STEP = Decimal("1e-9")
 
@@ -34,14 +37,15 @@ class EntryKind(StrEnum):
     STORAGE = "storage"
     ONDEMAND = "ondemand"
     WAIVED = "waived"
+    UNPRICED = "unpriced"
 
 
 @dataclass(frozen=True)
 class Change:
-    """From `at` on a price (USD/h), until the next change."""
+    """From `at` on a price (USD/h), until the next change; None: from `at` on nothing is known."""
 
     at: datetime
-    usd_per_hour: Decimal
+    usd_per_hour: Decimal | None
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Term:
 
 @dataclass(frozen=True)
 class InstanceRun:
-    """An instance as it is billed. `prices` begins with the price in force at `since`; empty: no price is known."""
+    """An instance as it is billed. `prices`: what was told, beginning with what held at `since`, if that is known."""
 
     instance_id: str
     client_id: ClientId
@@ -69,6 +73,7 @@ class InstanceRun:
     prices: Sequence[Change]
     launched_at: datetime
     let_go_at: datetime | None = None  # from here on it is its user's affair: the agent was deleted
+    baseline_usd_per_hour: Decimal = ZERO  # what on-demand would have cost while it served
 
 
 @dataclass(frozen=True)
@@ -128,14 +133,16 @@ def meter_instance(run: InstanceRun, until: datetime, cut: datetime | None = Non
     ends = (until, run.ended_at, run.let_go_at)
     end = min(moment for moment in ends if moment is not None)
     start = _start(run.since, cut)
-    if end <= start or not run.prices:
+    if end <= start:
         return []
     entries = [
-        _compute(run, start, stop, price, role) for start, stop, role, price in _segments(run, start, end)
+        _unpriced(run, start, stop, role) if price is None else _compute(run, start, stop, price, role)
+        for start, stop, role, price in _segments(run, start, end)
     ]
     if end == run.ended_at:
         entries = _fill_to_minimum(run, entries)
         if is_waived(run):
+            entries = [entry for entry in entries if entry.kind is not EntryKind.UNPRICED]
             entries += [_waive(entry) for entry in entries]
     return entries
 
@@ -201,12 +208,13 @@ def since_hour_of(moment: datetime) -> datetime:
 
 def _segments(
     run: InstanceRun, begin: datetime, end: datetime
-) -> Iterator[tuple[datetime, datetime, EntryKind, Decimal]]:
-    cuts = [change.at for change in run.prices]
+) -> Iterator[tuple[datetime, datetime, EntryKind, Decimal | None]]:
+    prices = _reaching_back(run.prices)
+    cuts = [change.at for change in prices]
     for term in run.terms:
         cuts += [term.since] if term.until is None else [term.since, term.until]
     for start, stop in _spans(begin, end, cuts):
-        yield start, stop, _role_at(run, start), _price_at(run.prices, start)
+        yield start, stop, _role_at(run, start), _price_at(prices, start)
 
 
 def _spans(since: datetime, end: datetime, cuts: Iterable[datetime]) -> Iterator[tuple[datetime, datetime]]:
@@ -235,9 +243,27 @@ def _role_at(run: InstanceRun, moment: datetime) -> EntryKind:
     return EntryKind.REPLICA if run.is_replica and not has_served else EntryKind.OVERLAP
 
 
-def _price_at(prices: Sequence[Change], moment: datetime) -> Decimal:
-    """The price in force; before the first known one, that one."""
-    known = prices[0].usd_per_hour
+def price_known_at(run: InstanceRun, moment: datetime) -> bool:
+    return _price_at(_reaching_back(run.prices), moment) is not None
+
+
+def _reaching_back(prices: Sequence[Change]) -> list[Change]:
+    """A price that ends a time of which nothing is known held already for `PRICE_HOLDS` before it was told."""
+    reaching: list[Change] = []
+    for change in prices:
+        if change.usd_per_hour is None or (reaching and reaching[-1].usd_per_hour is not None):
+            reaching.append(change)
+            continue
+        at = change.at - PRICE_HOLDS
+        if reaching and reaching[-1].at >= at:
+            at = reaching.pop().at
+        reaching.append(replace(change, at=at))
+    return reaching
+
+
+def _price_at(prices: Sequence[Change], moment: datetime) -> Decimal | None:
+    """The price in force, None where nothing is known."""
+    known = None
     for change in prices:
         if change.at > moment:
             break
@@ -249,12 +275,18 @@ def _compute(run: InstanceRun, start: datetime, stop: datetime, price: Decimal, 
     return _entry(run, role, run.instance_id, run.pool_id, start, stop, price, 1)
 
 
+def _unpriced(run: InstanceRun, start: datetime, stop: datetime, role: EntryKind) -> Entry:
+    """`usd`: that part of the counterfactual with which nothing can be compared."""
+    rate = run.baseline_usd_per_hour if role is EntryKind.COMPUTE else ZERO
+    return _entry(run, EntryKind.UNPRICED, run.instance_id, run.pool_id, start, stop, rate, 1)
+
+
 def _fill_to_minimum(run: InstanceRun, entries: list[Entry]) -> list[Entry]:
     """Seconds missing to the minimum of a run cost what its last second did."""
     ran = _seconds(run.launched_at, run.ended_at or run.launched_at)
-    if ran >= LEAST_SECONDS or run.since > run.launched_at:
-        return entries
     last = entries[-1]
+    if ran >= LEAST_SECONDS or run.since > run.launched_at or last.kind is EntryKind.UNPRICED:
+        return entries
     quantity = last.quantity + LEAST_SECONDS - ran
     return [
         *entries[:-1],

@@ -45,7 +45,7 @@ def summary_of(
     gaps = gaps_of(world)
     unplanned = sorted(gap.seconds for gap in gaps if not gap.planned)
     usd = world.db.read(lambda tx: ledger.totals(tx, world.client_id))
-    cost, ondemand = ledger.paid(usd), usd[EntryKind.ONDEMAND]
+    cost, ondemand = ledger.paid(usd), usd[EntryKind.ONDEMAND] - usd[EntryKind.UNPRICED]
     moved = [
         row for row in lookups.moves(world) if row.status in (SwitchStatus.COMMITTED, SwitchStatus.COMPLETED)
     ]

@@ -26,6 +26,7 @@ from spotguard.planning.metering import (
     meter_counterfactual,
     meter_instance,
     meter_storage,
+    price_known_at,
     since_hour_of,
 )
 from spotguard.store import ondemand, prices
@@ -40,6 +41,8 @@ from spotguard.store.tables import (
 
 Row = sa.Row[Any]
 LOOK_BACK = timedelta(hours=1)  # what EC2 tells late (a price, an end) may lie before the last settlement
+PATIENCE = timedelta(days=30)  # so long an unknown price may still become known (imported, or told late)
+NO_COST = frozenset({EntryKind.ONDEMAND, EntryKind.UNPRICED})
 _i = instances.c
 _e = ledger_entries.c
 
@@ -53,16 +56,17 @@ def settle(tx: sa.Connection, now: datetime) -> int:
         entries.extend(made)
         windows.append({"resource": resource_id, "cut": cut or EARLIEST})
 
+    newest, facts = _newest_counterfactuals(tx), counterfactuals(tx)
+    _unsettle(tx, [fact.agent_id for fact in facts if fact.agent_id not in newest])
     unpriced: set[str] = set()
     for runs, settled in _open_runs(tx, now):
         newest_run, cut = runs[-1], cut_of(settled)
-        if not newest_run.prices:
+        if _may_become_known(newest_run, settled, now):
             unpriced.add(newest_run.instance_id)
         take(newest_run.instance_id, cut, [e for run in runs for e in meter_instance(run, now, cut)])
     for thing, settled in stored_things(tx):
         take(thing.resource_id, cut := cut_of(settled), meter_storage(thing, now, cut))
-    newest = _newest_counterfactuals(tx)
-    for fact in counterfactuals(tx):
+    for fact in facts:
         take(fact.agent_id, cut := cut_of(newest.get(fact.agent_id)), meter_counterfactual(fact, now, cut))
     if windows:
         tx.execute(_CLEAR, windows)
@@ -72,6 +76,18 @@ def settle(tx: sa.Connection, now: datetime) -> int:
         )
     _mark(tx, now, unpriced)
     return len(entries)
+
+
+def _may_become_known(run: InstanceRun, settled: datetime | None, now: datetime) -> bool:
+    """The price of its newest seconds is unknown, and it is not too late for it."""
+    last = min(now, run.ended_at or now) - timedelta(microseconds=1)
+    return not price_known_at(run, last) and now - (settled or run.since) < PATIENCE
+
+
+def _unsettle(tx: sa.Connection, agent_ids: Sequence[AgentId]) -> None:
+    """Of these the on-demand price has become known: seconds without a price were compared with nothing so far."""
+    if agent_ids:
+        tx.execute(sa.update(instances).where(_i.agent_id.in_(agent_ids)).values(metered_until=None))
 
 
 def cut_of(settled: datetime | None) -> datetime | None:
@@ -113,7 +129,7 @@ def _runs_of(
     if not rows:
         return []
     ids = [row.id for row in rows]
-    terms, former, let_go = _terms(tx, ids), _former_runs(tx, ids), _deletions(tx)
+    terms, former, owners = _terms(tx, ids), _former_runs(tx, ids), _owners(tx)
 
     def start_of(row: Row) -> datetime:
         """Prices are needed from the first second that is metered anew."""
@@ -123,7 +139,7 @@ def _runs_of(
     known = _prices(tx, now, rows, start_of)
     found = []
     for row in rows:
-        newest = _run(row, terms.get(row.id, []), known[row.id], let_go.get(row.agent_id))
+        newest = _run(row, terms.get(row.id, []), known[row.id], owners[row.agent_id])
         over = [
             replace(newest, since=run.metered_from, launched_at=run.launched_at, ended_at=run.ended_at)
             for run in former.get(row.id, ())
@@ -144,13 +160,14 @@ def _former_runs(tx: sa.Connection, instance_ids: list[str]) -> dict[str, list[R
     return runs
 
 
-def _deletions(tx: sa.Connection) -> dict[str, datetime]:
-    """When agents were deleted, by id."""
-    deleted = sa.select(agents.c.id, agents.c.deleted_at).where(agents.c.deleted_at.is_not(None))
-    return {row.id: row.deleted_at for row in tx.execute(deleted)}
+def _owners(tx: sa.Connection) -> dict[str, Row]:
+    """What their on-demand price is and when they were deleted, by agent."""
+    a = agents.c
+    wanted: sa.Select[Any] = sa.select(a.id, a.deleted_at, a.baseline_ondemand_price)
+    return {row.id: row for row in tx.execute(wanted)}
 
 
-def _run(row: Row, terms: list[Term], known: Sequence[Change], deleted_at: datetime | None) -> InstanceRun:
+def _run(row: Row, terms: list[Term], known: Sequence[Change], owner: Row) -> InstanceRun:
     """A deleted agent's machines are their user's own again, but for one that we launched, that never served, and
     that we therefore still have to end.
     """
@@ -168,7 +185,8 @@ def _run(row: Row, terms: list[Term], known: Sequence[Change], deleted_at: datet
         terms=terms,
         prices=known,
         launched_at=row.launched_at or _begin(row),
-        let_go_at=None if ours_to_end else deleted_at,
+        let_go_at=None if ours_to_end else owner.deleted_at,
+        baseline_usd_per_hour=owner.baseline_ondemand_price or ZERO,
     )
 
 
@@ -316,7 +334,7 @@ def recompute(tx: sa.Connection, now: datetime) -> list[Entry]:
 
 
 def totals(tx: sa.Connection, client_id: ClientId | None = None) -> dict[EntryKind, Decimal]:
-    """USD by kind. What was really paid is the sum of all but `ondemand`."""
+    """USD by kind. What was really paid is the sum of all but `NO_COST`."""
     query = sa.select(_e.kind, _e.usd)
     if client_id is not None:
         query = query.where(_e.client_id == client_id)
@@ -327,7 +345,7 @@ def totals(tx: sa.Connection, client_id: ClientId | None = None) -> dict[EntryKi
 
 
 def paid(sums: dict[EntryKind, Decimal]) -> Decimal:
-    return sum((usd for kind, usd in sums.items() if kind is not EntryKind.ONDEMAND), ZERO)
+    return sum((usd for kind, usd in sums.items() if kind not in NO_COST), ZERO)
 
 
 _CLEAR = sa.delete(ledger_entries).where(

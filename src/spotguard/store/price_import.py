@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from sqlalchemy.engine import Connection
@@ -16,10 +16,11 @@ from spotguard.store import ondemand
 from spotguard.store.database import Database
 from spotguard.store.pools import ensure_pools
 from spotguard.store.price_merge import merge_points
-from spotguard.store.price_runs import Point, compressed
+from spotguard.store.price_runs import Point, compressed, confirmed
 
 _ROWS_A_TRANSACTION = 20_000  # others write in between
 _ROWS_IN_MEMORY = 2_000_000
+_LONGEST_GAP = timedelta(days=90)  # EC2 tells no older history: a longer gap is a hole between two files
 
 
 @dataclass
@@ -82,7 +83,10 @@ def _store(db: Database, now: datetime, runs: Mapping[Pool, Sequence[Point]]) ->
 
         def work(tx: Connection, part: dict[Pool, list[Point]] = part) -> int:
             ensure_pools(tx, now, part)
-            return merge_points(tx, None, {pool.id: points for pool, points in part.items()})
+            told = {pool.id: points for pool, points in part.items()}
+            full = {pool_id: confirmed(points, _LONGEST_GAP) for pool_id, points in told.items()}
+            made = merge_points(tx, None, full)
+            return sum((pool_id, point) in made for pool_id, points in told.items() for point in points)
 
         stored += db.write(work)
     return stored

@@ -19,8 +19,10 @@ _INSERT = sa.insert(spot_price_snapshots)
 _DELETE = sa.delete(spot_price_snapshots).where(_s.id == sa.bindparam("row"))
 
 
-def merge_points(tx: Connection, source: ClientId | None, points: Mapping[PoolId, Sequence[Point]]) -> int:
-    """Adds the points to what is kept and compresses anew where they fall. Gives the number of rows made."""
+def merge_points(
+    tx: Connection, source: ClientId | None, points: Mapping[PoolId, Sequence[Point]]
+) -> set[tuple[PoolId, Point]]:
+    """Adds the points to what is kept and compresses anew where they fall. Gives the rows made."""
     made: list[dict[str, Any]] = []
     gone: list[dict[str, Any]] = []
     for pool_id, new in sorted(points.items()):  # locked in one order by everybody
@@ -28,7 +30,7 @@ def merge_points(tx: Connection, source: ClientId | None, points: Mapping[PoolId
         kept = compressed([*_points(rows), *new])
         _difference(source, pool_id, rows, kept, made, gone)
     _apply(tx, made, gone)
-    return len(made)
+    return {(row["pool_id"], (row["captured_at"], row["price"])) for row in made}
 
 
 def replace_from(tx: Connection, answers: Mapping[PoolId, Sequence[Point]], *, until: datetime) -> int:

@@ -26,7 +26,7 @@ from spotguard.store.batches import batch_of, batched
 from spotguard.store.pools import ensure_pools, known_to, pool_of
 from spotguard.store.prepared import Prepared
 from spotguard.store.price_merge import merge_points, replace_from
-from spotguard.store.price_runs import Point, changes_of, merged_sources
+from spotguard.store.price_runs import Point, Step, confirmed, steps_of
 from spotguard.store.tables import spot_pools, spot_price_snapshots
 
 CURRENT = timedelta(hours=1)  # the specification's key query looks this far back
@@ -91,11 +91,13 @@ def record_changes(tx: Connection, now: datetime, changes: Sequence[PriceChange]
     for change in changes:
         answer.setdefault(change.pool.id, []).append((change.at, change.usd_per_hour))
     ensure_pools(tx, now, {change.pool.id: change.pool for change in changes}.values())
-    for points in answer.values():
-        last_at, last_price = max(points)
-        if last_at < now:
-            points.append((now, last_price))
-    replace_from(tx, answer, until=now)
+    replace_from(tx, {pool_id: _until(now, points) for pool_id, points in answer.items()}, until=now)
+
+
+def _until(now: datetime, changes: Sequence[Point]) -> list[Point]:
+    points = confirmed(sorted(changes))
+    last_at, last_price = points[-1]
+    return [*points, (now, last_price)] if last_at < now else points
 
 
 def current_prices(
@@ -141,9 +143,10 @@ def price_steps(
     pool_ids: Sequence[PoolId],
     since: datetime,
     until: datetime,
-) -> dict[PoolId, list[Point]]:
+) -> dict[PoolId, list[Step]]:
     """Per pool the price in force at `since`, where one is known, given as of `since`; then every change before
-    `until`. What the server fetched covers its span alone; the tenant's reports stand before and after it.
+    `until`, None where nobody confirmed the last one for `PRICE_HOLDS`. The tenant's own reports stand where what
+    the server fetched or imported is silent.
     """
     if not pool_ids:
         return {}
@@ -151,7 +154,7 @@ def price_steps(
     fetched = _points(tx, _FETCHED_STEPS, asked)
     own = _points(tx, _OWN_STEPS, asked | {"client": client_id}) if client_id is not None else {}
     return {
-        pool_id: _from(since, changes_of(merged_sources(fetched.get(pool_id, []), own.get(pool_id, []))))
+        pool_id: _within(since, until, steps_of(fetched.get(pool_id, []), own.get(pool_id, [])))
         for pool_id in pool_ids
     }
 
@@ -194,10 +197,11 @@ def _points(tx: Connection, steps: sa.Select[Any], asked: dict[str, Any]) -> dic
     return points
 
 
-def _from(since: datetime, steps: list[Point]) -> list[Point]:
+def _within(since: datetime, until: datetime, steps: list[Step]) -> list[Step]:
     """The steps after `since`, and as of `since` the last one up to it: the same whichever row of its run was kept."""
     past = [price for at, price in steps if at <= since]
-    return [(since, price) for price in past[-1:]] + steps[len(past) :]
+    in_force = [(since, price) for price in past[-1:] if price is not None]
+    return in_force + [step for step in steps[len(past) :] if step[0] < until]
 
 
 def _newest_statement(source: Any) -> sa.Select[Any]:

@@ -38,7 +38,7 @@ ledger_entries = sa.Table(
     ref("agent_id", "agents.id", uuid),
     # compute: the serving instance; replica: a standby; overlap: a second instance of a move;
     # storage: volumes and snapshots; ondemand: what the workload would have cost;
-    # waived: AWS ended it in its first hour
+    # waived: AWS ended it in its first hour; unpriced: its price is unknown, usd is the counterfactual meanwhile
     sa.Column("kind", word, nullable=False),
     sa.Column("resource_id", sa.String(64), nullable=False),
     sa.Column("pool_id", pool_id),
@@ -51,7 +51,8 @@ ledger_entries = sa.Table(
     sa.Index("idx_ledger_agent_time", "agent_id", "from_at"),
     sa.Index("idx_ledger_client_time", "client_id", "from_at"),
     sa.CheckConstraint(
-        "kind IN ('compute', 'replica', 'overlap', 'storage', 'ondemand', 'waived')", name="ck_kind_legal"
+        "kind IN ('compute', 'replica', 'overlap', 'storage', 'ondemand', 'waived', 'unpriced')",
+        name="ck_kind_legal",
     ),
     **MYSQL,
 )

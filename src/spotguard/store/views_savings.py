@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -31,9 +31,13 @@ class GroupBy(StrEnum):
 
 @dataclass(frozen=True)
 class Spent:
-    """USD of each kind of the ledger. `waived` is negative: AWS ended it within its first hour."""
+    """USD of each kind of the ledger. `waived` is negative: AWS ended it within its first hour.
+
+    `unpriced` is that part of the counterfactual during which the price of what served is unknown.
+    """
 
     usd: Mapping[str, Decimal] = field(default_factory=dict)
+    unpriced_seconds: int = 0
 
     def of(self, kind: str) -> Decimal:
         return self.usd.get(kind, ZERO)
@@ -43,13 +47,18 @@ class Spent:
         return sum((self.of(kind) for kind in ("compute", "replica", "overlap", "storage", "waived")), ZERO)
 
     @property
+    def on_demand(self) -> Decimal:
+        """What on-demand would have cost in the seconds whose price is known."""
+        return self.of("ondemand") - self.of("unpriced")
+
+    @property
     def saved(self) -> Decimal:
         """Negative when it cost more than on-demand would have."""
-        return self.of("ondemand") - self.cost
+        return self.on_demand - self.cost
 
     @property
     def saved_percent(self) -> Decimal | None:
-        base = self.of("ondemand")
+        base = self.on_demand
         return (self.saved / base * 100).quantize(Decimal("0.01")) if base > ZERO else None
 
 
@@ -64,7 +73,7 @@ class Group:
 
 def total(tx: Connection, client_id: ClientId, since: datetime | None, until: datetime | None) -> Spent:
     rows = tx.execute(_summed(client_id, since, until, []).group_by(_l.kind))
-    return Spent({row.kind: _usd(row.nano) for row in rows})
+    return _spent(rows)
 
 
 def groups(
@@ -72,13 +81,13 @@ def groups(
 ) -> Sequence[Group]:
     """In the order of their keys. Entries are cut at full UTC hours, so that a day's are its own."""
     key = _KEYS[by]
-    found: dict[str | None, dict[str, Decimal]] = {}
+    found: dict[str | None, list[Any]] = {}
     for row in tx.execute(_summed(client_id, since, until, [key.label("group_key")]).group_by(key, _l.kind)):
         name = None if row.group_key is None else str(row.group_key)
-        found.setdefault(name, {})[row.kind] = _usd(row.nano)
+        found.setdefault(name, []).append(row)
     labels = _names(tx, client_id) if by is GroupBy.AGENT else {}
     ordered = sorted(found, key=lambda name: (name is None, name or ""))
-    return [Group(name, labels.get(name or "", name), Spent(found[name])) for name in ordered]
+    return [Group(name, labels.get(name or "", name), _spent(found[name])) for name in ordered]
 
 
 def _summed(
@@ -86,7 +95,10 @@ def _summed(
 ) -> sa.Select[Any]:
     """Whole nano-dollars: a sum of integers is exact on SQLite too, which keeps decimals as floats."""
     nano = sa.cast(sa.func.round(sa.type_coerce(_l.usd, sa.Numeric(asdecimal=False)) * _NANO), sa.BigInteger)
-    query = sa.select(_l.kind, sa.func.sum(nano).label("nano"), *keys).where(_l.client_id == client_id)
+    seconds = sa.func.sum(_l.quantity).label("quantity")
+    query = sa.select(_l.kind, sa.func.sum(nano).label("nano"), seconds, *keys).where(
+        _l.client_id == client_id
+    )
     if since is not None:
         query = query.where(_l.from_at >= since)
     if until is not None:
@@ -99,6 +111,15 @@ _KEYS: dict[GroupBy, sa.ColumnElement[Any]] = {
     GroupBy.AGENT: _l.agent_id,
     GroupBy.POOL: sa.case((_l.kind != "storage", sa.func.coalesce(_l.pool_id, ON_DEMAND))),
 }
+
+
+def _spent(rows: Iterable[Any]) -> Spent:
+    """Of one row for each kind."""
+    by_kind = {row.kind: row for row in rows}
+    unpriced = by_kind.get("unpriced")
+    return Spent(
+        {kind: _usd(row.nano) for kind, row in by_kind.items()}, int(unpriced.quantity) if unpriced else 0
+    )
 
 
 def _usd(nano: int | Decimal | None) -> Decimal:

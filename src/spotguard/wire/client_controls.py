@@ -102,10 +102,10 @@ class InstancePricing(Given):
 
 
 class PriceSeries(Given):
-    """A step function: each price holds until the next point."""
+    """A step function: each price holds until the next point; null: from then on nothing is known."""
 
     id: str
-    points: list[tuple[Moment, Usd]]
+    points: list[tuple[Moment, Usd | None]]
 
 
 class Mark(Given):
@@ -222,7 +222,10 @@ class Rejection(Taken):
 
 
 class Spending(Given):
-    """Metered USD. `waivedUsd` is negative: AWS ended an instance within its first hour."""
+    """Metered USD. `waivedUsd` is negative: AWS ended an instance within its first hour.
+
+    `unpricedSeconds`: of instances whose price nobody knew then; they are in no sum, on-demand included.
+    """
 
     on_demand_usd: Usd
     compute_usd: Usd
@@ -232,6 +235,7 @@ class Spending(Given):
     waived_usd: Usd
     saved_usd: Usd
     saved_percent: Percent | None
+    unpriced_seconds: int
 
 
 class SpendingGroup(Spending):

@@ -71,7 +71,7 @@ def _span(since: str | None, until: str | None) -> tuple[datetime | None, dateti
 
 def _money(spent: Spent) -> dict[str, Any]:
     return {
-        "on_demand_usd": spent.of("ondemand"),
+        "on_demand_usd": spent.on_demand,
         "compute_usd": spent.of("compute"),
         "replica_usd": spent.of("replica"),
         "overlap_usd": spent.of("overlap"),
@@ -79,6 +79,7 @@ def _money(spent: Spent) -> dict[str, Any]:
         "waived_usd": spent.of("waived"),
         "saved_usd": spent.saved,
         "saved_percent": spent.saved_percent,
+        "unpriced_seconds": spent.unpriced_seconds,
     }
 
 
