@@ -12,9 +12,8 @@ from dataclasses import dataclass, replace
 import msgspec
 import uvicorn
 from sqlalchemy.engine import make_url
-from starlette.types import ASGIApp
 
-from spotguard.api.app import create_app
+from spotguard.api.app import Application, create_app
 from spotguard.api.limiting import RateLimits
 from spotguard.api.offload import inline
 from spotguard.api.settings import ApiSettings
@@ -48,7 +47,7 @@ class ControlPlane:
     """What a server process runs. `wake` is set when the coordinator should look now."""
 
     settings: Settings
-    app: ASGIApp
+    app: Application
     coordinator: Coordinator
     wake: threading.Event
 
@@ -118,7 +117,7 @@ def rate_limits(settings: Settings) -> RateLimits:
     )
 
 
-def demo_app(db: Database, clock: Clock, wakeup: Wakeup, notice: str) -> ASGIApp:
+def demo_app(db: Database, clock: Clock, wakeup: Wakeup, notice: str) -> Application:
     """The API for people beside a simulation: threads of its own, new agents in `auto` (ruling B17)."""
     return create_app(db, clock, wakeup, settings=replace(DEMO_API, notice=notice))
 
@@ -137,10 +136,10 @@ def coordinator_settings(settings: Settings) -> CoordinatorSettings:
 
 
 @contextmanager
-def listening(app: ASGIApp, host: str, port: int, log_level: str) -> Iterator[str]:
+def listening(app: Application, host: str, port: int, log_level: str) -> Iterator[str]:
     """The application on a socket, in a thread of its own; yields `host:port`. `SpotGuardError` if it cannot open.
 
-    At the end requests under way are answered; event streams, which never end by themselves, are cut.
+    At the end requests under way are answered; long polls and event streams are ended first.
     """
     config = uvicorn.Config(
         app,
@@ -162,6 +161,7 @@ def listening(app: ASGIApp, host: str, port: int, log_level: str) -> Iterator[st
     try:
         yield f"{host}:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
+        app.end()
         server.should_exit = True
         thread.join(GRACE_SECONDS + 5)
 

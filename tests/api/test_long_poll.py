@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import sqlalchemy as sa
 
-from spotguard.api.app import create_app
+from spotguard.api.app import Application, create_app
 from spotguard.api.offload import Threads
 from spotguard.api.settings import ApiSettings
 from spotguard.api.wakeups import Wakeups
@@ -19,6 +19,10 @@ from tests.api.world import Machine, World
 
 def polling(world: World, wakeups: Wakeups, **settings: Any) -> httpx2.AsyncClient:
     app = create_app(world.db, world.clock, wakeups, settings=ApiSettings(**settings), offload=Threads(4))
+    return over(app)
+
+
+def over(app: Application) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://api", timeout=30)
 
 
@@ -63,6 +67,21 @@ def test_what_another_process_wrote_is_found_within_seconds(world: World, web: M
             await asyncio.to_thread(world.command, web)
             async with asyncio.timeout(5):
                 assert len((await poll).json()["commands"]) == 1
+
+    asyncio.run(story())
+
+
+def test_a_server_that_ends_answers_those_who_wait_at_once(world: World, web: Machine):
+    wakeups = Wakeups()
+    app = create_app(world.db, world.clock, wakeups, offload=Threads(4))
+
+    async def story() -> None:
+        async with over(app) as client, asyncio.timeout(5):
+            poll = ask(client, web)
+            await until(lambda: wakeups.waiters)
+            app.end()
+            answers = [await poll, await ask(client, web)]
+            assert [(a.status_code, a.json()["commands"]) for a in answers] == [(200, [])] * 2
 
     asyncio.run(story())
 

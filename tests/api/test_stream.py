@@ -136,6 +136,17 @@ def test_a_rotated_token_ends_it(world: World, acme: Tenant):
     run(story)
 
 
+def test_the_server_ends_it_at_once(world: World, acme: Tenant):
+    async def story() -> None:
+        async with asyncio.timeout(5), Reader(world, acme.token, stream_poll_seconds=60) as reader:
+            pieces = reader.pieces()
+            assert await anext(pieces) == b"retry: 2000\n\n"
+            await asyncio.to_thread(reader.app.end)
+            assert [piece async for piece in pieces] == []
+
+    run(story)
+
+
 def test_it_ends_after_its_time_and_when_nobody_reads(world: World, acme: Tenant):
     async def story() -> None:
         async with Reader(world, acme.token, stream_seconds=0.05) as reader:

@@ -131,6 +131,23 @@ def test_a_move_from_the_click_to_the_grant(world: World, acme: Tenant, moving: 
     assert acme.agent(moving)["instanceId"] == successor.id
 
 
+def test_a_later_holder_that_was_asked_to_end_the_old_one_may_say_that_it_has(
+    world: World, acme: Tenant, moving: Machine
+):
+    """A successor that was itself succeeded within the waiting time has nobody left to report; the next one has."""
+    switch_id = moving.next_command()["payload"]["switch_id"]
+    world.register(acme, letter="b", token=world.enrolment(moving, switch_id=switch_id))
+    later = world.register(acme, letter="c")
+    body = {"switch_id": switch_id, "timing": {"old_terminated_at": world.ago(0)}}
+    assert later.post("switch-report", body).status == 409, "nobody asked it"
+    world.command(later, payload={"instance_id": moving.id, "switch_id": switch_id})
+    more = body | {"timing": body["timing"] | {"gate_closed_at": world.ago(0)}}
+    assert later.post("switch-report", more).status == 409, "that alone"
+    assert later.post("switch-report", body).body["recorded"][-1] == "old_ended"
+    (event,) = (row for row in world.rows(agent_events) if row.kind == "move_old_ended")
+    assert event.message == f"{moving.id}, which had served before, is ended, says {later.id}"
+
+
 def test_only_the_holder_lets_go(world: World, acme: Tenant, moving: Machine):
     switch_id = moving.next_command()["payload"]["switch_id"]
     successor = world.register(acme, letter="b", token=world.enrolment(moving, switch_id=switch_id))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from fastapi import FastAPI
 from starlette.routing import Router
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from spotguard import __version__
 from spotguard.api import contract, page, problems, telemetry_routes
@@ -41,6 +44,17 @@ CLIENT_ROUTES = (
 )
 
 
+@dataclass(frozen=True)
+class Application:
+    """The ASGI application. `end`: about to close; long polls and event streams answer and end at once."""
+
+    app: ASGIApp
+    end: Callable[[], None]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
 def create_app(
     db: Database,
     clock: Clock,
@@ -48,7 +62,7 @@ def create_app(
     *,
     settings: ApiSettings | None = None,
     offload: Offload | None = None,
-) -> ASGIApp:
+) -> Application:
     """The ASGI application over a migrated database.
 
     `wakeup`: give `wakeups.Wakeups`, so that long polls of this process are woken; any other is told, too, but its
@@ -67,7 +81,7 @@ def create_app(
     app: ASGIApp = Router(plain, redirect_slashes=False, default=client_api)
     if api.settings.rate_limits is not None:
         app = Limited(app, clock, api.settings.rate_limits)
-    return telemetry_routes.Measured(app, metrics)
+    return Application(telemetry_routes.Measured(app, metrics), api.ending.begin)
 
 
 def client_app(api: Api) -> FastAPI:

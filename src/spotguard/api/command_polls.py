@@ -70,9 +70,9 @@ async def _wait(
     end = loop.time() + seconds
     # A process whose wake-ups go elsewhere looks every second all the same.
     wakeups = api.wakeup if isinstance(api.wakeup, Wakeups) else Wakeups()
-    with wakeups.waiting(instance_id) as waiter:
+    with wakeups.waiting(instance_id) as waiter, api.ending.waking(waiter):
         while True:
-            left = end - loop.time()
+            left = 0.0 if api.ending.begun else end - loop.time()
             gone = await request.is_disconnected()  # nothing is leased to whoever is not there
             found, _ = await _look(
                 api, agent_id, token_hash, seen_version, answer_anyway=left <= 0 or gone, lease=not gone

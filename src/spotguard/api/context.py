@@ -17,6 +17,7 @@ from spotguard.api.market import MarketMemory
 from spotguard.api.offload import Offload
 from spotguard.api.problems import Problem
 from spotguard.api.settings import ApiSettings
+from spotguard.api.wakeups import Ending
 from spotguard.ports.clock import Clock
 from spotguard.ports.wakeup import Wakeup
 from spotguard.store.database import Database
@@ -35,6 +36,7 @@ class Api:
     settings: ApiSettings
     offload: Offload
     market: MarketMemory = field(default_factory=MarketMemory)
+    ending: Ending = field(default_factory=Ending)
     long_polls: int = 0
     streams: int = 0
 

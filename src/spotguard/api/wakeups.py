@@ -67,6 +67,38 @@ class Waiter:
         self._event.clear()
 
 
+class Ending:
+    """The server is about to end: what waits in this process shall answer now. Callable from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: set[Waiter] = set()
+        self._begun = False
+
+    @property
+    def begun(self) -> bool:
+        return self._begun
+
+    def begin(self) -> None:
+        with self._lock:
+            self._begun = True
+            for waiter in self._waiting:
+                waiter.wake()
+
+    @contextmanager
+    def waking(self, waiter: Waiter) -> Iterator[Waiter]:
+        """While this waits it is woken, too, when the end begins; at once, if it has begun."""
+        with self._lock:
+            self._waiting.add(waiter)
+            if self._begun:
+                waiter.wake()
+        try:
+            yield waiter
+        finally:
+            with self._lock:
+                self._waiting.discard(waiter)
+
+
 class NoWakeups:
     """For one thread without a loop: the pass finds everything."""
 

@@ -21,6 +21,12 @@ from spotguard.store.tables import agents, commands, instances, switches
 
 # Who tells these: the server itself. An agent that claimed them could talk itself into serving.
 SERVER_STEPS = frozenset({Step.ENROLLED, Step.SNAPSHOTTED, Step.GRANTED, Step.VERIFIED, Step.PRUNED})
+_TOLD = {
+    Step.RELEASED: "{by} has stopped the workload and let go of it",
+    Step.OPENED: "{by} serves the workload",
+    Step.TRAFFIC_MOVED: "clients reach the workload on {by}",
+    Step.OLD_ENDED: "{old}, which had served before, is ended, says {by}",
+}
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ def apply_switch_report(
     report = _with_its_command(tx, agent_id, report)
     row = _find(tx, agent_id, report) or report_ends.adopt(tx, now, client_id, agent_id, report)
     switch_id = SwitchId(row.id)
-    _require_part(row, instance_id, report)
+    _require_part(tx, row, instance_id, report)
     report_ends.name_new_instance(tx, now, row, instance_id, report)
     _record_prices(tx, row, report)
     auto_terminate = _auto_terminate(tx, agent_id)
@@ -102,14 +108,26 @@ def _find(tx: Connection, agent_id: AgentId, report: SwitchReport) -> Row[Any] |
     return tx.execute(mine.where(switches.c.id == payload.get("switch_id"))).first()
 
 
-def _require_part(row: Row[Any], instance_id: InstanceId, report: SwitchReport) -> None:
+def _require_part(tx: Connection, row: Row[Any], instance_id: InstanceId, report: SwitchReport) -> None:
+    """The two instances of the move; and that it has ended the old one, a later holder that was asked to."""
     new = report.new.instance_id if report.new else None
     if row.old_instance_id and report.old and report.old.instance_id != row.old_instance_id:
         raise Refused(f"this move leaves {row.old_instance_id}, not {report.old.instance_id}")
     if row.new_instance_id and new and new != row.new_instance_id:
         raise Refused(f"this move goes to {row.new_instance_id}, not {new}: end the other one")
     if instance_id not in {row.old_instance_id, row.new_instance_id or new}:
-        raise Refused("only the two instances of a move report on it")
+        only_that = report.timing.keys() == {Step.OLD_ENDED} and report.old is None and report.new is None
+        if not (only_that and _was_asked_to_end_old(tx, row, instance_id)):
+            raise Refused("only the two instances of a move report on it")
+
+
+def _was_asked_to_end_old(tx: Connection, row: Row[Any], instance_id: InstanceId) -> bool:
+    asked = sa.select(commands.c.payload).where(
+        commands.c.agent_id == row.agent_id,
+        commands.c.instance_id == instance_id,
+        commands.c.command_type == CommandType.TERMINATE_INSTANCE.value,
+    )
+    return any(payload.get("switch_id") == row.id for payload in tx.scalars(asked))
 
 
 def _record_prices(tx: Connection, row: Row[Any], report: SwitchReport) -> None:
@@ -144,15 +162,14 @@ def _record(tx: Connection, now: datetime, row: Row[Any], by: InstanceId, step: 
     new = record_step(tx, now, switch_id, step, at, by)
     if step is Step.RELEASED:
         _release(tx, now, row, by, at)
-    if new and step in {Step.RELEASED, Step.OPENED, Step.TRAFFIC_MOVED, Step.OLD_ENDED}:
-        message = f"{by}: {step.value.replace('_', ' ')}"
+    if new and step in _TOLD:
         events.append(
             tx,
             now,
             ClientId(row.client_id),
             AgentId(row.agent_id),
             f"move_{step.value}",
-            message,
+            _TOLD[step].format(by=by, old=row.old_instance_id),
             {"switch_id": row.id},
         )
 

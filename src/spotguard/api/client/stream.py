@@ -14,6 +14,7 @@ from starlette.responses import StreamingResponse
 from spotguard.api import credentials
 from spotguard.api.client.desk import AtDesk, Desk, router
 from spotguard.api.problems import Problem, invalid, too_busy
+from spotguard.api.wakeups import Waiter
 from spotguard.domain.clock import rfc3339
 from spotguard.store import events
 
@@ -39,7 +40,7 @@ async def _begin(desk: Desk, last_event_id: str | None) -> int:
     if last_event_id is None:
         return await desk.read(lambda tx: events.newest_id(tx, desk.client_id))
     if not (last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 19):  # noqa: PLR2004
-        raise invalid("header/Last-Event-ID", "an id that this stream gave")
+        raise invalid("/header/Last-Event-ID", "an id that this stream gave")
     return int(last_event_id)
 
 
@@ -50,9 +51,10 @@ async def _lines(desk: Desk, begin: int) -> AsyncIterator[bytes]:
     end += settings.stream_seconds
     last, sent = begin, set[int]()
     desk.api.streams += 1
+    waiter = Waiter()
     try:
         yield b"retry: 2000\n\n"
-        while loop.time() < end:
+        while loop.time() < end and not desk.api.ending.begun:
             rows = await _after(desk, max(begin, last - _OVERLAP))
             if rows is None:
                 return  # the token was rotated: whoever reads on must show the new one
@@ -66,7 +68,8 @@ async def _lines(desk: Desk, begin: int) -> AsyncIterator[bytes]:
                 spoken = loop.time()
                 yield b": still here\n\n"
             if len(rows) < _AT_ONCE:
-                await asyncio.sleep(settings.stream_poll_seconds)
+                with desk.api.ending.waking(waiter):
+                    await waiter.wait(settings.stream_poll_seconds)
     finally:
         desk.api.streams -= 1
 
