@@ -6,6 +6,10 @@ import base64
 import hashlib
 import re
 
+import msgspec
+import pytest
+import structlog
+
 from spotguard.api.app import create_app
 from spotguard.api.direct import DirectLink
 from spotguard.api.offload import inline
@@ -36,6 +40,21 @@ def test_live_never_asks_the_database(world: World):
     assert ready.status == 503
     assert b"nowhere" not in ready.content
     assert world.link.send("GET", "/health/ready").status == 200
+
+
+@pytest.mark.parametrize("path", ["/api/client/agents", "/api/agents/a/config", "/api/agents/a/heartbeat"])
+def test_without_its_database_every_call_is_told_to_come_back(world: World, path: str):
+    """503, not 500: nothing is wrong with the request, and one line in the log says why."""
+    broken = Database.open("sqlite:////nowhere/at/all.db")
+    link = DirectLink(create_app(broken, world.clock, world.bell, offload=inline))
+    body = {"status": "online", "instance_id": "i-0123456789abcdef0", "mode": "spot", "pool_id": None}
+    method, said = ("POST", body) if path.endswith("heartbeat") else ("GET", None)
+    with structlog.testing.capture_logs() as lines:
+        answer = link.send(method, path, msgspec.json.encode(said) if said else b"", token="sgc_x")
+    assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+    assert b"nowhere" not in answer.content
+    (line,) = lines
+    assert (line["event"], "exc_info" in line) == ("the database cannot serve", False)
 
 
 def test_metrics_count_by_route_never_by_id(world: World, acme: Tenant, web: Machine):

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -16,6 +17,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from spotguard.domain.errors import IllegalMove, InvalidInput, NotFound, Refused
+from spotguard.store.database import is_away
 from spotguard.telemetry import get_logger
 
 MEDIA_TYPE = "application/problem+json"
@@ -64,6 +66,14 @@ def too_busy(detail: str, retry_after_seconds: int) -> Problem:
     return Problem(429, detail, headers={"Retry-After": str(retry_after_seconds)})
 
 
+def database_away() -> Problem:
+    return Problem(
+        503,
+        "the database cannot serve now: try again; of what should change something, look first whether it was applied",
+        headers={"Retry-After": "5"},
+    )
+
+
 _STATUS: dict[type[Exception], int] = {InvalidInput: 422, NotFound: 404, Refused: 409}
 
 
@@ -78,6 +88,8 @@ def problem_of(error: Exception) -> Problem:
     for kind, status in _STATUS.items():
         if isinstance(error, kind):
             return Problem(status, str(error))
+    if is_away(error):
+        return database_away()
     return Problem(500, "the server failed; look whether this request was applied before you repeat it")
 
 
@@ -98,6 +110,19 @@ async def _answer_invalid(_request: Request, error: Exception) -> Response:
     # Pydantic's errors also hold the input; it is not sent back: it may be NaN, huge, or a secret.
     found = [(_pointer(tuple(one["loc"])), str(one["msg"])) for one in error.errors()[:50]]
     return Problem(422, "the request is well-formed but not valid", errors=found).response()
+
+
+async def _answer_database(request: Request, error: Exception) -> Response:
+    if not is_away(error):
+        raise error
+    tell_away(request.method, request.url.path, error)
+    return database_away().response()
+
+
+def tell_away(method: str, route: str, error: Exception) -> None:
+    """One line, without a trace: it says nothing that the cause does not."""
+    cause = " ".join(str(getattr(error, "orig", error)).split())
+    _log.error("the database cannot serve", method=method, route=route, cause=cause)
 
 
 async def _answer_failure(request: Request, error: Exception) -> Response:
@@ -121,7 +146,9 @@ class ProblemRoute(Route):
             return  # nobody is there to be told
         except Exception as error:  # noqa: BLE001 -- the last door: everything becomes an answer
             problem = problem_of(error)
-            if problem.status_code == http.HTTPStatus.INTERNAL_SERVER_ERROR:
+            if problem.status_code == http.HTTPStatus.SERVICE_UNAVAILABLE and is_away(error):
+                tell_away(scope["method"], self.path, error)
+            elif problem.status_code == http.HTTPStatus.INTERNAL_SERVER_ERROR:
                 _log.error("request failed", method=scope["method"], route=self.path, exc_info=error)
             await problem.response()(scope, receive, send)
 
@@ -131,4 +158,5 @@ def install(app: FastAPI) -> None:
     for kind in (InvalidInput, NotFound, Refused, IllegalMove, HTTPException):
         app.add_exception_handler(kind, _answer)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(SQLAlchemyError, _answer_database)
     app.add_exception_handler(Exception, _answer_failure)

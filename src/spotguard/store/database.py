@@ -33,6 +33,15 @@ _SQLITE_LOST = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 # 1213 deadlock (on Galera: certification lost, also at COMMIT), 1205 lock wait, 1020 changed since the snapshot,
 # 1047 node not ready, the others: connection refused or lost
 _MYSQL_LOST = {1020, 1047, 1205, 1213, 2002, 2003, 2006, 2013}
+_SQLITE_AWAY = _SQLITE_LOST | {
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+}
+# 1021 disk full, 1040 too many connections, 1053 shutting down, 1290 read only, 0 and 2014 a connection broken in
+# the middle of a packet
+_MYSQL_AWAY = _MYSQL_LOST | {0, 1021, 1040, 1053, 1290, 2014}
 _MYSQL_SESSION = (
     "SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = 10, "
     "sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
@@ -156,6 +165,18 @@ def is_lost_race(error: BaseException) -> bool:
         return (cause.sqlite_errorcode or 0) & 0xFF in _SQLITE_LOST
     codes = cause.args[:1] if isinstance(error, exc.DBAPIError) and cause is not None else ()
     return bool(codes) and codes[0] in _MYSQL_LOST
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the database itself cannot serve now: not reached, not ready, full, locked by others; later it may."""
+    if isinstance(error, exc.TimeoutError):
+        return True
+    if not isinstance(error, exc.DBAPIError):
+        return False
+    if isinstance(error.orig, sqlite3.Error):
+        return (getattr(error.orig, "sqlite_errorcode", 0) or 0) & 0xFF in _SQLITE_AWAY
+    codes = error.orig.args[:1] if error.orig is not None else ()
+    return error.connection_invalidated or (bool(codes) and codes[0] in _MYSQL_AWAY)
 
 
 def _repeated(attempt: Callable[[], T]) -> T:

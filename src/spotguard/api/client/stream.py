@@ -9,14 +9,16 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import Header, Response
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import StreamingResponse
 
 from spotguard.api import credentials
 from spotguard.api.client.desk import AtDesk, Desk, router
-from spotguard.api.problems import Problem, invalid, too_busy
+from spotguard.api.problems import Problem, invalid, tell_away, too_busy
 from spotguard.api.wakeups import Waiter
 from spotguard.domain.clock import rfc3339
 from spotguard.store import events
+from spotguard.store.database import is_away
 
 routes = router()
 _AT_ONCE = 200
@@ -57,7 +59,7 @@ async def _lines(desk: Desk, begin: int) -> AsyncIterator[bytes]:
         while loop.time() < end and not desk.api.ending.begun:
             rows = await _after(desk, max(begin, last - _OVERLAP))
             if rows is None:
-                return  # the token was rotated: whoever reads on must show the new one
+                return  # the token was rotated (whoever reads on must show the new one), or the database is away
             fresh = [row for row in rows if row.id not in sent]
             for row in fresh:
                 yield _event(row)
@@ -82,7 +84,13 @@ async def _after(desk: Desk, last: int) -> Sequence[Any] | None:
             return None
         return events.after(tx, desk.client_id, last, _AT_ONCE)
 
-    return await desk.read(work)
+    try:
+        return await desk.read(work)
+    except SQLAlchemyError as error:
+        if not is_away(error):
+            raise
+        tell_away("GET", "/api/client/stream", error)
+        return None  # the reader connects again, with the id of the last event
 
 
 def _event(row: Any) -> bytes:
