@@ -53,6 +53,22 @@ def test_guessing_is_slowed_by_address_and_ends_with_the_minute(world: World, ac
     assert acme.get("/me")["name"] == "Acme"
 
 
+def test_a_tenant_is_not_locked_out_by_whoever_guesses_beside_him(world: World, acme: Tenant, web: Machine):
+    other = world.tenant("Other")
+    assert statuses(world, "/api/client/me", "guess", 5) == [401] * 3 + [429] * 2
+    assert other.get("/me")["name"] == "Other", "never seen by this process before"
+    assert acme.get("/me")["name"] == "Acme"
+    assert statuses(world, "/api/client/me", "guess", 2) == [429] * 2
+
+
+def test_a_flood_of_guesses_is_looked_up_only_so_often(world: World):
+    statuses(world, "/api/client/me", "guess", 3 + 50)
+    newcomer = world.tenant("New")
+    assert world.link.send("GET", "/api/client/me", token=newcomer.token).status == 429
+    world.clock.pass_seconds(1)
+    assert newcomer.get("/me")["name"] == "New", "a second later"
+
+
 def test_a_guess_is_not_made_good_by_what_needs_no_credential(world: World):
     for n in range(5):
         world.link.send("GET", "/health/live", token=f"sgc_{n}")

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fastapi import FastAPI
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from spotguard import __version__
-from spotguard.api import contract, page, problems, telemetry_routes
+from spotguard.api import contract, credentials, page, problems, telemetry_routes
 from spotguard.api.agent_routes import AGENT_CALLS
 from spotguard.api.client import (
     agents,
@@ -24,12 +25,12 @@ from spotguard.api.client import (
     switches,
 )
 from spotguard.api.context import Api
-from spotguard.api.limiting import Limited
+from spotguard.api.limiting import IsGood, Limited
 from spotguard.api.offload import Offload, Threads
 from spotguard.api.settings import ApiSettings
 from spotguard.ports.clock import Clock
 from spotguard.ports.wakeup import Wakeup
-from spotguard.store.database import Database
+from spotguard.store.database import Database, is_away
 
 CLIENT_ROUTES = (
     agents.routes,
@@ -80,8 +81,21 @@ def create_app(
     ]
     app: ASGIApp = Router(plain, redirect_slashes=False, default=client_api)
     if api.settings.rate_limits is not None:
-        app = Limited(app, clock, api.settings.rate_limits)
+        app = Limited(app, clock, api.settings.rate_limits, _is_good(api))
     return Application(telemetry_routes.Measured(app, metrics), api.ending.begin)
+
+
+def _is_good(api: Api) -> IsGood:
+    async def is_good(token_hash: str) -> bool:
+        now = api.clock.now()
+        try:
+            return await api.read(lambda tx: credentials.opens_anything(tx, now, token_hash))
+        except SQLAlchemyError as error:
+            if not is_away(error):
+                raise
+            return False  # nobody can be told apart: the limit stands
+
+    return is_good
 
 
 def client_app(api: Api) -> FastAPI:

@@ -73,11 +73,12 @@ def enroller(tx: Connection, now: datetime, token_hash: str) -> tuple[ClientId, 
 
 def require_any(tx: Connection, now: datetime, token_hash: str) -> None:
     """401 for a token that opens nothing."""
-    if not _known(tx, now, token_hash):
+    if not opens_anything(tx, now, token_hash):
         raise unauthorized("this token is not valid, or no longer")
 
 
-def _known(tx: Connection, now: datetime, token_hash: str) -> bool:
+def opens_anything(tx: Connection, now: datetime, token_hash: str) -> bool:
+    """Whether it is a tenant's, an agent's or an enrolment's."""
     return (
         tenants.client_of_token(tx, token_hash) is not None
         or agents.caller_of_token(tx, now, token_hash) is not None
@@ -87,6 +88,6 @@ def _known(tx: Connection, now: datetime, token_hash: str) -> bool:
 
 def _not(tx: Connection, now: datetime, token_hash: str, instead: str) -> Exception:
     """403 for a credential of another kind, 401 for none."""
-    if _known(tx, now, token_hash):
+    if opens_anything(tx, now, token_hash):
         return forbidden(instead)
     return unauthorized("this token is not valid, or no longer")

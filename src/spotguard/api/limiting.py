@@ -1,17 +1,20 @@
 """Rate limits: of a tenant's client API, of strangers by address, and harder of credentials that open nothing.
 
 An agent whose token is known to be good meets none of them: presence, notices and hand-overs are never turned away.
+Whoever shares an address with someone who guesses is not locked out with him: over the limit a token is looked up
+before it is refused, so many times a second as the database does not feel. Guessing 256 bits gains nothing by that.
 Counters are this process's own: several processes allow as many times more.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import NamedTuple
 
-from limits import RateLimitItem, RateLimitItemPerMinute
+from limits import RateLimitItem, RateLimitItemPerMinute, RateLimitItemPerSecond
 from limits.storage import Storage
 from limits.strategies import FixedWindowRateLimiter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,9 +25,13 @@ from spotguard.ports.clock import Clock
 
 _MOST = 100_000  # counters and tokens that are remembered: a flood of addresses costs bounded memory
 _MORE_FOR_AGENTS = 10  # a successor that nobody knows yet may share its address with agents that were revoked
+_LOOKUPS_PER_SECOND = 50  # of tokens that are not known here, from addresses over their limit, all together
 _IPV6_SITE = 64  # one customer has at least so many bits for himself
 _OK, _REDIRECT, _UNAUTHORIZED = 200, 300, 401
 _AGENT, _CLIENT = "/api/agents/", "/api/client/"
+
+
+IsGood = Callable[[str], Awaitable[bool]]
 
 
 @dataclass(frozen=True)
@@ -87,10 +94,12 @@ class Caller(NamedTuple):
 
 
 class Limited:
-    """The application behind the limits."""
+    """The application behind the limits. `is_good`: whether a token, given by its hash, opens anything."""
 
-    def __init__(self, app: ASGIApp, clock: Clock, limits: RateLimits) -> None:
+    def __init__(self, app: ASGIApp, clock: Clock, limits: RateLimits, is_good: IsGood) -> None:
         self._app = app
+        self._is_good = is_good
+        self._lookups = RateLimitItemPerSecond(_LOOKUPS_PER_SECOND, namespace="lookups")
         self._clock = clock
         self._counters = FixedWindowRateLimiter(Windows(clock))
         self._client = _item("client", limits.client_per_minute)
@@ -105,7 +114,7 @@ class Limited:
             return
         caller = _caller(scope)
         refused = self._refusal(caller)
-        if refused is not None:
+        if refused is not None and not await self._is_good_after_all(caller):
             await refused.response()(scope, receive, send)
             return
 
@@ -127,6 +136,20 @@ class Limited:
             return self._hit(self._client, caller.token, "requests came with this tenant's token")
         return None
 
+    async def _is_good_after_all(self, caller: Caller) -> bool:
+        """A token that was not known here, from an address where others failed."""
+        if caller.token is None or caller.token in self._good:
+            return False
+        if not self._counters.hit(self._lookups, "all") or not await self._is_good(caller.token):
+            return False
+        self._remember(caller.token)
+        return True
+
+    def _remember(self, token: str) -> None:
+        if len(self._good) >= _MOST:
+            self._good.clear()
+        self._good[token] = None
+
     def _note(self, caller: Caller, status: int) -> None:
         """Under /api nothing is answered with success without a good credential."""
         if caller.token is None:
@@ -137,9 +160,7 @@ class Limited:
             if limit is not None:
                 self._counters.hit(limit, site_of(caller.address))
         elif _OK <= status < _REDIRECT and caller.path.startswith((_AGENT, _CLIENT)):
-            if len(self._good) >= _MOST:
-                self._good.clear()
-            self._good[caller.token] = None
+            self._remember(caller.token)
 
     def _failures_at(self, path: str) -> RateLimitItem | None:
         return self._agents_failures if path.startswith(_AGENT) else self._failures
