@@ -15,10 +15,14 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from spotguard.domain.errors import InvalidInput
+from spotguard.domain.errors import InvalidInput, Refused
 
 _EMBEDDED = "sqlite:///"
-_DATABASE = re.compile(r"(sqlite|mysql|mariadb)(\+\w+)?://")
+_SHAPES = "sqlite:///FILE or mysql+pymysql://USER:PASSWORD@HOST/NAME"
+# a host may be missing: the socket is then a parameter
+_SERVED = re.compile(
+    r"(mysql|mariadb)(\+pymysql)?://([^:@/]*(:[^@/:]*)?@)?(\[[0-9a-fA-F:]+\]|[^:@/\[\]]*)(:\d{1,5})?/[^/?@]+(\?.*)?"
+)
 
 
 class BadSetting(InvalidInput):
@@ -86,8 +90,15 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _is_database(cls, url: str) -> str:
-        if not _DATABASE.match(url):
-            raise ValueError("not a database URL: sqlite:///FILE or mysql+pymysql://USER:PASSWORD@HOST/NAME")
+        if url.startswith("sqlite://"):
+            return url
+        if not url.startswith(("mysql", "mariadb")):
+            raise ValueError(f"not a database URL: {_SHAPES}")
+        if not _SERVED.fullmatch(url):
+            raise ValueError(
+                "not the URL of a MySQL or MariaDB database: mysql+pymysql://USER:PASSWORD@HOST/NAME, "
+                "with %40 %3A %2F %25 for @ : / % in a password"
+            )
         return url
 
     @classmethod
@@ -116,12 +127,33 @@ def load_settings(**flags: Any) -> Settings:
         raise BadSetting(f"{config_file()}: {error}") from error
 
 
+def database_file(url: str) -> Path | None:
+    """The file of an embedded database; None for a served one. `BadSetting` for one in memory."""
+    if not url.startswith("sqlite://"):
+        return None
+    name = url.removeprefix(_EMBEDDED).partition("?")[0]
+    if not url.startswith(_EMBEDDED) or name in {"", ":memory:"}:
+        raise BadSetting(
+            "a database in memory is gone with the command that made it: name a file, sqlite:///FILE"
+        )
+    return Path(name)
+
+
 def prepare_database_folder(url: str) -> None:
-    """The folder of the default database is made, for nobody else to read; one that was named has to be there."""
-    if not url.startswith(_EMBEDDED) or url == _EMBEDDED:
+    """The folder of the default database is made, for nobody else to read; one that was named has to be there.
+
+    `Refused` where nothing can be written: SQLite needs that even to read (its write-ahead log).
+    """
+    file = database_file(url)
+    if file is None:
         return
-    folder = Path(url.removeprefix(_EMBEDDED).partition("?")[0]).parent
+    folder = file.parent
     if folder == state_folder():
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not folder.is_dir():
         raise BadSetting(f"the database is to lie in {folder}, which is not there: make that folder first")
+    for path in (folder, file):
+        if path.exists() and not os.access(path, os.W_OK):
+            raise Refused(
+                f"{path} cannot be written (permissions, or a read-only mount): the database needs that"
+            )

@@ -38,22 +38,47 @@ def test_check_tells_a_schema_that_differs(shell, database):
     assert "1 difference" in shell.fails("db", "check", "--json")
 
 
-def test_a_command_that_needs_the_schema_says_what_to_do(new_shell):
-    for words in (
-        ["client", "list"],
-        ["prices", "import", __file__],
-        ["kill-switch", "none", "--reason", "x"],
-    ):
-        assert "run spotguard db upgrade" in new_shell.fails(*words)
+NEED_THE_SCHEMA = [
+    ["client", "list"],
+    ["client", "create", "Acme"],
+    ["prices", "import", __file__],
+    ["kill-switch", "none", "--reason", "x"],
+]
 
 
-def test_check_of_an_empty_database_says_what_to_do(new_shell):
+@pytest.mark.parametrize("words", [*NEED_THE_SCHEMA, ["db", "check"]])
+def test_a_mistyped_file_is_not_made(new_shell, tmp_path, words):
+    told = new_shell.fails(*words)
+    assert f"there is no database at {tmp_path / 'spotguard.db'}: spotguard db upgrade makes one" in told
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", NEED_THE_SCHEMA)
+def test_a_command_that_needs_the_schema_says_what_to_do(new_shell, tmp_path, words):
+    (tmp_path / "spotguard.db").touch()
+    assert "run spotguard db upgrade" in new_shell.fails(*words)
+
+
+def test_check_of_an_empty_database_says_what_to_do(new_shell, tmp_path):
+    (tmp_path / "spotguard.db").touch()
     result = new_shell.run("db", "check")
     assert result.exit_code == 1
     assert "run spotguard db upgrade" in result.stdout
 
 
-MISUSED = ["nonsense", "postgresql://localhost/x", "sqlite:////proc/no/x.db"]
+MISUSED = [
+    "nonsense",
+    "postgresql://localhost/x",
+    "sqlite:////proc/no/x.db",
+    "sqlite://",
+    "sqlite:///:memory:",
+    "mysql://u:p@host",
+    "mysql+pymysql://u:p@host:3306",
+    "mysql+mysqldb://u:p@host/name",
+    "mysql+pymysql://u:p@ss@host/name",
+    "mysql+pymysql://u:p:w@host/name",
+    "mysql+pymysql://u:p/w@host/name",
+]
 
 
 @pytest.mark.parametrize("url", MISUSED)
@@ -61,8 +86,15 @@ def test_a_database_url_that_cannot_be_meant_is_a_usage_error(new_shell, url):
     assert new_shell.fails("db", "upgrade", "--database-url", url, code=2).startswith("spotguard: ")
 
 
-def test_a_database_that_cannot_be_reached_is_one_line(new_shell):
-    away = "mysql+pymysql://root@127.0.0.1:1/x"
+def test_a_file_that_cannot_be_written_is_named(new_shell):
+    told = new_shell.fails("client", "list", "--database-url", "sqlite:////proc/version")
+    assert told == "spotguard: /proc/version: unable to open database file"
+
+
+@pytest.mark.parametrize(
+    "away", ["mysql+pymysql://root@127.0.0.1:1/x", "mysql://root@127.0.0.1:1/x", "mariadb://u:p%40@[::1]:1/x"]
+)
+def test_a_database_that_cannot_be_reached_is_one_line(new_shell, away):
     assert new_shell.fails("db", "upgrade", "--database-url", away).startswith("spotguard: database: ")
 
 

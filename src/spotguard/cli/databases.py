@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spotguard.config import load_settings, prepare_database_folder
+from spotguard.cli.output import Failed
+from spotguard.config import database_file, load_settings, prepare_database_folder
 from spotguard.domain.errors import Refused
 
 if TYPE_CHECKING:
@@ -26,17 +27,29 @@ DatabaseUrl = Annotated[
 
 
 @contextmanager
-def opened(url: str | None, *, upgraded: bool = True) -> Iterator[Database]:
-    """The configured database, closed at the end; `Refused` when it needs `spotguard db upgrade` first."""
-    from spotguard.store.database import Database
+def opened(url: str | None, *, upgraded: bool = True, makes: bool = False) -> Iterator[Database]:
+    """The configured database, closed at the end; `Refused` when it needs `spotguard db upgrade` first.
+
+    `makes`: a file that is not there is made; else a mistyped name makes none.
+    """
+    from sqlalchemy.exc import DBAPIError
+
+    from spotguard.store.database import Database, is_away
     from spotguard.store.migrations import newest_revision, revision_of
 
     settings = load_settings(database_url=url)
     prepare_database_folder(settings.database_url)
+    file = database_file(settings.database_url)
+    if file is not None and not makes and not file.exists():
+        raise Refused(f"there is no database at {file}: spotguard db upgrade makes one")
     database = Database.open(settings.database_url)
     try:
         if upgraded and database.read(revision_of) != newest_revision():
             raise Refused("the database does not have the newest schema: run spotguard db upgrade")
         yield database
+    except DBAPIError as error:
+        if file is None or not is_away(error):
+            raise
+        raise Failed(f"{file}: {error.orig}") from error  # SQLite says what is wrong, but not with which file
     finally:
         database.dispose()

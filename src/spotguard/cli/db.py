@@ -15,7 +15,7 @@ def upgrade(*, database_url: DatabaseUrl = None, json: Json = False) -> None:
     """Bring the database to the newest schema; on the newest already, nothing happens."""
     from spotguard.store.migrations import revision_of
 
-    with opened(database_url, upgraded=False) as database:
+    with opened(database_url, upgraded=False, makes=True) as database:
         before = database.read(revision_of)
         database.upgrade()
         after = database.read(revision_of)

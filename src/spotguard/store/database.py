@@ -78,7 +78,10 @@ class Database:
         """`sqlite:///file`, `sqlite://` (in memory), `mysql+pymysql://user:password@host/name`."""
         try:
             parsed = make_url(url)
-        except exc.ArgumentError as error:
+        except (
+            exc.ArgumentError,
+            ValueError,
+        ) as error:  # ValueError: what stands where the port should is none
             raise InvalidInput(
                 "not a database URL (sqlite:///FILE or mysql+pymysql://USER:PASSWORD@HOST/NAME)"
             ) from error
@@ -228,6 +231,10 @@ def _begin_sqlite(tx: Connection, begin: str = _BEGIN_WRITING) -> None:
 
 
 def _mysql_engine(url: URL, *, echo: bool) -> Engine:
+    if (
+        "+" not in url.drivername
+    ):  # the usual driver of these needs a compiler, and is not among our dependencies
+        url = url.set(drivername=f"{url.drivername}+pymysql")
     return sa.create_engine(
         url.update_query_dict({"charset": "utf8mb4"}),
         echo=echo,
