@@ -66,6 +66,26 @@ def test_check_of_an_empty_database_says_what_to_do(new_shell, tmp_path):
     assert "run spotguard db upgrade" in result.stdout
 
 
+def test_a_backup_is_whole_while_servers_write(shell, database, tmp_path):
+    """What was committed a moment ago lies in the write-ahead log: a copy of the file would not have it."""
+    client_id = rows.client(database)
+    copy = tmp_path / "copy.db"
+    told = shell.json("db", "backup", str(copy))
+    assert told == {"file": str(copy), "bytes": copy.stat().st_size}
+    assert copy.stat().st_mode & 0o077 == 0
+    assert {path.name for path in tmp_path.glob("copy*")} == {"copy.db"}
+    listed = shell.json("client", "list", "--database-url", f"sqlite:///{copy}")["clients"]
+    assert [row["id"] for row in listed] == [client_id]
+    assert "overwrites nothing" in shell.fails("db", "backup", str(copy))
+    assert shell.json("db", "check", "--database-url", f"sqlite:///{copy}")["ok"]
+
+
+def test_a_served_database_is_backed_up_by_its_own_tools(shell, tmp_path):
+    away = "mysql+pymysql://root@127.0.0.1:1/x"
+    told = shell.fails("db", "backup", str(tmp_path / "x"), "--database-url", away)
+    assert "mariadb-dump" in told
+
+
 MISUSED = [
     "nonsense",
     "postgresql://localhost/x",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from spotguard.cli.databases import DatabaseUrl, opened
 from spotguard.cli.output import Failed, Json, print_json, say
 
-app = typer.Typer(no_args_is_help=True, help="Migrate and check the database.")
+app = typer.Typer(no_args_is_help=True, help="Migrate, check and back up the database.")
 
 
 @app.command()
@@ -25,6 +28,24 @@ def upgrade(*, database_url: DatabaseUrl = None, json: Json = False) -> None:
         say(f"The database has the newest schema already (revision {after}).")
     else:
         say(f"The database is at revision {after} (before: {before or 'empty'}).")
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the copy goes; not there yet.")],
+    *,
+    database_url: DatabaseUrl = None,
+    json: Json = False,
+) -> None:
+    """Copy an embedded database as of one moment, also while servers work on it."""
+    from spotguard.store.backup import back_up
+
+    with opened(database_url, upgraded=False) as database:
+        size = back_up(database, file)
+    if json:
+        print_json({"file": str(file), "bytes": size})
+    else:
+        say(f"{file} holds the database as it was, {size} bytes.")
 
 
 @app.command()
