@@ -46,9 +46,15 @@ def test_stopping_all_says_that_nobody_is_rescued(shell):
     assert "will not be rescued" in result.stderr
 
 
-def test_it_needs_a_reason_and_somebody_who_exists(shell, database):
+def test_without_a_reason_it_says_who_turned_it(shell, database, monkeypatch):
+    monkeypatch.setenv("LOGNAME", "ada")
     rows.with_agent(database)
-    assert shell.run("kill-switch", "all").exit_code == 2
+    told = shell.json("kill-switch", "voluntary", "--agent", "agent-1")
+    assert told["reason"] == "from the command line by ada"
+
+
+def test_a_reason_says_something_and_somebody_exists(shell, database):
+    rows.with_agent(database)
     assert "reason" in shell.fails("kill-switch", "none", "--reason", " ")
     assert "no agent 'x'" in shell.fails("kill-switch", "none", "--agent", "x", "--reason", "y")
     assert "no client 'x'" in shell.fails("kill-switch", "none", "--client", "x", "--reason", "y")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -27,7 +29,10 @@ class Level(StrEnum):
 def kill_switch(
     level: Annotated[Level, typer.Argument(help="What stops: nothing, voluntary actions, all actions.")],
     *,
-    reason: Annotated[str, typer.Option(help="Why: it is what the next person reads.")],
+    reason: Annotated[
+        str | None,
+        typer.Option(help="Why: it is what the next person reads. Without it: who, and from where."),
+    ] = None,
     agent: Annotated[
         str | None, typer.Option(help="Only this agent (its id, or its name with --client).")
     ] = None,
@@ -37,6 +42,7 @@ def kill_switch(
 ) -> None:
     """Stop voluntary actions, or all, within seconds and everywhere. Without --agent and --client: for everybody."""
     now = datetime.now(UTC)
+    reason = f"from the command line by {_user()}" if reason is None else reason
     with opened(database_url) as database:
         client_id, scope = database.write(
             lambda tx: _turn(tx, now, level, reason, agent=agent, client=client)
@@ -48,6 +54,13 @@ def kill_switch(
         return
     whom = {"*": "everybody", "client": f"client {client_id}"}.get(scope, f"agent {scope}")
     say(f"The kill switch of {whom} is at {level.value}.")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # nobody of that number is known to the machine
+        return f"user {os.getuid()}"
 
 
 def _turn(
