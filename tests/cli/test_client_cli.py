@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 from spotguard.store import tenants
 from spotguard.store.secrets import hash_token
 
@@ -19,6 +23,20 @@ def test_a_new_client_gets_its_token_once(shell, database):
         (made["client_id"], "Acme", "ops@acme.example", "server")
     ]
     assert made["token"] not in shell.run("client", "list").stdout
+
+
+def test_a_token_that_nobody_could_read_is_not_lost_in_silence(shell, database):
+    """Run as a process: what stdout is belongs to the shell that started it."""
+    command = [sys.executable, "-c", "from spotguard.cli.main import app; app()", "client", "create"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*command, "Acme"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0].endswith("gives another")
+    assert shell.json("client", "rotate-token", "Acme")["token"]
+    closed = ["sh", "-c", 'exec "$@" >&-', "sh", *command, "Other"]
+    done = subprocess.run(closed, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, "nothing was done" in done.stderr) == (1, True)
+    assert len(shell.json("client", "list")["clients"]) == 1
 
 
 def test_people_read_it_line_by_line(shell, database):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from spotguard.cli.databases import DatabaseUrl, opened
-from spotguard.cli.output import Json, print_json, say, say_table
+from spotguard.cli.output import Failed, Json, print_json, say, say_table
 from spotguard.domain.agents import Executor
 from spotguard.domain.clock import rfc3339
 from spotguard.domain.errors import InvalidInput
@@ -56,14 +59,16 @@ def create(
         client_id, token = create_client(tx, now, name, email, executor)
         return client_id, token, None if region is None else set_account(tx, now, client_id, region, role_arn)
 
+    _require_reader()
     with opened(database_url) as database:
         client_id, token, told = database.write(make)
-    if json:
-        print_json({"client_id": client_id, "token": token, **({} if told is None else vars(told))})
-        return
-    _say_token(client_id, token)
-    if told is not None:
-        _say_account(told)
+    with _token_is_seen(client_id):
+        if json:
+            print_json({"client_id": client_id, "token": token, **({} if told is None else vars(told))})
+            return
+        _say_token(client_id, token)
+        if told is not None:
+            _say_account(told)
 
 
 @app.command()
@@ -145,10 +150,30 @@ def rotate_token(
     from spotguard.store.tenants import rotate_token as rotate
 
     now = datetime.now(UTC)
+    _require_reader()
     with opened(database_url) as database:
         client_id = database.read(lambda tx: client_named(tx, client))
         token = database.write(lambda tx: rotate(tx, now, client_id))
-    _show_token(client_id, token, json=json)
+    with _token_is_seen(client_id):
+        _show_token(client_id, token, json=json)
+
+
+def _require_reader() -> None:
+    if sys.stdout is None:
+        raise Failed("stdout is closed: the token is shown there, once; nothing was done")
+
+
+@contextmanager
+def _token_is_seen(client_id: str) -> Iterator[None]:
+    """It is in the database by now; whoever could not read it needs another one."""
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        raise Failed(
+            f"client {client_id} has a token that could not be shown ({error.strerror}): "
+            f"spotguard client rotate-token {client_id} gives another"
+        ) from error
 
 
 def _show_token(client_id: str, token: str, *, json: bool) -> None:
