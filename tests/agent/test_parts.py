@@ -16,8 +16,8 @@ from spotguard.agent.enrolment import launch_note
 from spotguard.agent.files import Damaged, Document, Journal
 from spotguard.agent.runner import Runner
 from spotguard.agent.settings import AgentSettings, Intervals, intervals_of
-from spotguard.cli.agent import agent_app
 from spotguard.cli.agent_settings import load_agent_file
+from spotguard.cli.main import app
 from spotguard.domain.clock import parse_time
 from spotguard.domain.errors import InvalidInput, MetadataUnavailable
 from spotguard.domain.ids import ImageId, InstanceId
@@ -245,14 +245,30 @@ def test_wrong_settings_are_told_by_name(tmp_path, text):
     path.write_text(text)
     with pytest.raises(InvalidInput):
         load_agent_file(path)
-    result = CliRunner().invoke(agent_app, ["run", "--config", str(path)])
-    assert result.exit_code == 1
-    assert len(result.output.strip().splitlines()) == 1
+    for words in (["run", "--config", str(path)], ["--config", str(path), "run"], ["--config", str(path)]):
+        result = CliRunner().invoke(app, ["agent", *words])
+        assert result.exit_code == 2
+        (line,) = result.output.strip().splitlines()
+        assert line.startswith(f"spotguard: {path}")
+
+
+def test_a_file_that_is_not_text_or_not_there_is_told_once(tmp_path):
+    binary = tmp_path / "binary.toml"
+    binary.write_bytes(bytes([0xFF, 0xFE, 0x00]))
+    for path, told in ((binary, "is not TOML"), (tmp_path / "absent.toml", "No such file")):
+        with pytest.raises(InvalidInput, match=told) as error:
+            load_agent_file(path)
+        assert str(error.value).count(str(path)) == 1
+
+
+def test_a_file_for_the_agent_says_nothing_to_other_commands(tmp_path):
+    result = CliRunner().invoke(app, ["agent", "--config", str(tmp_path / "x"), "uninstall"])
+    assert (result.exit_code, "belongs to the agent" in result.output) == (2, True)
 
 
 def test_a_workload_must_be_named(tmp_path):
     path = tmp_path / "agent.toml"
     path.write_text(CONFIG.replace("unit", "log_level"))
-    result = CliRunner().invoke(agent_app, ["--config", str(path)])
-    assert result.exit_code == 1
+    result = CliRunner().invoke(app, ["agent", "--config", str(path)])
+    assert result.exit_code == 2
     assert "unit" in result.output

@@ -45,7 +45,10 @@ class Runner:
 
     def run(self) -> None:
         if not self._start():
+            log.info("ended before it had started")
             return
+        desk = self._agent.desk
+        log.info("started", instance=desk.instance_id, boot=desk.me.boot_id, enrolled=desk.is_enrolled)
         self._agent.bells.listener = self._ring
         threads = [
             threading.Thread(target=self._loop, args=(name, duty), name=f"agent-{name}", daemon=True)
@@ -59,6 +62,7 @@ class Runner:
         deadline = self._clock.now() + timedelta(seconds=JOIN_SECONDS)
         for thread in threads:
             thread.join(max(0.0, (deadline - self._clock.now()).total_seconds()))
+        log.info("ended: the workload is left as it is", instance=desk.instance_id)
 
     def _start(self) -> bool:
         """True when the agent is up; False when it was stopped before."""
@@ -71,7 +75,7 @@ class Runner:
             except MetadataUnavailable as error:
                 if str(error) != complaint:
                     complaint = str(error)
-                    log.warning("metadata", because=complaint)
+                    log.warning("no instance metadata, asked again until it answers", because=complaint)
                 self.stop.wait((backoff.failed(now) - now).total_seconds())
             else:
                 return True

@@ -39,11 +39,14 @@ def main(
 ) -> None:
     """Run the agent (the same as `spotguard agent run`)."""
     if context.invoked_subcommand is None:
-        run(config, json_logs)
+        run(context, config, json_logs)
+    elif context.invoked_subcommand != "run" and config is not None:
+        raise typer.BadParameter("--config belongs to the agent that runs: spotguard agent run --config FILE")
 
 
 @agent_app.command()
 def run(
+    context: typer.Context,
     config: Annotated[
         Path | None,
         typer.Option(help="TOML file; default: SPOTGUARD_AGENT_CONFIG, else /etc/spotguard/agent.toml"),
@@ -56,7 +59,8 @@ def run(
     from spotguard.agent.agent import Agent
     from spotguard.agent.desk import Ports
     from spotguard.agent.runner import Runner
-    from spotguard.cli.agent_settings import load_agent_file
+    from spotguard.cli.agent_settings import agent_file, load_agent_file
+    from spotguard.config import BadSetting
     from spotguard.domain.errors import InvalidInput
     from spotguard.domain.pools import region_of
     from spotguard.host.child_cloud import ChildCloud
@@ -67,14 +71,15 @@ def run(
     from spotguard.host.watchdog import SystemdWatchdog
     from spotguard.telemetry import configure_logging
 
+    before = context.parent.params if context.parent is not None else {}  # `agent --config FILE run`
+    config, json_logs = config or before.get("config"), json_logs or bool(before.get("json_logs"))
+    settings = load_agent_file(config)
     try:
-        settings = load_agent_file(config)
         gate, sync = workload_of(settings)
         hooks, traffic = hooks_of(settings), traffic_of(settings)
         told = settings_of(settings)
-    except (InvalidInput, OSError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from error
+    except InvalidInput as error:
+        raise BadSetting(f"{agent_file(config)}: {error}") from error
     configure_logging(settings.log_level, json_lines=json_logs)
     clock = SystemClock()
     with (
@@ -89,12 +94,8 @@ def run(
         runner = Runner(agent, clock, Random(), watchdog)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: runner.stop.set())
-        try:
-            with endpoint_of(settings, agent):
-                runner.run()
-        except InvalidInput as error:
-            typer.echo(str(error), err=True)
-            raise typer.Exit(1) from error
+        with endpoint_of(settings, agent):
+            runner.run()
 
 
 def endpoint_of(file: AgentFile, agent: Agent) -> AbstractContextManager[Any]:

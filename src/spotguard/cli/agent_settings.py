@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from spotguard.domain.errors import InvalidInput
+from spotguard.config import BadSetting
 
 CONFIG = Path("/etc/spotguard/agent.toml")
 
@@ -91,17 +91,23 @@ class AgentFile(BaseSettings):
 
 
 def load_agent_file(path: Path | None = None) -> AgentFile:
-    """The settings; `InvalidInput` names the key that is wrong."""
-    named = path or (
-        Path(os.environ["SPOTGUARD_AGENT_CONFIG"]) if "SPOTGUARD_AGENT_CONFIG" in os.environ else None
-    )
-    source = named or CONFIG
+    """The settings; `BadSetting` names the file and the key that is wrong."""
+    source = agent_file(path)
+    is_there = source.exists()
     try:
-        told = tomllib.loads(source.read_text()) if named or source.exists() else {}
+        told = tomllib.loads(source.read_text()) if is_there or source != CONFIG else {}
         return AgentFile(**told)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise InvalidInput(f"setting {name} of the agent: {first['msg']}") from error
-    except (tomllib.TOMLDecodeError, OSError) as error:
-        raise InvalidInput(f"{source}: {error}") from error
+        where = source if is_there else f"{source}, which is not there"
+        raise BadSetting(f"{where}: setting {name} of the agent: {first['msg']}") from error
+    except OSError as error:
+        raise BadSetting(f"{source}: {error.strerror}") from error
+    except ValueError as error:  # not UTF-8, or not TOML
+        raise BadSetting(f"{source} is not TOML: {error}") from error
+
+
+def agent_file(path: Path | None = None) -> Path:
+    """The file that is read: the one that is given, else that of the environment, else the usual one."""
+    return path or Path(os.environ.get("SPOTGUARD_AGENT_CONFIG") or CONFIG)
