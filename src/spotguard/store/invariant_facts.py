@@ -89,6 +89,7 @@ def _grants(tx: sa.Connection, client_id: ClientId | None) -> list[inv.GrantFact
             former.c.released_at.label("former_released_at"),
             instances.c.ec2_state.label("former_state"),
             instances.c.current_mode.label("former_mode"),
+            instances.c.launched_at.label("former_launched_at"),
         )
         .join(agents, agents.c.id == epoch_grants.c.agent_id)
         .outerjoin(
@@ -108,14 +109,18 @@ def _grants(tx: sa.Connection, client_id: ClientId | None) -> list[inv.GrantFact
             proof=Proof(row.proof),
             released_at=row.released_at,
             former_released_at=row.former_released_at,
-            former_died=bool(
-                row.former_state
-                and row.former_mode
-                and is_proof_of_death(InstanceState(row.former_state), Mode(row.former_mode))
-            ),
+            former_died=_died(row),
         )
         for row in rows
     ]
+
+
+def _died(row: Row) -> bool:
+    """A stopped holder that somebody has started since was dead when it mattered: its present run began later."""
+    if row.former_launched_at is not None and row.former_launched_at > row.granted_at:
+        return True
+    told = row.former_state and row.former_mode
+    return bool(told) and is_proof_of_death(InstanceState(row.former_state), Mode(row.former_mode))
 
 
 def _machines(tx: sa.Connection, client_id: ClientId | None) -> list[inv.InstanceFact]:

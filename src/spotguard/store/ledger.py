@@ -306,11 +306,21 @@ def _newest_counterfactuals(tx: sa.Connection) -> dict[str, datetime]:
 
 
 def _mark(tx: sa.Connection, now: datetime, unpriced: set[str]) -> None:
-    """What has no known price is not settled: it is billed from its beginning once one is known."""
+    """What has no known price is not settled: it is billed from its beginning once one is known.
+
+    A spot run is settled as far as the server has fetched its pool's prices: a change that it has not yet heard of may
+    lie before the run's end. It waits `PATIENCE` at the most.
+    """
     settled = sa.update(instances).where(_BILLED, _unsettled(_i, _ENDED))
     if unpriced:
         settled = settled.where(_i.id.not_in(sorted(unpriced)))
-    tx.execute(settled.values(metered_until=now))
+    fetched = {pool: until for pool, until in _fetched(tx).items() if until < now}
+    for pool, until in fetched.items():
+        by_then = max(until, now - PATIENCE)
+        on_spot = sa.and_(_i.current_mode == Mode.SPOT.value, _i.current_pool_id == pool)
+        tx.execute(settled.where(on_spot).values(metered_until=by_then))
+    others = sa.or_(_i.current_mode != Mode.SPOT.value, _i.current_pool_id.not_in(sorted(fetched)))
+    tx.execute(settled.where(others).values(metered_until=now))
     tx.execute(
         sa.update(storage_resources)
         .where(
@@ -319,6 +329,15 @@ def _mark(tx: sa.Connection, now: datetime, unpriced: set[str]) -> None:
         )
         .values(metered_until=now)
     )
+
+
+def _fetched(tx: sa.Connection) -> dict[PoolId, datetime]:
+    """Of the pools of all unsettled spot runs: until when the server knows the prices, if it ever fetched them."""
+    query = sa.select(_i.current_pool_id).where(
+        _BILLED, _unsettled(_i, _ENDED), _i.current_mode == Mode.SPOT.value, _i.current_pool_id.is_not(None)
+    )
+    pools = [PoolId(pool) for pool in tx.scalars(query.distinct())]
+    return prices.fetched_until(tx, pools) if pools else {}
 
 
 def recompute(tx: sa.Connection, now: datetime) -> list[Entry]:
