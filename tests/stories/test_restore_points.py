@@ -1,6 +1,7 @@
 """Rolling restore points: made, kept, pruned with their snapshots, and what a recovery falls back on."""
 
 from spotguard.ports.cloud import CopyState
+from spotguard.simulation.audit import orphans_of
 from tests.stories.test_signals import on_spot
 
 
@@ -65,3 +66,11 @@ def test_when_the_volume_has_died_with_its_instance_the_newest_one_is_started(sc
     assert scene.instance(recovery.new_instance_id).ami_id == point["imageId"]
     assert float(recovery.lost_seconds) > 600
     assert scene.world.ec2.describe_images([point["imageId"]])[0].state is CopyState.DONE
+
+
+def test_the_auditor_takes_no_restore_point_for_an_orphan(scene):
+    scene.configure(restorePointHours=1, restorePointsKept=1)
+    scene.wait(hours=1.5)
+    points = scene.get(f"/api/client/agents/{scene.agent().id}/restore-points")["items"]
+    assert points
+    assert orphans_of(scene.world) == []

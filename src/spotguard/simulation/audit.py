@@ -5,20 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 
-from spotguard.domain.ids import InstanceId
+from spotguard.domain.ids import AgentId, InstanceId
 from spotguard.domain.instances import InstanceState
 from spotguard.domain.money import cents
 from spotguard.domain.replicas import LIVE_REPLICA
 from spotguard.domain.switches import OPEN_SWITCH, Trigger
 from spotguard.domain.tags import MANAGED_TAG, SWITCH_TAG
+from spotguard.planning.restore_points import RestorePoint
 from spotguard.simulation import lookups
 from spotguard.simulation.machine import state_of
 from spotguard.simulation.world import World
-from spotguard.store import audit, ledger
+from spotguard.store import audit, ledger, restore_points
 from spotguard.store.tables import agents, epoch_grants, instances, ledger_entries, storage_resources
 
 CLEARED_WITHIN = timedelta(minutes=5)
@@ -173,9 +175,15 @@ def _wanted(world: World) -> set[str]:
         agent_id = lookups.agent(world, name).id
         live = [row for row in lookups.replicas(world, agent_id) if row.status in LIVE_REPLICA]
         wanted |= {row.instance_id for row in live if row.instance_id}
+        wanted |= {point.image_id for point in world.db.read(partial(_restore_points, AgentId(agent_id)))}
         moving = [row.id for row in lookups.moves(world, agent_id) if row.status in OPEN_SWITCH]
         wanted |= _of_moves(world, moving)
     return wanted
+
+
+def _restore_points(agent_id: AgentId, tx: sa.Connection) -> list[RestorePoint]:
+    """Those that retention keeps."""
+    return restore_points.of_agent(tx, agent_id)
 
 
 def _of_moves(world: World, switch_ids: list[str]) -> set[str]:
