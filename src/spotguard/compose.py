@@ -83,7 +83,7 @@ def open_control_plane(settings: Settings) -> ControlPlane:
     who = Installation(told.installation, told.public_url)
     db.write(lambda tx: introduce(tx, clock.now(), who))
     clouds = AwsClouds(lambda: _accounts(db), clock)
-    coordinator = Coordinator(db, clouds, clock, told, wakeup)
+    coordinator = Coordinator(db, clouds, clock, told, wakeup, clouds.traffic)
     return ControlPlane(settings, app, coordinator, wake)
 
 

@@ -11,6 +11,8 @@ from spotguard.cloud.aws.traffic import AwsTraffic
 from spotguard.cloud.promises.routes import ROUTE_PROMISES, Roads
 from spotguard.cloud.promises.stage import Broken
 from spotguard.domain.traffic import DnsRecord, ElasticIp, PrivateIp, TargetGroup, route_of, told_of
+from spotguard.ports.cloud_calls import answered, remote_traffic
+from spotguard.ports.route_calls import CallsOfTraffic
 from spotguard.ports.traffic import Arrival
 from tests.cloud.scene import A
 from tests.conformance import providers
@@ -19,6 +21,14 @@ LIES = {
     "a_private_address_moves_within_its_zone": "moto leaves a private address where it was",
     "a_private_address_stays_in_its_zone": "moto assigns any address to any interface",
 }
+
+
+@contextlib.contextmanager
+def over_lines():
+    """The same through the lines of JSON that an agent's child process reads and writes."""
+    with in_memory() as roads:
+        calls = CallsOfTraffic(roads.traffic)
+        yield replace(roads, traffic=remote_traffic(lambda line: answered(calls, line)))
 
 
 @contextlib.contextmanager
@@ -70,6 +80,12 @@ def checked(lies):
 @checked({})
 def test_in_memory(promise):
     with in_memory() as roads:
+        promise(roads)
+
+
+@checked({})
+def test_over_the_lines_of_a_child_process(promise):
+    with over_lines() as roads:
         promise(roads)
 
 

@@ -12,11 +12,13 @@ import pytest
 
 from spotguard.cloud.simulated.wire.faults import Fault, FaultKind, Moment
 from spotguard.cloud.simulated.wire.server import WireServer
-from spotguard.domain.errors import CloudError, Doubtful, NotVisible, PoolDry, Throttled
+from spotguard.domain.errors import CloudError, Doubtful, NeedsPerson, NotVisible, PoolDry, Throttled
 from spotguard.domain.ids import InstanceId
+from spotguard.domain.traffic import ElasticIp
 from spotguard.execution.launching import find
 from spotguard.host.child_cloud import AWS, ChildCloud, ChildLimits
 from spotguard.ports.cloud_calls import answered, remote
+from spotguard.ports.traffic import Endpoint, Handing
 from tests.cloud.scene import A, Scene
 
 TOYS = ("AWS_ACCESS_KEY_ID=toy", "AWS_SECRET_ACCESS_KEY=toy", "AWS_EC2_METADATA_DISABLED=true")
@@ -158,3 +160,11 @@ def test_only_the_port_can_be_asked():
     assert not hasattr(cloud, "controls")
     with pytest.raises(TypeError):
         cloud.terminate_instance()
+
+
+def test_the_same_process_asks_for_routes(lab):
+    nobody = Handing(Endpoint(InstanceId("i-0fedcba9876543210"), "10.0.0.1"), 1)
+    lab.cloud.caller()
+    with pytest.raises(NeedsPerson, match="InvalidAllocationID"):
+        lab.children.traffic.read_back(ElasticIp("eipalloc-0123456789abcdef0"), nobody, None)
+    assert len(lab.started()) == 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from spotguard.cli.agent import hooks_of, traffic_of
+from spotguard.cli.agent import hooks_of, script_of
 from spotguard.cli.agent_settings import AgentFile
 from spotguard.domain.errors import InvalidInput, NeedsPerson
 from spotguard.domain.ids import InstanceId
@@ -57,9 +57,10 @@ def file(**more):
 
 def test_the_settings_name_both_commands_or_neither():
     with pytest.raises(InvalidInput, match="traffic_check"):
-        traffic_of(file(traffic_script=["move"]))
+        script_of(file(traffic_script=["move"]))
     with pytest.raises(InvalidInput, match="thaw"):
         hooks_of(file(quiesce=["freeze"]))
     assert hooks_of(file()) is None
-    both = traffic_of(file(traffic_script=["true"], traffic_check=["true"]))
+    assert script_of(file()) is None
+    both = script_of(file(traffic_script=["true"], traffic_check=["true"]))
     assert both.read_back(Script(), HANDING, None).arrival is Arrival.HERE

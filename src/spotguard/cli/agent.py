@@ -68,6 +68,7 @@ def run(
     from spotguard.host.disk import FolderDisk
     from spotguard.host.imds import ImdsMetadata
     from spotguard.host.link import HttpLink
+    from spotguard.host.traffic import InstanceTraffic
     from spotguard.host.watchdog import SystemdWatchdog
     from spotguard.telemetry import configure_logging
 
@@ -76,7 +77,7 @@ def run(
     settings = load_agent_file(config)
     try:
         gate, sync = workload_of(settings)
-        hooks, traffic = hooks_of(settings), traffic_of(settings)
+        hooks, script = hooks_of(settings), script_of(settings)
         told = settings_of(settings)
     except InvalidInput as error:
         raise BadSetting(f"{agent_file(config)}: {error}") from error
@@ -89,6 +90,7 @@ def run(
     ):
         metadata = ImdsMetadata(settings.metadata_url)
         cloud = children.cloud if settings.calls_ec2 else None
+        traffic = InstanceTraffic(script, children.traffic if settings.calls_ec2 else None)
         disk = FolderDisk(settings.state_folder)
         agent = Agent(Ports(link, metadata, gate, sync, disk, cloud, clock, hooks, traffic), told)
         runner = Runner(agent, clock, Random(), watchdog)
@@ -150,16 +152,13 @@ def hooks_of(file: AgentFile) -> Quiesce | None:
     return CommandQuiesce(file.quiesce, file.thaw, file.quiesce_seconds) if file.quiesce else None
 
 
-def traffic_of(file: AgentFile) -> Traffic:
-    """What this instance can move by itself; `InvalidInput` for a script without its check."""
+def script_of(file: AgentFile) -> Traffic | None:
+    """The user's traffic script; `InvalidInput` for one without its check."""
     from spotguard.domain.errors import InvalidInput
-    from spotguard.host.traffic import InstanceTraffic, ScriptTraffic
+    from spotguard.host.traffic import ScriptTraffic
 
     if bool(file.traffic_script) != bool(file.traffic_check):
         raise InvalidInput("traffic_script and traffic_check belong together: give both or neither")
-    script = (
-        ScriptTraffic(file.traffic_script, file.traffic_check, file.traffic_seconds)
-        if file.traffic_script
-        else None
-    )
-    return InstanceTraffic(script, None)
+    if not file.traffic_script:
+        return None
+    return ScriptTraffic(file.traffic_script, file.traffic_check, file.traffic_seconds)

@@ -15,7 +15,7 @@ from typing import Self
 
 from spotguard.domain.errors import Doubtful, Throttled
 from spotguard.host.children import Child, Lost
-from spotguard.ports.cloud_calls import remote
+from spotguard.ports.cloud_calls import remote, remote_traffic
 
 AWS = (sys.executable, "-P", "-m", "spotguard.cloud.aws.child")
 """-P: nothing is imported from the folder in which the agent happens to run."""
@@ -30,13 +30,13 @@ class ChildLimits:
 
 
 class ChildCloud:
-    """`cloud` is the port. Threads may share it: a call that finds the process busy starts another."""
+    """`cloud` and `traffic` are the ports. Threads may share it: a call that finds the process busy starts another."""
 
     def __init__(
         self, region: Callable[[], str], command: Sequence[str] = AWS, limits: ChildLimits | None = None
     ) -> None:
         """`region` is asked when a process starts, and is the last argument of its command."""
-        self.cloud = remote(self._ask)
+        self.cloud, self.traffic = remote(self._ask), remote_traffic(self._ask)
         self._region, self._command, self._limits = region, tuple(command), limits or ChildLimits()
         self._lock = threading.Lock()
         self._idle: list[Child] = []

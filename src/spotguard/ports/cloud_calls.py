@@ -1,7 +1,7 @@
-"""Calls of the `Cloud` port as lines of JSON, for a cloud that lives in another process.
+"""Calls of the `Cloud` port, and of `RouteCalls`, as lines of JSON, for a cloud that lives in another process.
 
 A question is `{"method", "arguments"}`, an answer `{"value"}` or `{"error": {"kind", "code", "detail"}}`, where `kind`
-is the member of the error tree. What may be asked, and of which types, is read from the port itself.
+is the member of the error tree. What may be asked, and of which types, is read from the ports themselves.
 """
 
 from __future__ import annotations
@@ -15,8 +15,16 @@ import msgspec
 
 from spotguard.domain.errors import CloudError, Doubtful, InvalidInput
 from spotguard.ports.cloud import Cloud
+from spotguard.ports.route_calls import RouteCalls, TrafficOverCalls
+from spotguard.ports.traffic import Traffic
 
-METHODS = frozenset(name for name, made in vars(Cloud).items() if callable(made) and not name.startswith("_"))
+_CALLS: Mapping[str, Callable[..., Any]] = {
+    name: made
+    for port in (Cloud, RouteCalls)
+    for name, made in vars(port).items()
+    if callable(made) and not name.startswith("_")
+}
+METHODS = frozenset(_CALLS)
 KINDS: Mapping[str, type[CloudError]] = {kind.__name__: kind for kind in CloudError.__subclasses__()}
 
 
@@ -41,8 +49,13 @@ def remote(ask: Callable[[bytes], bytes]) -> Cloud:
     return cast("Cloud", _Remote(ask))
 
 
+def remote_traffic(ask: Callable[[bytes], bytes]) -> Traffic:
+    """The same for its routes."""
+    return TrafficOverCalls(cast("RouteCalls", _Remote(ask)))
+
+
 class _Remote:
-    """Has the methods of the port; each becomes a question with its arguments under the port's names."""
+    """Has the methods of the ports; each becomes a question with its arguments under their names."""
 
     def __init__(self, ask: Callable[[bytes], bytes]) -> None:
         self._ask = ask
@@ -60,10 +73,11 @@ class _Remote:
         return call
 
 
-def answered(cloud: Cloud, line: bytes) -> bytes:
-    """Ask `cloud` what the line asks; its answer as one line. `InvalidInput` for a line that is no question.
+def answered(cloud: object, line: bytes) -> bytes:
+    """Ask `cloud`, which has the methods of the ports, what the line asks; its answer as one line.
 
-    What is not of the error tree is a bug and passes through: then there is no answer.
+    `InvalidInput` for a line that is no question. What is not of the error tree is a bug and passes through: then there
+    is no answer.
     """
     method, arguments = _read(line)
     ask: Callable[..., Any] = getattr(cloud, method)
@@ -102,9 +116,9 @@ def _read(line: bytes) -> tuple[str, dict[str, Any]]:
 
 @cache
 def _types(method: str) -> Mapping[str, Any]:
-    return get_type_hints(getattr(Cloud, method))
+    return get_type_hints(_CALLS[method])
 
 
 @cache
 def _signature(method: str) -> Signature:
-    return signature(getattr(Cloud, method))
+    return signature(_CALLS[method])

@@ -162,11 +162,19 @@ class PlannedStep(Given):
     when_late: str
 
 
+class PlannedTraffic(Given):
+    """What bringing the clients along adds to the downtime, at the most that is expected."""
+
+    driver: str
+    seconds: int
+    because: str
+
+
 class MovePreview(Given):
     """What a switch would be and cost if it were ordered now; nothing was done.
 
-    `downtimeFrom`, `overlapFrom`: `assumed`, or `measured over N moves` of this tenant's. Overlap is the time in which
-    both instances are billed. Unknown is null.
+    `downtimeFrom`, `overlapFrom`: `assumed`, or `measured over N moves` of this tenant's; the downtime also counts the
+    traffic's seconds. Overlap is the time in which both instances are billed. Unknown is null.
     """
 
     kind: str
@@ -183,6 +191,7 @@ class MovePreview(Given):
     on_demand_usd_per_hour: Usd | None
     saved_usd_per_hour: Usd | None
     state_gib: int | None
+    traffic: PlannedTraffic | None
     auto_terminate: bool
     terminate_wait_seconds: int
     deadline_at: Moment
