@@ -134,7 +134,7 @@ def test_a_coordinator_that_dies_between_grant_and_traffic_is_continued_by_the_n
     scene.wait(minutes=1)
     assert not scene.moved()
     scene.world.ec2.faults.clear()
-    coordinator = scene.world.plane.coordinator
+    coordinator = scene.world.seats[0].coordinator
     coordinator.traffic = TrafficDuty(coordinator.ctx)  # what it remembered is lost
     scene.until(scene.moved, minutes=2)
     assert scene.arrived()
@@ -163,6 +163,18 @@ def test_the_old_one_stays_and_a_person_is_told_while_its_clients_cannot_be_move
     assert scene.instance(old).is_active
     told = scene.get(f"/api/client/agents/{scene.agent().id}/events")["items"]
     assert {"traffic_stuck", "step_late"} <= {event["kind"] for event in told}
+    scene.close()
+
+
+@each_executor
+def test_a_disabled_agents_traffic_is_left_alone_once_its_move_is_done(executor):
+    scene = Watched(executor)
+    scene.configure(enabled=False)
+    scene.traffic.detach(scene.route)
+    scene.wait(minutes=15)
+    assert scene.traffic.leads_to(scene.route) == frozenset()
+    scene.configure(enabled=True)
+    scene.until(scene.arrived, minutes=10)
     scene.close()
 
 

@@ -27,15 +27,21 @@ def test_a_synced_move_over_the_wire(town):
     old = town.own_machine(Shape(metadata=MetadataOptions(hop_limit=2)))
     agent = town.until(lambda: agent_of(town, old), seconds=20)
     town.hand_over(old, agent["id"])
-    town.call("POST", f"/api/client/agents/{agent['id']}/config", {"terminateWaitSeconds": 0})
+    address = town.client.allocate_address(Domain="vpc")["AllocationId"]
+    route = {"driver": "elastic-ip", "allocationId": address}
+    town.call(
+        "POST", f"/api/client/agents/{agent['id']}/config", {"terminateWaitSeconds": 0, "traffic": route}
+    )
     target = {"target": "pool", "poolId": B.id, "kind": "synced"}
     town.until(lambda: price_of(town, old, B.id), seconds=20)
     switch = town.call("POST", f"/api/client/instances/{old}/force-switch", target)["switchId"]
     path = f"/api/client/switches/{switch}"
-    done = town.until(lambda: ended(town.call("GET", path)), seconds=40)
+    done = town.until(lambda: ended(town.call("GET", path)), seconds=60)
     assert done["status"] == "completed", done
     new = done["newInstanceId"]
     assert town.serves(new)
+    (moved,) = town.client.describe_addresses(AllocationIds=[address])["Addresses"]
+    assert moved["InstanceId"] == new
     assert not town.serves(old)
     assert town.state(old) in {InstanceState.SHUTTING_DOWN, InstanceState.TERMINATED}
     assert town.shown(new)["MetadataOptions"]["HttpPutResponseHopLimit"] == 2

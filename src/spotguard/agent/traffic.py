@@ -94,6 +94,8 @@ class TrafficDuty:
     ) -> datetime:
         known = self._known(epoch, told)
         order = self._order(epoch)
+        if self._desk.hands_off and not _is_owed(known, order):
+            return now + timedelta(seconds=LOOK_AGAIN_SECONDS)
         kept_epoch, kept = self._receipt
         receipt = kept if kept_epoch == epoch else known.receipt if known is not None else None
         handing = Handing(self._me(), epoch, order.former if order is not None else None)
@@ -154,3 +156,10 @@ class TrafficDuty:
             self._complaint = because
             log.error("traffic", instance=self._desk.instance_id, because=because)
         return now + timedelta(seconds=again_seconds)
+
+
+def _is_owed(known: Moved | None, order: PromoteOrder | None) -> bool:
+    """A move was granted, and the server has not heard that clients came along: it goes forward, hands off or not."""
+    if order is None or order.switch_id is None:
+        return False
+    return known is None or known.told != order.switch_id

@@ -101,12 +101,18 @@ def run(
 
 
 def endpoint_of(file: AgentFile, agent: Agent) -> AbstractContextManager[Any]:
-    """The health endpoint, where one is configured."""
+    """The health endpoint, where one is configured. One that cannot listen is told, and costs nobody his agent."""
+    from spotguard.domain.errors import InvalidInput
     from spotguard.host.health_endpoint import HealthEndpoint
+    from spotguard.telemetry import get_logger
 
     if not file.health_port:
         return nullcontext()
-    return HealthEndpoint(file.health_address, file.health_port, agent.desk.serving.tell)
+    try:
+        return HealthEndpoint(file.health_address, file.health_port, agent.desk.serving.tell)
+    except InvalidInput as error:
+        get_logger("agent").error("no health endpoint", because=str(error))
+        return nullcontext()
 
 
 def settings_of(file: AgentFile) -> AgentSettings:

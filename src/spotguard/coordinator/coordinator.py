@@ -114,7 +114,7 @@ class Coordinator:
         duty("presence", lambda: self.presence.run(now, agenda))
         if agenda.work:
             self._work(now, agenda, duty)
-        duty("traffic", lambda: self.traffic.run(now, agenda))
+        duty("traffic", lambda: self.traffic.run(now))
         duty("leftovers", lambda: self.leftovers.run(now, agenda))
         duty("restore points", lambda: self.restore_points.run(now))
         duty("prices", lambda: self.prices.run(now, clients, force=grown))

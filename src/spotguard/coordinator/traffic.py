@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from spotguard.coordinator.agenda import Agenda, Work
-from spotguard.coordinator.context import Beat, Context
+from spotguard.coordinator.context import Context
 from spotguard.domain.ids import InstanceId
 from spotguard.domain.traffic import Route, TargetGroup
 from spotguard.execution.traffic import Arrived, Errand, OnTheWay, Overtaken, Stuck, carry
@@ -18,7 +17,6 @@ from spotguard.store import events, traffic
 from spotguard.store.steps import SERVER
 from spotguard.store.traffic import Road
 
-BEAT_SECONDS = 60.0
 LOOK_AGAIN = timedelta(minutes=5)  # at what was read back: somebody else may have moved it
 NO_AWS = (
     "this server has no access to AWS: traffic stays where it is; make agents the executor, or give it access"
@@ -32,20 +30,19 @@ class TrafficDuty:
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
-        self._beat = Beat(BEAT_SECONDS)
         self._receipts: dict[Key, str | None] = {}
         self._proven: dict[Key, datetime] = {}
         self._again: dict[Key, datetime] = {}
         self._told: set[tuple[Route, InstanceId, bool]] = set()  # announced (True) or withdrawn
 
-    def run(self, now: datetime, agenda: Agenda) -> int:
-        if not self._beat.is_due(now) and not agenda.of(Work.SWITCH, Work.REPLICA, Work.ENDED):
-            return 0
+    def run(self, now: datetime) -> int:
         roads = self.ctx.db.read(traffic.roads)
         self._forget(roads)
         return self.ctx.each("traffic", roads, lambda road: self._look(now, road))
 
     def _look(self, now: datetime, road: Road) -> bool:
+        if not road.enabled and not self.ctx.db.read(lambda tx: traffic.unrecorded(tx, road.agent_id)):
+            return False  # hands off; only a move that was granted goes on to its end
         port = self.ctx.traffics(road.client_id)
         if port is None:
             return self._tell(now, road, NO_AWS)

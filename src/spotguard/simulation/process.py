@@ -25,6 +25,7 @@ from spotguard.simulation.schedule import Schedule
 from spotguard.simulation.trouble import (
     CLOUD_EFFECTS,
     GATE_EFFECTS,
+    TRAFFIC_EFFECTS,
     Mortal,
     ProcessDied,
     Trouble,
@@ -102,10 +103,12 @@ class AgentProcess:
         disk: Any = self.disk
         cloud: Any = around.cloud
         link: ServerLink = around.link
+        traffic: Any = None if cloud is None else ec2.traffic
         if trouble is not None:
             clock, disk = TroubledClock(clock, trouble), TroubledDisk(disk, trouble)
             gate, cloud = Mortal(gate, trouble, GATE_EFFECTS), Mortal(cloud, trouble, CLOUD_EFFECTS)
             link = TroubledLink(link, trouble, around.deliver)
+            traffic = traffic and Mortal(traffic, trouble, TRAFFIC_EFFECTS)
         self._clock = clock
         ports = Ports(
             link=link,
@@ -115,7 +118,7 @@ class AgentProcess:
             disk=disk,
             cloud=cloud,
             clock=clock,
-            traffic=InstanceTraffic(None, ec2.traffic),
+            traffic=InstanceTraffic(None, traffic),
         )
         settings = AgentSettings(
             logical_agent_id=self._installed_as,

@@ -11,8 +11,9 @@ from spotguard.coordinator.coordinator import Coordinator, CoordinatorSettings
 from spotguard.planning.invariants import Breach
 from spotguard.ports.clock import Clock
 from spotguard.ports.cloud import Cloud
+from spotguard.ports.traffic import Traffic
 from spotguard.ports.wakeup import Wakeup
-from spotguard.simulation.trouble import CLOUD_EFFECTS, Mortal, ProcessDied, Trouble
+from spotguard.simulation.trouble import CLOUD_EFFECTS, TRAFFIC_EFFECTS, Mortal, ProcessDied, Trouble
 from spotguard.simulation.troubled_database import MortalDatabase
 from spotguard.store.database import Database
 
@@ -28,6 +29,7 @@ class Seating:
     clock: Clock
     wakeup: Wakeup
     settings: CoordinatorSettings
+    traffic: Traffic | None = None
     trouble: Trouble | None = None
 
 
@@ -64,8 +66,11 @@ class Seat:
     def _started(self) -> Coordinator:
         seating, trouble = self._seating, self._seating.trouble
         cloud: Any = seating.cloud
+        traffic: Any = seating.traffic
         db = seating.db
         if trouble is not None:
             cloud, db = Mortal(cloud, trouble, CLOUD_EFFECTS), MortalDatabase(db, trouble)
+            traffic = traffic and Mortal(traffic, trouble, TRAFFIC_EFFECTS)
         clouds: Callable[[object], Any] = lambda _client: cloud  # noqa: E731
-        return Coordinator(db, clouds, seating.clock, seating.settings, seating.wakeup)
+        traffics: Callable[[object], Any] = lambda _client: traffic  # noqa: E731
+        return Coordinator(db, clouds, seating.clock, seating.settings, seating.wakeup, traffics)

@@ -164,6 +164,7 @@ class Mortal:
         return lambda *args, **kwargs: self._trouble.around(method, *args, **kwargs)
 
 
+TRAFFIC_EFFECTS = frozenset({"announce", "switch", "withdraw"})
 GATE_EFFECTS = frozenset({"open", "close"})
 CLOUD_EFFECTS = frozenset(
     {

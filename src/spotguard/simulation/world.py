@@ -14,6 +14,7 @@ from spotguard.cloud.simulated.ec2 import SimulatedEc2
 from spotguard.cloud.simulated.physics import Climate, Physics
 from spotguard.cloud.simulated.settings import Settings as CloudSettings
 from spotguard.cloud.simulated.state import Happening, HappeningKind
+from spotguard.cloud.simulated.traffic import SimulatedTraffic
 from spotguard.compose import DEMO_API, ControlPlane, compose
 from spotguard.config import Settings
 from spotguard.coordinator.coordinator import Coordinator
@@ -229,7 +230,17 @@ class World:
         first = self.plane.coordinator
         settings = replace(first.ctx.settings, name=f"{first.ctx.settings.name}/{number}")
         trouble = self.trouble_of(coordinator_name(number)) if self.plan.troubled else None
-        return Seat(Seating(self.db, self.reach.server, self.clock, self.wakeups, settings, trouble))
+        return Seat(
+            Seating(
+                self.db,
+                self.reach.server,
+                self.clock,
+                self.wakeups,
+                settings,
+                self._server_traffic(),
+                trouble,
+            )
+        )
 
     def _surprised(self, where: str, error: Exception) -> None:
         self.surprises.append(f"{where}: {type(error).__name__}: {error}")
@@ -253,6 +264,9 @@ class World:
         found = (register.open_since(instance_id) for register in self.registers.values())
         return next((since for since in found if since is not None), None)
 
+    def _server_traffic(self) -> SimulatedTraffic | None:
+        return None if self.reach.server is None else self.ec2.traffic
+
     def _tenant(self) -> tuple[ClientId, str]:
         now = self.clock.now()
         return self.db.write(lambda tx: tenants.create_client(tx, now, "demo", executor=self.plan.executor))
@@ -265,6 +279,6 @@ class World:
             lambda _client: self.reach.server,
             self.wakeups,
             api=DEMO_API,
-            traffics=lambda _client: self.ec2.traffic,
+            traffics=lambda _client: self._server_traffic(),
             single_threaded=True,
         )

@@ -24,13 +24,12 @@ _ENDED_WITHIN = timedelta(hours=1)  # longer ago, and it was withdrawn, or EC2 h
 _ENDPOINT = (_i.id, _i.private_ip, _i.public_ip)
 _ROUTE: sa.Select[Any] = sa.select(_a.traffic).where(_a.id == sa.bindparam("agent"))
 _ROADS = (
-    sa.select(_a.id, _a.client_id, _a.traffic, _g.epoch, *_ENDPOINT[1:], _i.id.label("holder_id"))
+    sa.select(_a.id, _a.client_id, _a.traffic, _a.enabled, _g.epoch, *_ENDPOINT[1:], _i.id.label("holder_id"))
     .join(epoch_grants, _g.held_agent_id == _a.id)
     .join(instances, _i.id == _g.instance_id)
     .join(clients, clients.c.id == _a.client_id)
     .where(
         _a.traffic.is_not(None),
-        _a.enabled,
         _a.status != AgentStatus.DELETED.value,
         clients.c.executor == Executor.SERVER.value,
         _g.released_at.is_(None),
@@ -41,13 +40,14 @@ _ROADS = (
 
 @dataclass(frozen=True)
 class Road:
-    """One workload whose traffic the server moves, and who holds its epoch."""
+    """One workload whose traffic the server moves, and who holds its epoch. `enabled` false: hands off (ruling B8)."""
 
     agent_id: AgentId
     client_id: ClientId
     route: Route
     epoch: int
     holder: Endpoint
+    enabled: bool
 
     @property
     def id(self) -> str:
@@ -69,6 +69,7 @@ def roads(tx: sa.Connection) -> list[Road]:
             route_of(row.traffic),
             row.epoch,
             Endpoint(InstanceId(row.holder_id), row.private_ip or "", row.public_ip),
+            row.enabled,
         )
         for row in tx.execute(_ROADS)
     ]
