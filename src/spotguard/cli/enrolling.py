@@ -163,9 +163,11 @@ def _wish(
 
 
 def _own_program() -> str:
-    found = shutil.which(sys.argv[0]) or shutil.which("spotguard")
+    """The command that belongs to this interpreter, wherever the PATH leads."""
+    beside = Path(sys.executable).with_name("spotguard")
+    found = str(beside) if beside.exists() else shutil.which("spotguard")
     if found is None:
-        raise BadSetting("--program is needed: spotguard is not in the PATH")
+        raise BadSetting("--program is needed: there is no spotguard beside this Python, nor in the PATH")
     return str(Path(found).absolute())
 
 
