@@ -33,17 +33,18 @@ def work_until_evening(scene: Scene, name: str) -> Evening:
     return evening
 
 
-def test_who_ends_is_not_alive_any_more():
+def test_who_ends_cleanly_is_missed_by_nobody():
     scene = Scene()
     evening = work_until_evening(scene, "host:1")
     assert evening.alive == [True]
-    (lease,) = scene.rows(leases)
-    assert lease.until <= scene.now
+    assert scene.rows(leases) == []
 
 
-def test_who_ended_yesterday_is_forgotten():
+def test_who_died_without_a_word_is_shown_for_a_day():
     scene = Scene()
-    row = {"name": "coordinator:host:0", "holder": "host:0", "epoch": 1, "until": START - timedelta(days=2)}
-    scene.db.write(lambda tx: tx.execute(sa.insert(leases), row))
-    work_until_evening(scene, "host:1")
+    for holder, hours in (("host:0", 48), ("host:1", 2)):
+        row = {"name": f"coordinator:{holder}", "holder": holder, "epoch": 1}
+        row["until"] = START - timedelta(hours=hours)
+        scene.db.write(lambda tx, row=row: tx.execute(sa.insert(leases), row))
+    work_until_evening(scene, "host:2")
     assert [lease.holder for lease in scene.rows(leases)] == ["host:1"]
