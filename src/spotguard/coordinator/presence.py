@@ -66,7 +66,7 @@ def _move(tx: sa.Connection, now: datetime, row: Row, seen: AgentStatus, wanted:
     if moved.rowcount != 1:
         return False
     if wanted is AgentStatus.OFFLINE:
-        message = f"{row.instance_id} is silent or has ended: EC2 is asked, nothing is done on silence alone"
+        message = f"{row.instance_id} is silent or has ended: nothing is done on silence alone, only on what EC2 shows"
     else:
         message = f"{row.instance_id} is heard again"
     events.append(tx, now, row.client_id, row.id, f"agent_{wanted.value}", message)

@@ -125,7 +125,7 @@ def silence_is_looked_into(s: Standing) -> Outlook | None:
         return None
     return Outlook(
         f"look: it was last {s.place}",
-        "its instance is silent: EC2 is asked, nothing is done on silence alone",
+        "its instance is silent: nothing is done on silence alone, only on what EC2 shows of it",
     )
 
 

@@ -107,7 +107,9 @@ def _require_drill(tx: Connection, agent_id: AgentId) -> None:
         commands_table.c.status == CommandStatus.COMPLETED.value,
     )
     if tx.execute(passed.limit(1)).first() is None:
-        raise Refused("autonomy auto needs a passed drill of this agent: run one first, or choose approve")
+        raise Refused(
+            "autonomy auto needs a passed drill of this agent, and this release has no drills yet: choose approve"
+        )
 
 
 def delete_agent(tx: Connection, now: datetime, client_id: ClientId, agent_id: AgentId) -> None:

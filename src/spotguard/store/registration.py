@@ -172,7 +172,9 @@ def _former(tx: Connection, client_id: ClientId, agent_id: AgentId, newcomer: Ne
     """The instance's row, if there is one; only this agent's may be taken up."""
     row = tx.execute(sa.select(instances).where(instances.c.id == newcomer.instance_id)).first()
     if row is not None and row.client_id != client_id:
-        raise NotFound("no such instance")
+        raise NotFound(
+            "no such instance of this client: an instance that another client has registered cannot be taken over"
+        )
     if row is not None and row.agent_id not in {None, agent_id}:
         raise Refused(
             "this instance belongs to another logical agent of yours: one instance carries one workload"
