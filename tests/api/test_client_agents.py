@@ -333,3 +333,13 @@ def test_instances_tell_their_role(world: World, acme: Tenant, web: Machine):
     assert roles == {web.id: "primary", clone.id: "passive"}
     assert acme.get("/instances?active=false")["items"] == []
     assert Decimal(acme.get(f"/instances/{web.id}")["spotPrice"] or 0) == 0
+
+
+def test_a_body_is_json_whatever_it_is_called(world: World, acme: Tenant, web: Machine):
+    """As `curl -d` sends it: under the name of a form."""
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    path = f"/api/client/agents/{web.agent_id}/config"
+    for body, status in ((b'{"minSavingsPercent": 9}', 200), (b"minSavingsPercent=9", 400)):
+        assert world.link.send("POST", path, body, token=acme.token, headers=form).status == status
+    null = acme.configure(web, minSavingsPercent=None)
+    assert null.body["errors"][0]["pointer"] == "/minSavingsPercent"

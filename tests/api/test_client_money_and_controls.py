@@ -155,7 +155,10 @@ def test_health(world: World, acme: Tenant, web: Machine):
     assert health["queue"] == {"pending": 1, "leased": 0, "oldestPendingAt": "2026-03-01T12:00:00.000000Z"}
     assert health["agentsBehind"] == []
     assert health["model"] == {"policy": "rules-v1", "risk": None}
-    assert health["killSwitch"] == "none"
+    assert (health["killSwitch"], health["killSwitches"]) == ("none", [])
+    turned = {"level": "voluntary", "scope": web.agent_id, "reason": "audit"}
+    assert acme.call("PUT", "/kill-switch", turned).status == 200
+    assert [one["scope"] for one in acme.get("/health")["killSwitches"]] == [web.agent_id]
     assert health["coordinators"][0]["alive"] is True
     world.clock.pass_seconds(121)
     health = acme.get("/health")

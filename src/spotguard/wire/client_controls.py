@@ -331,7 +331,10 @@ class KillChange(Taken):
 
 
 class Health(Given):
-    """What a tenant looks at to know whether all is well."""
+    """What a tenant looks at to know whether all is well.
+
+    `killSwitch`: what holds for all of its agents; `killSwitches`: every switch that stops something.
+    """
 
     invariants: InvariantReport
     coordinators: list[CoordinatorState]
@@ -339,6 +342,7 @@ class Health(Given):
     queue: QueueState
     model: ModelState
     kill_switch: str
+    kill_switches: list[KillState]
 
 
 class Limits(Given):

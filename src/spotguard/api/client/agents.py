@@ -110,7 +110,7 @@ def _wanted(change: ConfigurationChange) -> dict[str, Any]:
     wanted = {name: getattr(change, name) for name in change.model_fields_set}
     for name, value in wanted.items():
         if value is None and name not in _NULLABLE:
-            raise invalid(f"/{name}", "may be left out, but not be null")
+            raise invalid(f"/{to_camel(name)}", "may be left out, but not be null")
     if "terminate_wait_minutes" in wanted:
         if "terminate_wait_seconds" in wanted:
             raise invalid(

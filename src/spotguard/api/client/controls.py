@@ -59,6 +59,11 @@ async def health(desk: AtDesk) -> Health:
             ),
             model=ModelState(policy=rules_v1.NAME, risk=rules_v1.RISK_MODEL),
             kill_switch=kill.level_for(tx, desk.client_id).name.lower(),
+            kill_switches=[
+                KillState.model_validate(row)
+                for row in kill.list_switches(tx, desk.client_id)
+                if row.level != KillLevel.NONE.name.lower()
+            ],
         )
 
     return await desk.read(work)
