@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import socket
 import threading
@@ -34,7 +36,7 @@ from spotguard.ports.wakeup import Wakeup
 from spotguard.store.accounts import all_accounts
 from spotguard.store.database import Database
 from spotguard.store.launch_orders import Installation, introduce
-from spotguard.telemetry import get_logger
+from spotguard.telemetry import LEVELS, get_logger
 
 GRACE_SECONDS = 3
 log = get_logger("server")
@@ -135,43 +137,64 @@ def coordinator_settings(settings: Settings) -> CoordinatorSettings:
     )
 
 
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that has the address and does not listen yet; `SpotGuardError` says why there is none."""
+    listener = None
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        if listener is not None:
+            listener.close()
+        in_use = "it is in use: choose another with --port"
+        why = in_use if error.errno == errno.EADDRINUSE else error.strerror
+        raise SpotGuardError(f"cannot listen on {host}:{port}: {why}") from error
+    return listener
+
+
 @contextmanager
-def listening(app: Application, host: str, port: int, log_level: str) -> Iterator[str]:
-    """The application on a socket, in a thread of its own; yields `host:port`. `SpotGuardError` if it cannot open.
+def listening(app: Application, listener: socket.socket, log_level: str) -> Iterator[str]:
+    """The application on a bound socket, in a thread of its own; yields `host:port`.
 
     At the end requests under way are answered; long polls and event streams are ended first.
     """
     config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
+        log_config=None,
         log_level=log_level,
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
+    # whether it started and ended is ours to tell
+    logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, LEVELS[log_level]))
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, name="api", daemon=True)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="api", daemon=True)
     thread.start()
     tick = threading.Event()
     while not server.started:
         if not thread.is_alive():
-            raise SpotGuardError(f"cannot listen on {host}:{port}: is it in use? choose another with --port")
+            raise SpotGuardError("the server ended as it started: its log says why")
         tick.wait(0.05)
+    host, port = listener.getsockname()[:2]
     try:
-        yield f"{host}:{server.servers[0].sockets[0].getsockname()[1]}"
+        yield f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     finally:
         app.end()
         server.should_exit = True
         thread.join(GRACE_SECONDS + 5)
 
 
-def serve_until(plane: ControlPlane, stop: threading.Event, *, with_coordinator: bool) -> None:
+def serve_until(
+    plane: ControlPlane, listener: socket.socket, stop: threading.Event, *, with_coordinator: bool
+) -> None:
     """Until told to stop: requests under way are answered, the pass under way is finished."""
     runner = Runner(plane.coordinator, plane.wake)
     worker = threading.Thread(target=runner.run, name="coordinator")
     settings = plane.settings
-    with listening(plane.app, settings.host, settings.port, settings.log_level) as address:
+    with listening(plane.app, listener, settings.log_level) as address:
         database = make_url(settings.database_url).render_as_string(hide_password=True)
         log.info("listening", address=address, coordinator=with_coordinator, database=database)
         if settings.public_url is None:

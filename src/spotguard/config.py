@@ -61,6 +61,7 @@ class Settings(BaseSettings):
     )
     public_url: str | None = Field(
         default=None,
+        pattern=r"^https?://[^/\s]+",
         description="address under which launched instances reach the API; unset: http://HOST:PORT",
     )
     installation: str = Field(
@@ -122,6 +123,8 @@ def load_settings(**flags: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise BadSetting(f"{config_file()}: there is no setting {name}") from error
         raise BadSetting(f"setting {name}: {first['msg'].removeprefix('Value error, ')}") from error
     except ValueError as error:  # tomllib.TOMLDecodeError
         raise BadSetting(f"{config_file()}: {error}") from error

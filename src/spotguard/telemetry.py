@@ -50,6 +50,20 @@ def configure_logging(level: str = "info", *, json_lines: bool = False) -> None:
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
+    _relay_libraries()
+
+
+class _Relay(logging.Handler):
+    """What libraries log, in our form and with our times."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        get_logger(record.name).log(record.levelno, record.getMessage(), exc_info=record.exc_info)
+
+
+def _relay_libraries() -> None:
+    root = logging.getLogger()
+    if not any(isinstance(handler, _Relay) for handler in root.handlers):
+        root.addHandler(_Relay())
 
 
 def get_logger(name: str) -> Log:

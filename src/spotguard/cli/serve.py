@@ -24,7 +24,7 @@ def server(
     log_level: LogLevel = None,
 ) -> None:
     """Run the API, and a coordinator unless told not to. Ctrl-C ends it cleanly."""
-    from spotguard.compose import open_control_plane, serve_until
+    from spotguard.compose import bound, open_control_plane, serve_until
     from spotguard.telemetry import configure_logging
 
     settings = load_settings(host=host, port=port, database_url=database_url, log_level=log_level)
@@ -33,7 +33,8 @@ def server(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    serve_until(open_control_plane(settings), stop, with_coordinator=coordinator)
+    with bound(settings.host, settings.port) as listener:  # before the database is touched
+        serve_until(open_control_plane(settings), listener, stop, with_coordinator=coordinator)
 
 
 def coordinator(database_url: DatabaseUrl = None, log_level: LogLevel = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from spotguard.compose import demo_app, listening
+from spotguard.compose import bound, demo_app, listening
 from spotguard.simulation.demo import Demo
 from spotguard.simulation.world import World
 from spotguard.store import events
@@ -30,7 +31,7 @@ def play(demo: Demo, console: Console, *, speed: float, port: int) -> dict[str, 
         f"Time runs {speed:g} times as fast."
     )
     app = demo_app(world.db, world.clock, world.wakeups, notice)
-    with listening(app, "127.0.0.1", port, "error") as address:
+    with bound("127.0.0.1", port) as listener, listening(app, listener, "error") as address:
         console.print(f"open [bold]http://{address}/[/] with this token (Ctrl-C ends the demo):")
         console.print(world.client_token, style="bold", highlight=False, soft_wrap=True)
         reporter = _Reporter(world, console)
@@ -64,18 +65,24 @@ class _Reporter:
 
     def table(self) -> Table:
         self._print_events()
-        table = Table(title=f"{self._time()}  simulated")
-        for column in ("agent", "status", "mode", "pool", "USD/h", "on demand", "epoch", "replicas"):
-            table.add_column(column)
+        # 80 columns are enough: the zone at the end of a pool's name is what matters
+        table = Table(
+            title=f"{self._time()}  simulated",
+            box=None,
+            pad_edge=False,
+            collapse_padding=True,
+            title_justify="left",
+        )
+        for column in ("agent", "status", "place", "USD/h", "on demand", "epoch", "standbys"):
+            table.add_column(column, no_wrap=True)
         for row in self._rows():
             price = row.spot_price if row.current_mode == "spot" else row.ondemand_price
             table.add_row(
                 row.logical_agent_id,
                 row.status,
-                row.current_mode or "unknown",
-                row.current_pool_id or "-",
-                "unknown" if price is None else f"{price}",
-                "unknown" if row.ondemand_price is None else f"{row.ondemand_price}",
+                "on demand" if row.current_mode == "ondemand" else row.current_pool_id or "unknown",
+                _usd(price),
+                _usd(row.ondemand_price),
                 str(row.epoch),
                 str(row.replica_count),
             )
@@ -98,8 +105,14 @@ class _Reporter:
         names = {row.id: row.logical_agent_id for row in self._rows()}
         for row in found:
             self._last_event = row.id
-            line = f"{row.at:%a %H:%M:%S}  {names.get(row.agent_id, 'all'):<10} {row.kind:<22} {row.message}"
+            line = (
+                f"{row.at:%d %b %H:%M:%S}  {names.get(row.agent_id, 'all'):<10} {row.kind:<22} {row.message}"
+            )
             self._console.print(line, highlight=False, soft_wrap=True, markup=False)
 
     def _time(self) -> str:
-        return f"{self._world.clock.now():%a %H:%M:%S}"
+        return f"{self._world.clock.now():%d %b %H:%M:%S}"
+
+
+def _usd(price: Decimal | None) -> str:
+    return "unknown" if price is None else f"{price:.4f}"
