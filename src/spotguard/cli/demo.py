@@ -13,7 +13,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-FAILED, INTERRUPTED = 1, 130
+from spotguard.cli.output import warn
+
+FAILED, BY_SIGNAL = 1, 128
 SHOWN_FIRST = (
     "prices_source",
     "agents",
@@ -38,10 +40,15 @@ SHOWN_FIRST = (
 def demo(
     prices: Annotated[
         list[Path] | None,
-        typer.Option(help="price history to replay (AWS's JSON or CSV, .gz too); repeatable"),
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="price history to replay (AWS's JSON or CSV, .gz too); repeatable",
+        ),
     ] = None,
     ondemand: Annotated[
-        Path | None, typer.Option(help="on-demand prices (CSV) that go with --prices")
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="on-demand prices (CSV) that go with --prices"),
     ] = None,
     agents: Annotated[int, typer.Option(min=1, max=200, help="how many workloads")] = 6,
     days: Annotated[float, typer.Option(min=0.01, max=90, help="simulated days")] = 3,
@@ -81,10 +88,19 @@ def demo(
             seed=seed,
             database_url=database_url or f"sqlite:///{folder}/demo.db",
         )
+        signal.signal(signal.SIGINT, _end_at_once)
         with console.status("reading the market"):
             running = Demo(options)
+        signals: list[int] = []
+
+        def end(number: int, _frame: Any) -> None:
+            signals.append(number)
+            running.stopping.set()
+
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: running.stopping.set())
+            signal.signal(number, end)
+        for complaint in running.world.plan.market.complaints:
+            warn(f"{complaint}; what could be read is played")
         try:
             summary = _headless(running, console) if headless else _live(running, console, speed, port)
         finally:
@@ -93,7 +109,13 @@ def demo(
     if summary["invariants_broken"] or summary["orphans"]:
         raise typer.Exit(FAILED)
     if headless and summary["interrupted"]:
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(BY_SIGNAL + (signals or [signal.SIGINT])[0])
+
+
+def _end_at_once(_signal: int, _frame: Any) -> None:
+    """Whoever is impatient while it ends changes nothing."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _headless(running: Any, console: Console) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from spotguard.config import BadSetting
 from spotguard.domain.errors import SpotGuardError
 from spotguard.telemetry import configure_logging
 
-FAILED, USAGE = 1, 2
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 
 class _OneLine(TyperGroup):
@@ -32,6 +32,8 @@ class _OneLine(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
             raise  # whoever read our output has read enough: click ends quietly
         except Exception as error:  # sorted below: what is not a known failure goes on unchanged

@@ -15,7 +15,7 @@ from spotguard.domain.ids import PoolId
 from spotguard.domain.pools import LINUX
 from spotguard.market.history import PriceHistory, load_price_history
 from spotguard.market.ondemand import of_region, read_ondemand_prices
-from spotguard.market.rows import Progress
+from spotguard.market.rows import BrokenLine, Progress
 from spotguard.market.synthetic import synthetic_market
 
 FEWEST_ZONES = 3  # below that there is nothing to choose from
@@ -42,6 +42,7 @@ class DemoMarket:
     types: tuple[str, ...]
     start: datetime
     stormy: frozenset[PoolId] | None  # None: the files hold no interruptions, they are drawn
+    complaints: tuple[str, ...] = ()  # what the files lack, for whoever gave them
 
 
 def synthetic(seed: int, days: float) -> DemoMarket:
@@ -65,7 +66,7 @@ def replayed(
     """Replays the region with the most pools. `InvalidInput` says what a file lacks."""
     if ondemand_file is None:
         raise InvalidInput("--prices needs --ondemand: spot price history does not tell on-demand prices")
-    history, _ = load_price_history(files, on_progress)
+    history, broken = load_price_history(files, on_progress)
     regions = Counter(pool.region for pool in history.pools() if pool.product == LINUX)
     if not regions or history.span is None:
         raise InvalidInput(f"{history.source}: no Linux/UNIX prices")
@@ -91,7 +92,14 @@ def replayed(
         types=types,
         start=start,
         stormy=None,
+        complaints=_complaints(history.source, broken),
     )
+
+
+def _complaints(source: str, broken: Sequence[BrokenLine]) -> tuple[str, ...]:
+    cut = [f"{source} breaks off after line {line.line_number}" for line in broken if line.cut_off]
+    odd = len(broken) - len(cut)
+    return (*cut, *([f"{source}: {odd} broken line{'s' if odd > 1 else ''} left out"] if odd else []))
 
 
 def _types(history: PriceHistory, ondemand: dict[str, Decimal], start: datetime) -> tuple[str, ...]:
