@@ -2,6 +2,10 @@
 
 import gzip
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 from typer.testing import CliRunner
@@ -112,3 +116,29 @@ def test_prices_without_ondemand_is_one_clear_line(price_file):
     assert outcome.exit_code in (1, 2)
     assert "--ondemand" in outcome.output
     assert "Traceback" not in outcome.output
+
+
+def test_a_file_that_breaks_off_is_played_with_a_word(price_file, ondemand_file):
+    assert replayed([price_file], ondemand_file, days=1).complaints == ()
+    price_file.write_bytes(price_file.read_bytes() + gzip.compress(b"and more")[:12])
+    (complaint,) = replayed([price_file], ondemand_file, days=1).complaints
+    assert complaint.startswith("prices.csv.gz breaks off after line ")
+
+
+def test_a_file_that_is_not_there_is_what_is_complained_about(ondemand_file):
+    outcome = CliRunner().invoke(app, ["demo", "--prices", "nosuch", "--headless"])
+    assert (outcome.exit_code, "nosuch" in outcome.output) == (2, True)
+
+
+def test_interrupted_at_any_moment_it_ends_by_the_custom_of_the_signal(tmp_path):
+    """As a process, since signals are a process's own."""
+    file = tmp_path / "demo.db"
+    words = ["demo", "--headless", "--json", "--agents", "1", "--database-url", f"sqlite:///{file}"]
+    command = [sys.executable, "-c", "from spotguard.cli.entry import main; main()", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        while not file.exists() and running.poll() is None:
+            time.sleep(0.01)
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=120)
+    assert running.returncode == 128 + signal.SIGINT
+    assert "Traceback" not in said
