@@ -80,6 +80,9 @@ def test_every_call_of_the_specification_is_there(world: World):
         "/api/client/limits": "get put",
         "/api/client/leftovers": "get",
         "/api/client/stream": "get",
+        "/health/live": "get",
+        "/health/ready": "get",
+        "/metrics": "get",
     }
     assert {path: " ".join(sorted(calls)) for path, calls in told.items()} == wanted
     assert len(AGENT_CALLS) == 10

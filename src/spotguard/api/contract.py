@@ -47,6 +47,13 @@ _ERRORS = {
     413: "the body is larger than 256 KiB",
     422: "well-formed but not valid",
     429: "too many at once: see Retry-After",
+    500: "the server failed: look whether the request was applied before you repeat it",
+    503: "the database cannot serve now: see Retry-After; of a write look first whether it was applied",
+}
+_PROBES = {
+    "/health/live": ("the process answers; never asks the database", "application/json", ()),
+    "/health/ready": ("the database can serve, and be written", "application/json", (503,)),
+    "/metrics": ("Prometheus metrics of this process; nothing of any tenant", "text/plain", ()),
 }
 _CREDENTIALS = {
     "client": "the tenant's token",
@@ -71,6 +78,7 @@ def document(app: FastAPI) -> dict[str, Any]:
             _describe_errors(operation)
             operation["security"] = [{"client": []}]
     _add_agent_calls(told, schemas)
+    told["paths"].update({path: {"get": _open_to_all(path, *probe)} for path, probe in _PROBES.items()})
     schemas["Problem"] = _PROBLEM
     content = {MEDIA_TYPE: {"schema": {"$ref": _REF.format(name="Problem")}}}
     told["components"]["responses"] = {
@@ -80,6 +88,19 @@ def document(app: FastAPI) -> dict[str, Any]:
         name: {"type": "http", "scheme": "bearer", "description": text} for name, text in _CREDENTIALS.items()
     }
     return told
+
+
+def _open_to_all(path: str, summary: str, media_type: str, errors: tuple[int, ...]) -> dict[str, Any]:
+    schema = {"type": "object"} if media_type == "application/json" else {"type": "string"}
+    done = {"description": "yes", "content": {media_type: {"schema": schema}}}
+    refused = {str(status): {"$ref": f"#/components/responses/{status}"} for status in errors}
+    return {
+        "tags": ["probes"],
+        "summary": summary,
+        "operationId": path.strip("/").replace("/", "_"),
+        "security": [],
+        "responses": {"200": done, **refused},
+    }
 
 
 def _describe_errors(operation: dict[str, Any]) -> None:
