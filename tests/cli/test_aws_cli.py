@@ -53,6 +53,11 @@ class TestFetch:
 
 
 class TestVerify:
+    @pytest.mark.parametrize("budget", ["0", "-1", "NaN", "much"])
+    def test_a_budget_that_is_none_is_a_usage_error(self, shell, budget):
+        words = ["verify-aws", "--budget", budget, "--region", "us-east-1", "--image", "ami-1"]
+        assert shell.run(*words).exit_code == 2
+
     def test_a_price_list_that_does_not_answer_stops_it_before_anything_is_made(self, shell):
         inner = "<GetCallerIdentityResult><Account>123456789012</Account></GetCallerIdentityResult>"
         who = answer("GetCallerIdentity", inner)

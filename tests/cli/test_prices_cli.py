@@ -52,7 +52,7 @@ def test_a_broken_line_is_told_with_its_number_and_the_rest_is_kept(shell, datab
     result = shell.run("prices", "import", path)
     assert result.exit_code == 0
     assert "line 3: " in result.stderr
-    assert "1 broken lines left out" in result.stdout
+    assert "1 broken line left out" in result.stdout
     assert stored(database) == 2
 
 
@@ -65,13 +65,15 @@ def test_on_demand_prices_alone_or_beside(shell, database, tmp_path):
     )
     told = shell.json("prices", "import", "--ondemand", path)
     assert (told["ondemand_prices"], told["broken_count"]) == (1, 1)
-    assert "1 on-demand prices" in shell.run("prices", "import", "--ondemand", path).stdout
+    assert shell.run("prices", "import", "--ondemand", path).stdout == "1 on-demand price.\n"
     assert str(database.read(lambda tx: ondemand.price_of(tx, None, "us-east-1", "m5.large"))) == "0.096000"
 
 
 def test_a_file_that_is_no_price_history_is_one_line(shell, tmp_path):
     path = written(tmp_path / "x.csv", "hello")
     assert path in shell.fails("prices", "import", path)
+    (tmp_path / "x.gz").write_bytes(bytes(100))
+    assert f"{tmp_path / 'x.gz'}: neither text" in shell.fails("prices", "import", str(tmp_path / "x.gz"))
 
 
 def test_a_file_that_breaks_off_fails_and_what_came_before_is_kept(shell, database, tmp_path):

@@ -138,10 +138,15 @@ def _tell(summary: dict[str, Any], broken: list[tuple[Path, BrokenLine]]) -> Non
         warn(f"{path}, line {line.line_number}: {line.reason}")
     if len(broken) > _SHOWN:
         warn(f"… and {len(broken) - _SHOWN} more broken lines")
-    say(
-        f"{summary['rows']} rows of {summary['files']} files in {summary['seconds']:.1f} s "
-        f"({summary['rows_per_second']} rows/s): {summary['stored']} stored, {summary['unchanged']} unchanged, "
-        f"{len(broken)} broken lines left out."
-    )
+    if summary["files"]:
+        say(
+            f"{_many(summary['rows'], 'row')} of {_many(summary['files'], 'file')} in {summary['seconds']:.1f} s "
+            f"({summary['rows_per_second']} rows/s): {summary['stored']} stored; {summary['unchanged']} repeat "
+            f"a price that is known or a run of the same price; {_many(len(broken), 'broken line')} left out."
+        )
     if "ondemand_prices" in summary:
-        say(f"{summary['ondemand_prices']} on-demand prices.")
+        say(f"{_many(summary['ondemand_prices'], 'on-demand price')}.")
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

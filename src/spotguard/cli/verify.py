@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -44,11 +44,10 @@ def verify_aws(
     from spotguard.cloud.aws.cloud import AwsCloud
     from spotguard.cloud.aws.connection import Account
     from spotguard.cloud.promises import checking
-    from spotguard.domain.money import parse_price
 
     if len(zones) != 2:  # noqa: PLR2004 - home and elsewhere
-        raise InvalidInput(f"two zones are needed, such as ab: {zones!r}")
-    allowed = Decimal(parse_price(budget))
+        raise typer.BadParameter(f"two zones are needed, such as ab: {zones!r}")
+    allowed = _budget(budget)
     cloud = AwsCloud(Account(region, endpoint_url))
     caller = cloud.caller()
     price = cloud.ondemand_prices().get(instance_type)
@@ -72,6 +71,16 @@ def verify_aws(
         )
 
     _tell(checking.check(stage, only or (), _tell_one), json=json)
+
+
+def _budget(text: str) -> Decimal:
+    try:
+        usd = Decimal(text)
+    except InvalidOperation:
+        usd = Decimal(0)
+    if not (usd.is_finite() and usd > 0):
+        raise typer.BadParameter(f"--budget is a sum of USD above nought, not {text!r}")
+    return usd
 
 
 def _stage(

@@ -15,6 +15,7 @@ _OPENED = 65_536  # zlib keeps back what it opened in the call that fails: damag
 _JOINED = 16  # calls to one piece: a gzip bomb opens 1 MiB at a time
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP = 31  # zlib's window bits for a gzip header
+_HEADER = 32  # shorter than any header
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -44,6 +45,8 @@ def _pieces(path: Path, on_progress: Progress | None) -> Iterator[bytes]:
     raw = _raw(path, on_progress)
     first = next(raw, b"")
     if not first.startswith(_GZIP_MAGIC):
+        if b"\0" in first[:_HEADER]:  # further on it spoils its own line alone
+            raise InvalidInput(f"{path}: neither text in UTF-8 nor gzip data")
         yield first.removeprefix(_BOM)
         yield from raw
         return

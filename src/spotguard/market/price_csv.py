@@ -75,5 +75,7 @@ def columns_of(header: list[str], wanted: tuple[str, ...]) -> list[int]:
     names = [name.strip() for name in header]
     odd = [name for name in wanted if names.count(name) != 1]
     if odd:
-        raise InvalidInput(f"wrong header: need each of {', '.join(wanted)} once; look at {', '.join(odd)}")
+        if len(odd) == len(wanted):
+            raise InvalidInput(f"the first line is no header with the columns {', '.join(wanted)}")
+        raise InvalidInput(f"the header names {', '.join(odd)} not at all, or twice")
     return [names.index(name) for name in wanted]
