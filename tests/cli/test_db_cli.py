@@ -115,7 +115,9 @@ def test_a_file_that_cannot_be_written_is_named(new_shell):
     "away", ["mysql+pymysql://root@127.0.0.1:1/x", "mysql://root@127.0.0.1:1/x", "mariadb://u:p%40@[::1]:1/x"]
 )
 def test_a_database_that_cannot_be_reached_is_one_line(new_shell, away):
-    assert new_shell.fails("db", "upgrade", "--database-url", away).startswith("spotguard: database: ")
+    told = new_shell.fails("db", "upgrade", "--database-url", away)
+    assert told.startswith("spotguard: database: Can't connect to MySQL server")
+    assert told.endswith("(2003)")
 
 
 def test_a_settings_file_that_is_named_has_to_be_there(new_shell, monkeypatch, tmp_path):
@@ -153,6 +155,7 @@ def test_help_and_version_need_no_database(new_shell):
     assert new_shell.run("--version").stdout.strip() == __version__
     for words in ([], ["db"], ["client"], ["prices"], ["kill-switch"]):
         assert new_shell.run(*words, "--help").exit_code == 0
+        assert new_shell.run(*words, "-h").exit_code == 0
 
 
 def test_help_does_not_load_what_it_does_not_need():

@@ -18,9 +18,10 @@ from spotguard.cli.serve import coordinator, server
 from spotguard.cli.simulate import simulate
 from spotguard.cli.verify import verify_aws
 from spotguard.config import BadSetting
-from spotguard.domain.errors import SpotGuardError
+from spotguard.domain.errors import CloudError, SpotGuardError
 from spotguard.telemetry import configure_logging
 
+_WITHOUT_CREDENTIALS = frozenset({"NoCredentialsError", "PartialCredentialsError"})
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 
@@ -48,6 +49,7 @@ app = typer.Typer(
     cls=_OneLine,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Keeps single EC2 workloads on spot capacity.",
 )
 
@@ -87,6 +89,8 @@ app.command("kill-switch")(kill_switch.kill_switch)
 
 def _sentence(error: Exception) -> str | None:
     """What to tell a person; None for an error that nobody foresaw."""
+    if isinstance(error, CloudError) and error.code in _WITHOUT_CREDENTIALS:
+        return "no AWS credentials were found: give them by environment, profile or instance role (boto3's chain)"
     if isinstance(error, SpotGuardError):
         return str(error)
     if isinstance(error, OSError):
@@ -98,7 +102,10 @@ def _of_database(error: Exception) -> str | None:
     from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
     if isinstance(error, DBAPIError):
-        return f"database: {' '.join(str(error.orig).split())}"
+        told = error.orig.args if error.orig is not None else ()
+        number_and_sentence = 2  # of MySQL and MariaDB
+        sentence = f"{told[1]} ({told[0]})" if len(told) == number_and_sentence else str(error.orig)
+        return f"database: {' '.join(sentence.split())}"
     if isinstance(error, SQLAlchemyError):
         return f"database: {' '.join(str(error).split())}"
     return None
