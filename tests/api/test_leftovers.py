@@ -7,9 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from spotguard.domain.agents import PROVEN_CHECKS
 from spotguard.domain.clock import rfc3339
 from spotguard.planning.cleaning import SEEN_TWICE
-from spotguard.store.tables import storage_resources
+from spotguard.store.tables import instances, storage_resources
 from tests.api.world import Machine, Tenant, World
 
 
@@ -21,6 +22,7 @@ def stray(world: World, machine: Machine, resource_id: str, **values: Any) -> No
         "kind": "volume",
         "size_gib": 10,
         "state": "available",
+        "last_attached_to": "i-0123456789abcdef0",
         "usd_per_gib_month": Decimal("0.08"),
         "created_at": world.clock.now(),
         "metered_from": world.clock.now(),
@@ -28,8 +30,15 @@ def stray(world: World, machine: Machine, resource_id: str, **values: Any) -> No
     world.write(lambda tx: tx.execute(sa.insert(storage_resources), row | values))
 
 
+def serves(world: World, machine: Machine) -> None:
+    mine = instances.c.id == machine.instance_id
+    proven = {"gate": "open", "healthy_streak": PROVEN_CHECKS}
+    world.write(lambda tx: tx.execute(sa.update(instances).where(mine).values(**proven)))
+
+
 def test_what_is_left_over_is_told_with_reasons_and_cost(world: World, acme: Tenant, web: Machine):
     assert acme.get("/leftovers") == {"items": [], "usdPerMonth": "0"}
+    serves(world, web)
     stray(world, web, "vol-1")
     stray(world, web, "vol-2", suspect_since=world.clock.now(), usd_per_gib_month=None)
     told = acme.get("/leftovers")
@@ -40,6 +49,16 @@ def test_what_is_left_over_is_told_with_reasons_and_cost(world: World, acme: Ten
     assert noted["mayGoAt"] == rfc3339(world.clock.now() + SEEN_TWICE)
     assert noted["usdPerMonth"] is None
     assert new["looseBecause"] == "no machine, move, image or agent needs it"
+
+
+def test_while_nobody_serves_or_nobody_knows_whose_it_was_nothing_goes(
+    world: World, acme: Tenant, web: Machine
+):
+    stray(world, web, "vol-1")
+    assert acme.get("/leftovers")["items"] == [], "its agent may need it once more"
+    stray(world, web, "vol-2", last_attached_to=None)
+    (kept,) = acme.get("/leftovers")["items"]
+    assert (kept["resourceId"], kept["mayGoAt"]) == ("vol-2", None)
 
 
 def test_another_tenant_sees_nothing_of_it(world: World, web: Machine):

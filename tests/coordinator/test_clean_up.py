@@ -1,17 +1,18 @@
 """Nothing of ours is lost from sight, and nothing is deleted at first sight (invariants 6 and 7)."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
 from spotguard.domain.agents import Executor
-from spotguard.domain.ids import ClientToken
-from spotguard.domain.instances import Mode
+from spotguard.domain.ids import ClientToken, InstanceId
+from spotguard.domain.instances import GateState, Mode
 from spotguard.planning.cleaning import SEEN_TWICE
 from spotguard.ports.cloud import LaunchRequest
 from spotguard.ports.intentions import TOKEN_TAG
-from spotguard.store import launch_orders, leftover_report
+from spotguard.store import launch_orders, leftover_report, storage
 from spotguard.store.tables import agent_events, instances, metadata, storage_resources
 from tests.coordinator.scene import A, B, Scene
 
@@ -33,8 +34,13 @@ def tags(scene, agent, purpose="standby"):
 
 
 def stray_volume(scene, agent):
-    """Made by us, in a call whose row came to nothing."""
-    return scene.ec2.create_volume(ClientToken("stray"), A.az, 50, tags(scene, agent))
+    """Made by us, and left by a machine that has ended."""
+    made = scene.ec2.create_volume(ClientToken("stray"), A.az, 50, tags(scene, agent))
+    (view,) = scene.ec2.describe_volumes([made])
+    rates = scene.ec2.storage_rates()
+    attached = replace(view, attached_to=InstanceId("i-0123456789abcdef0"), device="/dev/sdf")
+    scene.db.write(lambda tx: storage.saw_volume(tx, scene.client_id, attached, rates))
+    return made
 
 
 def stray_machine(scene, agent):
@@ -87,6 +93,32 @@ def test_a_volume_is_told_with_its_price_and_its_end_with_the_reason(scene, agen
     scene.run(400, until=lambda: made not in alive(scene))
     (told,) = events(scene, "leftover_deleted")
     assert told.detail == {"kind": "volume", "resource_ids": [made], "because": "nothing refers to it"}
+
+
+def test_a_volume_with_which_nobody_was_ever_seen_is_kept_for_a_person(scene, agent):
+    """It may hold the state of whoever had it: what nobody knows is never deleted (invariant 7)."""
+    made = scene.ec2.create_volume(ClientToken("stray"), A.az, 50, tags(scene, agent))
+    scene.run(1800)
+    assert made in alive(scene)
+    (found,) = report(scene)
+    assert (found.resource_id, found.plan) == (made, "kept until a person deletes it")
+    assert [e.detail["resource_id"] for e in events(scene, "leftover_found")] == [made]
+    assert scene.breaches() == []
+
+
+def test_nothing_is_deleted_while_nobody_is_proven_to_serve(scene, agent):
+    scene.guests.pop(scene.agent(agent).instance_id)  # nothing is heard of it
+    made = stray_volume(scene, agent)
+    gate(scene, agent, GateState.CLOSED)
+    scene.run(1800)
+    assert made in alive(scene)
+    gate(scene, agent, GateState.OPEN)
+    scene.run(400, until=lambda: made not in alive(scene))
+
+
+def gate(scene, agent, state):
+    mine = instances.c.id == scene.agent(agent).instance_id
+    scene.db.write(lambda tx: tx.execute(instances.update().where(mine).values(gate=state.value)))
 
 
 def test_the_second_look_may_be_another_coordinators(scene, agent):

@@ -122,6 +122,25 @@ def test_the_image_is_the_last_resort():
         assert (death.plan.how is Recovery.IMAGE) is nothing_else
 
 
+def test_while_ec2_does_not_tell_what_is_left_only_a_fit_standby_is_taken():
+    for death in everything():
+        plan = recover(replace(death.facts, looked=False))
+        assert plan.how in (Recovery.STANDBY, None)
+        if plan.how is Recovery.STANDBY:
+            assert plan.replica_id in {s.replica_id for s in death.safe}
+            assert plan.lost_seconds == 0 or not death.facts.gate_was_closed
+
+
+def test_the_image_is_never_taken_while_a_volume_is_left_of_which_nobody_knows_whose_it_was():
+    for death in everything():
+        plan = recover(replace(death.facts, stray_volumes=("vol-1",)))
+        if death.plan.how is Recovery.IMAGE:
+            assert plan.how is None
+            assert "vol-1" in plan.because
+        else:
+            assert plan == death.plan
+
+
 def test_who_received_the_last_delta_takes_over_and_nothing_is_lost():
     """Invariant 4: no acknowledged write is lost on a noticed hand-over, however good another standby looks."""
     for death in everything():

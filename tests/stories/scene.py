@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from spotguard.cloud.simulated.ec2 import SimulatedEc2
 from spotguard.cloud.simulated.physics import STILL
 from spotguard.domain.agents import Executor
-from spotguard.domain.ids import InstanceId
+from spotguard.domain.ids import InstanceId, VolumeId
 from spotguard.domain.switches import Step
+from spotguard.ports.cloud import ROOT_DEVICES
 from spotguard.simulation import lookups
 from spotguard.simulation.market import synthetic
 from spotguard.simulation.world import Reach, World, WorldPlan, in_process
@@ -30,11 +31,19 @@ class Scene:
         seed: int = 7,
         executor: Executor = Executor.AGENT,
         reach: Callable[[SimulatedEc2], Reach] = in_process,
+        troubled: bool = False,
+        coordinators: int = 1,
     ) -> None:
         db = Database.open("sqlite://")
         db.upgrade()
         plan = WorldPlan(
-            market=synthetic(seed, DAYS), agents=agents, seed=seed, climate=STILL, executor=executor
+            market=synthetic(seed, DAYS),
+            agents=agents,
+            seed=seed,
+            climate=STILL,
+            executor=executor,
+            troubled=troubled,
+            coordinators=coordinators,
         )
         self.world = World(plan, db, reach)
         self.wait(minutes=2)  # the first prices are reported
@@ -68,6 +77,14 @@ class Scene:
         self.post(f"/api/client/instances/{row.instance_id}/force-switch", wish, expect=202)
         self.until(lambda: self.agent(name).current_pool_id == target, minutes=20)
         return str(target)
+
+    def order_move(self, name: str = "web-1", *, in_its_zone: bool) -> None:
+        """A user orders a move to a pool that the panel allows, in the present zone or in another."""
+        row = self.agent(name)
+        pools = self.get(f"/api/client/instances/{row.instance_id}/pricing")["pools"]
+        fit = (p["id"] for p in pools if p["allowed"] and (p["az"] == row.az) is in_its_zone)
+        wish = {"target": "pool", "pool_id": next(fit)}
+        self.post(f"/api/client/instances/{row.instance_id}/force-switch", wish, expect=202)
 
     # how time goes by
 
@@ -128,6 +145,11 @@ class Scene:
     def _rows(self, table: sa.Table, condition: sa.ColumnElement[bool]) -> list[Any]:
         wanted = sa.select(table).where(condition).order_by(table.c.created_at)
         return self.world.db.read(lambda tx: list(tx.execute(wanted)))
+
+    def state_volumes(self, instance_id: str) -> list[VolumeId]:
+        """Which volumes besides the root EC2 shows of the instance."""
+        shown = self.world.ec2.describe_instances([InstanceId(instance_id)])
+        return [v.volume_id for view in shown for v in view.volumes if v.device not in ROOT_DEVICES]
 
     # what the workload's own client saw
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from spotguard.domain.agents import PROVEN_CHECKS
 from spotguard.domain.errors import CloudError
 from spotguard.domain.ids import ClientId
 from spotguard.ports.clock import Clock
@@ -41,7 +42,7 @@ class CoordinatorSettings:
     ledger_seconds: float = 900
     invariants_seconds: float = 300
     orphans_seconds: float = 120
-    healthy_checks: int = 3
+    healthy_checks: int = PROVEN_CHECKS
     enrol_within_seconds: float = 900
     most_deletions_per_pass: int = 10
 

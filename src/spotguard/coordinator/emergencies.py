@@ -7,19 +7,31 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from spotguard.coordinator import recovery
+from spotguard.coordinator import recovery, state_look
 from spotguard.coordinator.agenda import Agenda, Work
 from spotguard.coordinator.context import REST, Context, Row
 from spotguard.domain.agents import AgentStatus
 from spotguard.domain.epochs import Proof
 from spotguard.domain.errors import Refused
-from spotguard.domain.ids import AgentId, InstanceId, ReplicaId
+from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId
 from spotguard.domain.signals import SignalType
 from spotguard.domain.switches import MoveKind, Step, SwitchStatus
 from spotguard.planning import retirement
 from spotguard.planning.emergency import DeathFacts, Recovery, RecoveryPlan, recover
 from spotguard.planning.standby import resume_at
-from spotguard.store import events, fleet, grants, kill, move_deadlines, moves, plans, standbys, storage
+from spotguard.store import (
+    events,
+    fleet,
+    grants,
+    kill,
+    move_deadlines,
+    moves,
+    plans,
+    standbys,
+    state_left,
+    storage,
+)
+from spotguard.store.state_left import StateLeft
 from spotguard.store.tables import agent_events, spot_interruption_events, switch_steps, switches
 
 GRACE_AFTER_DEATH = timedelta(minutes=3)  # for a target that has the whole state and is still booting
@@ -54,7 +66,8 @@ class Emergencies:
         switch_before = self.ctx.db.read(lambda tx: moves.preparing_of(tx, agent_id))
         if switch_before is not None and switch_before.is_recovery:
             return False  # the duty of moves carries it on
-        changed = self.ctx.db.write(lambda tx: _succeed(tx, now, agent_id))
+        looked = self._looks_at_what_is_left(agent_id)
+        changed = self.ctx.db.write(lambda tx: _succeed(tx, now, agent_id, looked=looked))
         switch = self.ctx.db.read(lambda tx: moves.preparing_of(tx, agent_id))
         if switch is not None and switch.is_recovery:
             recovery.advance(self.ctx, now, switch)
@@ -62,6 +75,15 @@ class Emergencies:
             self._wake(agent_id)
         self.ctx.soon(now, 5)
         return changed
+
+    def _looks_at_what_is_left(self, agent_id: AgentId) -> bool:
+        """True when the rows tell of a dead holder's volumes what EC2 tells now, or nobody can ask it."""
+        agent, held = self.ctx.db.read(
+            lambda tx: (fleet.agent_row(tx, agent_id), grants.holder(tx, agent_id))
+        )
+        cloud = self.ctx.clouds(ClientId(agent.client_id))
+        is_dead = held is not None and self.ctx.db.read(lambda tx: grants.is_dead(tx, held.instance_id))
+        return cloud is None or not is_dead or state_look.refresh(self.ctx, cloud, agent)
 
     def _wake(self, agent_id: AgentId) -> None:
         held = self.ctx.db.read(lambda tx: grants.holder(tx, agent_id))
@@ -75,7 +97,7 @@ class Emergencies:
         return changed
 
 
-def _succeed(tx: sa.Connection, now: datetime, agent_id: AgentId) -> bool:
+def _succeed(tx: sa.Connection, now: datetime, agent_id: AgentId, *, looked: bool) -> bool:
     agent = fleet.agent_row(tx, agent_id)
     held = grants.holder(tx, agent_id)
     if held is None or agent.status == AgentStatus.DELETED:
@@ -90,7 +112,7 @@ def _succeed(tx: sa.Connection, now: datetime, agent_id: AgentId) -> bool:
         moves.unwind(tx, now, switch.id, "its old instance is gone before the state was complete")
     if not dead:
         return _give_back(tx, now, agent, held)
-    return _recover(tx, now, agent, held)
+    return _recover(tx, now, agent, held, looked=looked)
 
 
 def _is_hopeless(tx: sa.Connection, now: datetime, switch: Row, *, dead: bool) -> bool:
@@ -130,11 +152,10 @@ def _give_back(tx: sa.Connection, now: datetime, agent: Row, held: Row) -> bool:
     )
 
 
-def _recover(tx: sa.Connection, now: datetime, agent: Row, held: Row) -> bool:
-    # a recovery that came to nothing may have carried them to a machine that has died since: they come first
-    carried = storage.data_volumes_named(tx, _volumes_of_failed_recovery(tx, agent, held))
-    volumes = carried or storage.data_volumes_of(tx, held.instance_id)
-    plan = recover(_death_facts(tx, now, agent, held, volumes))
+def _recover(tx: sa.Connection, now: datetime, agent: Row, held: Row, *, looked: bool) -> bool:
+    left = state_left.left_by(tx, agent)
+    volumes = left.volumes
+    plan = recover(_death_facts(tx, now, agent, held, left, looked=looked))
     if plan.how is None:
         return _tell_once(tx, now, agent, held, plan)
     try:
@@ -157,22 +178,6 @@ def _recover(tx: sa.Connection, now: datetime, agent: Row, held: Row) -> bool:
     return True
 
 
-def _volumes_of_failed_recovery(tx: sa.Connection, agent: Row, held: Row) -> list[str]:
-    """What the newest recovery of this epoch's holder set out to carry; none if it is the first."""
-    plan = tx.execute(
-        sa.select(switches.c.plan)
-        .where(
-            switches.c.agent_id == agent.id,
-            switches.c.from_epoch == held.epoch,
-            switches.c.is_recovery,
-            switches.c.kind == MoveKind.VOLUME.value,
-        )
-        .order_by(switches.c.created_at.desc())
-        .limit(1)
-    ).scalar_one_or_none()
-    return [volume["id"] for volume in (plan or {}).get("volumes", [])]
-
-
 def _recovery_plan(tx: sa.Connection, agent: Row, volumes: list[Row]) -> dict[str, Any]:
     image = storage.newest_image_of(tx, agent.id)
     return {
@@ -183,7 +188,9 @@ def _recovery_plan(tx: sa.Connection, agent: Row, volumes: list[Row]) -> dict[st
     }
 
 
-def _death_facts(tx: sa.Connection, now: datetime, agent: Row, held: Row, volumes: list[Row]) -> DeathFacts:
+def _death_facts(
+    tx: sa.Connection, now: datetime, agent: Row, held: Row, left: StateLeft, *, looked: bool
+) -> DeathFacts:
     last = _last_move(tx, agent.id)
     same_epoch = last is not None and last.from_epoch == held.epoch
     steps = moves.recorded_steps(tx, last.id) if same_epoch and last is not None else []
@@ -193,7 +200,9 @@ def _death_facts(tx: sa.Connection, now: datetime, agent: Row, held: Row, volume
         enabled=agent.enabled,
         kill=kill.level_for(tx, agent.client_id, agent.id),
         standbys=fleet.standby_facts(tx, now, agent.id),
-        volume_survives=bool(volumes),
+        volume_survives=bool(left.volumes),
+        looked=looked,
+        stray_volumes=tuple(row.id for row in left.strays),
         same_az_has_capacity=not _zone_was_dry(tx, now, agent.id),
         gate_was_closed=held.released_at is not None or Step.GATE_CLOSED in steps,
         image_age_seconds=None if image is None else (now - image.created_at).total_seconds(),
@@ -227,15 +236,16 @@ def _zone_was_dry(tx: sa.Connection, now: datetime, agent_id: AgentId) -> bool:
 
 
 def _tell_once(tx: sa.Connection, now: datetime, agent: Row, held: Row, plan: RecoveryPlan) -> bool:
-    """Recorded and told, nothing done: once per epoch."""
+    """Recorded and told, nothing done: each reason once per epoch."""
+    message = f"{held.instance_id} has ended. {plan.because}"
     told = sa.select(agent_events.c.id).where(
         agent_events.c.agent_id == agent.id,
         agent_events.c.kind == "instance_ended",
         agent_events.c.at >= held.granted_at,
+        agent_events.c.message == message,
     )
     if tx.execute(told.limit(1)).first() is not None:
         return False
-    message = f"{held.instance_id} has ended. {plan.because}"
     events.append(tx, now, agent.client_id, agent.id, "instance_ended", message, {"epoch": held.epoch})
     return True
 

@@ -18,7 +18,7 @@ from spotguard.domain.instances import InstanceState
 from spotguard.planning.cleaning import DELETED, may_go_at
 from spotguard.planning.deadlines import KEEP_AFTER_LOSS
 from spotguard.ports.cloud import Cloud, VolumeState
-from spotguard.store import events, leftover_rows, storage, suspects
+from spotguard.store import events, leftover_rows, state_left, storage, suspects
 from spotguard.store.invariant_facts import ENDS_IDLE
 
 NOTHING_REFERS = "nothing refers to it"
@@ -66,8 +66,9 @@ class Leftovers:
     def sweep(self, now: datetime) -> int:
         """What nothing refers to: noted when it is first seen, ended or deleted a minute later at the earliest."""
         machines, things = self.ctx.db.read(_unclaimed)
-        if self.ctx.db.read(lambda tx: suspects.changed(tx, machines, things)):
-            self.ctx.db.write(lambda tx: suspects.note(tx, now, machines, things))
+        noted = [*things, *self.ctx.db.read(state_left.never_seen)]
+        if self.ctx.db.read(lambda tx: suspects.changed(tx, machines, noted)):
+            self.ctx.db.write(lambda tx: suspects.note(tx, now, machines, noted))
         most = self.ctx.settings.most_deletions_per_pass
         ended = self.ctx.each("orphans", _due(machines, now)[:most], lambda row: self._end_orphan(now, row))
         return ended + self.ctx.each(
@@ -95,6 +96,8 @@ def of_switch(ctx: Context, now: datetime, switch: Row) -> bool:
     cloud = ctx.clouds(ClientId(switch.client_id))
     if cloud is None:
         return True  # whoever calls EC2 for this client sees to it
+    if not ctx.db.read(lambda tx: leftover_rows.is_served(tx, switch.agent_id)):
+        return False  # what is left may be needed once more
     rows = ctx.db.read(lambda tx: leftover_rows.of_switch(tx, switch))
     because = f"the old instance {switch.old_instance_id} of a finished move left it"
     waiting = [row for row in rows if not delete(ctx, now, row, because)]

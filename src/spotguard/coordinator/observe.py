@@ -12,7 +12,7 @@ from spotguard.domain.errors import CloudError
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, VolumeId
 from spotguard.domain.instances import InstanceState
 from spotguard.domain.tags import CLIENT_TAG, MANAGED_TAG
-from spotguard.ports.cloud import Cloud, InstanceView
+from spotguard.ports.cloud import Cloud, InstanceView, VolumeView
 from spotguard.ports.intentions import TOKEN_TAG
 from spotguard.store import events, fleet, sightings, storage
 
@@ -48,12 +48,11 @@ class Observe:
         fresh = [view for view in shown if written.get(view.instance_id) != view]
         if fresh:
             self.ctx.db.write(lambda tx: sightings.saw(tx, now, client_id, fresh))
-            written.update({view.instance_id: view for view in fresh})
         unsafe = [view for view in shown if view in fresh or _dies_with_it(view)]
         self.ctx.each(
             "keep volumes",
             unsafe,
-            lambda view: self._keep_volumes(cloud, client_id, view, is_new=view in fresh),
+            lambda view: self._look_after_volumes(cloud, client_id, view, is_new=view in fresh),
         )
         ids = {view.instance_id for view in shown}
         for row in mine:
@@ -68,6 +67,23 @@ class Observe:
         tagged = {view.instance_id for view in shown}
         others = [InstanceId(row.id) for row in mine if row.id not in tagged]
         return shown + cloud.describe_instances(others) if others else shown
+
+    def _look_after_volumes(
+        self, cloud: Cloud, client_id: ClientId, view: InstanceView, *, is_new: bool
+    ) -> None:
+        """The view counts as written when all of it is: whatever fails here is done in the next look."""
+        self._write_volumes(cloud, client_id, view)
+        self._keep_volumes(cloud, client_id, view, is_new=is_new)
+        self._written[view.instance_id] = view
+
+    def _write_volumes(self, cloud: Cloud, client_id: ClientId, view: InstanceView) -> None:
+        """Whose a volume is EC2 tells only while it is attached: written down as soon as an instance shows it."""
+        ids = [volume.volume_id for volume in view.volumes]
+        unknown = self.ctx.db.read(lambda tx: storage.unknown_of(tx, ids))
+        if not unknown or TOKEN_TAG not in view.tags:
+            return
+        shown = cloud.describe_volumes(unknown)
+        self.ctx.db.write(lambda tx: _saw_volumes(tx, client_id, shown))
 
     def _keep_volumes(self, cloud: Cloud, client_id: ClientId, view: InstanceView, *, is_new: bool) -> None:
         """Every volume of an instance that may serve outlives it. What its owner had wished is written down first.
@@ -124,6 +140,11 @@ class Observe:
 
 def _dies_with_it(view: InstanceView) -> set[VolumeId]:
     return {volume.volume_id for volume in view.volumes if volume.delete_on_termination}
+
+
+def _saw_volumes(tx: sa.Connection, client_id: ClientId, shown: Iterable[VolumeView]) -> None:
+    for volume in shown:
+        storage.saw_volume(tx, client_id, volume, None)
 
 
 def _row(tx: sa.Connection, instance_id: InstanceId) -> Row | None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from spotguard.coordinator.context import Beat, Context, Row
+from spotguard.coordinator.context import Beat, Context, Row, log
 from spotguard.coordinator.observe import FORGET_SECONDS
+from spotguard.domain.errors import CloudError
 from spotguard.domain.ids import ClientId, VolumeId
 from spotguard.domain.tags import CLIENT_TAG, MANAGED_TAG
 from spotguard.ports.cloud import Cloud, ImageView, SnapshotView, StorageRates, VolumeState, VolumeView
 from spotguard.store import storage
 
-RATES_SECONDS = 86_400.0
+RATES_FOR = timedelta(days=1)
 
 
 class ObserveStorage:
@@ -27,45 +29,55 @@ class ObserveStorage:
         self._absent: set[str] = set()
         self._beat = Beat(ctx.settings.storage_seconds)
         self._forget = Beat(FORGET_SECONDS)
-        self._rates_beat = Beat(RATES_SECONDS)
-        self._rates: dict[int, StorageRates] = {}
+        self._rates: dict[int, tuple[datetime, StorageRates]] = {}
 
     def run(self, now: datetime, clients: Iterable[ClientId], *, busy: bool) -> int:
         if not self._beat.is_due(now) and not busy:
             return 0
         if self._forget.is_due(now):
             self._written.clear()
-        if self._rates_beat.is_due(now):
-            self._rates.clear()
         known = self.ctx.db.read(storage.alive)
         return self.ctx.each("observe storage", clients, lambda client: self._look(now, client, known))
 
     def _look(self, now: datetime, client_id: ClientId, known: list[Row]) -> bool:
+        """Each kind by itself: what EC2 does not tell of one keeps nobody from hearing of the others."""
         cloud = self.ctx.clouds(client_id)
         if cloud is None:
             return False
+        rates = self._rates_of(cloud)
+        looks = [_Look(kind, cloud, client_id, self._tags(client_id), rates) for kind in _SHOW]
         mine = [row for row in known if row.client_id == client_id]
-        rates = self._rates.get(id(cloud)) or self._rates.setdefault(id(cloud), cloud.storage_rates())
-        shown = self._describe(cloud, client_id, mine)
+        changed = self.ctx.each(
+            "observe storage",
+            looks,
+            lambda look: self._look_at(now, look, [row for row in mine if row.kind == look.kind]),
+        )
+        return bool(changed)
+
+    def _tags(self, client_id: ClientId) -> dict[str, str]:
+        return {MANAGED_TAG: self.ctx.settings.installation, CLIENT_TAG: client_id}
+
+    def _rates_of(self, cloud: Cloud) -> StorageRates | None:
+        """Once a day; while the price list does not answer the former ones, or none yet."""
+        at, rates = self._rates.get(id(cloud), (None, None))
+        now = self.ctx.clock.now()
+        if at is None or now - at >= RATES_FOR:
+            try:
+                rates = cloud.storage_rates()
+            except CloudError as error:
+                log.warning("no storage rates", code=error.code)
+                return rates
+            self._rates[id(cloud)] = now, rates
+        return rates
+
+    def _look_at(self, now: datetime, look: _Look, mine: list[Row]) -> bool:
+        shown = _SHOW[look.kind](look, mine)
         fresh = {key: view for key, view in shown.items() if self._written.get(key) != view}
         gone = self._gone(mine, shown)
         if fresh or gone:
-            self.ctx.db.write(lambda tx: self._write(tx, now, client_id, fresh, gone, rates))
+            self.ctx.db.write(lambda tx: _write(tx, now, look, fresh, gone))
             self._written.update(fresh)
         return bool(fresh or gone)
-
-    def _describe(self, cloud: Cloud, client_id: ClientId, mine: list[Row]) -> dict[str, Any]:
-        tags = {MANAGED_TAG: self.ctx.settings.installation, CLIENT_TAG: client_id}
-        shown: dict[str, Any] = {view.volume_id: view for view in cloud.describe_volumes(tags=tags)}
-        owned = [VolumeId(row.id) for row in mine if not row.is_ours]
-        shown |= {view.volume_id: view for view in cloud.describe_volumes(owned)} if owned else {}
-        shown |= {view.snapshot_id: view for view in cloud.describe_snapshots(tags=tags)}
-        shown |= {view.image_id: view for view in cloud.describe_images(tags=tags)}
-        return {
-            key: view
-            for key, view in shown.items()
-            if not (isinstance(view, VolumeView) and view.state is VolumeState.DELETING)
-        }
 
     def _gone(self, mine: list[Row], shown: dict[str, Any]) -> list[str]:
         """What is absent in two looks in a row has been deleted; once may be EC2's eventual consistency."""
@@ -74,20 +86,52 @@ class ObserveStorage:
         self._absent = (self._absent - {row.id for row in mine}) | absent
         return gone
 
-    def _write(
-        self,
-        tx: sa.Connection,
-        now: datetime,
-        client_id: ClientId,
-        fresh: dict[str, object],
-        gone: list[str],
-        rates: StorageRates,
-    ) -> None:
-        for view in fresh.values():
-            if isinstance(view, VolumeView):
-                storage.saw_volume(tx, client_id, view, rates)
-            elif isinstance(view, SnapshotView):
-                storage.saw_snapshot(tx, client_id, view, rates)
-            elif isinstance(view, ImageView):
-                storage.saw_image(tx, client_id, view)
-        storage.gone(tx, now, gone)
+
+@dataclass(frozen=True)
+class _Look:
+    """One kind of storage of one client."""
+
+    kind: str
+    cloud: Cloud
+    client_id: ClientId
+    tags: dict[str, str]
+    rates: StorageRates | None
+
+    @property
+    def id(self) -> str:
+        return f"{self.kind}s of {self.client_id}"
+
+
+def _volumes(look: _Look, mine: list[Row]) -> dict[str, Any]:
+    """By tag, and by id those that came with their owner."""
+    shown = list(look.cloud.describe_volumes(tags=look.tags))
+    owned = [VolumeId(row.id) for row in mine if not row.is_ours]
+    shown += look.cloud.describe_volumes(owned) if owned else ()
+    return {view.volume_id: view for view in shown if view.state is not VolumeState.DELETING}
+
+
+def _snapshots(look: _Look, mine: list[Row]) -> dict[str, Any]:  # noqa: ARG001 - asked as the others are
+    return {view.snapshot_id: view for view in look.cloud.describe_snapshots(tags=look.tags)}
+
+
+def _images(look: _Look, mine: list[Row]) -> dict[str, Any]:  # noqa: ARG001 - asked as the others are
+    return {view.image_id: view for view in look.cloud.describe_images(tags=look.tags)}
+
+
+# a snapshot tells where the volumes that were made from it belong: it comes first
+_SHOW: dict[str, Callable[[_Look, list[Row]], dict[str, Any]]] = {
+    "snapshot": _snapshots,
+    "image": _images,
+    "volume": _volumes,
+}
+
+
+def _write(tx: sa.Connection, now: datetime, look: _Look, fresh: dict[str, object], gone: list[str]) -> None:
+    for view in fresh.values():
+        if isinstance(view, VolumeView):
+            storage.saw_volume(tx, look.client_id, view, look.rates)
+        elif isinstance(view, SnapshotView):
+            storage.saw_snapshot(tx, look.client_id, view, look.rates)
+        elif isinstance(view, ImageView):
+            storage.saw_image(tx, look.client_id, view)
+    storage.gone(tx, now, gone)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from spotguard.coordinator import launches
+from spotguard.coordinator import launches, state_look
 from spotguard.coordinator.context import Context, Row
 from spotguard.coordinator.launches import Order
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, SnapshotId, SwitchId, VolumeId
@@ -21,7 +21,15 @@ from spotguard.execution.launching import Exhausted, Launched, NotYet, Stopped
 from spotguard.planning.standby import Place
 from spotguard.planning.switching import STATE_DEVICE
 from spotguard.ports.cloud import BlockDevice, Cloud, CopyState, VolumeState, VolumeView
-from spotguard.store import events, fleet, launch_orders, move_deadlines, moves, storage
+from spotguard.store import (
+    events,
+    fleet,
+    launch_orders,
+    move_deadlines,
+    moves,
+    state_left,
+    storage,
+)
 from spotguard.store.move_orders import image_of
 
 PURPOSE = "recovery"
@@ -45,7 +53,7 @@ def advance(ctx: Context, now: datetime, switch: Row) -> bool:
         case MoveKind.SNAPSHOT:
             done = _snapshot(ctx, now, cloud, agent, switch)
         case MoveKind.IMAGE:
-            done = _launch(ctx, now, cloud, agent, switch)
+            done = _launch_from_image(ctx, now, cloud, agent, switch)
     granted = ctx.db.write(lambda tx: moves.grant_if_due(tx, now, switch.id))
     if granted:
         ctx.wakeup.agent(switch.new_instance_id or "")
@@ -63,6 +71,17 @@ def _tell_nobody_can(ctx: Context, now: datetime, switch: Row) -> bool:
             lambda tx: events.append(tx, now, switch.client_id, switch.agent_id, "recovery_needs_person", why)
         )
     return False
+
+
+def _launch_from_image(ctx: Context, now: datetime, cloud: Cloud, agent: Row, switch: Row) -> bool:
+    """Only while EC2 shows that nothing newer is left: it may have shown less when the move was opened."""
+    if switch.new_instance_id is not None or not state_look.refresh(ctx, cloud, agent):
+        return False
+    left = ctx.db.read(lambda tx: state_left.left_by(tx, agent))
+    if left.volumes or left.strays:
+        because = f"{', '.join(row.id for row in (*left.volumes, *left.strays))} is left after all"
+        return ctx.db.write(lambda tx: moves.unwind(tx, now, switch.id, because))
+    return _launch(ctx, now, cloud, agent, switch)
 
 
 def _launch(ctx: Context, now: datetime, cloud: Cloud, agent: Row, switch: Row) -> bool:

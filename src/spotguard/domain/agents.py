@@ -70,6 +70,7 @@ class KillLevel(IntEnum):
 HIGHEST_TERMINATE_WAIT_SECONDS = 86_400  # ruling B11
 DEFAULT_TERMINATE_WAIT_SECONDS = 1_800  # the specification's column default
 OFFLINE_AFTER_SECONDS = 120  # ruling B16
+PROVEN_CHECKS = 3  # heartbeats in a row that find a new holder healthy
 
 
 @dataclass(frozen=True)

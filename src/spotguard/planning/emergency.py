@@ -81,6 +81,10 @@ class DeathFacts:
         False  # not terminated: its volumes stay attached to it, and somebody may start it again
     )
     image_age_seconds: float | None = None  # of the newest complete restore point; None: there is none
+    looked: bool = True  # EC2 has just told which volumes are left
+    stray_volumes: tuple[
+        str, ...
+    ] = ()  # free ones of this agent's, and nobody knows whether they are the holder's
 
 
 @dataclass(frozen=True)
@@ -176,7 +180,13 @@ def recover(facts: DeathFacts) -> RecoveryPlan:
     if facts.kill is KillLevel.ALL:
         return RecoveryPlan(None, None, None, "the kill switch stops everything, emergencies too")
     return (
-        _by_heir(facts) or _by_standby(facts) or _by_volume(facts) or _by_old_pass(facts) or _by_image(facts)
+        _by_heir(facts)
+        or _by_standby(facts)
+        or _await_look(facts)
+        or _by_volume(facts)
+        or _by_old_pass(facts)
+        or _ask_whose(facts)
+        or _by_image(facts)
     )
 
 
@@ -198,7 +208,7 @@ def _by_standby(facts: DeathFacts) -> RecoveryPlan | None:
     standby = best_standby(_usable(facts))
     if standby is None:
         return None
-    if facts.gate_was_closed and facts.volume_survives:
+    if facts.gate_was_closed and (facts.volume_survives or not facts.looked):
         return None  # it closed its gate first: its volume lacks no write, the standby may
     age = Decimal(str(round(standby.complete_pass_age_seconds or 0, 3)))
     if standby.status is ReplicaStatus.READY:
@@ -208,6 +218,25 @@ def _by_standby(facts: DeathFacts) -> RecoveryPlan | None:
             Recovery.STANDBY, standby.replica_id, age, f"the standby's newest complete pass is {age} s old"
         )
     return None
+
+
+def _await_look(facts: DeathFacts) -> RecoveryPlan | None:
+    """What the rows know of volumes may be old: neither is one taken by them, nor is a copy preferred to one."""
+    if facts.looked:
+        return None
+    because = "EC2 does not tell which volumes are left: asked again until it does"
+    return RecoveryPlan(None, None, None, because)
+
+
+def _ask_whose(facts: DeathFacts) -> RecoveryPlan | None:
+    """A volume that may hold every write is no less than a copy that lacks some: a person says which it is."""
+    if not facts.stray_volumes:
+        return None
+    because = (
+        f"nobody knows who had {', '.join(facts.stray_volumes)} last: if it holds the state, attach it to a new "
+        "instance and register that under the agent's name; if not, delete it, and the newest image is taken"
+    )
+    return RecoveryPlan(None, None, None, because)
 
 
 def _by_volume(facts: DeathFacts) -> RecoveryPlan | None:

@@ -15,7 +15,7 @@ from spotguard.domain.switches import SwitchStatus
 from spotguard.planning.cleaning import DELETED, Leftover, may_go_at, plan_of, usd_per_month
 from spotguard.planning.deadlines import KEEP_AFTER_LOSS
 from spotguard.planning.restore_points import DropPoint, plan_restore_points
-from spotguard.store import leftover_rows, restore_points
+from spotguard.store import leftover_rows, restore_points, state_left
 from spotguard.store.invariant_facts import ENDS_IDLE, ENDS_OLD
 from spotguard.store.tables import agent_events, replica_instances, storage_resources, switches
 
@@ -25,7 +25,7 @@ _s = storage_resources.c
 
 def report(tx: sa.Connection, now: datetime, client_id: ClientId | None = None) -> list[Leftover]:
     """Oldest first; of one tenant, or of all."""
-    found = [*_machines(tx), *_things(tx), *_kept(tx), *_old_points(tx, now)]
+    found = [*_machines(tx), *_things(tx), *_kept(tx), *_strays(tx), *_old_points(tx, now)]
     mine = [one for one in found if client_id is None or one.client_id == client_id]
     unique = {one.resource_id: one for one in reversed(mine)}
     return sorted(unique.values(), key=lambda one: (one.since, one.resource_id))
@@ -89,6 +89,11 @@ def _kept(tx: sa.Connection) -> Iterator[Leftover]:
         why = f"its holder died unheard, and who serves now lacks up to {switch.lost_seconds} s of its writes"
         plan = f"kept for a person until {until:%Y-%m-%d %H:%M:%S} UTC, then deleted"
         yield from (_of_storage(row, why, plan, until) for row in leftover_rows.of_switch(tx, switch))
+
+
+def _strays(tx: sa.Connection) -> Iterator[Leftover]:
+    for row in state_left.never_seen(tx):
+        yield _of_storage(row, "nobody was ever seen with it", "kept until a person deletes it", None)
 
 
 def _old_points(tx: sa.Connection, now: datetime) -> Iterator[Leftover]:

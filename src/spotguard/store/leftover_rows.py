@@ -7,8 +7,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from spotguard.domain.agents import PROVEN_CHECKS
 from spotguard.domain.commands import OPEN_COMMAND, CommandType, CreatedBy, Priority
+from spotguard.domain.epochs import GrantStatus
 from spotguard.domain.ids import AgentId, ClientId, InstanceId
+from spotguard.domain.instances import GateState
 from spotguard.domain.replicas import LIVE_REPLICA
 from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus
 from spotguard.ports.cloud import ROOT_DEVICES
@@ -142,7 +145,8 @@ def _open_switch_needs_it() -> sa.ColumnElement[bool]:
 def _free_volume() -> sa.ColumnElement[bool]:
     """Attached to nobody, and last to one that has ended; never the state of the present holder, nor of an open move.
 
-    What a holder left is its move's to delete; here only what that move did not find.
+    What a holder left is its move's to delete; here only what that move did not find. Of a volume that nobody was
+    ever seen with nothing is known, and while nobody is proven to serve every volume may be the one that is needed.
     """
     last_lives = sa.exists().where(_i.id == _s.last_attached_to, _i.is_active)
     last_holds = sa.exists().where(
@@ -151,11 +155,37 @@ def _free_volume() -> sa.ColumnElement[bool]:
     return sa.and_(
         _s.kind == "volume",
         _s.attached_to.is_(None),
+        _s.last_attached_to.is_not(None),
+        sa.not_(_is_unserved()),
         sa.not_(last_lives),
         sa.not_(last_holds),
         sa.not_(_open_switch_needs_it()),
         sa.not_(_orphaned_state()),
     )
+
+
+def _is_unserved() -> sa.ColumnElement[bool]:
+    """Its agent is protected, and its present holder has not proven that it serves."""
+    serves = sa.exists().where(*_PROVEN, epoch_grants.c.agent_id == _s.agent_id)
+    is_protected = sa.exists().where(agents.c.id == _s.agent_id, agents.c.deleted_at.is_(None))
+    return sa.and_(is_protected, sa.not_(serves))
+
+
+_PROVEN = (
+    epoch_grants.c.status == GrantStatus.HELD.value,
+    epoch_grants.c.released_at.is_(None),
+    _i.id == epoch_grants.c.instance_id,
+    _i.is_active,
+    _i.gate == GateState.OPEN.value,
+    _i.healthy_streak >= PROVEN_CHECKS,
+)
+
+
+def is_served(tx: sa.Connection, agent_id: str) -> bool:
+    """The agent's holder has proven that it serves, or the agent is protected no more."""
+    gone = sa.select(agents.c.id).where(agents.c.id == agent_id, agents.c.deleted_at.is_not(None))
+    serves = sa.select(_i.id).where(*_PROVEN, epoch_grants.c.agent_id == agent_id)
+    return tx.execute(sa.union_all(gone, serves).limit(1)).first() is not None
 
 
 def _orphaned_state() -> sa.ColumnElement[bool]:

@@ -21,11 +21,12 @@ from spotguard.ports.cloud import (
     Tags,
     VolumeView,
 )
+from spotguard.store import made_with
 from spotguard.store.tables import agents, epoch_grants, storage_resources, switches
 
 Row = sa.Row[Any]
 _s = storage_resources.c
-_ALIVE: sa.Select[Any] = sa.select(_s.id, _s.client_id, _s.is_ours).where(_s.ended_at.is_(None))
+_ALIVE: sa.Select[Any] = sa.select(_s.id, _s.client_id, _s.is_ours, _s.kind).where(_s.ended_at.is_(None))
 
 
 def state_volume_of(tx: sa.Connection, instance_id: InstanceId) -> Row | None:
@@ -46,6 +47,25 @@ def state_volume_of(tx: sa.Connection, instance_id: InstanceId) -> Row | None:
     ).one_or_none()
 
 
+def unknown_of(tx: sa.Connection, volume_ids: Iterable[VolumeId]) -> list[VolumeId]:
+    """Those of them that no row tells of."""
+    asked = list(volume_ids)
+    known = set(tx.execute(sa.select(_s.id).where(_s.id.in_(asked))).scalars()) if asked else set()
+    return [volume_id for volume_id in asked if volume_id not in known]
+
+
+def with_device(tx: sa.Connection, volume_ids: Sequence[VolumeId]) -> set[str]:
+    """Those of them whose device is known."""
+    named = sa.select(_s.id).where(_s.id.in_(volume_ids), _s.device.is_not(None))
+    return set(tx.execute(named).scalars()) if volume_ids else set()
+
+
+def volumes_of_agent(tx: sa.Connection, agent_id: str) -> list[VolumeId]:
+    """Every volume of the agent that is not known to be deleted."""
+    mine = sa.select(_s.id).where(_s.agent_id == agent_id, _s.kind == "volume", _s.ended_at.is_(None))
+    return [VolumeId(row) for row in tx.execute(mine.order_by(_s.id)).scalars()]
+
+
 def alive(tx: sa.Connection) -> list[Row]:
     """Everything that still costs money, of every tenant."""
     return list(tx.execute(_ALIVE).all())
@@ -55,12 +75,12 @@ def saw_volume(
     tx: sa.Connection,
     client_id: ClientId,
     view: VolumeView,
-    rates: StorageRates,
+    rates: StorageRates | None,
     *,
     owner: Row | None = None,
     delete_with_instance: bool = False,
 ) -> None:
-    """`owner`: the instance that an untagged volume came with."""
+    """`owner`: the instance that an untagged volume came with. `rates` None: not known now, a later look tells."""
     known = _known(tx, view.volume_id)
     if known is None:
         agent_id = _agent_of(tx, client_id, view.tags) if owner is None else owner.agent_id
@@ -70,26 +90,30 @@ def saw_volume(
             "az": view.az,
             "source_id": view.snapshot_id,
             "switch_id": _switch_of(tx, view.tags),
-            "usd_per_gib_month": rates.volume_usd_per_gib_month,
+            "usd_per_gib_month": None if rates is None else rates.volume_usd_per_gib_month,
             "is_ours": owner is None,
             "delete_with_instance": delete_with_instance,
         }
         if owner is not None:
             row["metered_from"] = max(view.created_at, owner.installed_at or view.created_at)
-        tx.execute(sa.insert(storage_resources), row | _attachment(view, None))
+        tx.execute(sa.insert(storage_resources), row | _attachment(tx, agent_id, view, None))
         return
-    tx.execute(
-        sa.update(storage_resources)
-        .where(_s.id == view.volume_id)
-        .values(ended_at=None, **_attachment(view, known))
-    )
+    values = _attachment(tx, known.agent_id, view, known) | _rate(known, rates)
+    tx.execute(sa.update(storage_resources).where(_s.id == view.volume_id).values(ended_at=None, **values))
+
+
+def _rate(known: Row, rates: StorageRates | None) -> dict[str, Any]:
+    """First told stays: what a volume has cost is not reckoned anew."""
+    if known.usd_per_gib_month is not None or rates is None:
+        return {}
+    return {"usd_per_gib_month": rates.volume_usd_per_gib_month}
 
 
 def saw_owned_volumes(
     tx: sa.Connection,
     client_id: ClientId,
     views: Iterable[VolumeView],
-    rates: StorageRates,
+    rates: StorageRates | None,
     owner: Row,
     ephemeral: Container[str],
 ) -> None:
@@ -158,9 +182,15 @@ def newest_image_of(tx: sa.Connection, agent_id: AgentId) -> Row | None:
     ).one_or_none()
 
 
-def _attachment(view: VolumeView, known: Row | None) -> dict[str, Any]:
+def _attachment(tx: sa.Connection, agent_id: str, view: VolumeView, known: Row | None) -> dict[str, Any]:
+    """Of a volume that is seen for the first time when nobody has it any more, what its launch tells."""
     values: dict[str, Any] = {"state": view.state.value, "attached_to": view.attached_to}
-    if view.attached_to is not None:
+    if view.attached_to is None:
+        if known is None or known.last_attached_to is None:
+            values["last_attached_to"] = made_with.first_holder(tx, agent_id, view)
+        if known is None or known.device is None:
+            values["device"] = made_with.device(tx, agent_id, view)
+    else:
         former = known.last_attached_to if known is not None else None
         values |= {"last_attached_to": view.attached_to}
         if view.device is not None:
@@ -170,9 +200,15 @@ def _attachment(view: VolumeView, known: Row | None) -> dict[str, Any]:
     return values
 
 
-def saw_snapshot(tx: sa.Connection, client_id: ClientId, view: SnapshotView, rates: StorageRates) -> None:
-    if _known(tx, view.snapshot_id) is not None:
+def saw_snapshot(
+    tx: sa.Connection, client_id: ClientId, view: SnapshotView, rates: StorageRates | None
+) -> None:
+    known = _known(tx, view.snapshot_id)
+    if known is not None:
         _update(tx, view.snapshot_id, view.state)
+        if known.usd_per_gib_month is None and rates is not None:
+            rate = {"usd_per_gib_month": rates.snapshot_usd_per_gib_month}
+            tx.execute(sa.update(storage_resources).where(_s.id == view.snapshot_id).values(**rate))
         return
     agent_id = _agent_of(tx, client_id, view.tags)
     if agent_id is None:
@@ -184,7 +220,7 @@ def saw_snapshot(tx: sa.Connection, client_id: ClientId, view: SnapshotView, rat
         | {
             "source_id": view.volume_id,
             "switch_id": _switch_of(tx, view.tags),
-            "usd_per_gib_month": rates.snapshot_usd_per_gib_month,
+            "usd_per_gib_month": None if rates is None else rates.snapshot_usd_per_gib_month,
             "state": view.state.value,
         },
     )

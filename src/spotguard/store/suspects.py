@@ -54,5 +54,7 @@ def _cleared(tx: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> list[st
 def _tell(tx: sa.Connection, now: datetime, row: Row) -> None:
     kind = getattr(row, "kind", "instance")
     message = f"nothing refers to the {kind} {row.id}: looked at again before anything is done"
+    if kind == "volume" and row.last_attached_to is None:
+        message = f"nobody was ever seen with the volume {row.id}: it is kept until a person deletes it"
     detail = {"kind": kind, "resource_id": row.id}
     events.append(tx, now, row.client_id, row.agent_id, FOUND, message, detail)

@@ -1,0 +1,94 @@
+"""What is left of a dead holder's state: its volumes, and those of which nobody knows whose they were."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.domain.switches import MoveKind, SwitchStatus
+from spotguard.store import grants, storage
+from spotguard.store.tables import storage_resources, switches
+
+Row = sa.Row[Any]
+_s = storage_resources.c
+_GRANTED = (SwitchStatus.COMMITTED.value, SwitchStatus.COMPLETED.value)
+_MOST_MOVES = 50  # that nobody saw, one after the other
+
+
+@dataclass(frozen=True)
+class StateLeft:
+    """`volumes`: the dead holder's own. `strays`: free ones that may be its: never an excuse for an older copy."""
+
+    volumes: list[Row]
+    strays: list[Row]
+
+
+def left_by(tx: sa.Connection, agent: Row) -> StateLeft:
+    """Of the agent's holder, as the rows have it: look at EC2 first.
+
+    What a recovery that came to nothing had carried to a machine that has died since comes first.
+    """
+    held = grants.holder(tx, agent.id)
+    if held is None:
+        return StateLeft([], [])
+    carried = storage.data_volumes_named(tx, _volumes_of_failed_recovery(tx, agent, held))
+    volumes = carried or storage.data_volumes_of(tx, held.instance_id) or _moved_unseen(tx, held.instance_id)
+    return StateLeft(volumes, strays_of(tx, agent.id, held.instance_id))
+
+
+def strays_of(tx: sa.Connection, agent_id: str, instance_id: str) -> list[Row]:
+    """Free volumes of the agent that nobody has been seen with, or that this one had at a device that nobody knows."""
+    nowhere = sa.and_(_s.last_attached_to == instance_id, _s.device.is_(None))
+    wanted = sa.and_(_s.agent_id == agent_id, sa.or_(_s.last_attached_to.is_(None), nowhere))
+    return list(tx.execute(_FREE.where(wanted)).all())
+
+
+def never_seen(tx: sa.Connection) -> list[Row]:
+    """Free volumes of ours that nobody has ever been seen with, of every tenant."""
+    return list(tx.execute(_FREE.where(_s.is_ours, _s.last_attached_to.is_(None))).all())
+
+
+_FREE = (
+    sa.select(storage_resources)
+    .where(_s.kind == "volume", _s.ended_at.is_(None), _s.attached_to.is_(None))
+    .order_by(_s.created_at, _s.id)
+)
+
+
+def _volumes_of_failed_recovery(tx: sa.Connection, agent: Row, held: Row) -> list[str]:
+    """What the newest recovery of this epoch's holder set out to carry; none if it is the first."""
+    plan = tx.execute(
+        sa.select(switches.c.plan)
+        .where(
+            switches.c.agent_id == agent.id,
+            switches.c.from_epoch == held.epoch,
+            switches.c.is_recovery,
+            switches.c.kind == MoveKind.VOLUME.value,
+        )
+        .order_by(switches.c.created_at.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+    return [volume["id"] for volume in (plan or {}).get("volumes", [])]
+
+
+def _moved_unseen(tx: sa.Connection, instance_id: str) -> list[Row]:
+    """Agents carried them from holder to holder while no look saw it: the rows name an earlier holder."""
+    holder: str | None = instance_id
+    for _ in range(_MOST_MOVES):
+        holder = tx.execute(
+            sa.select(switches.c.old_instance_id)
+            .where(
+                switches.c.new_instance_id == holder,
+                switches.c.kind == MoveKind.VOLUME.value,
+                switches.c.status.in_(_GRANTED),
+            )
+            .limit(1)
+        ).scalar_one_or_none()
+        if holder is None:
+            return []
+        found = storage.data_volumes_of(tx, holder)
+        if found:
+            return found
+    return []
