@@ -58,6 +58,7 @@ class FakeServer:
         self.enabled = True
         self.epoch, self.holder, self.released = 0, None, False
         self.refuse: dict[str, Reply] = {}
+        self.passive_epoch: int | None = None  # what it tells of the newest grant to who does not hold it
         self.lose_answers = 0
         self.signal_action = "monitor"
 
@@ -163,7 +164,7 @@ class FakeServer:
     def role_of(self, instance):
         if instance == self.holder and not self.released:
             return "primary", self.epoch
-        return "passive", None
+        return "passive", self.passive_epoch
 
     def heartbeat(self, instance, body):
         role, epoch = self.role_of(instance)

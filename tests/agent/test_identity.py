@@ -2,6 +2,8 @@
 
 import zlib
 
+import pytest
+
 from spotguard.domain.instances import GateState
 from spotguard.domain.switches import MoveKind, Step
 from spotguard.ports.server import Reply
@@ -71,6 +73,66 @@ def test_a_clone_discards_the_identity_and_stays_passive():
     assert clone.primacy.gate_state() is GateState.CLOSED
     assert primary.agent.desk.enrolled().agent_token != clone.agent.desk.enrolled().agent_token
     stage.nothing_lost()
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize("number", range(1, 17))
+def test_a_clone_killed_at_any_line_of_its_start_serves_nothing(number: int, before: bool):
+    stage = Stage()
+    primary = stage.primary()
+    other = stage.launch(B)
+    stage.wait(10)
+    clone = Host(stage, other, installed_as="web")
+    clone.files.files.update(primary.files.files)
+    clone.peril.kill_at(number, before=before)
+    stage.hosts[other] = clone
+    stage.run(200)
+    assert clone.crashes == 1
+    assert clone.primacy.held is None
+    assert stage.register.serving() == [primary.instance_id]
+    stage.nothing_lost()
+
+
+def test_a_holding_without_its_enrolment_is_not_believed_on_another_machine():
+    stage = Stage()
+    primary = stage.primary()
+    stage.server.away = True
+    other = stage.launch(B)
+    stage.wait(10)
+    clone = Host(stage, other, installed_as="web")
+    clone.files.files["primacy"] = primary.files.files["primacy"]
+    stage.hosts[other] = clone
+    stage.run(200)
+    assert clone.primacy.held is None
+    assert stage.register.serving() == [primary.instance_id]
+
+
+def told_once(stage):
+    before = len(stage.server.reports("heartbeat"))
+    stage.run(120, until=lambda: len(stage.server.reports("heartbeat")) > before)
+
+
+def test_two_answers_in_a_row_that_another_holds_this_very_epoch_close_the_gate():
+    stage = Stage()
+    primary = stage.primary()
+    stage.server.holder = "i-0123456789abcdef0"
+    stage.server.passive_epoch = 1
+    told_once(stage)
+    assert stage.register.serving() == [primary.instance_id], "one answer may have crossed with a grant"
+    stage.run(10)
+    assert stage.register.serving() == []
+    assert primary.primacy.released == 1
+
+
+def test_one_such_answer_that_crossed_with_its_own_grant_closes_nothing():
+    stage = Stage()
+    primary = stage.primary()
+    stage.server.holder, stage.server.passive_epoch = "i-0123456789abcdef0", 1
+    told_once(stage)
+    stage.server.holder = primary.instance_id
+    stage.run(300)
+    assert stage.register.serving() == [primary.instance_id]
+    assert len(stage.register.sessions) == 0, "never closed"
 
 
 def test_a_clone_does_not_send_the_reports_of_its_original():

@@ -1,5 +1,6 @@
 """What a load balancer is told: 200 only while this instance serves, 503 before it stops serving."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,10 +10,24 @@ from spotguard.agent.health import Health
 from spotguard.agent.primacy import Primacy
 from spotguard.agent.serving import FRESH_FOR, Serving
 from spotguard.domain.errors import GateFailed
-from spotguard.domain.instances import GateState
+from spotguard.domain.ids import ImageId, InstanceId
+from spotguard.domain.instances import GateState, Mode
+from spotguard.ports.metadata import Identity
 from spotguard.simulation.machine import Files, SimulatedDisk
 from tests.agent.stage import Stage
-from tests.cloud.scene import StoryClock
+from tests.cloud.scene import A, StoryClock
+
+ME = Identity(
+    instance_id=InstanceId("i-0123456789abcdef0"),
+    boot_id="first",
+    instance_type=A.instance_type,
+    az=A.az,
+    az_id="",
+    image_id=ImageId("ami-0123456789abcdef0"),
+    mode=Mode.SPOT,
+    hostname="web",
+    private_ip="10.0.0.1",
+)
 
 
 class Witness:
@@ -58,7 +73,7 @@ class Instance:
     def restart(self):
         self.serving = self.witness.serving = Serving(self.clock)
         self.primacy = Primacy(self.witness, self.witness, self.clock, 5, self.serving)
-        self.primacy.load()
+        self.primacy.load(ME)
 
     def look(self):
         turn = self.serving.turn
@@ -91,10 +106,11 @@ def test_it_is_no_before_the_epoch_and_before_the_first_look(instance):
     [
         lambda primacy: primacy.pause(),
         lambda primacy: primacy.release(1),
+        lambda primacy: primacy.fence(1),
         lambda primacy: primacy.fence(2),
-        lambda primacy: (primacy.forget_holding(), primacy.ensure_closed()),
+        lambda primacy: (primacy.load(replace(ME, boot_id="another")), primacy.ensure_closed()),
     ],
-    ids=["pause", "release", "fence", "another boot"],
+    ids=["pause", "release", "fence: a copy of ours", "fence", "another boot"],
 )
 def test_it_is_no_before_the_gate_closes_and_before_anything_is_written(instance, end):
     instance.serve()

@@ -36,21 +36,21 @@ from spotguard.ports.metadata import Identity
 from spotguard.telemetry import get_logger
 
 FILES = (
-    "enrolment",
     "config",
     "prices",
     "leftovers",
     Outbox.NAME,
     Outbox.DEAD_LETTERS,
-    Primacy.NAME,
     Signals.NAME,
     CommandBook.NAME,
     Handover.NAME,
     DiskIntentions.NAME,
     Quiet.NAME,
     TrafficDuty.NAME,
+    Primacy.NAME,
+    "enrolment",
 )
-"""Everything an agent writes: what a clone must not keep."""
+"""Everything an agent writes: what a clone must not keep. It goes in this order, what tells whose it is last."""
 
 OF_ONE_BOOT = (Signals.NAME, CommandBook.NAME, Handover.NAME)
 """What a stopped and started instance must not carry on; what it owes the server in reports it still owes."""
@@ -132,11 +132,11 @@ class Agent:
         desk = self._desk
         try:
             stored = desk.stored_enrolment()
-            desk.primacy.load()
+            desk.primacy.load(identity)
         except Damaged as error:
             log.error("damaged disk", because=str(error))  # noqa: TRY400 - the cause is the message
-            stored = None
-            self._discard()
+            self._discard(identity)
+            return  # an agent has been here: what runs is not the user's own, and the server says whether it may
         if stored is None:
             desk.found_running = desk.note is None and desk.primacy.gate_state() is GateState.OPEN
             if desk.note is not None:
@@ -145,20 +145,19 @@ class Agent:
         if (stored.instance_id, stored.boot_id) == (identity.instance_id, identity.boot_id):
             desk.enrolment = stored
         elif stored.instance_id == identity.instance_id:
-            desk.primacy.forget_holding()
             for name in OF_ONE_BOOT:
                 desk.ports.disk.remove(name)
             self._close_gate()
         else:
             log.warning("clone", of=stored.instance_id, instance=identity.instance_id)
-            self._discard()
             self._close_gate()
+            self._discard(identity)
 
-    def _discard(self) -> None:
-        """Another identity's heritage, its credential first."""
+    def _discard(self, identity: Identity) -> None:
+        """Another identity's heritage: whoever is killed in the midst of it finds the rest, and whose it was."""
         for name in FILES:
             self._desk.ports.disk.remove(name)
-        self._desk.primacy.load()
+        self._desk.primacy.load(identity)
 
     def _close_gate(self) -> None:
         try:

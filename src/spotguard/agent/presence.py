@@ -147,15 +147,16 @@ class Presence:
         """Another holds the epoch, or none is granted: who holds none serves nothing.
 
         An answer that crossed with our own grant on the wire says the same, hence only a second one in a row
-        closes a gate that an epoch opened, unless it names a newer epoch.
+        closes a gate that an epoch opened, unless it names a newer epoch. The very epoch that is held here was
+        granted once, and to another: this one has it from a copied disk.
         """
         desk = self._desk
         held = desk.primacy.held
-        if held is not None and epoch is None:
+        if held is not None and epoch in (None, held):
             if self._contradicted != held:
                 self._contradicted = held
                 return False
-            epoch = held + 1
+            epoch = held
         if epoch is not None and desk.primacy.fence(epoch):
             log.warning("fenced", instance=desk.instance_id, epoch=held)
         if desk.enrolment is not None and not desk.enrolment.untouched:

@@ -16,13 +16,16 @@ from spotguard.agent.serving import Serving
 from spotguard.domain.instances import GateState
 from spotguard.ports.clock import Clock
 from spotguard.ports.disk import Disk
+from spotguard.ports.metadata import Identity
 from spotguard.ports.workload import Gate
 
 
 @dataclass(frozen=True)
 class Held:
-    """What stands on the disk. `paused`: a move has closed the gate and has not released."""
+    """What stands on the disk, and whose it is. `paused`: a move has closed the gate and has not released."""
 
+    instance_id: str = ""
+    boot_id: str = ""
     held: int | None = None
     released: int = 0
     paused: bool = False
@@ -44,16 +47,20 @@ class Primacy:
         self._now = Held()
         self._confirmed: int | None = None  # the epoch that the server told this process
 
-    def load(self) -> None:
-        """Read the disk; `Damaged` passes through: who cannot remember what it released must enrol anew."""
-        stored = self._document.read()
-        self._now = Held() if stored is None else msgspec.convert(stored, Held)
+    def load(self, me: Identity) -> None:
+        """Read the disk; `Damaged` passes through: who cannot remember what it released must enrol anew.
 
-    def forget_holding(self) -> None:
-        """Another boot: whoever serves now is the server's to say. What was released stays released."""
+        What another instance wrote is a clone's heritage and counts as nothing. After another boot of this one
+        whoever serves is the server's to say; what was released stays released.
+        """
+        stored = self._document.read()
+        found = Held() if stored is None else msgspec.convert(stored, Held)
+        if found.instance_id != me.instance_id:
+            found = Held(me.instance_id, me.boot_id)
+        elif found.boot_id != me.boot_id:
+            found = replace(found, boot_id=me.boot_id, held=None, paused=False)
         with self._lock:
-            self._serving.forbid()
-            self._keep(replace(self._now, held=None, paused=False))
+            self._now = found
 
     @property
     def held(self) -> int | None:
@@ -123,10 +130,10 @@ class Primacy:
                     self._gate.close()
 
     def fence(self, epoch: int) -> bool:
-        """The server has granted `epoch` to another one: if that is newer than ours, ours is over."""
+        """The server has granted `epoch` to another one: unless that is older than ours, ours is over."""
         with self._lock:
             held = self._now.held
-            if held is None or epoch <= held:
+            if held is None or epoch < held:
                 return False
             self._serving.forbid()
             self._gate.close()
