@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
@@ -16,6 +16,7 @@ from random import Random
 import sqlalchemy as sa
 
 from spotguard.domain.agents import Executor
+from spotguard.domain.traffic import Route, told_of
 from spotguard.simulation import crowd, lookups
 from spotguard.simulation.audit import judge
 from spotguard.simulation.fault_kinds import Fault, FaultKind, Scene
@@ -103,6 +104,7 @@ class _Campaign:
         self.violations: list[str] = []
         self.checked = 0
         self._modes(dice)
+        self.routes = {name: self._route(name, dice) for name in self._names()}
 
     def _names(self) -> list[str]:
         return [server.name for server in self.world.servers]
@@ -113,6 +115,20 @@ class _Campaign:
             wish = {"terminateWaitSeconds": dice.choice([0, 60, 600]), "minPoolHours": 0}
             mode = dice.choice(["manualReplicaEnabled", "autoSwitchEnabled", "autoSwitchEnabled"])
             crowd.configure(self.world, name, {**wish, mode: True})
+
+    def _route(self, name: str, dice: Random) -> Route | None:
+        """Some are known by an address, some by a name, some stand behind a load balancer."""
+        traffic = self.world.ec2.traffic
+        made: tuple[Callable[[], Route | None], ...] = (
+            traffic.add_address,
+            traffic.add_target_group,
+            lambda: traffic.add_zone(f"{name}.example.internal"),
+            lambda: None,
+        )
+        route = dice.choice(made)()
+        if route is not None:
+            crowd.configure(self.world, name, {"traffic": told_of(route)})
+        return route
 
     def live(self) -> None:
         world = self.world
@@ -156,7 +172,20 @@ class _Campaign:
         for name, register in self.world.registers.items():
             if len(register.serving()) != 1:
                 self._broken(f"{name} is served by {register.serving()} half an hour after the last fault")
+        self._require_clients_come()
         self._judge()
+
+    def _require_clients_come(self) -> None:
+        """However it was disturbed, traffic goes to the holder again, and to nobody else."""
+        for name, route in self.routes.items():
+            agent = lookups.agent(self.world, name)
+            if route is None or agent.traffic != told_of(route) or not agent.enabled:
+                continue
+            led = self.world.ec2.traffic.leads_to(route)
+            if led != {agent.instance_id}:
+                self._broken(
+                    f"{name}: clients are sent to {sorted(led)}, {agent.instance_id} holds the epoch"
+                )
 
     def _judge(self) -> None:
         self.world.settle()
