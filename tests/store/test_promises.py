@@ -126,7 +126,12 @@ LEGAL = [
     (t.commands, lambda client_id: rows.command(client_id, command_type="reboot")),
     (t.switches, lambda client_id: rows.switch(client_id, status="done")),
     (t.switches, lambda client_id: rows.switch(client_id, event_trigger="whim")),
+    (t.commands, lambda client_id: rows.command(client_id, target_mode="weird")),
+    (t.switches, lambda client_id: rows.switch(client_id, old_mode="on-demand")),
+    (t.switches, lambda client_id: rows.switch(client_id, new_mode="on-demand")),
     (t.epoch_grants, lambda _: rows.grant(status="lent")),
+    (t.epoch_grants, lambda _: rows.grant(proof="silence")),
+    (t.instances, lambda client_id: rows.instance(client_id, gate="ajar")),
     (t.spot_interruption_events, lambda _: rows.signal(signal_type="termination-notice")),
     (t.clients, lambda _: {"id": "c", "name": "c", "executor": "both", "created_at": NOW, "updated_at": NOW}),
 ]
@@ -139,7 +144,7 @@ def test_only_the_legal_words_are_stored(database, table, row):
         add(database, table, **row(client_id))
 
 
-PLACEHOLDERS = ["pending", "replica-1234567890", "i-123", "i-0123456789abcdef01", ""]
+PLACEHOLDERS = ["pending", "replica-1234567890", "i-123", "i-0123456789abcdef01", "", "i-" + " " * 17]
 
 
 @pytest.mark.parametrize("placeholder", PLACEHOLDERS)
@@ -163,6 +168,36 @@ def test_an_instance_id_is_one_that_ec2_could_have_given(database, placeholder):
 def test_a_replica_has_a_real_instance_or_none_yet(database, real):
     rows.with_agent(database)
     add(database, t.replica_instances, **rows.replica(instance_id=real))
+
+
+@pytest.mark.parametrize("status", ["ready", "promoted"])
+def test_what_is_ready_is_somewhere(database, status):
+    rows.with_agent(database)
+    with refused("ck_ready_is_somewhere"):
+        add(database, t.replica_instances, **rows.replica(status=status, is_active=status == "ready"))
+
+
+def test_a_machine_stands_by_for_one_live_replica(database):
+    rows.with_agent(database)
+    add(database, t.replica_instances, **rows.replica(instance_id=NEW))
+    spare = {"id": "replica-2", "replica_type": "automatic-rebalance", "instance_id": NEW}
+    with refused("live_instance_id"):
+        add(database, t.replica_instances, **rows.replica(**spare))
+    add(database, t.replica_instances, **rows.replica(**spare, status="failed", is_active=False))
+
+
+@pytest.mark.parametrize("epoch", [0, -1])
+def test_epochs_begin_with_one(database, epoch):
+    rows.with_agent(database)
+    with refused("ck_epoch_counts"):
+        add(database, t.epoch_grants, **rows.grant(epoch=epoch))
+
+
+@pytest.mark.parametrize("cap", ["max_instances", "max_hourly_usd", "max_launches_per_hour"])
+def test_a_cap_is_no_less_than_nothing(database, cap):
+    row = {"id": "c", "name": "c", "executor": "agent", "created_at": NOW, "updated_at": NOW}
+    with refused("ck_caps"):
+        add(database, t.clients, **row, **{cap: -1})
 
 
 def test_the_same_signal_twice_is_one_event(database):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from spotguard.domain.agents import AgentStatus, Autonomy
-from spotguard.domain.epochs import GrantStatus
-from spotguard.domain.instances import Mode
+from spotguard.domain.epochs import GrantStatus, Proof
+from spotguard.domain.instances import GateState, Mode
 from spotguard.domain.replicas import ReplicaStatus, ReplicaType, SyncStatus
 from spotguard.store.tables_meta import (
     MYSQL,
@@ -89,6 +89,7 @@ agents = sa.Table(
     sa.CheckConstraint("replica_enabled = manual_replica_enabled", name="ck_replica_enabled_mirrors"),
     sa.CheckConstraint("terminate_wait_seconds BETWEEN 0 AND 86400", name="ck_terminate_wait"),
     sa.CheckConstraint("restore_point_hours > 0 AND restore_points_kept > 0", name="ck_restore_points"),
+    sa.CheckConstraint("max_hourly_usd >= 0", name="ck_agent_cap"),
     sa.CheckConstraint("replica_count >= 0 AND instance_count >= 0 AND epoch >= 0", name="ck_counts"),
     **MYSQL,
 )
@@ -149,6 +150,7 @@ instances = sa.Table(
     sa.Index("idx_agent", "agent_id"),
     sa.Index("idx_mode", "current_mode"),
     one_of("current_mode", Mode),
+    one_of("gate", GateState),
     real_instance_id("id"),
     **MYSQL,
 )
@@ -211,6 +213,13 @@ replica_instances = sa.Table(
         sa.Computed("CASE WHEN is_active AND replica_type = 'manual' THEN agent_id END"),
         unique=True,
     ),
+    # and a machine stands by for one of them
+    sa.Column(
+        "live_instance_id",
+        sa.String(64),
+        sa.Computed("CASE WHEN is_active THEN instance_id END"),
+        unique=True,
+    ),
     sa.Index("idx_agent_active", "agent_id", "is_active"),
     sa.Index("idx_status", "status"),
     sa.Index("idx_type", "replica_type"),
@@ -219,6 +228,9 @@ replica_instances = sa.Table(
     one_of("sync_status", SyncStatus),
     one_of("mode", Mode),
     real_instance_id("instance_id"),
+    sa.CheckConstraint(
+        "status NOT IN ('ready', 'promoted') OR instance_id IS NOT NULL", name="ck_ready_is_somewhere"
+    ),
     sa.CheckConstraint("state_transfer_progress BETWEEN 0 AND 100", name="ck_progress"),
     sa.CheckConstraint("is_active = (status IN ('launching', 'syncing', 'ready'))", name="ck_active_is_live"),
     **MYSQL,
@@ -246,6 +258,8 @@ epoch_grants = sa.Table(
         unique=True,
     ),
     one_of("status", GrantStatus),
+    one_of("proof", Proof),
+    sa.CheckConstraint("epoch >= 1", name="ck_epoch_counts"),
     real_instance_id("instance_id"),
     **MYSQL,
 )

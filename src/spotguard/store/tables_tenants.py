@@ -31,6 +31,9 @@ clients = sa.Table(
     created_at(),
     updated_at(),
     one_of("executor", Executor),
+    sa.CheckConstraint(
+        "max_instances >= 0 AND max_hourly_usd >= 0 AND max_launches_per_hour >= 0", name="ck_caps"
+    ),
     **MYSQL,
 )
 

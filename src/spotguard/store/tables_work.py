@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from spotguard.domain.commands import CommandStatus, CommandType, CreatedBy
+from spotguard.domain.instances import Mode
 from spotguard.domain.signals import SignalType
 from spotguard.domain.switches import MoveKind, Step, SwitchStatus, Trigger
 from spotguard.store.tables_meta import (
@@ -61,6 +62,7 @@ commands = sa.Table(
     one_of("command_type", CommandType),
     one_of("status", CommandStatus),
     one_of("created_by", CreatedBy),
+    one_of("target_mode", Mode),
     real_instance_id("instance_id"),
     **MYSQL,
 )
@@ -128,6 +130,8 @@ switches = sa.Table(
     one_of("event_trigger", Trigger),
     one_of("status", SwitchStatus),
     one_of("kind", MoveKind),
+    one_of("old_mode", Mode),
+    one_of("new_mode", Mode),
     real_instance_id("old_instance_id"),
     real_instance_id("new_instance_id"),
     **MYSQL,

@@ -101,6 +101,5 @@ def one_of(column: str, values: type[StrEnum]) -> sa.CheckConstraint:
 
 def real_instance_id(column: str) -> sa.CheckConstraint:
     """EC2's form, `i-` and 8 or 17 characters: a placeholder cannot be stored (ruling S9)."""
-    return sa.CheckConstraint(
-        f"{column} LIKE 'i-{'_' * 8}' OR {column} LIKE 'i-{'_' * 17}'", name=f"ck_{column}_real"
-    )
+    form = f"({column} LIKE 'i-{'_' * 8}' OR {column} LIKE 'i-{'_' * 17}')"
+    return sa.CheckConstraint(f"{form} AND {column} NOT LIKE '% %'", name=f"ck_{column}_real")

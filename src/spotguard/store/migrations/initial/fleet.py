@@ -56,15 +56,15 @@ agents = sa.Table(
     sa.Column("installed_at", UtcTime(), nullable=True),
     sa.Column("deleted_at", UtcTime(), nullable=True),
     sa.CheckConstraint(
+        "(instance_id LIKE 'i-________' OR instance_id LIKE 'i-_________________') AND instance_id NOT LIKE '% %'",
+        name=sa.schema.conv("ck_instance_id_real_agents"),
+    ),
+    sa.CheckConstraint(
         "autonomy IN ('observe', 'recommend', 'approve', 'auto')",
         name=sa.schema.conv("ck_autonomy_legal_agents"),
     ),
     sa.CheckConstraint(
         "current_mode IN ('spot', 'ondemand')", name=sa.schema.conv("ck_current_mode_legal_agents")
-    ),
-    sa.CheckConstraint(
-        "instance_id LIKE 'i-________' OR instance_id LIKE 'i-_________________'",
-        name=sa.schema.conv("ck_instance_id_real_agents"),
     ),
     sa.CheckConstraint(
         "status IN ('online', 'offline', 'switching', 'deleted')",
@@ -74,6 +74,7 @@ agents = sa.Table(
         "NOT (auto_switch_enabled AND manual_replica_enabled)",
         name=sa.schema.conv("ck_exclusive_modes_agents"),
     ),
+    sa.CheckConstraint("max_hourly_usd >= 0", name=sa.schema.conv("ck_agent_cap_agents")),
     sa.CheckConstraint(
         "replica_count >= 0 AND instance_count >= 0 AND epoch >= 0", name=sa.schema.conv("ck_counts_agents")
     ),
@@ -118,10 +119,15 @@ epoch_grants = sa.Table(
         nullable=True,
     ),
     sa.CheckConstraint(
-        "instance_id LIKE 'i-________' OR instance_id LIKE 'i-_________________'",
+        "(instance_id LIKE 'i-________' OR instance_id LIKE 'i-_________________') AND instance_id NOT LIKE '% %'",
         name=sa.schema.conv("ck_instance_id_real_epoch_grants"),
     ),
+    sa.CheckConstraint(
+        "proof IN ('first', 'released', 'dead', 'vanished', 'volume-moved')",
+        name=sa.schema.conv("ck_proof_legal_epoch_grants"),
+    ),
     sa.CheckConstraint("status IN ('held', 'ended')", name=sa.schema.conv("ck_status_legal_epoch_grants")),
+    sa.CheckConstraint("epoch >= 1", name=sa.schema.conv("ck_epoch_counts_epoch_grants")),
     sa.ForeignKeyConstraint(["agent_id"], ["agents.id"], name=sa.schema.conv("fk_epoch_grants_agent_id")),
     sa.PrimaryKeyConstraint("agent_id", "epoch", name=sa.schema.conv("pk_epoch_grants")),
     sa.UniqueConstraint("held_agent_id", name=sa.schema.conv("uq_epoch_grants_held_agent_id")),
@@ -173,11 +179,13 @@ instances = sa.Table(
     sa.Column("replica_id", sa.String(length=36), nullable=True),
     sa.Column("suspect_since", UtcTime(), nullable=True),
     sa.CheckConstraint(
-        "current_mode IN ('spot', 'ondemand')", name=sa.schema.conv("ck_current_mode_legal_instances")
+        "(id LIKE 'i-________' OR id LIKE 'i-_________________') AND id NOT LIKE '% %'",
+        name=sa.schema.conv("ck_id_real_instances"),
     ),
     sa.CheckConstraint(
-        "id LIKE 'i-________' OR id LIKE 'i-_________________'", name=sa.schema.conv("ck_id_real_instances")
+        "current_mode IN ('spot', 'ondemand')", name=sa.schema.conv("ck_current_mode_legal_instances")
     ),
+    sa.CheckConstraint("gate IN ('open', 'closed')", name=sa.schema.conv("ck_gate_legal_instances")),
     sa.ForeignKeyConstraint(["agent_id"], ["agents.id"], name=sa.schema.conv("fk_instances_agent_id")),
     sa.ForeignKeyConstraint(["client_id"], ["clients.id"], name=sa.schema.conv("fk_instances_client_id")),
     sa.PrimaryKeyConstraint("id", name=sa.schema.conv("pk_instances")),
@@ -222,8 +230,14 @@ replica_instances = sa.Table(
         sa.Computed("CASE WHEN is_active AND replica_type = 'manual' THEN agent_id END"),
         nullable=True,
     ),
+    sa.Column(
+        "live_instance_id",
+        sa.String(length=64),
+        sa.Computed("CASE WHEN is_active THEN instance_id END"),
+        nullable=True,
+    ),
     sa.CheckConstraint(
-        "instance_id LIKE 'i-________' OR instance_id LIKE 'i-_________________'",
+        "(instance_id LIKE 'i-________' OR instance_id LIKE 'i-_________________') AND instance_id NOT LIKE '% %'",
         name=sa.schema.conv("ck_instance_id_real_replica_instances"),
     ),
     sa.CheckConstraint(
@@ -242,6 +256,10 @@ replica_instances = sa.Table(
         name=sa.schema.conv("ck_status_legal_replica_instances"),
     ),
     sa.CheckConstraint(
+        "status NOT IN ('ready', 'promoted') OR instance_id IS NOT NULL",
+        name=sa.schema.conv("ck_ready_is_somewhere_replica_instances"),
+    ),
+    sa.CheckConstraint(
         "sync_status IN ('initializing', 'syncing', 'synced', 'out-of-sync')",
         name=sa.schema.conv("ck_sync_status_legal_replica_instances"),
     ),
@@ -252,6 +270,7 @@ replica_instances = sa.Table(
         ["agent_id"], ["agents.id"], name=sa.schema.conv("fk_replica_instances_agent_id")
     ),
     sa.PrimaryKeyConstraint("id", name=sa.schema.conv("pk_replica_instances")),
+    sa.UniqueConstraint("live_instance_id", name=sa.schema.conv("uq_replica_instances_live_instance_id")),
     sa.UniqueConstraint(
         "live_manual_agent_id", name=sa.schema.conv("uq_replica_instances_live_manual_agent_id")
     ),

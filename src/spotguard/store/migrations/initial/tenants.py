@@ -21,6 +21,10 @@ clients = sa.Table(
     sa.Column("created_at", UtcTime(), nullable=False),
     sa.Column("updated_at", UtcTime(), nullable=False),
     sa.CheckConstraint("executor IN ('agent', 'server')", name=sa.schema.conv("ck_executor_legal_clients")),
+    sa.CheckConstraint(
+        "max_instances >= 0 AND max_hourly_usd >= 0 AND max_launches_per_hour >= 0",
+        name=sa.schema.conv("ck_caps_clients"),
+    ),
     sa.PrimaryKeyConstraint("id", name=sa.schema.conv("pk_clients")),
     sa.UniqueConstraint("api_token", name=sa.schema.conv("uq_clients_api_token")),
     **MYSQL,
@@ -87,7 +91,7 @@ agent_tokens = sa.Table(
         nullable=True,
     ),
     sa.CheckConstraint(
-        "instance_id LIKE 'i-________' OR instance_id LIKE 'i-_________________'",
+        "(instance_id LIKE 'i-________' OR instance_id LIKE 'i-_________________') AND instance_id NOT LIKE '% %'",
         name=sa.schema.conv("ck_instance_id_real_agent_tokens"),
     ),
     sa.ForeignKeyConstraint(["agent_id"], ["agents.id"], name=sa.schema.conv("fk_agent_tokens_agent_id")),

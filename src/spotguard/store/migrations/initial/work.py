@@ -55,6 +55,10 @@ commands = sa.Table(
         nullable=True,
     ),
     sa.CheckConstraint(
+        "(instance_id LIKE 'i-________' OR instance_id LIKE 'i-_________________') AND instance_id NOT LIKE '% %'",
+        name=sa.schema.conv("ck_instance_id_real_commands"),
+    ),
+    sa.CheckConstraint(
         "command_type IN ('switch', 'launch_replica', 'terminate_instance', 'promote', 'retire_replica', 'drill')",
         name=sa.schema.conv("ck_command_type_legal_commands"),
     ),
@@ -63,12 +67,11 @@ commands = sa.Table(
         name=sa.schema.conv("ck_created_by_legal_commands"),
     ),
     sa.CheckConstraint(
-        "instance_id LIKE 'i-________' OR instance_id LIKE 'i-_________________'",
-        name=sa.schema.conv("ck_instance_id_real_commands"),
-    ),
-    sa.CheckConstraint(
         "status IN ('pending', 'leased', 'completed', 'failed', 'refused', 'expired', 'cancelled')",
         name=sa.schema.conv("ck_status_legal_commands"),
+    ),
+    sa.CheckConstraint(
+        "target_mode IN ('spot', 'ondemand')", name=sa.schema.conv("ck_target_mode_legal_commands")
     ),
     sa.ForeignKeyConstraint(["agent_id"], ["agents.id"], name=sa.schema.conv("fk_commands_agent_id")),
     sa.ForeignKeyConstraint(["client_id"], ["clients.id"], name=sa.schema.conv("fk_commands_client_id")),
@@ -130,7 +133,7 @@ spot_interruption_events = sa.Table(
     sa.Column("resolved_at", UtcTime(), nullable=True),
     sa.Column("created_at", UtcTime(), nullable=False),
     sa.CheckConstraint(
-        "instance_id LIKE 'i-________' OR instance_id LIKE 'i-_________________'",
+        "(instance_id LIKE 'i-________' OR instance_id LIKE 'i-_________________') AND instance_id NOT LIKE '% %'",
         name=sa.schema.conv("ck_instance_id_real_spot_interruption_events"),
     ),
     sa.CheckConstraint(
@@ -245,20 +248,22 @@ switches = sa.Table(
         nullable=True,
     ),
     sa.CheckConstraint(
+        "(new_instance_id LIKE 'i-________' OR new_instance_id LIKE 'i-_________________') AND new_instance_id NOT LIKE '% %'",
+        name=sa.schema.conv("ck_new_instance_id_real_switches"),
+    ),
+    sa.CheckConstraint(
+        "(old_instance_id LIKE 'i-________' OR old_instance_id LIKE 'i-_________________') AND old_instance_id NOT LIKE '% %'",
+        name=sa.schema.conv("ck_old_instance_id_real_switches"),
+    ),
+    sa.CheckConstraint(
         "event_trigger IN ('auto_switch', 'manual', 'emergency', 'rebalance')",
         name=sa.schema.conv("ck_event_trigger_legal_switches"),
     ),
     sa.CheckConstraint(
         "kind IN ('synced', 'volume', 'image', 'snapshot')", name=sa.schema.conv("ck_kind_legal_switches")
     ),
-    sa.CheckConstraint(
-        "new_instance_id LIKE 'i-________' OR new_instance_id LIKE 'i-_________________'",
-        name=sa.schema.conv("ck_new_instance_id_real_switches"),
-    ),
-    sa.CheckConstraint(
-        "old_instance_id LIKE 'i-________' OR old_instance_id LIKE 'i-_________________'",
-        name=sa.schema.conv("ck_old_instance_id_real_switches"),
-    ),
+    sa.CheckConstraint("new_mode IN ('spot', 'ondemand')", name=sa.schema.conv("ck_new_mode_legal_switches")),
+    sa.CheckConstraint("old_mode IN ('spot', 'ondemand')", name=sa.schema.conv("ck_old_mode_legal_switches")),
     sa.CheckConstraint(
         "status IN ('preparing', 'committed', 'completed', 'unwound', 'failed')",
         name=sa.schema.conv("ck_status_legal_switches"),
