@@ -57,7 +57,12 @@ def test_everything_can_be_listed_and_paged(world: World, acme: Tenant, web: Mac
     signal = {"signal_type": "rebalance", "signal_time": world.ago(1)}
     first = web.post("interruption-signal", signal)
     assert web.post("interruption-signal", signal).body == first.body
-    for kind, usd in (("ondemand", "0.100000001"), ("compute", "0.03"), ("waived", "-0.01")):
+    for kind, usd in (
+        ("ondemand", "0.100000001"),
+        ("compute", "0.03"),
+        ("waived", "-0.01"),
+        ("storage", "0"),
+    ):
         row = {
             "client_id": acme.id,
             "agent_id": web.agent_id,
@@ -71,8 +76,9 @@ def test_everything_can_be_listed_and_paged(world: World, acme: Tenant, web: Mac
         }
         world.write(lambda tx, row=row: tx.execute(sa.insert(ledger_entries), row))
     assert acme.get("/savings")["savedUsd"] == "0.080000001"
-    for group, key in (("day", "2026-03-01"), ("agent", web.agent_id), ("pool", None)):
+    for group, key in (("day", "2026-03-01"), ("agent", web.agent_id), ("pool", "ondemand")):
         assert acme.get(f"/savings?group={group}")["groups"][0]["key"] == key
+    assert acme.get("/savings?group=pool")["groups"][-1]["key"] is None, "storage has no pool"
     agent = f"/agents/{web.agent_id}"
     lists = ["/agents", "/instances", "/switches", "/interruptions", "/pools"]
     lists += [f"{agent}/{part}" for part in ("replicas", "decisions", "commands", "events", "switches")]
