@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import hashlib
 import re
 
@@ -15,6 +16,7 @@ from spotguard.api.direct import DirectLink
 from spotguard.api.offload import inline
 from spotguard.store.database import Database
 from tests.api.world import Machine, Tenant, World
+from tests.support.mariadb import running_server, why_absent
 
 
 def test_the_page_loads_nothing_from_anywhere_and_runs_only_itself(world: World):
@@ -55,6 +57,19 @@ def test_without_its_database_every_call_is_told_to_come_back(world: World, path
     assert b"nowhere" not in answer.content
     (line,) = lines
     assert (line["event"], "exc_info" in line) == ("the database cannot serve", False)
+
+
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # PyMySQL leaves refused sockets open
+@pytest.mark.skipif(why_absent() is not None, reason=str(why_absent()))
+def test_a_database_that_is_stopped_under_a_running_server(world: World):
+    with running_server() as url:
+        database = Database.open(url.format(name="mysql"))  # which every server has
+        link = DirectLink(create_app(database, world.clock, world.bell, offload=inline))
+        assert link.send("GET", "/health/ready").status == 200
+    for path in ("/health/ready", "/api/client/agents", "/api/agents/a/config"):
+        assert link.send("GET", path, token="sgc_x").status == 503, path
+    database.dispose()
+    gc.collect()  # what is left open is this test's
 
 
 def test_metrics_count_by_route_never_by_id(world: World, acme: Tenant, web: Machine):
