@@ -7,13 +7,16 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from spotguard.cli.output import warn
+
+if TYPE_CHECKING:
+    from spotguard.simulation.demo import Demo, DemoOptions
 
 FAILED, BY_SIGNAL = 1, 128
 SHOWN_FIRST = (
@@ -36,20 +39,23 @@ SHOWN_FIRST = (
     "orphans",
 )
 
+PriceFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        help="price history to replay (AWS's JSON or CSV, .gz too); repeatable",
+    ),
+]
+OndemandFile = Annotated[
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, help="on-demand prices (CSV) that go with --prices"),
+]
+
 
 def demo(
-    prices: Annotated[
-        list[Path] | None,
-        typer.Option(
-            exists=True,
-            dir_okay=False,
-            help="price history to replay (AWS's JSON or CSV, .gz too); repeatable",
-        ),
-    ] = None,
-    ondemand: Annotated[
-        Path | None,
-        typer.Option(exists=True, dir_okay=False, help="on-demand prices (CSV) that go with --prices"),
-    ] = None,
+    prices: PriceFiles = None,
+    ondemand: OndemandFile = None,
     agents: Annotated[int, typer.Option(min=1, max=200, help="how many workloads")] = 6,
     days: Annotated[float, typer.Option(min=0.01, max=90, help="simulated days")] = 3,
     speed: Annotated[
@@ -68,7 +74,7 @@ def demo(
     Without --prices a labelled synthetic market is played. Nothing of this touches AWS.
     """
     from spotguard.config import load_settings
-    from spotguard.simulation.demo import Demo, DemoOptions
+    from spotguard.simulation.demo import DemoOptions
     from spotguard.telemetry import configure_logging
 
     if (prices is None) != (ondemand is None):
@@ -88,19 +94,8 @@ def demo(
             seed=seed,
             database_url=database_url or f"sqlite:///{folder}/demo.db",
         )
-        signal.signal(signal.SIGINT, _end_at_once)
-        with console.status("reading the market"):
-            running = Demo(options)
         signals: list[int] = []
-
-        def end(number: int, _frame: Any) -> None:
-            signals.append(number)
-            running.stopping.set()
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, end)
-        for complaint in running.world.plan.market.complaints:
-            warn(f"{complaint}; what could be read is played")
+        running = _opened(options, console, signals)
         try:
             summary = _headless(running, console) if headless else _live(running, console, speed, port)
         finally:
@@ -110,6 +105,25 @@ def demo(
         raise typer.Exit(FAILED)
     if headless and summary["interrupted"]:
         raise typer.Exit(BY_SIGNAL + (signals or [signal.SIGINT])[0])
+
+
+def _opened(options: DemoOptions, console: Console, signals: list[int]) -> Demo:
+    """The demo, ready to be played; signals that tell it to stop are noted."""
+    from spotguard.simulation.demo import Demo
+
+    signal.signal(signal.SIGINT, _end_at_once)
+    with console.status("reading the market"):
+        running = Demo(options)
+
+    def end(number: int, _frame: Any) -> None:
+        signals.append(number)
+        running.stopping.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    for complaint in running.world.plan.market.complaints:
+        warn(f"{complaint}; what could be read is played")
+    return running
 
 
 def _end_at_once(_signal: int, _frame: Any) -> None:
