@@ -59,6 +59,7 @@ class FakeServer:
         self.epoch, self.holder, self.released = 0, None, False
         self.refuse: dict[str, Reply] = {}
         self.passive_epoch: int | None = None  # what it tells of the newest grant to who does not hold it
+        self.refuse_release: Reply | None = None  # a report that lets go
         self.lose_answers = 0
         self.signal_action = "monitor"
 
@@ -117,6 +118,8 @@ class FakeServer:
         what = "result" if parts[-1] == "result" else parts[-1]
         if what in self.refuse:
             return self.refuse[what]
+        if self.refuse_release is not None and "released_at" in ((body or {}).get("timing") or {}):
+            return self.refuse_release
         if body is not None:
             self.heard.append((self.clock.now(), what, instance, body))
         name = what.replace("-", "_")

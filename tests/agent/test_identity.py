@@ -248,3 +248,39 @@ def test_a_report_that_is_refused_does_not_hold_up_the_rest():
     letters = primary.agent.desk.outbox.dead_letters()
     assert [letter["status"] for letter in letters] == [422]
     assert len(primary.agent.desk.outbox) == 0
+
+
+def handing_over(answer):
+    """A primary that has let go, and whose report of it the server answers so; its heartbeats do not get through."""
+    stage = Stage()
+    primary = stage.primary()
+    stage.server.refuse_release = answer
+    switch = stage.server.open_move(MoveKind.SYNCED, launch=stage.order_launch(B))
+    stage.run(900, until=lambda: primary.primacy.paused)
+    stage.server.refuse["heartbeat"] = Reply(503, {})
+    stage.run(130)
+    assert primary.primacy.released == 1
+    return stage, primary, switch
+
+
+def test_a_release_that_the_server_refuses_to_hear_is_kept_and_told_by_the_heartbeat():
+    stage, primary, _ = handing_over(Reply(422, {"detail": "this time lies in the future"}))
+    outbox = primary.agent.desk.outbox
+    assert outbox.dead_letters() == []
+    assert outbox.first() is None, "it holds up nobody"
+    stage.server.refuse.clear()
+    stage.run(180)
+    own = [
+        body for _, what, who, body in stage.server.heard if (what, who) == ("heartbeat", primary.instance_id)
+    ]
+    assert own[-1]["released"] == 1
+    assert [letter["status"] for letter in outbox.dead_letters()] == [422], "now a person may look at it"
+
+
+def test_a_release_that_was_refused_once_is_taken_the_next_time():
+    stage, primary, switch = handing_over(Reply(409, {"detail": "not now"}))
+    stage.server.refuse_release = None
+    stage.run(180)
+    assert Step.OPENED in stage.server.moves[switch].recorded
+    assert primary.agent.desk.outbox.dead_letters() == []
+    stage.nothing_lost()

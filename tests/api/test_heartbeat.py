@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
-from spotguard.store.tables import agent_events, agents, instances
+from spotguard.store.tables import agent_events, agents, epoch_grants, instances, switch_steps
 from tests.api.world import Machine, Tenant, World
 
 
@@ -91,6 +91,32 @@ def test_serving_without_the_epoch_is_told_at_once(world: World, acme: Tenant, w
     assert "one primary" in " ".join(acme.get("/health")["invariants"]["broken"])
 
 
+def test_a_release_is_heard_from_the_heartbeat_when_its_report_is_lost(
+    world: World, acme: Tenant, web: Machine
+):
+    assert web.heartbeat(released=0).body["role"] == "primary"
+    assert web.heartbeat(released=1).body["role"] == "passive"
+    (grant,) = world.rows(epoch_grants)
+    assert grant.released_at == world.clock.now()
+    world.clock.pass_seconds(60)
+    web.heartbeat(released=1)
+    assert world.rows(epoch_grants)[0].released_at < world.clock.now(), "once"
+    (event,) = world.rows(agent_events, agent_events.c.kind == "released_after_unwind")
+    assert "nobody serves" in event.message
+
+
+def test_the_release_of_the_heartbeat_is_a_step_of_the_move_under_way(world: World, moving: Machine):
+    moving.next_command()
+    moving.heartbeat(released=1)
+    assert "released" in [row.step for row in world.rows(switch_steps)]
+
+
+def test_nobody_lets_go_of_an_epoch_that_another_holds(world: World, acme: Tenant, web: Machine):
+    clone = world.register(acme, "web", letter="b")
+    assert clone.heartbeat(released=9).body["role"] == "passive"
+    assert world.rows(epoch_grants)[0].released_at is None
+
+
 def test_a_holder_that_let_go_is_passive(world: World, moving: Machine):
     told = {
         "switch_id": moving.next_command()["payload"]["switch_id"],
@@ -111,6 +137,8 @@ def test_a_holder_that_let_go_is_passive(world: World, moving: Machine):
         ({"status": "asleep"}, 422),
         ({"gate": "ajar"}, 422),
         ({"epoch": -1}, 422),
+        ({"released": -1}, 422),
+        ({"released": "all"}, 422),
         ({"epoch": 10**30}, 422),
         ({"workload_healthy": "yes"}, 422),
     ],

@@ -89,7 +89,7 @@ def test_a_signal_of_a_disabled_agent_is_recorded_only(world: World, acme: Tenan
     [
         {"signal_type": "earthquake"},
         {"signal_time": "soon"},
-        {"signal_time": "2026-03-01T12:05:01Z"},
+        {"signal_time": "2026-03-02T12:00:01Z"},
         {"signal_time": "2025-03-01T12:00:00Z"},
         {"action_time": "2026-03-03T12:00:00Z"},
         {"action_time": "later"},

@@ -184,11 +184,30 @@ def test_what_only_the_server_knows_is_not_believed(world: World, moving: Machin
 
 
 @pytest.mark.parametrize(
-    "at", ["2026-03-01T12:05:01Z", "2025-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "noon", ""]
+    "at", ["2026-03-02T12:00:01Z", "2025-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "noon", ""]
 )
 def test_absurd_times_are_refused(moving: Machine, at: str):
     switch_id = moving.next_command()["payload"]["switch_id"]
     assert moving.post("switch-report", {"switch_id": switch_id, "timing": {"synced_at": at}}).status == 422
+
+
+@pytest.mark.parametrize("seconds", [1, 360, 86_400])
+def test_what_a_clock_ahead_tells_counts_as_now(world: World, moving: Machine, seconds: int):
+    switch_id = moving.next_command()["payload"]["switch_id"]
+    report = {"switch_id": switch_id, "timing": {"gate_closed_at": world.ago(-seconds)}}
+    assert "gate_closed" in moving.post("switch-report", report).body["recorded"]
+    (told,) = (row for row in world.rows(switch_steps) if row.step == "gate_closed")
+    assert told.at == world.clock.now()
+
+
+@pytest.mark.parametrize("at", ["2036-02-07T06:28:16Z", "1970-01-01T00:00:00Z", "noon"])
+def test_who_lets_go_is_believed_whatever_its_clock_says(world: World, moving: Machine, at: str):
+    switch_id = moving.next_command()["payload"]["switch_id"]
+    report = {"switch_id": switch_id, "timing": {"gate_closed_at": at, "released_at": at}}
+    assert moving.post("switch-report", report).status == 200
+    (grant,) = world.rows(epoch_grants)
+    assert grant.released_at is not None
+    assert grant.released_at <= world.clock.now()
 
 
 def test_contradictions_and_strangers_are_refused(world: World, acme: Tenant, web: Machine, asked: str):

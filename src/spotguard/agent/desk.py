@@ -80,6 +80,7 @@ class Desk:
         self.identity: Identity | None = None
         self.note: LaunchNote | None = None
         self.enrolment: Enrolment | None = None
+        self.released_heard = 0  # the highest release that a heartbeat has told the server
         self.found_running = False  # the workload, when this agent was first installed
         self.intervals = Intervals()
         self.config: Mapping[str, Any] = {}

@@ -1,7 +1,8 @@
 """Reports that must not be lost: on the disk before anybody relies on them, sent in order until acknowledged.
 
 A 2xx acknowledges. Any other answer below 500 is final: the report goes to the dead letters with the reason and the
-rest goes on; except 401 (enrol anew), 408 and 429 (later). The server applies a report once, however often it arrives.
+rest goes on; except 401 (enrol anew), 408 and 429 (later). What the server must know is set aside instead, and has
+its turn again. The server applies a report once, however often it arrives.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class Outbox:
         self._lock = threading.Lock()
         self._pending: dict[str, Report] = {}
         self._acknowledged = 0
+        self._aside: set[str] = set()
 
     def load(self) -> int:
         """Read the disk; the number of damaged lines that were left out."""
@@ -70,10 +72,23 @@ class Outbox:
 
     def first(self) -> Report | None:
         with self._lock:
-            return next(iter(self._pending.values()), None)
+            waiting = (report for report in self._pending.values() if report.id not in self._aside)
+            return next(waiting, None)
 
     def __len__(self) -> int:
-        return len(self._pending)
+        """How many wait for their first answer."""
+        with self._lock:
+            return len(self._pending.keys() - self._aside)
+
+    def set_aside(self, report: Report) -> None:
+        """Refused, and kept all the same until `take_up`; the others go on."""
+        with self._lock:
+            self._aside.add(report.id)
+
+    def take_up(self) -> None:
+        """What was set aside has its turn again."""
+        with self._lock:
+            self._aside.clear()
 
     def acknowledged(self, report: Report) -> None:
         with self._lock:

@@ -9,10 +9,12 @@ from spotguard.agent.backoff import Backoff
 from spotguard.agent.desk import OK, Desk, NotEnrolled
 from spotguard.agent.outbox import Report
 from spotguard.domain.errors import ServerAway
+from spotguard.domain.switches import TIMING_NAME, Step
 from spotguard.ports.server import Reply
 from spotguard.telemetry import get_logger
 
 MOST_AT_ONCE = 50  # then the other duties have their turn
+AGAIN_SECONDS = 60.0  # for a release that was refused
 LATER = frozenset({408, 429})
 
 log = get_logger("agent")
@@ -26,13 +28,17 @@ class Posting:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._backoff = Backoff()
+        self._again_at: datetime | None = None
         self.hearers: dict[str, Hearer] = {}
 
     def run(self, now: datetime) -> datetime | None:
+        if self._again_at is not None and now >= self._again_at:
+            self._desk.outbox.take_up()
+            self._again_at = None
         for _ in range(MOST_AT_ONCE):
             report = self._desk.outbox.first()
             if report is None:
-                return None
+                return self._again_at
             try:
                 reply = self._desk.call("POST", report.path, report.body)
             except (ServerAway, NotEnrolled):
@@ -40,20 +46,29 @@ class Posting:
             if reply.status in LATER:
                 return self._backoff.failed(now)
             self._backoff.worked()
-            self._settle(report, reply)
+            self._settle(report, reply, now)
         return now + timedelta(seconds=0)
 
-    def _settle(self, report: Report, reply: Reply) -> None:
+    def _settle(self, report: Report, reply: Reply, now: datetime) -> None:
         if reply.status in OK:
             hear = self.hearers.get(report.kind)
             if hear is not None:
                 hear(report, reply)
             self._desk.outbox.acknowledged(report)
             return
-        self._desk.outbox.refused(report, reply)
+        if self._must_be_known(report):
+            self._desk.outbox.set_aside(report)
+            self._again_at = now + timedelta(seconds=AGAIN_SECONDS)
+        else:
+            self._desk.outbox.refused(report, reply)
         log.error(
             "report refused",
             report=report.id,
             status=reply.status,
             because=str(reply.body.get("detail", ""))[:300],
         )
+
+    def _must_be_known(self, report: Report) -> bool:
+        """It lets go of an epoch, and no heartbeat has told so either: nobody would ever serve again."""
+        lets_go = TIMING_NAME[Step.RELEASED] in (report.body.get("timing") or {})
+        return lets_go and self._desk.released_heard < self._desk.primacy.released

@@ -108,6 +108,8 @@ class Presence:
     def _beat(self) -> Mapping[str, Any]:
         desk = self._desk
         gate = desk.primacy.gate_state()
+        # what waits to be told of the move comes first
+        released = desk.primacy.released if desk.primacy.released and not len(desk.outbox) else None
         body = {
             "status": "online",
             "instance_id": desk.instance_id,
@@ -116,10 +118,12 @@ class Presence:
             "epoch": desk.primacy.held,
             "gate": gate.value,
             "workload_healthy": gate is GateState.OPEN and desk.primacy.healthy(),
+            "released": released,
         }
         reply = desk.call("POST", "heartbeat", body)
         if reply.status not in OK:
             raise NotEnrolled(f"heartbeat refused with {reply.status}: {reply.body.get('detail', '')}")
+        desk.released_heard = max(desk.released_heard, released or 0)
         return reply.body
 
     def take_role(self, answer: Mapping[str, Any]) -> bool:

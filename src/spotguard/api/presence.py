@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 import msgspec
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Row
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,9 +15,10 @@ from spotguard.api.context import Api, reply
 from spotguard.api.problems import forbidden, invalid
 from spotguard.domain.clock import rfc3339
 from spotguard.domain.errors import InvalidInput
-from spotguard.domain.instances import Mode, parse_mode
+from spotguard.domain.ids import AgentId, ClientId, InstanceId
+from spotguard.domain.instances import Mode, Role, parse_mode
 from spotguard.domain.pools import Pool, parse_pool_id
-from spotguard.store import agents
+from spotguard.store import agents, releases
 from spotguard.wire.agent import Heartbeat, HeartbeatReply
 
 _DECODER = msgspec.json.Decoder(Heartbeat)
@@ -25,7 +29,7 @@ async def heartbeat(api: Api, request: Request) -> Response:
     token_hash = credentials.token_hash_of(request)
     now = api.clock.now()
 
-    def work(tx: Connection) -> HeartbeatReply:
+    def work(tx: Connection) -> tuple[HeartbeatReply, bool]:
         caller = credentials.agent(tx, now, token_hash, request.path_params["agent_id"])
         if beat.instance_id != caller.instance_id:
             raise forbidden("this token belongs to another instance")
@@ -39,15 +43,27 @@ async def heartbeat(api: Api, request: Request) -> Response:
             gate=beat.gate,
             workload_healthy=beat.workload_healthy,
         )
-        return HeartbeatReply(
+        has_let_go = role is Role.PRIMARY and _has_let_go(tx, now, caller, beat.released)
+        told = HeartbeatReply(
             config_version=caller.config_version,
             commands_pending=caller.commands_pending,
-            role=role,
+            role=Role.PASSIVE if has_let_go else role,
             epoch=caller.epoch,
             server_time=rfc3339(now),
         )
+        return told, has_let_go
 
-    return reply(await api.write(work))
+    told, has_let_go = await api.write(work)
+    if has_let_go:
+        api.wakeup.coordinator()
+    return reply(told)
+
+
+def _has_let_go(tx: Connection, now: datetime, caller: Row[Any], released: int | None) -> bool:
+    if released is None or released < caller.epoch:
+        return False
+    client_id, agent_id = ClientId(caller.client_id), AgentId(caller.agent_id)
+    return releases.heard(tx, now, client_id, agent_id, InstanceId(caller.instance_id), released)
 
 
 def _mode(text: str, registered: str | None) -> Mode:

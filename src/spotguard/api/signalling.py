@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from spotguard.api import credentials
 from spotguard.api.context import Api, reply
-from spotguard.api.moments import moment, past_moment
+from spotguard.api.moments import happened_at, moment
 from spotguard.api.problems import forbidden, invalid
 from spotguard.domain.clock import rfc3339
 from spotguard.domain.commands import CreatedBy
@@ -43,7 +43,7 @@ async def interruption_signal(api: Api, request: Request) -> Response:
             signal_type = parse_signal_type(said.signal_type)
         except InvalidInput as error:
             raise invalid("/signal_type", str(error)) from error
-        signal_time = past_moment(said.signal_time, now, "/signal_time")
+        signal_time = happened_at(said.signal_time, now, "/signal_time")
         action_time = None if said.action_time is None else moment(said.action_time, "/action_time")
         if action_time is not None and abs(action_time - signal_time) > LONGEST_NOTICE:
             raise invalid("/action_time", "more than a day away from signal_time")

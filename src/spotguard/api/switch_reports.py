@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from spotguard.api import credentials
 from spotguard.api.context import Api, reply
-from spotguard.api.moments import past_moment
+from spotguard.api.moments import happened_at
 from spotguard.api.problems import invalid
 from spotguard.domain.errors import InvalidInput
 from spotguard.domain.ids import AgentId, ClientId, CommandId, InstanceId, SwitchId, is_instance_id
@@ -77,7 +77,11 @@ def _report(said: SwitchReport, now: datetime) -> report_ends.SwitchReport:
 
 
 def _timing(said: SwitchReport, now: datetime) -> dict[Step, datetime]:
-    """The specification's five names and the others of `TIMING_NAME`; null is not told."""
+    """The specification's five names and the others of `TIMING_NAME`; null is not told.
+
+    Who has let go serves no more, whatever its clock says: that is believed with any times.
+    """
+    lets_go = said.timing.get(TIMING_NAME[Step.RELEASED]) is not None
     timing: dict[Step, datetime] = {}
     for name, text in said.timing.items():
         pointer = f"/timing/{name[:40]}"
@@ -88,7 +92,7 @@ def _timing(said: SwitchReport, now: datetime) -> dict[Step, datetime]:
             continue
         if step in reports.SERVER_STEPS:
             raise invalid(pointer, "the server itself records this step")
-        timing[step] = past_moment(text, now, pointer)
+        timing[step] = happened_at(text, now, pointer, whatever_it_says=lets_go)
     return timing
 
 

@@ -13,8 +13,8 @@ from spotguard.domain.commands import CommandStatus, CommandType
 from spotguard.domain.errors import NotFound, Refused
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, SwitchId
 from spotguard.domain.instances import Mode
-from spotguard.domain.switches import Step, SwitchStatus
-from spotguard.store import events, grants, moves, replicas, report_ends, shapes
+from spotguard.domain.switches import Step
+from spotguard.store import events, moves, releases, replicas, report_ends, shapes
 from spotguard.store.report_ends import SwitchReport
 from spotguard.store.steps import record_step, recorded_steps
 from spotguard.store.tables import agents, commands, instances, switches
@@ -161,7 +161,7 @@ def _record(tx: Connection, now: datetime, row: Row[Any], by: InstanceId, step: 
         raise Refused("only the new instance tells that clients reach it")
     new = record_step(tx, now, switch_id, step, at, by)
     if step is Step.RELEASED:
-        _release(tx, now, row, by, at)
+        releases.let_go(tx, now, row, by, at)
     if new and step in _TOLD:
         events.append(
             tx,
@@ -171,27 +171,6 @@ def _record(tx: Connection, now: datetime, row: Row[Any], by: InstanceId, step: 
             f"move_{step.value}",
             _TOLD[step].format(by=by, old=row.old_instance_id),
             {"switch_id": row.id},
-        )
-
-
-def _release(tx: Connection, now: datetime, row: Row[Any], by: InstanceId, at: datetime) -> None:
-    held = grants.holder(tx, AgentId(row.agent_id))
-    epoch = row.from_epoch if row.from_epoch is not None else (held.epoch if held else None)
-    if epoch is None or not grants.release(tx, now, AgentId(row.agent_id), epoch, by, at):
-        return
-    if row.status in {SwitchStatus.UNWOUND, SwitchStatus.FAILED}:
-        # It let go while the server was out of reach and gave the move up: true all the same, and never taken back.
-        message = (
-            f"{by} had let go of epoch {epoch} before it learned that its move was given up: nobody serves"
-        )
-        events.append(
-            tx,
-            now,
-            ClientId(row.client_id),
-            AgentId(row.agent_id),
-            "released_after_unwind",
-            message,
-            {"switch_id": row.id, "epoch": epoch},
         )
 
 

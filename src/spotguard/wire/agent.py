@@ -109,7 +109,7 @@ class Registered(Struct, frozen=True, kw_only=True):
 
 
 class Heartbeat(Struct, kw_only=True):
-    """POST heartbeat: presence of one instance (ruling S15)."""
+    """POST heartbeat: presence of one instance (ruling S15). `released`: the highest epoch that it has let go of."""
 
     status: AgentStatus
     instance_id: Id
@@ -118,6 +118,7 @@ class Heartbeat(Struct, kw_only=True):
     epoch: Count | None = None
     gate: GateState | None = None
     workload_healthy: bool | None = None
+    released: Count | None = None
 
 
 class HeartbeatReply(Struct, frozen=True, kw_only=True):
