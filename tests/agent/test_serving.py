@@ -155,8 +155,8 @@ def test_a_yes_grows_old(instance):
     assert not instance.witness.says()
 
 
-def test_a_gate_that_does_not_close_still_says_no():
-    instance = Instance()
+@pytest.mark.parametrize("end", [lambda primacy: primacy.pause(), lambda primacy: primacy.fence(2)])
+def test_a_gate_that_does_not_close_still_says_no(instance, end):
     instance.serve()
 
     def stuck():
@@ -164,8 +164,9 @@ def test_a_gate_that_does_not_close_still_says_no():
 
     instance.witness.close = stuck
     with pytest.raises(GateFailed):
-        instance.primacy.pause()
+        end(instance.primacy)
     assert not instance.witness.says()
+    assert instance.primacy.confirmed is None, "it would fetch its clients back"
 
 
 def test_the_duty_looks_at_gate_and_probe_of_the_real_agent():

@@ -135,6 +135,7 @@ class Primacy:
             held = self._now.held
             if held is None or epoch < held:
                 return False
+            self._confirmed = None  # although the gate may not close at once: no traffic is fetched any more
             self._serving.forbid()
             self._gate.close()
             self.release(held)
