@@ -112,6 +112,7 @@ switches = sa.Table(
     sa.Column("auto_terminate", sa.Boolean, nullable=False, default=True),
     sa.Column("deadline_at", UtcTime),
     sa.Column("ended_because", sentence),
+    sa.Column("unwinding_since", UtcTime),  # given up, and its volumes are being brought back
     sa.Column("completed_at", UtcTime),
     sa.Column(
         "lost_seconds", Money(12, 3)

@@ -239,6 +239,7 @@ switches = sa.Table(
     sa.Column("auto_terminate", sa.Boolean(), nullable=False),
     sa.Column("deadline_at", UtcTime(), nullable=True),
     sa.Column("ended_because", sa.Text(), nullable=True),
+    sa.Column("unwinding_since", UtcTime(), nullable=True),
     sa.Column("completed_at", UtcTime(), nullable=True),
     sa.Column("lost_seconds", Money(precision=12, scale=3), nullable=True),
     sa.Column(
