@@ -17,7 +17,14 @@ from spotguard.simulation.market import synthetic
 from spotguard.simulation.world import Reach, World, WorldPlan, in_process
 from spotguard.store import moves
 from spotguard.store.database import Database
-from spotguard.store.tables import commands, instances, replica_instances, spot_interruption_events, switches
+from spotguard.store.tables import (
+    agent_events,
+    commands,
+    instances,
+    replica_instances,
+    spot_interruption_events,
+    switches,
+)
 
 DAYS = 2
 
@@ -144,6 +151,12 @@ class Scene:
 
     def _rows(self, table: sa.Table, condition: sa.ColumnElement[bool]) -> list[Any]:
         wanted = sa.select(table).where(condition).order_by(table.c.created_at)
+        return self.world.db.read(lambda tx: list(tx.execute(wanted)))
+
+    def events(self, kind: str, name: str = "web-1") -> list[Any]:
+        """What people were told of the agent, oldest first."""
+        mine = agent_events.c.agent_id == self.agent(name).id, agent_events.c.kind == kind
+        wanted = sa.select(agent_events).where(*mine).order_by(agent_events.c.id)
         return self.world.db.read(lambda tx: list(tx.execute(wanted)))
 
     def state_volumes(self, instance_id: str) -> list[VolumeId]:

@@ -19,7 +19,7 @@ from spotguard.domain.instances import InstanceState, Mode
 from spotguard.domain.replicas import LIVE_REPLICA, ReplicaStatus, ReplicaType
 from spotguard.domain.signals import SignalType
 from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus
-from spotguard.store import sightings
+from spotguard.store import adrift, sightings
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import (
     agents,
@@ -47,6 +47,7 @@ class Work(StrEnum):
     EXPIRED = "expired"  # an open command past its time
     NEED = "need"  # an agent without the replica that its mode asks for, or with one that it should not have
     ENDED = "ended"  # an agent whose holder has ended or has let go
+    ADRIFT = "adrift"  # an agent whose holder lives and whose volume is attached to nobody
     IDLE = "idle"  # a running machine whose role is over
     FLEET = "fleet"  # the client's id, once per agent
     SILENT = "silent"  # an agent whose serving instance has not been heard of for long, or again since it was offline
@@ -143,6 +144,7 @@ _AGENDA = Prepared(
             epoch_grants.c.status == GrantStatus.HELD.value,
             sa.or_(epoch_grants.c.released_at.is_not(None), instances.c.ec2_state.in_(_ended_states)),
         ),
+        _of(Work.ADRIFT, epoch_grants.c.agent_id).select_from(adrift.TABLES).where(adrift.IS_ADRIFT),
         _of(Work.IDLE, instances.c.id)
         .outerjoin(replica_instances, replica_instances.c.id == instances.c.replica_id)
         .outerjoin(switches, switches.c.id == instances.c.switch_id)

@@ -33,7 +33,7 @@ from spotguard.store.launch_orders import Installation, introduce
 
 __all__ = ["Coordinator", "CoordinatorSettings", "PassReport"]
 
-_BUSY = (Work.SWITCH, Work.ENDED, Work.IDLE)
+_BUSY = (Work.SWITCH, Work.ENDED, Work.IDLE, Work.ADRIFT)
 QUIET = timedelta(seconds=60)  # how long duties that found nothing to do are left alone while nothing changes
 _STIRRING = (Work.NOTICE, Work.ENDED, Work.NEED)  # nobody rests while these are under way
 

@@ -110,6 +110,8 @@ def _succeed(tx: sa.Connection, now: datetime, agent_id: AgentId, *, looked: boo
         if not _is_hopeless(tx, now, switch, dead=dead):
             return False
         moves.unwind(tx, now, switch.id, "its old instance is gone before the state was complete")
+        if moves.preparing_of(tx, agent_id) is not None:
+            return True  # its volumes come back first
     if not dead:
         return _give_back(tx, now, agent, held)
     return _recover(tx, now, agent, held, looked=looked)
@@ -117,6 +119,8 @@ def _succeed(tx: sa.Connection, now: datetime, agent_id: AgentId, *, looked: boo
 
 def _is_hopeless(tx: sa.Connection, now: datetime, switch: Row, *, dead: bool) -> bool:
     """Its new instance cannot get the state any more, or is itself gone, or does not come up."""
+    if switch.unwinding_since is not None:
+        return dead  # nobody is left to bring the volumes back to
     if switch.new_instance_id is not None and not moves.can_serve(tx, switch.new_instance_id):
         return True
     if not dead:  # let go with a notice: EC2 will end it, and then its volumes are free

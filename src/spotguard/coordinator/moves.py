@@ -6,11 +6,11 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from spotguard.coordinator import aftermath, recovery, server_half
+from spotguard.coordinator import aftermath, bring_back, recovery, server_half
 from spotguard.coordinator.agenda import Agenda, Work
 from spotguard.coordinator.context import Context, Row
 from spotguard.domain.agents import Executor, KillLevel
-from spotguard.domain.ids import SwitchId
+from spotguard.domain.ids import AgentId, SwitchId
 from spotguard.domain.replicas import LIVE_REPLICA
 from spotguard.domain.switches import Step, SwitchStatus, Trigger
 from spotguard.store import events, fleet, grants, kill, move_deadlines, moves, replicas, storage
@@ -27,7 +27,11 @@ class Moves:
 
     def run(self, now: datetime, agenda: Agenda) -> int:
         awake = self.ctx.awake(agenda.of(Work.SWITCH), now)
-        return self.ctx.each("moves", awake, lambda row_id: self._look(now, SwitchId(row_id)))
+        done = self.ctx.each("moves", awake, lambda row_id: self._look(now, SwitchId(row_id)))
+        missing = dict.fromkeys(agenda.of(Work.ADRIFT))
+        return done + self.ctx.each(
+            "volumes adrift", missing, lambda agent: bring_back.repair(self.ctx, now, AgentId(agent))
+        )
 
     def _look(self, now: datetime, switch_id: SwitchId) -> bool:
         switch = self.ctx.db.read(lambda tx: moves.get(tx, switch_id))
@@ -41,6 +45,8 @@ class Moves:
                 return False
 
     def _prepare(self, now: datetime, switch: Row) -> bool:
+        if switch.unwinding_since is not None:
+            return self._take_back(now, switch)
         because = self.ctx.db.read(lambda tx: why_unwind(tx, now, switch))
         if because is not None:
             return self.ctx.db.write(lambda tx: moves.unwind(tx, now, switch.id, because))
@@ -57,6 +63,12 @@ class Moves:
         elif changed and switch.old_instance_id is not None:
             self.ctx.wakeup.agent(switch.old_instance_id)
         return changed or granted
+
+    def _take_back(self, now: datetime, switch: Row) -> bool:
+        ended = bring_back.unwind(self.ctx, now, switch)
+        if ended:
+            self.ctx.wakeup.agent(switch.old_instance_id)
+        return ended
 
     def _tell_if_late(self, now: datetime, switch: Row) -> None:
         """People hear of a step that is past its time, whatever becomes of it."""

@@ -6,7 +6,7 @@ newest image. Each step looks before it acts and may be done twice.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,6 +29,7 @@ from spotguard.store import (
     moves,
     state_left,
     storage,
+    unwinding,
 )
 from spotguard.store.move_orders import image_of
 
@@ -116,6 +117,8 @@ def launch_target(  # noqa: PLR0913 - what is launched, for which move, where
     voluntary: bool = False,
 ) -> bool:
     """Launch the move's new instance; the switch row learns its name."""
+    if not ctx.db.read(lambda tx: unwinding.goes_on(tx, switch.id)):
+        return False
     order = Order(
         agent=agent,
         purpose=PURPOSE if switch.is_recovery else "successor",
@@ -205,8 +208,12 @@ def attach_volumes(ctx: Context, now: datetime, cloud: Cloud, switch: Row, *, de
     wanted: list[dict[str, Any]] = switch.plan["volumes"]
     views = {v.volume_id: v for v in cloud.describe_volumes([VolumeId(w["id"]) for w in wanted])}
     old = InstanceId(switch.old_instance_id) if detach else None
+
+    def may() -> bool:
+        return ctx.db.read(lambda tx: unwinding.goes_on(tx, switch.id))
+
     arrived = sum(
-        _carry(cloud, views[volume_id], new, volume["device"], old)
+        _carry(cloud, views[volume_id], new, volume["device"], old, may)
         for volume in wanted
         if (volume_id := VolumeId(volume["id"])) in views
     )
@@ -223,13 +230,24 @@ def attach_volumes(ctx: Context, now: datetime, cloud: Cloud, switch: Row, *, de
     return ctx.db.write(record)
 
 
-def _carry(cloud: Cloud, view: VolumeView, new: InstanceId, device: str, old: InstanceId | None) -> bool:
-    """One step for one volume; True when it has arrived. `old`: from whom it may be taken."""
+def _carry(
+    cloud: Cloud,
+    view: VolumeView,
+    new: InstanceId,
+    device: str,
+    old: InstanceId | None,
+    may: Callable[[], bool],
+) -> bool:
+    """One step for one volume; True when it has arrived. `old`: from whom it may be taken.
+
+    `may` is asked right before each call: whoever was held up since his look must not carry on what is given up.
+    """
     if view.attached_to == new:
         return view.state is VolumeState.IN_USE
     if view.state is VolumeState.AVAILABLE:
-        cloud.attach_volume(view.volume_id, new, device)
-    elif old is not None and view.attached_to == old:
+        if may():
+            cloud.attach_volume(view.volume_id, new, device)
+    elif old is not None and view.attached_to == old and may():
         cloud.detach_volume(view.volume_id)
     return False
 
@@ -256,7 +274,8 @@ def _snapshot(ctx: Context, now: datetime, cloud: Cloud, agent: Row, switch: Row
             if s.volume_id == volume["id"] and s.state is not CopyState.FAILED
         ]
         if not known:
-            if not _may_have_begun(ctx, now, switch, volume["id"]):
+            goes_on = ctx.db.read(lambda tx: unwinding.goes_on(tx, switch.id))
+            if goes_on and not _may_have_begun(ctx, now, switch, volume["id"]):
                 cloud.create_snapshot(VolumeId(volume["id"]), tags)
             pending = True
         elif known[0].state is CopyState.PENDING:

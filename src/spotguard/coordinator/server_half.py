@@ -18,7 +18,7 @@ from spotguard.domain.switches import MoveKind, Step, Trigger
 from spotguard.execution.imaging import DUPLICATE, image_name
 from spotguard.planning.standby import Place
 from spotguard.ports.cloud import Cloud, CopyState
-from spotguard.store import fleet, launch_orders, moves, storage
+from spotguard.store import fleet, launch_orders, moves, storage, unwinding
 from spotguard.store.move_orders import image_of
 from spotguard.store.steps import SERVER
 from spotguard.store.tables import switches
@@ -114,6 +114,8 @@ def _image(half: Half) -> bool:
                 switch_id=SwitchId(half.switch.id),
             )
         )
+        if not half.ctx.db.read(lambda tx: unwinding.goes_on(tx, half.switch.id)):
+            return False
         try:
             half.cloud.create_image(InstanceId(half.switch.old_instance_id), image_name(half.switch.id), tags)
         except NeedsPerson as error:

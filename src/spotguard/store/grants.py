@@ -162,6 +162,7 @@ def _commit(tx: sa.Connection, now: datetime, switch_id: SwitchId, to_instance: 
         .where(
             switches.c.id == switch_id,
             switches.c.status == SwitchStatus.PREPARING.value,
+            switches.c.unwinding_since.is_(None),
             switches.c.new_instance_id == to_instance,
         )
         .values(status=SwitchStatus.COMMITTED.value)

@@ -18,7 +18,7 @@ from spotguard.domain.instances import InstanceState, Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.signals import SignalType
 from spotguard.domain.switches import SWITCH_LIFE, MoveKind, Step, SwitchStatus, Trigger, WhenLate
-from spotguard.store import commands, events, fleet, grants, intentions, move_deadlines, replicas
+from spotguard.store import commands, events, fleet, grants, intentions, move_deadlines, replicas, unwinding
 from spotguard.store.move_orders import MoveOrder, enqueue_switch, insert_switch, prepare
 from spotguard.store.steps import SERVER, record_step, recorded_steps, step_times
 from spotguard.store.tables import agents, clients, instances, spot_interruption_events, switches
@@ -275,7 +275,7 @@ def target_of(tx: sa.Connection, switch: Row) -> dict[str, str] | None:
 def grant_if_due(tx: sa.Connection, now: datetime, switch_id: SwitchId) -> bool:
     """Grant the next epoch to the new instance if the old one's is proven over and the new one lacks nothing."""
     switch = get(tx, switch_id)
-    if switch.status != SwitchStatus.PREPARING or switch.new_instance_id is None:
+    if not unwinding.goes_on(tx, switch_id) or switch.new_instance_id is None:
         return False
     steps = step_times(tx, switch_id)
     held = grants.holder(tx, switch.agent_id)
@@ -337,24 +337,24 @@ def _proof(
 def unwind(tx: sa.Connection, now: datetime, switch_id: SwitchId, because: str) -> bool:
     """Before the grant: the old instance serves on, its epoch unchanged. False when it was no longer preparing.
 
-    If the holder has let go already, it is granted the next epoch itself, by the coordinator's pass.
+    If the holder has let go already, the coordinator grants it the next epoch. Volumes that the server carried away
+    come back first: until then the move stays preparing.
     """
+    if unwinding.is_needed(tx, switch := get(tx, switch_id)):
+        return unwinding.begin(tx, now, switch, because)
     return _end(tx, now, switch_id, SwitchStatus.UNWOUND, because)
 
 
 def finish(tx: sa.Connection, now: datetime, switch_id: SwitchId, status: SwitchStatus, because: str) -> bool:
-    """`completed` after the last step, `failed` when nothing more can be done by itself."""
+    """`completed` after the last step, `unwound` when the volumes are back, `failed` when nothing helps."""
     return _end(tx, now, switch_id, status, because)
 
 
 def _end(tx: sa.Connection, now: datetime, switch_id: SwitchId, wanted: SwitchStatus, because: str) -> bool:
     origins = [status.value for status in SWITCH_LIFE.origins(wanted)]
-    ended = tx.execute(
-        sa.update(switches)
-        .where(switches.c.id == switch_id, switches.c.status.in_(origins))
-        .values(status=wanted.value, ended_because=because, completed_at=now)
-    )
-    if ended.rowcount != 1:
+    mine = switches.c.id == switch_id, switches.c.status.in_(origins)
+    ended = {"status": wanted.value, "ended_because": because, "completed_at": now}
+    if tx.execute(sa.update(switches).where(*mine).values(**ended)).rowcount != 1:
         return False
     switch = get(tx, switch_id)
     intentions.reserved_is(tx, now, switch.new_instance_id, switch_id=switch_id)
