@@ -49,6 +49,19 @@ def test_asked_again_it_tells_the_same_instance():
     assert len(scene.made()) == 1
 
 
+def test_what_was_launched_and_has_vanished_since_has_ended():
+    """The server was away from EC2's answer until nothing showed the instance any more."""
+    scene = Launching(A)
+    made = scene.go().instance.instance_id
+    scene.ec2.controls.fail_instance(made)
+    scene.wait(7200)
+    assert scene.made() == ()
+    gone = scene.go()
+    assert isinstance(gone, Exhausted)
+    assert gone.ended == made
+    assert isinstance(scene.go(attempt=2), Launched)
+
+
 def test_a_dry_pool_means_the_next_with_a_token_of_its_own():
     scene = Launching(A, B)
     scene.ec2.controls.make_dry(A)

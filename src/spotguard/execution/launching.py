@@ -56,6 +56,7 @@ SOON_SECONDS = 5.0
 MISMATCH_FOR = timedelta(
     hours=2
 )  # an ended instance vanishes after about an hour: by then it is not coming back
+VANISHED_AFTER = timedelta(hours=1, minutes=10)  # EC2 shows an ended instance for about an hour
 MOST_CALLS = 6  # in one go; then the caller looks after its other work first
 _GONE = (InstanceState.SHUTTING_DOWN, InstanceState.TERMINATED)
 
@@ -171,7 +172,7 @@ def _launch(cloud: Cloud, intentions: Intentions, wish: LaunchWish, now: datetim
                 return result
     for intention in former:
         if intention.attempt == wish.attempt and intention.status is IntentionStatus.DONE:
-            return _again(cloud, intention)
+            return _again(cloud, intention, now)
     return _try_in_turn(cloud, intentions, wish, now)
 
 
@@ -315,13 +316,20 @@ def _judge(view: InstanceView, token: ClientToken) -> LaunchResult:
     return Launched(view, token)
 
 
-def _again(cloud: Cloud, intention: Intention) -> LaunchResult:
-    """This attempt has had its answer; tell it again, as EC2 shows it now."""
+def _again(cloud: Cloud, intention: Intention, now: datetime) -> LaunchResult:
+    """This attempt has had its answer; tell it again, as EC2 shows it now.
+
+    Shown neither by its id nor by its token or tag so long after its launch, it has ended and vanished.
+    """
     resource = intention.outcome.resource_id if intention.outcome else None
-    shown = cloud.describe_instances([InstanceId(resource)]) if resource else ()
-    if not shown:
-        return NotYet(SOON_SECONDS, f"EC2 does not show {resource} (yet)")
-    return _judge(shown[0], intention.token)
+    made = None if resource is None else InstanceId(resource)
+    shown = cloud.describe_instances([made]) if made else ()
+    view = shown[0] if shown else find(cloud, intention.token)
+    if view is not None:
+        return _judge(view, intention.token)
+    if now - intention.opened_at > VANISHED_AFTER:
+        return Exhausted(f"{resource} has ended and EC2 shows it no more", ended=made)
+    return NotYet(SOON_SECONDS, f"EC2 does not show {resource} (yet)")
 
 
 def _exhausted(wish: LaunchWish, former: Sequence[Intention], quota: str | None) -> Exhausted:
