@@ -164,3 +164,8 @@ def test_story(standing, action, why):
     told = outlook(standing)
     assert action in told.next_action
     assert why in told.why
+
+
+def test_after_the_replica_of_a_signal_was_retired_nobody_is_told_that_one_is_made():
+    told = outlook(replace(CALM, signal_because="an emergency replica is made", standby=None))
+    assert told.why.startswith("no standby is there now; when its signal came: ")

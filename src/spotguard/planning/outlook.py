@@ -132,8 +132,9 @@ def silence_is_looked_into(s: Standing) -> Outlook | None:
 def a_signal_keeps_it_ready_to_leave(s: Standing) -> Outlook | None:
     if s.signal_because is None:
         return None
-    standby = f", hand over to the standby in {s.standby.pool} on a notice" if s.standby is not None else ""
-    return _stay(s, s.signal_because, standby)
+    if s.standby is None:  # what was answered then may be over: a replica retired, a pool refused
+        return _stay(s, f"no standby is there now; when its signal came: {s.signal_because}")
+    return _stay(s, s.signal_because, f", hand over to the standby in {s.standby.pool} on a notice")
 
 
 def in_manual_mode_a_person_moves_it(s: Standing) -> Outlook | None:
