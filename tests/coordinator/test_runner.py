@@ -4,8 +4,11 @@ import threading
 from datetime import timedelta
 
 import sqlalchemy as sa
+import structlog
 
+from spotguard.coordinator.coordinator import Coordinator, CoordinatorSettings
 from spotguard.coordinator.runner import Runner
+from spotguard.store.database import Database
 from spotguard.store.tables import leases
 from tests.coordinator.scene import START, Scene
 
@@ -48,3 +51,20 @@ def test_who_died_without_a_word_is_shown_for_a_day():
         scene.db.write(lambda tx, row=row: tx.execute(sa.insert(leases), row))
     work_until_evening(scene, "host:2")
     assert [lease.holder for lease in scene.rows(leases)] == ["host:1"]
+
+
+def test_without_its_database_it_says_one_line_and_comes_again():
+    scene = Scene()
+    evening = Evening(scene)
+    away = Coordinator(
+        Database.open("sqlite:////nowhere/at/all.db"),
+        lambda _client: None,
+        scene.clock,
+        CoordinatorSettings(installation="story", name="host:1"),
+        scene.wakeup,
+    )
+    evening.runner = Runner(away, evening)
+    with structlog.testing.capture_logs() as lines:
+        evening.runner.run()
+    (line,) = (line for line in lines if line["log_level"] == "error")
+    assert (line["event"], "exc_info" in line) == ("no pass: the database cannot serve", False)

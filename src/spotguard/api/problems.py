@@ -17,7 +17,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from spotguard.domain.errors import IllegalMove, InvalidInput, NotFound, Refused
-from spotguard.store.database import is_away
+from spotguard.store.database import cause_of, is_away
 from spotguard.telemetry import get_logger
 
 MEDIA_TYPE = "application/problem+json"
@@ -121,8 +121,7 @@ async def _answer_database(request: Request, error: Exception) -> Response:
 
 def tell_away(method: str, route: str, error: Exception) -> None:
     """One line, without a trace: it says nothing that the cause does not."""
-    cause = " ".join(str(getattr(error, "orig", error)).split())
-    _log.error("the database cannot serve", method=method, route=route, cause=cause)
+    _log.error("the database cannot serve", method=method, route=route, cause=cause_of(error))
 
 
 async def _answer_failure(request: Request, error: Exception) -> Response:

@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from spotguard.coordinator.context import log
 from spotguard.coordinator.coordinator import Coordinator
 from spotguard.store import events, leases
+from spotguard.store.database import cause_of, is_away
 
 MOST_TOLD = 200  # events of one pass; the rest follow with the next
 AT_ONCE_SECONDS = 0.05  # wake-ups of one transaction come together
@@ -48,8 +49,11 @@ class Runner:
             ctx.db.write(lambda tx: leases.hold(tx, now, ctx.settings.name))
             report = self.coordinator.run_pass()
             self._tell()
-        except Exception:  # noqa: BLE001 - the database may be away: the next pass finds it again
-            log.exception("a pass failed")
+        except Exception as error:  # noqa: BLE001 - the database may be away: the next pass finds it again
+            if is_away(error):
+                log.error("no pass: the database cannot serve", cause=cause_of(error))
+            else:
+                log.exception("a pass failed")
             return ctx.settings.pass_seconds
         return max(0.0, (report.next_due - ctx.clock.now()).total_seconds())
 

@@ -182,6 +182,11 @@ def is_away(error: BaseException) -> bool:
     return error.connection_invalidated or (bool(codes) and codes[0] in _MYSQL_AWAY)
 
 
+def cause_of(error: BaseException) -> str:
+    """What the driver says, as one line."""
+    return " ".join(str(getattr(error, "orig", error)).split())
+
+
 def _repeated(attempt: Callable[[], T]) -> T:
     try:
         return attempt()
