@@ -59,6 +59,7 @@ class Guests:
     guests: dict[InstanceId, Guest]
     next_pass: datetime
     refuses: frozenset[CommandType] = frozenset()
+    die_before_they_answer: bool = False  # the old ones, of their half of a move
     mute: set[InstanceId]  # their agents do not start
     keep_closed: set[InstanceId]  # their gates do not open
     clock_slow: timedelta  # all their clocks
@@ -258,12 +259,16 @@ class Guests:
                     grants.release(
                         tx, self.now, guest.agent_id, switch.from_epoch, guest.instance_id, self.now
                     )
-                    commands.complete(
-                        tx, self.now, guest.instance_id, guest.switch.id, CommandStatus.COMPLETED, None, None
-                    )
+                    if not self.die_before_they_answer:
+                        self._done(tx, guest)
                     moves.grant_if_due(tx, self.now, switch.id)
 
         self.db.write(work)
+
+    def _done(self, tx: sa.Connection, guest: Guest) -> None:
+        commands.complete(
+            tx, self.now, guest.instance_id, guest.switch.id, CommandStatus.COMPLETED, None, None
+        )
 
     def _standby(self, guest: Guest) -> None:
         """The state arrives in one pass of some seconds; then it is in sync."""

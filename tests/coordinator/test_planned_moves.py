@@ -43,6 +43,16 @@ def test_a_synced_move_goes_to_its_pool_and_leaves_nothing_behind(scene):
     assert scene.breaches() == []
 
 
+def test_the_order_of_one_that_ended_before_it_could_answer_is_closed_by_its_move(scene):
+    agent = scene.protect(pool=A, terminate_wait_seconds=0)
+    scene.run(30)
+    scene.die_before_they_answer = True
+    opened = scene.switch(agent, B)
+    moved(scene, agent, opened)
+    order = scene.row(commands, commands.c.id == opened.command_id)
+    assert (order.status, order.message) == ("completed", "every step is done")
+
+
 def test_what_its_owner_wanted_deleted_with_the_instance_is_deleted_and_his_data_are_his(scene):
     agent = scene.protect(pool=A, terminate_wait_seconds=0)
     scene.run(30)

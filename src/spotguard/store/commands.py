@@ -221,6 +221,11 @@ def cancel(tx: Connection, now: datetime, command_id: CommandId, because: str) -
     return _end(tx, now, command_id, CommandStatus.CANCELLED, because)
 
 
+def conclude(tx: Connection, now: datetime, command_id: CommandId, because: str) -> bool:
+    """Other rows prove that its work is done: nobody waits for the answer, which may come late or never."""
+    return _end(tx, now, command_id, CommandStatus.COMPLETED, because) or cancel(tx, now, command_id, because)
+
+
 def expire_due(tx: Connection, now: datetime) -> list[Row[Any]]:
     """Every open command past its time becomes `expired`; the rows that did, as they were."""
     stale = tx.execute(_STALE, {"now": now}).all()

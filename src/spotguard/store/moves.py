@@ -358,8 +358,9 @@ def _end(tx: sa.Connection, now: datetime, switch_id: SwitchId, wanted: SwitchSt
         return False
     switch = get(tx, switch_id)
     intentions.reserved_is(tx, now, switch.new_instance_id, switch_id=switch_id)
-    if switch.command_id is not None and wanted is not SwitchStatus.COMPLETED:
-        commands.cancel(tx, now, switch.command_id, because)
+    if switch.command_id is not None:
+        done = wanted is SwitchStatus.COMPLETED
+        (commands.conclude if done else commands.cancel)(tx, now, switch.command_id, because)
     settled(tx, switch.agent_id)
     kind, detail = f"switch_{wanted.value}", {"switch_id": switch_id}
     events.append(tx, now, switch.client_id, switch.agent_id, kind, f"switch {wanted}: {because}", detail)
