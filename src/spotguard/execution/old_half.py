@@ -59,7 +59,7 @@ class Limits:
 
     margin: float = 10.0  # before the deadline of a notice
     last_call: float = 3.0  # before the deadline: whatever is under way, release now
-    look_again: float = 5.0
+    look_again: float = 5.0  # the longest wait between two looks at something under way
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,8 @@ class OldHalf:
         return replace(state, ended=MoveEnd.UNWOUND)
 
     def _until(self, state: MoveState, seconds: float) -> float:
-        """No later than the notice's own moments."""
+        """No later than the limit, and than the notice's own moments."""
+        seconds = min(seconds, self.limits.look_again)
         if state.close_by is None:
             return seconds
         now = self.clock.now()
@@ -217,7 +218,7 @@ class OldHalf:
             return Wait(1.0, "there is no target")
         made = self.sync.push(state.target)
         if made is None or made.position < self.sync.position():
-            return Wait(0.25, "the last pass is under way")
+            return Wait(0.05, "the last pass is under way")
         return state.with_step(Step.DELTA_SENT, self.clock.now())
 
     def make_image(self, state: MoveState) -> MoveState | Wait:

@@ -1,7 +1,8 @@
 """`ports.workload.StateSync` with rsync: every pass goes into a folder of its own, and counts once it is marked whole.
 
 On the target, `passes/<id>/` holds a pass (files that have not changed are hard links to the former one) and
-`marks/<id>.begun` and `marks/<id>.whole` say what it holds. The latter goes last: half a pass is never taken for one.
+`marks/<id>.begun` (of the first one, whose progress is shown) and `marks/<id>.whole` say what it holds. The latter
+goes last: half a pass is never taken for one.
 `adopt` swaps the newest whole pass into the place of the state before the workload opens there.
 """
 
@@ -23,13 +24,14 @@ from spotguard.ports.workload import Received, SyncPass, SyncTarget
 
 CLOCK_TICK_MICROSECONDS = 50_000
 """File times are only as fine as the kernel's tick: what was written this shortly before a pass began may be missed."""
+AT_ONCE_SECONDS = 0.5  # so long a call waits for rsync; a larger pass is asked after again
 KEPT_PASSES = 2  # the newest whole one, and the one that the next is linked to
 _GONE = 24  # rsync: files vanished while they were read; they belong to the next pass
 
 
 @dataclass
 class _UnderWay:
-    """A pass on its way: rsync runs are started one after the other, none is waited for."""
+    """A pass on its way: rsync runs are started one after the other, none is waited for longer than a moment."""
 
     id: str
     position: int
@@ -115,25 +117,19 @@ class RsyncSync:
         )
 
     def _carry_on(self, under_way: _UnderWay, target: SyncTarget) -> bool:
-        """True when the mark of the whole pass has arrived."""
-        if under_way.process is not None:
-            code = under_way.process.poll()
-            if code is None:
-                return False
-            if code not in (0, _GONE):
-                said = (under_way.folder / "said").read_text(errors="replace").strip()
-                raise SyncFailed(f"rsync: exit {code}: {said[-200:]}")
-            under_way.stage += 1
+        """True when the mark of the whole pass has arrived. A small pass is carried through at once."""
+        until = time.monotonic() + AT_ONCE_SECONDS
         arguments = self._stages(under_way, target)
-        if under_way.stage == len(arguments):
-            return True
-        with (under_way.folder / "said").open("wb") as said_to:
-            under_way.process = subprocess.Popen(
-                [*self._rsync, *arguments[under_way.stage]],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=said_to,
-            )
+        while under_way.process is None or _has_ended(under_way, until):
+            if under_way.stage == len(arguments):
+                return True
+            with (under_way.folder / "said").open("wb") as said_to:
+                under_way.process = subprocess.Popen(
+                    [*self._rsync, *arguments[under_way.stage]],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=said_to,
+                )
         return False
 
     def _stages(self, under_way: _UnderWay, target: SyncTarget) -> list[list[str]]:
@@ -148,11 +144,8 @@ class RsyncSync:
             f"{self._state}/",
             f"{inbox}/passes/{under_way.id}/",
         ]
-        return [
-            ["--mkpath", _mark(under_way, "begun"), f"{inbox}/marks/"],
-            data,
-            ["--mkpath", _mark(under_way, "whole"), f"{inbox}/marks/"],
-        ]
+        begun = [] if former else [["--mkpath", _mark(under_way, "begun"), f"{inbox}/marks/"]]
+        return [*begun, data, ["--mkpath", _mark(under_way, "whole"), f"{inbox}/marks/"]]
 
     def _forget(self, target: SyncTarget) -> None:
         under_way = self._under_way.pop(target.instance_id, None)
@@ -181,6 +174,23 @@ class RsyncSync:
             for kind in ("whole", "begun"):
                 (self._inbox / "marks" / f"{name}.{kind}").unlink(missing_ok=True)
             shutil.rmtree(self._inbox / "passes" / name, ignore_errors=True)
+
+
+def _has_ended(under_way: _UnderWay, until: float) -> bool:
+    """The present run, within its time; the next one may begin. `SyncFailed` when it failed."""
+    process = under_way.process
+    if process is None:
+        return True
+    try:
+        code = process.wait(max(0.0, until - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return False
+    if code not in (0, _GONE):
+        said = (under_way.folder / "said").read_text(errors="replace").strip()
+        raise SyncFailed(f"rsync: exit {code}: {said[-200:]}")
+    under_way.process = None
+    under_way.stage += 1
+    return True
 
 
 def _mark(under_way: _UnderWay, kind: str) -> str:
