@@ -76,25 +76,43 @@ def open_control_plane(settings: Settings) -> ControlPlane:
     """The production plane: its own database, migrated, and EC2 for every client that has an account."""
     db = Database.open(settings.database_url)
     db.upgrade()
+    clouds = clouds_of(db)
+    return plane_on(settings, db, clouds, clouds.traffic)
+
+
+def plane_on(
+    settings: Settings,
+    db: Database,
+    clouds: Clouds,
+    traffics: Traffics,
+    *,
+    api: ApiSettings | None = None,
+    told: CoordinatorSettings | None = None,
+) -> ControlPlane:
+    """As in production, on this database and these clouds. `api`, `told`: instead of what the settings make of them."""
     wake = threading.Event()
     clock = SystemClock()
     wakeup = Wakeups(wake.set)
-    app = create_app(db, clock, wakeup, settings=api_settings(settings))
-    told = coordinator_settings(settings)
+    app = create_app(db, clock, wakeup, settings=api or api_settings(settings))
+    told = told or coordinator_settings(settings)
     # an API without a coordinator beside it opens moves too: what it tags them with must be known before
     who = Installation(told.installation, told.public_url)
     db.write(lambda tx: introduce(tx, clock.now(), who))
-    clouds = AwsClouds(lambda: _accounts(db), clock)
-    coordinator = Coordinator(db, clouds, clock, told, wakeup, clouds.traffic)
+    coordinator = Coordinator(db, clouds, clock, told, wakeup, traffics)
     return ControlPlane(settings, app, coordinator, wake)
 
 
 def clean_up(settings: Settings, db: Database) -> int:
     """One clean-up, as a coordinator does it between its passes; how much was done."""
     clock = SystemClock()
-    clouds = AwsClouds(lambda: _accounts(db), clock)
+    clouds = clouds_of(db)
     coordinator = Coordinator(db, clouds, clock, coordinator_settings(settings), Wakeups(lambda: None))
     return coordinator.clean_up(clock.now())
+
+
+def clouds_of(db: Database) -> AwsClouds:
+    """EC2 of each client's own account."""
+    return AwsClouds(lambda: _accounts(db), SystemClock())
 
 
 def _accounts(db: Database) -> Mapping[ClientId, Account]:

@@ -15,7 +15,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from spotguard.domain.errors import InvalidInput, Refused
+from spotguard.domain.errors import BadSetting, Refused
 
 _EMBEDDED = "sqlite:///"
 _SHAPES = "sqlite:///FILE or mysql+pymysql://USER:PASSWORD@HOST/NAME"
@@ -23,10 +23,6 @@ _SHAPES = "sqlite:///FILE or mysql+pymysql://USER:PASSWORD@HOST/NAME"
 _SERVED = re.compile(
     r"(mysql|mariadb)(\+pymysql)?://([^:@/]*(:[^@/:]*)?@)?(\[[0-9a-fA-F:]+\]|[^:@/\[\]]*)(:\d{1,5})?/[^/?@]+(\?.*)?"
 )
-
-
-class BadSetting(InvalidInput):
-    """A flag, a variable or a line of the settings file is wrong: whoever started the program has to mend it."""
 
 
 def state_folder() -> Path:

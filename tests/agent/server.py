@@ -62,6 +62,12 @@ class FakeServer:
         self.refuse_release: Reply | None = None  # a report that lets go
         self.lose_answers = 0
         self.signal_action = "monitor"
+        self.intervals = {
+            "heartbeat_seconds": 60,
+            "pricing_seconds": 60,
+            "signal_poll_seconds": 1,
+            "command_wait_seconds": 0,
+        }
 
     # what a story does
 
@@ -151,7 +157,6 @@ class FakeServer:
             move.recorded.setdefault(Step.LAUNCHED, rfc3339(self.clock.now()))
             move.recorded.setdefault(Step.ENROLLED, rfc3339(self.clock.now()))
         role, epoch = self.role_of(instance)
-        intervals = {"heartbeat_seconds": 60, "pricing_seconds": 60, "signal_poll_seconds": 1}
         return Reply(
             201,
             {
@@ -160,7 +165,7 @@ class FakeServer:
                 "role": role,
                 "epoch": epoch,
                 "config": self.config(instance, None),
-                "intervals": intervals | {"command_wait_seconds": 0},
+                "intervals": self.intervals,
             },
         )
 

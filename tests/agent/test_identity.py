@@ -1,6 +1,7 @@
 """Who may serve: starts, crashes, reboots, clones, lost servers."""
 
 import zlib
+from itertools import pairwise
 
 import pytest
 
@@ -284,3 +285,14 @@ def test_a_release_that_was_refused_once_is_taken_the_next_time():
     assert Step.OPENED in stage.server.moves[switch].recorded
     assert primary.agent.desk.outbox.dead_letters() == []
     stage.nothing_lost()
+
+
+def test_the_beat_that_the_server_gave_survives_a_restart():
+    stage = Stage()
+    stage.server.intervals["heartbeat_seconds"] = 7
+    primary = stage.primary()
+    primary.restart()
+    stage.run(60)
+    assert primary.agent.desk.intervals.heartbeat_seconds == 7
+    beats = [at for at, what, _, _ in stage.server.heard if what == "heartbeat"][-4:]
+    assert {(later - earlier).total_seconds() for earlier, later in pairwise(beats)} == {7}

@@ -82,7 +82,6 @@ class Desk:
         self.enrolment: Enrolment | None = None
         self.released_heard = 0  # the highest release that a heartbeat has told the server
         self.found_running = False  # the workload, when this agent was first installed
-        self.intervals = Intervals()
         self.config: Mapping[str, Any] = {}
         self.config_version: int | None = None
         self.prices: Mapping[Pool, Decimal] = {}
@@ -110,6 +109,11 @@ class Desk:
     @property
     def is_enrolled(self) -> bool:
         return self.enrolment is not None and bool(self.enrolment.agent_token)
+
+    @property
+    def intervals(self) -> Intervals:
+        """The server's beat, as it was told at the enrolment."""
+        return Intervals() if self.enrolment is None else self.enrolment.intervals
 
     def keep_enrolment(self, enrolment: Enrolment) -> None:
         self._enrolment_document.write(enrolment)

@@ -7,11 +7,12 @@ discarded before anything is done with it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from spotguard.agent.settings import Intervals, intervals_of
 from spotguard.domain.errors import InvalidInput
 from spotguard.domain.ids import PoolId
 from spotguard.domain.instances import Mode, Role
@@ -35,6 +36,7 @@ class Enrolment:
     agent_token: str
     replica_id: str | None = None
     untouched: bool = False
+    intervals: Intervals = field(default_factory=Intervals)
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,8 @@ def enrolment_of(
     if not isinstance(agent_id, str) or not isinstance(token, str):
         raise InvalidInput("the server's answer names no agent or no token")
     replica = answer.get("replica_id") or (note.replica_id if note else None)
-    return Enrolment(identity.instance_id, identity.boot_id, agent_id, token, replica, untouched)
+    intervals = intervals_of(answer.get("intervals") or {})
+    return Enrolment(identity.instance_id, identity.boot_id, agent_id, token, replica, untouched, intervals)
 
 
 def role_of(answer: Mapping[str, Any]) -> tuple[Role | None, int | None]:

@@ -60,7 +60,7 @@ class Errands:
             if cloud is not None and command.command_type in self.TYPES
         ]
         left = [wait for wait in waits if wait is not None]
-        return now + timedelta(seconds=min(left)) if left else None
+        return now + timedelta(seconds=min([*left, self._desk.settings.limits.look_again])) if left else None
 
     def _carry_on(self, cloud: Cloud, command: Command, now: datetime) -> float | None:
         """Seconds until it wants another turn; None when it is answered."""

@@ -21,7 +21,6 @@ from spotguard.agent.enrolment import (
     registration,
     role_of,
 )
-from spotguard.agent.settings import intervals_of
 from spotguard.domain.errors import GateFailed, InvalidInput, ServerAway
 from spotguard.domain.instances import GateState, Role
 from spotguard.telemetry import get_logger
@@ -96,7 +95,6 @@ class Presence:
         former = desk.enrolment
         untouched = former.untouched if former else desk.found_running
         desk.keep_enrolment(enrolment_of(desk.me, answer, desk.note, untouched=untouched))
-        desk.intervals = intervals_of(answer.get("intervals") or {})
         config = answer.get("config")
         if isinstance(config, Mapping):
             desk.keep_config(config.get("config_version"), config)

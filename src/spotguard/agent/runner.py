@@ -15,6 +15,7 @@ from spotguard.ports.watchdog import Watchdog
 from spotguard.telemetry import get_logger
 
 JITTER = 0.1  # of a wait: a fleet that lost its server does not come back in step
+SHORTEST_SHARED_SECONDS = 1.0  # shorter waits are for this machine's own metadata and processes
 JOIN_SECONDS = 35.0  # a long poll ends within this
 BEAT_SECONDS = 60.0  # between two words to the watchdog; a start that fails waits no longer between its tries
 WATCHED = "signals"  # the duty that runs every second: while it comes round, the process does not hang
@@ -121,4 +122,5 @@ class Runner:
             return
         wait = (due - self._clock.now()).total_seconds()
         if wait > 0:
-            bell.wait(wait * (1 + JITTER * self._dice.random()))
+            shared = wait > SHORTEST_SHARED_SECONDS
+            bell.wait(wait * (1 + JITTER * self._dice.random()) if shared else wait)

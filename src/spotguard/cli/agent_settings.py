@@ -1,93 +1,92 @@
-"""Settings of an agent: `SPOTGUARD_AGENT_*` environment over a TOML file over the defaults below."""
+"""Settings of an agent: `SPOTGUARD_AGENT_*` environment over a TOML file over the defaults below.
+
+Read with msgspec, which the agent needs anyway: pydantic would stay in its memory for as long as it runs.
+"""
 
 from __future__ import annotations
 
 import os
 import tomllib
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+import msgspec
+from msgspec import Meta, Struct, field
 
-from spotguard.config import BadSetting
+from spotguard.domain.errors import BadSetting
 
 CONFIG = Path("/etc/spotguard/agent.toml")
+PREFIX = "SPOTGUARD_AGENT_"
 
 
-class AgentFile(BaseSettings):
+class AgentFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What `spotguard agent` is told."""
 
-    model_config = SettingsConfigDict(env_prefix="SPOTGUARD_AGENT_", extra="forbid")
-
-    server_url: str = Field(pattern=r"^https?://", description="address of the API")
-    logical_agent_id: str = Field(min_length=1, description="name of the workload, the same wherever it runs")
-    client_token_file: Path | None = Field(
-        default=None, description="file with the client's token; an instance launched by SpotGuard needs none"
+    server_url: Annotated[str, Meta(pattern=r"^https?://", description="address of the API")]
+    logical_agent_id: Annotated[
+        str, Meta(min_length=1, description="name of the workload, the same wherever it runs")
+    ]
+    client_token_file: Annotated[
+        Path | None,
+        Meta(description="file with the client's token; an instance launched by SpotGuard needs none"),
+    ] = None
+    state_folder: Annotated[Path, Meta(description="the agent's own journal")] = Path("/var/lib/spotguard")
+    unit: Annotated[str, Meta(description="systemd unit of the workload; not enabled at boot")] = ""
+    start: Annotated[list[str], Meta(description="instead of a unit: command that starts the workload")] = (
+        field(default_factory=list)
     )
-    state_folder: Path = Field(default=Path("/var/lib/spotguard"), description="the agent's own journal")
-    unit: str = Field(default="", description="systemd unit of the workload; not enabled at boot")
-    start: list[str] = Field(
-        default_factory=list, description="instead of a unit: command that starts the workload"
+    stop: Annotated[list[str], Meta(description="command that stops and flushes it")] = field(
+        default_factory=list
     )
-    stop: list[str] = Field(default_factory=list, description="command that stops and flushes it")
-    status: list[str] = Field(default_factory=list, description="command that succeeds while it runs")
-    probe: list[str] = Field(default_factory=list, description="command that succeeds while it is healthy")
-    health_port: int = Field(
-        default=0,
-        ge=0,
-        le=65535,
-        description="port of the health endpoint for load balancers; 0: there is none",
+    status: Annotated[list[str], Meta(description="command that succeeds while it runs")] = field(
+        default_factory=list
     )
-    health_address: str = Field(default="0.0.0.0", description="address that it listens on")  # noqa: S104
-    quiesce: list[str] = Field(
-        default_factory=list,
-        description="command before an image: makes the volumes hold everything, and freezes them",
+    probe: Annotated[list[str], Meta(description="command that succeeds while it is healthy")] = field(
+        default_factory=list
     )
-    thaw: list[str] = Field(
-        default_factory=list,
-        description="command after it, always run; has to succeed when nothing is frozen",
+    health_port: Annotated[
+        int,
+        Meta(ge=0, le=65535, description="port of the health endpoint for load balancers; 0: there is none"),
+    ] = 0
+    health_address: Annotated[str, Meta(description="address that it listens on")] = "0.0.0.0"  # noqa: S104
+    quiesce: Annotated[
+        list[str],
+        Meta(description="command before an image: makes the volumes hold everything, and freezes them"),
+    ] = field(default_factory=list)
+    thaw: Annotated[
+        list[str], Meta(description="command after it, always run; has to succeed when nothing is frozen")
+    ] = field(default_factory=list)
+    quiesce_seconds: Annotated[
+        float,
+        Meta(gt=0, le=60, description="time of either command, after which it is killed and has failed"),
+    ] = 30
+    traffic_script: Annotated[
+        list[str], Meta(description="command that brings the clients here, for the route by script")
+    ] = field(default_factory=list)
+    traffic_check: Annotated[list[str], Meta(description="command that succeeds once they come here")] = (
+        field(default_factory=list)
     )
-    quiesce_seconds: float = Field(
-        default=30, gt=0, le=60, description="time of either command, after which it is killed and has failed"
+    traffic_seconds: Annotated[
+        float,
+        Meta(gt=0, le=600, description="time of either command, after which it is killed and has failed"),
+    ] = 60
+    state_path: Annotated[
+        Path | None, Meta(description="folder of the workload's state, copied by rsync")
+    ] = None
+    inbox_path: Annotated[Path, Meta(description="where a standby receives it; same file system")] = Path(
+        "/var/lib/spotguard-inbox"
     )
-    traffic_script: list[str] = Field(
-        default_factory=list, description="command that brings the clients here, for the route by script"
+    sync_destination: Annotated[str, Meta(description="a standby's inbox, as rsync spells it")] = (
+        "root@{address}:/var/lib/spotguard-inbox"
     )
-    traffic_check: list[str] = Field(
-        default_factory=list, description="command that succeeds once they come here"
-    )
-    traffic_seconds: float = Field(
-        default=60,
-        gt=0,
-        le=600,
-        description="time of either command, after which it is killed and has failed",
-    )
-    state_path: Path | None = Field(
-        default=None, description="folder of the workload's state, copied by rsync"
-    )
-    inbox_path: Path = Field(
-        default=Path("/var/lib/spotguard-inbox"), description="where a standby receives it; same file system"
-    )
-    sync_destination: str = Field(
-        default="root@{address}:/var/lib/spotguard-inbox", description="a standby's inbox, as rsync spells it"
-    )
-    calls_ec2: bool = Field(
-        default=False,
-        description="this instance's profile may call EC2 for its moves, where the client's executor is agent",
-    )
-    metadata_url: str = Field(default="http://169.254.169.254", description="instance metadata service")
-    log_level: str = Field(default="info", description="debug, info, warning or error")
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - named by pydantic-settings
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return env_settings, init_settings  # init is the file: the environment goes before it
+    calls_ec2: Annotated[
+        bool,
+        Meta(
+            description="this instance's profile may call EC2 for its moves, where the client's executor is agent"
+        ),
+    ] = False
+    metadata_url: Annotated[str, Meta(description="instance metadata service")] = "http://169.254.169.254"
+    log_level: Annotated[str, Meta(description="debug, info, warning or error")] = "info"
 
 
 def load_agent_file(path: Path | None = None) -> AgentFile:
@@ -96,18 +95,41 @@ def load_agent_file(path: Path | None = None) -> AgentFile:
     is_there = source.exists()
     try:
         told = tomllib.loads(source.read_text()) if is_there or source != CONFIG else {}
-        return AgentFile(**told)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        where = source if is_there else f"{source}, which is not there"
-        raise BadSetting(f"{where}: setting {name} of the agent: {first['msg']}") from error
     except OSError as error:
         raise BadSetting(f"{source}: {error.strerror}") from error
     except ValueError as error:  # not UTF-8, or not TOML
         raise BadSetting(f"{source} is not TOML: {error}") from error
+    try:
+        return msgspec.convert({**told, **_environment()}, AgentFile, strict=False, dec_hook=_path)
+    except (msgspec.ValidationError, TypeError) as error:
+        where = source if is_there else f"{source}, which is not there"
+        raise BadSetting(f"{where}: settings of the agent: {error}") from error
 
 
 def agent_file(path: Path | None = None) -> Path:
     """The file that is read: the one that is given, else that of the environment, else the usual one."""
-    return path or Path(os.environ.get("SPOTGUARD_AGENT_CONFIG") or CONFIG)
+    return path or Path(os.environ.get(f"{PREFIX}CONFIG") or CONFIG)
+
+
+def _environment() -> dict[str, Any]:
+    """What the environment says; a command is a JSON list there."""
+    found: dict[str, Any] = {}
+    for name, wanted in AgentFile.__annotations__.items():
+        text = os.environ.get(f"{PREFIX}{name.upper()}")
+        if text is not None:
+            found[name] = _list(name, text) if "list[str]" in str(wanted) else text
+    return found
+
+
+def _list(name: str, text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise BadSetting(f"{PREFIX}{name.upper()} is not a JSON list: {error}") from error
+
+
+def _path(wanted: type, told: Any) -> Any:
+    """The one type that msgspec leaves to us."""
+    if wanted is not Path or not isinstance(told, str):
+        raise TypeError(f"a path was expected, not {type(told).__name__}")
+    return Path(told)

@@ -15,8 +15,8 @@ from spotguard.cli import enrolling_options as opt
 from spotguard.cli.eligibility import show_report, told_report
 from spotguard.cli.enrolling_look import Ask, look
 from spotguard.cli.output import Failed, Json, print_json, say, warn
-from spotguard.config import BadSetting
 from spotguard.domain.agents import Executor
+from spotguard.domain.errors import BadSetting
 
 if TYPE_CHECKING:
     from spotguard.host.installing import Installer

@@ -17,8 +17,7 @@ from spotguard.cli.output import warn
 from spotguard.cli.serve import coordinator, server
 from spotguard.cli.simulate import simulate
 from spotguard.cli.verify import verify_aws
-from spotguard.config import BadSetting
-from spotguard.domain.errors import CloudError, SpotGuardError
+from spotguard.domain.errors import BadSetting, CloudError, SpotGuardError
 from spotguard.telemetry import configure_logging
 
 _WITHOUT_CREDENTIALS = frozenset({"NoCredentialsError", "PartialCredentialsError"})

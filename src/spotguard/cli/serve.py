@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import signal
 import threading
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spotguard.config import load_settings, prepare_database_folder
+from spotguard.config import Settings, load_settings, prepare_database_folder
+
+if TYPE_CHECKING:
+    from spotguard.compose import ControlPlane
 
 DatabaseUrl = Annotated[str | None, typer.Option(help="SQLite file or MySQL/MariaDB; see docs/settings.md")]
 LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error")]
@@ -24,28 +28,44 @@ def server(
     log_level: LogLevel = None,
 ) -> None:
     """Run the API, and a coordinator unless told not to. Ctrl-C ends it cleanly."""
-    from spotguard.compose import bound, open_control_plane, serve_until
+    from spotguard.compose import open_control_plane
     from spotguard.telemetry import configure_logging
 
     settings = load_settings(host=host, port=port, database_url=database_url, log_level=log_level)
     configure_logging(settings.log_level, json_lines=True)
     prepare_database_folder(settings.database_url)
+    serve(settings, open_control_plane, with_coordinator=coordinator)
+
+
+def serve(
+    settings: Settings, open_plane: Callable[[Settings], ControlPlane], *, with_coordinator: bool
+) -> None:
+    """Until SIGINT or SIGTERM."""
+    from spotguard.compose import bound, serve_until
+
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with bound(settings.host, settings.port) as listener:  # before the database is touched
-        serve_until(open_control_plane(settings), listener, stop, with_coordinator=coordinator)
+        serve_until(open_plane(settings), listener, stop, with_coordinator=with_coordinator)
 
 
 def coordinator(database_url: DatabaseUrl = None, log_level: LogLevel = None) -> None:
     """Run one more coordinator; any number of them do the work of one."""
-    from spotguard.compose import coordinator_runner, open_control_plane
+    from spotguard.compose import open_control_plane
     from spotguard.telemetry import configure_logging
 
     settings = load_settings(database_url=database_url, log_level=log_level)
     configure_logging(settings.log_level, json_lines=True)
     prepare_database_folder(settings.database_url)
-    runner = coordinator_runner(open_control_plane(settings))
+    coordinate(open_control_plane(settings))
+
+
+def coordinate(plane: ControlPlane) -> None:
+    """Until SIGINT or SIGTERM."""
+    from spotguard.compose import coordinator_runner
+
+    runner = coordinator_runner(plane)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: runner.stop())
     runner.run()

@@ -2,6 +2,7 @@
 
 SpotGuardError
 ├── InvalidInput          refuse it: it came from outside and is wrong; nothing was applied
+│   └── BadSetting        whoever started the program has to mend a flag, a variable or a file
 ├── Refused               a rule says no: show `because`, change nothing
 ├── NotFound              there is no such thing in this tenant
 ├── IllegalMove           a bug or a lost race: look again before doing anything
@@ -24,6 +25,10 @@ class SpotGuardError(Exception):
 
 class InvalidInput(SpotGuardError):
     """What came from outside is wrong; nothing was applied."""
+
+
+class BadSetting(InvalidInput):
+    """A flag, a variable or a line of the settings file is wrong: whoever started the program has to mend it."""
 
 
 class Refused(SpotGuardError):

@@ -6,6 +6,7 @@ Facts: IMDSv2 User Guide (PUT a token, TTL of 1 s to 6 h, 401 when it is missing
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import IntEnum
@@ -50,6 +51,7 @@ class ImdsServer:
         self._zone_letters = zone_letters
         self._tokens: dict[str, datetime] = {}
         self._numbers = count(1)
+        self.asked: Counter[str] = Counter()  # by page, whatever was answered
         self._fault: tuple[ImdsFault, datetime | None] | None = None
         self._pages: dict[str, Callable[[], str | None]] = {
             "dynamic/instance-identity/document": self._document,
@@ -88,6 +90,7 @@ class ImdsServer:
         return Answer(_OK, token)
 
     def get(self, path: str, token: str) -> Answer:
+        self.asked[path] += 1
         trouble = self._trouble()
         if trouble is not None:
             return trouble

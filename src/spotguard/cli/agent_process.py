@@ -1,0 +1,166 @@
+"""`python -m spotguard.cli.agent_process [CONFIG] [--json-logs]`: the agent alone, and nothing else loaded.
+
+`spotguard agent run` becomes this process once the settings are known to be good: the command line's own libraries
+would take half of an idle agent's memory. The process id stays the same, and with it what systemd knows of it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from random import Random
+from typing import Any, NoReturn
+
+if __name__ == "__main__":
+    # structlog loads rich where it is installed, to draw tracebacks, which an agent never does: 5 MiB
+    sys.modules["rich"] = None  # type: ignore[assignment]
+
+from spotguard.agent.agent import Agent
+from spotguard.agent.desk import Ports
+from spotguard.agent.runner import Runner
+from spotguard.agent.settings import AgentSettings
+from spotguard.cli.agent_settings import AgentFile, load_agent_file
+from spotguard.domain.errors import InvalidInput
+from spotguard.domain.pools import region_of
+from spotguard.host.adopting import AdoptingGate
+from spotguard.host.child_cloud import ChildCloud
+from spotguard.host.clock import SystemClock
+from spotguard.host.disk import FolderDisk
+from spotguard.host.gate import CommandGate, GateCommands, SystemdGate
+from spotguard.host.health_endpoint import HealthEndpoint
+from spotguard.host.imds import ImdsMetadata
+from spotguard.host.link import HttpLink
+from spotguard.host.nothing import NoSync
+from spotguard.host.quiesce import CommandQuiesce
+from spotguard.host.rsync import RsyncSync
+from spotguard.host.traffic import InstanceTraffic, ScriptTraffic
+from spotguard.host.watchdog import SystemdWatchdog
+from spotguard.ports.traffic import Traffic
+from spotguard.ports.workload import Gate, Quiesce, StateSync
+from spotguard.telemetry import configure_logging, get_logger
+
+HEALTH_SECONDS = 5.0  # between the looks at gate and probe that the health endpoint answers from
+PRICE_LOOK_SECONDS = 900.0  # each look starts a process that loads boto3: a second of a small machine
+JSON_LOGS = "--json-logs"
+
+
+def become(config: Path | None, *, json_logs: bool) -> NoReturn:
+    """Replace this process by the agent's. -P: nothing is imported from the folder in which it happens to run."""
+    arguments = [sys.executable, "-P", "-m", __name__]
+    arguments += [str(config)] if config is not None else []
+    arguments += [JSON_LOGS] if json_logs else []
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, arguments)  # noqa: S606 - no shell: our own interpreter
+
+
+def require_good(settings: AgentFile) -> None:
+    """`InvalidInput` or `OSError` for settings with which an agent could not start."""
+    workload_of(settings)
+    hooks_of(settings)
+    script_of(settings)
+    settings_of(settings)
+
+
+def run(config: Path | None, *, json_logs: bool) -> None:
+    """Until SIGINT or SIGTERM."""
+    settings = load_agent_file(config)
+    configure_logging(settings.log_level, json_lines=json_logs)
+    with agent_of(settings, settings_of(settings)) as agent, endpoint_of(settings, agent):
+        guard(agent)
+
+
+def _as_they_are(ports: Ports) -> Ports:
+    return ports
+
+
+@contextmanager
+def agent_of(
+    settings: AgentFile, told: AgentSettings, wrap: Callable[[Ports], Ports] = _as_they_are
+) -> Iterator[Agent]:
+    """The agent as the settings describe it. `wrap`: a harness stands between it and the world."""
+    gate, sync = workload_of(settings)
+    hooks, script = hooks_of(settings), script_of(settings)
+    with (
+        HttpLink(settings.server_url) as link,
+        ChildCloud(lambda: region_of(agent.desk.me.az)) as children,
+    ):
+        metadata, disk = ImdsMetadata(settings.metadata_url), FolderDisk(settings.state_folder)
+        cloud = children.cloud if settings.calls_ec2 else None
+        traffic = InstanceTraffic(script, children.traffic if settings.calls_ec2 else None)
+        ports = Ports(link, metadata, gate, sync, disk, cloud, SystemClock(), hooks, traffic)
+        agent = Agent(wrap(ports), told)
+        yield agent
+
+
+def guard(agent: Agent) -> None:
+    """Until SIGINT or SIGTERM."""
+    with SystemdWatchdog() as watchdog:
+        runner = Runner(agent, agent.desk.ports.clock, Random(), watchdog)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: runner.stop.set())
+        runner.run()
+
+
+def endpoint_of(file: AgentFile, agent: Agent) -> AbstractContextManager[Any]:
+    """The health endpoint, where one is configured. One that cannot listen is told, and costs nobody his agent."""
+    if not file.health_port:
+        return nullcontext()
+    try:
+        return HealthEndpoint(file.health_address, file.health_port, agent.desk.serving.tell)
+    except InvalidInput as error:
+        get_logger("agent").error("no health endpoint", because=str(error))
+        return nullcontext()
+
+
+def settings_of(file: AgentFile) -> AgentSettings:
+    token = file.client_token_file.read_text().strip() if file.client_token_file else None
+    return AgentSettings(
+        logical_agent_id=file.logical_agent_id,
+        client_token=token,
+        price_look_seconds=PRICE_LOOK_SECONDS if file.calls_ec2 else 0.0,
+        health_seconds=HEALTH_SECONDS if file.health_port else None,
+    )
+
+
+def workload_of(file: AgentFile) -> tuple[Gate, StateSync]:
+    """The gate and the state sync that the settings describe; `InvalidInput` when they describe none."""
+    gate: Any
+    if file.unit:
+        gate = SystemdGate(file.unit, file.probe or None)
+    elif file.start and file.stop and file.status:
+        gate = CommandGate(GateCommands(file.start, file.stop, file.status, file.probe or None))
+    else:
+        raise InvalidInput("the settings name no workload: give unit, or start, stop and status")
+    if file.state_path is None:
+        return gate, NoSync()
+    sync = RsyncSync(file.state_path, file.inbox_path, file.sync_destination)
+    return AdoptingGate(gate, sync.adopt), sync
+
+
+def hooks_of(file: AgentFile) -> Quiesce | None:
+    """The hooks around an image; `InvalidInput` for one without the other."""
+    if bool(file.quiesce) != bool(file.thaw):
+        raise InvalidInput("quiesce and thaw belong together: give both or neither")
+    return CommandQuiesce(file.quiesce, file.thaw, file.quiesce_seconds) if file.quiesce else None
+
+
+def script_of(file: AgentFile) -> Traffic | None:
+    """The user's traffic script; `InvalidInput` for one without its check."""
+    if bool(file.traffic_script) != bool(file.traffic_check):
+        raise InvalidInput("traffic_script and traffic_check belong together: give both or neither")
+    if not file.traffic_script:
+        return None
+    return ScriptTraffic(file.traffic_script, file.traffic_check, file.traffic_seconds)
+
+
+if __name__ == "__main__":
+    named = [word for word in sys.argv[1:] if word != JSON_LOGS]
+    try:
+        run(Path(named[0]) if named else None, json_logs=JSON_LOGS in sys.argv)
+    except (InvalidInput, OSError) as error:  # read a moment ago by whoever started this, and changed since
+        sys.exit(str(error))
