@@ -15,9 +15,10 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --for
 	--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
 .PHONY: help setup demo test lint types imports check fmt lock upgrade clean
+.PHONY: crash-matrix fault-matrix move-campaign idle-agent
 
 help:  ## list the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
 
 setup: $(RUNTIME)  ## create .venv with the spotguard command
 
@@ -59,6 +60,21 @@ imports: $(DEV)  ## the floors of the house
 	$(BIN)/lint-imports --no-logo
 
 check: lint types imports test  ## everything that CI runs
+
+# The lab: the shipped processes on a simulated EC2 over HTTP. Each ends with one JSON object, and with 1 if it failed.
+LAB = $(BIN)/python -m tests.lab
+
+crash-matrix: $(DEV)  ## kill -9 at every effect of every step (ARGS='--sample 20 --kind volume --only NAME --labs 2')
+	$(LAB) crash-matrix $(ARGS)
+
+fault-matrix: $(DEV)  ## every error of EC2 at every call of every step, and answers that come late or never (ARGS=)
+	$(LAB) fault-matrix $(ARGS)
+
+move-campaign: $(DEV)  ## moves under a continuous writer: lost, doubled, downtime (MOVES=200 ARGS='--kind synced')
+	$(LAB) move-campaign --moves $(or $(MOVES),200) $(ARGS)
+
+idle-agent: $(DEV)  ## memory and CPU of an agent that has nothing to do (MINUTES=10)
+	$(LAB) idle-agent --minutes $(or $(MINUTES),10)
 
 fmt: $(DEV)  ## put the sources in order
 	$(BIN)/ruff check --fix-only --quiet
