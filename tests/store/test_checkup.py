@@ -45,7 +45,12 @@ def test_its_standbys_and_how_old_their_state_is(database, client_id):
         database,
         t.replica_instances,
         **rows.replica(
-            pool_id=POOL_B, az="ap-south-1b", status="ready", synced_at=NOW - 9 * SECOND, is_active=True
+            instance_id="i-0123456789abcdef1",
+            pool_id=POOL_B,
+            az="ap-south-1b",
+            status="ready",
+            synced_at=NOW - 9 * SECOND,
+            is_active=True,
         ),
     )
     rows.add(
