@@ -143,6 +143,12 @@ def test_a_later_holder_that_was_asked_to_end_the_old_one_may_say_that_it_has(
     world.command(later, payload={"instance_id": moving.id, "switch_id": switch_id})
     more = body | {"timing": body["timing"] | {"gate_closed_at": world.ago(0)}}
     assert later.post("switch-report", more).status == 409, "that alone"
+    assert later.post("switch-report", body).status == 409, "nobody has taken over yet"
+    done = {name: world.ago(1) for name in ("gate_closed_at", "delta_sent_at", "volumes_moved_at")}
+    done |= {"ami_created_at": world.ago(1), "released_at": world.ago(0)}
+    assert (
+        moving.post("switch-report", {"switch_id": switch_id, "timing": done}).body["status"] == "committed"
+    )
     assert later.post("switch-report", body).body["recorded"][-1] == "old_ended"
     (event,) = (row for row in world.rows(agent_events) if row.kind == "move_old_ended")
     assert event.message == f"{moving.id}, which had served before, is ended, says {later.id}"

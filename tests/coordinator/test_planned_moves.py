@@ -9,6 +9,7 @@ from spotguard.domain.commands import CommandType
 from spotguard.domain.errors import Refused
 from spotguard.domain.instances import Mode
 from spotguard.domain.switches import MoveKind, Step
+from spotguard.store import moves
 from spotguard.store.tables import agent_events, commands, instances, storage_resources
 from tests.coordinator.scene import A, B, C, Scene
 
@@ -205,3 +206,19 @@ def test_the_events_tell_the_story():
     kinds = [row.kind for row in scene.rows(agent_events, agent_events.c.agent_id == agent)]
     for kind in ("switch_opened", "epoch_granted", "switch_verified", "switch_completed"):
         assert kind in kinds
+
+
+def test_an_old_one_that_is_only_said_to_have_ended_is_ended_in_its_time(scene):
+    agent = scene.protect(pool=A, terminate_wait_seconds=300)
+    scene.run(60)
+    old = scene.serving(agent)
+    opened = scene.switch(agent, B)
+    scene.run(1200, until=lambda: Step.VERIFIED in scene.steps(opened.switch_id))
+    new, now = scene.serving(agent), scene.now
+    scene.db.write(lambda tx: moves.record_step(tx, now, opened.switch_id, Step.OLD_ENDED, now, new))
+    scene.run(120)
+    assert old in scene.running(), "the waiting time is not over"
+    assert scene.move(opened.switch_id).status == "committed"
+    moved(scene, agent, opened)
+    assert scene.running() == {new}
+    assert scene.breaches() == []

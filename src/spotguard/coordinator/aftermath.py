@@ -17,6 +17,7 @@ from spotguard.store import commands, events, grants, moves, sightings, traffic
 from spotguard.store.invariant_facts import ENDS_OLD
 from spotguard.store.steps import LEFT_RUNNING, SERVER, step_times
 from spotguard.store.tables import commands as commands_table
+from spotguard.store.tables import switches
 
 COMMAND_VALID = timedelta(minutes=10)
 ASK_AGAIN = timedelta(minutes=5)  # a successor that refused or failed to end the old one
@@ -28,12 +29,21 @@ def advance(ctx: Context, now: datetime, switch: Row) -> bool:
     """One look at a committed move; True when it has got on."""
     changed = ctx.db.write(lambda tx: _open_and_verify(tx, now, switch, ctx.settings.healthy_checks))
     times = ctx.db.read(lambda tx: step_times(tx, switch.id))
-    if Step.OLD_ENDED not in times:
+    is_open = Step.OLD_ENDED not in times or ctx.db.read(lambda tx: _only_said_to_have_ended(tx, switch))
+    if is_open:
         changed |= _end_old(ctx, now, switch, times)
         times = ctx.db.read(lambda tx: step_times(tx, switch.id)) if changed else times
-    if Step.VERIFIED in times and Step.OLD_ENDED in times:
+        is_open = Step.OLD_ENDED not in times or ctx.db.read(lambda tx: _only_said_to_have_ended(tx, switch))
+    if Step.VERIFIED in times and not is_open:
         changed |= _prune(ctx, now, switch)
     return changed
+
+
+def _only_said_to_have_ended(tx: sa.Connection, switch: Row) -> bool:
+    """An agent's word that nobody has seen in EC2 yet: until then it is neither ended nor left running."""
+    ended_at = tx.scalar(sa.select(switches.c.old_terminated_at).where(switches.c.id == switch.id))
+    old = None if ended_at is None else sightings.get(tx, switch.old_instance_id)
+    return old is not None and bool(old.is_active)
 
 
 def _open_and_verify(tx: sa.Connection, now: datetime, switch: Row, healthy_checks: int) -> bool:

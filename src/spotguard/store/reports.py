@@ -14,7 +14,7 @@ from spotguard.domain.errors import NotFound, Refused
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, SwitchId
 from spotguard.domain.instances import Mode
 from spotguard.domain.switches import Step
-from spotguard.store import events, moves, releases, replicas, report_ends, shapes
+from spotguard.store import events, moves, releases, replicas, report_ends, report_rights, shapes
 from spotguard.store.report_ends import SwitchReport
 from spotguard.store.steps import record_step, recorded_steps
 from spotguard.store.tables import agents, commands, instances, switches
@@ -54,6 +54,7 @@ def apply_switch_report(
     row = _find(tx, agent_id, report) or report_ends.adopt(tx, now, client_id, agent_id, report)
     switch_id = SwitchId(row.id)
     _require_part(tx, row, instance_id, report)
+    report_rights.require_rights(tx, row, instance_id, report)
     report_ends.name_new_instance(tx, now, row, instance_id, report)
     _record_prices(tx, row, report)
     auto_terminate = _auto_terminate(tx, agent_id)
@@ -175,10 +176,14 @@ def _record(tx: Connection, now: datetime, row: Row[Any], by: InstanceId, step: 
 
 
 def _mark_ended(tx: Connection, now: datetime, row: Row[Any], at: datetime) -> None:
+    """Believed only of an instance that the server never saw in EC2: otherwise it looks there."""
     tx.execute(
         sa.update(instances)
         .where(
-            instances.c.id == row.old_instance_id, instances.c.agent_id == row.agent_id, instances.c.is_active
+            instances.c.id == row.old_instance_id,
+            instances.c.agent_id == row.agent_id,
+            instances.c.is_active,
+            instances.c.ec2_state.is_(None),
         )
         .values(is_active=False, terminated_at=at, updated_at=now)
     )

@@ -1,0 +1,82 @@
+"""Who may tell which step of a move: the holder its own, the new instance what it does after the grant (ruling B4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from spotguard.domain.agents import Executor
+from spotguard.domain.errors import Refused
+from spotguard.domain.ids import AgentId, InstanceId, SwitchId
+from spotguard.domain.switches import Step, SwitchStatus
+from spotguard.store import grants
+from spotguard.store.report_ends import SwitchReport
+from spotguard.store.steps import recorded_steps
+from spotguard.store.tables import clients, commands
+
+HOLDERS = frozenset(
+    {
+        Step.LAUNCHED,
+        Step.SYNCED,
+        Step.GATE_CLOSED,
+        Step.DELTA_SENT,
+        Step.IMAGED,
+        Step.VOLUMES_MOVED,
+        Step.RELEASED,
+    }
+)
+EXECUTORS = frozenset({Step.LAUNCHED, Step.IMAGED, Step.VOLUMES_MOVED})
+SUCCESSORS = frozenset({Step.OPENED, Step.TRAFFIC_MOVED, Step.OLD_ENDED})
+_BEFORE_ANY_REPORT = frozenset({Step.DECIDED, Step.LAUNCHED, Step.ENROLLED})
+
+
+def require_rights(tx: Connection, row: Row[Any], by: InstanceId, report: SwitchReport) -> None:
+    """`Refused` when somebody tells what is not its own to do, or what cannot have happened yet.
+
+    What is recorded already may be told again by anybody: it changes nothing. A finished move is history.
+    """
+    if row.status == SwitchStatus.COMPLETED:
+        return
+    known = recorded_steps(tx, SwitchId(row.id))
+    if _is_whole(row, by, report, known):
+        return
+    fresh = [step for step in report.timing if step not in known]
+    names_new = report.new is not None and row.new_instance_id is None
+    if by != row.old_instance_id and (names_new or not HOLDERS.isdisjoint(fresh)):
+        raise Refused("only the holder itself tells what it has done up to letting go of its epoch")
+    if (names_new or not EXECUTORS.isdisjoint(fresh)) and _server_executes(tx, row):
+        raise Refused("the server itself launches, images and moves volumes for this move")
+    after = SUCCESSORS.intersection(fresh)
+    if after and Step.GRANTED not in known:
+        raise Refused(f"{min(after)} comes after the grant of the next epoch, and none is granted")
+    if after and by == row.old_instance_id:
+        raise Refused(f"only who took over tells of {min(after)}")
+    if Step.OPENED in after and by != row.new_instance_id and not _holds(tx, row, by):
+        raise Refused("only who holds the epoch serves")
+
+
+def _is_whole(row: Row[Any], by: InstanceId, report: SwitchReport, known: list[Step]) -> bool:
+    """The specification's report: one, by the instance that made the whole move itself, after its end."""
+    return (
+        by == row.old_instance_id
+        and report.old is not None
+        and report.new is not None
+        and {Step.LAUNCHED, Step.OPENED} <= report.timing.keys()
+        and _BEFORE_ANY_REPORT.issuperset(known)
+    )
+
+
+def _server_executes(tx: Connection, row: Row[Any]) -> bool:
+    """As the move's command says; an executor that is chosen later counts for later moves."""
+    payload = tx.scalar(sa.select(commands.c.payload).where(commands.c.id == row.command_id)) or {}
+    chosen = payload.get("executor") or tx.scalar(
+        sa.select(clients.c.executor).where(clients.c.id == row.client_id)
+    )
+    return bool(chosen == Executor.SERVER)
+
+
+def _holds(tx: Connection, row: Row[Any], by: InstanceId) -> bool:
+    held = grants.holder(tx, AgentId(row.agent_id))
+    return held is not None and bool(held.instance_id == by)
