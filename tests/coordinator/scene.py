@@ -16,6 +16,7 @@ from spotguard.domain.ids import AgentId, ClientToken, InstanceId, ReplicaId, Sw
 from spotguard.domain.instances import GateState, Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.switches import Step, Trigger
+from spotguard.domain.tags import ADOPTED_TAG
 from spotguard.planning.switching import STATE_DEVICE
 from spotguard.ports.cloud import BlockDevice, LaunchRequest
 from spotguard.ports.shape import Shape
@@ -88,6 +89,7 @@ class Scene(Guests):
         pool: Pool = A,
         mode: Mode = Mode.SPOT,
         shape: Shape | None = None,
+        handed_over: bool = True,
         **config: Any,
     ) -> AgentId:
         """A server of its owner's, up and registered, its workload serving."""
@@ -106,6 +108,8 @@ class Scene(Guests):
         self.ec2.happenings()
         self._boot(machine.instance_id, name)
         agent_id = self.guests[machine.instance_id].agent_id
+        if handed_over:
+            self.ec2.controls.tag(machine.instance_id, {ADOPTED_TAG: agent_id})
         self.config(agent_id, autonomy=Autonomy.AUTO.value, **config)
         self.next_pass = self.now
         return agent_id

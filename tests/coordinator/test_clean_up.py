@@ -9,11 +9,13 @@ import pytest
 from spotguard.domain.agents import Executor
 from spotguard.domain.ids import ClientToken, InstanceId
 from spotguard.domain.instances import GateState, Mode
+from spotguard.domain.tags import ADOPTED_TAG, AGENT_TAG, CLIENT_TAG, MANAGED_TAG
 from spotguard.planning.cleaning import SEEN_TWICE
 from spotguard.ports.cloud import LaunchRequest
 from spotguard.ports.intentions import TOKEN_TAG
-from spotguard.store import launch_orders, leftover_report, storage
-from spotguard.store.tables import agent_events, instances, metadata, storage_resources
+from spotguard.store import launch_orders, leftover_report, moves, reports, storage
+from spotguard.store.report_ends import End, SwitchReport
+from spotguard.store.tables import agent_events, instances, metadata, storage_resources, switches
 from tests.coordinator.scene import A, B, Scene
 
 
@@ -190,3 +192,52 @@ def test_a_restore_point_that_may_go_is_in_the_report_with_what_its_snapshots_co
     assert len(images) >= 1, "the last one stays"
     totals = [one.usd_per_month for one in report(scene)]
     assert all(usd is None or usd >= Decimal(0) for usd in totals)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {MANAGED_TAG: "another installation"},
+        {CLIENT_TAG: "another client"},
+        {AGENT_TAG: "another agent"},
+        {ADOPTED_TAG: "another agent", AGENT_TAG: "another agent"},
+    ],
+    ids=["untagged", "installation", "client", "agent", "handed over to another"],
+)
+def test_a_strangers_machine_that_an_agent_names_is_never_ended(change):
+    scene = Scene(executor=Executor.AGENT)
+    agent = scene.protect(pool=A, terminate_wait_seconds=0)
+    scene.run(30)
+    marks = {**tags(scene, agent), **change} if change else {"Name": "somebody's own database"}
+    request = LaunchRequest(
+        token=ClientToken("own"), pool=B, mode=Mode.ONDEMAND, image_id=scene.image, tags=marks
+    )
+    stranger = scene.ec2.run_instance(request).instance_id
+    scene.mute.add(stranger)
+    opened, old = scene.switch(agent, B), scene.serving(agent)
+    told = SwitchReport(switch_id=opened.switch_id, old=End(old), new=End(stranger))
+
+    def name_it(tx):
+        reports.apply_switch_report(
+            tx, scene.now, client_id=scene.client_id, agent_id=agent, instance_id=old, report=told
+        )
+        moves.unwind(tx, scene.now, opened.switch_id, "its agent refused")
+
+    scene.db.write(name_it)
+    scene.run(900)
+    assert stranger in scene.running()
+    assert len(events(scene, "not_ours_to_end")) == 1
+
+
+def test_a_server_that_was_not_handed_over_runs_on_after_its_move():
+    scene = Scene(executor=Executor.SERVER)
+    agent = scene.protect(pool=A, terminate_wait_seconds=0, handed_over=False)
+    scene.run(30)
+    old, opened = scene.serving(agent), scene.switch(agent, B)
+    scene.run(
+        1800, until=lambda: scene.row(switches, switches.c.id == opened.switch_id).status == "completed"
+    )
+    assert old in scene.running()
+    assert scene.move(opened.switch_id).old_terminated_at is None
+    assert scene.breaches() == []

@@ -9,10 +9,11 @@ import sqlalchemy as sa
 from spotguard.coordinator import leftovers
 from spotguard.coordinator.context import Context, Row
 from spotguard.domain.commands import CommandStatus, CommandType, CreatedBy, Priority
-from spotguard.domain.errors import NotVisible
+from spotguard.domain.errors import NotVisible, Refused
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, SwitchId
 from spotguard.domain.instances import GateState, InstanceState
 from spotguard.domain.switches import Step, SwitchStatus
+from spotguard.execution.ending import look_before_end
 from spotguard.store import commands, events, grants, moves, sightings, traffic
 from spotguard.store.invariant_facts import ENDS_OLD
 from spotguard.store.steps import LEFT_RUNNING, SERVER, step_times
@@ -118,6 +119,11 @@ def _terminate(ctx: Context, now: datetime, switch: Row, old: InstanceId) -> boo
     if cloud is None or ctx.db.read(lambda tx: _is_asked(tx, switch)):
         return False
     ctx.soon(now, 5)
+    try:
+        if look_before_end(cloud, old, switch.agent_id, ctx.maker(switch.client_id)) is None:
+            return False  # long gone, perhaps: observation counts its absences
+    except Refused as refusal:
+        return _leave(ctx, now, switch, str(refusal))
     why = f"{old} is told to end: the waiting time is over"
     ctx.db.write(lambda tx: _tell(tx, now, switch, ENDS_OLD, why, instance_id=old))
     try:

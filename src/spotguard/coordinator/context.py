@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from spotguard.domain.agents import PROVEN_CHECKS
 from spotguard.domain.errors import CloudError
 from spotguard.domain.ids import ClientId
+from spotguard.domain.tags import CLIENT_TAG, MANAGED_TAG
 from spotguard.ports.clock import Clock
 from spotguard.ports.cloud import Cloud
 from spotguard.ports.traffic import Traffic
@@ -63,6 +64,10 @@ class Context:
 
     def soon(self, now: datetime, seconds: float) -> None:
         self.again_at.append(now + timedelta(seconds=max(seconds, 1.0)))
+
+    def maker(self, client_id: str) -> dict[str, str]:
+        """The tags on all that this installation makes for a client."""
+        return {MANAGED_TAG: self.settings.installation, CLIENT_TAG: client_id}
 
     def rest(self, row_id: str, now: datetime, until: datetime) -> None:
         """Nothing can be done for this row before then, unless EC2 or a signal says so; half a minute at most."""

@@ -11,16 +11,18 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from spotguard.coordinator.agenda import Agenda, Work
-from spotguard.coordinator.context import Beat, Context, Row
-from spotguard.domain.errors import NeedsPerson, NotVisible
+from spotguard.coordinator.context import REST, Beat, Context, Row
+from spotguard.domain.errors import NeedsPerson, NotVisible, Refused
 from spotguard.domain.ids import ClientId, ImageId, InstanceId, SnapshotId, VolumeId
 from spotguard.domain.instances import InstanceState
+from spotguard.execution.ending import look_before_end
 from spotguard.planning.cleaning import DELETED, may_go_at
 from spotguard.planning.deadlines import KEEP_AFTER_LOSS
 from spotguard.ports.cloud import Cloud, VolumeState
 from spotguard.store import events, leftover_rows, state_left, storage, suspects
 from spotguard.store.invariant_facts import ENDS_IDLE
 
+NOT_OURS = "not_ours_to_end"
 NOTHING_REFERS = "nothing refers to it"
 _ENDING = (InstanceState.SHUTTING_DOWN.value, InstanceState.TERMINATED.value)
 
@@ -34,7 +36,7 @@ class Leftovers:
 
     def run(self, now: datetime, agenda: Agenda) -> int:
         ended = self.ctx.each(
-            "idle machines", agenda.of(Work.IDLE), lambda row_id: self._end_idle(now, row_id)
+            "idle machines", self.ctx.awake(agenda.of(Work.IDLE), now), lambda row_id: self._end_idle(now, row_id)
         )
         if not self._beat.is_due(now):
             return ended
@@ -52,6 +54,8 @@ class Leftovers:
         if cloud is None:
             self.ctx.db.write(lambda tx: leftover_rows.ask_agent_to_end(tx, now, row, because))
             return False
+        if not self._is_ours(now, cloud, row):
+            return False
         message, detail = f"{row.id} is ended: {because}", {"instance_id": row.id}
         self.ctx.db.write(
             lambda tx: events.append(tx, now, row.client_id, row.agent_id, ENDS_IDLE, message, detail)
@@ -62,6 +66,20 @@ class Leftovers:
             return False
         self.ctx.soon(now, 5)
         return True
+
+    def _is_ours(self, now: datetime, cloud: Cloud, row: Row) -> bool:
+        """An agent's word made the row; the tags that EC2 shows say whose the machine is."""
+        try:
+            shown = look_before_end(cloud, InstanceId(row.id), row.agent_id, self.ctx.maker(row.client_id))
+        except Refused as refusal:
+            self.ctx.rest(row.id, now, now + REST)
+            if self.ctx.news(row.id, "not ours", now):
+                message, detail = str(refusal), {"instance_id": row.id}
+                self.ctx.db.write(
+                    lambda tx: events.append(tx, now, row.client_id, row.agent_id, NOT_OURS, message, detail)
+                )
+            return False
+        return shown is not None
 
     def sweep(self, now: datetime) -> int:
         """What nothing refers to: noted when it is first seen, ended or deleted a minute later at the earliest."""

@@ -35,9 +35,25 @@ class Later:
 Ending = Done | Later
 
 
-def belongs_to(tags: Tags, agent_id: str) -> bool:
-    """Made by us for this agent, or handed to it by the user."""
-    return agent_id in (tags.get(AGENT_TAG), tags.get(ADOPTED_TAG))
+def belongs_to(tags: Tags, agent_id: str, maker: Tags | None = None) -> bool:
+    """Made by us for this agent, or handed to it by the user. `maker`: what else is on all that we make."""
+    ours = {**(maker or {}), AGENT_TAG: agent_id}
+    return tags.get(ADOPTED_TAG) == agent_id or all(tags.get(name) == value for name, value in ours.items())
+
+
+def look_before_end(
+    cloud: Cloud, instance_id: InstanceId, agent_id: str, maker: Tags | None = None
+) -> InstanceView | None:
+    """The instance as EC2 shows it, if it may be ended; None when EC2 does not show it: that proves nothing.
+
+    `Refused` when it carries no tag of this agent: whoever named it, it is somebody else's.
+    """
+    shown = cloud.describe_instances([instance_id])
+    if not shown:
+        return None
+    if not belongs_to(shown[0].tags, agent_id, maker):
+        raise Refused(f"{instance_id} carries neither {AGENT_TAG} nor {ADOPTED_TAG} of this agent: not ended")
+    return shown[0]
 
 
 def end_instance(cloud: Cloud, instance_id: InstanceId, agent_id: str) -> Ending:
@@ -46,19 +62,15 @@ def end_instance(cloud: Cloud, instance_id: InstanceId, agent_id: str) -> Ending
     `Refused` when it carries no tag of this agent. EC2 showing nothing proves nothing: asked again later.
     """
     try:
-        shown = cloud.describe_instances([instance_id])
-        if not shown:
-            return Later(SOON_SECONDS, f"EC2 does not show {instance_id}")
-        return _end(cloud, shown[0], agent_id)
+        shown = look_before_end(cloud, instance_id, agent_id)
+        return (
+            Later(SOON_SECONDS, f"EC2 does not show {instance_id}") if shown is None else _end(cloud, shown)
+        )
     except (Doubtful, NotVisible, Throttled) as error:
         return Later(SOON_SECONDS, f"EC2 gave no clear answer ({error.code})")
 
 
-def _end(cloud: Cloud, view: InstanceView, agent_id: str) -> Ending:
-    if not belongs_to(view.tags, agent_id):
-        raise Refused(
-            f"{view.instance_id} carries neither {AGENT_TAG} nor {ADOPTED_TAG} of this agent: not ended"
-        )
+def _end(cloud: Cloud, view: InstanceView) -> Ending:
     if view.state in (InstanceState.SHUTTING_DOWN, InstanceState.TERMINATED):
         return Done(f"{view.instance_id} is {view.state}")
     cloud.terminate_instance(view.instance_id)
