@@ -22,7 +22,7 @@ help:  ## list the targets
 
 setup: $(RUNTIME)  ## create .venv with the spotguard command
 
-$(RUNTIME): requirements/runtime.txt
+$(RUNTIME): requirements/runtime.txt pyproject.toml
 	@if ! [ -x $(BIN)/pip ]; then \
 	  for python in $(PYTHON) python3.11 python3.12 python3.13 python3; do \
 	    if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
