@@ -76,6 +76,34 @@ def test_a_move_within_the_zone_carries_the_volume_itself(scene):
     assert scene.breaches() == []
 
 
+def test_a_volume_that_no_row_names_is_carried_too():
+    """The plan is what EC2 shows of the holder, not what the last look had told of it."""
+    scene = Scene(executor=Executor.SERVER)
+    agent = scene.protect(pool=A, mode=Mode.ONDEMAND, terminate_wait_seconds=0)
+    scene.run(30)
+    volume = scene.row(storage_resources, storage_resources.c.device == "/dev/sdf").id
+    opened = scene.switch(agent, A)
+    mine = storage_resources.c.id == volume
+    scene.db.write(lambda tx: tx.execute(storage_resources.update().where(mine).values(device=None)))
+    moved(scene, agent, opened)
+    (view,) = scene.ec2.describe_volumes([volume])
+    assert view.attached_to == scene.serving(agent)
+
+
+def test_a_volume_move_without_a_volume_comes_to_nothing():
+    scene = Scene(executor=Executor.SERVER)
+    agent = scene.protect(pool=A, mode=Mode.ONDEMAND, terminate_wait_seconds=0)
+    scene.run(30)
+    old = scene.serving(agent)
+    volume = scene.row(storage_resources, storage_resources.c.device == "/dev/sdf").id
+    opened = scene.switch(agent, A)
+    scene.ec2.detach_volume(volume)
+    scene.run(60)
+    scene.ec2.delete_volume(volume)
+    scene.run(900, until=lambda: scene.move(opened.switch_id).status == "unwound")
+    assert scene.serving(agent) == old
+
+
 def test_an_image_carries_what_nothing_can_sync():
     scene = Scene(executor=Executor.SERVER)
     agent = scene.protect(pool=A, terminate_wait_seconds=0)

@@ -10,15 +10,16 @@ import sqlalchemy as sa
 
 from spotguard.coordinator.context import Context, Row
 from spotguard.coordinator.recovery import attach_volumes, launch_target
-from spotguard.domain.errors import NeedsPerson
+from spotguard.domain.errors import NeedsPerson, NotVisible
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, SwitchId
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.switches import MoveKind, Step, Trigger
 from spotguard.execution.imaging import DUPLICATE, image_name
+from spotguard.execution.volumes import movable
 from spotguard.planning.standby import Place
 from spotguard.ports.cloud import Cloud, CopyState
-from spotguard.store import fleet, launch_orders, moves, storage, unwinding
+from spotguard.store import fleet, launch_orders, moves, unwinding
 from spotguard.store.move_orders import image_of
 from spotguard.store.steps import SERVER
 from spotguard.store.tables import switches
@@ -86,16 +87,27 @@ def _volumes(half: Half) -> bool:
     if Step.GATE_CLOSED not in half.steps or Step.VOLUMES_MOVED in half.steps:
         return False
     if "volumes" not in half.switch.plan:
-        half.ctx.db.write(lambda tx: _plan_volumes(tx, half.switch))
+        found = _movable(half)
+        if not found:
+            why = "EC2 shows no volume besides the root at the old instance: nothing to move"
+            return half.ctx.db.write(lambda tx: moves.unwind(tx, half.now, half.switch.id, why))
+        half.ctx.db.write(lambda tx: _plan_volumes(tx, half.switch, found))
     return attach_volumes(half.ctx, half.now, half.cloud, half.switch, detach=True)
 
 
-def _plan_volumes(tx: sa.Connection, switch: Row) -> None:
-    volumes: list[dict[str, Any]] = [
-        {"id": v.id, "device": v.device, "size_gib": v.size_gib}
-        for v in storage.data_volumes_of(tx, switch.old_instance_id)
+def _movable(half: Half) -> list[dict[str, Any]]:
+    """As EC2 shows them now: a row may be old, and what it does not name would stay behind."""
+    devices = {v.volume_id: v.device for v in movable(half.cloud, InstanceId(half.switch.old_instance_id))}
+    shown = half.cloud.describe_volumes(devices) if devices else ()
+    if len(shown) < len(devices):
+        raise NotVisible("InvalidVolume.NotFound", "a volume of the old instance is not shown")
+    return [
+        {"id": view.volume_id, "device": devices[view.volume_id], "size_gib": view.size_gib} for view in shown
     ]
-    plan = {**switch.plan, "volumes": volumes}
+
+
+def _plan_volumes(tx: sa.Connection, switch: Row, found: list[dict[str, Any]]) -> None:
+    plan = {**switch.plan, "volumes": found}
     tx.execute(sa.update(switches).where(switches.c.id == switch.id).values(plan=plan))
 
 
