@@ -130,7 +130,7 @@ def _is_hopeless(tx: sa.Connection, now: datetime, switch: Row, *, dead: bool) -
     if not complete or switch.new_instance_id is None:
         return True
     newest = tx.execute(
-        sa.select(sa.func.max(switch_steps.c.at, type_=switch_steps.c.at.type)).where(
+        sa.select(sa.func.max(switch_steps.c.recorded_at, type_=switch_steps.c.recorded_at.type)).where(
             switch_steps.c.switch_id == switch.id
         )
     ).scalar_one()

@@ -36,7 +36,9 @@ class Leftovers:
 
     def run(self, now: datetime, agenda: Agenda) -> int:
         ended = self.ctx.each(
-            "idle machines", self.ctx.awake(agenda.of(Work.IDLE), now), lambda row_id: self._end_idle(now, row_id)
+            "idle machines",
+            self.ctx.awake(agenda.of(Work.IDLE), now),
+            lambda row_id: self._end_idle(now, row_id),
         )
         if not self._beat.is_due(now):
             return ended

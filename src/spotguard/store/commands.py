@@ -226,6 +226,15 @@ def conclude(tx: Connection, now: datetime, command_id: CommandId, because: str)
     return _end(tx, now, command_id, CommandStatus.COMPLETED, because) or cancel(tx, now, command_id, because)
 
 
+def cancel_ends(tx: Connection, now: datetime, because: str, *of: sa.ColumnElement[bool]) -> None:
+    """Nobody ends an old instance by a command that was made before its user said otherwise."""
+    wanted = sa.select(commands.c.id).where(
+        commands.c.command_type == CommandType.TERMINATE_INSTANCE.value, commands.c.status.in_(_OPEN), *of
+    )
+    for command_id in tx.scalars(wanted).all():
+        cancel(tx, now, command_id, because)
+
+
 def expire_due(tx: Connection, now: datetime) -> list[Row[Any]]:
     """Every open command past its time becomes `expired`; the rows that did, as they were."""
     stale = tx.execute(_STALE, {"now": now}).all()

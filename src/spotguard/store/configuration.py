@@ -42,6 +42,9 @@ SETTABLE = frozenset(
 )
 
 
+_OF_MOVE = {"auto_terminate_enabled": "auto_terminate", "terminate_wait_seconds": "terminate_wait_seconds"}
+
+
 def configure(
     tx: Connection,
     now: datetime,
@@ -75,7 +78,24 @@ def configure(
     told = ", ".join(f"{name} = {value}" for name, value in sorted(said.items()))
     events.append(tx, now, client_id, agent_id, "configured", told, said)
     plans.protection_changed(tx, now, agent_id)
+    _when_the_old_ends(tx, now, agent_id, values)
     return agent_store.of_client(tx, client_id, agent_id)
+
+
+def _when_the_old_ends(tx: Connection, now: datetime, agent_id: AgentId, values: Mapping[str, Any]) -> None:
+    """Also of a move that is under way: what was to happen by the former word does not."""
+    if values.keys().isdisjoint({"enabled", *_OF_MOVE}):
+        return
+    of_it = commands_table.c.agent_id == agent_id
+    commands.cancel_ends(tx, now, "its user has set anew when the old instance ends", of_it)
+    copies = {column: values[name] for name, column in _OF_MOVE.items() if name in values}
+    open_states = [status.value for status in OPEN_SWITCH]
+    if copies:
+        tx.execute(
+            sa.update(switches)
+            .where(switches.c.agent_id == agent_id, switches.c.status.in_(open_states))
+            .values(**copies)
+        )
 
 
 def _exclusive(values: dict[str, Any]) -> dict[str, Any]:

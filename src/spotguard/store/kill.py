@@ -12,7 +12,9 @@ from sqlalchemy.engine import Connection, Row
 from spotguard.domain.agents import KillLevel
 from spotguard.domain.errors import InvalidInput, NotFound
 from spotguard.domain.ids import AgentId, ClientId
+from spotguard.store import commands
 from spotguard.store.tables import agents, kill_switches
+from spotguard.store.tables import commands as commands_table
 from spotguard.store.upserts import insert_or_update
 
 EVERYONE = "*"  # client and scope of the installation's switch
@@ -58,6 +60,19 @@ def set_level(
         "updated_at": now,
     }
     insert_or_update(tx, kill_switches, [row], ("level", "reason", "updated_at"))
+    if level is not KillLevel.NONE:
+        commands.cancel_ends(
+            tx, now, f"the kill switch stands at {level.name.lower()}", *_of(client_id, scope)
+        )
+
+
+def _of(client_id: str, scope: str) -> list[sa.ColumnElement[bool]]:
+    """The commands that a switch reaches."""
+    c = commands_table.c
+    if scope == EVERYONE:
+        return []
+    mine = c.client_id == client_id
+    return [mine] if scope == CLIENT else [mine, c.agent_id == scope]
 
 
 def list_switches(tx: Connection, client_id: ClientId | None = None) -> Sequence[Row[Any]]:

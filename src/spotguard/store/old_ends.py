@@ -1,0 +1,52 @@
+"""What its user says, at this moment, of ending the old instance of a move."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.domain.agents import KillLevel
+from spotguard.domain.switches import Step
+from spotguard.store import fleet, kill
+from spotguard.store.steps import heard_times
+
+Row = sa.Row[Any]
+
+
+@dataclass(frozen=True)
+class Word:
+    """`due`: when the waiting time is over; None while the new instance is not proven. `hold`: why not now, if so."""
+
+    auto_terminate: bool
+    due: datetime | None
+    hold: str | None
+
+    def allows(self, now: datetime) -> bool:
+        return self.auto_terminate and self.hold is None and self.due is not None and now >= self.due
+
+
+def word(tx: sa.Connection, switch: Row) -> Word:
+    """The waiting time runs from when the server heard that the new instance serves, by the server's clock."""
+    agent = fleet.agent_row(tx, switch.agent_id)
+    heard = heard_times(tx, switch.id)
+    wait = timedelta(seconds=agent.terminate_wait_seconds)
+    proven = Step.OPENED in heard and Step.VERIFIED in heard
+    return Word(
+        auto_terminate=bool(agent.auto_terminate_enabled),
+        due=heard[Step.OPENED] + wait if proven else None,
+        hold=_why_held(tx, agent),
+    )
+
+
+def _why_held(tx: sa.Connection, agent: Row) -> str | None:
+    if not agent.enabled:
+        return "disabled by its user: nothing is ended"
+    level = kill.level_for(tx, agent.client_id, agent.id)
+    return (
+        None
+        if level is KillLevel.NONE
+        else f"the kill switch stands at {level.name.lower()}: nothing is ended"
+    )

@@ -1,0 +1,117 @@
+"""The old instance is ended in its time and by its user's present word, not by what held when the move began."""
+
+from datetime import timedelta
+
+import pytest
+
+from spotguard.domain.agents import Executor, KillLevel
+from spotguard.domain.commands import CommandType
+from spotguard.domain.switches import Step
+from spotguard.store import configuration, kill, steps
+from spotguard.store.tables import agent_events, commands, switch_steps
+from tests.coordinator.scene import A, B, Scene
+
+WAIT = 1800
+
+
+@pytest.fixture(params=[Executor.AGENT, Executor.SERVER])
+def scene(request):
+    return Scene(executor=request.param)
+
+
+@pytest.fixture
+def agent(scene):
+    agent = scene.protect(pool=A, terminate_wait_seconds=WAIT)
+    scene.run(30)
+    return agent
+
+
+def waiting(scene, agent):
+    """A move in its waiting time; the old instance, the move."""
+    old, opened = scene.serving(agent), scene.switch(agent, B)
+    scene.run(1200, until=lambda: Step.VERIFIED in scene.steps(opened.switch_id))
+    return old, opened.switch_id
+
+
+def configure(scene, agent, **wanted):
+    scene.db.write(lambda tx: configuration.configure(tx, scene.now, scene.client_id, agent, wanted))
+
+
+def turn(scene, level):
+    scene.db.write(lambda tx: kill.set_level(tx, scene.now, scene.client_id, kill.CLIENT, level, "a story"))
+
+
+def test_auto_terminate_switched_off_meanwhile_leaves_it_running(scene, agent):
+    old, move = waiting(scene, agent)
+    configure(scene, agent, auto_terminate_enabled=False)
+    scene.run(WAIT + 600)
+    assert old in scene.running()
+    assert scene.move(move).old_terminated_at is None
+    assert scene.move(move).status == "completed"
+
+
+def test_a_longer_wait_counts_from_the_same_moment(scene, agent):
+    old, _ = waiting(scene, agent)
+    configure(scene, agent, terminate_wait_seconds=2 * WAIT)
+    scene.run(WAIT + 300)
+    assert old in scene.running()
+    scene.run(WAIT, until=lambda: old not in scene.running())
+    assert not scene.rows(agent_events, agent_events.c.kind == "step_late")
+
+
+@pytest.mark.parametrize("level", [KillLevel.VOLUNTARY, KillLevel.ALL])
+def test_the_kill_switch_keeps_it_until_it_is_turned_back(scene, agent, level):
+    old, _ = waiting(scene, agent)
+    turn(scene, level)
+    scene.run(WAIT + 900)
+    assert old in scene.running()
+    assert len(scene.rows(agent_events, agent_events.c.kind == "old_kept")) == 1
+    turn(scene, KillLevel.NONE)
+    scene.run(600, until=lambda: old not in scene.running())
+
+
+def test_hands_off_keeps_it_until_hands_are_on_again(scene, agent):
+    old, _ = waiting(scene, agent)
+    configure(scene, agent, enabled=False)
+    scene.run(WAIT + 900)
+    assert old in scene.running()
+    configure(scene, agent, enabled=True)
+    scene.run(600, until=lambda: old not in scene.running())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda scene, agent: configure(scene, agent, auto_terminate_enabled=False),
+        lambda scene, agent: configure(scene, agent, enabled=False),
+        lambda scene, agent: configure(scene, agent, terminate_wait_seconds=86_400),
+        lambda scene, agent: turn(scene, KillLevel.ALL),
+    ],
+    ids=["auto-terminate off", "hands off", "a longer wait", "kill switch"],
+)
+def test_a_command_that_waits_for_its_agent_is_withdrawn_with_the_word_that_made_it(change):
+    scene = Scene(executor=Executor.AGENT, has_cloud=True)
+    agent = scene.protect(pool=A, terminate_wait_seconds=WAIT)
+    scene.run(30)
+    old, _ = waiting(scene, agent)
+    scene.guests[scene.serving(agent)].silent = True  # it does not come for its commands
+    asked = commands.c.command_type == CommandType.TERMINATE_INSTANCE.value
+    scene.run(WAIT + 120, until=lambda: bool(scene.rows(commands, asked)))
+    change(scene, agent)
+    assert [row.status for row in scene.rows(commands, asked)] == ["cancelled"]
+    scene.guests[scene.serving(agent)].silent = False
+    scene.run(900)
+    assert old in scene.running()
+
+
+def test_the_wait_runs_by_the_servers_clock_whatever_the_new_instance_tells(scene, agent):
+    old, opened = scene.serving(agent), scene.switch(agent, B)
+    scene.run(1200, until=lambda: Step.GRANTED in scene.steps(opened.switch_id))
+    long_ago = scene.now - timedelta(hours=3)
+    new = scene.serving(agent)
+    scene.db.write(lambda tx: steps.record_step(tx, scene.now, opened.switch_id, Step.OPENED, long_ago, new))
+    heard = scene.row(switch_steps, switch_steps.c.step == Step.OPENED.value)
+    assert heard.at == long_ago
+    scene.run(heard.recorded_at.timestamp() + WAIT - scene.now.timestamp() - 30)
+    assert old in scene.running()
+    scene.run(600, until=lambda: old not in scene.running())
