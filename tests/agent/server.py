@@ -55,7 +55,7 @@ class FakeServer:
         self.orders: dict[str, Order] = {}
         self.standbys: list[dict] = []
         self.config_version = 1
-        self.enabled = True
+        self.enabled, self.auto_terminate = True, True
         self.epoch, self.holder, self.released = 0, None, False
         self.refuse: dict[str, Reply] = {}
         self.passive_epoch: int | None = None  # what it tells of the newest grant to who does not hold it
@@ -188,6 +188,7 @@ class FakeServer:
         return {
             "config_version": self.config_version,
             "enabled": self.enabled,
+            "auto_terminate_enabled": self.auto_terminate,
             "standbys": list(self.standbys),
         }
 

@@ -189,6 +189,18 @@ def test_the_successor_ends_the_old_one_and_reports_it():
     stage.nothing_lost()
 
 
+def test_before_it_ends_the_old_one_it_asks_what_its_user_says_now():
+    stage = Stage()
+    old = stage.primary()
+    switch = stage.server.open_move(MoveKind.SYNCED, launch=stage.order_launch(B))
+    stage.run(600, until=lambda: Step.OPENED in stage.server.moves[switch].recorded)
+    payload = {"instance_id": old.instance_id, "switch_id": switch}
+    order = stage.server.order(stage.server.moves[switch].new, "terminate_instance", payload, epoch=2)
+    stage.server.auto_terminate = False
+    assert answered(stage, order)["status"] == "refused"
+    assert state_of(stage, old.instance_id) is InstanceState.RUNNING
+
+
 def test_a_move_to_a_dry_pool_unwinds_with_the_reason():
     stage = Stage()
     old = stage.primary()

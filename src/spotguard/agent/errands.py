@@ -10,14 +10,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from spotguard.agent.command_book import CommandBook
-from spotguard.agent.desk import Desk
+from spotguard.agent.desk import OK, Desk, NotEnrolled
 from spotguard.agent.files import Document
 from spotguard.agent.launches import DiskIntentions
 from spotguard.agent.orders import Command, end_order, launch_replica_order
 from spotguard.agent.switch_reports import timing
 from spotguard.domain.clock import rfc3339
 from spotguard.domain.commands import CommandStatus, CommandType
-from spotguard.domain.errors import CloudError, Doubtful, NotVisible, Refused, Throttled
+from spotguard.domain.errors import CloudError, Doubtful, NotVisible, Refused, ServerAway, Throttled
 from spotguard.domain.ids import InstanceId, VolumeId
 from spotguard.domain.switches import Step
 from spotguard.domain.tags import AGENT_TAG
@@ -72,7 +72,7 @@ class Errands:
             return self._end(cloud, command, now)
         except Refused as error:
             self._book.answer(command, CommandStatus.REFUSED, str(error))
-        except (Throttled, Doubtful, NotVisible):
+        except (Throttled, Doubtful, NotVisible, ServerAway, NotEnrolled):
             return SOON_SECONDS  # nothing is known yet: asked again until the command is over
         except CloudError as error:
             self._book.answer(command, CommandStatus.FAILED, str(error))
@@ -108,6 +108,8 @@ class Errands:
     def _end(self, cloud: Cloud, command: Command, now: datetime) -> float | None:
         order, agent_id = end_order(command), self._desk.enrolled().agent_id
         self._remember_leftovers(cloud, command, agent_id)
+        if command.type is CommandType.TERMINATE_INSTANCE:
+            self._require_present_word()
         ending = end_instance(cloud, order.instance_id, agent_id)
         if isinstance(ending, Later):
             return ending.again_seconds
@@ -124,6 +126,14 @@ class Errands:
             command, CommandStatus.COMPLETED, ending.because, {"instance_id": order.instance_id}
         )
         return None
+
+    def _require_present_word(self) -> None:
+        """What its user says now of ending the old one: the command may be minutes old."""
+        told = self._desk.call("GET", "config")
+        if told.status not in OK:
+            raise NotEnrolled(f"the server does not tell what its user says: {told.status}")
+        if told.body.get("enabled") is False or told.body.get("auto_terminate_enabled") is False:
+            raise Refused("its user has said meanwhile that nothing is ended")
 
     def _remember_leftovers(self, cloud: Cloud, command: Command, agent_id: str) -> None:
         """Before it ends: afterwards nothing names its volumes any more."""
