@@ -79,6 +79,17 @@ def test_expired_and_cancelled_stay_so_and_say_why(world: World, web: Machine):
         assert why in reply.body["detail"]
 
 
+@pytest.mark.parametrize("answer", ["failed", "refused"])
+def test_who_undid_what_was_cancelled_is_heard_and_it_stays_cancelled(
+    world: World, web: Machine, answer: str
+):
+    cancelled = world.command(web)
+    web.get("pending-commands")
+    world.write(lambda tx: command_store.cancel(tx, world.clock.now(), cancelled, "a newer move"))
+    reply = web.post(f"commands/{cancelled}/result", {"status": answer, "message": "unwound"})
+    assert (reply.status, reply.body["status"], reply.body["message"]) == (200, "cancelled", "a newer move")
+
+
 def test_what_was_never_given_cannot_be_answered(world: World, web: Machine):
     command_id = world.command(web)
     assert web.post(f"commands/{command_id}/result", {"status": "completed"}).status == 409

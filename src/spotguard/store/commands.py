@@ -158,8 +158,8 @@ def complete(
 ) -> Row[Any]:
     """The stored command. The same answer again changes nothing.
 
-    `NotFound` for another's command; `Refused` when it was never leased here, has expired, was cancelled, or was
-    answered otherwise before.
+    `NotFound` for another's command; `Refused` when it was never leased here, was done though it has expired or was
+    cancelled, or was answered otherwise before.
     """
     if status not in REPORTABLE:
         raise InvalidInput(f"a command ends completed, failed or refused, not {status}")
@@ -179,7 +179,7 @@ def complete(
         },
     )
     row = tx.execute(_ONE, {"wanted": command_id}).one()
-    if moved.rowcount == 0 and row.status != status:
+    if moved.rowcount == 0 and row.status != status and not _was_given_up(row, status):
         raise Refused(_why_not(row))
     return row
 
@@ -200,6 +200,12 @@ _COMPLETE = (
         result=sa.bindparam("outcome", type_=sa.JSON),
     )
 )
+
+
+def _was_given_up(row: Row[Any], answer: CommandStatus) -> bool:
+    """Whoever answers that it did not do what it should not do any more agrees with what stands there."""
+    ended = row.status in (CommandStatus.CANCELLED.value, CommandStatus.EXPIRED.value)
+    return ended and answer is not CommandStatus.COMPLETED
 
 
 def _why_not(row: Row[Any]) -> str:
