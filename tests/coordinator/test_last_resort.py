@@ -1,0 +1,67 @@
+"""The image is the last resort: it is taken when EC2 shows, at that moment, that nothing newer is left."""
+
+from datetime import timedelta
+
+import pytest
+
+from spotguard.domain.agents import Executor
+from spotguard.domain.errors import Throttled
+from spotguard.domain.ids import ClientToken
+from spotguard.domain.switches import MoveKind
+from spotguard.store import launch_orders
+from spotguard.store.tables import agent_events, storage_resources
+from tests.coordinator.scene import A, Scene
+
+TEN = timedelta(seconds=10)
+
+
+@pytest.fixture
+def scene():
+    return Scene(executor=Executor.SERVER)
+
+
+@pytest.fixture
+def agent(scene):
+    agent = scene.protect(pool=A, terminate_wait_seconds=0)
+    scene.run(60)
+    return agent
+
+
+def state_volume(scene):
+    return scene.row(storage_resources, storage_resources.c.device == "/dev/sdf").id
+
+
+def told(scene):
+    return [event.message for event in scene.rows(agent_events, agent_events.c.kind == "instance_ended")]
+
+
+def test_a_volume_that_may_hold_the_state_keeps_the_image_away_until_a_person_says_so(scene, agent):
+    old, volume = scene.serving(agent), state_volume(scene)
+    tags = scene.db.read(lambda tx: launch_orders.tags_of(tx, scene.client_id, agent, "standby"))
+    stray = scene.ec2.create_volume(ClientToken("stray"), A.az, 20, tags)
+    scene.ec2.detach_volume(volume)
+    scene.clock.time += TEN
+    scene.ec2.delete_volume(volume)
+    scene.run(300)
+    scene.ec2.controls.fail_instance(old)
+    scene.run(900)
+    assert scene.serving(agent) == old
+    (why,) = told(scene)
+    assert f"nobody knows who had {stray} last" in why
+    scene.ec2.delete_volume(stray)
+    scene.run(900, until=lambda: scene.serving(agent) != old)
+    assert scene.last_move(agent).kind == MoveKind.IMAGE
+
+
+def test_while_ec2_does_not_tell_what_is_left_it_is_asked_again(scene, agent):
+    old, volume = scene.serving(agent), state_volume(scene)
+    faults = scene.ec2.faults
+    faults.sometimes("describe_volumes", 1.0, lambda: Throttled("RequestLimitExceeded", "describe_volumes"))
+    scene.ec2.controls.fail_instance(old)
+    scene.run(600)
+    assert scene.serving(agent) == old
+    assert "EC2 does not tell which volumes are left" in told(scene)[0]
+    faults.clear()
+    scene.run(600, until=lambda: scene.serving(agent) != old and scene.is_open(agent))
+    (view,) = scene.ec2.describe_volumes([volume])
+    assert view.attached_to == scene.serving(agent)
