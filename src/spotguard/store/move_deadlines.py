@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from spotguard.domain.epochs import GrantStatus
 from spotguard.domain.switches import OPEN_SWITCH, MoveKind, Step, SwitchStatus, WhenLate
 from spotguard.planning.deadlines import HEARD_WITHIN, DueStep, OpenMove, next_due
+from spotguard.store import old_ends
 from spotguard.store.steps import heard_times
 from spotguard.store.tables import epoch_grants, instances
 
@@ -40,7 +41,10 @@ def due_of(tx: sa.Connection, switch: Row) -> DueStep | None:
         switch.status == SwitchStatus.COMMITTED
     ):  # a later holder may have to open and prove itself in its place
         granted_at = tx.execute(_HELD, {"agent": switch.agent_id}).scalar_one_or_none()
-    return due_of_row(switch, heard_times(tx, switch.id), granted_at)
+    due = due_of_row(switch, heard_times(tx, switch.id), granted_at)
+    if due is not None and due.step is Step.OLD_ENDED and old_ends.why_held(tx, switch.agent_id) is not None:
+        return None  # its user wants it so
+    return due
 
 
 def due_of_row(switch: Row, heard: Mapping[Step, datetime], granted_at: datetime | None) -> DueStep | None:

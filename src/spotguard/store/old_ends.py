@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from spotguard.domain.agents import KillLevel
+from spotguard.domain.ids import AgentId
 from spotguard.domain.switches import Step
 from spotguard.store import fleet, kill
 from spotguard.store.steps import heard_times
@@ -37,11 +38,13 @@ def word(tx: sa.Connection, switch: Row) -> Word:
     return Word(
         auto_terminate=bool(agent.auto_terminate_enabled),
         due=heard[Step.OPENED] + wait if proven else None,
-        hold=_why_held(tx, agent),
+        hold=why_held(tx, agent.id),
     )
 
 
-def _why_held(tx: sa.Connection, agent: Row) -> str | None:
+def why_held(tx: sa.Connection, agent_id: AgentId) -> str | None:
+    """Why its user wants nothing ended at this moment; None when that is not so."""
+    agent = fleet.agent_row(tx, agent_id)
     if not agent.enabled:
         return "disabled by its user: nothing is ended"
     level = kill.level_for(tx, agent.client_id, agent.id)
