@@ -25,6 +25,7 @@ from spotguard.store import (
     grants,
     kill,
     move_deadlines,
+    move_grants,
     moves,
     plans,
     standbys,
@@ -126,7 +127,7 @@ def _is_hopeless(tx: sa.Connection, now: datetime, switch: Row, *, dead: bool) -
     if not dead:  # let go with a notice: EC2 will end it, and then its volumes are free
         due = move_deadlines.due_of(tx, switch)
         return (due is not None and now > due.at) or move_deadlines.is_past(switch, now)
-    complete = moves.COMPLETE_AT[MoveKind(switch.kind)] in moves.recorded_steps(tx, switch.id)
+    complete = move_grants.COMPLETE_AT[MoveKind(switch.kind)] in moves.recorded_steps(tx, switch.id)
     if not complete or switch.new_instance_id is None:
         return True
     newest = tx.execute(

@@ -31,7 +31,7 @@ from spotguard.store import (
     storage,
     unwinding,
 )
-from spotguard.store.move_orders import image_of
+from spotguard.store.move_rows import image_of
 
 PURPOSE = "recovery"
 NO_CAPACITY = "no capacity in the volume's zone"

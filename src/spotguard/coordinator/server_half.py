@@ -20,7 +20,7 @@ from spotguard.execution.volumes import movable
 from spotguard.planning.standby import Place
 from spotguard.ports.cloud import Cloud, CopyState
 from spotguard.store import fleet, launch_orders, moves, unwinding
-from spotguard.store.move_orders import image_of
+from spotguard.store.move_rows import image_of
 from spotguard.store.steps import SERVER
 from spotguard.store.tables import switches
 

@@ -34,7 +34,7 @@ from spotguard.store import (
     sightings,
     standbys,
 )
-from spotguard.store.move_orders import image_of
+from spotguard.store.move_rows import image_of
 from spotguard.store.tables import commands as commands_table
 from spotguard.store.tables import replica_instances
 

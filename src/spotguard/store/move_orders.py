@@ -1,28 +1,24 @@
-"""What a move is ordered with: may it be opened, which plan it follows, its row and its command."""
+"""What a move is ordered with: may it be opened, and which plan it follows."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
 
-from spotguard.domain.agents import AgentStatus, Executor, KillLevel
-from spotguard.domain.clock import rfc3339
-from spotguard.domain.commands import CommandType, CreatedBy, Priority
+from spotguard.domain.agents import AgentStatus, KillLevel
+from spotguard.domain.commands import CreatedBy, Priority
 from spotguard.domain.errors import NotFound, Refused
-from spotguard.domain.ids import AgentId, ClientId, CommandId, InstanceId, ReplicaId, SwitchId
+from spotguard.domain.ids import AgentId, ClientId, CommandId, ReplicaId
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.replicas import LIVE_REPLICA
-from spotguard.domain.switches import MoveKind, SwitchStatus, Trigger
+from spotguard.domain.switches import MoveKind, Trigger
 from spotguard.domain.traffic import Route, route_of
-from spotguard.planning.deadlines import prepares_within
 from spotguard.planning.move_warnings import warnings
 from spotguard.planning.switching import MoveFacts, MovePlan, choose
 from spotguard.planning.traffic import expected, why_unreachable
@@ -31,7 +27,6 @@ from spotguard.store import (
     grants,
     intentions,
     kill,
-    launch_orders,
     move_plans,
     quarantine,
     replicas,
@@ -39,14 +34,11 @@ from spotguard.store import (
     type_facts,
 )
 from spotguard.store.move_prices import prices_of
-from spotguard.store.tables import agents, clients, switches
+from spotguard.store.tables import agents, switches
 from spotguard.store.tables import commands as commands_table
 
 Row = sa.Row[Any]
 _URGENT = (Trigger.EMERGENCY, Trigger.REBALANCE)
-_AFTER_CLOSE = timedelta(
-    minutes=10
-)  # a hand-over whose deadline has passed is soon a death, or was a false alarm
 
 
 @dataclass(frozen=True)
@@ -267,130 +259,3 @@ def _warnings(tx: sa.Connection, now: datetime, order: MoveOrder) -> tuple[str, 
         quarantined_until=struck.get(order.target.id),
     )
     return warnings(change)
-
-
-def insert_switch(tx: sa.Connection, now: datetime, order: MoveOrder) -> SwitchId:
-    """The row, one preparing at a time; `Refused` when another process was first."""
-    switch_id = SwitchId(str(uuid.uuid4()))
-    try:
-        tx.execute(sa.insert(switches), _row(now, switch_id, order))
-    except IntegrityError as error:
-        raise Refused("another switch of this agent is under way: wait until it has ended") from error
-    return switch_id
-
-
-def _row(now: datetime, switch_id: SwitchId, order: MoveOrder) -> dict[str, Any]:
-    agent, old, new = order.agent, order.prices["old"], order.prices["new"]
-    decided_target = not order.is_recovery or order.replica_id is not None
-    return {
-        "id": switch_id,
-        "client_id": order.client_id,
-        "agent_id": order.agent_id,
-        "old_instance_id": order.held.instance_id,
-        "old_instance_type": agent.instance_type,
-        "old_region": agent.region,
-        "old_az": agent.az,
-        "old_mode": agent.current_mode,
-        "old_pool_id": agent.current_pool_id,
-        "old_ami_id": agent.ami_id,
-        "new_instance_type": order.target.instance_type if decided_target else None,
-        "new_region": order.target.region if decided_target else None,
-        "new_az": order.target.az if decided_target else None,
-        "new_mode": order.target_mode.value if decided_target else None,
-        "new_pool_id": order.target.id if decided_target and order.target_mode is Mode.SPOT else None,
-        "on_demand_price": order.prices["on_demand"],
-        "old_spot_price": order.prices["old_spot"],
-        "new_spot_price": order.prices["new_spot"],
-        "savings_impact": None if old is None or new is None else old - new,
-        "event_trigger": order.trigger.value,
-        "trigger_type": order.trigger.value,
-        "timing_data": {},
-        "created_at": now,
-        "status": SwitchStatus.PREPARING.value,
-        "kind": order.plan.kind.value,
-        "is_recovery": order.is_recovery,
-        "replica_id": order.replica_id,
-        "from_epoch": order.held.epoch,
-        "plan": plan_json(order),
-        "terminate_wait_seconds": agent.terminate_wait_seconds,
-        "auto_terminate": agent.auto_terminate_enabled,
-        "deadline_at": deadline(now, order),
-    }
-
-
-def deadline(now: datetime, order: MoveOrder) -> datetime:
-    """Until when it may prepare: after a notice not much longer than the instance lives."""
-    if order.close_by is not None:
-        return order.close_by + _AFTER_CLOSE
-    plan = order.plan
-    return now + prepares_within(plan.kind, is_recovery=order.is_recovery, state_gib=plan.state_gib)
-
-
-def plan_json(order: MoveOrder) -> dict[str, Any]:
-    """The plan as its row keeps it and people see it."""
-    return {
-        "because": order.reason,
-        **move_plans.as_json(order.plan, is_recovery=order.is_recovery, close_by=order.close_by),
-        "warnings": list(order.warnings),
-        "created_by": order.created_by.value,
-        **order.plan_extra,
-    }
-
-
-def enqueue_switch(
-    tx: sa.Connection, now: datetime, order: MoveOrder, switch: Row, target: Mapping[str, str] | None
-) -> CommandId:
-    """The old half's work, as one command for the present holder."""
-    executor = tx.execute(sa.select(clients.c.executor).where(clients.c.id == order.client_id)).scalar_one()
-    launch = None
-    if order.replica_id is None and executor == Executor.AGENT:
-        launch = launch_orders.payload_of(
-            tx,
-            now,
-            client_id=order.client_id,
-            agent_id=order.agent_id,
-            pool=order.target,
-            mode=order.target_mode,
-            image_id=image_of(order.agent),
-            purpose="successor",
-            devices=launch_orders.devices_of(tx, InstanceId(order.held.instance_id), order.plan.kind),
-            switch_id=switch.id,
-        )
-        wisher = intentions.Wisher(
-            order.client_id, order.agent_id, SwitchId(switch.id), None, voluntary=order.is_capped
-        )
-        usd = order.prices["new"]
-        intentions.reserve(tx, now, wisher, pool=order.target, mode=order.target_mode, usd_per_hour=usd)
-    payload = {
-        "switch_id": switch.id,
-        "kind": order.plan.kind.value,
-        "epoch": order.held.epoch,
-        "executor": executor,
-        "close_by": None if order.close_by is None else rfc3339(order.close_by),
-        "target": target,
-        "launch": launch,
-    }
-    return commands.enqueue(
-        tx,
-        now,
-        client_id=order.client_id,
-        agent_id=order.agent_id,
-        instance_id=InstanceId(order.held.instance_id),
-        command_type=CommandType.SWITCH,
-        priority=order.priority,
-        created_by=order.created_by,
-        expires_at=switch.deadline_at,
-        target_mode=order.target_mode,
-        target_pool_id=order.target.id,
-        terminate_wait_seconds=order.agent.terminate_wait_seconds,
-        trigger_type=order.trigger,
-        reason=order.reason,
-        payload=payload,
-        epoch=order.held.epoch,
-    )
-
-
-def image_of(agent: Row) -> str:
-    if agent.ami_id is None:
-        raise Refused("the agent's image is not known: its registration must tell ami_id")
-    return str(agent.ami_id)

@@ -1,4 +1,4 @@
-"""Moves: opened once for whoever asks, told step by step, granted when the state is complete, or unwound."""
+"""Moves: opened once for whoever asks, told step by step, unwound or finished."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ import sqlalchemy as sa
 
 from spotguard.domain.agents import AgentStatus, Executor
 from spotguard.domain.commands import CreatedBy, Priority
-from spotguard.domain.epochs import Proof
 from spotguard.domain.errors import Refused
 from spotguard.domain.ids import AgentId, ClientId, CommandId, ImageId, InstanceId, ReplicaId, SwitchId
-from spotguard.domain.instances import InstanceState, Mode
+from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
-from spotguard.domain.signals import SignalType
-from spotguard.domain.switches import SWITCH_LIFE, MoveKind, Step, SwitchStatus, Trigger, WhenLate
-from spotguard.store import commands, events, fleet, grants, intentions, move_deadlines, replicas, unwinding
-from spotguard.store.move_orders import MoveOrder, enqueue_switch, insert_switch, prepare
-from spotguard.store.steps import SERVER, record_step, recorded_steps, step_times
-from spotguard.store.tables import agents, clients, instances, spot_interruption_events, switches
+from spotguard.domain.switches import SWITCH_LIFE, MoveKind, Step, SwitchStatus, Trigger
+from spotguard.store import commands, events, fleet, grants, intentions, replicas, unwinding
+from spotguard.store.move_grants import can_serve, grant_if_due
+from spotguard.store.move_orders import MoveOrder, prepare
+from spotguard.store.move_rows import enqueue_switch, get, insert_switch, preparing_of
+from spotguard.store.steps import SERVER, record_step, recorded_steps
+from spotguard.store.tables import agents, clients, instances, switches
 from spotguard.store.tables import commands as commands_table
 
 __all__ = [
     "OpenedMove",
     "adopt_standby",
+    "can_serve",
     "enrolled",
     "finish",
     "get",
@@ -42,23 +43,6 @@ __all__ = [
 ]
 
 Row = sa.Row[Any]
-_DYING = (
-    InstanceState.STOPPING,
-    InstanceState.STOPPED,
-    InstanceState.SHUTTING_DOWN,
-    InstanceState.TERMINATED,
-)
-
-_SWITCH: sa.Select[Any] = sa.select(switches).where(switches.c.id == sa.bindparam("switch"))
-_PREPARING: sa.Select[Any] = sa.select(switches).where(switches.c.open_agent_id == sa.bindparam("agent"))
-
-COMPLETE_AT = {
-    MoveKind.SYNCED: Step.DELTA_SENT,
-    MoveKind.VOLUME: Step.VOLUMES_MOVED,
-    MoveKind.IMAGE: Step.IMAGED,
-    MoveKind.SNAPSHOT: Step.SNAPSHOTTED,
-}
-"""From this step on the new instance has, or is launched with, everything that was ever acknowledged."""
 
 
 @dataclass(frozen=True)
@@ -165,15 +149,6 @@ def open_recovery(
     return OpenedMove(switch_id, None, kind)
 
 
-def get(tx: sa.Connection, switch_id: SwitchId) -> Row:
-    return tx.execute(_SWITCH, {"switch": switch_id}).one()
-
-
-def preparing_of(tx: sa.Connection, agent_id: AgentId) -> Row | None:
-    """The move that is under way before its grant."""
-    return tx.execute(_PREPARING, {"agent": agent_id}).one_or_none()
-
-
 def instance_named(  # noqa: PLR0913 - what EC2 says of it
     tx: sa.Connection,
     now: datetime,
@@ -270,68 +245,6 @@ def target_of(tx: sa.Connection, switch: Row) -> dict[str, str] | None:
         sa.select(instances.c.private_ip).where(instances.c.id == switch.new_instance_id)
     ).scalar_one_or_none()
     return {"instance_id": switch.new_instance_id, "address": address or ""}
-
-
-def grant_if_due(tx: sa.Connection, now: datetime, switch_id: SwitchId) -> bool:
-    """Grant the next epoch to the new instance if the old one's is proven over and the new one lacks nothing."""
-    switch = get(tx, switch_id)
-    if not unwinding.goes_on(tx, switch_id) or switch.new_instance_id is None:
-        return False
-    steps = step_times(tx, switch_id)
-    held = grants.holder(tx, switch.agent_id)
-    if held is None or Step.ENROLLED not in steps or not _state_is_complete(switch, steps):
-        return False
-    if not can_serve(tx, switch.new_instance_id):
-        return False
-    proof = _proof(tx, now, held, switch, steps)
-    return proof is not None and grants.grant(
-        tx,
-        now,
-        agent_id=switch.agent_id,
-        seen_epoch=held.epoch,
-        to_instance=switch.new_instance_id,
-        proof=proof,
-        switch_id=switch_id,
-        because=f"{switch.event_trigger} switch, {switch.kind}; the former holder: {proof}",
-    )
-
-
-def _state_is_complete(switch: Row, steps: Mapping[Step, datetime]) -> bool:
-    """Planned: the last delta, the volumes or the image have come. A recovery chose its source when it was opened."""
-    kind = MoveKind(switch.kind)
-    if switch.is_recovery and kind in (MoveKind.SYNCED, MoveKind.IMAGE):
-        return True
-    return COMPLETE_AT[kind] in steps
-
-
-def can_serve(tx: sa.Connection, instance_id: InstanceId) -> bool:
-    """It lives, and AWS has not said that it is about to take it (rulings B9)."""
-    machine = tx.execute(
-        sa.select(instances.c.is_active, instances.c.ec2_state).where(instances.c.id == instance_id)
-    ).one_or_none()
-    if machine is None or not machine.is_active or machine.ec2_state in [state.value for state in _DYING]:
-        return False
-    noticed = sa.select(spot_interruption_events.c.id).where(
-        spot_interruption_events.c.instance_id == instance_id,
-        spot_interruption_events.c.signal_type == SignalType.TERMINATION.value,
-    )
-    return tx.execute(noticed.limit(1)).first() is None
-
-
-def _proof(
-    tx: sa.Connection, now: datetime, held: Row, switch: Row, steps: Mapping[Step, datetime]
-) -> Proof | None:
-    if held.released_at is not None:
-        return Proof.RELEASED
-    if grants.is_dead(tx, held.instance_id):
-        return Proof.DEAD
-    if switch.kind == MoveKind.VOLUME and Step.VOLUMES_MOVED in steps:
-        due = move_deadlines.due_of(
-            tx, switch
-        )  # the volume is gone, and its holder has not said that it let go
-        if due is not None and due.late is WhenLate.FORWARD and now > due.at:
-            return Proof.VOLUME_MOVED
-    return None
 
 
 def unwind(tx: sa.Connection, now: datetime, switch_id: SwitchId, because: str) -> bool:

@@ -18,7 +18,17 @@ from spotguard.domain.ids import AgentId, InstanceId
 from spotguard.domain.instances import Mode, Role
 from spotguard.domain.pools import LINUX, PRODUCT_SUFFIX, parse_pool_id
 from spotguard.domain.switches import MoveKind, Trigger
-from spotguard.store import agents, fleet, move_orders, moves, ondemand, pools, prices, views_instances
+from spotguard.store import (
+    agents,
+    fleet,
+    move_orders,
+    move_rows,
+    moves,
+    ondemand,
+    pools,
+    prices,
+    views_instances,
+)
 from spotguard.store.move_orders import MoveOrder
 from spotguard.wire.client import InstanceState, Listed
 from spotguard.wire.client_controls import (
@@ -186,7 +196,7 @@ def _order(
 
 def _preview(now: datetime, order: MoveOrder) -> MovePreview:
     plan, old, new = order.plan, order.prices["old"], order.prices["new"]
-    steps = move_orders.plan_json(order)["steps"]
+    steps = move_rows.plan_json(order)["steps"]
     return MovePreview(
         kind=plan.kind.value,
         because=plan.because,
@@ -205,7 +215,7 @@ def _preview(now: datetime, order: MoveOrder) -> MovePreview:
         traffic=None if plan.traffic is None else PlannedTraffic.model_validate(plan.traffic),
         auto_terminate=order.agent.auto_terminate_enabled,
         terminate_wait_seconds=order.agent.terminate_wait_seconds,
-        deadline_at=move_orders.deadline(now, order),
+        deadline_at=move_rows.deadline(now, order),
         steps=[PlannedStep.model_validate(step) for step in steps],
         warnings=list(order.warnings),
     )

@@ -1,0 +1,98 @@
+"""When a move is granted: the former holder's end is proven, and the new one lacks nothing and may serve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.domain.epochs import Proof
+from spotguard.domain.ids import InstanceId, SwitchId
+from spotguard.domain.instances import InstanceState
+from spotguard.domain.signals import SignalType
+from spotguard.domain.switches import MoveKind, Step, WhenLate
+from spotguard.store import grants, move_deadlines, unwinding
+from spotguard.store.move_rows import get
+from spotguard.store.steps import step_times
+from spotguard.store.tables import instances, spot_interruption_events
+
+Row = sa.Row[Any]
+
+_DYING = (
+    InstanceState.STOPPING,
+    InstanceState.STOPPED,
+    InstanceState.SHUTTING_DOWN,
+    InstanceState.TERMINATED,
+)
+
+COMPLETE_AT = {
+    MoveKind.SYNCED: Step.DELTA_SENT,
+    MoveKind.VOLUME: Step.VOLUMES_MOVED,
+    MoveKind.IMAGE: Step.IMAGED,
+    MoveKind.SNAPSHOT: Step.SNAPSHOTTED,
+}
+"""From this step on the new instance has, or is launched with, everything that was ever acknowledged."""
+
+
+def grant_if_due(tx: sa.Connection, now: datetime, switch_id: SwitchId) -> bool:
+    """Grant the next epoch to the new instance if the old one's is proven over and the new one lacks nothing."""
+    switch = get(tx, switch_id)
+    if not unwinding.goes_on(tx, switch_id) or switch.new_instance_id is None:
+        return False
+    steps = step_times(tx, switch_id)
+    held = grants.holder(tx, switch.agent_id)
+    if held is None or Step.ENROLLED not in steps or not _state_is_complete(switch, steps):
+        return False
+    if not can_serve(tx, switch.new_instance_id):
+        return False
+    proof = _proof(tx, now, held, switch, steps)
+    return proof is not None and grants.grant(
+        tx,
+        now,
+        agent_id=switch.agent_id,
+        seen_epoch=held.epoch,
+        to_instance=switch.new_instance_id,
+        proof=proof,
+        switch_id=switch_id,
+        because=f"{switch.event_trigger} switch, {switch.kind}; the former holder: {proof}",
+    )
+
+
+def _state_is_complete(switch: Row, steps: Mapping[Step, datetime]) -> bool:
+    """Planned: the last delta, the volumes or the image have come. A recovery chose its source when it was opened."""
+    kind = MoveKind(switch.kind)
+    if switch.is_recovery and kind in (MoveKind.SYNCED, MoveKind.IMAGE):
+        return True
+    return COMPLETE_AT[kind] in steps
+
+
+def can_serve(tx: sa.Connection, instance_id: InstanceId) -> bool:
+    """It lives, and AWS has not said that it is about to take it (rulings B9)."""
+    machine = tx.execute(
+        sa.select(instances.c.is_active, instances.c.ec2_state).where(instances.c.id == instance_id)
+    ).one_or_none()
+    if machine is None or not machine.is_active or machine.ec2_state in [state.value for state in _DYING]:
+        return False
+    noticed = sa.select(spot_interruption_events.c.id).where(
+        spot_interruption_events.c.instance_id == instance_id,
+        spot_interruption_events.c.signal_type == SignalType.TERMINATION.value,
+    )
+    return tx.execute(noticed.limit(1)).first() is None
+
+
+def _proof(
+    tx: sa.Connection, now: datetime, held: Row, switch: Row, steps: Mapping[Step, datetime]
+) -> Proof | None:
+    if held.released_at is not None:
+        return Proof.RELEASED
+    if grants.is_dead(tx, held.instance_id):
+        return Proof.DEAD
+    if switch.kind == MoveKind.VOLUME and Step.VOLUMES_MOVED in steps:
+        due = move_deadlines.due_of(
+            tx, switch
+        )  # the volume is gone, and its holder has not said that it let go
+        if due is not None and due.late is WhenLate.FORWARD and now > due.at:
+            return Proof.VOLUME_MOVED
+    return None
