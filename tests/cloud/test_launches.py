@@ -12,7 +12,7 @@ from spotguard.cloud.simulated.state import HappeningKind
 from spotguard.domain.errors import NeedsPerson, NotVisible, PoolDry, QuotaReached, TokenMismatch
 from spotguard.domain.instances import EndReason, InstanceState, Mode
 from spotguard.domain.pools import Pool
-from spotguard.market.instance_types import QuotaClass
+from spotguard.domain.quotas import QuotaClass
 from spotguard.ports.cloud import BlockDevice, Cloud, FleetRequest
 from tests.cloud.scene import BIG, EXACT, OTHER_TYPE, PRICES, QUIET, START, TAGS, A, B, C, Scene, prices
 

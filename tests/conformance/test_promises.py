@@ -31,6 +31,7 @@ LIES = {
     "an image has one name and owns its snapshots": "moto cannot tag the snapshots of an image",
     "on demand prices are known by type": NO_PRICES,
     "storage has its rates": NO_PRICES,
+    "what runs is counted against the quota of its market": "moto knows no quotas of EC2",
 }
 """What plain moto does otherwise than EC2; each is expected, and a lie that it gives up fails here."""
 

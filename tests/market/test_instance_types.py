@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from spotguard.domain.errors import InvalidInput
-from spotguard.market.instance_types import QuotaClass, quota_class, vcpus
+from spotguard.domain.quotas import QuotaClass
+from spotguard.market.instance_types import quota_class, vcpus
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 no_shared_data = pytest.mark.skipif(not SHARED.is_dir(), reason="no published facts beside the repository")

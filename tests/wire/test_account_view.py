@@ -14,7 +14,7 @@ from spotguard.cloud.simulated.physics import Quotas
 from spotguard.cloud.simulated.settings import Settings
 from spotguard.domain.agents import Executor
 from spotguard.domain.instances import Mode
-from spotguard.market.instance_types import QuotaClass
+from spotguard.domain.quotas import QuotaClass
 from spotguard.planning.eligibility.facts import Key, Permission, Quota
 from spotguard.planning.eligibility.pointers import PointerKind
 from spotguard.planning.findings import Unseen

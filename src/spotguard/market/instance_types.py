@@ -9,26 +9,9 @@ memory and devices need DescribeInstanceTypes.
 from __future__ import annotations
 
 import re
-from enum import StrEnum
 
 from spotguard.domain.errors import InvalidInput
-
-
-class QuotaClass(StrEnum):
-    """Classes that have a vCPU quota of their own."""
-
-    STANDARD = "Standard"  # A, C, D, H, I, M, R, T, Z
-    DL = "DL"
-    F = "F"
-    G = "G"  # with VT
-    HIGH_MEMORY = "HighMem"
-    HPC = "HPC"
-    INF = "Inf"
-    MAC = "Mac"
-    P = "P"
-    TRN = "Trn"
-    X = "X"
-
+from spotguard.domain.quotas import QuotaClass
 
 _TYPE = re.compile(r"([a-z]+)([a-z0-9-]*)\.([a-z0-9-]+)")
 _SIZE = re.compile(r"(?:metal-)?(\d*)(?:xlarge|xl)")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from spotguard.domain.instances import Mode
-from spotguard.market.instance_types import QuotaClass
+from spotguard.domain.quotas import QuotaClass
 
 CODES: Mapping[tuple[QuotaClass, Mode], str] = {
     (QuotaClass.STANDARD, Mode.SPOT): "L-34B43A08",

@@ -18,6 +18,7 @@ from typing import Protocol
 from spotguard.domain.ids import ClientToken, ImageId, InstanceId, SnapshotId, VolumeId
 from spotguard.domain.instances import EndReason, InstanceState, Mode
 from spotguard.domain.pools import Pool
+from spotguard.domain.quotas import VcpuQuota
 from spotguard.planning.compatibility import TypeFacts
 from spotguard.ports.shape import Shape
 
@@ -266,3 +267,10 @@ class Cloud(Protocol):
         """USD/h on demand by instance type, for the types this region offers."""
 
     def storage_rates(self) -> StorageRates: ...
+
+    def vcpu_quotas(self, instance_types: Iterable[str]) -> tuple[VcpuQuota, ...]:
+        """Spot and on demand, of the classes of these types as far as their quotas are known, each once.
+
+        In use is what DescribeInstances shows alive, whoever's. EC2 itself may count a while longer what has just
+        ended (E8), and it may count by a later look than ours.
+        """

@@ -8,10 +8,11 @@ from datetime import datetime
 from decimal import Decimal
 from operator import itemgetter
 
-from spotguard.cloud.aws import copies, ending, fleets, launching, looking, prices, shapes, volumes
+from spotguard.cloud.aws import copies, ending, fleets, launching, looking, prices, quotas, shapes, volumes
 from spotguard.cloud.aws.connection import Account, Connection, Patience
 from spotguard.cloud.aws.errors import read
 from spotguard.domain.ids import ClientToken, ImageId, InstanceId, SnapshotId, VolumeId
+from spotguard.domain.quotas import VcpuQuota
 from spotguard.planning.compatibility import TypeFacts
 from spotguard.ports.cloud import (
     Caller,
@@ -124,6 +125,9 @@ class AwsCloud:
 
     def storage_rates(self) -> StorageRates:
         return prices.storage(self._connection)
+
+    def vcpu_quotas(self, instance_types: Iterable[str]) -> tuple[VcpuQuota, ...]:
+        return quotas.vcpu_quotas(self._connection, instance_types)
 
     def zone_ids(self) -> Mapping[str, str]:
         """Asked once: letters do not change within an account."""

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from spotguard.cloud.promises import disks, launches, prices
+from spotguard.cloud.promises import disks, launches, prices, quotas
 from spotguard.cloud.promises.stage import Stage
 
-PROMISES: tuple[Callable[[Stage], None], ...] = (*launches.PROMISES, *disks.PROMISES, *prices.PROMISES)
+PROMISES: tuple[Callable[[Stage], None], ...] = (
+    *launches.PROMISES,
+    *disks.PROMISES,
+    *prices.PROMISES,
+    *quotas.PROMISES,
+)
 
 
 def sentence(promise: Callable[[Stage], None]) -> str:

@@ -15,6 +15,7 @@ from spotguard.domain.errors import NeedsPerson, PoolDry, QuotaReached
 from spotguard.domain.ids import PoolId
 from spotguard.domain.instances import InstanceState, Mode
 from spotguard.domain.pools import LINUX, Pool
+from spotguard.domain.quotas import QuotaClass, VcpuQuota
 from spotguard.market.history import PriceHistory
 from spotguard.market.instance_types import quota_class, vcpus
 
@@ -65,7 +66,16 @@ class Capacity:
             raise PoolDry("InsufficientInstanceCapacity", pool.id)
 
     def _require_quota(self, pool: Pool, mode: Mode) -> None:
-        wanted = _class_of(pool.instance_type)
+        quota = self.quota(_class_of(pool.instance_type), mode)
+        if quota.used_vcpus + _vcpus_of(pool.instance_type) > quota.limit_vcpus:
+            code = "MaxSpotInstanceCountExceeded" if mode is Mode.SPOT else "VcpuLimitExceeded"
+            in_use = (
+                f"{quota.used_vcpus} of {quota.limit_vcpus} vCPUs of class {quota.quota_class} are in use"
+            )
+            raise QuotaReached(code, in_use)
+
+    def quota(self, wanted: QuotaClass, mode: Mode) -> VcpuQuota:
+        """The limit, and what everything that has not stopped or ended uses of it."""
         used = sum(
             _vcpus_of(machine.pool.instance_type)
             for machine in self._world.shown.values()
@@ -73,10 +83,7 @@ class Capacity:
             and machine.state not in _USES_NO_QUOTA
             and _class_of(machine.pool.instance_type) is wanted
         )
-        limit = self._quotas.limit(wanted, mode)
-        if used + _vcpus_of(pool.instance_type) > limit:
-            code = "MaxSpotInstanceCountExceeded" if mode is Mode.SPOT else "VcpuLimitExceeded"
-            raise QuotaReached(code, f"{used} of {limit} vCPUs of class {wanted} are in use")
+        return VcpuQuota(wanted, mode, self._quotas.limit(wanted, mode), used)
 
     def is_dry(self, pool: Pool, mode: Mode) -> bool:
         """On-demand has capacity unless it was made dry by hand."""

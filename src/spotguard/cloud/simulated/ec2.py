@@ -35,8 +35,11 @@ from spotguard.domain.errors import InvalidInput, PoolDry, QuotaReached
 from spotguard.domain.ids import ClientToken, ImageId, InstanceId, SnapshotId, VolumeId
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
+from spotguard.domain.quotas import VcpuQuota
 from spotguard.market.history import PriceHistory
+from spotguard.market.instance_types import quota_class
 from spotguard.market.ondemand import OndemandPrices, of_region
+from spotguard.market.quota_codes import CODES
 from spotguard.planning.compatibility import TypeFacts
 from spotguard.ports.clock import Clock
 from spotguard.ports.cloud import (
@@ -308,6 +311,11 @@ class SimulatedEc2:
     @_call
     def storage_rates(self) -> StorageRates:
         return StorageRates(self._physics.volume_usd_per_gib_month, self._physics.snapshot_usd_per_gib_month)
+
+    @_call
+    def vcpu_quotas(self, instance_types: Iterable[str]) -> tuple[VcpuQuota, ...]:
+        classes = {quota_class(name) for name in instance_types}
+        return tuple(self._capacity.quota(*key) for key in CODES if key[0] in classes)
 
 
 def _only_region(history: PriceHistory) -> str:

@@ -12,7 +12,7 @@ from spotguard.cloud.simulated.physics import Bucket
 from spotguard.domain.errors import CloudError, Doubtful, Throttled
 
 _LAUNCHES = frozenset({"run_instance", "create_fleet"})
-_READS = ("describe_", "spot_price_history", "ondemand_prices", "storage_rates")
+_READS = ("describe_", "spot_price_history", "ondemand_prices", "storage_rates", "vcpu_quotas")
 MakeError = Callable[[], CloudError]
 
 

@@ -12,8 +12,8 @@ from types import MappingProxyType
 
 from spotguard.domain.ids import PoolId
 from spotguard.domain.instances import Mode
+from spotguard.domain.quotas import QuotaClass
 from spotguard.domain.signals import NOTICE_SECONDS
-from spotguard.market.instance_types import QuotaClass
 
 Span = tuple[int, int]  # whole seconds, drawn evenly between the two, both included
 

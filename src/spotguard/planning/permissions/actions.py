@@ -28,6 +28,7 @@ AROUND = (
     "ec2:DescribeSecurityGroups",
     "ec2:DescribeRouteTables",
 )
+QUOTAS = ("servicequotas:GetServiceQuota",)
 ELIGIBILITY = (
     "autoscaling:DescribeAutoScalingInstances",
     "cloudwatch:DescribeAlarms",
@@ -36,7 +37,7 @@ ELIGIBILITY = (
     "elasticloadbalancing:DescribeTargetHealth",
     "kms:DescribeKey",
     "kms:ListGrants",
-    "servicequotas:GetServiceQuota",
+    *QUOTAS,
 )
 SPOT_ROLE = "spot.amazonaws.com/AWSServiceRoleForEC2Spot"
 

@@ -18,6 +18,7 @@ from spotguard.planning.permissions.actions import (
     CHANGES,
     ELIGIBILITY,
     IAM,
+    QUOTAS,
     SEEN,
     SEEN_BY_AGENTS,
     SEEN_BY_DRILLS,
@@ -87,6 +88,12 @@ def _operate(scope: Scope) -> tuple[Statement, ...]:
     return (
         _looks(scope, (*SEEN, "ec2:DescribeLaunchTemplates")),
         _price_list(),
+        Statement(
+            "LookAtQuotas",
+            "whether old, new and standby fit is asked before a move, not found out in it (E8)",
+            QUOTAS,
+            conditions=scope.in_region(),
+        ),
         *_launches(scope, "ec2:RunInstances", "ec2:CreateFleet"),
         _made_tagged(
             scope,
