@@ -153,7 +153,7 @@ def test_a_dry_pool_is_the_servers_to_answer():
     result = answered(stage, order)
     assert result["status"] == "failed"
     assert "InsufficientInstanceCapacity" in result["message"]
-    assert result["result"] == {"refused": [C.id]}
+    assert result["result"] == {"refused": [C.id], "refused_ondemand": []}
 
 
 @pytest.mark.parametrize("at_once", [False, True])

@@ -8,8 +8,9 @@ from spotguard.domain.errors import Throttled
 from spotguard.domain.instances import Mode
 from spotguard.domain.replicas import ReplicaType
 from spotguard.store import quarantine
-from spotguard.store.tables import agent_events, commands, pool_quarantines
+from spotguard.store.tables import agent_events, commands, decisions, pool_quarantines, switches
 from tests.coordinator.scene import A, B, C, Scene
+from tests.coordinator.test_decisions import ALL_DEAR
 
 
 @pytest.fixture
@@ -19,6 +20,27 @@ def scene():
 
 def strike(scene, pool):
     scene.db.write(lambda tx: quarantine.strike(tx, scene.now, scene.client_id, pool, "story"))
+
+
+@pytest.mark.parametrize("zone_has_spot", [True, False])
+def test_a_zone_without_on_demand_capacity_is_left_alone_longer_each_time(zone_has_spot):
+    """The engine's move there is unwound, and not proposed to it again and again (invariant 11)."""
+    scene = Scene(executor=Executor.SERVER, prices=ALL_DEAR)
+    agent = scene.protect(pool=A, terminate_wait_seconds=0)
+    scene.ec2.controls.make_dry(A, mode=Mode.ONDEMAND)
+    if not zone_has_spot:
+        scene.ec2.controls.make_dry(A)
+    scene.run(3 * 3600)
+    moves = scene.rows(switches)
+    assert {(row.status, row.new_mode) for row in moves} == {("unwound", "ondemand")}
+    assert len(moves) in (2, 3), "after 15 and after 30 minutes"
+    (struck,) = scene.rows(pool_quarantines)
+    assert (struck.pool_id, struck.mode, struck.strikes) == (A.id, "ondemand", len(moves))
+    whys = [row.because for row in scene.rows(decisions, decisions.c.verdict == "refused")]
+    assert any("a launch on demand was refused here: it is left alone until" in why for why in whys)
+
+    scene.ec2.controls.end_dryness(A)
+    scene.run(3 * 3600, until=lambda: scene.agent(agent).current_mode == "ondemand")
 
 
 def kinds(scene):

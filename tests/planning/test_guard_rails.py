@@ -141,6 +141,7 @@ OBSTACLES = {
     "a cap, and what runs has no known price": Obstacle(
         rails.the_spend_caps_hold, lambda f: with_spend(f, client=Decimal("1.00"))
     ),
+    "the quota is full": Obstacle(rails.the_quota_has_room, lambda f: replace(f, quota="the spot quota is 8 vCPUs: 7 are in use")),
 }
 PAIRS = [
     pair for pair in combinations(OBSTACLES, 2) if OBSTACLES[pair[0]].rail is not OBSTACLES[pair[1]].rail
@@ -154,6 +155,13 @@ def test_a_move_without_an_obstacle_is_agreed_to(aim):
 
 def test_every_rail_has_an_obstacle_here():
     assert {obstacle.rail for obstacle in OBSTACLES.values()} == set(RAILS)
+
+
+@pytest.mark.parametrize(("until", "refused"), [(NOW + HOUR, True), (NOW, False), (None, False)])
+def test_on_demand_is_left_alone_where_it_was_refused(until, refused):
+    why = refusal(to_ondemand(ondemand_quarantined_until=until))
+    assert (why is not None) is refused
+    assert refusal(facts(ondemand_quarantined_until=until)) is None, "spot in the same zone is another market"
 
 
 @pytest.mark.parametrize("aim", Aim)

@@ -19,6 +19,7 @@ from spotguard.domain.clock import rfc3339
 from spotguard.domain.commands import CommandStatus, CommandType
 from spotguard.domain.errors import CloudError, Doubtful, NotVisible, Refused, ServerAway, Throttled
 from spotguard.domain.ids import InstanceId, VolumeId
+from spotguard.domain.instances import Mode
 from spotguard.domain.switches import Step
 from spotguard.domain.tags import AGENT_TAG
 from spotguard.execution.ending import SOON_SECONDS, Later, delete_volumes, end_instance, leftovers_of
@@ -94,11 +95,12 @@ class Errands:
         result = launch(cloud, self._intentions, wish, now)
         if isinstance(result, NotYet):
             return max(1.0, result.again_seconds)
+        attempts = self._intentions.of(order.token_seed)
         told: dict[str, Any] = {
-            "refused": [pool.id for pool in refused(self._intentions.of(order.token_seed))]
+            "refused": [pool.id for pool in refused(attempts, Mode.SPOT)],
+            "refused_ondemand": [pool.id for pool in refused(attempts, Mode.ONDEMAND)],
         }
         if isinstance(result, Launched):
-            attempts = self._intentions.of(order.token_seed)
             told["remarks"] = list(made_otherwise(cloud, attempts, result.instance.instance_id))
             self._book.answer(command, CommandStatus.COMPLETED, "launched", told | _named(result.instance))
         else:

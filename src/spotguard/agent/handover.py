@@ -279,6 +279,7 @@ class Handover:
                     "switch_id": state.switch_id,
                     "steps": [step.value for step in state.done],
                     "refused": list(state.refused),
+                    "refused_ondemand": list(state.refused_ondemand),
                 },
             )
             self._desk.bells.ring("presence")

@@ -39,6 +39,7 @@ class CoordinatorSettings:
     presence_seconds: float = 20
     storage_seconds: float = 60
     price_seconds: float = 600  # well below the half hour for which a fetched price stands before a report
+    quota_seconds: float = 600
     decide_seconds: float = 60
     ledger_seconds: float = 900
     invariants_seconds: float = 300

@@ -19,6 +19,7 @@ from spotguard.coordinator.observe import Observe
 from spotguard.coordinator.observe_storage import ObserveStorage
 from spotguard.coordinator.presence import PresenceDuty
 from spotguard.coordinator.prices import Prices
+from spotguard.coordinator.quotas import Quotas
 from spotguard.coordinator.restore_points import RestorePoints
 from spotguard.coordinator.retire import Retire
 from spotguard.coordinator.shapes import Shapes
@@ -76,6 +77,7 @@ class Coordinator:
         self.leftovers = Leftovers(ctx)
         self.restore_points = RestorePoints(ctx)
         self.prices = Prices(ctx)
+        self.quotas = Quotas(ctx)
         self.decide = Decide(ctx)
         self.ledger = Ledger(ctx)
         self.invariants = Invariants(ctx)
@@ -118,6 +120,7 @@ class Coordinator:
         duty("leftovers", lambda: self.leftovers.run(now, agenda))
         duty("restore points", lambda: self.restore_points.run(now))
         duty("prices", lambda: self.prices.run(now, clients, force=grown))
+        duty("quotas", lambda: self.quotas.run(now, clients, force=grown))
         duty("decide", lambda: self.decide.run(now, self.presence.frozen))
         if self.ledger.is_due(now):
             duty("ledger", lambda: self.ledger.settle(now))

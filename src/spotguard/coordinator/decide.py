@@ -134,7 +134,8 @@ def _dispose(
 ) -> tuple[str | None, str]:
     """The instance to wake if a move was opened, and the key of what came of it."""
     agent = found.agent
-    refused = guard_rails.refusal(decisions.rail_facts(tx, now, agent, proposal, found.assessments, frozen))
+    proposal, facts = _rung(tx, now, found, proposal, frozen)
+    refused = guard_rails.refusal(facts)
     verdict = guard_rails.verdict(proposal, refused, Autonomy(agent.autonomy))
     because = proposal.because if refused is None else f"{proposal.because}; refused: {refused}"
     command_id = None
@@ -162,6 +163,19 @@ def _dispose(
     if verdict in (Verdict.RECOMMEND, Verdict.AWAIT_APPROVAL):
         events.append(tx, now, agent.client_id, agent.id, f"decision_{verdict.value}", because)
     return (agent.instance_id if verdict is Verdict.MOVE else None), key
+
+
+def _rung(
+    tx: sa.Connection, now: datetime, found: Found, proposal: Proposal, frozen: str | None
+) -> tuple[Proposal, guard_rails.RailFacts]:
+    """The proposal with what the guard-rails look at; an escape goes on demand where the spot quota is full."""
+    facts = decisions.rail_facts(tx, now, found.agent, proposal, found.assessments, frozen)
+    if facts.quota is None:
+        return proposal, facts
+    rung = rules_v1.on_demand_instead(found.situation, proposal, facts.quota)
+    if rung is None:
+        return proposal, facts
+    return rung, decisions.rail_facts(tx, now, found.agent, rung, found.assessments, frozen)
 
 
 def _is_said_again(tx: sa.Connection, now: datetime, agent_id: AgentId, verdict: Verdict) -> bool:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from spotguard.coordinator.context import Context, Row
 from spotguard.coordinator.shapes import shape_for
 from spotguard.domain.ids import AgentId, ClientId, ImageId, InstanceId, ReplicaId, SwitchId
+from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.execution.launching import (
     Candidate,
@@ -95,7 +96,8 @@ def carry_on(ctx: Context, now: datetime, cloud: Cloud, order: Order) -> LaunchR
     if isinstance(result, Exhausted) and result.ended is not None:
         result = launch(cloud, intentions, wish(attempt + 1), now)
     known = {i.token for i in former}
-    dry = refused(i for i in intentions.of(order.seed) if i.token not in known)
+    fresh = [i for i in intentions.of(order.seed) if i.token not in known]
+    dry = [(pool, mode) for mode in Mode for pool in refused(fresh, mode)]
     ctx.db.write(lambda tx: _write(tx, now, order, result, dry))
     return result
 
@@ -117,15 +119,17 @@ def _attempt(former: Sequence[Intention]) -> int:
     return last + 1 if came_to_nothing else last
 
 
-def _write(tx: sa.Connection, now: datetime, order: Order, result: LaunchResult, dry: Sequence[Pool]) -> None:
+def _write(
+    tx: sa.Connection, now: datetime, order: Order, result: LaunchResult, dry: Sequence[tuple[Pool, Mode]]
+) -> None:
     client_id = ClientId(order.agent.client_id)
     if isinstance(result, Launched):
         is_new = sightings.get(tx, result.instance.instance_id) is None
         sightings.saw(tx, now, client_id, [result.instance])
         if is_new:
             _tell_last_resort(tx, now, order, result.instance)
-    for pool in dry:
-        quarantine.strike(tx, now, client_id, pool, REFUSED)
+    for pool, mode in dry:
+        quarantine.strike(tx, now, client_id, pool, REFUSED, mode)
 
 
 def _tell_last_resort(tx: sa.Connection, now: datetime, order: Order, view: InstanceView) -> None:

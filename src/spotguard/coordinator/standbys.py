@@ -30,6 +30,7 @@ from spotguard.store import (
     intentions,
     launch_orders,
     moves,
+    quotas,
     replicas,
     sightings,
     standbys,
@@ -79,28 +80,14 @@ class Standbys:
         cloud = self.ctx.clouds(ClientId(agent.client_id))
         if cloud is None:
             return self._ask(now, agent, replica)
-        emergency = replica.replica_type != ReplicaType.MANUAL
-        places = self.ctx.db.read(lambda tx: _places(tx, now, agent, replica, emergency=emergency))
-        parent = self.ctx.db.read(lambda tx: _parent(tx, agent, replica))
-        devices = self.ctx.db.read(lambda tx: launch_orders.devices_of(tx, parent, MoveKind.SYNCED))
-        order = Order(
-            agent=agent,
-            purpose="standby",
-            places=places,
-            image_id=image_of(agent),
-            devices=devices,
-            voluntary=not emergency,
-            replica_id=ReplicaId(replica.id),
-            source=parent,
-            at_once=replica.replica_type == ReplicaType.TERMINATION,
-        )
         try:
+            order = self._order(now, agent, replica)
             result = launches.carry_on(self.ctx, now, cloud, order)
-        except Refused as refusal:  # a spend cap binds standbys: the row waits until there is room
+        except Refused as refusal:  # a spend cap or a quota binds standbys: the row waits until there is room
             return self._wait(now, replica, str(refusal))
         match result:
             case Launched():
-                return self.ctx.db.write(lambda tx: _named(tx, now, replica, result, places))
+                return self.ctx.db.write(lambda tx: _named(tx, now, replica, result, order.places))
             case NotYet():
                 self.ctx.soon(now, result.again_seconds)
                 return False
@@ -109,6 +96,28 @@ class Standbys:
             case Stopped():
                 why = f"EC2 refuses, a person must act: {result.because}"
                 return self._failed(now, agent, replica, why)
+
+    def _order(self, now: datetime, agent: Row, replica: Row) -> Order:
+        """`Refused` while no quota has room for one that is no emergency."""
+        emergency = replica.replica_type != ReplicaType.MANUAL
+        client_id, replica_id = ClientId(agent.client_id), ReplicaId(replica.id)
+        places = self.ctx.db.read(lambda tx: _places(tx, now, agent, replica, emergency=emergency))
+        parent = self.ctx.db.read(lambda tx: _parent(tx, agent, replica))
+        devices = self.ctx.db.read(lambda tx: launch_orders.devices_of(tx, parent, MoveKind.SYNCED))
+        begun = self.ctx.db.read(lambda tx: intentions.of_seed(tx, replica.id))
+        if not (emergency or begun):  # what EC2 was asked for is carried on
+            places = self.ctx.db.read(lambda tx: quotas.with_room(tx, now, client_id, places, replica_id))
+        return Order(
+            agent=agent,
+            purpose="standby",
+            places=places,
+            image_id=image_of(agent),
+            devices=devices,
+            voluntary=not emergency,
+            replica_id=replica_id,
+            source=parent,
+            at_once=replica.replica_type == ReplicaType.TERMINATION,
+        )
 
     def _ask(self, now: datetime, agent: Row, replica: Row) -> bool:
         try:
@@ -160,9 +169,7 @@ def _places(
     return (own, *rest) if still_fit else rest
 
 
-def _named(
-    tx: sa.Connection, now: datetime, replica: Row, result: Launched, places: tuple[Place, ...]
-) -> bool:
+def _named(tx: sa.Connection, now: datetime, replica: Row, result: Launched, places: Sequence[Place]) -> bool:
     view = result.instance
     named = replicas.machine_named(tx, now, replica.id, view.instance_id, view.launched_at)
     if not named:
@@ -211,7 +218,8 @@ def _ask_agent(tx: sa.Connection, now: datetime, agent: Row, replica: Row) -> bo
     voluntary = replica.replica_type == ReplicaType.MANUAL
     places = _ordered_places(tx, now, agent, replica)
     if voluntary:
-        places = _within_caps(tx, now, client_id, agent_id, places)
+        roomy = quotas.with_room(tx, now, client_id, places, ReplicaId(replica.id))
+        places = _within_caps(tx, now, client_id, agent_id, roomy)
     dearest = _dearest(places)
     intentions.reserve(
         tx,

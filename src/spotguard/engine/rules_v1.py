@@ -57,13 +57,8 @@ def leave_a_pool_whose_price_nears_on_demand(s: Situation) -> Proposal | None:
     pool = _cheapest(s)
     if pool is not None and _price(pool) <= WELL_BELOW_ONDEMAND * s.ondemand_usd:
         return _to_pool(s, Aim.ESCAPE, pool, f"{near}; {pool.pool.id} costs {_price(pool)} USD/h")
-    return Proposal(
-        Aim.ESCAPE,
-        Mode.ONDEMAND,
-        None,
-        s.ondemand_usd,
-        _saving(s.present_usd, s.ondemand_usd),
-        f"{near} and no safe pool is well below it: on demand until one is",
+    return _on_demand(
+        s.present_usd, s.ondemand_usd, f"{near} and no safe pool is well below it: on demand until one is"
     )
 
 
@@ -105,6 +100,15 @@ def propose(situation: Situation) -> Proposal | None:
     return next((proposal for rule in RULES if (proposal := rule(situation)) is not None), None)
 
 
+def on_demand_instead(s: Situation, escape: Proposal, because: str) -> Proposal | None:
+    """The next rung of an escape to a pool in which nothing may be launched; None for what only saves."""
+    if escape.aim is not Aim.ESCAPE or escape.mode is Mode.ONDEMAND:
+        return None
+    if s.present_usd is None or s.ondemand_usd is None:
+        return None
+    return _on_demand(s.present_usd, s.ondemand_usd, f"{escape.because}, but {because}; on demand")
+
+
 def why_stay(s: Situation) -> str:
     """The sentence of a decision to stay."""
     pool = _cheapest(s)
@@ -133,6 +137,10 @@ def _cheapest(s: Situation) -> PoolAssessment | None:
 def _to_pool(s: Situation, aim: Aim, pool: PoolAssessment, because: str) -> Proposal:
     price = _price(pool)
     return Proposal(aim, Mode.SPOT, pool.pool, price, _saving(s.present_usd or price, price), because)
+
+
+def _on_demand(present: Decimal, fixed: Decimal, because: str) -> Proposal:
+    return Proposal(Aim.ESCAPE, Mode.ONDEMAND, None, fixed, _saving(present, fixed), because)
 
 
 def _price(pool: PoolAssessment) -> Decimal:

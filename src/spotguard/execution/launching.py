@@ -135,15 +135,15 @@ class Stopped:
 LaunchResult = Launched | NotYet | Exhausted | Stopped
 
 
-def refused(attempts: Iterable[Intention]) -> tuple[Pool, ...]:
-    """The spot pools among them that had no capacity.
+def refused(attempts: Iterable[Intention], mode: Mode) -> tuple[Pool, ...]:
+    """The pools among them that had no capacity in this market.
 
     A fleet does not tell which of its pools refused; a quota is no pool's fault.
     """
     return tuple(
         intention.pool
         for intention in attempts
-        if intention.mode is Mode.SPOT
+        if intention.mode is mode
         and intention.pool is not None
         and intention.outcome is not None
         and intention.outcome.error_code in DRY_CODES

@@ -107,6 +107,7 @@ class MoveState:
     recorded: frozenset[Step] = frozenset()  # by the server
     reported: frozenset[Step] = frozenset()  # journalled in the outbox
     refused: tuple[str, ...] = ()  # ids of the spot pools that had no capacity
+    refused_ondemand: tuple[str, ...] = ()  # the same of on-demand
     server_acts: bool = False  # the server calls EC2 for this move, whether or not this agent could
     overtaken: bool = False  # the server granted the next epoch on another proof than our release
     unwinding: str | None = None  # because

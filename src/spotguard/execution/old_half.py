@@ -23,6 +23,7 @@ from spotguard.domain.errors import (
     SyncFailed,
     Throttled,
 )
+from spotguard.domain.instances import Mode
 from spotguard.domain.switches import MoveKind, Step
 from spotguard.execution import imaging, volumes
 from spotguard.execution.launching import Launched, LaunchWish, NotYet, launch, refused
@@ -179,8 +180,14 @@ class OldHalf:
             at_once=order.at_once,
         )
         result = launch(cloud, self.intentions, wish, self.clock.now())
-        dry = refused(self.intentions.of(order.token_seed))
-        state = replace(state, refused=tuple(pool.id for pool in dry))
+        spot, fixed = (
+            refused(self.intentions.of(order.token_seed), mode) for mode in (Mode.SPOT, Mode.ONDEMAND)
+        )
+        state = replace(
+            state,
+            refused=tuple(pool.id for pool in spot),
+            refused_ondemand=tuple(pool.id for pool in fixed),
+        )
         if isinstance(result, NotYet):
             return Wait(max(1.0, result.again_seconds), result.because)
         if isinstance(result, Launched):

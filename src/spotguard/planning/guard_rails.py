@@ -47,6 +47,8 @@ class RailFacts:
     history: tuple[PastSwitch, ...]
     target: PoolAssessment | None  # None: on demand
     spend: SpendFacts
+    quota: str | None = None  # why the vCPU quota has no room for it, or None
+    ondemand_quarantined_until: datetime | None = None  # a launch on demand was refused where it would be
 
 
 Rail = Callable[[RailFacts], str | None]
@@ -65,7 +67,7 @@ def nothing_is_frozen(facts: RailFacts) -> str | None:
 def the_target_is_allowed_and_safe(facts: RailFacts) -> str | None:
     target = facts.target
     if target is None:
-        return None if facts.proposal.mode is Mode.ONDEMAND else "nothing is known of the proposed pool"
+        return _why_not_on_demand(facts)
     if not target.allowed:
         return target.because
     if target.quarantined_until is not None and target.quarantined_until > facts.now:
@@ -75,6 +77,15 @@ def the_target_is_allowed_and_safe(facts: RailFacts) -> str | None:
     if target.age_seconds is not None and target.age_seconds > OLDEST_PRICE_SECONDS:
         return f"the price of {target.pool.id} is {target.age_seconds:.0f} s old: too old to move on"
     return None
+
+
+def _why_not_on_demand(facts: RailFacts) -> str | None:
+    if facts.proposal.mode is not Mode.ONDEMAND:
+        return "nothing is known of the proposed pool"
+    until = facts.ondemand_quarantined_until
+    if until is None or until <= facts.now:
+        return None
+    return f"a launch on demand was refused here: it is left alone until {until:%Y-%m-%d %H:%M} UTC"
 
 
 def the_risk_is_bearable(facts: RailFacts) -> str | None:
@@ -141,6 +152,11 @@ def the_spend_caps_hold(facts: RailFacts) -> str | None:
     return None
 
 
+def the_quota_has_room(facts: RailFacts) -> str | None:
+    """Old and new run together for a while, and EC2 counts both (E8)."""
+    return facts.quota
+
+
 RAILS: tuple[Rail, ...] = (
     the_kill_switch_is_off,
     nothing_is_frozen,
@@ -151,6 +167,7 @@ RAILS: tuple[Rail, ...] = (
     the_switch_limits_hold,
     it_does_not_go_back_and_forth,
     the_spend_caps_hold,
+    the_quota_has_room,
 )
 
 

@@ -15,11 +15,12 @@ from spotguard.domain.commands import CreatedBy, Priority
 from spotguard.domain.decisions import Aim, PoolAssessment, Proposal, Verdict
 from spotguard.domain.ids import AgentId, ClientId, CommandId, PoolId
 from spotguard.domain.instances import Mode
+from spotguard.domain.pools import Pool
 from spotguard.domain.switches import SwitchStatus, Trigger
 from spotguard.engine import rules_v1
 from spotguard.planning.approvals import Said
 from spotguard.planning.guard_rails import PastSwitch, RailFacts, SpendFacts
-from spotguard.store import fleet, intentions, kill, moves
+from spotguard.store import fleet, intentions, kill, moves, quarantine, quotas
 from spotguard.store.tables import agents, clients, decisions, epoch_grants, pool_quarantines, switches
 from spotguard.store.tables import spot_price_snapshots as snapshots
 
@@ -133,6 +134,8 @@ def rail_facts(
     frozen: str | None,
 ) -> RailFacts:
     target = proposal.target.id if proposal.mode is Mode.SPOT and proposal.target is not None else None
+    place = proposal.target or Pool(agent.instance_type, agent.az)
+    struck = quarantine.active(tx, agent.client_id, now, Mode.ONDEMAND)
     client_cap = tx.execute(
         sa.select(clients.c.max_hourly_usd).where(clients.c.id == agent.client_id)
     ).scalar_one()
@@ -150,6 +153,8 @@ def rail_facts(
             client_cap_usd=client_cap,
             client_hourly_usd=None if client_cap is None else intentions.hourly_of(tx, now, agent.client_id),
         ),
+        quota=quotas.why_not(tx, now, ClientId(agent.client_id), place, proposal.mode),
+        ondemand_quarantined_until=struck.get(PoolId(place.id)),
     )
 
 

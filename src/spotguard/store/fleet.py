@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from spotguard.domain.agents import GuardRails, Protection, protection_of
+from spotguard.domain.agents import AgentStatus, GuardRails, Protection, protection_of
 from spotguard.domain.decisions import PoolAssessment
 from spotguard.domain.errors import NotFound
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId
@@ -111,6 +111,14 @@ def assess_known(
         for price in known
     ]
     return assess(facts, allowed, now)
+
+
+def types_of(tx: sa.Connection, client_id: ClientId) -> list[str]:
+    """Every instance type that an agent of this client runs on, or may."""
+    alive = agents.c.client_id == client_id, agents.c.status != AgentStatus.DELETED.value
+    rows = tx.execute(sa.select(agents.c.instance_type, agents.c.allowed_instance_types).where(*alive)).all()
+    named = {kind for row in rows for kind in (row.instance_type, *(row.allowed_instance_types or ()))}
+    return sorted(kind for kind in named if kind is not None)
 
 
 def ondemand_of(tx: sa.Connection, agent: Row) -> dict[str, Decimal]:

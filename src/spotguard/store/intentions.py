@@ -230,7 +230,7 @@ def hourly_of(
     tx: sa.Connection, now: datetime, client_id: ClientId, agent_id: AgentId | None = None
 ) -> Decimal | None:
     """USD/h of what runs and of launches that no row shows yet; None when one of their prices is not known."""
-    opened = sa.select(intentions.c.hourly_usd).where(_unseen(now, client_id))
+    opened = sa.select(intentions.c.hourly_usd).where(unseen(now, client_id))
     if agent_id is not None:
         opened = opened.where(intentions.c.agent_id == agent_id)
     return total_usd([_machines_usd(tx, client_id, agent_id), *tx.execute(opened).scalars()])
@@ -273,7 +273,7 @@ def total_usd(costs: Iterable[Decimal | None]) -> Decimal | None:
     return None if None in known else sum((cost for cost in known if cost is not None), ZERO)
 
 
-def _unseen(now: datetime, client_id: ClientId) -> sa.ColumnElement[bool]:
+def unseen(now: datetime, client_id: ClientId) -> sa.ColumnElement[bool]:
     """Launches without an answer, and those whose named instance has not come into a row yet."""
     i = intentions.c
     named = sa.and_(
@@ -286,8 +286,8 @@ def _unseen(now: datetime, client_id: ClientId) -> sa.ColumnElement[bool]:
 
 
 def _running(tx: sa.Connection, now: datetime, client_id: ClientId) -> int:
-    unseen = sa.select(sa.func.count()).select_from(intentions).where(_unseen(now, client_id))
-    return _machines(tx, client_id) + int(tx.execute(unseen).scalar_one())
+    asked = sa.select(sa.func.count()).select_from(intentions).where(unseen(now, client_id))
+    return _machines(tx, client_id) + int(tx.execute(asked).scalar_one())
 
 
 def _admitted(tx: sa.Connection, wisher: Wisher) -> dict[str, dict[str, str]]:

@@ -29,6 +29,7 @@ from spotguard.store import (
     kill,
     move_plans,
     quarantine,
+    quotas,
     replicas,
     storage,
     type_facts,
@@ -84,7 +85,10 @@ class MoveOrder:
 
     @property
     def is_capped(self) -> bool:
-        """A launch by somebody's wish: spend caps bind it (invariant 12). A standby that runs already was counted."""
+        """A launch by somebody's wish: spend caps (invariant 12) and vCPU quotas bind it.
+
+        A standby that runs already was counted.
+        """
         return not self.is_urgent and self.replica_id is None
 
     @staticmethod
@@ -144,6 +148,7 @@ def prepare(tx: sa.Connection, now: datetime, wish: MoveOrder) -> MoveOrder:
     _require_price(order)
     if order.is_capped:
         intentions.require_caps(tx, now, order.client_id, order.agent_id, order.prices["new"])
+        quotas.require_room(tx, now, order.client_id, order.target, order.mode)
     order = replace(order, plan=_plan(tx, order))
     return replace(order, warnings=_warnings(tx, now, order))
 
@@ -248,7 +253,7 @@ def _plan(tx: sa.Connection, order: MoveOrder) -> MovePlan:
 
 
 def _warnings(tx: sa.Connection, now: datetime, order: MoveOrder) -> tuple[str, ...]:
-    struck = quarantine.active(tx, order.client_id, now) if order.mode is Mode.SPOT else {}
+    struck = quarantine.active(tx, order.client_id, now, order.mode)
     change = move_plans.change_of(
         order.agent,
         order.plan,

@@ -16,7 +16,7 @@ from spotguard.domain.replicas import LIVE_REPLICA, ReplicaStatus, ReplicaType
 from spotguard.domain.signals import NOTICE_SECONDS, SignalAction, SignalType
 from spotguard.domain.switches import MoveKind, Step, Trigger
 from spotguard.planning.emergency import SignalAnswer, SignalFacts, answer
-from spotguard.store import events, fleet, grants, kill, moves, quarantine, replicas, standbys
+from spotguard.store import events, fleet, grants, kill, moves, quarantine, quotas, replicas, standbys
 from spotguard.store.tables import agents, instances, replica_instances, spot_interruption_events
 
 __all__ = ["SignalAnswer", "answer_signal", "create_replica", "hand_over", "promote", "protection_changed"]
@@ -253,9 +253,10 @@ def create_replica(
         raise Refused("manual replicas are switched off: enable manualReplicaEnabled first")
     if replicas.live(tx, agent_id):
         raise Refused("a replica is alive already: promote or terminate it first")
-    place = next(iter(fleet.places_for_standby(tx, now, agent)), None)
-    if place is None:
+    places = fleet.places_for_standby(tx, now, agent)
+    if not places:
         raise Refused("no pool is known to launch in: wait for the first price report")
+    place = quotas.with_room(tx, now, client_id, places)[0]
     return standbys.create(tx, now, agent, ReplicaType.MANUAL, place, created_by, "asked for by its user")
 
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 
 from spotguard.domain.ids import ClientId, PoolId
+from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.store import pools
 from spotguard.store.tables import pool_quarantines
@@ -19,10 +20,20 @@ REFUSED = "it refused a launch"
 FORGIVEN_AFTER = timedelta(hours=24)  # without a strike the count begins anew
 
 
-def strike(tx: sa.Connection, now: datetime, client_id: ClientId, pool: Pool, because: str) -> datetime:
-    """One more strike; until when the pool is left alone. Strikes of one minute are one: a refusal is told by many."""
+def strike(
+    tx: sa.Connection,
+    now: datetime,
+    client_id: ClientId,
+    pool: Pool,
+    because: str,
+    mode: Mode = Mode.SPOT,
+) -> datetime:
+    """One more strike in this market; until when the pool is left alone there.
+
+    Strikes of one minute are one: a refusal is told by many.
+    """
     q = pool_quarantines
-    mine = sa.and_(q.c.pool_id == pool.id, q.c.client_id == client_id)
+    mine = sa.and_(q.c.pool_id == pool.id, q.c.client_id == client_id, q.c.mode == mode.value)
     seen = tx.execute(sa.select(q).where(mine)).one_or_none()
     if seen is not None and now - seen.struck_at < timedelta(minutes=1):
         return cast("datetime", seen.until)
@@ -34,15 +45,19 @@ def strike(tx: sa.Connection, now: datetime, client_id: ClientId, pool: Pool, be
         tx.execute(sa.update(q).where(mine, q.c.strikes == seen.strikes).values(**values))
         return until
     pools.ensure_pools(tx, now, [pool])
-    insert_missing(tx, q, [{"pool_id": pool.id, "client_id": client_id, **values}])
+    insert_missing(tx, q, [{"pool_id": pool.id, "client_id": client_id, "mode": mode.value, **values}])
     return until
 
 
-def of_client(tx: sa.Connection, client_id: ClientId) -> dict[PoolId, sa.Row[Any]]:
-    """Every pool that was ever struck: `until` says whether it still is in quarantine."""
-    rows = tx.execute(sa.select(pool_quarantines).where(pool_quarantines.c.client_id == client_id)).all()
+def of_client(tx: sa.Connection, client_id: ClientId, mode: Mode = Mode.SPOT) -> dict[PoolId, sa.Row[Any]]:
+    """Every pool that was ever struck in this market: `until` says whether it still is in quarantine."""
+    q = pool_quarantines
+    rows = tx.execute(sa.select(q).where(q.c.client_id == client_id, q.c.mode == mode.value)).all()
     return {PoolId(row.pool_id): row for row in rows}
 
 
-def active(tx: sa.Connection, client_id: ClientId, now: datetime) -> dict[PoolId, datetime]:
-    return {pool_id: row.until for pool_id, row in of_client(tx, client_id).items() if row.until > now}
+def active(
+    tx: sa.Connection, client_id: ClientId, now: datetime, mode: Mode = Mode.SPOT
+) -> dict[PoolId, datetime]:
+    struck = of_client(tx, client_id, mode)
+    return {pool_id: row.until for pool_id, row in struck.items() if row.until > now}

@@ -104,15 +104,14 @@ def _relocate(tx: Connection, replica: Row[Any], command: Row[Any]) -> None:
 
 
 def _strike_refusing_pools(tx: Connection, now: datetime, command: Row[Any]) -> None:
-    """An agent that launches tells which spot pools refused; only those that it was sent to count."""
-    told = (command.result or {}).get("refused")
-    if not isinstance(told, list):
-        return
+    """An agent that launches tells which pools refused, in which market; only those that it was sent to count."""
+    told = command.result or {}
+    lists = {Mode.SPOT: told.get("refused"), Mode.ONDEMAND: told.get("refused_ondemand")}
     for pool_id, mode in _offered(command):
-        if pool_id in told and mode == Mode.SPOT:
-            quarantine.strike(
-                tx, now, ClientId(command.client_id), parse_pool_id(pool_id), quarantine.REFUSED
-            )
+        named = lists.get(Mode(mode))
+        if isinstance(named, list) and pool_id in named:
+            pool = parse_pool_id(pool_id)
+            quarantine.strike(tx, now, ClientId(command.client_id), pool, quarantine.REFUSED, Mode(mode))
 
 
 def _offered(command: Row[Any]) -> list[tuple[str, str]]:

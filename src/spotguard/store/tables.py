@@ -1,8 +1,8 @@
 """Every table; the specification's names first. The schema keeps the promises, the code only asks.
 
 Groups: `tenants` (clients, tokens, limits), `fleet` (agents, instances, replicas, epochs), `work` (commands,
-switches, intentions, signals, storage, coordinator leases), `market` (pools, prices, quarantine), `record`
-(decisions, ledger, events).
+switches, intentions, signals, storage, coordinator leases), `market` (pools, prices, quarantine, quotas), `record`
+(decisions, ledger, events, strays).
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from spotguard.store.tables_market import (
     pool_quarantines,
     spot_pools,
     spot_price_snapshots,
+    vcpu_quotas,
 )
 from spotguard.store.tables_meta import metadata
-from spotguard.store.tables_record import agent_events, decisions, ledger_entries
+from spotguard.store.tables_record import agent_events, decisions, ledger_entries, strays
 from spotguard.store.tables_tenants import (
     agent_tokens,
     clients,
@@ -69,6 +70,8 @@ __all__ = [
     "spot_pools",
     "spot_price_snapshots",
     "storage_resources",
+    "strays",
     "switch_steps",
     "switches",
+    "vcpu_quotas",
 ]

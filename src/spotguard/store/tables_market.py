@@ -1,11 +1,13 @@
-"""The market: pools, spot and on-demand prices, quarantine."""
+"""The market: pools, spot and on-demand prices, quarantine, quotas."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
+from spotguard.domain.instances import Mode
+from spotguard.domain.quotas import QuotaClass
 from spotguard.store.tables_meta import MYSQL, created_at, metadata, pool_id, ref, sentence, updated_at, uuid
-from spotguard.store.types import Money, UtcTime
+from spotguard.store.types import Money, UtcTime, one_of
 
 spot_pools = sa.Table(
     "spot_pools",
@@ -71,10 +73,30 @@ pool_quarantines = sa.Table(
     metadata,
     ref("pool_id", "spot_pools.id", pool_id),
     ref("client_id", "clients.id", uuid),
+    sa.Column(
+        "mode", sa.String(20), nullable=False
+    ),  # a zone that is dry on demand may have spot, and the reverse
     sa.Column("strikes", sa.Integer, nullable=False),
     sa.Column("struck_at", UtcTime, nullable=False),
     sa.Column("until", UtcTime, nullable=False),
     sa.Column("because", sentence, nullable=False),
-    sa.PrimaryKeyConstraint("pool_id", "client_id"),
+    sa.PrimaryKeyConstraint("pool_id", "client_id", "mode"),
+    one_of("mode", Mode),
+    **MYSQL,
+)
+
+vcpu_quotas = sa.Table(
+    "vcpu_quotas",
+    metadata,
+    # limits of a client's account and region; what others use of them: all that runs there, less this client's own
+    ref("client_id", "clients.id", uuid),
+    sa.Column("quota_class", sa.String(20), nullable=False),
+    sa.Column("mode", sa.String(20), nullable=False),
+    sa.Column("limit_vcpus", sa.Integer, nullable=False),
+    sa.Column("others_vcpus", sa.Integer, nullable=False),
+    sa.Column("seen_at", UtcTime, nullable=False),
+    sa.PrimaryKeyConstraint("client_id", "quota_class", "mode"),
+    one_of("quota_class", QuotaClass),
+    one_of("mode", Mode),
     **MYSQL,
 )

@@ -72,3 +72,20 @@ agent_events = sa.Table(
     sa.Index("idx_event_agent_time", "agent_id", "at"),
     **MYSQL,
 )
+
+strays = sa.Table(
+    "strays",
+    metadata,
+    # carries our tag and names no agent of ours: told once, never deleted by itself
+    sa.Column("id", sa.String(64), primary_key=True),
+    ref(
+        "client_id", "clients.id", uuid, nullable=True
+    ),  # NULL: nobody can say whose of several clients it is
+    sa.Column("kind", word, nullable=False),
+    sa.Column("agent_tag", sa.String(256)),  # as it stands there; NULL: it has none
+    sa.Column("made_at", UtcTime, nullable=False),
+    sa.Column("told_at", UtcTime, nullable=False),
+    sa.Column("missed", sa.Integer, nullable=False),  # looks in a row that did not show it
+    sa.Index("idx_stray_client", "client_id"),
+    **MYSQL,
+)

@@ -56,17 +56,19 @@ pool_quarantines = sa.Table(
     frozen,
     sa.Column("pool_id", sa.String(length=128), nullable=False),
     sa.Column("client_id", sa.String(length=36), nullable=False),
+    sa.Column("mode", sa.String(length=20), nullable=False),
     sa.Column("strikes", sa.Integer(), nullable=False),
     sa.Column("struck_at", UtcTime(), nullable=False),
     sa.Column("until", UtcTime(), nullable=False),
     sa.Column("because", sa.Text(), nullable=False),
+    sa.CheckConstraint("mode IN ('spot', 'ondemand')", name=sa.schema.conv("ck_mode_legal_pool_quarantines")),
     sa.ForeignKeyConstraint(
         ["client_id"], ["clients.id"], name=sa.schema.conv("fk_pool_quarantines_client_id")
     ),
     sa.ForeignKeyConstraint(
         ["pool_id"], ["spot_pools.id"], name=sa.schema.conv("fk_pool_quarantines_pool_id")
     ),
-    sa.PrimaryKeyConstraint("pool_id", "client_id", name=sa.schema.conv("pk_pool_quarantines")),
+    sa.PrimaryKeyConstraint("pool_id", "client_id", "mode", name=sa.schema.conv("pk_pool_quarantines")),
     **MYSQL,
 )
 
@@ -89,5 +91,24 @@ spot_price_snapshots = sa.Table(
     sa.Index("idx_captured", "captured_at"),
     sa.Index("idx_pool_source_time", "pool_id", "client_id", "captured_at"),
     sa.Index("idx_pool_time", "pool_id", "captured_at"),
+    **MYSQL,
+)
+
+vcpu_quotas = sa.Table(
+    "vcpu_quotas",
+    frozen,
+    sa.Column("client_id", sa.String(length=36), nullable=False),
+    sa.Column("quota_class", sa.String(length=20), nullable=False),
+    sa.Column("mode", sa.String(length=20), nullable=False),
+    sa.Column("limit_vcpus", sa.Integer(), nullable=False),
+    sa.Column("others_vcpus", sa.Integer(), nullable=False),
+    sa.Column("seen_at", UtcTime(), nullable=False),
+    sa.CheckConstraint("mode IN ('spot', 'ondemand')", name=sa.schema.conv("ck_mode_legal_vcpu_quotas")),
+    sa.CheckConstraint(
+        "quota_class IN ('Standard', 'DL', 'F', 'G', 'HighMem', 'HPC', 'Inf', 'Mac', 'P', 'Trn', 'X')",
+        name=sa.schema.conv("ck_quota_class_legal_vcpu_quotas"),
+    ),
+    sa.ForeignKeyConstraint(["client_id"], ["clients.id"], name=sa.schema.conv("fk_vcpu_quotas_client_id")),
+    sa.PrimaryKeyConstraint("client_id", "quota_class", "mode", name=sa.schema.conv("pk_vcpu_quotas")),
     **MYSQL,
 )

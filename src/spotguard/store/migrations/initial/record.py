@@ -7,6 +7,22 @@ import sqlalchemy as sa
 from spotguard.store.migrations.initial.schema import MYSQL, frozen
 from spotguard.store.types import Money, UtcTime
 
+strays = sa.Table(
+    "strays",
+    frozen,
+    sa.Column("id", sa.String(length=64), nullable=False),
+    sa.Column("client_id", sa.String(length=36), nullable=True),
+    sa.Column("kind", sa.String(length=50), nullable=False),
+    sa.Column("agent_tag", sa.String(length=256), nullable=True),
+    sa.Column("made_at", UtcTime(), nullable=False),
+    sa.Column("told_at", UtcTime(), nullable=False),
+    sa.Column("missed", sa.Integer(), nullable=False),
+    sa.ForeignKeyConstraint(["client_id"], ["clients.id"], name=sa.schema.conv("fk_strays_client_id")),
+    sa.PrimaryKeyConstraint("id", name=sa.schema.conv("pk_strays")),
+    sa.Index("idx_stray_client", "client_id"),
+    **MYSQL,
+)
+
 agent_events = sa.Table(
     "agent_events",
     frozen,
