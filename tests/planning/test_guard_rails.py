@@ -141,7 +141,7 @@ OBSTACLES = {
     "a cap, and what runs has no known price": Obstacle(
         rails.the_spend_caps_hold, lambda f: with_spend(f, client=Decimal("1.00"))
     ),
-    "the quota is full": Obstacle(rails.the_quota_has_room, lambda f: replace(f, quota="the spot quota is 8 vCPUs: 7 are in use")),
+    "the quota is full": Obstacle(rails.the_quota_has_room, lambda f: replace(f, quota="7 of 8 are in use")),
 }
 PAIRS = [
     pair for pair in combinations(OBSTACLES, 2) if OBSTACLES[pair[0]].rail is not OBSTACLES[pair[1]].rail
