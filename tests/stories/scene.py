@@ -11,6 +11,7 @@ from spotguard.cloud.simulated.physics import STILL
 from spotguard.domain.agents import Executor
 from spotguard.domain.ids import InstanceId, VolumeId
 from spotguard.domain.switches import Step
+from spotguard.planning.cleaning import FOUND
 from spotguard.ports.cloud import ROOT_DEVICES
 from spotguard.simulation import lookups
 from spotguard.simulation.market import synthetic
@@ -158,6 +159,13 @@ class Scene:
         mine = agent_events.c.agent_id == self.agent(name).id, agent_events.c.kind == kind
         wanted = sa.select(agent_events).where(*mine).order_by(agent_events.c.id)
         return self.world.db.read(lambda tx: list(tx.execute(wanted)))
+
+    def found_of_nobody(self) -> list[str]:
+        """Ids of resources that were told to belong to no agent."""
+        e = agent_events.c
+        told = sa.select(e.detail).where(e.kind == FOUND, e.agent_id.is_(None)).order_by(e.id)
+        rows = self.world.db.read(lambda tx: list(tx.execute(told)))
+        return [row.detail["resource_id"] for row in rows]
 
     def state_volumes(self, instance_id: str) -> list[VolumeId]:
         """Which volumes besides the root EC2 shows of the instance."""

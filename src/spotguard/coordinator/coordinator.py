@@ -11,6 +11,7 @@ from spotguard.coordinator.context import Clouds, Context, CoordinatorSettings, 
 from spotguard.coordinator.decide import Decide
 from spotguard.coordinator.emergencies import Emergencies
 from spotguard.coordinator.expiry import Expiry
+from spotguard.coordinator.foundlings import Foundlings
 from spotguard.coordinator.invariants import Invariants
 from spotguard.coordinator.ledger import Ledger
 from spotguard.coordinator.leftovers import Leftovers
@@ -75,6 +76,7 @@ class Coordinator:
         self.traffic = TrafficDuty(ctx)
         self.retire = Retire(ctx)
         self.leftovers = Leftovers(ctx)
+        self.foundlings = Foundlings(ctx)
         self.restore_points = RestorePoints(ctx)
         self.prices = Prices(ctx)
         self.quotas = Quotas(ctx)
@@ -117,6 +119,7 @@ class Coordinator:
         if agenda.work:
             self._work(now, agenda, duty)
         duty("traffic", lambda: self.traffic.run(now))
+        duty("foundlings", lambda: self.foundlings.run(now, clients))
         duty("leftovers", lambda: self.leftovers.run(now, agenda))
         duty("restore points", lambda: self.restore_points.run(now))
         duty("prices", lambda: self.prices.run(now, clients, force=grown))
@@ -143,6 +146,7 @@ class Coordinator:
         clients = list(agenda.fleet)
         self.observe.run(now, clients, agenda.machines)
         self.observe_storage.run(now, clients, busy=True)
+        self.foundlings.look(now, clients)
         return self.leftovers.sweep(now) + self.restore_points.run(now)
 
     def check_invariants(self, now: datetime) -> list[Breach]:

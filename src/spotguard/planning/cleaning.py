@@ -10,6 +10,7 @@ SEEN_TWICE = timedelta(seconds=60)
 """Between the look that finds nothing that refers to a resource, and the earliest one that may delete it."""
 
 FOUND, DELETED = "leftover_found", "leftover_deleted"  # kinds of events
+UNKNOWN_AGENT = "unknown agent: told, never deleted by itself"
 HOURS_A_MONTH = Decimal(730)  # as AWS counts
 
 
@@ -17,12 +18,13 @@ HOURS_A_MONTH = Decimal(730)  # as AWS counts
 class Leftover:
     """Something of ours that nothing needs, and what becomes of it.
 
-    `may_go_at` None: noted in the next look. `usd_per_month` None: not known, or nothing of its own is billed.
+    `may_go_at` None: noted in the next look, or kept for a person, as `plan` says. `client_id` None: whose it is
+    nobody can say, and no tenant is told. `usd_per_month` None: not known, or nothing of its own is billed.
     """
 
     resource_id: str
     kind: str
-    client_id: str
+    client_id: str | None
     agent_id: str | None
     since: datetime
     ours_because: str
@@ -31,6 +33,10 @@ class Leftover:
     suspect_since: datetime | None
     may_go_at: datetime | None
     usd_per_month: Decimal | None
+
+
+def names_nobody(agent_tag: str | None) -> str:
+    return "it names no agent" if agent_tag is None else f"no row knows the agent that it names, {agent_tag}"
 
 
 def may_go_at(suspect_since: datetime | None) -> datetime | None:

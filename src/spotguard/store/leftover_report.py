@@ -12,10 +12,18 @@ import sqlalchemy as sa
 from spotguard.domain.ids import AgentId, ClientId
 from spotguard.domain.instances import Mode
 from spotguard.domain.switches import SwitchStatus
-from spotguard.planning.cleaning import DELETED, Leftover, may_go_at, plan_of, usd_per_month
+from spotguard.planning.cleaning import (
+    DELETED,
+    UNKNOWN_AGENT,
+    Leftover,
+    may_go_at,
+    names_nobody,
+    plan_of,
+    usd_per_month,
+)
 from spotguard.planning.deadlines import KEEP_AFTER_LOSS
 from spotguard.planning.restore_points import DropPoint, plan_restore_points
-from spotguard.store import leftover_rows, restore_points, state_left
+from spotguard.store import foundlings, leftover_rows, restore_points, state_left
 from spotguard.store.invariant_facts import ENDS_IDLE, ENDS_OLD
 from spotguard.store.tables import agent_events, replica_instances, storage_resources, switches
 
@@ -25,7 +33,7 @@ _s = storage_resources.c
 
 def report(tx: sa.Connection, now: datetime, client_id: ClientId | None = None) -> list[Leftover]:
     """Oldest first; of one tenant, or of all."""
-    found = [*_machines(tx), *_things(tx), *_kept(tx), *_strays(tx), *_old_points(tx, now)]
+    found = [*_machines(tx), *_things(tx), *_kept(tx), *_strays(tx), *_foundlings(tx), *_old_points(tx, now)]
     mine = [one for one in found if client_id is None or one.client_id == client_id]
     unique = {one.resource_id: one for one in reversed(mine)}
     return sorted(unique.values(), key=lambda one: (one.since, one.resource_id))
@@ -94,6 +102,23 @@ def _kept(tx: sa.Connection) -> Iterator[Leftover]:
 def _strays(tx: sa.Connection) -> Iterator[Leftover]:
     for row in state_left.never_seen(tx):
         yield _of_storage(row, "nobody was ever seen with it", "kept until a person deletes it", None)
+
+
+def _foundlings(tx: sa.Connection) -> Iterator[Leftover]:
+    for row in foundlings.of_all(tx):
+        yield Leftover(
+            resource_id=row.id,
+            kind=row.kind,
+            client_id=row.client_id,
+            agent_id=None,
+            since=row.made_at,
+            ours_because="it carries the tag of this installation, whoever set it",
+            loose_because=names_nobody(row.agent_tag),
+            plan=UNKNOWN_AGENT,
+            suspect_since=row.told_at,
+            may_go_at=None,
+            usd_per_month=None,
+        )
 
 
 def _old_points(tx: sa.Connection, now: datetime) -> Iterator[Leftover]:

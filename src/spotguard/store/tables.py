@@ -2,7 +2,7 @@
 
 Groups: `tenants` (clients, tokens, limits), `fleet` (agents, instances, replicas, epochs), `work` (commands,
 switches, intentions, signals, storage, coordinator leases), `market` (pools, prices, quarantine, quotas), `record`
-(decisions, ledger, events, strays).
+(decisions, ledger, events, foundlings).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from spotguard.store.tables_market import (
     vcpu_quotas,
 )
 from spotguard.store.tables_meta import metadata
-from spotguard.store.tables_record import agent_events, decisions, ledger_entries, strays
+from spotguard.store.tables_record import agent_events, decisions, foundlings, ledger_entries
 from spotguard.store.tables_tenants import (
     agent_tokens,
     clients,
@@ -53,6 +53,7 @@ __all__ = [
     "decisions",
     "enrolments",
     "epoch_grants",
+    "foundlings",
     "installations",
     "instance_runs",
     "instance_shapes",
@@ -70,7 +71,6 @@ __all__ = [
     "spot_pools",
     "spot_price_snapshots",
     "storage_resources",
-    "strays",
     "switch_steps",
     "switches",
     "vcpu_quotas",

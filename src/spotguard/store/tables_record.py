@@ -73,19 +73,18 @@ agent_events = sa.Table(
     **MYSQL,
 )
 
-strays = sa.Table(
-    "strays",
+foundlings = sa.Table(
+    "foundlings",
     metadata,
-    # carries our tag and names no agent of ours: told once, never deleted by itself
+    # carries our tag and names no agent that a row knows: told once, never deleted by itself
     sa.Column("id", sa.String(64), primary_key=True),
     ref(
         "client_id", "clients.id", uuid, nullable=True
-    ),  # NULL: nobody can say whose of several clients it is
+    ),  # NULL: whose of an account's several clients nobody can say
     sa.Column("kind", word, nullable=False),
     sa.Column("agent_tag", sa.String(256)),  # as it stands there; NULL: it has none
     sa.Column("made_at", UtcTime, nullable=False),
-    sa.Column("told_at", UtcTime, nullable=False),
-    sa.Column("missed", sa.Integer, nullable=False),  # looks in a row that did not show it
-    sa.Index("idx_stray_client", "client_id"),
+    sa.Column("told_at", UtcTime),
+    sa.Column("missed_at", UtcTime),  # since when no look has shown it
     **MYSQL,
 )

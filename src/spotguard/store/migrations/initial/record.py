@@ -7,19 +7,18 @@ import sqlalchemy as sa
 from spotguard.store.migrations.initial.schema import MYSQL, frozen
 from spotguard.store.types import Money, UtcTime
 
-strays = sa.Table(
-    "strays",
+foundlings = sa.Table(
+    "foundlings",
     frozen,
     sa.Column("id", sa.String(length=64), nullable=False),
     sa.Column("client_id", sa.String(length=36), nullable=True),
     sa.Column("kind", sa.String(length=50), nullable=False),
     sa.Column("agent_tag", sa.String(length=256), nullable=True),
     sa.Column("made_at", UtcTime(), nullable=False),
-    sa.Column("told_at", UtcTime(), nullable=False),
-    sa.Column("missed", sa.Integer(), nullable=False),
-    sa.ForeignKeyConstraint(["client_id"], ["clients.id"], name=sa.schema.conv("fk_strays_client_id")),
-    sa.PrimaryKeyConstraint("id", name=sa.schema.conv("pk_strays")),
-    sa.Index("idx_stray_client", "client_id"),
+    sa.Column("told_at", UtcTime(), nullable=True),
+    sa.Column("missed_at", UtcTime(), nullable=True),
+    sa.ForeignKeyConstraint(["client_id"], ["clients.id"], name=sa.schema.conv("fk_foundlings_client_id")),
+    sa.PrimaryKeyConstraint("id", name=sa.schema.conv("pk_foundlings")),
     **MYSQL,
 )
 
