@@ -31,7 +31,7 @@ def stray(world: World, machine: Machine, resource_id: str, **values: Any) -> No
 
 
 def serves(world: World, machine: Machine) -> None:
-    mine = instances.c.id == machine.instance_id
+    mine = instances.c.id == machine.id
     proven = {"gate": "open", "healthy_streak": PROVEN_CHECKS}
     world.write(lambda tx: tx.execute(sa.update(instances).where(mine).values(**proven)))
 

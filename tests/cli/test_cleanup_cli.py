@@ -11,7 +11,7 @@ from spotguard.store import tables as t
 from tests.store import rows
 
 NOW = datetime.now(UTC)
-VOLUME = "vol-0123456789abcdef0"
+SNAPSHOT = "snap-0123456789abcdef0"
 
 
 @pytest.fixture
@@ -19,12 +19,12 @@ def client_id(database):
     return rows.with_agent(database)
 
 
-def stray(database, client_id, resource_id=VOLUME, **values):
+def stray(database, client_id, resource_id=SNAPSHOT, **values):
     row = {
         "id": resource_id,
         "client_id": client_id,
         "agent_id": "agent-1",
-        "kind": "volume",
+        "kind": "snapshot",
         "size_gib": 50,
         "state": "available",
         "usd_per_gib_month": Decimal("0.08"),
@@ -52,14 +52,14 @@ def test_a_dry_run_tells_what_why_and_when_and_changes_nothing(shell, database, 
     stray(database, client_id, suspect_since=suspect)
     before = everything(database)
     (one,) = shell.json("cleanup", "--dry-run")["would"]
-    assert (one["resource_id"], one["kind"], one["client_id"]) == (VOLUME, "volume", client_id)
+    assert (one["resource_id"], one["kind"], one["client_id"]) == (SNAPSHOT, "snapshot", client_id)
     assert one["ours_because"] == "it carries our tags, set when it was made"
     assert one["loose_because"] == "no machine, move, image or agent needs it"
     assert one["plan"].startswith("deleted in the next look after ")
     assert Decimal(one["usd_per_month"]) == 4
     assert 3 * 3600 <= one["age_seconds"] < 3 * 3600 + 600
     said = shell.run("cleanup", "--dry-run").stdout
-    assert f"volume {VOLUME}, 3.0 h old, 4" in said
+    assert f"snapshot {SNAPSHOT}, 3.0 h old, 4" in said
     assert everything(database) == before
 
 
