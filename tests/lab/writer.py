@@ -21,15 +21,15 @@ def main(lab, pause):
     stopping = []
     signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
     acks = os.open(os.path.join(lab, "acks"), os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-    number = _last(acks) + 1
     while not stopping:
         try:
-            number = _talk(os.path.join(lab, "front"), acks, number, pause, stopping)
+            _talk(os.path.join(lab, "front"), acks, pause, stopping)
         except OSError:  # nobody serves now, or it ended in the middle of a word
             select.select([], [], [], RETRY_SECONDS)
 
 
-def _talk(front, acks, number, pause, stopping):
+def _talk(front, acks, pause, stopping):
+    number = _last(acks) + 1
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
         line.settimeout(ANSWER_SECONDS)
         line.connect(front)
@@ -41,7 +41,6 @@ def _talk(front, acks, number, pause, stopping):
             os.write(acks, f"{number} {time.time_ns()} {instance} {answer}\n".encode())
             number += 1
             select.select([], [], [], pause)
-    return number
 
 
 def _word(file):
