@@ -26,6 +26,10 @@ class _Account:
     cloud: Cloud
     clients: tuple[ClientId, ...]
 
+    @property
+    def name(self) -> str:
+        return f"{self.id.account_id} {self.id.region}"
+
     def owner(self, tags: Tags) -> ClientId | None:
         """Who is named, or whose account it is; nobody where several share one: tenants are walls (invariant 15)."""
         named = next((client for client in self.clients if client == tags.get(CLIENT_TAG)), None)
@@ -66,7 +70,7 @@ class Foundlings:
     def _look(self, now: datetime, account: _Account) -> None:
         shown = list(_tagged(account, {MANAGED_TAG: self.ctx.settings.installation}))
         nobodys = self.ctx.db.read(lambda tx: foundlings.of_nobody(tx, shown))
-        known = self.ctx.db.read(lambda tx: foundlings.known_of(tx, account.clients))
+        known = self.ctx.db.read(lambda tx: foundlings.known_of(tx, account.name))
         ids = {one.resource_id for one in nobodys}
         absent = [row for row in known if row.id not in ids]
         fresh = ids - {row.id for row in known if row.told_at is not None and row.missed_at is None}
@@ -92,7 +96,7 @@ def _tagged(account: _Account, tags: Mapping[str, str]) -> Iterator[Tagged]:
 
     def one(resource_id: str, kind: str, found: Tags, made_at: datetime) -> Tagged:
         agent_tag = found.get(AGENT_TAG) or None
-        return Tagged(resource_id, kind, account.owner(found), agent_tag, made_at)
+        return Tagged(resource_id, kind, account.name, account.owner(found), agent_tag, made_at)
 
     for machine in cloud.describe_instances(tags=tags):
         if machine.state not in _ENDING:

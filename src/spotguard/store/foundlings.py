@@ -24,10 +24,14 @@ _f = foundlings.c
 
 @dataclass(frozen=True)
 class Tagged:
-    """Something with our tag, as EC2 shows it. `client_id` None: it names none of those whose account this is."""
+    """Something with our tag, as EC2 shows it in an account and region.
+
+    `client_id` None: it names none of those whose account this is.
+    """
 
     resource_id: str
     kind: str
+    account: str
     client_id: ClientId | None
     agent_tag: str | None
     made_at: datetime
@@ -39,10 +43,9 @@ def of_nobody(tx: sa.Connection, shown: Sequence[Tagged]) -> list[Tagged]:
     return [one for one in shown if (one.agent_tag, one.client_id) not in known]
 
 
-def known_of(tx: sa.Connection, clients: Iterable[ClientId]) -> list[Row]:
-    """Those that were noted for these clients, or for nobody."""
-    whose = sa.or_(_f.client_id.in_(sorted(clients)), _f.client_id.is_(None))
-    return list(tx.execute(sa.select(foundlings).where(whose)).all())
+def known_of(tx: sa.Connection, account: str) -> list[Row]:
+    """Those that were noted in this account and region."""
+    return list(tx.execute(sa.select(foundlings).where(_f.account == account)).all())
 
 
 def of_all(tx: sa.Connection) -> list[Row]:
@@ -56,6 +59,7 @@ def note(tx: sa.Connection, now: datetime, found: Sequence[Tagged]) -> list[Tagg
             "id": one.resource_id,
             "client_id": one.client_id,
             "kind": one.kind,
+            "account": one.account,
             "agent_tag": one.agent_tag,
             "made_at": one.made_at,
         }

@@ -82,6 +82,7 @@ foundlings = sa.Table(
         "client_id", "clients.id", uuid, nullable=True
     ),  # NULL: whose of an account's several clients nobody can say
     sa.Column("kind", word, nullable=False),
+    sa.Column("account", sa.String(64), nullable=False),  # number and region: each look tells of one
     sa.Column("agent_tag", sa.String(256)),  # as it stands there; NULL: it has none
     sa.Column("made_at", UtcTime, nullable=False),
     sa.Column("told_at", UtcTime),

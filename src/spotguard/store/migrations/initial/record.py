@@ -13,6 +13,7 @@ foundlings = sa.Table(
     sa.Column("id", sa.String(length=64), nullable=False),
     sa.Column("client_id", sa.String(length=36), nullable=True),
     sa.Column("kind", sa.String(length=50), nullable=False),
+    sa.Column("account", sa.String(length=64), nullable=False),
     sa.Column("agent_tag", sa.String(length=256), nullable=True),
     sa.Column("made_at", UtcTime(), nullable=False),
     sa.Column("told_at", UtcTime(), nullable=True),
