@@ -2,6 +2,7 @@
 
 import contextlib
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -178,9 +179,15 @@ def _of_records(lab, held):
     """No acknowledged record is missing on the state volume, and none is there twice."""
     if held is None or not (lab.root / "acks").exists():
         return
-    gaps = [line for line in lab.acks() if " missing " in line]
+    notes = lab.acks()
+    gaps = [line for line in notes if " missing " in line]
     if gaps:
         yield f"a record was lost: {gaps[0]}"
+    numbers = [int(line.split()[0]) for line in notes]
+    if any(later != earlier + 1 for earlier, later in pairwise(numbers)):
+        yield "the client does not count on: what it finds proves nothing"
+    if notes and notes[-1].split()[2] != held.instance_id:
+        yield f"no record has been acknowledged by {held.instance_id}"
     lost, doubled = missing_and_doubled(lab)
     if lost or doubled:
         yield f"{lost} records are missing on the state volume, {doubled} are there twice"

@@ -17,30 +17,38 @@ RETRY_SECONDS = 0.002
 ANSWER_SECONDS = 5.0
 
 
-def main(lab, pause):
-    stopping = []
-    signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
-    acks = os.open(os.path.join(lab, "acks"), os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-    while not stopping:
-        try:
-            _talk(os.path.join(lab, "front"), acks, pause, stopping)
-        except OSError:  # nobody serves now, or it ended in the middle of a word
-            select.select([], [], [], RETRY_SECONDS)
+class Client:
+    """`number` is the next record; it grows with each acknowledgement, whatever becomes of the line."""
 
+    def __init__(self, lab, pause):
+        self._front, self._pause = os.path.join(lab, "front"), pause
+        self._acks = os.open(os.path.join(lab, "acks"), os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self.number = _last(self._acks) + 1
+        self.is_stopped = False
 
-def _talk(front, acks, pause, stopping):
-    number = _last(acks) + 1
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-        line.settimeout(ANSWER_SECONDS)
-        line.connect(front)
-        file = line.makefile("rb")
-        instance = _word(file)
-        while not stopping:
-            line.sendall(b"%d\n" % number)
-            answer = _word(file)
-            os.write(acks, f"{number} {time.time_ns()} {instance} {answer}\n".encode())
-            number += 1
-            select.select([], [], [], pause)
+    def stop(self, *_):
+        self.is_stopped = True
+
+    def run(self):
+        while not self.is_stopped:
+            try:
+                self._talk()
+            except OSError:  # nobody serves now, or it ended in the middle of a word
+                select.select([], [], [], RETRY_SECONDS)
+
+    def _talk(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+            line.settimeout(ANSWER_SECONDS)
+            line.connect(self._front)
+            file = line.makefile("rb")
+            instance = _word(file)
+            while not self.is_stopped:
+                line.sendall(b"%d\n" % self.number)
+                answer = _word(file)
+                note = f"{self.number} {time.time_ns()} {instance} {answer}\n"
+                os.write(self._acks, note.encode())
+                self.number += 1
+                select.select([], [], [], self._pause)
 
 
 def _word(file):
@@ -57,4 +65,6 @@ def _last(acks):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], float(sys.argv[2]))
+    client = Client(sys.argv[1], float(sys.argv[2]))
+    signal.signal(signal.SIGTERM, client.stop)
+    client.run()
