@@ -170,6 +170,10 @@ def test_the_runner_survives_what_a_duty_raises_and_stops_when_told(disk):
     while not server.reports("heartbeat") and time.monotonic() < until:
         threading.Event().wait(0.01)
     assert server.reports("heartbeat"), "one duty that fails stops no other"
+    told = [body for _, what, _, body in server.heard if what == "heartbeat"]
+    assert {beat["can_sync"] for beat in told} == {False}, "no state sync is configured here"
+    (registered,) = server.instances.values()
+    assert registered["can_sync"] is False
     runner.stop.set()
     thread.join(20)
     assert not thread.is_alive()

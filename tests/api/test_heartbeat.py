@@ -155,3 +155,19 @@ def test_ondemand_has_no_spot_pool(world: World, acme: Tenant):
     assert machine.heartbeat(pool_id="t3.medium.ap-south-1a").status == 200
     agent = acme.agent(machine)
     assert (agent["currentMode"], agent["currentPoolId"]) == ("ondemand", None)
+
+
+def test_whether_it_can_sync_is_what_was_said_last(world: World, acme: Tenant, web: Machine):
+    def told() -> bool | None:
+        return world.rows(instances, instances.c.id == web.id)[0].can_sync
+
+    assert told() is None, "an agent that does not say is taken at its former word: none"
+    web.heartbeat(can_sync=False)
+    assert told() is False
+    web.heartbeat()
+    assert told() is False
+    web.heartbeat(can_sync=True)
+    assert told() is True
+    other = world.register(acme, "db", can_sync=False)
+    assert world.rows(instances, instances.c.id == other.id)[0].can_sync is False
+    assert web.heartbeat(can_sync="no").status == 422

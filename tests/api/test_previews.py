@@ -140,3 +140,38 @@ def test_another_tenants_moves_tell_nothing(world: World, acme: Tenant, web: Mac
     for _ in range(3):
         done_before(world, other, 60, 5)
     assert preview(acme, web, {**TO_B, "kind": "image"})["downtimeFrom"] == "assumed"
+
+
+def test_a_workload_without_a_state_sync_moves_by_image_and_no_standby_is_made(
+    world: World, acme: Tenant, web: Machine
+):
+    web.heartbeat(can_sync=False)
+    told = preview(acme, web)
+    assert (told["kind"], "no verified sync" in told["because"]) == ("image", True)
+    agent = f"/agents/{web.agent_id}"
+    synced = {**TO_B, "kind": "synced"}
+    for refused in (
+        acme.call("POST", f"/instances/{web.id}/force-switch/preview", synced),
+        acme.call("POST", f"/instances/{web.id}/force-switch", synced),
+        acme.configure(web, manualReplicaEnabled=True),
+    ):
+        assert (refused.status, "state_path" in refused.body["detail"]) == (409, True), refused
+    assert acme.get(f"{agent}/replicas")["items"] == []
+    ordered = acme.call("POST", f"/instances/{web.id}/force-switch", TO_B)
+    assert acme.get(f"/switches/{ordered.body['switchId']}")["kind"] == "image"
+
+
+def test_a_standby_made_before_the_sync_was_taken_away_is_neither_promoted_nor_made_anew(
+    world: World, acme: Tenant, web: Machine
+):
+    assert acme.configure(web, manualReplicaEnabled=True).status == 200
+    (replica,) = acme.get(f"/agents/{web.agent_id}/replicas")["items"]
+    standby = world.register(acme, letter="b", token=world.enrolment(web, replica_id=replica["id"]))
+    synced = {"sync_status": "synced", "state_transfer_progress": 100, "position": 1}
+    assert standby.post(f"replicas/{replica['id']}/sync-status", synced).status == 200
+    web.heartbeat(can_sync=False)
+    promote = f"/api/agents/{web.agent_id}/replicas/{replica['id']}/promote"
+    refused = world.link.call("POST", promote, token=acme.token, body={})
+    assert (refused.status, "state_path" in refused.body["detail"]) == (409, True), refused
+    refused = acme.call("POST", f"/agents/{web.agent_id}/replicas")
+    assert (refused.status, "state_path" in refused.body["detail"]) == (409, True), refused

@@ -154,6 +154,17 @@ def test_a_rebalance_recommendation_makes_a_replica_in_automatic_mode_when_nothi
         assert (told.answer.action is SignalAction.CREATE_REPLICA) is wanted
 
 
+def test_without_a_state_sync_no_standby_is_made_and_every_other_answer_stays():
+    for told in everything():
+        given = answer(replace(told.facts, can_sync=False))
+        assert given.action is not SignalAction.CREATE_REPLICA
+        if told.answer.action is SignalAction.CREATE_REPLICA:
+            assert "sync" in given.because
+        elif told.answer.action is not SignalAction.MONITOR:
+            assert given == told.answer
+    assert answer(replace(QUIET, can_sync=False)).action is SignalAction.RELAUNCH
+
+
 def test_a_promoted_standby_is_ready_if_any_is():
     """B9: the best ready replica; else the newest complete pass of a syncing one."""
     for told in acting(SignalType.TERMINATION):

@@ -202,6 +202,14 @@ def test_what_was_planned_and_done_needs_no_second_plan():
         assert plan_standbys(replace(seen.need, replicas=(*kept, *made))) == ()
 
 
+def test_without_a_state_sync_no_standby_is_launched_and_those_there_are_go():
+    for seen in living():
+        plans = plan_standbys(replace(seen.need, can_sync=False))
+        assert all(isinstance(plan, RetireReplica) for plan in plans)
+        if seen.is_free_to_act and seen.need.protection is Protection.MANUAL:
+            assert [plan.replica_id for plan in plans] == [r.replica_id for r in seen.need.replicas]
+
+
 def test_the_first_place_is_taken():
     [plan] = plan_standbys(WISH)
     assert plan == LaunchReplica(

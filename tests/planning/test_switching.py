@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from spotguard.domain.switches import PLANNED_STEPS, MoveKind
-from spotguard.planning.switching import Measured, MoveFacts, choose
+from spotguard.planning.switching import Measured, MoveFacts, choose, why_impossible
 
 FLAGS = (True, False)
 EVERY = [
@@ -39,6 +39,16 @@ def test_an_image_is_for_a_state_that_nothing_else_can_carry():
             not facts.standby and not facts.can_sync and not (facts.same_az and facts.state_gib is not None)
         )
         assert (choose(facts).kind is MoveKind.IMAGE) is alone
+
+
+@pytest.mark.parametrize("kind", [None, *MoveKind])
+def test_what_nothing_can_sync_is_refused_to_standbys_and_synced_moves_alone(kind):
+    for facts in EVERY:
+        asked = replace(facts, forced=kind)
+        needs_sync = facts.standby or kind is MoveKind.SYNCED
+        assert (why_impossible(asked) is not None) is (needs_sync and not facts.can_sync)
+        if why_impossible(asked) is None:
+            assert facts.can_sync or choose(asked).kind is not MoveKind.SYNCED
 
 
 @pytest.mark.parametrize("kind", MoveKind)

@@ -75,7 +75,9 @@ def pool_id_of(identity: Identity) -> PoolId | None:
     return pool_of(identity).id if identity.mode is Mode.SPOT else None
 
 
-def registration(identity: Identity, logical_agent_id: str, version: str) -> dict[str, Any]:
+def registration(
+    identity: Identity, logical_agent_id: str, version: str, *, can_sync: bool
+) -> dict[str, Any]:
     """The body of POST /register."""
     return {
         "logical_agent_id": logical_agent_id,
@@ -92,6 +94,7 @@ def registration(identity: Identity, logical_agent_id: str, version: str) -> dic
         "private_ip": identity.private_ip,
         "public_ip": identity.public_ip,
         "boot_id": identity.boot_id,
+        "can_sync": can_sync,
     }
 
 

@@ -80,7 +80,12 @@ class Presence:
         """Make this instance known; `NotEnrolled` when the server refuses every credential."""
         desk = self._desk
         name = desk.note.logical_agent_id if desk.note else desk.settings.logical_agent_id
-        body = registration(desk.me, name or desk.settings.logical_agent_id, desk.settings.version)
+        body = registration(
+            desk.me,
+            name or desk.settings.logical_agent_id,
+            desk.settings.version,
+            can_sync=desk.ports.sync.can_sync(),
+        )
         refusal = "there is no credential to enrol with"
         for credential in credentials(desk.note, desk.settings.client_token):
             reply = desk.ports.link.call("POST", "/api/agents/register", token=credential, body=body)
@@ -117,6 +122,7 @@ class Presence:
             "gate": gate.value,
             "workload_healthy": gate is GateState.OPEN and desk.primacy.healthy(),
             "released": released,
+            "can_sync": desk.ports.sync.can_sync(),
         }
         reply = desk.call("POST", "heartbeat", body)
         if reply.status not in OK:

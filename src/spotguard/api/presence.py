@@ -42,6 +42,7 @@ async def heartbeat(api: Api, request: Request) -> Response:
             pool_id=_pool_id(beat.pool_id, caller.instance_type, caller.az),
             gate=beat.gate,
             workload_healthy=beat.workload_healthy,
+            can_sync=beat.can_sync,
         )
         has_let_go = role is Role.PRIMARY and _has_let_go(tx, now, caller, beat.released)
         told = HeartbeatReply(

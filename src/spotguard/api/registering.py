@@ -73,6 +73,7 @@ def _newcomer(said: Register) -> Newcomer:
         hostname=said.hostname,
         private_ip=said.private_ip,
         public_ip=said.public_ip,
+        can_sync=said.can_sync,
     )
 
 

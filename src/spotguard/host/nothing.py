@@ -9,6 +9,9 @@ from spotguard.ports.workload import Received, SyncPass, SyncTarget
 class NoSync:
     """Implements `ports.workload.StateSync` by saying truthfully that nothing is copied."""
 
+    def can_sync(self) -> bool:
+        return False
+
     def position(self) -> int:
         return 0
 

@@ -56,6 +56,9 @@ class RsyncSync:
         self._under_way: dict[str, _UnderWay] = {}
         self._former: dict[str, str] = {}
 
+    def can_sync(self) -> bool:
+        return True
+
     def position(self) -> int:
         """Microseconds since 1970 of the newest change in the folder."""
         return max(_changed(path) for path in [self._state, *self._state.rglob("*")])

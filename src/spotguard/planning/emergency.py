@@ -10,6 +10,7 @@ from spotguard.domain.agents import KillLevel, Protection
 from spotguard.domain.ids import ReplicaId, SwitchId
 from spotguard.domain.replicas import ReplicaStatus
 from spotguard.domain.signals import SignalAction, SignalType
+from spotguard.planning.switching import NO_SYNC
 
 RECENT_PASS_SECONDS = 60
 """A syncing standby whose newest complete pass is no older than this is taken before the dead holder's volume (B9).
@@ -45,6 +46,7 @@ class SignalFacts:
     kill: KillLevel
     standbys: tuple[StandbyFacts, ...]
     move_under_way: bool  # one whose target is launched and that can still finish in time
+    can_sync: bool = True
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,8 @@ def _answer_rebalance(facts: SignalFacts) -> SignalAnswer:
         return SignalAnswer(
             SignalAction.MONITOR, None, "rebalance recommendation: a move away is under way already"
         )
+    if not facts.can_sync:
+        return SignalAnswer(SignalAction.MONITOR, None, f"rebalance recommendation: {NO_SYNC}")
     if facts.protection is Protection.AUTOMATIC:
         return SignalAnswer(
             SignalAction.CREATE_REPLICA, None, "rebalance recommendation: an emergency replica is made"
@@ -164,6 +168,9 @@ def _answer_termination(facts: SignalFacts) -> SignalAnswer:
         return SignalAnswer(
             SignalAction.PROMOTE, standby.replica_id, f"termination notice: the {state} standby takes over"
         )
+    if not facts.can_sync:
+        because = "termination notice and no state sync: the volumes are recovered after its end"
+        return SignalAnswer(SignalAction.RELAUNCH, None, because)
     return SignalAnswer(
         SignalAction.CREATE_REPLICA,
         None,

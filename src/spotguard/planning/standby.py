@@ -13,6 +13,7 @@ from spotguard.domain.ids import PoolId, ReplicaId
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.replicas import ReplicaType
+from spotguard.planning.switching import NO_SYNC
 
 _FIRST_PAUSE = timedelta(seconds=30)
 _LONGEST_PAUSE = timedelta(minutes=30)
@@ -58,6 +59,7 @@ class StandbyNeed:
     failures: int  # replicas in a row that came to nothing
     failed_at: datetime | None
     places: tuple[Place, ...]  # in the order in which they should be tried
+    can_sync: bool = True  # the serving instance's state can be copied to a standby
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ StandbyPlan = LaunchReplica | RetireReplica
 
 def wants_launch(need: StandbyNeed) -> bool:
     """Whether places matter at all: a manual replica is due and none that is fit lives."""
-    if not need.serving or need.moving or need.protection is not Protection.MANUAL:
+    if not need.serving or need.moving or need.protection is not Protection.MANUAL or not need.can_sync:
         return False
     return all(_unfit(need, replica) is not None for replica in need.replicas)
 
@@ -97,6 +99,8 @@ def plan_standbys(need: StandbyNeed) -> tuple[StandbyPlan, ...]:
     if need.protection is not Protection.MANUAL:
         manual = [r for r in need.replicas if r.replica_type is ReplicaType.MANUAL]
         return tuple(RetireReplica(r.replica_id, "manual replicas were switched off") for r in manual)
+    if not need.can_sync:
+        return tuple(RetireReplica(r.replica_id, NO_SYNC) for r in need.replicas)
     unfit = tuple(retire for r in need.replicas if (retire := _unfit(need, r)) is not None)
     if len(unfit) < len(need.replicas):
         return unfit

@@ -21,6 +21,11 @@ _IMAGE_MINUTES = Decimal(8)  # CreateImage takes minutes, sometimes hours
 
 ASSUMED = "assumed"
 
+NO_SYNC = (
+    "the serving instance has no state sync, so that no standby and no synced move can carry its state: name "
+    "state_path in its agent's settings, or move by volume or image"
+)
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -87,6 +92,12 @@ def choose(facts: MoveFacts) -> MovePlan:
     return _plan(
         facts, MoveKind.IMAGE, "no verified sync: the gate closes first, then an image carries the state"
     )
+
+
+def why_impossible(facts: MoveFacts) -> str | None:
+    """Why this move could never end; None: it can. What nothing syncs is carried by volume or image only."""
+    synced = facts.standby or facts.forced is MoveKind.SYNCED
+    return NO_SYNC if synced and not facts.can_sync else None
 
 
 def _plan(facts: MoveFacts, kind: MoveKind, because: str) -> MovePlan:

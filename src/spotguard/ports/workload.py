@@ -68,6 +68,9 @@ class StateSync(Protocol):
     target with its last complete one.
     """
 
+    def can_sync(self) -> bool:
+        """Whether a sync is configured here at all: without one, `push` always fails."""
+
     def position(self) -> int:
         """How far this instance's own state has come."""
 

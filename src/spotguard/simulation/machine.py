@@ -105,6 +105,9 @@ class SimulatedSync:
         self._ec2, self._clock, self._register = ec2, clock, register
         self._fabric, self._instance_id = fabric, instance_id
 
+    def can_sync(self) -> bool:
+        return True
+
     def position(self) -> int:
         self._register.flush(self._clock.now(), self._instance_id)
         content = state_of(self._ec2, self._instance_id)

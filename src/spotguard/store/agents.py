@@ -113,6 +113,7 @@ def heartbeat(
     pool_id: str | None,
     gate: GateState | None,
     workload_healthy: bool | None,
+    can_sync: bool | None = None,
 ) -> Role:
     """This instance lives. Only the epoch holder moves the agent's row; nothing touches `switching` or `deleted`."""
     role = role_of(caller)
@@ -124,6 +125,7 @@ def heartbeat(
             "now": now,
             "gate_now": gate.value if gate else None,
             "workload": workload_healthy,
+            "can_sync_now": can_sync,
         },
     )
     if role is Role.PRIMARY:
@@ -166,6 +168,7 @@ def _presence(streak: Any) -> sa.Update:
             gate=sa.bindparam("gate_now"),
             workload_healthy=sa.bindparam("workload"),
             healthy_streak=streak,
+            can_sync=sa.func.coalesce(sa.bindparam("can_sync_now"), _i.can_sync),
         )
     )
 
@@ -232,6 +235,13 @@ def standbys(tx: Connection, agent_id: AgentId) -> list[Row[Any]]:
         .order_by(replicas.created_at, replicas.id)
     )
     return list(tx.execute(found))
+
+
+def can_sync(tx: Connection, instance_id: InstanceId | None) -> bool:
+    """False only when the instance's agent said that no state sync is configured there."""
+    if instance_id is None:
+        return True
+    return tx.scalar(sa.select(_i.can_sync).where(_i.id == instance_id)) is not False
 
 
 def serving_instance(tx: Connection, agent_id: AgentId) -> InstanceId | None:

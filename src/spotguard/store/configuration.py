@@ -14,6 +14,7 @@ from spotguard.domain.commands import OPEN_COMMAND, CommandStatus, CommandType
 from spotguard.domain.errors import InvalidInput, NotFound, Refused
 from spotguard.domain.ids import AgentId, ClientId, CommandId, ReplicaId
 from spotguard.domain.switches import OPEN_SWITCH
+from spotguard.planning.switching import NO_SYNC
 from spotguard.store import agents as agent_store
 from spotguard.store import commands, events, fleet, plans, replicas
 from spotguard.store.tables import agents, clients, switches
@@ -59,6 +60,10 @@ def configure(
     _require_alive(row)
     if wanted.get("autonomy") == Autonomy.AUTO and row.autonomy != Autonomy.AUTO and auto_needs_drill:
         _require_drill(tx, agent_id)
+    if wanted.get("manual_replica_enabled") and not agent_store.can_sync(
+        tx, agent_store.serving_instance(tx, agent_id)
+    ):
+        raise Refused(NO_SYNC)
     values = _exclusive({name: wanted[name] for name in SETTABLE & wanted.keys()})
     if not values:
         return row

@@ -20,8 +20,9 @@ from spotguard.domain.replicas import LIVE_REPLICA
 from spotguard.domain.switches import MoveKind, Trigger
 from spotguard.domain.traffic import Route, route_of
 from spotguard.planning.move_warnings import warnings
-from spotguard.planning.switching import MoveFacts, MovePlan, choose
+from spotguard.planning.switching import MoveFacts, MovePlan, choose, why_impossible
 from spotguard.planning.traffic import expected, why_unreachable
+from spotguard.store import agents as agent_rows
 from spotguard.store import (
     commands,
     grants,
@@ -238,18 +239,21 @@ def _require_price(order: MoveOrder) -> None:
 
 def _plan(tx: sa.Connection, order: MoveOrder) -> MovePlan:
     volume = storage.state_volume_of(tx, order.held.instance_id)
-    return choose(
-        MoveFacts(
-            same_az=order.target.az == order.agent.az,
-            standby=order.replica_id is not None,
-            state_gib=None if volume is None else volume.size_gib,
-            forced=order.kind,
-            overlap_usd_per_hour=order.prices["new"],
-            wait_seconds=order.agent.terminate_wait_seconds if order.agent.auto_terminate_enabled else 0,
-            measured=move_plans.measured(tx, order.client_id),
-            traffic=None if order.route is None else expected(order.route),
-        )
+    facts = MoveFacts(
+        same_az=order.target.az == order.agent.az,
+        standby=order.replica_id is not None,
+        state_gib=None if volume is None else volume.size_gib,
+        can_sync=agent_rows.can_sync(tx, order.held.instance_id),
+        forced=order.kind,
+        overlap_usd_per_hour=order.prices["new"],
+        wait_seconds=order.agent.terminate_wait_seconds if order.agent.auto_terminate_enabled else 0,
+        measured=move_plans.measured(tx, order.client_id),
+        traffic=None if order.route is None else expected(order.route),
     )
+    because = why_impossible(facts)
+    if because is not None:
+        raise Refused(because)
+    return choose(facts)
 
 
 def _warnings(tx: sa.Connection, now: datetime, order: MoveOrder) -> tuple[str, ...]:

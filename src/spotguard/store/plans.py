@@ -16,6 +16,8 @@ from spotguard.domain.replicas import LIVE_REPLICA, ReplicaStatus, ReplicaType
 from spotguard.domain.signals import NOTICE_SECONDS, SignalAction, SignalType
 from spotguard.domain.switches import MoveKind, Step, Trigger
 from spotguard.planning.emergency import SignalAnswer, SignalFacts, answer
+from spotguard.planning.switching import NO_SYNC
+from spotguard.store import agents as agent_rows
 from spotguard.store import events, fleet, grants, kill, moves, quarantine, quotas, replicas, standbys
 from spotguard.store.tables import agents, instances, replica_instances, spot_interruption_events
 
@@ -101,6 +103,7 @@ def hand_over(
             kill=kill.level_for(tx, agent.client_id, agent.id),
             standbys=fleet.standby_facts(tx, now, agent.id),
             move_under_way=under_way is not None,
+            can_sync=_can_sync(tx, agent.id),
         )
     )
     match given.action:
@@ -112,6 +115,10 @@ def hand_over(
             return SignalAnswer(given.action, under_way.replica_id, given.because, SwitchId(under_way.id))
         case _:
             return given
+
+
+def _can_sync(tx: sa.Connection, agent_id: AgentId) -> bool:
+    return agent_rows.can_sync(tx, agent_rows.serving_instance(tx, agent_id))
 
 
 def _drop_hopeless_move(tx: sa.Connection, now: datetime, agent: Row) -> None:
@@ -247,10 +254,14 @@ def promote(
 def create_replica(
     tx: sa.Connection, now: datetime, *, client_id: ClientId, agent_id: AgentId, created_by: CreatedBy
 ) -> ReplicaId:
-    """A manual replica now, in the cheapest safe pool. `Refused` when one lives or there is nowhere to launch."""
+    """A manual replica now, in the cheapest safe pool. `Refused` when one lives, when the state cannot be
+    copied to it, or when there is nowhere to launch.
+    """
     agent = fleet.agent_row(tx, agent_id, client_id)
     if not agent.enabled or not agent.manual_replica_enabled:
         raise Refused("manual replicas are switched off: enable manualReplicaEnabled first")
+    if not _can_sync(tx, agent_id):
+        raise Refused(NO_SYNC)
     if replicas.live(tx, agent_id):
         raise Refused("a replica is alive already: promote or terminate it first")
     places = fleet.places_for_standby(tx, now, agent)

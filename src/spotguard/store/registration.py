@@ -40,6 +40,7 @@ class Newcomer:
     hostname: str
     private_ip: str
     public_ip: str | None
+    can_sync: bool | None = None
 
     @property
     def pool_id(self) -> str | None:
@@ -205,6 +206,7 @@ def _write_instance(
         "private_ip": newcomer.private_ip,
         "public_ip": newcomer.public_ip,
         "agent_version": newcomer.agent_version,
+        "can_sync": newcomer.can_sync,
         "last_heartbeat_at": now,
         "updated_at": now,
     }

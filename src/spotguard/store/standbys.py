@@ -23,7 +23,7 @@ from spotguard.planning.standby import (
     plan_standbys,
     wants_launch,
 )
-from spotguard.store import fleet, grants, kill, moves, replicas
+from spotguard.store import agents, fleet, grants, kill, moves, replicas
 from spotguard.store.tables import replica_instances
 
 Row = sa.Row[Any]
@@ -100,6 +100,7 @@ def _need(tx: sa.Connection, now: datetime, agent: Row) -> StandbyNeed:
         failures=failures,
         failed_at=failed_at,
         places=(),
+        can_sync=held is None or agents.can_sync(tx, InstanceId(held.instance_id)),
     )
     # looking up the whole market is dear, and a healthy standby needs none
     return replace(need, places=fleet.places_for_standby(tx, now, agent)) if wants_launch(need) else need

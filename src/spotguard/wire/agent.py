@@ -34,7 +34,10 @@ Percent = Annotated[float, Meta(ge=0, le=100)]
 
 
 class Register(Struct, kw_only=True):
-    """POST register: an identity as EC2 knows it, bound to one instance and boot (ruling B4b)."""
+    """POST register: an identity as EC2 knows it, bound to one instance and boot (ruling B4b).
+
+    `can_sync`: whether a state sync is configured there; left out: unknown, and taken for true.
+    """
 
     logical_agent_id: Name
     instance_id: Id
@@ -50,6 +53,7 @@ class Register(Struct, kw_only=True):
     ami_id: Id | None = None
     pool_id: PoolText | None = None
     public_ip: Address | None = None
+    can_sync: bool | None = None
 
 
 class Intervals(Struct, frozen=True):
@@ -109,7 +113,10 @@ class Registered(Struct, frozen=True, kw_only=True):
 
 
 class Heartbeat(Struct, kw_only=True):
-    """POST heartbeat: presence of one instance (ruling S15). `released`: the highest epoch that it has let go of."""
+    """POST heartbeat: presence of one instance (ruling S15). `released`: the highest epoch that it has let go of.
+
+    `can_sync` as in Register; left out: what was said last holds.
+    """
 
     status: AgentStatus
     instance_id: Id
@@ -119,6 +126,7 @@ class Heartbeat(Struct, kw_only=True):
     gate: GateState | None = None
     workload_healthy: bool | None = None
     released: Count | None = None
+    can_sync: bool | None = None
 
 
 class HeartbeatReply(Struct, frozen=True, kw_only=True):
