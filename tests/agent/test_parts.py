@@ -243,7 +243,10 @@ def test_settings_come_from_the_file_and_the_environment_goes_before_it(tmp_path
     assert load_agent_file(path).logical_agent_id == "other"
 
 
-@pytest.mark.parametrize("text", ["", 'server_url = "ftp://x"', "nonsense = 1\n" + CONFIG, "= ="])
+@pytest.mark.parametrize(
+    "text",
+    ["", 'server_url = "ftp://x"', "nonsense = 1\n" + CONFIG, "= =", CONFIG + 'log_level = "loud"'],
+)
 def test_wrong_settings_are_told_by_name(tmp_path, text):
     path = tmp_path / "agent.toml"
     path.write_text(text)
@@ -272,7 +275,26 @@ def test_a_file_for_the_agent_says_nothing_to_other_commands(tmp_path):
 
 def test_a_workload_must_be_named(tmp_path):
     path = tmp_path / "agent.toml"
-    path.write_text(CONFIG.replace("unit", "log_level"))
+    path.write_text(CONFIG.replace("unit", "state_path"))
     result = CliRunner().invoke(app, ["agent", "--config", str(path)])
     assert result.exit_code == 2
     assert "unit" in result.output
+
+
+def test_a_workload_is_named_once(tmp_path):
+    path = tmp_path / "agent.toml"
+    path.write_text(CONFIG + 'start = ["/usr/bin/web"]\n')
+    result = CliRunner().invoke(app, ["agent", "--config", str(path)])
+    assert (result.exit_code, "two workloads" in result.output) == (2, True)
+
+
+def test_a_variable_that_is_wrong_is_named(tmp_path, monkeypatch):
+    path = tmp_path / "agent.toml"
+    path.write_text(CONFIG)
+    monkeypatch.setenv("SPOTGUARD_AGENT_QUIESCE", "fsfreeze")
+    with pytest.raises(InvalidInput, match=r"^SPOTGUARD_AGENT_QUIESCE is not a JSON list"):
+        load_agent_file(path)
+    monkeypatch.setenv("SPOTGUARD_AGENT_QUIESCE", '["fsfreeze"]')
+    monkeypatch.setenv("SPOTGUARD_AGENT_HEALTH_PORT", "eighty")
+    with pytest.raises(InvalidInput, match="SPOTGUARD_AGENT_HEALTH_PORT"):
+        load_agent_file(path)

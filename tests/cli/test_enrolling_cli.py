@@ -1,7 +1,12 @@
 """`spotguard agent install` and `uninstall`, in a folder without systemd, before the simulated EC2 on the wire."""
 
+from pathlib import Path
+
 import pytest
 
+from spotguard.cli.enrolling_wish import tell_doubts
+from spotguard.domain.errors import InvalidInput
+from spotguard.planning.agent_files import Wish
 from tests.cli.conftest import Shell
 from tests.host.roots import WANTS, Root
 from tests.wire.scene import served
@@ -133,19 +138,70 @@ def test_red_refuses_until_it_is_accepted_by_name(shell, root, token_file):
     ("words", "complaint"),
     [
         (["--name", "web-1"], "--server-url and --name are needed"),
+        (["--server-url", "https://x", "--name", "", "--token-file", "-", "--yes"], "--name are needed"),
         (["--server-url", "ftp://x", "--name", "w"], "begins with https://"),
+        (["--server-url", "https://", "--name", "w"], "names a host"),
         (["--server-url", "https://x", "--name", "w"], "--token-file is needed"),
         (["--server-url", "https://x", "--name", "w", "--start", "/bin/x"], "give --unit, or --start"),
         (["--server-url", "https://x", "--name", "w", "--token-file", "-"], "add --yes"),
         (["--server-url", "https://x", "--name", "w", "--state-path", "rel"], "absolute path"),
         (["--server-url", "https://x", "--name", "w", "--probe", "'"], "does not read"),
         (["--json"], "--json asks nothing"),
+        (["--report-only", "--start", "/bin/x"], "give --unit, or --start"),
+        (["--report-only", "--state-path", "rel"], "absolute path"),
     ],
 )
 def test_a_wish_that_cannot_be_is_a_usage_error_before_anything_is_looked_at(shell, root, words, complaint):
     before = root.tree()
     assert complaint in shell.fails(*asking(root), *words, code=2)
     assert root.tree() == before
+
+
+@pytest.mark.parametrize("added", ['probe = ["true"]', "xx = = 1", "xx = 1", 'log_level = "loud"'])
+def test_settings_that_the_agent_could_not_read_are_refused_before_the_workload_is_taken_from_boot(
+    shell, root, token_file, added
+):
+    assert shell.run(*asking(root), *wishing(token_file)).exit_code == 0
+    settings = root.path / "etc/spotguard/agent.toml"
+    settings.write_text(f"{settings.read_text()}{added}\n")
+    root.link(f"{WANTS}/web.service", "/etc/systemd/system/web.service")
+    before = root.tree()
+    again = shell.run(*asking(root), *wishing(token_file), "--probe", "true")
+    assert (again.exit_code, "could not start with its settings" in again.stderr) == (2, True), again.output
+    assert root.tree() == before
+
+
+def test_another_name_is_another_agent_and_is_refused(shell, root, token_file):
+    assert shell.run(*asking(root), *wishing(token_file)).exit_code == 0
+    before = root.tree()
+    words = ["other" if word == "web-1" else word for word in wishing(token_file)]
+    again = shell.run(*asking(root), *words)
+    assert (again.exit_code, "installed under the name web-1 already" in again.stderr) == (1, True)
+    assert root.tree() == before
+
+
+def test_what_a_folder_does_not_have_is_said(shell, root, token_file):
+    words = [word.replace("https:", "http:") for word in wishing(token_file)]
+    odd = ["--program", "/nowhere/spotguard", "--probe", "/nowhere/probe", "--state-path", "/nowhere"]
+    said = shell.run(*asking(root), *words, *odd).stderr
+    assert "--program: /nowhere/spotguard is no program" in said
+    assert "--probe: /nowhere/probe is no program" in said
+    assert "--state-path: /nowhere is no folder" in said
+    assert "would travel in clear" in said
+
+
+def test_what_a_machine_does_not_have_is_refused():
+    wish = Wish("https://x", "web", ("/nowhere/spotguard",), unit="web.service", state_path="/nowhere")
+    with pytest.raises(
+        InvalidInput, match="/nowhere/spotguard is no program under /; --state-path: /nowhere"
+    ):
+        tell_doubts(Path("/"), wish)
+    tell_doubts(Path("/"), Wish("https://x", "web", ("/bin/sh",), probe=["true"], state_path="/tmp"))
+
+
+def test_a_root_that_is_not_there_is_a_usage_error(shell, tmp_path):
+    absent = Root(tmp_path / "absent")
+    assert shell.run(*asking(absent), "--report-only").exit_code == 2
 
 
 def test_a_rule_that_is_none_is_refused(shell, root):

@@ -60,10 +60,15 @@ def become(config: Path | None, *, json_logs: bool) -> NoReturn:
 
 def require_good(settings: AgentFile) -> None:
     """`InvalidInput` or `OSError` for settings with which an agent could not start."""
+    require_workload(settings)
+    settings_of(settings)
+
+
+def require_workload(settings: AgentFile) -> None:
+    """`InvalidInput` for settings that contradict themselves. No file that they name is looked at."""
     workload_of(settings)
     hooks_of(settings)
     script_of(settings)
-    settings_of(settings)
 
 
 def run(config: Path | None, *, json_logs: bool) -> None:
@@ -130,6 +135,8 @@ def settings_of(file: AgentFile) -> AgentSettings:
 def workload_of(file: AgentFile) -> tuple[Gate, StateSync]:
     """The gate and the state sync that the settings describe; `InvalidInput` when they describe none."""
     gate: Any
+    if file.unit and (file.start or file.stop or file.status):
+        raise InvalidInput("the settings name two workloads: give unit, or start, stop and status, not both")
     if file.unit:
         gate = SystemdGate(file.unit, file.probe or None)
     elif file.start and file.stop and file.status:

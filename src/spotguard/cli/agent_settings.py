@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -22,7 +23,7 @@ PREFIX = "SPOTGUARD_AGENT_"
 class AgentFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What `spotguard agent` is told."""
 
-    server_url: Annotated[str, Meta(pattern=r"^https?://", description="address of the API")]
+    server_url: Annotated[str, Meta(pattern=r"^https?://[^/\s]", description="address of the API")]
     logical_agent_id: Annotated[
         str, Meta(min_length=1, description="name of the workload, the same wherever it runs")
     ]
@@ -86,7 +87,9 @@ class AgentFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = False
     metadata_url: Annotated[str, Meta(description="instance metadata service")] = "http://169.254.169.254"
-    log_level: Annotated[str, Meta(description="debug, info, warning or error")] = "info"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="debug, info, warning or error")
+    ] = "info"
 
 
 def load_agent_file(path: Path | None = None) -> AgentFile:
@@ -94,16 +97,26 @@ def load_agent_file(path: Path | None = None) -> AgentFile:
     source = agent_file(path)
     is_there = source.exists()
     try:
-        told = tomllib.loads(source.read_text()) if is_there or source != CONFIG else {}
+        text = source.read_text() if is_there or source != CONFIG else ""
     except OSError as error:
         raise BadSetting(f"{source}: {error.strerror}") from error
-    except ValueError as error:  # not UTF-8, or not TOML
+    except UnicodeDecodeError as error:
         raise BadSetting(f"{source} is not TOML: {error}") from error
+    return agent_file_of(text, source if is_there else f"{source}, which is not there", _environment())
+
+
+def agent_file_of(text: str, where: Path | str, environment: Mapping[str, Any] | None = None) -> AgentFile:
+    """Settings from the text of a file and what the environment says over it; `BadSetting` names both."""
+    said = environment or {}
     try:
-        return msgspec.convert({**told, **_environment()}, AgentFile, strict=False, dec_hook=_path)
+        told = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadSetting(f"{where} is not TOML: {error}") from error
+    try:
+        return msgspec.convert({**told, **said}, AgentFile, strict=False, dec_hook=_path)
     except (msgspec.ValidationError, TypeError) as error:
-        where = source if is_there else f"{source}, which is not there"
-        raise BadSetting(f"{where}: settings of the agent: {error}") from error
+        over = "".join(f", {PREFIX}{name.upper()}" for name in said)
+        raise BadSetting(f"{where}{over}: settings of the agent: {error}") from error
 
 
 def agent_file(path: Path | None = None) -> Path:

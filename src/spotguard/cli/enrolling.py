@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +11,7 @@ import typer
 from spotguard.cli import enrolling_options as opt
 from spotguard.cli.eligibility import show_report, told_report
 from spotguard.cli.enrolling_look import Ask, look
+from spotguard.cli.enrolling_wish import require_read_back, require_sense, tell_doubts, wish_of
 from spotguard.cli.output import Failed, Json, print_json, say, warn
 from spotguard.domain.agents import Executor
 from spotguard.domain.errors import BadSetting
@@ -57,10 +55,11 @@ def install(
     if unit is not None and "." not in unit:
         unit = f"{unit}.service"
     ask = Ask(root, unit, state_path, executor, installation, metadata_url, endpoint_url, without_aws)
+    commands = {"start": start, "stop": stop, "status": status, "probe": probe}
+    require_sense(ask, commands)
     wish = None
     if not report_only:
-        commands = {"start": start, "stop": stop, "status": status, "probe": probe}
-        wish = _wish(ask, server_url, name, commands, token_file, program, yes=yes)
+        wish = wish_of(ask, server_url, name, commands, token_file, program, yes=yes)
     _enrol(ask, wish, accept_red or (), yes=yes, json=json)
 
 
@@ -73,6 +72,9 @@ def _enrol(ask: Ask, wish: Wish | None, accepted: Sequence[str], *, yes: bool, j
     installer = Installer(ask.root, units)
     if wish is not None and wish.token is None and installer.receipt() is None:
         raise BadSetting("--token-file is needed: the client's token, by which this machine enrols")
+    if wish is not None:
+        require_read_back(installer, wish)
+        tell_doubts(ask.root, wish)
     facts, pointers = look(ask, units)
     found = report(facts)
     red = in_the_way(found, accepted)
@@ -119,70 +121,6 @@ def _units(root: Path) -> Units | None:
     from spotguard.host.systemctl import Systemctl
 
     return Systemctl() if root == Path("/") else None
-
-
-def _wish(
-    ask: Ask,
-    server_url: str | None,
-    name: str | None,
-    commands: dict[str, str | None],
-    token_file: str | None,
-    program: str | None,
-    *,
-    yes: bool,
-) -> Wish:
-    """`BadSetting` for what is missing or contradicts itself."""
-    from spotguard.planning.agent_files import Wish
-
-    if server_url is None or name is None:
-        raise BadSetting("--server-url and --name are needed")
-    if not server_url.startswith(("http://", "https://")):
-        raise BadSetting("--server-url begins with https:// or http://")
-    unit, state_path = ask.unit, ask.state_path
-    gate = [commands[part] for part in ("start", "stop", "status")]
-    if (unit is None) is (None in gate) or (unit is not None and any(gate)):
-        raise BadSetting("give --unit, or --start, --stop and --status together")
-    if state_path is not None and not state_path.startswith("/"):
-        raise BadSetting("--state-path is an absolute path")
-    if token_file == "-" and not yes:  # noqa: S105 - stdin's usual name
-        raise BadSetting("the token comes from stdin, so that nobody can answer: add --yes")
-    return Wish(
-        server_url=server_url,
-        logical_agent_id=name,
-        program=(program or _own_program(),),
-        unit=unit or "",
-        start=_words(commands["start"]),
-        stop=_words(commands["stop"]),
-        status=_words(commands["status"]),
-        probe=_words(commands["probe"]),
-        state_path=state_path,
-        metadata_url=None if ask.metadata_url == opt.METADATA else ask.metadata_url,
-        calls_ec2=ask.executor is Executor.AGENT,
-        token=None if token_file is None else _token(token_file),
-    )
-
-
-def _own_program() -> str:
-    """The command that belongs to this interpreter, wherever the PATH leads."""
-    beside = Path(sys.executable).with_name("spotguard")
-    found = str(beside) if beside.exists() else shutil.which("spotguard")
-    if found is None:
-        raise BadSetting("--program is needed: there is no spotguard beside this Python, nor in the PATH")
-    return str(Path(found).absolute())
-
-
-def _words(command: str | None) -> list[str]:
-    try:
-        return shlex.split(command or "")
-    except ValueError as error:
-        raise BadSetting(f"a command that does not read: {command!r} ({error})") from error
-
-
-def _token(file: str) -> str:
-    text = (sys.stdin.read() if file == "-" else Path(file).read_text()).strip()
-    if not text or len(text.split()) != 1 or not text.isprintable():
-        raise BadSetting("that is no token: one word is expected")
-    return text
 
 
 def _carry_out(

@@ -38,7 +38,12 @@ ReportOnly = Annotated[
 ]
 WithoutAws = Annotated[bool, typer.Option("--without-aws", help="Ask AWS nothing.")]
 Root = Annotated[
-    Path, typer.Option(help="Another folder as the machine's root, an image for example: nothing is started.")
+    Path,
+    typer.Option(
+        exists=True,
+        file_okay=False,
+        help="Another folder as the machine's root, an image for example: nothing is started.",
+    ),
 ]
 MetadataUrl = Annotated[str, typer.Option(help="Another metadata service.")]
 EndpointUrl = Annotated[str | None, typer.Option(help="Another endpoint than AWS's own.")]

@@ -14,7 +14,7 @@ from spotguard.domain.errors import GateFailed
 from spotguard.host.boot_links import own_links, put_back, take_away
 from spotguard.planning import installation as plan
 from spotguard.planning import machine_changes as change
-from spotguard.planning.agent_files import Wish
+from spotguard.planning.agent_files import CONFIG, Wish
 from spotguard.planning.installation import Receipt, Standing
 from spotguard.planning.machine_changes import Action
 from spotguard.ports.units import Units
@@ -29,6 +29,12 @@ class Installer:
     def plan(self, wish: Wish) -> tuple[Action, ...]:
         """What installing would do now. Nothing is changed."""
         return plan.plan_install(wish, self._standing(wish))
+
+    def settings(self, wish: Wish) -> str:
+        """The agent's settings as they would stand there, with what their owner has added. `InvalidInput`."""
+        standing = _file(self._at(CONFIG))
+        known = "" if standing is None else standing[0]
+        return plan.wanted_files(wish, self.receipt(), known)[CONFIG][0]
 
     def plan_removal(self, *, keep_journal: bool = False) -> tuple[Action, ...]:
         """What uninstalling would do now; empty when nothing is installed here."""

@@ -7,6 +7,7 @@ taken away, so that uninstalling after any crash leaves the machine as it was fo
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -102,13 +103,22 @@ def wanted_files(wish: Wish, known: Receipt | None, settings: str) -> dict[str, 
 
 
 def plan_install(wish: Wish, now: Standing) -> tuple[Action, ...]:
-    """Empty when everything stands as wished. `Refused` when another workload is installed here."""
+    """Empty when everything stands as wished. `Refused` when another workload is installed here, or under another
+    name.
+    """
     known = now.receipt
     if known is not None and known.unit != wish.unit:
         raise Refused(
             f"installed for {known.unit or 'a workload of commands'} already: spotguard agent uninstall first"
         )
-    files = wanted_files(wish, known, now.files.get(CONFIG, ("", 0))[0])
+    settings = now.files.get(CONFIG, ("", 0))[0]
+    name = _name_in(settings)
+    if known is not None and name not in (None, wish.logical_agent_id):
+        raise Refused(
+            f"installed under the name {name} already, which is its identity at the server: "
+            "spotguard agent uninstall first"
+        )
+    files = wanted_files(wish, known, settings)
     receipt = _receipt(wish, now, files)
     changes = [
         *_write_all(files, now),
@@ -124,6 +134,14 @@ def plan_install(wish: Wish, now: Standing) -> tuple[Action, ...]:
         *changes,
         *(() if now.agent_runs is None else (Reload(), StartAgent())),
     )
+
+
+def _name_in(settings: str) -> object:
+    """The agent's name in our part of its settings; None when it says none."""
+    try:
+        return tomllib.loads(settings.partition(KEPT)[0]).get("logical_agent_id")
+    except tomllib.TOMLDecodeError:  # its owner's hand: it is written anew
+        return None
 
 
 def _write_all(files: Mapping[str, tuple[str, int]], now: Standing) -> Iterator[Action]:
