@@ -6,6 +6,7 @@ from spotguard.domain.agents import Executor
 from spotguard.domain.switches import MoveKind, Step
 from spotguard.domain.traffic import Script, told_of
 from spotguard.ports.traffic import Arrival, Reading
+from spotguard.store.tables import agent_events
 from tests.agent.stage import Crash
 from tests.agent.test_with_the_server import ServedStage
 from tests.cloud.scene import B
@@ -108,3 +109,13 @@ def test_without_a_route_nothing_is_moved():
     stage.run(1800, lambda: Step.VERIFIED in stage.steps())
     assert Step.TRAFFIC_MOVED in stage.steps()
     assert stage.ec2.traffic.orders == []
+
+
+def test_a_script_that_this_agent_was_not_given_is_told_to_people_and_once():
+    stage, _ = moving(lambda _: Script(), None)
+    stage.run(900)
+    assert Step.OPENED in stage.steps()
+    assert Step.TRAFFIC_MOVED not in stage.steps()
+    kind = agent_events.c.kind == "traffic_stuck"
+    (stuck,) = stage.db.read(lambda tx: tx.execute(agent_events.select().where(kind)).all())
+    assert "name traffic_script and traffic_check in this agent's settings" in stuck.message

@@ -84,6 +84,7 @@ class Desk:
         self.found_running = False  # the workload, when this agent was first installed
         self.config: Mapping[str, Any] = {}
         self.config_version: int | None = None
+        self.traffic_stuck: str | None = None  # why the traffic that is ours to move does not come along
         self.prices: Mapping[Pool, Decimal] = {}
         self.ondemand: Decimal | None = None
         self._enrolment_document = Document(ports.disk, "enrolment")

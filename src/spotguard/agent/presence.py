@@ -123,6 +123,7 @@ class Presence:
             "workload_healthy": gate is GateState.OPEN and desk.primacy.healthy(),
             "released": released,
             "can_sync": desk.ports.sync.can_sync(),
+            "traffic_stuck": desk.traffic_stuck,
         }
         reply = desk.call("POST", "heartbeat", body)
         if reply.status not in OK:

@@ -31,6 +31,7 @@ from spotguard.telemetry import get_logger
 
 LOOK_AGAIN_SECONDS = 300.0  # at what was read back: somebody else may have moved it
 LATER_SECONDS = 10.0
+MOST_SAID = 1000  # characters of a complaint
 
 log = get_logger("agent")
 
@@ -55,11 +56,11 @@ class TrafficDuty:
         self._document = Document(desk.ports.disk, self.NAME)
         self._receipt: tuple[int, str | None] = (0, None)
         self._announced: Mapping[str, Any] | None = None
-        self._complaint = ""
 
     def run(self, now: datetime) -> datetime | None:
         told, port = self.told(), self._desk.ports.traffic
         if told is None or port is None or not self._desk.is_enrolled:
+            self._desk.traffic_stuck = None
             return None  # rung for with a new configuration
         try:
             route = route_of(told)
@@ -113,7 +114,7 @@ class TrafficDuty:
                 return now + timedelta(seconds=LATER_SECONDS)
 
     def _arrived(self, now: datetime, moved: Moved, done: Arrived, order: PromoteOrder | None) -> None:
-        self._complaint = ""
+        self._desk.traffic_stuck = None
         moved = replace(moved, receipt=done.receipt)
         if order is not None and order.switch_id is not None and moved.told != order.switch_id:
             body = {"switch_id": order.switch_id, "timing": timing({Step.TRAFFIC_MOVED: now})}
@@ -152,9 +153,11 @@ class TrafficDuty:
         return Endpoint(me.instance_id, me.private_ip, me.public_ip)
 
     def _complain(self, now: datetime, because: str, again_seconds: float) -> datetime:
-        if because != self._complaint:
-            self._complaint = because
-            log.error("traffic", instance=self._desk.instance_id, because=because)
+        said = because[:MOST_SAID]
+        if said != self._desk.traffic_stuck:
+            self._desk.traffic_stuck = said
+            log.error("traffic", instance=self._desk.instance_id, because=said)
+            self._desk.bells.ring("presence")  # the server tells people
         return now + timedelta(seconds=again_seconds)
 
 

@@ -18,7 +18,7 @@ from spotguard.domain.errors import InvalidInput
 from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.domain.instances import Mode, Role, parse_mode
 from spotguard.domain.pools import Pool, parse_pool_id
-from spotguard.store import agents, releases
+from spotguard.store import agents, releases, traffic
 from spotguard.wire.agent import Heartbeat, HeartbeatReply
 
 _DECODER = msgspec.json.Decoder(Heartbeat)
@@ -44,6 +44,8 @@ async def heartbeat(api: Api, request: Request) -> Response:
             workload_healthy=beat.workload_healthy,
             can_sync=beat.can_sync,
         )
+        if role is Role.PRIMARY and beat.traffic_stuck is not None:
+            traffic.stuck(tx, now, ClientId(caller.client_id), AgentId(caller.agent_id), beat.traffic_stuck)
         has_let_go = role is Role.PRIMARY and _has_let_go(tx, now, caller, beat.released)
         told = HeartbeatReply(
             config_version=caller.config_version,

@@ -119,7 +119,7 @@ class TrafficDuty:
         if not self.ctx.news(road.agent_id, message, now):
             return False
         self.ctx.db.write(
-            lambda tx: events.append(tx, now, road.client_id, road.agent_id, "traffic_stuck", message)
+            lambda tx: events.append(tx, now, road.client_id, road.agent_id, traffic.STUCK, message)
         )
         return True
 

@@ -115,7 +115,8 @@ class Registered(Struct, frozen=True, kw_only=True):
 class Heartbeat(Struct, kw_only=True):
     """POST heartbeat: presence of one instance (ruling S15). `released`: the highest epoch that it has let go of.
 
-    `can_sync` as in Register; left out: what was said last holds.
+    `can_sync` as in Register; left out: what was said last holds. `traffic_stuck`: why the traffic that this agent is
+    to move does not come along, said for as long as it is so.
     """
 
     status: AgentStatus
@@ -127,6 +128,7 @@ class Heartbeat(Struct, kw_only=True):
     workload_healthy: bool | None = None
     released: Count | None = None
     can_sync: bool | None = None
+    traffic_stuck: Sentence | None = None
 
 
 class HeartbeatReply(Struct, frozen=True, kw_only=True):
