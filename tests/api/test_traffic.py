@@ -3,7 +3,7 @@
 import pytest
 
 from spotguard.domain.agents import Executor
-from spotguard.store.tables import agents
+from spotguard.store.tables import agent_events, agents
 from tests.api.world import Machine, Tenant, World
 
 ARN = "arn:aws:elasticloadbalancing:{}:123456789012:targetgroup/web/0123456789abcdef"
@@ -47,19 +47,19 @@ def test_who_calls_aws_moves_it_and_a_script_runs_on_the_instance(world: World, 
         ({"driver": "pigeon"}, "/traffic"),
         ("elastic-ip", "/traffic"),
         ([], "/traffic"),
-        ({**GROUP, "arn": "arn:aws:s3:::bucket"}, "/traffic/target-group/arn"),
+        ({**GROUP, "arn": "arn:aws:s3:::bucket"}, "/traffic/arn"),
         ({**GROUP, "arn": ARN.format("eu-west-1")}, "/traffic"),
-        ({**GROUP, "port": 70_000}, "/traffic/target-group/port"),
-        ({**GROUP, "port": "80"}, "/traffic/target-group/port"),
-        ({**GROUP, "command": ["sh"]}, "/traffic/target-group/command"),
-        ({"driver": "elastic-ip", "allocationId": "1.2.3.4"}, "/traffic/elastic-ip/allocationId"),
+        ({**GROUP, "port": 70_000}, "/traffic/port"),
+        ({**GROUP, "port": "80"}, "/traffic/port"),
+        ({**GROUP, "command": ["sh"]}, "/traffic/command"),
+        ({"driver": "elastic-ip", "allocationId": "1.2.3.4"}, "/traffic/allocationId"),
         ({**DNS, "name": "web"}, "/traffic/name"),
-        ({**DNS, "ttlSeconds": 0}, "/traffic/dns/ttlSeconds"),
-        ({**DNS, "zoneId": "/hostedzone/Z"}, "/traffic/dns/zoneId"),
+        ({**DNS, "ttlSeconds": 0}, "/traffic/ttlSeconds"),
+        ({**DNS, "zoneId": "/hostedzone/Z"}, "/traffic/zoneId"),
         ({"driver": "private-ip", "address": "8.8.8.8"}, "/traffic/address"),
         ({"driver": "private-ip", "address": "10.0.0.7"}, "/traffic"),
-        ({"driver": "script", "command": ["rm", "-rf", "/"]}, "/traffic/script/command"),
-        ({"driver": "script", "expectedSeconds": 10**9}, "/traffic/script/expectedSeconds"),
+        ({"driver": "script", "command": ["rm", "-rf", "/"]}, "/traffic/command"),
+        ({"driver": "script", "expectedSeconds": 10**9}, "/traffic/expectedSeconds"),
     ],
 )
 def test_a_route_that_cannot_be_is_refused_with_the_field(
@@ -70,3 +70,14 @@ def test_a_route_that_cannot_be_is_refused_with_the_field(
     assert reply.status == 422, reply
     assert pointer in {error["pointer"] for error in reply.body["errors"]}
     assert world.rows(agents) == before
+
+
+def test_the_event_tells_a_route_as_the_api_writes_it(world: World, acme: Tenant, web: Machine):
+    acme.configure(web, traffic={**DNS, "address": "public"}, enabled=False, minSavingsPercent=7.5)
+    acme.configure(web, traffic=None)
+    first, second = [e.message for e in world.rows(agent_events, agent_events.c.kind == "configured")]
+    assert first == (
+        "enabled = false, min_savings_percent = 7.5, traffic = "
+        '{"driver": "dns", "zone_id": "Z0123", "name": "web.example.org", "ttl_seconds": 60, "address": "public"}'
+    )
+    assert second == "traffic = null"

@@ -93,11 +93,25 @@ def problem_of(error: Exception) -> Problem:
     return Problem(500, "the server failed; look whether this request was applied before you repeat it")
 
 
-def _pointer(location: tuple[int | str, ...]) -> str:
+def _pointer(location: tuple[int | str, ...], body: Any = None) -> str:
     """`("body", "pools", 0)` → `/pools/0`; a parameter stands behind its place: `/query/limit`."""
     place, *path = location or ("body",)
+    if place == "body":
+        path = _members(path, body)
     tail = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
     return tail if place == "body" else f"/{place}{tail}"
+
+
+def _members(path: list[int | str], body: Any) -> list[int | str]:
+    """Without the tags of unions, which Pydantic puts among the members: `traffic`, `dns`, `zoneId`."""
+    kept: list[int | str] = []
+    for number, part in enumerate(path):
+        if isinstance(body, Mapping) and part not in body and number < len(path) - 1:
+            continue
+        kept.append(part)
+        inside = isinstance(body, Mapping) or (isinstance(body, list) and isinstance(part, int))
+        body = body[part] if inside and (not isinstance(body, Mapping) or part in body) else None
+    return kept
 
 
 async def _answer(_request: Request, error: Exception) -> Response:
@@ -108,7 +122,7 @@ async def _answer_invalid(_request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     # Pydantic's errors also hold the input; it is not sent back: it may be NaN, huge, or a secret.
-    found = [(_pointer(tuple(one["loc"])), str(one["msg"])) for one in error.errors()[:50]]
+    found = [(_pointer(tuple(one["loc"]), error.body), str(one["msg"])) for one in error.errors()[:50]]
     return Problem(422, "the request is well-formed but not valid", errors=found).response()
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -76,15 +78,17 @@ def configure(
         )
         .values(**values, config_version=agents.c.config_version + 1, updated_at=now)
     )
-    said = {
-        name: value if isinstance(value, bool | int | str | list | dict) else str(value)
-        for name, value in values.items()
-    }
-    told = ", ".join(f"{name} = {value}" for name, value in sorted(said.items()))
+    said = {name: str(value) if isinstance(value, Decimal) else value for name, value in values.items()}
+    told = ", ".join(f"{name} = {_text(value)}" for name, value in sorted(said.items()))
     events.append(tx, now, client_id, agent_id, "configured", told, said)
     plans.protection_changed(tx, now, agent_id)
     _when_the_old_ends(tx, now, agent_id, values)
     return agent_store.of_client(tx, client_id, agent_id)
+
+
+def _text(value: Any) -> str:
+    """As the API writes it; words without their quotation marks."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _when_the_old_ends(tx: Connection, now: datetime, agent_id: AgentId, values: Mapping[str, Any]) -> None:
