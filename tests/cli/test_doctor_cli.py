@@ -7,7 +7,7 @@ import pytest
 
 from spotguard import __version__
 from spotguard.domain.agents import Executor
-from spotguard.store import accounts, leases
+from spotguard.store import accounts, launch_orders, leases
 from spotguard.store import tables as t
 from tests.store import rows
 from tests.wire.scene import served
@@ -96,7 +96,8 @@ def test_what_was_not_looked_at_is_unknown_and_breaks_nothing(shell, database):
     assert (result.exit_code, levels.count("unknown"), levels.count("error")) == (0, 6, 0)
 
 
-def test_a_database_that_was_not_migrated_is_an_error_and_not_a_crash(new_shell):
+def test_a_database_that_was_not_migrated_is_an_error_and_not_a_crash(new_shell, tmp_path):
+    (tmp_path / "spotguard.db").touch()
     result = new_shell.run("doctor", "--without-aws", "--json")
     assert result.exit_code == 1
     assert told(result)["its-schema-is-the-newest"][0] == "error"
@@ -115,3 +116,28 @@ def test_an_address_that_other_machines_do_not_have_is_an_error(shell, database,
         monkeypatch.setenv("SPOTGUARD_PUBLIC_URL", url)
         result = shell.run("doctor", "--without-aws", "--json")
         assert told(result)["agents-can-reach-this-server"][0] == level, url
+
+
+def test_a_database_that_is_not_there_is_an_error_and_is_not_made(shell, tmp_path):
+    missing = tmp_path / "mistyped.db"
+    result = shell.run("doctor", "--without-aws", "--json", "--database-url", f"sqlite:///{missing}")
+    assert result.exit_code == 1
+    grade, because = told(result)["the-database-answers"]
+    assert grade == "error"
+    assert f"there is no database at {missing}" in because
+    assert list(tmp_path.glob("mistyped*")) == []
+
+
+def test_the_address_that_the_server_gave_itself_counts_where_this_shell_knows_none(
+    shell, database, installation, monkeypatch
+):
+    monkeypatch.delenv("SPOTGUARD_PUBLIC_URL")
+
+    def of_address():
+        return told(shell.run("doctor", "--without-aws", "--json"))["agents-can-reach-this-server"]
+
+    grade, because = of_address()
+    assert (grade, "no server has named its own" in because) == ("warning", True)
+    itself = launch_orders.Installation(public_url="https://spotguard.example")
+    database.write(lambda tx: launch_orders.introduce(tx, now(), itself))
+    assert of_address() == ("ok", "launched instances are told https://spotguard.example")

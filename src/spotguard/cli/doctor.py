@@ -66,23 +66,38 @@ def _look(url: str | None, endpoint_url: str | None, *, without_aws: bool) -> Fa
     """A database that does not answer is a finding; one that cannot be meant is a usage error."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    from spotguard.config import load_settings, prepare_database_folder
+    from spotguard.config import database_file, load_settings, prepare_database_folder
     from spotguard.planning.checkup.facts import Facts
     from spotguard.planning.findings import Unseen
     from spotguard.store.database import Database
 
     settings = load_settings(database_url=url)
+    public_url = _public(settings.public_url)
+    file = database_file(settings.database_url)
+    if file is not None and not file.exists():  # opening it would make one
+        nothing = Unseen(f"there is no database at {file}: spotguard db upgrade makes one")
+        return Facts(__version__, public_url, nothing, nothing, nothing)
     prepare_database_folder(settings.database_url)
     database = Database.open(settings.database_url)
     itself: DatabaseFacts | Unseen
     try:
         itself, fleet = _of_database(database)
+        public_url = public_url or _told(database, itself)
         accounts = Unseen("--without-aws") if without_aws else _accounts(database, itself, endpoint_url)
     except SQLAlchemyError as error:
         itself = fleet = accounts = Unseen(" ".join(str(getattr(error, "orig", error)).split()))
     finally:
         database.dispose()
-    return Facts(__version__, _public(settings.public_url), itself, fleet, accounts)
+    return Facts(__version__, public_url, itself, fleet, accounts)
+
+
+def _told(database: Database, itself: DatabaseFacts) -> PublicUrl | None:
+    """The address that a server on this database has given itself; this shell need not know its settings."""
+    from spotguard.store import launch_orders
+
+    if itself.schema_differences:
+        return None
+    return _public(database.read(launch_orders.public_url_of))
 
 
 def _public(url: str | None) -> PublicUrl | None:

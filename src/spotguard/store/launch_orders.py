@@ -45,6 +45,11 @@ def installation_of(tx: sa.Connection) -> Installation:
     return Installation() if row is None else Installation(row.name, row.public_url)
 
 
+def public_url_of(tx: sa.Connection) -> str | None:
+    """Where its servers say that agents find it; None: no server has introduced itself yet."""
+    return tx.execute(sa.select(installations.c.public_url)).scalar_one_or_none()
+
+
 def tags_of(
     tx: sa.Connection,
     client_id: ClientId,

@@ -100,7 +100,8 @@ def agents_can_reach_this_server(facts: Facts) -> Verdict:
     """Launched instances are told `public_url`."""
     if facts.public_url is None:
         return care(
-            "public_url is not set: launched instances are told an address that only this machine may have",
+            "public_url is not set in this shell, and no server has named its own yet: launched instances would be "
+            "told an address that only its machine has",
             "set SPOTGUARD_PUBLIC_URL to the address of the TLS proxy before this server",
         )
     told = facts.public_url.text
