@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from spotguard.domain.agents import HIGHEST_TERMINATE_WAIT_SECONDS, Autonomy
-from spotguard.wire.client import Given, Moment, Percent, Taken, Usd
+from spotguard.wire.client import EventState, Given, Moment, Percent, Taken, Usd
 from spotguard.wire.client_traffic import TrafficChange
 
 _BIG = 2**31 - 1
@@ -218,10 +218,11 @@ class LeftoverState(Given):
 
 
 class LeftoversState(Given):
-    """Oldest first; the sum counts what is known. Nothing here was done: what was is told by the events."""
+    """`items`: oldest first, nothing of it is done yet; the sum counts what is known. `done`: newest first."""
 
     items: list[LeftoverState]
     usd_per_month: Usd
+    done: list[EventState]
 
 
 class Rejection(Taken):

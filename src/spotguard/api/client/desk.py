@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from sqlalchemy.engine import Connection
 from starlette.types import Scope
@@ -15,7 +16,7 @@ from starlette.types import Scope
 from spotguard.api import credentials
 from spotguard.api.body import decode_any, read_body
 from spotguard.api.context import Api
-from spotguard.api.problems import Problem
+from spotguard.api.problems import Problem, invalid
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId, SwitchId
 from spotguard.store.views_paging import HIGHEST_LIMIT, Asked
 
@@ -92,15 +93,26 @@ class StrictRequest(Request):
 
 
 class StrictRoute(APIRoute):
-    """A FastAPI route over `StrictRequest`."""
+    """A FastAPI route over `StrictRequest`. A parameter that it does not know is refused: it may be one mistyped."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
+        known = _parameters(self.dependant)
 
         async def strict(request: Request) -> Response:
+            unknown = sorted(request.query_params.keys() - known)
+            if unknown:
+                await desk_of(request)  # whoever has no credential is told that first
+                raise invalid(f"/query/{unknown[0]}", "no such parameter here")
             return await handler(StrictRequest(_as_json(request.scope), request.receive))
 
         return strict
+
+
+def _parameters(dependant: Dependant) -> set[str]:
+    """The names of all that a handler and what it depends on read from the query."""
+    mine = {field.alias for field in dependant.query_params}
+    return mine.union(*(_parameters(further) for further in dependant.dependencies))
 
 
 def _as_json(scope: Scope) -> Scope:
