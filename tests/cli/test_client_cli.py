@@ -99,6 +99,8 @@ def test_an_account_changes_and_keeps_its_external_id(shell):
     assert moved == {**first, "role_arn": ROLE, "region": "eu-west-2"}
     assert shell.json("client", "account", "Acme", "--own-credentials")["account"]["role_arn"] is None
     assert shell.json("client", "account", "Acme", "--forget")["account"] is None
+    anew = shell.json("client", "account", "Acme", "--region", "eu-west-2")["account"]
+    assert anew["external_id"] != first["external_id"], "as the help of --forget says"
 
 
 def test_a_wrong_account_is_one_clear_line_and_makes_nothing(shell):

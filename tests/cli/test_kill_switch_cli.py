@@ -46,6 +46,13 @@ def test_stopping_all_says_that_nobody_is_rescued(shell):
     assert "will not be rescued" in result.stderr
 
 
+def test_stopping_says_that_users_moves_are_undone_and_taking_it_back_says_nothing(shell):
+    told = shell.run("kill-switch", "voluntary", "--reason", "x")
+    assert (told.exit_code, "users ordered" in told.stderr, "undone" in told.stderr) == (0, True, True)
+    assert "rescued" not in told.stderr
+    assert shell.run("kill-switch", "none", "--reason", "x").stderr == ""
+
+
 def test_without_a_reason_it_says_who_turned_it(shell, database, monkeypatch):
     monkeypatch.setenv("LOGNAME", "ada")
     rows.with_agent(database)

@@ -83,7 +83,13 @@ def account(
     executor: Annotated[
         Executor | None, typer.Option(help="Who calls AWS for moves from now on: its agents, or this server.")
     ] = None,
-    forget: Annotated[bool, typer.Option("--forget", help="This server calls EC2 for it no more.")] = False,
+    forget: Annotated[
+        bool,
+        typer.Option(
+            "--forget",
+            help="This server calls EC2 for it no more. An account named later has another external id.",
+        ),
+    ] = False,
     database_url: DatabaseUrl = None,
     json: Json = False,
 ) -> None:

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
+STOPPED = (
+    "Moves that users ordered are stopped too: new ones are refused, and those under way are undone unless their "
+    "workload's gate has closed."
+)
+
+
 class Level(StrEnum):
     """As people write it; `domain.agents.KillLevel` inside."""
 
@@ -40,13 +46,19 @@ def kill_switch(
     database_url: DatabaseUrl = None,
     json: Json = False,
 ) -> None:
-    """Stop voluntary actions, or all, within seconds and everywhere. Without --agent and --client: for everybody."""
+    """Stop voluntary actions, or all, within seconds and everywhere. Without --agent and --client: for everybody.
+
+    Voluntary is every move that no signal and no death asks for, one that a user ordered included. A move under way
+    that is stopped is undone, unless it has closed its workload's gate already: then it goes on to its end.
+    """
     now = datetime.now(UTC)
     reason = f"from the command line by {_user()}" if reason is None else reason
     with opened(database_url) as database:
         client_id, scope = database.write(
             lambda tx: _turn(tx, now, level, reason, agent=agent, client=client)
         )
+    if level is not Level.NONE:
+        warn(STOPPED)
     if level is Level.ALL:
         warn("Emergencies are stopped too: an interrupted workload will not be rescued.")
     if json:
