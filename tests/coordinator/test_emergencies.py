@@ -10,6 +10,7 @@ from spotguard.domain.switches import MoveKind, Step
 from spotguard.store.tables import (
     agent_events,
     epoch_grants,
+    instances,
     pool_quarantines,
     replica_instances,
     spot_interruption_events,
@@ -78,6 +79,17 @@ def test_a_rebalance_recommendation_makes_an_emergency_replica_that_a_notice_pro
     scene.run(60, until=serves_elsewhere(scene, agent, old))
     assert scene.serving(agent) == replica.instance_id
     assert scene.last_move(agent).event_trigger == "rebalance"
+    assert scene.breaches() == []
+
+
+def test_without_a_state_sync_a_notice_makes_no_standby_and_the_volume_brings_the_state(scene, agent):
+    scene.db.write(lambda tx: tx.execute(instances.update().values(can_sync=False)))
+    old = scene.serving(agent)
+    scene.ec2.controls.interrupt(old)
+    scene.run(900, until=serves_elsewhere(scene, agent, old))
+    assert scene.row(spot_interruption_events).action == "relaunch"
+    assert scene.rows(replica_instances) == []
+    assert scene.last_move(agent).kind in (MoveKind.VOLUME, MoveKind.SNAPSHOT)
     assert scene.breaches() == []
 
 

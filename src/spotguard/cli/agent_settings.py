@@ -72,7 +72,10 @@ class AgentFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(gt=0, le=600, description="time of either command, after which it is killed and has failed"),
     ] = 60
     state_path: Annotated[
-        Path | None, Meta(description="folder of the workload's state, copied by rsync")
+        Path | None,
+        Meta(
+            description="folder of the workload's state, copied by rsync; unset: volume or image carry it, no standbys"
+        ),
     ] = None
     inbox_path: Annotated[Path, Meta(description="where a standby receives it; same file system")] = Path(
         "/var/lib/spotguard-inbox"
