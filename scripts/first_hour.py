@@ -1,7 +1,8 @@
 # ruff: noqa: INP001, T201 -- a script, not a package; printing is its job
-"""Plays the first hour of docs/enrolment.md before the simulated EC2 on the wire: `python scripts/first_hour.py`.
+"""Plays the first hour of docs/enrolment.md before the simulated EC2 on the wire.
 
 The machine is a folder, the commands are the real ones in processes of their own. Needs the extra `wire`.
+`.venv/bin/python scripts/first_hour.py`
 """
 
 from __future__ import annotations
@@ -15,12 +16,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import boto3
+try:
+    import boto3
 
-from spotguard.cloud.simulated.content import Nothing
-from spotguard.cloud.simulated.ec2 import SimulatedEc2
-from spotguard.cloud.simulated.wire.server import WireServer
-from spotguard.market.synthetic import synthetic_market
+    from spotguard.cloud.simulated.content import Nothing
+    from spotguard.cloud.simulated.ec2 import SimulatedEc2
+    from spotguard.cloud.simulated.wire.server import WireServer
+    from spotguard.market.synthetic import synthetic_market
+except ModuleNotFoundError as error:
+    sys.exit(
+        f"first_hour.py: this Python ({sys.executable}) has no {error.name}: make setup, then "
+        ".venv/bin/python -m pip install -e '.[wire]', then .venv/bin/python scripts/first_hour.py"
+    )
 
 SPOTGUARD = [sys.executable, "-c", "from spotguard.cli.main import app; app()"]
 UNIT = "[Service]\nExecStart=/usr/bin/web\n[Install]\nWantedBy=multi-user.target\n"
@@ -59,10 +66,12 @@ def machine(root: Path) -> Path:
         "srv/web/db/PG_VERSION": "15\n",
         "srv/web/db/postmaster.pid": "812\n",
         "root/token": "sgc_shown-once-by-client-create\n",
+        "usr/bin/spotguard": "#!/bin/sh\n",
     }.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+    (root / "usr/bin/spotguard").chmod(0o755)
     (root / "var/lib").mkdir(parents=True)
     link = root / WANTS / "web.service"
     link.parent.mkdir()
@@ -110,7 +119,7 @@ def first_hour(wire: WireServer, root: Path, instance_id: str) -> None:
     told = ["--unit", "web.service", "--state-path", "/srv/web"]
     there = ["--root", str(root), "--metadata-url", wire.imds_url(instance_id), "--endpoint-url", wire.url]
     wish = ["--server-url", "https://spotguard.example", "--name", "web-1"]
-    token = ["--token-file", str(root / "root/token")]
+    token = ["--token-file", str(root / "root/token"), "--program", "/usr/bin/spotguard"]
     red = ["--accept-red", "no-database-is-copied-as-files"]
     play(["agent", "install", *told, "--report-only"], there)
     play(["agent", "install", *told, *wish, *red, "--yes"], [*token, *there], show_from="This will")

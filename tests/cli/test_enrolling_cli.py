@@ -87,6 +87,8 @@ def test_what_was_not_looked_at_is_said_and_never_green(shell, root):
     assert set(told["not_looked_at"].values()) == {"--without-aws"}
     shown = shell.run(*asking(root), "--report-only").stdout
     assert "not looked at (--without-aws): alarm, target-group" in shown
+    assert "is not known: nobody looked" in shown
+    assert "Nothing was found" not in shown
 
 
 def test_installing_says_what_it_does_and_uninstalling_restores_it(shell, root, token_file):
@@ -195,8 +197,18 @@ def test_what_a_machine_does_not_have_is_refused():
     with pytest.raises(
         InvalidInput, match="/nowhere/spotguard is no program under /; --state-path: /nowhere"
     ):
-        tell_doubts(Path("/"), wish)
-    tell_doubts(Path("/"), Wish("https://x", "web", ("/bin/sh",), probe=["true"], state_path="/tmp"))
+        tell_doubts(Path("/"), wish, Path("/inbox"))
+    tell_doubts(Path("/"), Wish("https://x", "web", ("/bin/sh",), probe=["true"]), Path("/inbox"))
+
+
+def test_state_and_inbox_in_two_file_systems_are_told(capsys, tmp_path):
+    state = tmp_path / "web"
+    state.mkdir()
+    wish = Wish("https://x", "web", ("/bin/sh",), state_path=str(state))
+    tell_doubts(Path("/"), wish, tmp_path / "inbox/to/come")
+    assert capsys.readouterr().err == ""
+    tell_doubts(Path("/"), wish, Path("/proc/inbox"))  # the kernel's own file system
+    assert "do not lie in one file system" in capsys.readouterr().err
 
 
 def test_a_root_that_is_not_there_is_a_usage_error(shell, tmp_path):

@@ -14,6 +14,16 @@ def plain(text):
     return " ".join(DRAWN.sub("*", text).split())
 
 
+def test_a_python_without_the_extra_is_told_how_to_get_it():
+    command = [sys.executable, "-I", "-S", str(ROOT / "scripts" / "first_hour.py")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    install = ".venv/bin/python -m pip install -e '.[wire]'"
+    assert install in line
+    assert install in (ROOT / "docs" / "enrolment.md").read_text()
+
+
 def test_the_document_shows_what_the_script_says():
     script = [sys.executable, str(ROOT / "scripts" / "first_hour.py")]
     said = plain(subprocess.run(script, capture_output=True, text=True, check=True).stdout)

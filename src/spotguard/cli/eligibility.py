@@ -19,15 +19,23 @@ def show_report(found: Report, pointers: Pointers) -> None:
 
     show_findings(found.findings, COLOUR)
     say("")
-    say(
-        "What points at this instance:"
-        if pointers.found
-        else "Nothing was found that points at this instance."
-    )
+    say(_heading(pointers))
     show_rows([(one.kind.value, [one.name], one.how, ADVICE[one.kind]) for one in pointers.found])
     for because, kinds in _grouped(pointers).items():
         say(f"not looked at ({because}): {', '.join(kinds)}")
     say("")
+
+
+def _heading(pointers: Pointers) -> str:
+    from spotguard.planning.eligibility.pointers import PointerKind
+
+    if pointers.found:
+        return "What points at this instance:"
+    if len(pointers.not_looked_at) == len(PointerKind):
+        return "What points at this instance is not known: nobody looked."
+    if pointers.not_looked_at:
+        return "Nothing was found that points at this instance, where anybody looked."
+    return "Nothing was found that points at this instance."
 
 
 def told_report(found: Report, pointers: Pointers, red: Sequence[str]) -> dict[str, Any]:

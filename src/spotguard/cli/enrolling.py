@@ -11,7 +11,7 @@ import typer
 from spotguard.cli import enrolling_options as opt
 from spotguard.cli.eligibility import show_report, told_report
 from spotguard.cli.enrolling_look import Ask, look
-from spotguard.cli.enrolling_wish import require_read_back, require_sense, tell_doubts, wish_of
+from spotguard.cli.enrolling_wish import read_back, require_sense, tell_doubts, wish_of
 from spotguard.cli.output import Failed, Json, print_json, say, warn
 from spotguard.domain.agents import Executor
 from spotguard.domain.errors import BadSetting
@@ -73,8 +73,7 @@ def _enrol(ask: Ask, wish: Wish | None, accepted: Sequence[str], *, yes: bool, j
     if wish is not None and wish.token is None and installer.receipt() is None:
         raise BadSetting("--token-file is needed: the client's token, by which this machine enrols")
     if wish is not None:
-        require_read_back(installer, wish)
-        tell_doubts(ask.root, wish)
+        tell_doubts(ask.root, wish, read_back(installer, wish).inbox_path)
     facts, pointers = look(ask, units)
     found = report(facts)
     red = in_the_way(found, accepted)

@@ -18,6 +18,7 @@ from spotguard.domain.agents import Executor
 from spotguard.domain.errors import BadSetting, InvalidInput
 
 if TYPE_CHECKING:
+    from spotguard.cli.agent_settings import AgentFile
     from spotguard.cli.enrolling_look import Ask
     from spotguard.host.installing import Installer
     from spotguard.planning.agent_files import Wish
@@ -70,22 +71,27 @@ def wish_of(
     )
 
 
-def require_read_back(installer: Installer, wish: Wish) -> None:
-    """`BadSetting` when the agent could not start with the settings that would stand there: read as it reads them."""
+def read_back(installer: Installer, wish: Wish) -> AgentFile:
+    """The settings that would stand there, as the agent reads them; `BadSetting` when it could not start with them."""
     from spotguard.cli.agent_process import require_workload
     from spotguard.cli.agent_settings import agent_file_of
     from spotguard.planning.agent_files import CONFIG
 
     try:
-        require_workload(agent_file_of(installer.settings(wish), CONFIG))
+        settings = agent_file_of(installer.settings(wish), CONFIG)
+        require_workload(settings)
     except InvalidInput as error:
         raise BadSetting(
             f"the agent could not start with its settings; nothing was changed: {error}"
         ) from error
+    return settings
 
 
-def tell_doubts(root: Path, wish: Wish) -> None:
-    """`BadSetting` for what this machine does not have. Of a folder it is only said: more may come there."""
+def tell_doubts(root: Path, wish: Wish, inbox: Path) -> None:
+    """`BadSetting` for what this machine does not have. Of a folder it is only said: more may come there.
+
+    `inbox`: where passes of the state would arrive, if the machine became a standby.
+    """
     missing = list(absent(root, wish))
     if missing and root == Path("/"):
         raise BadSetting("; ".join(missing))
@@ -94,6 +100,11 @@ def tell_doubts(root: Path, wish: Wish) -> None:
     url = urlsplit(wish.server_url)
     if url.scheme == "http" and url.hostname not in _OWN_MACHINES:
         warn("spotguard: --server-url is not https: tokens and commands would travel in clear")
+    if wish.state_path is not None and _apart(root, wish.state_path, str(inbox)):
+        warn(
+            f"spotguard: {wish.state_path} and {inbox} do not lie in one file system: a promoted standby could not "
+            "take the state over; set inbox_path and sync_destination in agent.toml (docs/production.md)"
+        )
 
 
 def absent(root: Path, wish: Wish) -> Iterator[str]:
@@ -104,6 +115,15 @@ def absent(root: Path, wish: Wish) -> Iterator[str]:
             yield f"--{option}: {words[0]} is no program under {root}"
     if wish.state_path is not None and not (root / wish.state_path.lstrip("/")).is_dir():
         yield f"--state-path: {wish.state_path} is no folder under {root}"
+
+
+def _apart(root: Path, state: str, inbox: str) -> bool:
+    """The folder that holds the state, and the nearest to the inbox that is there: what is renamed stays in one."""
+    above = (root / state.lstrip("/")).parent
+    nearest = root / inbox.lstrip("/")
+    while not nearest.exists():
+        nearest = nearest.parent
+    return above.exists() and above.stat().st_dev != nearest.stat().st_dev
 
 
 def _runs(root: Path, program: str) -> bool:
