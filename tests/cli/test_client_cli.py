@@ -64,7 +64,7 @@ def test_rotating_shuts_the_former_token_out(shell, database):
 
 def test_wrong_names_are_one_clear_line(shell):
     assert "no client 'Nobody'" in shell.fails("client", "rotate-token", "Nobody")
-    assert "printable characters" in shell.fails("client", "create", " ")
+    assert "printable characters" in shell.fails("client", "create", " ", code=2)
     shell.json("client", "create", "Acme")
     assert "choose another name" in shell.fails("client", "create", "Acme")
 
@@ -104,13 +104,13 @@ def test_an_account_changes_and_keeps_its_external_id(shell):
 
 
 def test_a_wrong_account_is_one_clear_line_and_makes_nothing(shell):
-    assert "not an AWS region" in shell.fails("client", "create", "Acme", "--region", "ap-south-1a")
+    assert "not an AWS region" in shell.fails("client", "create", "Acme", "--region", "ap-south-1a", code=2)
     assert shell.json("client", "list")["clients"] == []
-    assert "add --region" in shell.fails("client", "create", "Acme", "--role-arn", ROLE)
+    assert "add --region" in shell.fails("client", "create", "Acme", "--role-arn", ROLE, code=2)
     shell.json("client", "create", "Acme")
-    assert "add --region" in shell.fails("client", "account", "Acme", "--role-arn", ROLE)
+    assert "add --region" in shell.fails("client", "account", "Acme", "--role-arn", ROLE, code=2)
     told = shell.fails(
-        "client", "account", "Acme", "--region", "eu-west-1", "--role-arn", "arn:aws:iam::1:user/x"
+        "client", "account", "Acme", "--region", "eu-west-1", "--role-arn", "arn:aws:iam::1:user/x", code=2
     )
     assert "not the ARN of a role" in told
-    assert "exclude" in shell.fails("client", "account", "Acme", "--forget", "--region", "eu-west-1")
+    assert "exclude" in shell.fails("client", "account", "Acme", "--forget", "--region", "eu-west-1", code=2)

@@ -146,6 +146,7 @@ def test_red_refuses_until_it_is_accepted_by_name(shell, root, token_file):
         (["--server-url", "https://x", "--name", "w"], "--token-file is needed"),
         (["--server-url", "https://x", "--name", "w", "--start", "/bin/x"], "give --unit, or --start"),
         (["--server-url", "https://x", "--name", "w", "--token-file", "-"], "add --yes"),
+        (["--server-url", "https://x", "--name", "w", "--token-file", "/nowhere"], "does not read"),
         (["--server-url", "https://x", "--name", "w", "--state-path", "rel"], "absolute path"),
         (["--server-url", "https://x", "--name", "w", "--probe", "'"], "does not read"),
         (["--json"], "--json asks nothing"),
@@ -218,7 +219,7 @@ def test_a_root_that_is_not_there_is_a_usage_error(shell, tmp_path):
 
 def test_a_rule_that_is_none_is_refused(shell, root):
     assert "no rule is named nonsense" in shell.fails(
-        *asking(root), "--report-only", "--accept-red", "nonsense"
+        *asking(root), "--report-only", "--accept-red", "nonsense", code=2
     )
 
 

@@ -33,7 +33,7 @@ def test_options_reach_the_policy():
         *WHERE,
         *("--instance-profile-role", "arn:aws:iam::111122223333:role/web"),
         *("--subnet", "subnet-0123456789", "--type", "m5.*", "--require-imdsv2", "--client", "c-1"),
-        *("--traffic", "route53", "--hosted-zone", "Z012345", "--record", "a.example.com"),
+        *("--traffic", "dns", "--hosted-zone", "Z012345", "--record", "a.example.com"),
     ).stdout
     for part in (
         "role/web",
@@ -80,7 +80,13 @@ def test_trust():
         (["policy", "operate", "--region", "everywhere"], "region: 'everywhere'"),
         (["policy", "drill", *WHERE], "security group"),
         (["policy", "read", "--traffic", "elastic-ip"], "moves no traffic"),
-        (["policy", "operate", "--traffic", "route53"], "route53 needs a hosted zone"),
+        (["policy", "operate", "--traffic", "dns"], "dns needs a hosted zone"),
+        (["policy", "read", *WHERE, "--image", "ami-01234567"], "images: the role read"),
+        (["policy", "operate", *WHERE, "--quarantine-group", "sg-01234567"], "quarantine group: the role"),
+        (
+            ["policy", "operate", *WHERE, "--traffic", "target-group", "--hosted-zone", "Z1"],
+            "hosted zones: they belong to --traffic dns",
+        ),
         (["trust"], "--principal and --external-id"),
         (["trust", "--principal", PRINCIPAL], "--principal and --external-id"),
         (["trust", "--principal", "*", "--external-id", "x-1"], "is not the ARN"),
@@ -90,7 +96,7 @@ def test_trust():
     ids=str,
 )
 def test_what_cannot_be_is_one_clear_line(arguments, line):
-    answer = run(*arguments, expect=1)
+    answer = run(*arguments, expect=2)
     assert line in answer.stderr
     assert answer.stderr.strip().count("\n") == 0
     assert answer.stdout == ""

@@ -231,7 +231,7 @@ class TestTraffic:
         ids=str,
     )
     def test_the_named_record_and_no_other(self, zone, names, kinds, actions, allowed):
-        told = policy(drivers=[Traffic.ROUTE53], hosted_zones=(ZONE,), records=("web.example.com",))
+        told = policy(drivers=[Traffic.DNS], hosted_zones=(ZONE,), records=("web.example.com",))
         start = "route53:ChangeResourceRecordSets"
         keys = {
             f"{start}NormalizedRecordNames": names,
@@ -244,5 +244,5 @@ class TestTraffic:
 
     def test_route53_must_be_told_what(self):
         for more in ({}, {"hosted_zones": (ZONE,)}, {"records": ("web.example.com",)}):
-            with pytest.raises(InvalidInput, match="route53 needs"):
-                policy(drivers=[Traffic.ROUTE53], **more)
+            with pytest.raises(InvalidInput, match="dns needs"):
+                policy(drivers=[Traffic.DNS], **more)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spotguard.cli.databases import DatabaseUrl, opened
-from spotguard.cli.output import Failed, Json, print_json, say, say_table
+from spotguard.cli.output import Failed, Json, options_mended, print_json, say, say_table
 from spotguard.domain.agents import Executor
 from spotguard.domain.clock import rfc3339
-from spotguard.domain.errors import InvalidInput
+from spotguard.domain.errors import BadSetting
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -52,7 +52,7 @@ def create(
     from spotguard.store.tenants import create_client
 
     if region is None and role_arn is not None:
-        raise InvalidInput("a role is taken in a region: add --region")
+        raise BadSetting("a role is taken in a region: add --region")
     now = datetime.now(UTC)
 
     def make(tx: Connection) -> tuple[ClientId, str, CloudAccount | None]:
@@ -60,7 +60,7 @@ def create(
         return client_id, token, None if region is None else set_account(tx, now, client_id, region, role_arn)
 
     _require_reader()
-    with opened(database_url) as database:
+    with opened(database_url) as database, options_mended():
         client_id, token, told = database.write(make)
     with _token_is_seen(client_id):
         if json:
@@ -98,7 +98,7 @@ def account(
     from spotguard.store.tenants import client_named
 
     if (own_credentials and role_arn) or (forget and (region or role_arn or own_credentials)):
-        raise InvalidInput("these options exclude each other: a role, --own-credentials, --forget")
+        raise BadSetting("these options exclude each other: a role, --own-credentials, --forget")
     now = datetime.now(UTC)
 
     def change(tx: Connection) -> tuple[ClientId, Executor, CloudAccount | None]:
@@ -111,12 +111,12 @@ def account(
         elif region or role_arn or own_credentials:
             place = region or (None if known is None else known.region)
             if place is None:
-                raise InvalidInput("this client has no account yet: add --region")
+                raise BadSetting("this client has no account yet: add --region")
             kept = None if known is None or own_credentials else known.role_arn
             accounts.set_account(tx, now, client_id, place, role_arn or kept)
         return client_id, accounts.executor_of(tx, client_id), accounts.account_of(tx, client_id)
 
-    with opened(database_url) as database:
+    with opened(database_url) as database, options_mended():
         client_id, acts, told = database.write(change)
     if json:
         print_json(

@@ -12,7 +12,7 @@ from spotguard.cli import enrolling_options as opt
 from spotguard.cli.eligibility import show_report, told_report
 from spotguard.cli.enrolling_look import Ask, look
 from spotguard.cli.enrolling_wish import read_back, require_sense, tell_doubts, wish_of
-from spotguard.cli.output import Failed, Json, print_json, say, warn
+from spotguard.cli.output import Failed, Json, options_mended, print_json, say, warn
 from spotguard.domain.agents import Executor
 from spotguard.domain.errors import BadSetting
 
@@ -76,7 +76,8 @@ def _enrol(ask: Ask, wish: Wish | None, accepted: Sequence[str], *, yes: bool, j
         tell_doubts(ask.root, wish, read_back(installer, wish).inbox_path)
     facts, pointers = look(ask, units)
     found = report(facts)
-    red = in_the_way(found, accepted)
+    with options_mended():
+        red = in_the_way(found, accepted)
     if not json:
         show_report(found, pointers)
     actions: Sequence[Action] = ()

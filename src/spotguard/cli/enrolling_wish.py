@@ -151,7 +151,10 @@ def _words(command: str | None) -> list[str]:
 
 
 def _token(file: str) -> str:
-    text = (sys.stdin.read() if file == "-" else Path(file).read_text()).strip()
+    try:
+        text = (sys.stdin.read() if file == "-" else Path(file).read_text()).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSetting(f"--token-file: {file} does not read: {error}") from error
     if not text or len(text.split()) != 1 or not text.isprintable():
         raise BadSetting("that is no token: one word is expected")
     return text

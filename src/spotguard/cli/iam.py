@@ -7,15 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from spotguard.cli.output import say, say_table, warn
+from spotguard.cli.output import options_mended, say, say_table, warn
 from spotguard.config import load_settings
-from spotguard.domain.errors import InvalidInput
+from spotguard.domain.errors import BadSetting
 from spotguard.planning.permissions import trust as trusts
 from spotguard.planning.permissions.actions import UNCONDITIONED
 from spotguard.planning.permissions.roles import Role, statements
 from spotguard.planning.permissions.scope import Scope
 from spotguard.planning.permissions.statements import Statement, actions_of, document
 from spotguard.planning.permissions.traffic import Traffic
+from spotguard.planning.permissions.used import require_used
 
 app = typer.Typer(no_args_is_help=True, help="IAM policies for SpotGuard's roles; see docs/permissions.md.")
 
@@ -46,10 +47,8 @@ Drivers = Annotated[list[Traffic] | None, typer.Option(help="A traffic driver's 
 TargetGroups = Annotated[
     Many, typer.Option(metavar="ARN", help=f"Target group of target-group; repeatable. {_OWNERS}")
 ]
-Zones = Annotated[Many, typer.Option(help="Zone id of route53; repeatable.")]
-Records = Annotated[
-    Many, typer.Option(help="Record of route53, lower case, without the last dot; repeatable.")
-]
+Zones = Annotated[Many, typer.Option(help="Zone id of dns; repeatable.")]
+Records = Annotated[Many, typer.Option(help="Record of dns, lower case, without the last dot; repeatable.")]
 Explain = Annotated[bool, typer.Option("--explain", help="The reasons instead of the JSON.")]
 
 
@@ -77,29 +76,33 @@ def policy(
     explain: Explain = False,
 ) -> None:
     """Print the policy of a role as JSON, ready for `aws iam create-policy --policy-document file://…`."""
-    scope = Scope(
-        installation=installation or load_settings().installation,
-        region=region,
-        account=account,
-        client=client,
-        agent=agent,
-        roles=tuple(instance_profile_role or ()),
-        images=tuple(image or ()),
-        subnets=tuple(subnet or ()),
-        security_groups=tuple(security_group or ()),
-        key_pairs=tuple(key_pair or ()),
-        instance_types=tuple(instance_type or ()),
-        require_imdsv2=require_imdsv2,
-        quarantine_group=quarantine_group,
-        target_groups=tuple(target_group or ()),
-        hosted_zones=tuple(hosted_zone or ()),
-        records=tuple(record or ()),
-    )
-    table = statements(role, scope, tuple(dict.fromkeys(traffic or ())))
+    told: dict[str, Any] = {
+        "region": region,
+        "account": account,
+        "client": client,
+        "agent": agent,
+        "roles": tuple(instance_profile_role or ()),
+        "images": tuple(image or ()),
+        "subnets": tuple(subnet or ()),
+        "security_groups": tuple(security_group or ()),
+        "key_pairs": tuple(key_pair or ()),
+        "instance_types": tuple(instance_type or ()),
+        "require_imdsv2": require_imdsv2,
+        "quarantine_group": quarantine_group,
+        "target_groups": tuple(target_group or ()),
+        "hosted_zones": tuple(hosted_zone or ()),
+        "records": tuple(record or ()),
+    }
+    drivers = tuple(dict.fromkeys(traffic or ()))
+    with options_mended():
+        require_used(role, drivers, (name for name, value in told.items() if value))
+        scope = Scope(installation=installation or load_settings().installation, **told)
+        table = statements(role, scope, drivers)
+        policy_document = document(table)
     if explain:
         _explain(table)
     else:
-        _print(document(table))
+        _print(policy_document)
     if region is None:
         warn("No --region: the policy holds in every region.")
     if role in (Role.OPERATE, Role.AGENT) and not scope.roles:
@@ -122,12 +125,14 @@ def trust(
     """Print the trust policy of a role: who may take it."""
     if instances:
         if principal or external_id:
-            raise InvalidInput("--instances takes neither --principal nor --external-id")
+            raise BadSetting("--instances takes neither --principal nor --external-id")
         _print(trusts.of_instances())
     elif principal and external_id:
-        _print(trusts.of_server(principal, external_id))
+        with options_mended():
+            told = trusts.of_server(principal, external_id)
+        _print(told)
     else:
-        raise InvalidInput("--principal and --external-id are needed together, or --instances")
+        raise BadSetting("--principal and --external-id are needed together, or --instances")
 
 
 def _print(told: dict[str, Any]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -12,7 +13,7 @@ import typer
 from rich.console import Console
 
 from spotguard.domain.clock import rfc3339
-from spotguard.domain.errors import SpotGuardError
+from spotguard.domain.errors import BadSetting, InvalidInput, SpotGuardError
 from spotguard.domain.money import usd_text
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
@@ -23,6 +24,15 @@ stderr = Console(highlight=False, soft_wrap=True, stderr=True)
 
 class Failed(SpotGuardError):
     """The command did its work and the answer is no: exit code 1 with this one line."""
+
+
+@contextmanager
+def options_mended() -> Iterator[None]:
+    """What is wrong within it came from an option or an argument: whoever typed it has to mend it."""
+    try:
+        yield
+    except InvalidInput as error:
+        raise BadSetting(str(error)) from error
 
 
 def print_json(value: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ class Traffic(StrEnum):
 
     TARGET_GROUP = "target-group"
     ELASTIC_IP = "elastic-ip"
-    ROUTE53 = "route53"
+    DNS = "dns"
     PRIVATE_IP = "private-ip"
 
 
@@ -25,7 +25,7 @@ def traffic(driver: Traffic, scope: Scope) -> tuple[Statement, ...]:
             return _target_group(scope)
         case Traffic.ELASTIC_IP:
             return _elastic_ip(scope)
-        case Traffic.ROUTE53:
+        case Traffic.DNS:
             return _route53(scope)
         case Traffic.PRIVATE_IP:
             return _private_ip(scope)
@@ -89,7 +89,7 @@ def _look(scope: Scope, what: str, action: str) -> Statement:
 def _route53(scope: Scope) -> tuple[Statement, ...]:
     if not scope.hosted_zones or not scope.records:
         raise InvalidInput(
-            "route53 needs a hosted zone and the records in it: without them every name could be moved"
+            "dns needs a hosted zone and the records in it: without them every name could be moved"
         )
     zones = tuple(f"arn:{scope.partition}:route53:::hostedzone/{zone}" for zone in scope.hosted_zones)
     return (
