@@ -163,3 +163,8 @@ def test_help_does_not_load_what_it_does_not_need():
     program = f"import sys, spotguard.cli.main; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_backup_that_cannot_be_written_names_the_file_that_was_asked_for(shell, tmp_path):
+    told = shell.fails("db", "backup", str(tmp_path / "absent" / "b.db"))
+    assert "b.db: No such file or directory" in told

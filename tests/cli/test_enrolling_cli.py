@@ -89,6 +89,7 @@ def test_what_was_not_looked_at_is_said_and_never_green(shell, root):
     assert "not looked at (--without-aws): alarm, target-group" in shown
     assert "is not known: nobody looked" in shown
     assert "Nothing was found" not in shown
+    assert all(line == line.rstrip() for line in shown.splitlines()), "no blanks at the ends"
 
 
 def test_installing_says_what_it_does_and_uninstalling_restores_it(shell, root, token_file):
@@ -119,6 +120,7 @@ def test_a_person_is_asked_first(shell, root, token_file):
     words = [word for word in wishing(token_file) if word != "--yes"]
     refused = shell.run(*asking(root), *words)
     assert (refused.exit_code, root.tree()) == (1, before)
+    assert "--yes asks nothing" in refused.stderr
 
 
 def test_red_refuses_until_it_is_accepted_by_name(shell, root, token_file):

@@ -133,7 +133,14 @@ def _carry_out(
     tell("This will")
     for action in actions:
         tell(f"  - {action}")
-    if not yes and not typer.confirm("Go on?", err=True):
+    if not yes and not _agreed():
         raise Failed("nothing was changed")
     installer.carry_out(actions)
     tell("Done.")
+
+
+def _agreed() -> bool:
+    try:
+        return typer.confirm("Go on?", err=True)
+    except typer.Abort as error:  # Ctrl-C, or a stdin from which nothing comes
+        raise Failed("nobody answered, and nothing was changed; --yes asks nothing") from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from spotguard.cli.output import say, stdout
+from spotguard.cli.output import say, say_plainly, stdout
 
 if TYPE_CHECKING:
     from spotguard.planning.findings import Finding, Grade
@@ -49,4 +49,10 @@ def show_rows(rows: Sequence[tuple[str, Sequence[str], str, str]]) -> None:
         if mend:
             cell.append(f"\nto do: {mend}", style="not bold italic")
         table.add_row(Text(word, style=_STYLE.get(word, "")), cell)
-    stdout.print(table, soft_wrap=False)
+    if stdout.is_terminal:
+        stdout.print(table, soft_wrap=False)
+        return
+    with stdout.capture() as drawn:
+        stdout.print(table, soft_wrap=False)
+    for line in drawn.get().splitlines():
+        say_plainly(line.rstrip())  # a table fills its columns with blanks

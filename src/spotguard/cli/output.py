@@ -44,6 +44,11 @@ def say(line: str) -> None:
     stdout.print(line, markup=False)
 
 
+def say_plainly(line: str) -> None:
+    """A line that is laid out already."""
+    stdout.out(line, highlight=False)
+
+
 def warn(line: str) -> None:
     stderr.print(line, markup=False)
 

@@ -24,14 +24,22 @@ def back_up(database: Database, target: Path) -> int:
     if target.exists():
         raise Refused(f"{target} is there already: a backup overwrites nothing")
     unfinished = target.with_name(target.name + ".unfinished")
-    unfinished.unlink(missing_ok=True)
-    os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    _make(unfinished, target)
     try:
         _copy(database, unfinished)
         os.link(unfinished, target)  # unlike a rename it overwrites nothing that has come meanwhile
     finally:
         unfinished.unlink()
     return target.stat().st_size
+
+
+def _make(unfinished: Path, target: Path) -> None:
+    """Empty, for nobody else to read. `OSError` names the file that was asked for."""
+    try:
+        unfinished.unlink(missing_ok=True)
+        os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from error
 
 
 def _copy(database: Database, file: Path) -> None:
