@@ -2,7 +2,7 @@
 
 import pytest
 
-from spotguard.cli.agent import hooks_of, script_of
+from spotguard.cli.agent_process import hooks_of, script_of
 from spotguard.cli.agent_settings import AgentFile
 from spotguard.domain.errors import InvalidInput, NeedsPerson
 from spotguard.domain.ids import InstanceId

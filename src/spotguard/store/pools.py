@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection, Row
 
 from spotguard.domain.ids import ClientId, PoolId
 from spotguard.domain.pools import LINUX, Pool
-from spotguard.store.tables import spot_pools, spot_price_snapshots
+from spotguard.store.tables import instances, spot_pools, spot_price_snapshots
 from spotguard.store.upserts import insert_missing
 
 _AT_ONCE = 500  # ids in one IN list
@@ -50,20 +50,22 @@ def ensure_pools(tx: Connection, now: datetime, pools: Iterable[Pool]) -> None:
         tx.execute(_NAME_AZ, zones)
 
 
-def priced_for(client_id: ClientId) -> sa.ColumnElement[bool]:
-    """Of a row of `spot_pools`: the server or this tenant has had a price of it.
+def known_for(client_id: ClientId) -> sa.ColumnElement[bool]:
+    """Of a row of `spot_pools`: the server or this tenant has had a price of it, or runs an instance in it.
 
     The rows are everybody's, and a name that another tenant once reported proves nothing, not even that its zone is.
     """
-    seen = spot_price_snapshots.c
-    return sa.exists().where(
+    seen, own = spot_price_snapshots.c, instances.c
+    priced = sa.exists().where(
         seen.pool_id == spot_pools.c.id, sa.or_(seen.client_id.is_(None), seen.client_id == client_id)
     )
+    runs = sa.exists().where(own.client_id == client_id, own.current_pool_id == spot_pools.c.id)
+    return sa.or_(priced, runs)
 
 
 def known_to(tx: Connection, client_id: ClientId, pool_ids: Sequence[PoolId]) -> set[PoolId]:
-    """Those of which the server or this tenant has had a price."""
-    found = sa.select(spot_pools.c.id).where(spot_pools.c.id.in_(pool_ids), priced_for(client_id))
+    """Those that are this tenant's to know."""
+    found = sa.select(spot_pools.c.id).where(spot_pools.c.id.in_(pool_ids), known_for(client_id))
     return {PoolId(pool_id) for pool_id in tx.scalars(found)}
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from spotguard.domain.errors import NotFound
 from spotguard.domain.ids import ClientId, PoolId
 from spotguard.store import prices
-from spotguard.store.pools import known_to, priced_for
+from spotguard.store.pools import known_to, known_for
 from spotguard.store.tables import spot_pools
 from spotguard.store.views_paging import Asked, Page, by_id
 
@@ -26,7 +26,7 @@ def pools(
     instance_type: str | None = None,
 ) -> Page:
     """By id; dicts of the columns with `name`, `price` and `captured_at` (None: unknown)."""
-    query = sa.select(spot_pools).where(priced_for(client_id))
+    query = sa.select(spot_pools).where(known_for(client_id))
     if region is not None:
         query = query.where(spot_pools.c.region == region)
     if instance_type is not None:
@@ -61,7 +61,7 @@ def _current(
 
 
 def known_pool(tx: Connection, client_id: ClientId, pool_id: PoolId) -> PoolId:
-    """`NotFound` for a pool of which neither the server nor this tenant has ever had a price."""
+    """`NotFound` for a pool that this tenant does not know."""
     if not known_to(tx, client_id, [pool_id]):
         raise NotFound("no such pool is known")
     return pool_id
