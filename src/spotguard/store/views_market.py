@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from spotguard.domain.errors import NotFound
 from spotguard.domain.ids import ClientId, PoolId
 from spotguard.store import prices
-from spotguard.store.pools import known_to, known_for
+from spotguard.store.pools import known_for, known_to
 from spotguard.store.tables import spot_pools
 from spotguard.store.views_paging import Asked, Page, by_id
 
