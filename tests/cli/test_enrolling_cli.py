@@ -238,3 +238,9 @@ def test_the_token_from_stdin_is_written_and_never_told(root):
     bad = CliRunner().invoke(app, words, input="two words\n")
     assert bad.exit_code == 2
     assert "words" not in bad.stderr
+
+
+def test_the_help_says_what_an_option_takes(shell):
+    shown = shell.run("agent", "install", "--help").stdout
+    assert " TEXT" not in shown
+    assert all(word in shown for word in ("URL", "NAME", "UNIT", "COMMAND", "FOLDER", "FILE", "RULE"))
