@@ -13,7 +13,7 @@ from spotguard.store import tables as t
 from spotguard.store.prices import current_prices, record_report
 from spotguard.store.types import Money, UtcTime
 from tests.store import rows
-from tests.store.rows import NOW, POOL_A, POOL_B, POOL_C, add
+from tests.store.rows import NEW, NOW, OLD, POOL_A, POOL_B, POOL_C, add
 
 AGENT_WITH_CONFIGURATION = sa.text("""
     SELECT
@@ -121,13 +121,13 @@ def test_a_price_of_exactly_an_hour_counts(database, minutes):
 def test_active_replicas_newest_first(database):
     rows.with_agent(database)
     ended = {"status": "terminated", "is_active": False}
-    promoted = {"status": "promoted", "is_active": False}
+    promoted = {"status": "promoted", "is_active": False, "instance_id": OLD}
     add(database, t.replica_instances, **rows.replica(id="old", replica_type="automatic-rebalance"))
     later = NOW + timedelta(minutes=1)
     add(
         database,
         t.replica_instances,
-        **rows.replica(id="new", created_at=later, status="ready", sync_status="synced"),
+        **rows.replica(id="new", created_at=later, status="ready", sync_status="synced", instance_id=NEW),
     )
     add(database, t.replica_instances, **rows.replica(id="gone", **ended))
     add(database, t.replica_instances, **rows.replica(id="promoted", **promoted))

@@ -69,7 +69,8 @@ def test_every_instance_has_its_own(scene):
 def test_botocore_finds_its_region_there(scene, monkeypatch):
     base = scene.wire.imds_url(scene.running())
     fetcher = InstanceMetadataRegionFetcher(
-        config={"ec2_metadata_service_endpoint": base, "ec2_metadata_service_endpoint_mode": None}
+        timeout=20,  # seconds; its own is one
+        config={"ec2_metadata_service_endpoint": base, "ec2_metadata_service_endpoint_mode": None},
     )
     assert fetcher.retrieve_region() == A.region
 

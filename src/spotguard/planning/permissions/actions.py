@@ -44,6 +44,7 @@ SPOT_ROLE = "spot.amazonaws.com/AWSServiceRoleForEC2Spot"
 # What is done to a machine and its disks, its owner's or ours.
 AGENTS_CHANGES = (
     "ec2:DescribeInstanceAttribute",
+    "ec2:ModifyInstanceAttribute",
     "ec2:TerminateInstances",
     "ec2:CreateImage",
     "ec2:AttachVolume",
@@ -52,7 +53,6 @@ AGENTS_CHANGES = (
 )
 CHANGES = (
     *AGENTS_CHANGES,
-    "ec2:ModifyInstanceAttribute",
     "ec2:CreateSnapshot",
 )
 
