@@ -3,12 +3,15 @@
 Once the server calls EC2, once the agents do and the server has no account at all (ruling B18).
 """
 
+import shutil
+
 import pytest
 
 from spotguard.domain.instances import InstanceState
 from spotguard.ports.shape import MetadataOptions, Shape
 from tests.wire.processes import REGION, B, Town
 
+pytestmark = pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
 SERVER, AGENT = "server", "agent"
 
 
