@@ -70,6 +70,7 @@ def test_botocore_finds_its_region_there(scene, monkeypatch):
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED", raising=False)  # botocore's own switch
     base = scene.wire.imds_url(scene.running())
     fetcher = InstanceMetadataRegionFetcher(
+        timeout=20,  # seconds; its own is one
         config={"ec2_metadata_service_endpoint": base, "ec2_metadata_service_endpoint_mode": None},
     )
     assert fetcher.retrieve_region() == A.region

@@ -13,11 +13,10 @@ from spotguard.ports.clock import Clock
 from spotguard.ports.cloud import Cloud
 from spotguard.ports.traffic import Traffic
 from spotguard.ports.wakeup import Wakeup
+from spotguard.simulation.process import RESTART_SECONDS
 from spotguard.simulation.trouble import CLOUD_EFFECTS, TRAFFIC_EFFECTS, Mortal, ProcessDied, Trouble
 from spotguard.simulation.troubled_database import MortalDatabase
 from spotguard.store.database import Database
-
-RESTART_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
