@@ -8,6 +8,7 @@ import pytest
 
 from spotguard.domain.errors import SyncFailed
 from spotguard.host.rsync import RsyncSync
+from spotguard.host.transport import RsyncTransport
 from spotguard.ports.workload import SyncTarget
 
 pytestmark = pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
@@ -25,8 +26,8 @@ def pair(tmp_path):
     (state / "sub" / "b").write_text("two")
     age(state)
     theirs = tmp_path / "standby"
-    primary = RsyncSync(state, tmp_path / "none", str(tmp_path / "{address}-inbox"))
-    standby = RsyncSync(theirs, tmp_path / "standby-inbox", "unused")
+    primary = RsyncSync(state, tmp_path / "none", RsyncTransport(str(tmp_path / "{address}-inbox")))
+    standby = RsyncSync(theirs, tmp_path / "standby-inbox", RsyncTransport("unused"))
     return primary, standby, state, theirs
 
 
@@ -112,9 +113,36 @@ def test_a_serving_state_is_not_overwritten_by_what_was_adopted_before(pair):
 
 def test_a_broken_pass_is_told_and_the_next_one_begins_anew(tmp_path, pair):
     primary, _, state, _ = pair
-    broken = RsyncSync(state, tmp_path / "none", "/proc/no-such-folder")
+    broken = RsyncSync(state, tmp_path / "none", RsyncTransport("/proc/no-such-folder"))
     with pytest.raises(SyncFailed):
         whole_pass(broken)
     with pytest.raises(SyncFailed):
-        whole_pass(RsyncSync(tmp_path / "absent", tmp_path / "none", str(tmp_path / "x")))
+        whole_pass(RsyncSync(tmp_path / "absent", tmp_path / "none", RsyncTransport(str(tmp_path / "x"))))
     assert whole_pass(primary).bytes_sent > 0
+
+
+def test_a_file_rewritten_within_one_second_is_not_taken_for_the_former_one(pair):
+    primary, standby, state, theirs = pair
+    os.utime(state / "a", ns=(0, 1_700_000_000_100_000_000))
+    whole_pass(primary)
+    (state / "a").write_text("two")
+    os.utime(state / "a", ns=(0, 1_700_000_000_600_000_000))
+    whole_pass(primary)
+    standby.adopt()
+    assert (theirs / "a").read_text() == "two"
+
+
+@pytest.mark.parametrize(
+    ("destination", "inner"),
+    [
+        ("root@{address}:/var/inbox", "/var/inbox"),
+        ("root@{address}:/", ""),
+        ("/srv/{instance_id}", "/srv/i-0123456789abcdef0"),
+        ("/srv/a:b", "/srv/a:b"),
+        ("{address}::module", ""),
+        ("{address}::module/inbox", "/inbox"),
+        ("rsync://{address}:873/module/inbox", "/inbox"),
+    ],
+)
+def test_an_inbox_has_a_name_on_its_own_machine(destination, inner):
+    assert RsyncTransport(destination).inner(TARGET) == inner

@@ -38,6 +38,7 @@ from spotguard.host.nothing import NoSync
 from spotguard.host.quiesce import CommandQuiesce
 from spotguard.host.rsync import RsyncSync
 from spotguard.host.traffic import InstanceTraffic, ScriptTraffic
+from spotguard.host.transport import RsyncTransport
 from spotguard.host.watchdog import SystemdWatchdog
 from spotguard.ports.traffic import Traffic
 from spotguard.ports.workload import Gate, Quiesce, StateSync
@@ -145,7 +146,8 @@ def workload_of(file: AgentFile) -> tuple[Gate, StateSync]:
         raise InvalidInput("the settings name no workload: give unit, or start, stop and status")
     if file.state_path is None:
         return gate, NoSync()
-    sync = RsyncSync(file.state_path, file.inbox_path, file.sync_destination)
+    transport = RsyncTransport(file.sync_destination, file.sync_ssh_config)
+    sync = RsyncSync(file.state_path, file.inbox_path, transport)
     return AdoptingGate(gate, sync.adopt), sync
 
 

@@ -83,6 +83,10 @@ class AgentFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sync_destination: Annotated[str, Meta(description="a standby's inbox, as rsync spells it")] = (
         "root@{address}:/var/lib/spotguard-inbox"
     )
+    sync_ssh_config: Annotated[
+        Path | None,
+        Meta(description="settings of ssh for it, with key and pinned host key; unset: ssh's own settings"),
+    ] = None
     calls_ec2: Annotated[
         bool,
         Meta(

@@ -20,12 +20,22 @@ from pathlib import Path
 from typing import Any
 
 from spotguard.domain.errors import SyncFailed
+from spotguard.host.transport import RsyncTransport, failed
 from spotguard.ports.workload import Received, SyncPass, SyncTarget
 
 CLOCK_TICK_MICROSECONDS = 50_000
 """File times are only as fine as the kernel's tick: what was written this shortly before a pass began may be missed."""
 AT_ONCE_SECONDS = 0.5  # so long a call waits for rsync; a larger pass is asked after again
 KEPT_PASSES = 2  # the newest whole one, and the one that the next is linked to
+EVERYTHING = (
+    "--archive",
+    "--hard-links",
+    "--acls",
+    "--xattrs",
+    "--numeric-ids",
+    "--modify-window=-1",  # else a file rewritten within one second, its size unchanged, counts as the same
+    "--fsync",  # a mark says that the pass is there, after a crash of the target as well
+)
 _GONE = 24  # rsync: files vanished while they were read; they belong to the next pass
 
 
@@ -43,16 +53,10 @@ class _UnderWay:
 
 
 class RsyncSync:
-    """`state` is the folder of the workload's state, `inbox` where passes arrive on a standby.
+    """`state` is the folder of the workload's state, `inbox` where passes arrive on a standby."""
 
-    `destination` says where a target's inbox is, as rsync spells it, with `{address}` and `{instance_id}` in it:
-    `root@{address}:/var/lib/spotguard/inbox`.
-    """
-
-    def __init__(
-        self, state: Path, inbox: Path, destination: str, rsync: tuple[str, ...] = ("rsync",)
-    ) -> None:
-        self._state, self._inbox, self._destination, self._rsync = state, inbox, destination, rsync
+    def __init__(self, state: Path, inbox: Path, transport: RsyncTransport) -> None:
+        self._state, self._inbox, self._transport = state, inbox, transport
         self._under_way: dict[str, _UnderWay] = {}
         self._former: dict[str, str] = {}
 
@@ -127,26 +131,14 @@ class RsyncSync:
             if under_way.stage == len(arguments):
                 return True
             with (under_way.folder / "said").open("wb") as said_to:
-                under_way.process = subprocess.Popen(
-                    [*self._rsync, *arguments[under_way.stage]],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=said_to,
-                )
+                under_way.process = self._transport.start(arguments[under_way.stage], said_to)
         return False
 
     def _stages(self, under_way: _UnderWay, target: SyncTarget) -> list[list[str]]:
-        inbox = self._destination.format(address=target.address, instance_id=target.instance_id)
+        inbox = self._transport.inbox(target)
         former = self._former.get(target.instance_id)
-        link = [f"--link-dest=../{former}"] if former else []
-        data = [
-            "--archive",
-            "--delete",
-            "--mkpath",
-            *link,
-            f"{self._state}/",
-            f"{inbox}/passes/{under_way.id}/",
-        ]
+        link = [f"--link-dest={self._transport.inner(target)}/passes/{former}"] if former else []
+        data = [*EVERYTHING, "--mkpath", *link, f"{self._state}/", f"{inbox}/passes/{under_way.id}/"]
         begun = [] if former else [["--mkpath", _mark(under_way, "begun"), f"{inbox}/marks/"]]
         return [*begun, data, ["--mkpath", _mark(under_way, "whole"), f"{inbox}/marks/"]]
 
@@ -189,8 +181,7 @@ def _has_ended(under_way: _UnderWay, until: float) -> bool:
     except subprocess.TimeoutExpired:
         return False
     if code not in (0, _GONE):
-        said = (under_way.folder / "said").read_text(errors="replace").strip()
-        raise SyncFailed(f"rsync: exit {code}: {said[-200:]}")
+        raise failed(code, (under_way.folder / "said").read_bytes())
     under_way.process = None
     under_way.stage += 1
     return True
