@@ -100,15 +100,15 @@ def test_a_unit_is_closed_only_when_systemd_says_that_it_is(tmp_path, stopped):
 def test_the_received_state_is_put_in_place_before_the_workload_opens(workload):
     _, commands = workload
     done = []
-    gate = AdoptingGate(CommandGate(commands), lambda: done.append("adopted"))
+    gate = AdoptingGate(CommandGate(commands), lambda epoch: done.append(f"adopted for {epoch}"))
     gate.open(1)
     gate.open(1)
-    assert done == ["adopted"], "an open gate's state is its own"
+    assert done == ["adopted for 1"], "an open gate's state is its own"
     assert gate.state() is GateState.OPEN
 
 
 def test_a_state_that_cannot_be_put_in_place_opens_nothing(workload):
-    def fail():
+    def fail(_epoch):
         raise OSError("no space")
 
     _, commands = workload

@@ -2,11 +2,15 @@
 
 import os
 import shutil
+import stat
 import threading
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from spotguard.domain.errors import SyncFailed
+from spotguard.host.inbox import Mark, pass_id
 from spotguard.host.rsync import RsyncSync
 from spotguard.host.transport import RsyncTransport
 from spotguard.ports.workload import SyncTarget
@@ -20,20 +24,29 @@ TARGET = SyncTarget("i-0123456789abcdef0", "standby")
 def pair(tmp_path):
     """A primary with some state, and the standby that it pushes to."""
     state = tmp_path / "primary"
-    state.mkdir()
+    (state / "sub").mkdir(parents=True)
     (state / "a").write_text("one")
-    (state / "sub").mkdir()
     (state / "sub" / "b").write_text("two")
-    age(state)
-    theirs = tmp_path / "standby"
-    primary = RsyncSync(state, tmp_path / "none", RsyncTransport(str(tmp_path / "{address}-inbox")))
-    standby = RsyncSync(theirs, tmp_path / "standby-inbox", RsyncTransport("unused"))
-    return primary, standby, state, theirs
+    settle()
+    return opened(tmp_path), machine(tmp_path, "standby"), state, tmp_path / "standby"
 
 
-def age(folder, seconds=1_700_000_000):
-    for path in [*folder.rglob("*"), folder]:
-        os.utime(path, (seconds, seconds))
+def machine(tmp_path, name):
+    """What an agent has there: `name` is the state's folder, `name-inbox` where passes arrive."""
+    return RsyncSync(
+        tmp_path / name, tmp_path / f"{name}-inbox", RsyncTransport(str(tmp_path / "{address}-inbox"))
+    )
+
+
+def opened(tmp_path, name="primary", epoch=1):
+    sync = machine(tmp_path, name)
+    sync.adopt(epoch)
+    return sync
+
+
+def settle():
+    """So long that the kernel's clock has ticked since the last write."""
+    threading.Event().wait(0.06)
 
 
 def whole_pass(sync, target=TARGET):
@@ -46,15 +59,31 @@ def whole_pass(sync, target=TARGET):
     raise AssertionError("the pass never ended")
 
 
+def forge(inbox, name, kind, position=1):
+    (inbox / "marks").mkdir(parents=True, exist_ok=True)
+    (inbox / "passes" / name).mkdir(parents=True)
+    (inbox / "marks" / f"{name}.{kind}").write_bytes(msgspec.json.encode(Mark(position, 100)))
+
+
 def test_a_whole_pass_arrives_and_is_adopted(pair):
     primary, standby, state, theirs = pair
     assert standby.received().position is None
     made = whole_pass(primary)
     assert made.position == primary.position() == standby.received().position
     assert standby.received().progress_percent == 100
-    assert standby.adopt() is not None
+    assert standby.adopt(2) is not None
     assert (theirs / "sub" / "b").read_text() == "two"
     assert (state / "a").read_text() == (theirs / "a").read_text()
+
+
+def test_what_was_sent_is_what_rsync_counted(pair):
+    primary, _, state, _ = pair
+    (state / "large").write_bytes(os.urandom(200_000))
+    settle()
+    assert whole_pass(primary).bytes_sent > 200_000
+    (state / "a").write_text("a little")
+    settle()
+    assert 0 < whole_pass(primary).bytes_sent < 20_000
 
 
 def test_the_next_pass_brings_changes_and_deletions(pair):
@@ -62,22 +91,54 @@ def test_the_next_pass_brings_changes_and_deletions(pair):
     whole_pass(primary)
     (state / "a").unlink()
     (state / "c").write_text("three")
-    age(state, 1_700_000_100)
     whole_pass(primary)
-    standby.adopt()
+    standby.adopt(2)
     assert sorted(p.name for p in theirs.iterdir()) == ["c", "sub"]
+
+
+def test_everything_of_a_file_arrives(pair):
+    primary, standby, state, theirs = pair
+    odd = [b"-rf", b"new\nline", b"\xff\xfe", b"a b", b"*", b"$(touch x)", "ä".encode()]
+    for name in odd:
+        (state / os.fsdecode(name)).write_text(repr(name))
+    os.link(state / "a", state / "sub" / "linked")
+    (state / "symbolic").symlink_to("nowhere\n-at-all")
+    (state / "a").chmod(0o4750)
+    os.setxattr(state / "a", "user.colour", b"green")
+    os.mkfifo(state / "pipe")
+    if os.geteuid() == 0:
+        os.chown(state / "a", 12345, 54321)
+        (state / "a").chmod(0o4750)
+    whole_pass(primary)
+    standby.adopt(2)
+    assert set(odd) <= {os.fsencode(path.name) for path in theirs.iterdir()}
+    assert (theirs / "a").samefile(theirs / "sub" / "linked")
+    assert (theirs / "symbolic").readlink() == Path("nowhere\n-at-all")
+    assert stat.S_ISFIFO((theirs / "pipe").lstat().st_mode)
+    assert os.getxattr(theirs / "a", "user.colour") == b"green"
+    mine, arrived = (state / "a").stat(), (theirs / "a").stat()
+    for what in ("st_mode", "st_uid", "st_gid", "st_mtime_ns", "st_nlink"):
+        assert getattr(arrived, what) == getattr(mine, what), what
+
+
+def test_a_file_rewritten_within_one_second_is_not_taken_for_the_former_one(pair):
+    primary, standby, state, theirs = pair
+    os.utime(state / "a", ns=(0, 1_700_000_000_100_000_000))
+    whole_pass(primary)
+    (state / "a").write_text("two")
+    os.utime(state / "a", ns=(0, 1_700_000_000_600_000_000))
+    whole_pass(primary)
+    standby.adopt(2)
+    assert (theirs / "a").read_text() == "two"
 
 
 def test_half_a_pass_is_never_taken(pair, tmp_path):
     primary, standby, _, theirs = pair
     whole_pass(primary)
-    inbox = tmp_path / "standby-inbox"
     before = standby.received().position
-    begun = min((inbox / "marks").glob("*.begun")).read_text().replace('"id": "', '"id": "9')
-    (inbox / "marks" / "99999999999999999.begun").write_text(begun)
-    (inbox / "passes" / "99999999999999999").mkdir()
+    forge(tmp_path / "standby-inbox", pass_id(1, 99999999999999999), "begun")
     assert standby.received().position == before
-    standby.adopt()
+    standby.adopt(2)
     assert (theirs / "a").read_text() == "one"
 
 
@@ -90,7 +151,10 @@ def test_a_state_that_still_changes_is_not_called_complete(pair):
 def test_a_mark_that_does_not_read_counts_as_none(pair, tmp_path):
     primary, standby, _, _ = pair
     whole_pass(primary)
-    (tmp_path / "standby-inbox" / "marks" / "99999999999999999.whole").write_text("{")
+    marks = tmp_path / "standby-inbox" / "marks"
+    (marks / f"{pass_id(9, 9)}.whole").write_text("{")
+    (marks / f"{pass_id(9, 8)}.whole").write_text('{"position": "much", "bytes": 1}')
+    (marks / "99999999999999999..whole").write_bytes(msgspec.json.encode(Mark(1, 1)))
     assert standby.received().position == primary.position()
 
 
@@ -105,10 +169,35 @@ def test_old_passes_are_cleared_away(pair, tmp_path):
 def test_a_serving_state_is_not_overwritten_by_what_was_adopted_before(pair):
     primary, standby, _, theirs = pair
     whole_pass(primary)
-    standby.adopt()
+    standby.adopt(2)
     (theirs / "a").write_text("written since")
-    standby.adopt()
+    standby.adopt(2)
     assert (theirs / "a").read_text() == "written since"
+
+
+def test_a_pass_of_a_former_holder_that_comes_late_replaces_nothing(pair, tmp_path):
+    primary, standby, state, theirs = pair
+    whole_pass(primary)
+    standby.adopt(2)
+    (theirs / "a").write_text("acknowledged since")
+    (state / "a").write_text("of the past")
+    whole_pass(primary)
+    for epoch in (2, 3):  # a reboot; and after it went elsewhere and came back
+        assert machine(tmp_path, "standby").adopt(epoch) is None
+        assert (theirs / "a").read_text() == "acknowledged since"
+
+
+def test_the_new_holder_brings_its_state_back_to_the_old_one(pair, tmp_path):
+    primary, standby, state, theirs = pair
+    whole_pass(primary)
+    standby.adopt(2)
+    before = primary.position()
+    (theirs / "a").write_text("written on the new one")
+    settle()
+    made = whole_pass(standby, SyncTarget("i-0123456789abcdef1", "primary"))
+    assert primary.received().position == made.position == standby.position() > before
+    assert primary.adopt(3) is not None
+    assert (state / "a").read_text() == "written on the new one"
 
 
 def test_a_broken_pass_is_told_and_the_next_one_begins_anew(tmp_path, pair):
@@ -121,15 +210,59 @@ def test_a_broken_pass_is_told_and_the_next_one_begins_anew(tmp_path, pair):
     assert whole_pass(primary).bytes_sent > 0
 
 
-def test_a_file_rewritten_within_one_second_is_not_taken_for_the_former_one(pair):
-    primary, standby, state, theirs = pair
-    os.utime(state / "a", ns=(0, 1_700_000_000_100_000_000))
+def test_a_restarted_agent_goes_on_where_it_was(pair, tmp_path):
+    primary, standby, state, _ = pair
+    (state / "large").write_bytes(os.urandom(200_000))
+    settle()
+    first = whole_pass(primary)
+    primary = machine(tmp_path, "primary")
+    assert primary.position() == first.position, "nothing was written"
+    assert whole_pass(primary).bytes_sent < 20_000, "what has not changed is not sent again"
+    assert standby.received().position == first.position
+
+
+def test_the_position_grows_with_every_change_whatever_the_clock_said(pair, tmp_path):
+    primary, _, state, _ = pair
+    (tmp_path / "primary-inbox" / "memory.json").unlink()
+    memory = {"epoch": 1, "fingerprint": "of the future", "position": 9_000_000_000_000_000, "last": 9}
+    (tmp_path / "primary-inbox" / "memory.json").write_bytes(msgspec.json.encode(memory))
+    primary = machine(tmp_path, "primary")  # whose clock was ahead by centuries and has been put right
+    seen = [primary.position()]
+    (state / "a").write_text("more")
+    seen.append(primary.position())
+    (state / "a").chmod(0o600)
+    seen.append(primary.position())
+    (state / "sub" / "b").unlink()
+    seen.append(primary.position())
+    assert seen == [memory["position"] + change for change in (1, 2, 3, 4)]
+
+
+def test_passes_are_in_order_although_the_next_holder_s_clock_is_behind(pair, tmp_path):
+    primary, standby, _, theirs = pair
+    third = machine(tmp_path, "third")
+    to_third = SyncTarget("i-0123456789abcdef2", "third")
+    memory = tmp_path / "primary-inbox" / "memory.json"
+    memory.write_bytes(msgspec.json.encode({"epoch": 1, "last": 99_999_999_999_999_990}))
+    primary = machine(tmp_path, "primary")
     whole_pass(primary)
-    (state / "a").write_text("two")
-    os.utime(state / "a", ns=(0, 1_700_000_000_600_000_000))
-    whole_pass(primary)
-    standby.adopt()
-    assert (theirs / "a").read_text() == "two"
+    whole_pass(primary, to_third)
+    standby.adopt(2)
+    (theirs / "a").write_text("the newer state")
+    settle()
+    whole_pass(standby, to_third)
+    third.adopt(3)
+    assert (tmp_path / "third" / "a").read_text() == "the newer state"
+
+
+def test_progress_never_goes_back_within_a_pass(tmp_path):
+    standby, inbox = machine(tmp_path, "standby"), tmp_path / "standby-inbox"
+    name = pass_id(1, 1)
+    forge(inbox, name, "begun")
+    (inbox / "passes" / name / "file").write_bytes(b"x" * 50)
+    first = standby.received().progress_percent
+    assert 0 < first < 100
+    (inbox / "passes" / name / "file").write_bytes(b"x")
+    assert standby.received().progress_percent == first
 
 
 @pytest.mark.parametrize(

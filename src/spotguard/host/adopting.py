@@ -12,7 +12,7 @@ from spotguard.ports.workload import Gate
 class AdoptingGate:
     """`adopt` runs before the workload starts; on an instance that has received nothing it does nothing."""
 
-    def __init__(self, gate: Gate, adopt: Callable[[], object]) -> None:
+    def __init__(self, gate: Gate, adopt: Callable[[int], object]) -> None:
         self._gate, self._adopt = gate, adopt
 
     def state(self) -> GateState:
@@ -22,7 +22,7 @@ class AdoptingGate:
         if self._gate.state() is GateState.OPEN:
             return
         try:
-            self._adopt()
+            self._adopt(epoch)
         except OSError as error:
             raise GateFailed(f"the received state could not be put in place: {error}") from error
         self._gate.open(epoch)

@@ -1,32 +1,30 @@
 """`ports.workload.StateSync` with rsync: every pass goes into a folder of its own, and counts once it is marked whole.
 
-On the target, `passes/<id>/` holds a pass (files that have not changed are hard links to the former one) and
-`marks/<id>.begun` (of the first one, whose progress is shown) and `marks/<id>.whole` say what it holds. The latter
-goes last: half a pass is never taken for one.
-`adopt` swaps the newest whole pass into the place of the state before the workload opens there.
+On the target (`host.inbox`) files that have not changed are hard links to the former pass. The mark goes last: half a
+pass is never taken for a whole one. `adopt` swaps the newest whole pass into the place of the state before the
+workload opens there.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
+import re
 import shutil
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from spotguard.domain.errors import SyncFailed
+from spotguard.host.inbox import KEPT_BROKEN, Inbox, Mark, pass_id
+from spotguard.host.state_folder import StateFolder
+from spotguard.host.sync_memory import Sent, SyncMemory
 from spotguard.host.transport import RsyncTransport, failed
 from spotguard.ports.workload import Received, SyncPass, SyncTarget
 
-CLOCK_TICK_MICROSECONDS = 50_000
-"""File times are only as fine as the kernel's tick: what was written this shortly before a pass began may be missed."""
 AT_ONCE_SECONDS = 0.5  # so long a call waits for rsync; a larger pass is asked after again
-KEPT_PASSES = 2  # the newest whole one, and the one that the next is linked to
 EVERYTHING = (
     "--archive",
     "--hard-links",
@@ -37,6 +35,7 @@ EVERYTHING = (
     "--fsync",  # a mark says that the pass is there, after a crash of the target as well
 )
 _GONE = 24  # rsync: files vanished while they were read; they belong to the next pass
+_SENT = re.compile(rb"^Total bytes sent: (\d+)$", re.MULTILINE)
 
 
 @dataclass
@@ -45,102 +44,114 @@ class _UnderWay:
 
     id: str
     position: int
-    size: int
-    begun: float
-    folder: Path
-    stage: int = 0
+    size_bytes: int
+    begun: float  # monotonic seconds
+    stages: list[str]
+    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="spotguard-pass-")))
     process: subprocess.Popen[bytes] | None = None
+    sent_bytes: int = 0
 
 
 class RsyncSync:
     """`state` is the folder of the workload's state, `inbox` where passes arrive on a standby."""
 
     def __init__(self, state: Path, inbox: Path, transport: RsyncTransport) -> None:
-        self._state, self._inbox, self._transport = state, inbox, transport
+        self._transport, self._inbox, self._memory = transport, Inbox(inbox), SyncMemory(inbox)
+        self._state = StateFolder(state, self._memory)
         self._under_way: dict[str, _UnderWay] = {}
-        self._former: dict[str, str] = {}
 
     def can_sync(self) -> bool:
         return True
 
     def position(self) -> int:
-        """Microseconds since 1970 of the newest change in the folder."""
-        return max(_changed(path) for path in [self._state, *self._state.rglob("*")])
+        return self._state.look()[0]
 
     def push(self, target: SyncTarget) -> SyncPass | None:
         under_way = self._under_way.get(target.instance_id)
         try:
             if under_way is None:
-                under_way = self._begin()
-                self._under_way[target.instance_id] = under_way
+                under_way = self._under_way[target.instance_id] = self._begin(target)
             if not self._carry_on(under_way, target):
                 return None
         except (OSError, SyncFailed) as error:
-            self._forget(target)
+            self._broken(target)
             raise SyncFailed(f"{target.instance_id}: {error}") from error
-        self._former[target.instance_id] = under_way.id
+        self._memory.keep_sent(target.instance_id, Sent(under_way.id))
         self._forget(target)
-        taken = time.time() - under_way.begun
-        return SyncPass(under_way.position, under_way.size, taken, taken)
+        taken = time.monotonic() - under_way.begun
+        return SyncPass(under_way.position, under_way.sent_bytes, taken, taken)
 
     def received(self) -> Received:
-        whole, begun = self._newest("whole"), self._newest("begun")
-        if whole is not None:
-            self._prune(whole["id"])
-            return Received(100.0, whole["position"], max(0.0, time.time() - whole["as_of"]))
-        if begun is None:
-            return Received(0.0, None, None)
-        arrived = _size(self._inbox / "passes" / begun["id"])
-        return Received(min(99.0, 100.0 * arrived / max(1, begun["bytes"])), None, None)
+        return self._inbox.received()
 
-    def adopt(self) -> str | None:
-        """Put the newest whole pass in the place of the state; its id, or None when none has arrived."""
-        whole = self._newest("whole")
-        if whole is None:
-            return None
-        arrived = self._inbox / "passes" / whole["id"]
-        if arrived.exists():
-            aside = self._state.with_name(f".{self._state.name}.before-{whole['id']}")
-            if self._state.exists():
-                self._state.rename(aside)
-            arrived.rename(self._state)
-            shutil.rmtree(aside, ignore_errors=True)
-        return str(whole["id"])
+    def adopt(self, epoch: int) -> str | None:
+        """Put the newest whole pass in the place of the state; its id, or None when there is nothing newer.
+
+        Once for each epoch: what arrives later, from whoever served before, is older than what is served here.
+        """
+        known = self._memory.known
+        arrived = self._inbox.adopt(self._state.path, newer_than=known.epoch, before=epoch)
+        position = max(known.position, arrived.mark.position if arrived else 0)
+        if epoch > known.epoch:
+            self._memory.keep(epoch=epoch, position=position)
+        return arrived.id if arrived else None
 
     # the primary's side
 
-    def _begin(self) -> _UnderWay:
-        if not self._state.is_dir():
-            raise SyncFailed(f"{self._state} is not a folder")
-        begun = time.time()
-        newest = self.position()
-        ticking = begun * 1e6 - newest < CLOCK_TICK_MICROSECONDS
+    def _begin(self, target: SyncTarget) -> _UnderWay:
+        if not self._state.path.is_dir():
+            raise SyncFailed(f"{self._state.path} is not a folder")
+        begun = time.monotonic()
+        position, seen = self._state.look()
+        known = self._memory.known
+        known = self._memory.keep(last=max(known.last + 1, time.time_ns() // 1000))
         return _UnderWay(
-            id=f"{int(begun * 1e6):017d}",
-            position=newest - 1 if ticking else newest,
-            size=_size(self._state),
+            id=pass_id(known.epoch, known.last),
+            position=position if seen.settled else position - 1,
+            size_bytes=seen.size_bytes,
             begun=begun,
-            folder=Path(tempfile.mkdtemp(prefix="spotguard-pass-")),
+            stages=["data", "whole"]
+            if self._memory.sent_to(target.instance_id).whole
+            else ["begun", "data", "whole"],
         )
 
     def _carry_on(self, under_way: _UnderWay, target: SyncTarget) -> bool:
         """True when the mark of the whole pass has arrived. A small pass is carried through at once."""
         until = time.monotonic() + AT_ONCE_SECONDS
-        arguments = self._stages(under_way, target)
         while under_way.process is None or _has_ended(under_way, until):
-            if under_way.stage == len(arguments):
+            if not under_way.stages:
                 return True
-            with (under_way.folder / "said").open("wb") as said_to:
-                under_way.process = self._transport.start(arguments[under_way.stage], said_to)
+            arguments = self._arguments(under_way, target)
+            with _said(under_way).open("wb") as said, _told(under_way).open("wb") as told:
+                under_way.process = self._transport.start(arguments, said, told)
         return False
 
-    def _stages(self, under_way: _UnderWay, target: SyncTarget) -> list[list[str]]:
-        inbox = self._transport.inbox(target)
-        former = self._former.get(target.instance_id)
-        link = [f"--link-dest={self._transport.inner(target)}/passes/{former}"] if former else []
-        data = [*EVERYTHING, "--mkpath", *link, f"{self._state}/", f"{inbox}/passes/{under_way.id}/"]
-        begun = [] if former else [["--mkpath", _mark(under_way, "begun"), f"{inbox}/marks/"]]
-        return [*begun, data, ["--mkpath", _mark(under_way, "whole"), f"{inbox}/marks/"]]
+    def _arguments(self, under_way: _UnderWay, target: SyncTarget) -> list[str]:
+        inbox, kind = self._transport.inbox(target), under_way.stages[0]
+        if kind != "data":
+            return ["--mkpath", "--fsync", _mark(under_way, kind), f"{inbox}/marks/"]
+        passes = f"{self._transport.inner(target)}/passes"
+        sent = self._memory.sent_to(target.instance_id)
+        links = [f"--link-dest={passes}/{one}" for one in (sent.whole, *sent.broken) if one is not None]
+        there = f"{inbox}/passes/{under_way.id}/"
+        return [
+            *EVERYTHING,
+            "--stats",
+            "--no-human-readable",
+            "--mkpath",
+            *links,
+            f"{self._state.path}/",
+            there,
+        ]
+
+    def _broken(self, target: SyncTarget) -> None:
+        """The files of it that have arrived are not sent again: the next pass is linked to it as well."""
+        under_way = self._under_way.get(target.instance_id)
+        if under_way is not None and "begun" not in under_way.stages:
+            sent = self._memory.sent_to(target.instance_id)
+            broken = (*sent.broken, under_way.id)[-KEPT_BROKEN:]
+            self._memory.keep_sent(target.instance_id, Sent(sent.whole, broken))
+        self._forget(target)
 
     def _forget(self, target: SyncTarget) -> None:
         under_way = self._under_way.pop(target.instance_id, None)
@@ -151,24 +162,6 @@ class RsyncSync:
             process.kill()
             process.wait()
         shutil.rmtree(under_way.folder, ignore_errors=True)
-
-    # the standby's side
-
-    def _newest(self, kind: str) -> dict[str, Any] | None:
-        for mark in sorted((self._inbox / "marks").glob(f"*.{kind}"), reverse=True):
-            with contextlib.suppress(
-                ValueError
-            ):  # a mark that does not read counts as none: the one before it does
-                return dict(json.loads(mark.read_text()))
-        return None
-
-    def _prune(self, newest: str) -> None:
-        """Passes older than the last two, and their marks."""
-        passes = sorted(p.name for p in (self._inbox / "passes").glob("*") if p.name <= newest)
-        for name in passes[:-KEPT_PASSES]:
-            for kind in ("whole", "begun"):
-                (self._inbox / "marks" / f"{name}.{kind}").unlink(missing_ok=True)
-            shutil.rmtree(self._inbox / "passes" / name, ignore_errors=True)
 
 
 def _has_ended(under_way: _UnderWay, until: float) -> bool:
@@ -181,34 +174,24 @@ def _has_ended(under_way: _UnderWay, until: float) -> bool:
     except subprocess.TimeoutExpired:
         return False
     if code not in (0, _GONE):
-        raise failed(code, (under_way.folder / "said").read_bytes())
+        raise failed(code, _said(under_way).read_bytes())
+    sent = _SENT.search(_told(under_way).read_bytes())
+    under_way.sent_bytes += int(sent[1]) if sent else 0
     under_way.process = None
-    under_way.stage += 1
+    under_way.stages.pop(0)
     return True
+
+
+def _said(under_way: _UnderWay) -> Path:
+    return under_way.folder / "said"
+
+
+def _told(under_way: _UnderWay) -> Path:
+    return under_way.folder / "told"
 
 
 def _mark(under_way: _UnderWay, kind: str) -> str:
     path = under_way.folder / f"{under_way.id}.{kind}"
-    told = {
-        "id": under_way.id,
-        "position": under_way.position,
-        "bytes": under_way.size,
-        "as_of": under_way.begun,
-    }
-    path.write_text(json.dumps(told))
+    taken = time.monotonic() - under_way.begun
+    path.write_bytes(msgspec.json.encode(Mark(under_way.position, under_way.size_bytes, taken)))
     return str(path)
-
-
-def _changed(path: Path) -> int:
-    try:
-        return os.lstat(path).st_mtime_ns // 1000
-    except FileNotFoundError:  # removed meanwhile: its folder's own time tells
-        return 0
-
-
-def _size(folder: Path) -> int:
-    total = 0
-    for path in folder.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):  # removed meanwhile
-            total += os.lstat(path).st_size
-    return total

@@ -44,12 +44,17 @@ class RsyncTransport:
             return inbox
         return _below_module(path[1:]) if path.startswith(":") else path
 
-    def start(self, arguments: Sequence[str], said_to: IO[bytes]) -> subprocess.Popen[bytes]:
-        """Begin a run of rsync; it ends by itself when its link is dead. `OSError` when there is no rsync."""
+    def start(
+        self, arguments: Sequence[str], said_to: IO[bytes], told_to: IO[bytes] | int = subprocess.DEVNULL
+    ) -> subprocess.Popen[bytes]:
+        """Begin a run of rsync; it ends by itself when its link is dead. `OSError` when there is no rsync.
+
+        `said_to` takes its complaints, `told_to` what it prints.
+        """
         return subprocess.Popen(
             [*self.program, *self._always(), *arguments],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=told_to,
             stderr=said_to,
         )
 

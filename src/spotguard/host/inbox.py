@@ -1,0 +1,128 @@
+"""Where passes arrive: `passes/<id>/` holds one, `marks/<id>.whole` says that it is all there.
+
+An id is the epoch under which the state was served and a number that grows with every pass: of two passes the greater
+is the newer, whatever the clocks of the senders say.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from spotguard.host.state_folder import size_of
+from spotguard.ports.workload import Received
+
+KEPT_WHOLE = 2
+KEPT_BROKEN = 3  # newer than the newest whole one: what has arrived of them is not sent again
+_ID = re.compile(r"(\d{9})-\d{17}")
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """What the sender says of a pass. `seconds`: from the look at its state to the end of the copying."""
+
+    position: int
+    bytes: int
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A pass that its sender has marked."""
+
+    id: str
+    mark: Mark
+    marked_at: float  # by this machine's clock, seconds since 1970
+
+    @property
+    def epoch(self) -> int:
+        return int(self.id.partition("-")[0])
+
+
+def pass_id(epoch: int, number: int) -> str:
+    return f"{max(epoch, 0):09d}-{number:017d}"
+
+
+class Inbox:
+    """Everything in it was written by another machine: a name or a mark that does not read counts as none."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._first_seen: tuple[str, float] | None = None
+        self._most: tuple[str, float] = ("", 0.0)
+
+    def received(self) -> Received:
+        """Ages are taken by this machine's clocks alone."""
+        whole = self.newest("whole")
+        if whole is not None and self.path_of(whole.id).is_dir():
+            self._prune()
+            return Received(100.0, whole.mark.position, self._age(whole))
+        begun = self.newest("begun")
+        if begun is None or not self.path_of(begun.id).is_dir():
+            return Received(0.0, None, None)
+        self._prune()
+        return Received(self._progress(begun), None, None)
+
+    def newest(self, kind: str) -> Pass | None:
+        for path in sorted((self.folder / "marks").glob(f"*.{kind}"), reverse=True):
+            found = _read(path)
+            if found is not None:
+                return found
+        return None
+
+    def path_of(self, pass_id: str) -> Path:
+        return self.folder / "passes" / pass_id
+
+    def adopt(self, state: Path, newer_than: int, before: int) -> Pass | None:
+        """Put the newest whole pass in the place of the state, if it was made after epoch `newer_than` and before
+        epoch `before`; None when there is none.
+        """
+        whole = self.newest("whole")
+        if whole is None or not newer_than < whole.epoch < before or not self.path_of(whole.id).is_dir():
+            return None
+        aside = state.with_name(f".{state.name}.before-{whole.id}")
+        if state.exists():
+            state.rename(aside)
+        self.path_of(whole.id).rename(state)
+        shutil.rmtree(aside, ignore_errors=True)
+        return whole
+
+    def _age(self, whole: Pass) -> float:
+        """Of its state: how long the copying took, and how long ago it ended. A stepped clock does not change it."""
+        now = time.monotonic()
+        if self._first_seen is None or self._first_seen[0] != whole.id:
+            since = max(0.0, time.time() - whole.marked_at)
+            self._first_seen = whole.id, now - since - max(0.0, whole.mark.seconds)
+        return now - self._first_seen[1]
+
+    def _progress(self, begun: Pass) -> float:
+        """Never less than before within one pass: rsync writes a file anew that changed under its hands."""
+        arrived = min(99.0, 100.0 * size_of(self.path_of(begun.id)) / max(1, begun.mark.bytes))
+        known = self._most[1] if self._most[0] == begun.id else 0.0
+        self._most = begun.id, max(known, arrived)
+        return self._most[1]
+
+    def _prune(self) -> None:
+        """All but the last whole passes, the broken ones since, and the one under way."""
+        passes = sorted(path.name for path in (self.folder / "passes").glob("*"))
+        marked = {path.stem for path in (self.folder / "marks").glob("*.whole")}
+        whole = [name for name in passes if name in marked][-KEPT_WHOLE:]
+        newer = [name for name in passes if not whole or name > whole[-1]][-KEPT_BROKEN - 1 :]
+        for name in passes:
+            if name not in {*whole, *newer}:
+                for kind in ("whole", "begun"):
+                    (self.folder / "marks" / f"{name}.{kind}").unlink(missing_ok=True)
+                shutil.rmtree(self.folder / "passes" / name, ignore_errors=True)
+
+
+def _read(path: Path) -> Pass | None:
+    if _ID.fullmatch(path.stem) is None:
+        return None
+    try:
+        return Pass(path.stem, msgspec.json.decode(path.read_bytes(), type=Mark), path.stat().st_mtime)
+    except (OSError, msgspec.DecodeError):
+        return None

@@ -1,0 +1,81 @@
+"""How far a folder has come: a number that grows with every change in it, whatever the clock does."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from spotguard.host.sync_memory import SyncMemory
+
+CLOCK_TICK_NANOSECONDS = 50_000_000
+"""File times are only as fine as the kernel's tick: what was written this shortly before a look may be missed by it."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """The folder at one moment. `settled`: nothing was written within a clock tick of it."""
+
+    fingerprint: str  # of names, owners, modes, sizes and times; contents change the times
+    newest_microseconds: int  # since 1970
+    size_bytes: int
+    settled: bool
+
+
+class StateFolder:
+    """Its `position` is the time of the newest change in microseconds since 1970, and more than before after any.
+
+    A clock that was stepped back gives newer files older times: then it counts on from where it was.
+    """
+
+    def __init__(self, path: Path, memory: SyncMemory) -> None:
+        self.path, self._memory = path, memory
+
+    def look(self) -> tuple[int, Look]:
+        """The position, and what it was taken from."""
+        seen = look_at(self.path)
+        known = self._memory.known
+        if seen.fingerprint != known.fingerprint:
+            position = max(known.position + 1, seen.newest_microseconds)
+            known = self._memory.keep(fingerprint=seen.fingerprint, position=position)
+        return known.position, seen
+
+
+def look_at(folder: Path) -> Look:
+    """Change times, not modification times: the latter can be set at will, and a change of owner does not touch them."""
+    digest, newest, size, settled = hashlib.blake2b(digest_size=16), 0, 0, True
+    now = time.time_ns()
+    for name, found in _entries(os.fsencode(folder)):
+        told = (
+            found.st_mode,
+            found.st_uid,
+            found.st_gid,
+            found.st_size,
+            found.st_mtime_ns,
+            found.st_ctime_ns,
+        )
+        digest.update(repr((name, found.st_ino, *told)).encode())
+        newest = max(newest, found.st_ctime_ns)
+        settled = settled and abs(now - found.st_ctime_ns) > CLOCK_TICK_NANOSECONDS
+        size += found.st_size
+    return Look(digest.hexdigest(), newest // 1000, size, settled)
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of everything in it, as `Look.size_bytes` counts them."""
+    return sum(found.st_size for _, found in _entries(os.fsencode(folder)))
+
+
+def _entries(folder: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
+    """The folder and everything below, in one order. What is removed meanwhile is told by its folder's time."""
+    for above, folders, files in os.walk(folder):
+        folders.sort()
+        for name in [b".", *folders, *sorted(files)] if above == folder else [*folders, *sorted(files)]:
+            path = os.path.join(above, name)  # noqa: PTH118 - names that are no text
+            try:
+                yield path, os.lstat(path)
+            except FileNotFoundError:
+                continue
