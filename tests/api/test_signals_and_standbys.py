@@ -122,6 +122,8 @@ def test_a_standby_becomes_ready_by_its_own_word(
     )
     done = standby.post(call, {"sync_status": "synced", "state_transfer_progress": 100, "position": 7})
     assert (done.body["status"], done.body["position"]) == ("ready", 7)
+    behind = standby.post(call, {"sync_status": "synced", "state_transfer_progress": 100, "position": 3})
+    assert behind.body["position"] == 7, "a position never goes back"
     lost = standby.post(call, {"sync_status": "out-of-sync", "state_transfer_progress": 100})
     assert lost.body["status"] == "syncing"
     assert acme.agent(market)["replicaCount"] == 1

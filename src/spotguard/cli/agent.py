@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 
 from spotguard.cli import enrolling
+from spotguard.cli.sync_keys import sync_keys
 
 agent_app = typer.Typer(help="The agent beside the workload.", no_args_is_help=False)
 
 
 agent_app.command()(enrolling.install)
 agent_app.command()(enrolling.uninstall)
+agent_app.command()(sync_keys)
 
 
 @agent_app.callback(invoke_without_command=True)

@@ -31,7 +31,9 @@ EVERYTHING = (
     "--acls",
     "--xattrs",
     "--numeric-ids",
-    "--modify-window=-1",  # else a file rewritten within one second, its size unchanged, counts as the same
+    # Else a file rewritten within one second, its size unchanged, counts as the same. The receiver compares, and
+    # rrsync refuses the short form in which rsync would tell it.
+    "--remote-option=--modify-window=-1",
     "--fsync",  # a mark says that the pass is there, after a crash of the target as well
 )
 _GONE = 24  # rsync: files vanished while they were read; they belong to the next pass

@@ -45,7 +45,7 @@ class StateFolder:
 
 
 def look_at(folder: Path) -> Look:
-    """Change times, not modification times: the latter can be set at will, and a change of owner does not touch them."""
+    """By change times: modification times can be set at will, and a change of owner does not touch them."""
     digest, newest, size, settled = hashlib.blake2b(digest_size=16), 0, 0, True
     now = time.time_ns()
     for name, found in _entries(os.fsencode(folder)):

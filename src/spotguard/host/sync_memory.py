@@ -1,4 +1,4 @@
-"""What a copying instance remembers across restarts of its agent: how far its state had come, and what it sent where."""
+"""What a copying instance remembers across restarts of its agent: how far its state had come, what it sent where."""
 
 from __future__ import annotations
 

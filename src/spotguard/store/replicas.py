@@ -146,7 +146,7 @@ def apply_sync_status(
     """What the standby has measured. Ready is what is synced and complete; anything else is no longer ready.
 
     A replica whose life is over stays as it is: the row is returned unchanged. Only a complete pass moves `position`
-    and `synced_at`.
+    and `synced_at`, and `position` never goes back.
     """
     complete = sync_status is SyncStatus.SYNCED and progress == _COMPLETE
     wanted = ReplicaStatus.READY if complete else ReplicaStatus.SYNCING
@@ -158,7 +158,7 @@ def apply_sync_status(
     }
     if complete:
         values |= {"synced_at": now}
-        values |= {} if position is None else {"position": position}
+        values |= {} if position is None else {"position": _furthest(position)}
     changed = tx.execute(
         sa.update(replicas).where(replicas.c.id == replica_id, replicas.c.status.in_(_LIVE)).values(**values)
     )
@@ -168,6 +168,11 @@ def apply_sync_status(
         return row
     _walk(tx, now, replica_id, wanted)
     return tx.execute(stored).one()
+
+
+def _furthest(position: int) -> sa.ColumnElement[int]:
+    known = replica_instances.c.position
+    return sa.case((known > position, known), else_=sa.literal(position))
 
 
 def _walk(tx: sa.Connection, now: datetime, replica_id: ReplicaId, wanted: ReplicaStatus) -> None:
