@@ -80,7 +80,7 @@ class Sync:
 
     def _measure(self, replica_id: str, now: datetime) -> datetime:
         again = now + timedelta(seconds=LOOK_SECONDS)
-        received = self._desk.ports.sync.received()
+        received = self._received()
         status = status_of(received, self._desk.settings.highest_lag_seconds)
         progress = int(received.progress_percent)
         told = self._told
@@ -94,6 +94,14 @@ class Sync:
         if reply.status in OK:
             self._told = Told(status, progress, now)
         return again
+
+    def _received(self) -> Received:
+        """What cannot be measured is no longer in sync, whatever was measured before."""
+        try:
+            return self._desk.ports.sync.received()
+        except SyncFailed as error:
+            log.warning("sync not measured", because=str(error))
+            return Received(0.0, None, None)
 
 
 def status_of(received: Received, highest_lag_seconds: float) -> SyncStatus:

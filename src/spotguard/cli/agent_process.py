@@ -29,6 +29,7 @@ from spotguard.domain.pools import region_of
 from spotguard.host.adopting import AdoptingGate
 from spotguard.host.child_cloud import ChildCloud
 from spotguard.host.clock import SystemClock
+from spotguard.host.command_sync import CommandSync, SyncCommands
 from spotguard.host.disk import FolderDisk
 from spotguard.host.gate import CommandGate, GateCommands, SystemdGate
 from spotguard.host.health_endpoint import HealthEndpoint
@@ -144,11 +145,29 @@ def workload_of(file: AgentFile) -> tuple[Gate, StateSync]:
         gate = CommandGate(GateCommands(file.start, file.stop, file.status, file.probe or None))
     else:
         raise InvalidInput("the settings name no workload: give unit, or start, stop and status")
+    commands = sync_commands_of(file)
+    if commands is not None:
+        by_command = CommandSync(commands, file.sync_command_seconds)
+        return AdoptingGate(gate, by_command.adopt), by_command
     if file.state_path is None:
         return gate, NoSync()
     transport = RsyncTransport(file.sync_destination, file.sync_ssh_config)
     sync = RsyncSync(file.state_path, file.inbox_path, transport)
     return AdoptingGate(gate, sync.adopt), sync
+
+
+def sync_commands_of(file: AgentFile) -> SyncCommands | None:
+    """The user's commands for the state sync; `InvalidInput` for some of them, or beside `state_path`."""
+    given = (file.sync_position, file.sync_push, file.sync_received, file.sync_adopt)
+    if not any(given):
+        return None
+    if not all(given):
+        raise InvalidInput("sync_position, sync_push, sync_received and sync_adopt belong together: give all")
+    if file.state_path is not None:
+        raise InvalidInput(
+            "the settings name two state syncs: give state_path, or the sync commands, not both"
+        )
+    return SyncCommands(*given)
 
 
 def hooks_of(file: AgentFile) -> Quiesce | None:

@@ -87,6 +87,22 @@ class AgentFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Path | None,
         Meta(description="settings of ssh for it, with key and pinned host key; unset: ssh's own settings"),
     ] = None
+    sync_position: Annotated[
+        list[str], Meta(description="instead of state_path: command that tells how far the state has come")
+    ] = field(default_factory=list)
+    sync_push: Annotated[
+        list[str], Meta(description="command that ends when the target has what was here at its start")
+    ] = field(default_factory=list)
+    sync_received: Annotated[
+        list[str], Meta(description="command that tells what has arrived on a standby")
+    ] = field(default_factory=list)
+    sync_adopt: Annotated[
+        list[str], Meta(description="command that makes it the state, before the workload starts")
+    ] = field(default_factory=list)
+    sync_command_seconds: Annotated[
+        float,
+        Meta(gt=0, le=600, description="time of each of them, after which it is killed and has failed"),
+    ] = 60
     calls_ec2: Annotated[
         bool,
         Meta(

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,8 +30,23 @@ class Ran:
 
 def run(command: Sequence[str], seconds: float, environment: Mapping[str, str] | None = None) -> Ran:
     """Run a list of arguments, no shell; with everything that it has started it is killed when its time is over."""
+    ran = None
     try:
-        process = subprocess.Popen(
+        running = Running(command, seconds, environment)
+    except OSError as error:
+        return Ran(None, str(error))
+    while ran is None:
+        ran = running.ended(seconds)
+    return ran
+
+
+class Running:
+    """A command that was started; `OSError` when it cannot be. Somebody has to ask for its end, or `kill` it."""
+
+    def __init__(
+        self, command: Sequence[str], seconds: float, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self._process = subprocess.Popen(
             list(command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -38,21 +54,31 @@ def run(command: Sequence[str], seconds: float, environment: Mapping[str, str] |
             env={**os.environ, **(environment or {})},
             start_new_session=True,
         )
-    except OSError as error:
-        return Ran(None, str(error))
-    if process.stdout is None:  # it was asked for
-        raise AssertionError
-    tail = _Tail(process.stdout)
-    try:
-        status: int | None = process.wait(seconds)
-        said = tail.text()
-    except subprocess.TimeoutExpired:
-        status = None
-        said = f"{tail.text(0)}\nno end within {seconds:g} s".strip()
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    return Ran(status, said)
+        self._seconds, self._until = seconds, time.monotonic() + seconds
+        if self._process.stdout is None:  # it was asked for
+            raise AssertionError
+        self._tail = _Tail(self._process.stdout)
+
+    def ended(self, wait_seconds: float) -> Ran | None:
+        """How it ended, by itself or because its time was over; None while it runs. Waits no longer than told."""
+        left = self._until - time.monotonic()
+        try:
+            status = self._process.wait(max(0.0, min(wait_seconds, left)))
+        except subprocess.TimeoutExpired:
+            if wait_seconds < left:
+                return None
+            said = f"{self._tail.text(0)}\nno end within {self._seconds:g} s".strip()
+            self.kill()
+            return Ran(None, said)
+        said = self._tail.text()
+        self.kill()
+        return Ran(status, said)
+
+    def kill(self) -> None:
+        """It and everything that it has started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
 
 class _Tail:

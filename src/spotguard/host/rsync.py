@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +62,7 @@ class RsyncSync:
         self._transport, self._inbox, self._memory = transport, Inbox(inbox), SyncMemory(inbox)
         self._state = StateFolder(state, self._memory)
         self._under_way: dict[str, _UnderWay] = {}
+        self._pushing = threading.Lock()  # the duties of moves and of standbys both push
 
     def can_sync(self) -> bool:
         return True
@@ -69,6 +71,10 @@ class RsyncSync:
         return self._state.look()[0]
 
     def push(self, target: SyncTarget) -> SyncPass | None:
+        with self._pushing:
+            return self._push(target)
+
+    def _push(self, target: SyncTarget) -> SyncPass | None:
         under_way = self._under_way.get(target.instance_id)
         try:
             if under_way is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from pathlib import Path
 
 import msgspec
@@ -39,28 +40,32 @@ class SyncMemory:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "memory.json"
         self._known: Memory | None = None
+        self._changing = threading.RLock()  # several duties of the agent ask and tell
 
     @property
     def known(self) -> Memory:
-        if self._known is None:
-            self._known = self._read()
-        return self._known
+        with self._changing:
+            if self._known is None:
+                self._known = self._read()
+            return self._known
 
     def keep(self, **changes: object) -> Memory:
         """What cannot be written is still known to this process: a full disk must not keep the state from leaving."""
-        self._known = msgspec.structs.replace(self.known, **changes)
-        try:
-            self._write(msgspec.json.encode(self._known))
-        except OSError as error:
-            log.warning("sync memory not written", because=str(error))
-        return self._known
+        with self._changing:
+            self._known = msgspec.structs.replace(self.known, **changes)
+            try:
+                self._write(msgspec.json.encode(self._known))
+            except OSError as error:
+                log.warning("sync memory not written", because=str(error))
+            return self._known
 
     def sent_to(self, instance_id: str) -> Sent:
         return self.known.sent.get(instance_id, Sent())
 
     def keep_sent(self, instance_id: str, sent: Sent) -> None:
-        others = [item for item in self.known.sent.items() if item[0] != instance_id]
-        self.keep(sent=dict([*others, (instance_id, sent)][-TARGETS:]))
+        with self._changing:
+            others = [item for item in self.known.sent.items() if item[0] != instance_id]
+            self.keep(sent=dict([*others, (instance_id, sent)][-TARGETS:]))
 
     def _read(self) -> Memory:
         """What does not read is forgotten: the state's own times are still there."""

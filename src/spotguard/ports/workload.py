@@ -72,7 +72,7 @@ class StateSync(Protocol):
         """Whether a sync is configured here at all: without one, `push` always fails."""
 
     def position(self) -> int:
-        """How far this instance's own state has come."""
+        """How far this instance's own state has come. `SyncFailed` when it cannot be told."""
 
     def push(self, target: SyncTarget) -> SyncPass | None:
         """Carry a pass on. None while one is under way (ask again); the pass when it is complete.
@@ -81,4 +81,4 @@ class StateSync(Protocol):
         """
 
     def received(self) -> Received:
-        """On a standby: what has arrived here, measured, never assumed."""
+        """On a standby: what has arrived here, measured, never assumed. `SyncFailed` when it cannot be measured."""

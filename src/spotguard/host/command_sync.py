@@ -1,0 +1,138 @@
+"""`ports.workload.StateSync` by the user's own commands: for databases that replicate themselves, and block devices.
+
+Each is a list of arguments with a time to end, and tells by the last line of its output that is a JSON object:
+
+    position                      {"position": 4711}
+    push      (on the primary)    {"position": 4711, "bytes_sent": 100, "lag_seconds": 0.2}
+    received  (on a standby)      {"progress_percent": 100, "position": 4711, "lag_seconds": 0.2}
+    adopt     (on a standby)      {"adopted": true}
+
+`push` is told `SPOTGUARD_TARGET_INSTANCE_ID` and `SPOTGUARD_TARGET_ADDRESS`, and ends when the target holds durably all
+that was acknowledged here when it began; `position` then says how much that was. `adopt` is told `SPOTGUARD_EPOCH`.
+Exit status 0 is success.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from spotguard.domain.errors import GateFailed, SyncFailed
+from spotguard.host.commands import Ran, Running, run
+from spotguard.ports.workload import Received, SyncPass, SyncTarget
+
+AT_ONCE_SECONDS = 0.5  # so long a call waits for a push; a longer one is asked after again
+
+Position = Annotated[int, Meta(ge=0)]
+Seconds = Annotated[float, Meta(ge=0)]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class SyncCommands:
+    """The four commands."""
+
+    position: Sequence[str]
+    push: Sequence[str]
+    received: Sequence[str]
+    adopt: Sequence[str]
+
+
+class _Position(msgspec.Struct):
+    position: Position
+
+
+class _Pushed(msgspec.Struct):
+    position: Position
+    bytes_sent: Position
+    lag_seconds: Seconds
+
+
+class _Received(msgspec.Struct):
+    progress_percent: Annotated[float, Meta(ge=0, le=100)]
+    position: Position | None
+    lag_seconds: Seconds | None
+
+
+class _Adopted(msgspec.Struct):
+    adopted: bool
+
+
+@dataclass(frozen=True)
+class _UnderWay:
+    running: Running
+    begun: float  # monotonic seconds
+
+
+class CommandSync:
+    """`seconds`: the time that each command has."""
+
+    def __init__(self, commands: SyncCommands, seconds: float) -> None:
+        self._commands, self._seconds = commands, seconds
+        self._under_way: dict[str, _UnderWay] = {}
+        self._pushing = threading.Lock()  # the duties of moves and of standbys both push
+
+    def can_sync(self) -> bool:
+        return True
+
+    def position(self) -> int:
+        return self._ask(self._commands.position, _Position).position
+
+    def push(self, target: SyncTarget) -> SyncPass | None:
+        with self._pushing:
+            under_way = self._under_way.get(target.instance_id)
+            if under_way is None:
+                under_way = self._under_way[target.instance_id] = self._begin(target)
+            ran = under_way.running.ended(AT_ONCE_SECONDS)
+            if ran is None:
+                return None
+            del self._under_way[target.instance_id]
+        told = _told(self._commands.push, ran, _Pushed)
+        taken = time.monotonic() - under_way.begun
+        return SyncPass(told.position, told.bytes_sent, taken, told.lag_seconds)
+
+    def received(self) -> Received:
+        told = self._ask(self._commands.received, _Received)
+        return Received(told.progress_percent, told.position, told.lag_seconds)
+
+    def adopt(self, epoch: int) -> bool:
+        """Before the workload starts. `GateFailed`: it must not start."""
+        try:
+            told = self._ask(self._commands.adopt, _Adopted, {"SPOTGUARD_EPOCH": str(epoch)})
+        except SyncFailed as error:
+            raise GateFailed(f"the received state could not be adopted: {error}") from error
+        return told.adopted
+
+    def _begin(self, target: SyncTarget) -> _UnderWay:
+        told = {
+            "SPOTGUARD_TARGET_INSTANCE_ID": target.instance_id,
+            "SPOTGUARD_TARGET_ADDRESS": target.address,
+        }
+        try:
+            return _UnderWay(Running(self._commands.push, self._seconds, told), time.monotonic())
+        except OSError as error:
+            raise SyncFailed(str(error)) from error
+
+    def _ask(self, command: Sequence[str], of: type[T], environment: Mapping[str, str] | None = None) -> T:
+        return _told(command, run(command, self._seconds, environment), of)
+
+
+def _told(command: Sequence[str], ran: Ran, of: type[T]) -> T:
+    """What its last JSON line says. `SyncFailed` when it failed, or says something else."""
+    lines = ran.output.splitlines()
+    if not ran.succeeded:
+        last = lines[-1:] or [f"exit {ran.status}"]
+        raise SyncFailed(f"{' '.join(command)[:200]}: {last[0][:200]}")
+    objects = [line for line in lines if line.lstrip().startswith("{")]
+    if not objects:
+        raise SyncFailed(f"{' '.join(command)[:200]}: it told no JSON object")
+    try:
+        return msgspec.json.decode(objects[-1], type=of)
+    except msgspec.DecodeError as error:
+        raise SyncFailed(f"{' '.join(command)[:200]}: {error}") from error
