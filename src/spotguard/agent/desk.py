@@ -52,6 +52,14 @@ class Standby:
 
 
 @dataclass(frozen=True)
+class Fallback:
+    """The old instance of the last move, while it waits for its end."""
+
+    switch_id: str
+    target: SyncTarget
+
+
+@dataclass(frozen=True)
 class Ports:
     """What the agent is given of the world. `cloud` None: this agent does not call EC2."""
 
@@ -145,6 +153,12 @@ class Desk:
             if replica and instance:
                 found.append(Standby(replica, SyncTarget(instance, address or "")))
         return tuple(found)
+
+    def fallback(self) -> Fallback | None:
+        """Of the configuration, as it was told last; this instance may be it."""
+        entry = self.config.get("fallback") or {}
+        switch, instance, address = (entry.get(key) for key in ("switch_id", "instance_id", "address"))
+        return Fallback(switch, SyncTarget(instance, address or "")) if switch and instance else None
 
     def replica_id(self) -> str | None:
         """The replica that this instance stands by for."""

@@ -1,4 +1,6 @@
-"""Duty `sync`: the primary pushes its state to every standby; a standby measures what has arrived and reports it."""
+"""Duty `sync`: the primary pushes its state to every standby, and after a move back to the old instance; each of them
+measures what has arrived and reports it.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from spotguard.agent.backoff import Backoff
-from spotguard.agent.desk import OK, Desk, NotEnrolled, Standby
+from spotguard.agent.desk import OK, Desk, NotEnrolled
 from spotguard.domain.errors import ServerAway, SyncFailed
 from spotguard.domain.replicas import SyncStatus
-from spotguard.ports.workload import Received
+from spotguard.ports.workload import Received, SyncTarget
 from spotguard.telemetry import get_logger
 
 UNDER_WAY_SECONDS = 1.0
@@ -25,6 +27,7 @@ log = get_logger("agent")
 class Told:
     """What the server heard last, and when."""
 
+    path: str
     status: SyncStatus
     progress: int
     at: datetime
@@ -44,55 +47,71 @@ class Sync:
             return None  # presence rings when it is
         if self._desk.primacy.held is not None:
             return self._push_all(now)
-        replica_id = self._desk.replica_id()
-        return None if replica_id is None else self._measure(replica_id, now)
+        path = self._reports_to()
+        return None if path is None else self._measure(path, now)
 
     # the primary's side
 
     def _push_all(self, now: datetime) -> datetime | None:
-        own = self._desk.instance_id
-        standbys = [s for s in self._desk.standbys() if s.target.instance_id != own]
-        if not standbys:
+        targets = self._targets()
+        if not targets:
             return None
         if self._move_is_open():  # which pushes to its own target; two passes at once would spoil each other
             return now + timedelta(seconds=self._desk.settings.sync_seconds)
-        return min(self._push(standby, now) for standby in standbys)
+        return min(self._push(role, target, now) for role, target in targets.items())
 
-    def _push(self, standby: Standby, now: datetime) -> datetime:
-        due = self._due.get(standby.replica_id, now)
+    def _targets(self) -> dict[str, SyncTarget]:
+        """By the role for which they are fed."""
+        found = {standby.replica_id: standby.target for standby in self._desk.standbys()}
+        fallback = self._desk.fallback()
+        if fallback is not None:
+            found[fallback.switch_id] = fallback.target
+        own = self._desk.instance_id
+        return {role: target for role, target in found.items() if target.instance_id != own}
+
+    def _push(self, role: str, target: SyncTarget, now: datetime) -> datetime:
+        due = self._due.get(role, now)
         if due > now:
             return due
-        backoff = self._backoffs.setdefault(standby.replica_id, Backoff())
+        backoff = self._backoffs.setdefault(role, Backoff())
         try:
-            made = self._desk.ports.sync.push(standby.target)
+            made = self._desk.ports.sync.push(target)
         except SyncFailed as error:
             if not backoff.failures:
-                log.warning("sync", standby=standby.target.instance_id, because=str(error))
+                log.warning("sync", standby=target.instance_id, because=str(error))
             due = backoff.failed(now)
         else:
             backoff.worked()
             pause = UNDER_WAY_SECONDS if made is None else self._desk.settings.sync_seconds
             due = now + timedelta(seconds=pause)
-        self._due[standby.replica_id] = due
+        self._due[role] = due
         return due
 
     # the standby's side
 
-    def _measure(self, replica_id: str, now: datetime) -> datetime:
+    def _reports_to(self) -> str | None:
+        """The old instance of a move is no standby any more, whatever it was before."""
+        fallback = self._desk.fallback()
+        if fallback is not None and fallback.target.instance_id == self._desk.instance_id:
+            return f"switches/{fallback.switch_id}/fallback-status"
+        replica_id = self._desk.replica_id()
+        return None if replica_id is None else f"replicas/{replica_id}/sync-status"
+
+    def _measure(self, path: str, now: datetime) -> datetime:
         again = now + timedelta(seconds=LOOK_SECONDS)
         received = self._received()
         status = status_of(received, self._desk.settings.highest_lag_seconds)
         progress = int(received.progress_percent)
         told = self._told
-        changed = told is None or (told.status, told.progress) != (status, progress)
+        changed = told is None or (told.path, told.status, told.progress) != (path, status, progress)
         if not changed and told is not None and now - told.at < REPORT_EVERY:
             return again
         try:
-            reply = self._desk.call("POST", f"replicas/{replica_id}/sync-status", report_of(received, status))
+            reply = self._desk.call("POST", path, report_of(received, status))
         except (ServerAway, NotEnrolled):
             return again
         if reply.status in OK:
-            self._told = Told(status, progress, now)
+            self._told = Told(path, status, progress, now)
         return again
 
     def _received(self) -> Received:

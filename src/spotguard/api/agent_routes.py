@@ -112,6 +112,15 @@ AGENT_CALLS: tuple[Call, ...] = (
     ),
     Call(
         "POST",
+        f"{_AGENT}/switches/{{switch_id}}/fallback-status",
+        signalling.fallback_status,
+        "agent",
+        "What this old instance of a move has of the new one's state",
+        wire.SyncReport,
+        wire.FallbackReply,
+    ),
+    Call(
+        "POST",
         f"{_AGENT}/replicas/{{replica_id}}/promote",
         signalling.promote,
         "client",

@@ -18,11 +18,11 @@ from spotguard.domain.ids import AgentId, InstanceId, is_instance_id
 from spotguard.domain.instances import parse_mode
 from spotguard.domain.pools import LINUX, Pool, parse_pool_id, region_of
 from spotguard.domain.traffic import Driver
-from spotguard.store import agents, moves
+from spotguard.store import agents, fallbacks, moves
 from spotguard.store.registration import Admission, Newcomer
 from spotguard.store.registration import register as register_instance
 from spotguard.store.secrets import hash_token
-from spotguard.wire.agent import AgentConfig, Register, Registered, Standby
+from spotguard.wire.agent import AgentConfig, Fallback, Register, Registered, Standby
 
 _DECODER = msgspec.json.Decoder(Register)
 
@@ -112,6 +112,7 @@ async def config(api: Api, request: Request) -> Response:
 
 def _config(tx: Connection, row: Any) -> AgentConfig:
     fed = [Standby(s.replica_id, s.instance_id, s.address) for s in agents.standbys(tx, AgentId(row.id))]
+    back = fallbacks.of_agent(tx, AgentId(row.id))
     return AgentConfig(
         agent_id=row.id,
         logical_agent_id=row.logical_agent_id,
@@ -134,6 +135,7 @@ def _config(tx: Connection, row: Any) -> AgentConfig:
         allowed_azs=row.allowed_azs,
         max_hourly_usd=row.max_hourly_usd,
         standbys=fed,
+        fallback=None if back is None else Fallback(back.switch_id, back.instance_id, back.address),
         traffic=_traffic(tx, row),
     )
 

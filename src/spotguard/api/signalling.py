@@ -19,12 +19,20 @@ from spotguard.api.problems import forbidden, invalid
 from spotguard.domain.clock import rfc3339
 from spotguard.domain.commands import CreatedBy
 from spotguard.domain.errors import InvalidInput
-from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId
+from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId, SwitchId
 from spotguard.domain.replicas import ReplicaStatus, SyncStatus
 from spotguard.domain.signals import SignalAction, parse_signal_type
-from spotguard.store import agents, plans, replicas, signals
+from spotguard.store import agents, fallbacks, plans, replicas, signals
 from spotguard.store.tables import switches
-from spotguard.wire.agent import Empty, Promotion, ReplicaReply, Signal, SignalReply, SyncReport
+from spotguard.wire.agent import (
+    Empty,
+    FallbackReply,
+    Promotion,
+    ReplicaReply,
+    Signal,
+    SignalReply,
+    SyncReport,
+)
 
 LONGEST_NOTICE = timedelta(days=1)
 _SIGNAL = msgspec.json.Decoder(Signal)
@@ -98,6 +106,29 @@ async def sync_status(api: Api, request: Request) -> Response:
     if stored.status is ReplicaStatus.READY:
         api.wakeup.coordinator()
     return reply(stored)
+
+
+async def fallback_status(api: Api, request: Request) -> Response:
+    said = await api.body(request, _SYNC)
+    token_hash = credentials.token_hash_of(request)
+    now = api.clock.now()
+    switch_id = SwitchId(request.path_params["switch_id"])
+
+    def work(tx: Connection) -> None:
+        caller = credentials.agent(tx, now, token_hash, request.path_params["agent_id"])
+        fallbacks.apply_status(
+            tx,
+            now,
+            AgentId(caller.agent_id),
+            switch_id,
+            InstanceId(caller.instance_id),
+            sync_status=said.sync_status,
+            latency_ms=said.sync_latency_ms,
+            position=said.position,
+        )
+
+    await api.write(work)
+    return reply(FallbackReply(switch_id=switch_id, sync_status=said.sync_status))
 
 
 def _replica(row: Any) -> ReplicaReply:

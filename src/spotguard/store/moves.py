@@ -275,6 +275,7 @@ def _end(tx: sa.Connection, now: datetime, switch_id: SwitchId, wanted: SwitchSt
         done = wanted is SwitchStatus.COMPLETED
         (commands.conclude if done else commands.cancel)(tx, now, switch.command_id, because)
     settled(tx, switch.agent_id)
+    replicas.touch_config(tx, switch.agent_id)  # nothing is copied back to its old instance any more
     kind, detail = f"switch_{wanted.value}", {"switch_id": switch_id}
     events.append(tx, now, switch.client_id, switch.agent_id, kind, f"switch {wanted}: {because}", detail)
     return True

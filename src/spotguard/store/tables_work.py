@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from spotguard.domain.commands import CommandStatus, CommandType, CreatedBy
 from spotguard.domain.instances import Mode
+from spotguard.domain.replicas import SyncStatus
 from spotguard.domain.signals import SignalType
 from spotguard.domain.switches import MoveKind, Step, SwitchStatus, Trigger
 from spotguard.store.tables_meta import (
@@ -117,6 +118,11 @@ switches = sa.Table(
     sa.Column(
         "lost_seconds", Money(12, 3)
     ),  # the measured or bounded gap after an unheard death; NULL unknown
+    # what the old instance has of the new one's state meanwhile, by its own measurement
+    sa.Column("fallback_status", sa.String(20)),
+    sa.Column("fallback_lag_ms", sa.BigInteger),
+    sa.Column("fallback_position", sa.BigInteger),
+    sa.Column("fallback_told_at", UtcTime),
     sa.Column(
         "open_agent_id",
         sa.String(36),
@@ -131,6 +137,7 @@ switches = sa.Table(
     one_of("event_trigger", Trigger),
     one_of("status", SwitchStatus),
     one_of("kind", MoveKind),
+    one_of("fallback_status", SyncStatus),
     one_of("old_mode", Mode),
     one_of("new_mode", Mode),
     real_instance_id("old_instance_id"),

@@ -73,6 +73,14 @@ class Standby(Struct, frozen=True):
     address: str | None
 
 
+class Fallback(Struct, frozen=True):
+    """The old instance of the last move, while it waits for its end: the primary copies its state back to it."""
+
+    switch_id: str
+    instance_id: str
+    address: str | None
+
+
 class AgentConfig(Struct, frozen=True, kw_only=True):
     """The stored configuration, and the standbys to feed."""
 
@@ -97,6 +105,7 @@ class AgentConfig(Struct, frozen=True, kw_only=True):
     allowed_azs: list[str]
     max_hourly_usd: Decimal | None
     standbys: list[Standby]
+    fallback: Fallback | None
     traffic: dict[str, Any] | None  # the route, and under `by` who moves it: server or agent
 
 
@@ -286,6 +295,13 @@ class SyncReport(Struct, kw_only=True):
     sync_latency_ms: Count | None = None
     position: Annotated[int, Meta(ge=0, le=MAX_BIGINT)] | None = None
     status: ReplicaStatus | UnsetType | None = UNSET
+
+
+class FallbackReply(Struct, frozen=True, kw_only=True):
+    """What was recorded of the old instance."""
+
+    switch_id: str
+    sync_status: SyncStatus
 
 
 class ReplicaReply(Struct, frozen=True, kw_only=True):

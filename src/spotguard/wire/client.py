@@ -257,8 +257,21 @@ class DueState(Given):
     late: str
 
 
+class FallbackState(Given):
+    """What the old instance of a move has of the new one's state. `discards_seconds`: of the workload's writes, by
+    going back now; 0 in sync, null unknown.
+    """
+
+    sync_status: str
+    told_at: Moment
+    discards_seconds: Percent | None
+
+
 class SwitchState(Given):
-    """A move with every step and its time. `due`: what it waits for; null when over, or when a notice's time counts."""
+    """A move with every step and its time. `due`: what it waits for; null when over, or when a notice's time counts.
+
+    `fallback`: of the old instance while it waits for its end; null when it has told nothing.
+    """
 
     id: str
     agent_id: str
@@ -288,6 +301,7 @@ class SwitchState(Given):
     lost_seconds: Percent | None
     deadline_at: Moment | None
     due: DueState | None = None
+    fallback: FallbackState | None = None
     plan: Any
     steps: list[StepState] = []
 

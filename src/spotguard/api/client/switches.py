@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from fastapi import Response
@@ -9,9 +10,9 @@ from sqlalchemy.engine import Connection
 
 from spotguard.api.client.desk import AskedFor, AtDesk, TheAgent, TheSwitch, router
 from spotguard.api.csv_text import csv_response
-from spotguard.store import move_deadlines, views_history
+from spotguard.store import fallbacks, move_deadlines, views_history
 from spotguard.store.views_paging import Page
-from spotguard.wire.client import DueState, InterruptionState, Listed, StepState, SwitchState
+from spotguard.wire.client import DueState, FallbackState, InterruptionState, Listed, StepState, SwitchState
 
 routes = router()
 
@@ -41,28 +42,33 @@ _COLUMNS = (
 )
 
 
-def _with_steps(tx: Connection, page: Page) -> Listed[SwitchState]:
+def _with_steps(tx: Connection, page: Page, now: datetime) -> Listed[SwitchState]:
     steps = views_history.steps_of(tx, [row.id for row in page.rows])
-    return Listed(items=[_state(tx, row, steps[row.id]) for row in page.rows], next_cursor=page.next_cursor)
+    items = [_state(tx, row, steps[row.id], now) for row in page.rows]
+    return Listed(items=items, next_cursor=page.next_cursor)
 
 
-def _state(tx: Connection, row: Any, steps: list[Any]) -> SwitchState:
+def _state(tx: Connection, row: Any, steps: list[Any], now: datetime) -> SwitchState:
     state = SwitchState.model_validate(row)
     state.steps = [StepState.model_validate(step) for step in steps]
     due = move_deadlines.due_of(tx, row)
     state.due = None if due is None else DueState.model_validate(due)
+    back = fallbacks.state_of(row, now)
+    state.fallback = None if back is None else FallbackState.model_validate(back)
     return state
 
 
 @routes.get("/switches")
 async def switches(desk: AtDesk, asked: AskedFor) -> Listed[SwitchState]:
-    return await desk.read(lambda tx: _with_steps(tx, views_history.switches_page(tx, desk.client_id, asked)))
+    return await desk.read(
+        lambda tx: _with_steps(tx, views_history.switches_page(tx, desk.client_id, asked), desk.now)
+    )
 
 
 @routes.get("/agents/{agentId}/switches")
 async def agent_switches(desk: AtDesk, agent_id: TheAgent, asked: AskedFor) -> Listed[SwitchState]:
     return await desk.read(
-        lambda tx: _with_steps(tx, views_history.switches_page(tx, desk.client_id, asked, agent_id))
+        lambda tx: _with_steps(tx, views_history.switches_page(tx, desk.client_id, asked, agent_id), desk.now)
     )
 
 
@@ -76,7 +82,7 @@ async def switches_csv(desk: AtDesk) -> Response:
 async def switch(desk: AtDesk, switch_id: TheSwitch) -> SwitchState:
     def work(tx: Connection) -> SwitchState:
         row = views_history.switch(tx, desk.client_id, switch_id)
-        return _state(tx, row, views_history.steps_of(tx, [row.id])[row.id])
+        return _state(tx, row, views_history.steps_of(tx, [row.id])[row.id], desk.now)
 
     return await desk.read(work)
 

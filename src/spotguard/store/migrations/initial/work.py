@@ -242,6 +242,10 @@ switches = sa.Table(
     sa.Column("unwinding_since", UtcTime(), nullable=True),
     sa.Column("completed_at", UtcTime(), nullable=True),
     sa.Column("lost_seconds", Money(precision=12, scale=3), nullable=True),
+    sa.Column("fallback_status", sa.String(length=20), nullable=True),
+    sa.Column("fallback_lag_ms", sa.BigInteger(), nullable=True),
+    sa.Column("fallback_position", sa.BigInteger(), nullable=True),
+    sa.Column("fallback_told_at", UtcTime(), nullable=True),
     sa.Column(
         "open_agent_id",
         sa.String(length=36),
@@ -259,6 +263,10 @@ switches = sa.Table(
     sa.CheckConstraint(
         "event_trigger IN ('auto_switch', 'manual', 'emergency', 'rebalance')",
         name=sa.schema.conv("ck_event_trigger_legal_switches"),
+    ),
+    sa.CheckConstraint(
+        "fallback_status IN ('initializing', 'syncing', 'synced', 'out-of-sync')",
+        name=sa.schema.conv("ck_fallback_status_legal_switches"),
     ),
     sa.CheckConstraint(
         "kind IN ('synced', 'volume', 'image', 'snapshot')", name=sa.schema.conv("ck_kind_legal_switches")

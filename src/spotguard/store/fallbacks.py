@@ -1,0 +1,127 @@
+"""The old instance of a move while it waits for its end: what it has of the new one's state (ruling B1).
+
+While the move is committed and the old instance is not ended, the new holder copies its state back to it, and the old
+one says what has arrived.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.domain.errors import NotFound
+from spotguard.domain.ids import AgentId, InstanceId, SwitchId
+from spotguard.domain.replicas import SyncStatus
+from spotguard.domain.switches import MoveKind, Step, SwitchStatus
+from spotguard.store.tables import instances, switch_steps, switches
+
+Row = sa.Row[Any]
+
+FRESH = timedelta(seconds=150)  # an agent repeats what has not changed every minute
+
+
+@dataclass(frozen=True)
+class Fallback:
+    """Where the new holder of a move copies its state back to."""
+
+    switch_id: SwitchId
+    instance_id: InstanceId
+    address: str | None
+
+
+@dataclass(frozen=True)
+class FallbackState:
+    """What the old instance has. `discards_seconds`: of the workload's writes, by going back now; None unknown."""
+
+    sync_status: SyncStatus
+    told_at: datetime
+    discards_seconds: Decimal | None
+
+
+def of_agent(tx: sa.Connection, agent_id: AgentId) -> Fallback | None:
+    """Of its newest move; None when that was another way of moving, is over, or has ended the old instance."""
+    newest = (
+        sa.select(switches)
+        .where(switches.c.agent_id == agent_id, switches.c.status == SwitchStatus.COMMITTED.value)
+        .order_by(switches.c.created_at.desc(), switches.c.id.desc())
+        .limit(1)
+    )
+    switch = tx.execute(newest).first()
+    if switch is None or not _copies_back(tx, switch):
+        return None
+    old = tx.execute(sa.select(instances).where(instances.c.id == switch.old_instance_id)).first()
+    if old is None or not old.is_active or old.agent_id != agent_id:
+        return None
+    return Fallback(SwitchId(switch.id), InstanceId(old.id), old.private_ip)
+
+
+def _copies_back(tx: sa.Connection, switch: Row) -> bool:
+    """The old instance kept its state only where it was copied; a dead one has nothing to come back with."""
+    if (
+        switch.kind != MoveKind.SYNCED
+        or switch.is_recovery
+        or switch.old_instance_id == switch.new_instance_id
+    ):
+        return False
+    ended = sa.select(switch_steps.c.step).where(
+        switch_steps.c.switch_id == switch.id, switch_steps.c.step == Step.OLD_ENDED.value
+    )
+    return tx.execute(ended).first() is None
+
+
+def apply_status(
+    tx: sa.Connection,
+    now: datetime,
+    agent_id: AgentId,
+    switch_id: SwitchId,
+    instance_id: InstanceId,
+    *,
+    sync_status: SyncStatus,
+    latency_ms: int | None,
+    position: int | None,
+) -> None:
+    """What the old instance has measured. `NotFound` for a move that is not its own, or is over."""
+    known = switches.c.fallback_position
+    furthest = known if position is None else sa.case((known > position, known), else_=sa.literal(position))
+    told = tx.execute(
+        sa.update(switches)
+        .where(
+            switches.c.id == switch_id,
+            switches.c.agent_id == agent_id,
+            switches.c.old_instance_id == instance_id,
+            switches.c.status == SwitchStatus.COMMITTED.value,
+        )
+        .values(
+            fallback_status=sync_status.value,
+            fallback_lag_ms=latency_ms,
+            fallback_position=furthest,
+            fallback_told_at=now,
+        )
+    )
+    if told.rowcount != 1:
+        raise NotFound("no move under way that this instance could take back")
+
+
+def state_of(switch: Row, now: datetime) -> FallbackState | None:
+    """None when nothing was ever told of it, or it is over."""
+    if switch.fallback_told_at is None or switch.status != SwitchStatus.COMMITTED.value:
+        return None
+    silent = now - switch.fallback_told_at
+    status = SyncStatus(switch.fallback_status)
+    if status is SyncStatus.SYNCED and silent > FRESH:
+        status = SyncStatus.OUT_OF_SYNC
+    return FallbackState(status, switch.fallback_told_at, _discarded(switch, status, silent))
+
+
+def _discarded(switch: Row, status: SyncStatus, silent: timedelta) -> Decimal | None:
+    """In sync: nothing, since the last pass is made after the new one's gate has closed."""
+    if status is SyncStatus.SYNCED:
+        return Decimal(0)
+    if switch.fallback_lag_ms is None:
+        return None
+    seconds = Decimal(switch.fallback_lag_ms) / 1000 + Decimal(str(silent.total_seconds()))
+    return seconds.quantize(Decimal("0.001"))
