@@ -1,0 +1,1 @@
+"""Sync commands for workloads that replicate themselves (docs/state-sync.md)."""
