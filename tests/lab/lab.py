@@ -21,6 +21,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from spotguard.bench.lab import market, writer
+from spotguard.bench.lab.folders import Store
+from spotguard.bench.lab.supervisor import Supervisor
 from spotguard.cloud.simulated.wire.server import WireServer
 from spotguard.domain.agents import Executor
 from spotguard.domain.ids import ClientToken
@@ -35,15 +38,12 @@ from spotguard.store import prices, tenants
 from spotguard.store.accounts import set_account
 from spotguard.store.database import Database
 from spotguard.store.tables import agents, switches
-from tests.lab import market
-from tests.lab.folders import Store
-from tests.lab.mains import CallsEc2, Pace, Place
-from tests.lab.supervisor import Supervisor
+from tests.lab.mains import CallsEc2, Pace, Place, agent_main, coordinator_main, server_main, started
 
 NAME = "web"
 LOOK_SECONDS = 0.02
 PATIENCE_SECONDS = 180.0  # with the start of everything, on however slow a machine
-WRITER = Path(__file__).with_name("writer.py")
+WRITER = Path(writer.__file__)
 STATE_GIB = 1
 
 # What an unmodified boto3 looks for; the wire asks for no more than that there are some.
@@ -73,8 +73,13 @@ class Lab:
             lambda tx: tenants.create_client(tx, self.clock.now(), "lab", executor=executor)
         )
         self.db.write(lambda tx: set_account(tx, self.clock.now(), self.client_id, market.REGION, None))
-        how = calls_ec2 if executor is Executor.AGENT else CallsEc2.NEVER
-        self.supervisor = Supervisor(self.place, wire, how)
+        self._calls_ec2 = calls_ec2 if executor is Executor.AGENT else CallsEc2.NEVER
+        self.owners = {}  # instance → the file of the client's token, on which its owner has put it
+        standing = {
+            "server": started(server_main, self.place),
+            "coordinator": started(coordinator_main, self.place),
+        }
+        self.supervisor = Supervisor(wire, root / "i", standing, self._agent_on)
         self._writer = None
 
     @classmethod
@@ -214,6 +219,10 @@ class Lab:
             )
             self.until((self.root / "acks").exists, seconds=PATIENCE_SECONDS, what="a record is acknowledged")
 
+    def _agent_on(self, instance_id):
+        token_file = self.owners.get(instance_id)
+        return started(agent_main, self.place, instance_id, NAME, token_file, self._calls_ec2)
+
     def _install(self):
         """The owner's server, on which he installs the agent, and which he hands over by its tag."""
         token_file = self.root / "client.token"
@@ -230,7 +239,7 @@ class Lab:
                     block_devices=[BlockDevice(STATE_DEVICE, STATE_GIB, delete_on_termination=True)],
                 )
             )
-            self.supervisor.owners[machine.instance_id] = (NAME, token_file)
+            self.owners[machine.instance_id] = token_file
         self.until(self._serves, seconds=PATIENCE_SECONDS, what="the first instance serves")
         row = self.agent()
         with self.wire.exclusively() as ec2:

@@ -4,6 +4,7 @@ The parts are put together by the same functions as in production (`cli.agent.po
 `cli.serve`); what differs is the intervals, which are shorter, and the ports, which may kill the process.
 """
 
+import multiprocessing
 import os
 import sys
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from spotguard.api.settings import ApiSettings
+from spotguard.bench.lab import workload
 from spotguard.cli.agent_process import agent_of, guard, settings_of
 from spotguard.cli.agent_settings import AgentFile
 from spotguard.cli.serve import coordinate, serve
@@ -26,10 +28,14 @@ from spotguard.wire.agent import Intervals
 from tests.lab.peril import Peril, PerilousDatabase, perilous_cloud, perilous_ports
 
 INSTALLATION = "lab"
-WORKLOAD = Path(__file__).with_name("workload.py")
+WORKLOAD = Path(workload.__file__)
 # returns when it has flushed and ended: then nobody holds its lock
 STOP = "test ! -e {home}/pid || kill $(cat {home}/pid) 2>/dev/null; flock -w 10 {home}/running.lock true"
 PYTHON = [sys.executable, "-I", "-S"]
+
+
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["tests.lab.mains", "tests.lab.preload"])
 
 
 class CallsEc2(StrEnum):
@@ -110,6 +116,17 @@ def agent_file(place, instance_id, name, client_token_file, ec2):
         metadata_url=f"{place.wire_url}/imds/{instance_id}",
         calls_ec2=ec2 is not CallsEc2.NEVER,
     )
+
+
+def started(target, *arguments):
+    """How a process with this main function is started."""
+
+    def start():
+        process = CONTEXT.Process(target=target, args=arguments, daemon=True)
+        process.start()
+        return process
+
+    return start
 
 
 def server_main(place):

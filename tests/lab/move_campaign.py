@@ -11,11 +11,12 @@ import json
 import os
 from dataclasses import replace
 
+from spotguard.bench.lab import market
+from spotguard.bench.lab.handovers import Ec2Clock, downtime_to, percentile
 from spotguard.cloud.simulated.physics import fixed
 from spotguard.domain.agents import Executor
 from spotguard.domain.switches import MoveKind
-from tests.lab import market, verdict
-from tests.lab.downtime import Ec2Clock, downtime_to, percentile
+from tests.lab import verdict
 from tests.lab.lab import Lab
 from tests.lab.mains import CallsEc2
 

@@ -1,8 +1,11 @@
 """The lab's EC2: two types in three zones of one region, calm weather, a second where EC2 takes minutes."""
 
+from __future__ import annotations
+
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from spotguard.bench.lab.folders import Store
 from spotguard.cloud.simulated.ec2 import SimulatedEc2
 from spotguard.cloud.simulated.physics import STILL, UNLIMITED, Physics, fixed
 from spotguard.cloud.simulated.settings import Settings
@@ -39,7 +42,7 @@ SHORT = Physics(
 )
 
 
-def simulated(store, seed, physics=SHORT):
+def simulated(store: Store, seed: int, physics: Physics = SHORT) -> SimulatedEc2:
     """An EC2 on the machine's clock whose volumes are folders."""
     since = datetime.now(UTC) - timedelta(days=2)
     rows = [PriceRow(pool, since, Decimal(usd)) for pool, usd in POOLS.items()]

@@ -1,5 +1,7 @@
 """Volumes as folders: what a volume holds is a folder, and an instance sees it only while it is attached."""
 
+from __future__ import annotations
+
 import os
 import shutil
 from dataclasses import dataclass
@@ -11,10 +13,10 @@ from pathlib import Path
 class Folder:
     """`cloud.simulated.content.VolumeContent`: a copy of a volume is a copy of its folder."""
 
-    store: "Store"
+    store: Store
     path: Path
 
-    def fork(self):
+    def fork(self) -> Folder:
         copy = self.store.blank()
         _copy(self.path, copy.path)
         return copy
@@ -23,17 +25,17 @@ class Folder:
 class Store:
     """Where the folders of all volumes, snapshots and images lie."""
 
-    def __init__(self, root):
+    def __init__(self, root: Path) -> None:
         self.root, self._numbers = root, count(1)
         root.mkdir()
 
-    def blank(self):
+    def blank(self) -> Folder:
         path = self.root / str(next(self._numbers))
         path.mkdir()
         return Folder(self, path)
 
 
-def mount(link, content):
+def mount(link: Path, content: Folder | None) -> None:
     """`link` leads to the content's folder; to nothing when there is none."""
     wanted = None if content is None else str(content.path)
     present = str(link.readlink()) if link.is_symlink() else None
@@ -48,7 +50,7 @@ def mount(link, content):
     fresh.rename(link)
 
 
-def _copy(source, target):
+def _copy(source: Path, target: Path) -> None:
     """As a disk is at one instant: what is replaced meanwhile is there in its old or its new form, or not yet."""
     for entry in os.scandir(source):
         try:

@@ -7,6 +7,8 @@ which only one workload can hold, whatever SpotGuard believes; `overlaps`, one l
 `front`, the address of whoever serves; `sessions`, who served when. Standard library alone: it starts in no time.
 """
 
+from __future__ import annotations
+
 import errno
 import fcntl
 import os
@@ -16,8 +18,12 @@ import socket
 import sys
 import time
 
+TYPE_CHECKING = False  # typing takes longer to load than all the rest
+if TYPE_CHECKING:
+    from typing import IO, NoReturn
 
-def main(home):
+
+def main(home: str) -> None:
     if not os.path.isdir(os.path.join(home, "vol")):
         sys.exit("no state volume is mounted")
     ready, told = os.pipe()
@@ -33,7 +39,7 @@ def main(home):
         sys.exit(said or "it ended at once")
 
 
-def _live(home, told):
+def _live(home: str, told: int) -> NoReturn:
     try:
         _serve(home, told)
     except Exception as error:  # noqa: BLE001 - whoever started it must hear why, whatever it is
@@ -41,7 +47,7 @@ def _live(home, told):
     os._exit(0)
 
 
-def _serve(home, told):
+def _serve(home: str, told: int) -> None:
     lab = os.path.dirname(os.path.dirname(home))
     name = os.path.basename(home)
     own = open(os.path.join(home, "running.lock"), "a")  # held until the process ends
@@ -50,7 +56,7 @@ def _serve(home, told):
     if not _lock(witness):
         _append(os.path.join(lab, "overlaps"), f"{name} opened while another one served\n")
         raise RuntimeError("another one serves")
-    stopping = []
+    stopping: list[bool] = []
     signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
     _replace(os.path.join(home, "pid"), str(os.getpid()))
     state = os.path.join(home, "vol", "state")
@@ -71,7 +77,7 @@ def _serve(home, told):
     _append(os.path.join(lab, "sessions"), f"closed {name} {epoch} {time.time_ns()}\n")
 
 
-def _listen(home, lab):
+def _listen(home: str, lab: str) -> socket.socket:
     path = os.path.join(home, "sock")
     if os.path.exists(path):
         os.unlink(path)
@@ -86,7 +92,7 @@ def _listen(home, lab):
     return listening
 
 
-def _hear(listening, records, name, stopping):
+def _hear(listening: socket.socket, records: int, name: str, stopping: list[bool]) -> None:
     """One client after the other, until it goes or the workload ends."""
     if not _wait(listening):
         return
@@ -106,7 +112,7 @@ def _hear(listening, records, name, stopping):
                 last = _take(records, int(line), last, client)
 
 
-def _take(records, number, last, client):
+def _take(records: int, number: int, last: int, client: socket.socket) -> int:
     """Written before it is acknowledged. A record that is there already is acknowledged again, not written again."""
     answer = "taken" if number == last + 1 else "known" if number <= last else f"missing {last}"
     if number > last:
@@ -116,13 +122,13 @@ def _take(records, number, last, client):
     return last
 
 
-def _last(records):
+def _last(records: int) -> int:
     size = os.fstat(records).st_size
     tail = os.pread(records, 64, max(0, size - 64))
     return int(tail.split(b"\n")[-2]) if tail else 0
 
 
-def _wait(readable):
+def _wait(readable: socket.socket) -> bool:
     try:
         return bool(select.select([readable], [], [], 0.2)[0])
     except OSError as error:
@@ -131,7 +137,7 @@ def _wait(readable):
         return False
 
 
-def _lock(file):
+def _lock(file: IO[str]) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -139,13 +145,13 @@ def _lock(file):
     return True
 
 
-def _append(path, line):
+def _append(path: str, line: str) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.write(handle, line.encode())
     os.close(handle)
 
 
-def _replace(path, text):
+def _replace(path: str, text: str) -> None:
     with open(f"{path}.new", "w") as file:
         file.write(text)
     os.rename(f"{path}.new", path)
