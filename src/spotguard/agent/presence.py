@@ -173,9 +173,10 @@ class Presence:
         return True
 
     def hurry(self) -> None:
-        """The gate has opened: beat faster for a while."""
+        """The gate has opened: beat faster for a while, and let the health endpoint know at once."""
         self._hurried = HURRIED_BEATS
-        for duty in ("presence", "traffic"):
+        endpoint = () if self._desk.settings.health_seconds is None else ("health",)
+        for duty in ("presence", "traffic", *endpoint):
             self._desk.bells.ring(duty)
 
     def _touch(self) -> None:

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from spotguard import __version__
-from spotguard.cli import client, db, iam, kill_switch, prices
+from spotguard.cli import bench, client, db, iam, kill_switch, prices
 from spotguard.cli.agent import agent_app
 from spotguard.cli.cleanup import cleanup
 from spotguard.cli.demo import demo
@@ -80,6 +80,7 @@ app.add_typer(db.app, name="db")
 app.add_typer(client.app, name="client")
 app.add_typer(prices.app, name="prices")
 app.add_typer(iam.app, name="iam")
+app.add_typer(bench.app, name="bench")
 app.command("verify-aws")(verify_aws)
 app.command()(doctor)
 app.command()(cleanup)

@@ -1,0 +1,52 @@
+"""`spotguard bench failover`: what it sums up, and one small run of it."""
+
+import json
+import shutil
+
+import pytest
+from typer.testing import CliRunner
+
+from spotguard.bench.failover import Kind, Run, summary
+from spotguard.bench.failovers import kinds_of
+from spotguard.bench.lab.bare import handover_seconds
+from spotguard.cli.main import app
+
+needs_rsync = pytest.mark.skipif(
+    shutil.which("rsync") is None, reason="rsync is not installed: apt-get install rsync"
+)
+
+
+def test_half_of_the_runs_after_a_notice_are_without_a_server():
+    kinds = kinds_of(runs=10, deaths=3)
+    assert [kinds.count(kind) for kind in Kind] == [5, 5, 3]
+
+
+def test_deaths_are_spread_over_the_runs():
+    kinds = kinds_of(runs=10, deaths=2)
+    assert [number for number, kind in enumerate(kinds) if kind is Kind.UNHEARD_DEATH] == [5, 11]
+
+
+def test_only_what_is_lost_after_a_notice_breaks_a_promise():
+    runs = [
+        Run(Kind.SERVER_UP, 1.0, 0, 0.0),
+        Run(Kind.SERVER_UP, 3.0, 0, 0.0),
+        Run(Kind.UNHEARD_DEATH, 5.0, 700, 6.5),
+    ]
+    found = summary(runs, overlaps=0, doubled=0, wall_seconds=60.0)
+    assert found["lost_writes"] == 0
+    assert found["server_up"] == {"p50": 1.0, "p99": 3.0, "max": 3.0}
+    assert found["unheard_death_gap"]["records"] == {"p50": 700, "max": 700}
+    assert "server_down" not in found
+
+
+@needs_rsync
+def test_the_baseline_moves_the_workload_and_back():
+    assert len(handover_seconds(2)) == 2
+
+
+@needs_rsync
+def test_a_notice_is_survived_at_the_client():
+    done = CliRunner().invoke(app, ["bench", "failover", "--runs", "2", "--deaths", "0", "--json"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert (found["runs"], found["overlaps"], found["lost_writes"]) == (2, 0, 0)
