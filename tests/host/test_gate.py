@@ -1,6 +1,8 @@
 """The gate, on real processes."""
 
 import sys
+import threading
+import time
 
 import pytest
 
@@ -60,6 +62,26 @@ def test_a_start_that_does_not_start_is_told(broken):
 def test_a_stop_that_does_not_stop_is_told():
     with pytest.raises(GateFailed, match="still runs"):
         CommandGate(GateCommands(start=["true"], stop=["true"], status=["true"])).close()
+
+
+def script(path, *lines):
+    path.write_text("\n".join(("#!/bin/sh", *lines, "")))
+    path.chmod(0o700)
+    return [str(path)]
+
+
+def test_a_workload_that_start_leaves_in_the_background_is_waited_for_by_nobody_and_lives_on(tmp_path):
+    """It has the output of the command that started it, as `app &` in a script gives it."""
+    flag, beats = tmp_path / "running", tmp_path / "beats"
+    work = f"while [ -e {flag} ]; do echo a word && echo . >> {beats}; sleep 0.05; done"
+    start = script(tmp_path / "start", f"touch {flag}", f"({work}) &")
+    gate = CommandGate(GateCommands(start, stop=["rm", "-f", str(flag)], status=["test", "-e", str(flag)]))
+    begun = time.monotonic()
+    gate.open(1)
+    assert time.monotonic() - begun < 10
+    threading.Event().wait(0.5)
+    gate.close()
+    assert len(beats.read_text().split()) > 1, "its next words found somebody who hears them"
 
 
 def test_what_cannot_be_asked_counts_as_open():

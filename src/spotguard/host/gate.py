@@ -3,13 +3,16 @@
 The unit must not be enabled at boot: a gate comes up closed, and only the agent opens it. Whatever `stop` runs has
 to leave nothing in memory that belongs on the disk; a state volume that moves has to be unmounted by it
 (for a unit: `RequiresMountsFor` and a mount unit that stops with it).
+
+What the user's own `start` and `stop` say goes where the agent's log goes: what they leave running may keep their
+output for as long as it lives, and a pipe of ours would keep us waiting for its end, and kill it with ours.
 """
 
 from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from spotguard.domain.errors import GateFailed
@@ -20,6 +23,8 @@ STOP_SECONDS = 90.0  # systemd's own default before it kills
 PROBE_SECONDS = 10.0
 
 Command = Sequence[str]
+Run = Callable[[Command, float, Mapping[str, str]], subprocess.CompletedProcess[str]]
+_OUR_STDERR = 2
 
 
 @dataclass(frozen=True)
@@ -48,12 +53,12 @@ class CommandGate:
     def open(self, epoch: int) -> None:
         if self.state() is GateState.OPEN:
             return
-        _require(self._commands.start, START_SECONDS, {"SPOTGUARD_EPOCH": str(epoch)})
+        self._require(self._commands.start, START_SECONDS, {"SPOTGUARD_EPOCH": str(epoch)})
         if self.state() is not GateState.OPEN:
             raise GateFailed("the workload was started and does not run")
 
     def close(self) -> None:
-        _require(self._commands.stop, STOP_SECONDS)
+        self._require(self._commands.stop, STOP_SECONDS, {})
         if self.state() is not GateState.CLOSED:
             raise GateFailed("the workload was stopped and still runs")
         os.sync()
@@ -67,6 +72,9 @@ class CommandGate:
             return _run(self._commands.probe, PROBE_SECONDS).returncode == 0
         except (OSError, subprocess.TimeoutExpired):
             return False
+
+    def _require(self, command: Command, seconds: float, environment: Mapping[str, str]) -> None:
+        _require(_run_aloud, command, seconds, environment)
 
 
 class SystemdGate(CommandGate):
@@ -90,9 +98,13 @@ class SystemdGate(CommandGate):
             return GateState.OPEN  # unknown: whoever must be sure that it is closed is not
         return GateState.CLOSED if answer in {"inactive", "failed"} else GateState.OPEN
 
+    def _require(self, command: Command, seconds: float, environment: Mapping[str, str]) -> None:
+        """As a child it leaves nothing running, and its last words tell why."""
+        _require(_run, command, seconds, environment)
+
 
 def _run(
-    command: Command, seconds: float, environment: dict[str, str] | None = None
+    command: Command, seconds: float, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         list(command),
@@ -106,14 +118,29 @@ def _run(
     )
 
 
-def _require(command: Command, seconds: float, environment: dict[str, str] | None = None) -> None:
+def _run_aloud(
+    command: Command, seconds: float, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """What it says goes where our log goes; of what it leaves running nothing is killed."""
+    return subprocess.run(
+        list(command),
+        timeout=seconds,
+        stdout=_OUR_STDERR,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **environment},
+    )
+
+
+def _require(how: Run, command: Command, seconds: float, environment: Mapping[str, str]) -> None:
     name = " ".join(command)
     try:
-        done = _run(command, seconds, environment)
+        done = how(command, seconds, environment)
     except subprocess.TimeoutExpired as error:
         raise GateFailed(f"{name}: no end within {seconds:.0f} s") from error
     except OSError as error:
         raise GateFailed(f"{name}: {error}") from error
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip().splitlines()
+        said = (done.stderr or done.stdout or "").strip().splitlines()
         raise GateFailed(f"{name}: exit {done.returncode}{': ' + said[-1][:200] if said else ''}")
