@@ -19,7 +19,7 @@ from spotguard.domain.clock import rfc3339
 from spotguard.domain.commands import CommandStatus, CommandType
 from spotguard.domain.errors import CloudError, Doubtful, NotVisible, Refused, ServerAway, Throttled
 from spotguard.domain.ids import InstanceId, VolumeId
-from spotguard.domain.instances import Mode
+from spotguard.domain.instances import InstanceState, Mode
 from spotguard.domain.switches import Step
 from spotguard.domain.tags import AGENT_TAG
 from spotguard.execution.ending import SOON_SECONDS, Later, delete_volumes, end_instance, leftovers_of
@@ -109,19 +109,21 @@ class Errands:
 
     def _end(self, cloud: Cloud, command: Command, now: datetime) -> float | None:
         order, agent_id = end_order(command), self._desk.enrolled().agent_id
-        self._remember_leftovers(cloud, command, agent_id)
+        clears = order.clear or command.type is CommandType.RETIRE_REPLICA
+        if clears:
+            self._remember_leftovers(cloud, order.instance_id, agent_id)
         if command.type is CommandType.TERMINATE_INSTANCE:
             self._require_present_word()
         ending = end_instance(cloud, order.instance_id, agent_id)
         if isinstance(ending, Later):
             return ending.again_seconds
         self._withdraw(order.instance_id)
-        if command.type is CommandType.RETIRE_REPLICA:
-            cleared = delete_volumes(cloud, self._left_by(command), {AGENT_TAG: agent_id})
+        if clears:
+            cleared = delete_volumes(cloud, self._left_by(order.instance_id), {AGENT_TAG: agent_id})
             if isinstance(cleared, Later):
                 return cleared.again_seconds
-            self._leftovers.write({k: v for k, v in self._all_leftovers().items() if k != command.id})
-        elif order.switch_id is not None:
+            self._leftovers.write({k: v for k, v in self._all_leftovers().items() if k != order.instance_id})
+        if command.type is CommandType.TERMINATE_INSTANCE and order.switch_id is not None:
             body = {"switch_id": order.switch_id, "timing": timing({Step.OLD_ENDED: now})}
             self._desk.report(f"switch:{order.switch_id}:old_ended", "switch", "switch-report", body)
         self._book.answer(
@@ -137,17 +139,18 @@ class Errands:
         if told.body.get("enabled") is False or told.body.get("auto_terminate_enabled") is False:
             raise Refused("its user has said meanwhile that nothing is ended")
 
-    def _remember_leftovers(self, cloud: Cloud, command: Command, agent_id: str) -> None:
-        """Before it ends: afterwards nothing names its volumes any more."""
-        if command.type is not CommandType.RETIRE_REPLICA or command.id in self._all_leftovers():
-            return
-        shown = cloud.describe_instances([end_order(command).instance_id])
-        if shown:
-            volumes = list(leftovers_of(shown[0], agent_id))
-            self._leftovers.write({**self._all_leftovers(), command.id: volumes})
+    def _remember_leftovers(self, cloud: Cloud, instance_id: InstanceId, agent_id: str) -> None:
+        """Before it ends, as EC2 shows them then: afterwards nothing names its volumes any more.
 
-    def _left_by(self, command: Command) -> list[VolumeId]:
-        return [VolumeId(volume) for volume in self._all_leftovers().get(command.id, [])]
+        A later command knows what one that expired had seen.
+        """
+        shown = cloud.describe_instances([instance_id])
+        if shown and shown[0].state not in (InstanceState.SHUTTING_DOWN, InstanceState.TERMINATED):
+            volumes = list(leftovers_of(shown[0], agent_id))
+            self._leftovers.write({**self._all_leftovers(), instance_id: volumes})
+
+    def _left_by(self, instance_id: InstanceId) -> list[VolumeId]:
+        return [VolumeId(volume) for volume in self._all_leftovers().get(instance_id, [])]
 
     def _all_leftovers(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = self._leftovers.read_or({})

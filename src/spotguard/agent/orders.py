@@ -88,11 +88,12 @@ class LaunchReplicaOrder:
 
 @dataclass(frozen=True)
 class EndOrder:
-    """Payload of `terminate_instance` and `retire_replica`."""
+    """Payload of `terminate_instance` and `retire_replica`. `clear`: what it leaves behind, too: nobody else can."""
 
     instance_id: InstanceId
     switch_id: SwitchId | None = None
     replica_id: str | None = None
+    clear: bool = False
 
 
 def command_of(entry: Mapping[str, Any]) -> Command:

@@ -153,6 +153,10 @@ _AGENDA = Prepared(
             sa.or_(
                 replica_instances.c.status.in_(_values([ReplicaStatus.TERMINATED, ReplicaStatus.FAILED])),
                 switches.c.status.in_(_values([SwitchStatus.UNWOUND, SwitchStatus.FAILED])),
+                sa.and_(  # a second one of a launch that was tried twice
+                    switches.c.status == SwitchStatus.COMPLETED.value,
+                    switches.c.new_instance_id != instances.c.id,
+                ),
             ),
         ),
     )

@@ -171,7 +171,12 @@ def _ask_successor(
         created_by=CreatedBy.COORDINATOR,
         expires_at=now + COMMAND_VALID,
         reason="the new instance is proven and the waiting time is over",
-        payload={"instance_id": old, "switch_id": switch.id},
+        payload={
+            "instance_id": old,
+            "switch_id": switch.id,
+            "clear": not fallback
+            and not switch.lost_seconds,  # without EC2 the server deletes nothing itself
+        },
         epoch=held.epoch,
     )
     return str(held.instance_id)

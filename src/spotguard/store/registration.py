@@ -228,7 +228,18 @@ def _write_instance(
 
 
 def _take_place(tx: Connection, now: datetime, enrolled_by: Row[Any], newcomer: Newcomer) -> None:
-    """The instance takes the place in a move or as a standby for which it was launched, if that is still free."""
+    """The instance takes the place in a move or as a standby for which it was launched, if that is still free.
+
+    A stray of a launch that was tried twice, or of one that was given up, finds it taken or gone: it stays passive,
+    and is the clean-up's, which knows by its row what it was launched for.
+    """
+    made_for = {
+        name: getattr(enrolled_by, name)
+        for name in ("switch_id", "replica_id")
+        if getattr(enrolled_by, name) is not None
+    }
+    if made_for:
+        tx.execute(sa.update(instances).where(instances.c.id == newcomer.instance_id).values(**made_for))
     if enrolled_by.switch_id is not None:
         _take_move(tx, now, SwitchId(enrolled_by.switch_id), newcomer)
     if enrolled_by.replica_id is not None:
@@ -247,11 +258,6 @@ def _take_move(tx: Connection, now: datetime, switch_id: SwitchId, newcomer: New
         image_id=newcomer.ami_id,
         actor=newcomer.instance_id,
     )
-    # A stray of a launch that was tried twice finds the place taken: it stays passive, and the clean-up's.
-    if moves.get(tx, switch_id).new_instance_id == newcomer.instance_id:
-        tx.execute(
-            sa.update(instances).where(instances.c.id == newcomer.instance_id).values(switch_id=switch_id)
-        )
 
 
 def _take_standby(tx: Connection, now: datetime, replica_id: ReplicaId, newcomer: Newcomer) -> None:
@@ -262,9 +268,6 @@ def _take_standby(tx: Connection, now: datetime, replica_id: ReplicaId, newcomer
         )
     ).one()
     if row.instance_id == newcomer.instance_id:
-        tx.execute(
-            sa.update(instances).where(instances.c.id == newcomer.instance_id).values(replica_id=replica_id)
-        )
         replicas.touch_config(tx, AgentId(row.agent_id))  # the primary learns where to push
 
 

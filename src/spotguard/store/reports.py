@@ -14,7 +14,7 @@ from spotguard.domain.errors import NotFound, Refused
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, SwitchId
 from spotguard.domain.instances import Mode
 from spotguard.domain.switches import Step
-from spotguard.store import events, moves, releases, replicas, report_ends, report_rights, shapes
+from spotguard.store import events, moves, releases, replicas, report_ends, report_rights, shapes, sightings
 from spotguard.store.report_ends import SwitchReport
 from spotguard.store.steps import record_step, recorded_steps
 from spotguard.store.tables import agents, commands, instances, switches
@@ -63,7 +63,8 @@ def apply_switch_report(
             continue  # the specification: the column stays NULL and the old instance active
         _record(tx, now, row, instance_id, step, report.timing[step])
     if auto_terminate and Step.OLD_ENDED in report.timing:
-        _mark_ended(tx, now, row, report.timing[Step.OLD_ENDED])
+        ended_at = report.timing[Step.OLD_ENDED]
+        sightings.said_to_have_ended(tx, row.agent_id, row.old_instance_id, now, ended_at)
     _keep_lease(tx, now, row, instance_id, lease_seconds)
     granted = moves.grant_if_due(tx, now, switch_id)
     replicas.recount(tx, agent_id)
@@ -173,20 +174,6 @@ def _record(tx: Connection, now: datetime, row: Row[Any], by: InstanceId, step: 
             _TOLD[step].format(by=by, old=row.old_instance_id),
             {"switch_id": row.id},
         )
-
-
-def _mark_ended(tx: Connection, now: datetime, row: Row[Any], at: datetime) -> None:
-    """Believed only of an instance that the server never saw in EC2: otherwise it looks there."""
-    tx.execute(
-        sa.update(instances)
-        .where(
-            instances.c.id == row.old_instance_id,
-            instances.c.agent_id == row.agent_id,
-            instances.c.is_active,
-            instances.c.ec2_state.is_(None),
-        )
-        .values(is_active=False, terminated_at=at, updated_at=now)
-    )
 
 
 def _keep_lease(tx: Connection, now: datetime, row: Row[Any], by: InstanceId, lease_seconds: float) -> None:

@@ -13,7 +13,7 @@ from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId, Switc
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool, parse_pool_id
 from spotguard.domain.switches import Step
-from spotguard.store import events, moves, quarantine, replicas, shapes
+from spotguard.store import events, moves, quarantine, replicas, shapes, sightings
 from spotguard.store.steps import record_step
 from spotguard.store.tables import switches
 
@@ -34,6 +34,10 @@ def apply_result(tx: Connection, now: datetime, command: Row[Any]) -> None:
             _given_up(tx, now, command)
         case CommandType.LAUNCH_REPLICA:
             _replica_launched(tx, now, command, done=done)
+        case CommandType.RETIRE_REPLICA if done:
+            ended = command.payload.get("instance_id")
+            sightings.said_to_have_ended(tx, command.agent_id, ended, now, now)
+            replicas.recount(tx, AgentId(command.agent_id))
         case _:
             pass
     if not done:

@@ -192,6 +192,26 @@ def missed(tx: sa.Connection, now: datetime, instance: Row) -> None:
     )
 
 
+def said_to_have_ended(
+    tx: sa.Connection,
+    agent_id: AgentId | str,
+    instance_id: InstanceId | str | None,
+    now: datetime,
+    at: datetime,
+) -> None:
+    """By an agent: believed only of an instance that the server never saw in EC2, otherwise it looks there."""
+    tx.execute(
+        sa.update(instances)
+        .where(
+            instances.c.id == instance_id,
+            instances.c.agent_id == agent_id,
+            instances.c.is_active,
+            instances.c.ec2_state.is_(None),
+        )
+        .values(is_active=False, terminated_at=at, updated_at=now)
+    )
+
+
 def vanished(tx: sa.Connection, now: datetime, instance: Row) -> None:
     """Ruling B4: once running, launched over an hour ago, absent in three looks over five minutes: terminated."""
     tx.execute(
