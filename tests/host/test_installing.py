@@ -211,6 +211,23 @@ def test_after_a_crash_at_any_step_uninstalling_restores_and_installing_complete
             break
 
 
+def starts_something(root):
+    """At boot: the workload, or the agent, which starts it."""
+    links = {f"{WANTS}/{AGENT_UNIT}", f"{WANTS}/web.service"}
+    return [name for name in links if (root.path / name).is_symlink()]
+
+
+def test_a_machine_that_boots_between_any_two_steps_starts_its_workload(tmp_path):
+    root = Root(tmp_path)
+    root.unit()
+    (root.path / "var/lib").mkdir(parents=True)
+    installer = Installer(root.path, Manager(root))
+    for plan in (installer.plan(WISH), None):
+        for action in plan or installer.plan_removal():
+            installer.carry_out([action])
+            assert starts_something(root), str(action)
+
+
 def without(tree, names):
     return {name: told for name, told in tree.items() if name not in names}
 

@@ -1,7 +1,8 @@
 """What enrolling a machine changes on it, decided on paper: files, folders, links, in an order that can stop anywhere.
 
 A receipt is written before anything else is touched. It names what was made, what was set aside and which links were
-taken away, so that uninstalling after any crash leaves the machine as it was found.
+taken away, so that uninstalling after any crash leaves the machine as it was found. Who starts the workload at boot is
+never nobody: the agent's link comes before the workload's goes, and goes after that has come back.
 """
 
 from __future__ import annotations
@@ -122,8 +123,8 @@ def plan_install(wish: Wish, now: Standing) -> tuple[Action, ...]:
     receipt = _receipt(wish, now, files)
     changes = [
         *_write_all(files, now),
-        *(TakeLinkAway(link) for link in now.links),
         *([] if now.agent_link else [MakeLink(AGENT_LINK)]),
+        *(TakeLinkAway(link) for link in now.links),
     ]
     if not changes and receipt == known:
         return (Reload(), StartAgent()) if now.agent_runs is False else ()
@@ -178,9 +179,9 @@ def plan_uninstall(receipt: Receipt, *, keep_journal: bool, managed: bool) -> tu
     """Every step may be repeated; the receipt goes last of the files. `managed`: a service manager runs here."""
     return (
         *([StopAgent()] if managed else []),
+        *(MakeLink(link) for link in receipt.links),
         RemoveFile(AGENT_LINK.path),
         *(BringBack(path) if path in receipt.aside else RemoveFile(path) for path in receipt.files),
-        *(MakeLink(link) for link in receipt.links),
         *(RemoveTree(path) for path in receipt.scratch if not keep_journal),
         RemoveFile(RECEIPT),
         *(RemoveFolder(path) for path in reversed(receipt.folders)),
