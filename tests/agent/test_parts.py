@@ -14,6 +14,7 @@ from spotguard.agent.backoff import Backoff
 from spotguard.agent.desk import Ports
 from spotguard.agent.enrolment import launch_note
 from spotguard.agent.files import Damaged, Document, Journal
+from spotguard.agent.quiet import Quiet
 from spotguard.agent.runner import Runner
 from spotguard.agent.settings import AgentSettings, Intervals, intervals_of
 from spotguard.cli.agent_settings import load_agent_file
@@ -178,6 +179,37 @@ def test_the_runner_survives_what_a_duty_raises_and_stops_when_told(disk):
     thread.join(20)
     assert not thread.is_alive()
     assert machine.opened.is_set(), "the workload is left as it is"
+
+
+class Hooks:
+    """Those of a workload that is frozen."""
+
+    def __init__(self):
+        self.frozen = threading.Event()
+
+    def freeze(self):
+        self.frozen.set()
+
+    def thaw(self):
+        self.frozen.clear()
+
+
+def test_a_process_that_is_told_to_end_leaves_nothing_frozen(disk):
+    """For a server that makes the image the volumes stay frozen for a minute: longer than the process may live."""
+    clock, machine, hooks = SystemClock(), StillMachine(), Hooks()
+    settings = AgentSettings(logical_agent_id="web", client_token=CLIENT_TOKEN, command_wait_seconds=0)
+    ports = Ports(FakeServer(clock), machine, machine, NoSync(), disk, None, clock, hooks)
+    agent = Agent(ports, settings)
+    runner = Runner(agent, clock, Random(1))
+    thread = threading.Thread(target=runner.run)
+    thread.start()
+    assert machine.opened.wait(20)
+    agent.quiet.freeze()
+    assert hooks.frozen.is_set()
+    runner.stop.set()
+    thread.join(20)
+    assert not hooks.frozen.is_set()
+    assert disk.read(Quiet.NAME) is None
 
 
 class Watcher:

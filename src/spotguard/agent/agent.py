@@ -71,8 +71,8 @@ class Agent:
         self._desk = Desk(ports, settings)
         self._book = CommandBook(self._desk)
         self._signals = Signals(self._desk)
-        self._quiet = Quiet(ports.disk, ports.quiesce, ports.clock)
-        self._handover = Handover(self._desk, self._book, self._signals, self._quiet)
+        self.quiet = Quiet(ports.disk, ports.quiesce, ports.clock)
+        self._handover = Handover(self._desk, self._book, self._signals, self.quiet)
         self._presence = Presence(self._desk)
         posting = Posting(self._desk)
         posting.hearers = {Handover.KIND: self._handover.heard, Signals.KIND: self._signals.answered}
@@ -91,7 +91,7 @@ class Agent:
             "prices": Prices(self._desk),
             "signals": self._signals,
             "commands": Commands(self._desk, self._book, handlers),
-            "moves": Moves((self._handover, promotion, errands, self._quiet, kept)),
+            "moves": Moves((self._handover, promotion, errands, self.quiet, kept)),
             "sync": Sync(self._desk, lambda: self._handover.is_open),
             "outbox": posting,
             "traffic": traffic,
@@ -115,7 +115,7 @@ class Agent:
         nothing: presence enrols later.
         """
         with self._starting:
-            self._quiet.recover()  # before anything else: a frozen file system stands still
+            self.quiet.recover()  # before anything else: a frozen file system stands still
             identity = self._desk.ports.metadata.identity()
             note = launch_note(self._desk.ports.metadata.user_data())
             self._desk.identity, self._desk.note = identity, note
@@ -126,6 +126,10 @@ class Agent:
                 self._enrol()
             for duty in self.duties:
                 self.bells.ring(duty)
+
+    def rest(self) -> None:
+        """The process ends: what it has frozen nobody would thaw before the next one starts."""
+        self.quiet.thaw()
 
     def _take_up(self, identity: Identity) -> None:
         """Believe the disk only as far as it is this identity's."""

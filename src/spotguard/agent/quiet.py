@@ -1,4 +1,5 @@
-"""The workload frozen for an image, and always thawed again: what is frozen is on the disk before it is.
+"""The workload frozen for an image, and always thawed again: what is frozen is on the disk before it is, and thawed
+at the latest when the process is told to end.
 
 Nothing is written while a file system may be frozen but by hooks that promise not to freeze this agent's own folder.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from random import Random
 
@@ -18,6 +19,8 @@ JITTER = 0.1  # of a wait: a fleet that lost its server does not come back in st
 SHORTEST_SHARED_SECONDS = 1.0  # shorter waits are for this machine's own metadata and processes
 JOIN_SECONDS = 35.0  # a long poll ends within this
 BEAT_SECONDS = 60.0  # between two words to the watchdog; a start that fails waits no longer between its tries
+REST_SECONDS = 10.0  # for the move under way: then what is frozen is thawed whatever it does
+FREEZES = "moves"  # the duty that may freeze the workload's volumes
 WATCHED = "signals"  # the duty that runs every second: while it comes round, the process does not hang
 
 log = get_logger("agent")
@@ -61,9 +64,17 @@ class Runner:
         for bell in self._bells.values():
             bell.set()
         deadline = self._clock.now() + timedelta(seconds=JOIN_SECONDS)
+        self._rest(threads)
         for thread in threads:
             thread.join(max(0.0, (deadline - self._clock.now()).total_seconds()))
         log.info("ended: the workload is left as it is", instance=desk.instance_id)
+
+    def _rest(self, threads: Sequence[threading.Thread]) -> None:
+        """Once the moves stand still, or after a while all the same: a long poll takes longer than that."""
+        for thread in threads:
+            if thread.name == f"agent-{FREEZES}":
+                thread.join(REST_SECONDS)
+        self._agent.rest()
 
     def _start(self) -> bool:
         """True when the agent is up; False when it was stopped before."""

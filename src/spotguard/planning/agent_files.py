@@ -91,7 +91,7 @@ def agent_unit(wish: Wish) -> str:
             "RestartSec=2",
             "NotifyAccess=main",
             f"WatchdogSec={WATCHDOG_SECONDS}",
-            "TimeoutStopSec=45",
+            "TimeoutStopSec=90",  # a hook that thaws may take a minute
             "OOMScoreAdjust=-900",
             "UMask=0077",
             *group,
