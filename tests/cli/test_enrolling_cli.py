@@ -1,17 +1,28 @@
 """`spotguard agent install` and `uninstall`, in a folder without systemd, before the simulated EC2 on the wire."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from spotguard.agent.files import Document
+from spotguard.agent.handover import Handover
+from spotguard.agent.outbox import Outbox, Report
+from spotguard.agent.primacy import Held, Primacy
+from spotguard.agent.quiet import Quiet
 from spotguard.cli.enrolling_wish import tell_doubts
 from spotguard.domain.errors import InvalidInput
+from spotguard.domain.ids import InstanceId
+from spotguard.domain.switches import MoveKind
+from spotguard.execution.move_state import MoveEnd, MoveState, encode
+from spotguard.host.disk import FolderDisk
 from spotguard.planning.agent_files import Wish
 from tests.cli.conftest import Shell
 from tests.host.roots import WANTS, Root
 from tests.wire.scene import served
 
 SECRET = "sgc_top-secret"
+OWN = InstanceId("i-0123456789abcdef0")
 
 
 @pytest.fixture(autouse=True)
@@ -106,6 +117,58 @@ def test_installing_says_what_it_does_and_uninstalling_restores_it(shell, root, 
     assert root.tree() == before
     nothing = shell.run("agent", "uninstall", "--root", str(root.path), "--yes")
     assert (nothing.exit_code, nothing.stdout.strip()) == (0, "Nothing of SpotGuard's is installed here.")
+
+
+def let_go(disk):
+    Document(disk, Primacy.NAME).write(Held(OWN, "boot", held=None, released=3))
+
+
+def in_a_move(disk):
+    state = MoveState(OWN, 1, MoveKind.IMAGE, datetime.now(UTC))
+    Document(disk, Handover.NAME).write(encode(state).decode())
+
+
+def frozen(disk):
+    Document(disk, Quiet.NAME).write({"since": datetime.now(UTC)})
+
+
+def not_heard(disk):
+    Outbox(disk, lambda: None).put(Report("r", "switch", "switch-report", {}, datetime.now(UTC)))
+    disk.append(Outbox.NAME, b"torn in the mid")
+
+
+@pytest.mark.parametrize(
+    ("something", "because"),
+    [
+        (in_a_move, "a move of its workload is under way"),
+        (frozen, "its volumes are frozen"),
+        (let_go, "its workload serves elsewhere"),
+        (not_heard, "the server has not heard 1 of its reports"),
+    ],
+)
+def test_an_agent_with_something_in_hand_is_not_taken_away(shell, root, token_file, something, because):
+    before = root.tree()
+    shell.run(*asking(root), *wishing(token_file))
+    something(FolderDisk(root.path / "var/lib/spotguard"))
+    journal = root.tree()
+    refused = shell.run("agent", "uninstall", "--root", str(root.path), "--yes")
+    assert (refused.exit_code, root.tree()) == (1, journal)
+    assert because in refused.stderr
+    assert shell.run("agent", "uninstall", "--root", str(root.path), "--yes", "--force").exit_code == 0
+    assert root.tree() == before
+
+
+def test_one_at_rest_is(shell, root, token_file):
+    shell.run(*asking(root), *wishing(token_file))
+    disk = FolderDisk(root.path / "var/lib/spotguard")
+    Document(disk, Primacy.NAME).write(Held(OWN, "boot", held=3, released=1))
+    state = MoveState(OWN, 1, MoveKind.IMAGE, datetime.now(UTC), ended=MoveEnd.UNWOUND)
+    Document(disk, Handover.NAME).write(encode(state).decode())
+    box = Outbox(disk, lambda: None)
+    report = Report("r", "switch", "switch-report", {}, datetime.now(UTC))
+    box.put(report)
+    box.acknowledged(report)
+    assert shell.run("agent", "uninstall", "--root", str(root.path), "--yes").exit_code == 0
 
 
 def test_a_unit_may_be_named_without_its_suffix(shell, root):

@@ -8,7 +8,7 @@ its turn again. The server applies a report once, however often it arrives.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -33,6 +33,18 @@ class Report:
     at: datetime
 
 
+def pending_in(lines: Iterable[Any]) -> dict[str, Report]:
+    """What a journal's lines leave to be told, by id, in order."""
+    pending: dict[str, Report] = {}
+    for line in lines:
+        if "put" in line:
+            report = msgspec.convert(line["put"], Report)
+            pending[report.id] = report
+        else:
+            pending.pop(line.get("gone"), None)
+    return pending
+
+
 class Outbox:
     """The journal of reports that the server owes an acknowledgement for."""
 
@@ -51,13 +63,7 @@ class Outbox:
     def load(self) -> int:
         """Read the disk; the number of damaged lines that were left out."""
         with self._lock:
-            self._pending.clear()
-            for line in self._journal.read():
-                if "put" in line:
-                    report = msgspec.convert(line["put"], Report)
-                    self._pending[report.id] = report
-                else:
-                    self._pending.pop(line.get("gone"), None)
+            self._pending = pending_in(self._journal.read())
             self._tidy()
             return self._journal.damaged
 

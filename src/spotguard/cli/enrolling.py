@@ -98,6 +98,7 @@ def _enrol(ask: Ask, wish: Wish | None, accepted: Sequence[str], *, yes: bool, j
 def uninstall(
     *,
     keep_journal: opt.KeepJournal = False,
+    force: opt.Force = False,
     root: opt.Root = Path("/"),
     yes: opt.Yes = False,
     json: Json = False,
@@ -105,6 +106,7 @@ def uninstall(
     """Leave this machine as it was found: the agent ends, its files go, the workload's unit starts at boot again.
 
     The workload goes on as it is. The server is not told: delete the agent there, or it will be reported as silent.
+    In the midst of something it is refused: a workload that a move has stopped would stay stopped.
     """
     from spotguard.host.installing import Installer
 
@@ -112,9 +114,21 @@ def uninstall(
         raise BadSetting("--json asks nothing: add --yes")
     installer = Installer(root, _units(root))
     actions = installer.plan_removal(keep_journal=keep_journal)
+    if actions and not force:
+        _require_rest(root)
     _carry_out(installer, actions, "Nothing of SpotGuard's is installed here.", yes=yes, json=json)
     if json:
         print_json({"done": list(map(str, actions))})
+
+
+def _require_rest(root: Path) -> None:
+    """`Failed` while the agent has something in hand."""
+    from spotguard.agent.standing import unfinished
+    from spotguard.planning.installation import STATE_FOLDER
+
+    reasons = unfinished(root / STATE_FOLDER.lstrip("/"))
+    if reasons:
+        raise Failed(f"nothing was changed: {'; '.join(reasons)}. Wait until that is over, or --force")
 
 
 def _units(root: Path) -> Units | None:

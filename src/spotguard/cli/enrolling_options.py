@@ -63,4 +63,7 @@ EndpointUrl = Annotated[str | None, typer.Option(metavar="URL", help="Another en
 KeepJournal = Annotated[
     bool, typer.Option("--keep-journal", help="Leave /var/lib/spotguard: what the agent wrote down.")
 ]
+Force = Annotated[
+    bool, typer.Option("--force", help="Also in the midst of a move, or with reports that nobody has heard.")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
