@@ -185,6 +185,27 @@ class TestUnits:
         assert seen(root, units=units).unit.triggered_by == ("web.socket",)
         assert survey(root.path, None, "web.service", None, lsblk()).unit.triggered_by == ()
 
+    @pytest.mark.parametrize(
+        ("file", "text", "who"),
+        [
+            ("etc/systemd/system/app.target", "[Unit]\nWants=db.service web.service\n", "app.target"),
+            ("usr/lib/systemd/system/app.service", "[Unit]\nRequires = web.service\n", "app.service"),
+            ("etc/systemd/system/app.service", "Upholds=db.service \\\n web.service\n", "app.service"),
+            ("etc/systemd/system/cron.service.d/x.conf", "BindsTo=web.service\n", "cron.service"),
+            ("etc/systemd/system/app.service", "After=web.service\n#Wants=web.service\n", None),
+            ("etc/systemd/system/app.service", "Wants=other-web.service\n", None),
+        ],
+    )
+    def test_another_unit_that_has_it_started_is_named(self, root, file, text, who):
+        """No link tells of it: the other one's own file does."""
+        root.unit(enabled=False)
+        root.write(file, text)
+        assert seen(root).unit.triggered_by == (() if who is None else (who,))
+        assert (
+            survey(root.path, None, "web.service", None, lsblk()).unit.triggered_by
+            == seen(root).unit.triggered_by
+        )
+
     def test_an_instance_of_a_template_has_the_templates_file(self, root):
         root.unit("app@.service", enabled=False)
         assert unit_file(root.path, "app@blue.service").name == "app@.service"

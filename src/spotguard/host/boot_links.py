@@ -17,6 +17,7 @@ VENDORS = (
     "usr/lib/systemd/system",
     "lib/systemd/system",
 )
+_PULLING = ("Wants", "Requires", "BindsTo", "Upholds")
 _STARTING = ("*.wants", "*.requires", "*.upholds")
 
 
@@ -49,6 +50,29 @@ def vendor_links(root: Path, unit: str) -> tuple[str, ...]:
 def _links(root: Path, folders: tuple[str, ...], unit: str) -> list[Path]:
     found = [group / unit for folder in folders for kind in _STARTING for group in (root / folder).glob(kind)]
     return sorted(path for path in found if path.is_symlink())
+
+
+def named_in(root: Path, unit: str) -> tuple[str, ...]:
+    """The units whose own files, or what was dropped in beside them, have it started with them (systemd.unit(5))."""
+    files = (
+        path
+        for folder in (*OWN, *VENDORS)
+        for pattern in ("*.*", "*.d/*.conf")
+        for path in (root / folder).glob(pattern)
+        if path.is_file() and not path.is_symlink()
+    )
+    found = (_unit_of(path) for path in files if unit in _started_by(path.read_text(errors="replace")))
+    return tuple(sorted(set(found) - {unit}))
+
+
+def _unit_of(path: Path) -> str:
+    return path.parent.name.removesuffix(".d") if path.suffix == ".conf" else path.name
+
+
+def _started_by(text: str) -> set[str]:
+    """The units that this file's unit starts: the names after Wants= and its like, on continued lines, too."""
+    lines = (line.partition("=") for line in text.replace("\\\n", " ").splitlines())
+    return {name for key, _, names in lines if key.strip() in _PULLING for name in names.split()}
 
 
 def take_away(root: Path, link: Link) -> None:

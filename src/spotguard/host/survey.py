@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from spotguard.domain.errors import GateFailed
-from spotguard.host.boot_links import own_links, unit_file, vendor_links
+from spotguard.host.boot_links import named_in, own_links, unit_file, vendor_links
 from spotguard.host.databases import databases
 from spotguard.planning.eligibility.facts import Database, Disk, DiskKind, FstabEntry, Machine, Unit
 from spotguard.planning.findings import Unseen
@@ -109,8 +109,9 @@ def _unit(root: Path, units: Units | None, name: str | None) -> Unit | Unseen:
         triggers = units.triggered_by(name) if exists and units is not None else ()
     except GateFailed as error:
         return Unseen(str(error))
+    others = tuple(dict.fromkeys((*triggers, *named_in(root, name))))
     starts_by = tuple(link.path for link in own_links(root, name))
-    return Unit(name, exists, starts_by, vendor_links(root, name), triggers)
+    return Unit(name, exists, starts_by, vendor_links(root, name), others)
 
 
 def _running(root: Path) -> frozenset[str]:

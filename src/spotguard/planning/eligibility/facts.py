@@ -50,7 +50,9 @@ class Database:
 
 @dataclass(frozen=True)
 class Unit:
-    """The workload's systemd unit. `starts_by`: links that start it at boot; `triggered_by`: sockets, timers, paths."""
+    """The workload's systemd unit. `starts_by`: links that start it at boot; `triggered_by`: sockets, timers, paths,
+    and units whose own files have it started with them.
+    """
 
     name: str
     exists: bool

@@ -122,7 +122,7 @@ def the_workload_starts_only_when_told(facts: Facts) -> Verdict:
     if unit.triggered_by:
         return care(
             f"{unit.name} is also started by {', '.join(unit.triggered_by)}",
-            "disable these too, or let them PartOf= the workload's unit",
+            "disable these too, let them PartOf= the workload's unit, or take it out of their Wants= and Requires=",
         )
     if unit.starts_by:
         return care(
