@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from spotguard.cloud.aws import prices
+from spotguard.cloud.aws import prices, quotas
 from spotguard.cloud.aws.connection import Account
 from spotguard.cloud.aws.copies import image_view, snapshot_view
 from spotguard.cloud.aws.instance_views import end_reason, ended_at, instance_view, product_of
@@ -30,6 +30,23 @@ SHOWN = {
     "Tags": [{"Key": "a", "Value": "b"}],
     "ClientToken": "",
 }
+
+
+class BigAccount:
+    """An account whose owner runs one instance of a type that tells nothing of its size."""
+
+    def look(self, operation, **_):
+        assert operation == "get_service_quota"
+        return {"Quota": {"QuotaName": "Standard", "Value": 32.0}}
+
+    def pages(self, operation, key, **_):
+        yield {"Instances": [{"InstanceType": "m5.immense"}]}
+
+
+def test_a_type_that_nobody_knows_leaves_the_quota_unknown():
+    """An answer of its own, which a report shows; not the end of whoever asks."""
+    with pytest.raises(NeedsPerson, match=r"m5\.immense"):
+        quotas.vcpu_quotas(BigAccount(), ["m5.large"])
 
 
 class TestAnInstance:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from spotguard.cloud.aws.connection import Connection
 from spotguard.cloud.aws.errors import read
@@ -14,6 +14,8 @@ from spotguard.domain.quotas import QuotaClass, VcpuQuota
 from spotguard.market.instance_types import quota_class, vcpus
 from spotguard.market.quota_codes import CODES
 from spotguard.planning.eligibility.facts import Quota
+
+T = TypeVar("T")
 
 
 def quota(connection: Connection, instance_type: str, mode: Mode) -> Quota:
@@ -50,8 +52,13 @@ def _used(running: Iterable[Mapping[str, Any]], wanted: QuotaClass, mode: Mode) 
 
 
 def _class_of(instance_type: str) -> QuotaClass:
+    return _of_type(quota_class, instance_type)
+
+
+def _of_type(tell: Callable[[str], T], instance_type: str) -> T:
+    """`NeedsPerson` where its name tells nothing: any instance of the account may be of such a type."""
     try:
-        return quota_class(instance_type)
+        return tell(instance_type)
     except InvalidInput as error:
         raise NeedsPerson("UnknownType", str(error)) from error
 
@@ -71,4 +78,4 @@ def _vcpus(shown: Mapping[str, Any]) -> int:
     options = shown.get("CpuOptions") or {}
     if "CoreCount" in options:
         return int(options["CoreCount"]) * int(options.get("ThreadsPerCore", 1))
-    return vcpus(shown["InstanceType"])
+    return _of_type(vcpus, shown["InstanceType"])
