@@ -182,6 +182,7 @@ class FakeServer:
             "commands_pending": len(waiting),
             "role": role,
             "epoch": epoch,
+            "server_time": rfc3339(self.clock.now()),
         }
 
     def config(self, instance, body):
@@ -210,7 +211,7 @@ class FakeServer:
                         "expires_at": order.expires_at,
                     }
                 )
-        return {"commands": given, "config_version": self.config_version}
+        return {"commands": given, "config_version": self.config_version, "server_time": rfc3339(now)}
 
     def result(self, instance, body, command_id):
         order = self.orders[command_id]

@@ -14,6 +14,7 @@ from spotguard.agent.backoff import Backoff
 from spotguard.agent.command_book import CommandBook
 from spotguard.agent.desk import OK, Desk, NotEnrolled
 from spotguard.agent.orders import Command, command_of
+from spotguard.agent.server_time import told_in
 from spotguard.domain.commands import CommandStatus, CommandType
 from spotguard.domain.errors import InvalidInput, Refused, ServerAway
 from spotguard.telemetry import get_logger
@@ -49,8 +50,9 @@ class Commands:
         self._backoff.worked()
         self._notice_version(reply.body)
         arrived = desk.ports.clock.now()
+        servers = told_in(reply.body) or desk.server_now(arrived)
         for entry in reply.body.get("commands") or ():
-            self._take(entry, arrived)
+            self._take(entry, servers)
         return arrived + timedelta(seconds=0 if wait else desk.settings.command_poll_seconds)
 
     def _notice_version(self, body: Mapping[str, Any]) -> None:
@@ -59,6 +61,7 @@ class Commands:
             self._desk.bells.ring("presence")  # which fetches the configuration
 
     def _take(self, entry: Mapping[str, Any], now: datetime) -> None:
+        """`now` by the server's clock, which has also set the command's end."""
         try:
             command = command_of(entry)
         except InvalidInput as error:

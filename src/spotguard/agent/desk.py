@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from spotguard.agent import server_time
 from spotguard.agent.bells import Bells
 from spotguard.agent.enrolment import Enrolment, LaunchNote
 from spotguard.agent.files import Document
@@ -92,11 +93,21 @@ class Desk:
         self.found_running = False  # the workload, when this agent was first installed
         self.config: Mapping[str, Any] = {}
         self.config_version: int | None = None
+        self.ahead = server_time.NONE  # our clock of the server's, as its last answer to a heartbeat tells
         self.traffic_stuck: str | None = None  # why the traffic that is ours to move does not come along
         self.prices: Mapping[Pool, Decimal] = {}
         self.ondemand: Decimal | None = None
         self._enrolment_document = Document(ports.disk, "enrolment")
         self._config_document = Document(ports.disk, "config")
+
+    # whose time it is
+
+    def server_now(self, now: datetime) -> datetime:
+        return now - self.ahead
+
+    def own_time(self, told: datetime) -> datetime:
+        """When that is by our own clock."""
+        return told + self.ahead
 
     # who we are
 

@@ -66,7 +66,7 @@ class Errands:
     def _carry_on(self, cloud: Cloud, command: Command, now: datetime) -> float | None:
         """Seconds until it wants another turn; None when it is answered."""
         try:
-            if command.is_over(now):
+            if command.is_over(self._desk.server_now(now)):
                 raise Refused("it expired before it could be carried out")
             if command.type is CommandType.LAUNCH_REPLICA:
                 return self._launch(cloud, command, now)

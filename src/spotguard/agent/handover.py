@@ -16,7 +16,7 @@ from spotguard.agent.command_book import CommandBook
 from spotguard.agent.desk import OK, Desk, NotEnrolled
 from spotguard.agent.files import Document
 from spotguard.agent.launches import DiskIntentions
-from spotguard.agent.orders import Command, move_of, switch_order, target_of
+from spotguard.agent.orders import Command, SwitchOrder, move_of, switch_order, target_of
 from spotguard.agent.outbox import Report
 from spotguard.agent.quiet import Quiet
 from spotguard.agent.signals import Signals
@@ -131,7 +131,7 @@ class Handover:
         return None
 
     def _begin(self, command: Command, now: datetime) -> None:
-        order = switch_order(command)
+        order = self._order(command)
         fresh = move_of(command, order, self._desk.instance_id, now)
         former = self._state
         if former is not None and self._handed_over_alone(order.epoch):
@@ -144,13 +144,20 @@ class Handover:
         if fresh.ended is not None:
             self._tell(Advance(fresh, None, "handed over before the command came"))
 
+    def _order(self, command: Command) -> SwitchOrder:
+        """Its time by our own clock."""
+        order = switch_order(command)
+        return (
+            order if order.close_by is None else replace(order, close_by=self._desk.own_time(order.close_by))
+        )
+
     def _yield_to(self, command: Command) -> None:
         """The server moves one thing at a time: a newer command means that the present move is given up there."""
         state = self._state
         if state is None:
             return
         if state.switch_id is None:  # begun alone: the command is for the same hand-over
-            order = switch_order(command)
+            order = self._order(command)
             known = move_of(command, order, state.own, state.begun_at)
             if known.epoch == state.epoch:
                 self._keep(replace(merge_released(known, state), close_by=known.close_by or state.close_by))

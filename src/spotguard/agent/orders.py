@@ -40,6 +40,7 @@ class Command:
             raise InvalidInput(f"this agent knows no command {self.command_type[:40]!r}") from error
 
     def is_over(self, now: datetime) -> bool:
+        """`now` by the server's clock."""
         return parse_time(self.expires_at) <= now
 
 

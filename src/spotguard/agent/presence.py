@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from spotguard.agent import server_time
 from spotguard.agent.backoff import Backoff
 from spotguard.agent.desk import OK, Desk, NotEnrolled
 from spotguard.agent.enrolment import (
@@ -30,7 +31,7 @@ HURRIED_SECONDS = (
 )
 HURRIED_BEATS = 5
 GATE_AGAIN_SECONDS = 5.0
-CREATED = 201
+WORTH_TELLING = timedelta(seconds=30)
 
 log = get_logger("agent")
 
@@ -125,11 +126,22 @@ class Presence:
             "can_sync": desk.ports.sync.can_sync(),
             "traffic_stuck": desk.traffic_stuck,
         }
+        asked = desk.ports.clock.now()
         reply = desk.call("POST", "heartbeat", body)
         if reply.status not in OK:
             raise NotEnrolled(f"heartbeat refused with {reply.status}: {reply.body.get('detail', '')}")
+        self._compare_clocks(asked, reply.body)
         desk.released_heard = max(desk.released_heard, released or 0)
         return reply.body
+
+    def _compare_clocks(self, asked: datetime, answer: Mapping[str, Any]) -> None:
+        desk, told = self._desk, server_time.told_in(answer)
+        if told is None:
+            return
+        ahead = server_time.ahead(asked, told, desk.ports.clock.now())
+        if abs(ahead - desk.ahead) > WORTH_TELLING:
+            log.warning("our clock differs from the server's", ahead_seconds=ahead.total_seconds())
+        desk.ahead = ahead
 
     def take_role(self, answer: Mapping[str, Any]) -> bool:
         """Carry out what the server says of us; False when the gate did not do as it should."""

@@ -44,19 +44,22 @@ class Prices:
         again = now + timedelta(seconds=rhythm)
         if not self._desk.is_enrolled:
             return None  # presence rings when it is
+        servers = self._desk.server_now(
+            now
+        )  # what was seen when is told, and asked of EC2, by a clock that is right
         try:
-            self._look(cloud, now)
+            self._look(cloud, servers)
         except CloudError as error:
             log.warning("prices", because=str(error))
             return again
         if not self._desk.prices:
             return again
-        body = self._body(now)
+        body = self._body(servers)
         try:
             self._send_kept()
             self._send(body)
         except (ServerAway, NotEnrolled):
-            self._keep(body, now)
+            self._keep(body, servers)
         return again
 
     def _look(self, cloud: Cloud, now: datetime) -> None:

@@ -25,7 +25,7 @@ log = get_logger("agent")
 
 @dataclass(frozen=True)
 class Notice:
-    """EC2 will take this instance at `deadline`."""
+    """EC2 will take this instance at `deadline`, by our own clock."""
 
     deadline: datetime
     heard_at: datetime
@@ -84,7 +84,7 @@ class Signals:
         key = f"{signal}:{rfc3339(deadline or at)}"
         if key in self._heard.seen:
             return
-        notice = self._heard.notice if deadline is None else Notice(deadline, at)
+        notice = self._heard.notice if deadline is None else Notice(self._desk.own_time(deadline), at)
         body = {"signal_type": signal.value, "signal_time": rfc3339(at)}
         if deadline is not None:
             body["action_time"] = rfc3339(deadline)

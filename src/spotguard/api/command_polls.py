@@ -99,7 +99,7 @@ async def _look(
         return await _lease(api, now, agent_id, token_hash), caller.instance_id
     changed = seen_version is not None and seen_version != caller.config_version
     if changed or answer_anyway:
-        return PendingCommands([], caller.config_version), caller.instance_id
+        return PendingCommands([], caller.config_version, rfc3339(now)), caller.instance_id
     return None, caller.instance_id
 
 
@@ -111,7 +111,7 @@ async def _lease(api: Api, now: datetime, agent_id: str, token_hash: str) -> Pen
         return rows, caller.config_version
 
     rows, config_version = await api.write(write)
-    return PendingCommands([_leased(row) for row in rows], config_version)
+    return PendingCommands([_leased(row) for row in rows], config_version, rfc3339(now))
 
 
 def _leased(row: Any) -> LeasedCommand:

@@ -144,7 +144,7 @@ class TroubledClock:
 
     def __init__(self, inner: Clock, trouble: Trouble) -> None:
         self._inner, self._trouble = inner, trouble
-        self._newest = inner.now()
+        self._newest = inner.now() + trouble.clock_ahead  # a new process has no time to go back to
 
     def now(self) -> datetime:
         self._newest = max(self._newest, self._inner.now() + self._trouble.clock_ahead)

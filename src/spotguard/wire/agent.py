@@ -195,6 +195,7 @@ class PendingCommands(Struct, frozen=True):
 
     commands: list[LeasedCommand]
     config_version: int
+    server_time: str
 
 
 class CommandResult(Struct, kw_only=True):

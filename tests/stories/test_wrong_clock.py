@@ -1,0 +1,59 @@
+"""A machine whose clock is hours from the server's: times from outside are judged by the server's and by AWS's."""
+
+from datetime import timedelta
+
+import pytest
+
+from spotguard.domain.agents import Executor
+from spotguard.domain.ids import InstanceId
+from spotguard.domain.switches import Step
+from tests.stories.scene import Scene
+
+TWO_HOURS = timedelta(hours=2)
+
+
+@pytest.fixture(params=[TWO_HOURS, -TWO_HOURS], ids=["ahead", "behind"])
+def scene(request):
+    """The clock of the user's server was wrong before its agent began, and those of its clones are right."""
+    stage = Scene(executor=Executor.AGENT, troubled=True)
+    stage.world.trouble_of(stage.agent().instance_id).clock_ahead = request.param
+    process = stage.world.processes[InstanceId(stage.agent().instance_id)]
+    process.die()
+    stage.wait(minutes=20)  # prices have been reported again
+    yield stage
+    stage.close()
+
+
+def test_a_move_that_a_user_orders_comes_through(scene):
+    scene.force_to_spot()
+    scene.until(lambda: scene.switches()[-1].status == "completed", minutes=60)
+    assert len(scene.switches()) == 1
+    assert scene.events("switch_unwound") == []
+    scene.assert_no_record_lost_or_doubled()
+
+
+def test_a_standby_is_launched_and_retired_by_its_errands(scene):
+    scene.configure(manualReplicaEnabled=True)
+    standby = scene.until(scene.ready_replica, minutes=20).instance_id
+    scene.configure(manualReplicaEnabled=False)
+    scene.until(lambda: not scene.instance(standby).is_active, minutes=10)
+    assert scene.events("command_refused") == scene.events("command_expired") == []
+
+
+def test_a_notice_is_answered_within_its_own_two_minutes(scene):
+    """Neither at once nor after its end: the gate closes when its target is ready."""
+    scene.force_to_spot()
+    scene.until(lambda: scene.switches()[-1].status == "completed", minutes=60)
+    held = scene.agent().instance_id
+    scene.world.trouble_of(held).clock_ahead = scene.world.trouble_of(
+        scene.switches()[0].old_instance_id
+    ).clock_ahead
+    scene.world.processes[InstanceId(held)].die()
+    scene.wait(minutes=3)
+    scene.configure(manualReplicaEnabled=True)
+    scene.until(scene.ready_replica, minutes=20)
+    scene.aws_gives_notice()
+    scene.until(lambda: scene.agent().instance_id != held, seconds=60)
+    assert scene.has_recorded(Step.DELTA_SENT), "it had the time to send the last writes"
+    scene.wait(minutes=1)
+    scene.assert_no_record_lost_or_doubled()
