@@ -46,10 +46,24 @@ PATIENCE_SECONDS = 180.0  # with the start of everything, on however slow a mach
 WRITER = Path(writer.__file__)
 STATE_GIB = 1
 
-# What an unmodified boto3 looks for; the wire asks for no more than that there are some.
-os.environ.update(
-    AWS_ACCESS_KEY_ID="AKIALAB0000000000000", AWS_SECRET_ACCESS_KEY="lab", AWS_EC2_METADATA_DISABLED="true"
-)
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "AKIALAB0000000000000",
+    "AWS_SECRET_ACCESS_KEY": "lab",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+"""What an unmodified boto3 looks for; the wire asks for no more than that there are some."""
+
+
+@contextmanager
+def lent(variables):
+    """In the environment of this process, and of those that it starts meanwhile."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 class NotInTime(Exception):
@@ -98,7 +112,7 @@ class Lab:
         root = Path(tempfile.mkdtemp(prefix="lab-"))
         (root / "i").mkdir()
         ec2 = market.simulated(Store(root / "c"), seed, physics)
-        with WireServer(ec2) as wire:
+        with lent(CREDENTIALS), WireServer(ec2) as wire:
             lab = cls(root, wire, ec2, executor, pace or Pace(), calls_ec2)
             try:
                 lab._begin(pause)

@@ -11,7 +11,7 @@ import pytest
 
 from spotguard.domain.agents import Executor
 from spotguard.domain.switches import PLANNED_STEPS
-from tests.lab import faults
+from tests.lab import faults, lab
 from tests.lab.crash_matrix import grouped
 from tests.lab.points import all_points, effects_of
 
@@ -66,3 +66,11 @@ def test_an_error_and_a_lost_answer_at_calls_of_a_move_lose_nothing():
     where = ["--only", "volume/server/volumes_moved/AttachVolume/answer lost"]
     code, told = last_line("fault-matrix", *where, "--only", "volume/server/launched/RunInstances/Request")
     assert (code, told) == (0, {"points": 2, "reached": 2, "failures": {}})
+
+
+def test_the_lab_lends_its_credentials_to_no_test_beside_it():
+    assert not any(os.environ.get(name) == value for name, value in lab.CREDENTIALS.items() if "KEY" in name)
+    name, known = "SPOTGUARD_TEST_OF_THE_LAB", dict(os.environ)
+    with lab.lent({name: "lent", "PATH": "elsewhere"}):
+        assert (os.environ[name], os.environ["PATH"]) == ("lent", "elsewhere")
+    assert dict(os.environ) == known
