@@ -17,7 +17,7 @@ from spotguard.domain.ids import ClientId, ImageId, InstanceId, SnapshotId, Volu
 from spotguard.domain.instances import InstanceState
 from spotguard.execution.ending import look_before_end
 from spotguard.planning.cleaning import DELETED, may_go_at
-from spotguard.planning.deadlines import KEEP_AFTER_LOSS
+from spotguard.planning.deadlines import KEEP_AFTER_LOSS, lacks_writes
 from spotguard.ports.cloud import Cloud, VolumeState
 from spotguard.store import events, leftover_rows, state_left, storage, suspects
 from spotguard.store.invariant_facts import ENDS_IDLE
@@ -110,8 +110,10 @@ def _unclaimed(tx: sa.Connection) -> tuple[list[Row], list[Row]]:
 
 def of_switch(ctx: Context, now: datetime, switch: Row) -> bool:
     """Delete what the old instance of a finished move left; True when nothing is left to delete."""
-    lost = switch.lost_seconds is not None and switch.lost_seconds > 0
-    if lost and now - switch.created_at < KEEP_AFTER_LOSS:
+    if (
+        lacks_writes(switch.lost_seconds, is_recovery=switch.is_recovery)
+        and now - switch.created_at < KEEP_AFTER_LOSS
+    ):
         return False
     cloud = ctx.clouds(ClientId(switch.client_id))
     if cloud is None:

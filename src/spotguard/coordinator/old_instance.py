@@ -174,8 +174,7 @@ def _ask_successor(
         payload={
             "instance_id": old,
             "switch_id": switch.id,
-            "clear": not fallback
-            and not switch.lost_seconds,  # without EC2 the server deletes nothing itself
+            "clear": not fallback and not switch.is_recovery,  # a server without EC2 deletes nothing itself
         },
         epoch=held.epoch,
     )

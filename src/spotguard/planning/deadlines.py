@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from spotguard.domain.switches import PLANNED, MoveKind, Step, StepRule, WhenLate, rules_of
 
@@ -16,6 +17,7 @@ HEARD_WITHIN = timedelta(seconds=60)
 
 KEEP_AFTER_LOSS = timedelta(hours=24)
 """A dead holder's volume holds writes that the promoted standby lacks: a person may want them."""
+
 
 _SOONER = frozenset({Step.OLD_ENDED, Step.PRUNED})  # the old instance may end before the new one is proven
 
@@ -39,6 +41,11 @@ class DueStep:
     step: Step
     at: datetime
     late: WhenLate
+
+
+def lacks_writes(lost_seconds: Decimal | None, *, is_recovery: bool) -> bool:
+    """Who serves after this move may lack writes that its dead holder's volumes hold. None: nobody knows how many."""
+    return is_recovery and (lost_seconds is None or lost_seconds > 0)
 
 
 def next_due(move: OpenMove, heard: Mapping[Step, datetime]) -> DueStep | None:

@@ -89,12 +89,15 @@ def _kept(tx: sa.Connection) -> Iterator[Leftover]:
     """Of moves that wait for a person before they delete what the dead holder left."""
     waiting = tx.execute(
         sa.select(switches).where(
-            switches.c.status == SwitchStatus.COMMITTED.value, switches.c.lost_seconds > 0
+            switches.c.status == SwitchStatus.COMMITTED.value,
+            switches.c.is_recovery,
+            sa.or_(switches.c.lost_seconds.is_(None), switches.c.lost_seconds > 0),
         )
     ).all()
     for switch in waiting:
         until = switch.created_at + KEEP_AFTER_LOSS
-        why = f"its holder died unheard, and who serves now lacks up to {switch.lost_seconds} s of its writes"
+        lost = "nobody knows how many" if switch.lost_seconds is None else f"up to {switch.lost_seconds} s"
+        why = f"its holder died unheard, and who serves now lacks {lost} of its writes"
         plan = f"kept for a person until {until:%Y-%m-%d %H:%M:%S} UTC, then deleted"
         yield from (_of_storage(row, why, plan, until) for row in leftover_rows.of_switch(tx, switch))
 

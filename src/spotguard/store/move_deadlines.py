@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from spotguard.domain.epochs import GrantStatus
 from spotguard.domain.switches import OPEN_SWITCH, MoveKind, Step, SwitchStatus, WhenLate
-from spotguard.planning.deadlines import HEARD_WITHIN, DueStep, OpenMove, next_due
+from spotguard.planning.deadlines import HEARD_WITHIN, DueStep, OpenMove, lacks_writes, next_due
 from spotguard.store import old_ends
 from spotguard.store.steps import heard_times
 from spotguard.store.tables import epoch_grants, instances
@@ -59,7 +59,7 @@ def due_of_row(switch: Row, heard: Mapping[Step, datetime], granted_at: datetime
             begun_at=max(switch.created_at, granted_at or switch.created_at),
             state_gib=switch.plan.get("state_gib"),
             wait_seconds=(switch.terminate_wait_seconds or 0) if switch.auto_terminate else 0,
-            keeps_lost=bool(switch.lost_seconds),
+            keeps_lost=lacks_writes(switch.lost_seconds, is_recovery=switch.is_recovery),
         ),
         heard,
     )
