@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from spotguard.domain.errors import Throttled
+
 
 def test_manual_switching_makes_a_command_that_the_agent_polls_and_executes(scene):
     before = scene.agent()
@@ -52,6 +54,21 @@ def test_with_auto_terminate_the_old_instance_ends_after_the_wait_and_only_then(
     assert switch.old_terminated_at - switch.instance_ready_at >= timedelta(seconds=1800)
     assert scene.instance(old).terminated_at is not None
     assert scene.agent().instance_count == 1
+
+
+def test_a_kill_switch_reaches_who_is_about_to_end_the_old_instance(scene):
+    """Its command was leased before, and EC2 has not taken the call yet."""
+    scene.configure(terminateWaitSeconds=60)
+    old, ec2 = scene.agent().instance_id, scene.world.ec2
+    ec2.faults.sometimes("terminate_instance", 1.0, lambda: Throttled("RequestLimitExceeded"))
+    scene.force_to_spot()
+    scene.until(lambda: ec2.faults.injected["terminate_instance:RequestLimitExceeded"], minutes=10)
+    scene.put("/api/client/kill-switch", {"level": "voluntary", "reason": "something looks wrong"})
+    ec2.faults.clear()
+    scene.wait(minutes=15)
+    assert old in scene.active_instances()
+    scene.put("/api/client/kill-switch", {"level": "none", "reason": "it was not"})
+    scene.until(lambda: old not in scene.active_instances(), minutes=10)
 
 
 def test_without_auto_terminate_both_stay_active_and_nothing_claims_otherwise(scene):

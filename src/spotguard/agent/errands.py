@@ -138,6 +138,8 @@ class Errands:
             raise NotEnrolled(f"the server does not tell what its user says: {told.status}")
         if told.body.get("enabled") is False or told.body.get("auto_terminate_enabled") is False:
             raise Refused("its user has said meanwhile that nothing is ended")
+        if told.body.get("ends_held"):
+            raise Refused(str(told.body["ends_held"]))
 
     def _remember_leftovers(self, cloud: Cloud, instance_id: InstanceId, agent_id: str) -> None:
         """Before it ends, as EC2 shows them then: afterwards nothing names its volumes any more.

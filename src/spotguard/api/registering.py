@@ -18,7 +18,7 @@ from spotguard.domain.ids import AgentId, InstanceId, is_instance_id
 from spotguard.domain.instances import parse_mode
 from spotguard.domain.pools import LINUX, Pool, parse_pool_id, region_of
 from spotguard.domain.traffic import Driver
-from spotguard.store import agents, fallbacks, moves
+from spotguard.store import agents, fallbacks, moves, old_ends
 from spotguard.store.registration import Admission, Newcomer
 from spotguard.store.registration import register as register_instance
 from spotguard.store.secrets import hash_token
@@ -134,6 +134,7 @@ def _config(tx: Connection, row: Any) -> AgentConfig:
         allowed_instance_types=row.allowed_instance_types,
         allowed_azs=row.allowed_azs,
         max_hourly_usd=row.max_hourly_usd,
+        ends_held=old_ends.why_held(tx, AgentId(row.id)),
         standbys=fed,
         fallback=None if back is None else Fallback(back.switch_id, back.instance_id, back.address),
         traffic=_traffic(tx, row),

@@ -82,7 +82,7 @@ class Fallback(Struct, frozen=True):
 
 
 class AgentConfig(Struct, frozen=True, kw_only=True):
-    """The stored configuration, and the standbys to feed."""
+    """The stored configuration, and the standbys to feed. `ends_held`: why no instance may be ended at this moment."""
 
     agent_id: str
     logical_agent_id: str
@@ -104,6 +104,7 @@ class AgentConfig(Struct, frozen=True, kw_only=True):
     allowed_instance_types: list[str]
     allowed_azs: list[str]
     max_hourly_usd: Decimal | None
+    ends_held: str | None
     standbys: list[Standby]
     fallback: Fallback | None
     traffic: dict[str, Any] | None  # the route, and under `by` who moves it: server or agent
