@@ -85,6 +85,7 @@ foundlings = sa.Table(
     sa.Column("account", sa.String(64), nullable=False),  # number and region: each look tells of one
     sa.Column("agent_tag", sa.String(256)),  # as it stands there; NULL: it has none
     sa.Column("made_at", UtcTime, nullable=False),
+    sa.Column("usd_per_month", Money()),  # NULL: not known, or nothing of its own is billed
     sa.Column("told_at", UtcTime),
     sa.Column("missed_at", UtcTime),  # since when no look has shown it
     **MYSQL,

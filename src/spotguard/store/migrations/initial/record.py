@@ -16,6 +16,7 @@ foundlings = sa.Table(
     sa.Column("account", sa.String(length=64), nullable=False),
     sa.Column("agent_tag", sa.String(length=256), nullable=True),
     sa.Column("made_at", UtcTime(), nullable=False),
+    sa.Column("usd_per_month", Money(precision=12, scale=6), nullable=True),
     sa.Column("told_at", UtcTime(), nullable=True),
     sa.Column("missed_at", UtcTime(), nullable=True),
     sa.ForeignKeyConstraint(["client_id"], ["clients.id"], name=sa.schema.conv("fk_foundlings_client_id")),
