@@ -1,13 +1,17 @@
 """What carries our tag and names no agent: told to whom it belongs, once, and forgotten when it is gone."""
 
+from decimal import Decimal
+
 import pytest
 
 from spotguard.coordinator.foundlings import Foundlings
 from spotguard.domain.agents import Executor
 from spotguard.domain.ids import ClientToken
+from spotguard.domain.instances import Mode
 from spotguard.domain.tags import AGENT_TAG, CLIENT_TAG, MANAGED_TAG
 from spotguard.planning.cleaning import SEEN_TWICE
-from spotguard.store import leftover_report, tenants
+from spotguard.ports.cloud import LaunchRequest
+from spotguard.store import leftover_report, ondemand, tenants
 from spotguard.store.tables import agent_events, foundlings
 from tests.coordinator.scene import A, Scene
 
@@ -44,6 +48,30 @@ def test_any_number_of_looks_and_coordinators_tell_it_once(scene):
         scene.run(120)
     assert told(scene) == [(scene.client_id, made)]
     assert reported(scene, scene.client_id) == {made}
+
+
+def test_it_is_told_what_it_costs_and_what_that_becomes(scene):
+    disk = volume(scene)
+    own = {MANAGED_TAG: "story", CLIENT_TAG: scene.client_id}
+    machine = scene.ec2.run_instance(
+        LaunchRequest(ClientToken("by-hand"), A, Mode.ONDEMAND, scene.image, own)
+    )
+    scene.mute.add(machine.instance_id)  # no agent is on it
+    scene.run(60)
+    look(scene)
+    events = told(scene)
+
+    def costs():
+        found = scene.db.read(lambda tx: leftover_report.report(tx, scene.now, scene.client_id))
+        return {one.resource_id: one.usd_per_month for one in found}
+
+    assert costs()[disk] == 10 * scene.ec2.storage_rates().volume_usd_per_gib_month
+    for usd in (Decimal("0.1"), Decimal("0.2")):
+        prices = {A.instance_type: usd}
+        scene.db.write(lambda tx, told=prices: ondemand.record(tx, scene.now, None, A.region, told))
+        look(scene)
+        assert costs()[machine.instance_id] == usd * 730
+    assert told(scene) == events, "a new price is no new event"
 
 
 def test_an_agent_of_ours_is_somebody_even_after_it_was_deleted(scene):

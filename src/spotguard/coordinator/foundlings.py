@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
+from typing import Any
 
-from spotguard.coordinator.context import Beat, Context, log
+from spotguard.coordinator.context import Beat, Context, Row, log
+from spotguard.coordinator.foundling_costs import FoundlingCosts
 from spotguard.domain.errors import CloudError
 from spotguard.domain.ids import ClientId
 from spotguard.domain.instances import InstanceState
@@ -42,6 +45,7 @@ class Foundlings:
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
         self._beat = Beat(ctx.settings.orphans_seconds)
+        self._costs = FoundlingCosts(ctx)
 
     def run(self, now: datetime, clients: Iterable[ClientId]) -> int:
         return self.look(now, clients) if self._beat.is_due(now) else 0
@@ -69,17 +73,25 @@ class Foundlings:
 
     def _look(self, now: datetime, account: _Account) -> None:
         shown = list(_tagged(account, {MANAGED_TAG: self.ctx.settings.installation}))
-        nobodys = self.ctx.db.read(lambda tx: foundlings.of_nobody(tx, shown))
+        nobodys = self._costs.priced(
+            now, account.id, account.cloud, self.ctx.db.read(lambda tx: foundlings.of_nobody(tx, shown))
+        )
         known = self.ctx.db.read(lambda tx: foundlings.known_of(tx, account.name))
         ids = {one.resource_id for one in nobodys}
         absent = [row for row in known if row.id not in ids]
-        fresh = ids - {row.id for row in known if row.told_at is not None and row.missed_at is None}
+        costs = {one.resource_id: one.usd_per_month for one in nobodys}
+        fresh = ids - {row.id for row in known if _is_told(row, costs)}
         if fresh:
             told = self.ctx.db.write(lambda tx: foundlings.note(tx, now, nobodys))
             for one in told:
                 log.warning("our tag, and no agent of ours", resource=one.resource_id, client=one.client_id)
         if absent:
             self.ctx.db.write(lambda tx: foundlings.missed(tx, now, absent))
+
+
+def _is_told(row: Row, costs: Mapping[str, Decimal | None]) -> bool:
+    """Nothing new is known of it."""
+    return row.told_at is not None and row.missed_at is None and row.usd_per_month == costs.get(row.id)
 
 
 def _caller(cloud: Cloud) -> Caller | None:
@@ -94,17 +106,19 @@ def _tagged(account: _Account, tags: Mapping[str, str]) -> Iterator[Tagged]:
     """Everything with the tag that is not ending already."""
     cloud = account.cloud
 
-    def one(resource_id: str, kind: str, found: Tags, made_at: datetime) -> Tagged:
+    def one(resource_id: str, kind: str, found: Tags, made_at: datetime, **more: Any) -> Tagged:
         agent_tag = found.get(AGENT_TAG) or None
-        return Tagged(resource_id, kind, account.name, account.owner(found), agent_tag, made_at)
+        return Tagged(resource_id, kind, account.name, account.owner(found), agent_tag, made_at, **more)
 
     for machine in cloud.describe_instances(tags=tags):
         if machine.state not in _ENDING:
-            yield one(machine.instance_id, "instance", machine.tags, machine.launched_at)
+            place = machine.pool, machine.mode
+            yield one(machine.instance_id, "instance", machine.tags, machine.launched_at, place=place)
     for volume in cloud.describe_volumes(tags=tags):
         if volume.state is not VolumeState.DELETING:
-            yield one(volume.volume_id, "volume", volume.tags, volume.created_at)
+            yield one(volume.volume_id, "volume", volume.tags, volume.created_at, gib=volume.size_gib)
     for snapshot in cloud.describe_snapshots(tags=tags):
-        yield one(snapshot.snapshot_id, "snapshot", snapshot.tags, snapshot.started_at)
+        gib = snapshot.size_gib
+        yield one(snapshot.snapshot_id, "snapshot", snapshot.tags, snapshot.started_at, gib=gib)
     for image in cloud.describe_images(tags=tags):
         yield one(image.image_id, "image", image.tags, image.created_at)

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 
 from spotguard.domain.ids import ClientId
+from spotguard.domain.instances import Mode
+from spotguard.domain.pools import Pool
 from spotguard.planning.cleaning import FOUND, SEEN_TWICE, UNKNOWN_AGENT, names_nobody
 from spotguard.store import events
 from spotguard.store.tables import agents, foundlings
@@ -26,7 +29,7 @@ _f = foundlings.c
 class Tagged:
     """Something with our tag, as EC2 shows it in an account and region.
 
-    `client_id` None: it names none of those whose account this is.
+    `client_id` None: it names none of those whose account this is. `place`: of an instance; `gib`: of storage.
     """
 
     resource_id: str
@@ -35,6 +38,9 @@ class Tagged:
     client_id: ClientId | None
     agent_tag: str | None
     made_at: datetime
+    place: tuple[Pool, Mode] | None = None
+    gib: int | None = None
+    usd_per_month: Decimal | None = None
 
 
 def of_nobody(tx: sa.Connection, shown: Sequence[Tagged]) -> list[Tagged]:
@@ -62,10 +68,18 @@ def note(tx: sa.Connection, now: datetime, found: Sequence[Tagged]) -> list[Tagg
             "account": one.account,
             "agent_tag": one.agent_tag,
             "made_at": one.made_at,
+            "usd_per_month": one.usd_per_month,
         }
         for one in found
     ]
     insert_missing(tx, foundlings, rows)
+    for one in found:
+        dearer = _f.usd_per_month.is_distinct_from(one.usd_per_month)
+        tx.execute(
+            sa.update(foundlings)
+            .where(_f.id == one.resource_id, dearer)
+            .values(usd_per_month=one.usd_per_month)
+        )
     shown = [one.resource_id for one in found]
     tx.execute(
         sa.update(foundlings).where(_f.id.in_(shown), _f.missed_at.is_not(None)).values(missed_at=None)

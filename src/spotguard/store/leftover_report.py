@@ -120,7 +120,7 @@ def _foundlings(tx: sa.Connection) -> Iterator[Leftover]:
             plan=UNKNOWN_AGENT,
             suspect_since=row.told_at,
             may_go_at=None,
-            usd_per_month=None,
+            usd_per_month=row.usd_per_month,
         )
 
 
