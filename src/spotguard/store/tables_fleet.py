@@ -124,6 +124,7 @@ instances = sa.Table(
     sa.Column("workload_healthy", sa.Boolean),
     sa.Column("healthy_streak", sa.Integer, nullable=False, default=0),
     sa.Column("can_sync", sa.Boolean),  # its agent's word; NULL: it has not said
+    sa.Column("has_traffic_script", sa.Boolean),  # the same
     sa.Column("boot_id", sa.String(64)),
     sa.Column("hostname", sa.String(255)),
     sa.Column("private_ip", sa.String(45)),
