@@ -175,6 +175,7 @@ def test_the_runner_survives_what_a_duty_raises_and_stops_when_told(disk):
     assert {beat["can_sync"] for beat in told} == {False}, "no state sync is configured here"
     (registered,) = server.instances.values()
     assert registered["can_sync"] is False
+    assert registered["has_traffic_script"] is None is told[0]["has_traffic_script"], "nobody has said"
     runner.stop.set()
     thread.join(20)
     assert not thread.is_alive()

@@ -82,3 +82,20 @@ def test_the_event_tells_a_route_as_the_api_writes_it(world: World, acme: Tenant
         '{"driver": "dns", "zone_id": "Z0123", "name": "web.example.org", "ttl_seconds": 60, "address": "public"}'
     )
     assert second == "traffic = null"
+
+
+def test_a_script_is_refused_for_an_agent_that_has_none(world: World, acme: Tenant, web: Machine):
+    script = {"driver": "script"}
+    assert acme.configure(web, traffic=script).status == 200, "it has not said"
+    acme.configure(web, traffic=None)
+    web.heartbeat(has_traffic_script=False)
+    web.heartbeat()
+    refused = acme.configure(web, traffic=script, maxSwitchesPerDay=1)
+    assert (refused.status, "traffic_script" in refused.body["detail"]) == (409, True)
+    assert acme.agent(web)["config"]["traffic"] is None
+    assert acme.agent(web)["config"]["maxSwitchesPerDay"] != 1, "all or nothing"
+    assert acme.configure(web, traffic=DNS).status == 200
+    web.heartbeat(has_traffic_script=True)
+    assert acme.configure(web, traffic=script).status == 200
+    other = world.register(acme, "db", has_traffic_script=False)
+    assert acme.configure(other, traffic=script).status == 409

@@ -76,7 +76,12 @@ def pool_id_of(identity: Identity) -> PoolId | None:
 
 
 def registration(
-    identity: Identity, logical_agent_id: str, version: str, *, can_sync: bool
+    identity: Identity,
+    logical_agent_id: str,
+    version: str,
+    *,
+    can_sync: bool,
+    has_traffic_script: bool | None = None,
 ) -> dict[str, Any]:
     """The body of POST /register."""
     return {
@@ -95,6 +100,7 @@ def registration(
         "public_ip": identity.public_ip,
         "boot_id": identity.boot_id,
         "can_sync": can_sync,
+        "has_traffic_script": has_traffic_script,
     }
 
 

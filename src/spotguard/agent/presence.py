@@ -86,6 +86,7 @@ class Presence:
             name or desk.settings.logical_agent_id,
             desk.settings.version,
             can_sync=desk.ports.sync.can_sync(),
+            has_traffic_script=desk.settings.has_traffic_script,
         )
         refusal = "there is no credential to enrol with"
         for credential in credentials(desk.note, desk.settings.client_token):
@@ -124,6 +125,7 @@ class Presence:
             "workload_healthy": gate is GateState.OPEN and desk.primacy.healthy(),
             "released": released,
             "can_sync": desk.ports.sync.can_sync(),
+            "has_traffic_script": desk.settings.has_traffic_script,
             "traffic_stuck": desk.traffic_stuck,
         }
         asked = desk.ports.clock.now()

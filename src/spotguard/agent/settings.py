@@ -29,6 +29,9 @@ class AgentSettings:
     health_seconds: float | None = (
         None  # between the looks that a health endpoint answers from; None: there is none
     )
+    has_traffic_script: bool | None = (
+        None  # whether a route by script can be moved here; None: nobody has said
+    )
     limits: Limits = field(default_factory=Limits)
 
 

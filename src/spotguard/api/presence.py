@@ -43,6 +43,7 @@ async def heartbeat(api: Api, request: Request) -> Response:
             gate=beat.gate,
             workload_healthy=beat.workload_healthy,
             can_sync=beat.can_sync,
+            has_traffic_script=beat.has_traffic_script,
         )
         if role is Role.PRIMARY and beat.traffic_stuck is not None:
             traffic.stuck(tx, now, ClientId(caller.client_id), AgentId(caller.agent_id), beat.traffic_stuck)

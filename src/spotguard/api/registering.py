@@ -74,6 +74,7 @@ def _newcomer(said: Register) -> Newcomer:
         private_ip=said.private_ip,
         public_ip=said.public_ip,
         can_sync=said.can_sync,
+        has_traffic_script=said.has_traffic_script,
     )
 
 

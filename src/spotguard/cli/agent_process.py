@@ -131,6 +131,7 @@ def settings_of(file: AgentFile) -> AgentSettings:
         client_token=token,
         price_look_seconds=PRICE_LOOK_SECONDS if file.calls_ec2 else 0.0,
         health_seconds=HEALTH_SECONDS if file.health_port else None,
+        has_traffic_script=bool(file.traffic_script),
     )
 
 

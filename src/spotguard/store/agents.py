@@ -104,7 +104,7 @@ def role_of(row: Any) -> Role:
     return Role.PASSIVE
 
 
-def heartbeat(
+def heartbeat(  # noqa: PLR0913 -- what it says
     tx: Connection,
     now: datetime,
     caller: Row[Any],
@@ -114,6 +114,7 @@ def heartbeat(
     gate: GateState | None,
     workload_healthy: bool | None,
     can_sync: bool | None = None,
+    has_traffic_script: bool | None = None,
 ) -> Role:
     """This instance lives. Only the epoch holder moves the agent's row; nothing touches `switching` or `deleted`."""
     role = role_of(caller)
@@ -126,6 +127,7 @@ def heartbeat(
             "gate_now": gate.value if gate else None,
             "workload": workload_healthy,
             "can_sync_now": can_sync,
+            "script_now": has_traffic_script,
         },
     )
     if role is Role.PRIMARY:
@@ -169,6 +171,7 @@ def _presence(streak: Any) -> sa.Update:
             workload_healthy=sa.bindparam("workload"),
             healthy_streak=streak,
             can_sync=sa.func.coalesce(sa.bindparam("can_sync_now"), _i.can_sync),
+            has_traffic_script=sa.func.coalesce(sa.bindparam("script_now"), _i.has_traffic_script),
         )
     )
 
@@ -242,6 +245,13 @@ def can_sync(tx: Connection, instance_id: InstanceId | None) -> bool:
     if instance_id is None:
         return True
     return tx.scalar(sa.select(_i.can_sync).where(_i.id == instance_id)) is not False
+
+
+def has_traffic_script(tx: Connection, instance_id: InstanceId | None) -> bool:
+    """False only when the instance's agent said that it was given none."""
+    if instance_id is None:
+        return True
+    return tx.scalar(sa.select(_i.has_traffic_script).where(_i.id == instance_id)) is not False
 
 
 def serving_instance(tx: Connection, agent_id: AgentId) -> InstanceId | None:

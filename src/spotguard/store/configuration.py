@@ -16,6 +16,7 @@ from spotguard.domain.commands import OPEN_COMMAND, CommandStatus, CommandType
 from spotguard.domain.errors import InvalidInput, NotFound, Refused
 from spotguard.domain.ids import AgentId, ClientId, CommandId, ReplicaId
 from spotguard.domain.switches import OPEN_SWITCH
+from spotguard.domain.traffic import Driver
 from spotguard.planning.switching import NO_SYNC
 from spotguard.store import agents as agent_store
 from spotguard.store import commands, events, fleet, plans, replicas
@@ -66,6 +67,7 @@ def configure(
         tx, agent_store.serving_instance(tx, agent_id)
     ):
         raise Refused(NO_SYNC)
+    _require_script(tx, agent_id, wanted.get("traffic"))
     values = _exclusive({name: wanted[name] for name in SETTABLE & wanted.keys()})
     if not values:
         return row
@@ -126,6 +128,17 @@ def _exclusive(values: dict[str, Any]) -> dict[str, Any]:
 def _require_alive(row: Row[Any]) -> None:
     if row.status == AgentStatus.DELETED:
         raise Refused("this agent was deleted: nothing about it changes any more")
+
+
+def _require_script(tx: Connection, agent_id: AgentId, route: Mapping[str, Any] | None) -> None:
+    """A route by script is the agent's own: the server never says what runs."""
+    if route is None or route["driver"] != Driver.SCRIPT:
+        return
+    if not agent_store.has_traffic_script(tx, agent_store.serving_instance(tx, agent_id)):
+        raise Refused(
+            "the serving instance has no script for its traffic: name traffic_script and traffic_check in its "
+            "agent's settings, start it anew, and set the route then"
+        )
 
 
 def _require_drill(tx: Connection, agent_id: AgentId) -> None:

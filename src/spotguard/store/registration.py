@@ -41,6 +41,7 @@ class Newcomer:
     private_ip: str
     public_ip: str | None
     can_sync: bool | None = None
+    has_traffic_script: bool | None = None
 
     @property
     def pool_id(self) -> str | None:
@@ -207,6 +208,7 @@ def _write_instance(
         "public_ip": newcomer.public_ip,
         "agent_version": newcomer.agent_version,
         "can_sync": newcomer.can_sync,
+        "has_traffic_script": newcomer.has_traffic_script,
         "last_heartbeat_at": now,
         "updated_at": now,
     }

@@ -36,7 +36,8 @@ Percent = Annotated[float, Meta(ge=0, le=100)]
 class Register(Struct, kw_only=True):
     """POST register: an identity as EC2 knows it, bound to one instance and boot (ruling B4b).
 
-    `can_sync`: whether a state sync is configured there; left out: unknown, and taken for true.
+    `can_sync`: whether a state sync is configured there, `has_traffic_script`: whether a route by script is; left out:
+    unknown, and taken for true.
     """
 
     logical_agent_id: Name
@@ -54,6 +55,7 @@ class Register(Struct, kw_only=True):
     pool_id: PoolText | None = None
     public_ip: Address | None = None
     can_sync: bool | None = None
+    has_traffic_script: bool | None = None
 
 
 class Intervals(Struct, frozen=True):
@@ -125,8 +127,8 @@ class Registered(Struct, frozen=True, kw_only=True):
 class Heartbeat(Struct, kw_only=True):
     """POST heartbeat: presence of one instance (ruling S15). `released`: the highest epoch that it has let go of.
 
-    `can_sync` as in Register; left out: what was said last holds. `traffic_stuck`: why the traffic that this agent is
-    to move does not come along, said for as long as it is so.
+    `can_sync`, `has_traffic_script` as in Register; left out: what was said last holds. `traffic_stuck`: why the
+    traffic that this agent is to move does not come along, said for as long as it is so.
     """
 
     status: AgentStatus
@@ -138,6 +140,7 @@ class Heartbeat(Struct, kw_only=True):
     workload_healthy: bool | None = None
     released: Count | None = None
     can_sync: bool | None = None
+    has_traffic_script: bool | None = None
     traffic_stuck: Sentence | None = None
 
 
