@@ -90,6 +90,7 @@ class Scene(Guests):
         mode: Mode = Mode.SPOT,
         shape: Shape | None = None,
         handed_over: bool = True,
+        state_gib: int | None = 20,
         **config: Any,
     ) -> AgentId:
         """A server of its owner's, up and registered, its workload serving."""
@@ -100,7 +101,7 @@ class Scene(Guests):
                 mode=mode,
                 image_id=self.image,
                 tags={"Name": name},
-                block_devices=[BlockDevice(STATE_DEVICE, 20)],
+                block_devices=[BlockDevice(STATE_DEVICE, state_gib)] if state_gib else [],
                 shape=shape,
             )
         )

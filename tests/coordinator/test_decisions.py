@@ -1,8 +1,9 @@
 """Voluntary moves: they happen, guard-rails stop them, autonomy limits them, and every one leaves its reasons."""
 
 from spotguard.domain.agents import KillLevel
+from spotguard.domain.pools import Pool
 from spotguard.store import kill
-from spotguard.store.tables import decisions, switches
+from spotguard.store.tables import decisions, instances, switches
 from tests.cloud.scene import prices
 from tests.coordinator.scene import A, B, C, Scene
 
@@ -116,3 +117,45 @@ def test_limits_survive_a_restart():
     scene.run(300)
     assert "0 voluntary switches" in scene.row(decisions).because
     assert scene.rows(switches, switches.c.agent_id == agent) == []
+
+
+def cannot_sync(scene):
+    scene.db.write(lambda tx: tx.execute(instances.update().values(can_sync=False)))
+
+
+def test_what_nothing_syncs_is_moved_within_its_zone_where_its_volume_goes_along():
+    """The cheapest pool lies in another zone: only an image would carry the state there."""
+    near = Pool("m5.xlarge", A.az)
+    scene = Scene(prices=prices((A, -60, "0.050000"), (C, -60, "0.030000"), (near, -60, "0.040000")))
+    agent = scene.protect(
+        pool=A, min_pool_hours=0, allowed_instance_types=[A.instance_type, near.instance_type]
+    )
+    cannot_sync(scene)
+    scene.run(1200, until=lambda: scene.agent(agent).current_pool_id == near.id)
+    assert scene.last_move(agent).kind == "volume"
+    assert [pool["id"] for pool in scene.rows(decisions)[-1].inputs["pools"] if pool["id"] == C.id] == []
+
+
+def test_why_it_stays_where_its_volume_is_stands_in_the_decision():
+    scene = Scene()
+    scene.protect(pool=A, min_pool_hours=0)
+    cannot_sync(scene)
+    scene.run(1800)
+    assert scene.rows(switches) == []
+    last = scene.rows(decisions)[-1]
+    assert last.verdict == "stay"
+    assert last.because.endswith(f"nothing syncs its state, whose volume goes along within {A.az} only")
+    assert last.inputs["syncs_state"] is False
+
+
+def test_for_a_mere_saving_no_workload_is_stopped_for_an_image():
+    scene = Scene()
+    agent = scene.protect(pool=A, min_pool_hours=0, state_gib=None)
+    cannot_sync(scene)
+    scene.run(1800)
+    assert scene.rows(switches) == []
+    last = scene.rows(decisions)[-1]
+    assert (last.verdict, "would stop the workload for" in last.because) == ("refused", True)
+    cannot_sync(scene)
+    scene.switch(agent, C)
+    assert scene.last_move(agent).kind == "image", "a person may order it"

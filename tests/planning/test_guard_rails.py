@@ -118,6 +118,11 @@ OBSTACLES = {
     "it saves too little": Obstacle(
         rails.the_saving_is_worth_it, lambda f: with_saving(f, "4.99"), frozenset({Aim.SAVE})
     ),
+    "only an image carries it": Obstacle(
+        rails.it_does_not_stop_the_workload_to_save,
+        lambda f: replace(f, imaging_minutes=Decimal(10)),
+        frozenset({Aim.SAVE}),
+    ),
     "it has just come": Obstacle(
         rails.it_has_stayed_long_enough, lambda f: replace(f, in_pool_since=NOW - HOUR), NOT_RECOVERY
     ),

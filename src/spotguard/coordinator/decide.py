@@ -119,7 +119,7 @@ def _look(tx: sa.Connection, now: datetime) -> list[Found]:
         known, struck, fixed = markets[agent.client_id, agent.region]
         own = {*fleet.allowance(agent).instance_types(), agent.instance_type}
         mine = [price for price in known if price.pool.instance_type in own]
-        assessments = fleet.assess_known(mine, struck, fleet.allowance_on(tx, agent), now)
+        assessments = fleet.assess_known(mine, struck, fleet.allowance_of_engine(tx, agent), now)
         found.append(Found(agent, assessments, decisions.situation(tx, now, agent, assessments, fixed)))
     return found
 

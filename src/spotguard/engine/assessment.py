@@ -25,7 +25,10 @@ class PoolFacts:
 
 @dataclass(frozen=True)
 class Allowance:
-    """Where a workload may run. Empty: only its own type; every zone of its region."""
+    """Where a workload may run. Empty: only its own type; every zone of its region.
+
+    `home_az`: the one zone in which its volume can go along, where nothing else syncs its state.
+    """
 
     own_type: str
     types: tuple[str, ...]
@@ -33,6 +36,7 @@ class Allowance:
     unfit: Mapping[str, str] = field(
         default_factory=dict
     )  # allowed types on which its machine would not run: why
+    home_az: str | None = None
 
     def instance_types(self) -> tuple[str, ...]:
         return self.types or (self.own_type,)
@@ -44,6 +48,8 @@ class Allowance:
             return self.unfit[pool.instance_type]
         if self.azs and pool.az not in self.azs:
             return f"{pool.az} is not among the allowed zones"
+        if self.home_az is not None and pool.az != self.home_az:
+            return f"nothing syncs its state, whose volume goes along within {self.home_az} only"
         return None
 
 

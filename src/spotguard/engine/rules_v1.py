@@ -115,9 +115,16 @@ def why_stay(s: Situation) -> str:
     if s.present_usd is None:
         return "the present price is not known: nothing can be compared"
     if pool is None:
-        return "no other allowed, priced and safe pool"
+        return f"no other allowed, priced and safe pool{_why_not_the_cheapest(s)}"
     saving = _saving(s.present_usd, _price(pool))
     return f"the cheapest other safe pool, {pool.pool.id}, would save {saving:.1f} %"
+
+
+def _why_not_the_cheapest(s: Situation) -> str:
+    """Of those that would have to be allowed."""
+    barred = [a for a in s.pools if not a.allowed and a.usd_per_hour is not None]
+    best = min(barred, key=lambda a: (_price(a), a.pool.id), default=None)
+    return "" if best is None else f"; of {best.pool.id}: {best.because}"
 
 
 def _cheapest(s: Situation) -> PoolAssessment | None:

@@ -49,6 +49,7 @@ class RailFacts:
     spend: SpendFacts
     quota: str | None = None  # why the vCPU quota has no room for it, or None
     ondemand_quarantined_until: datetime | None = None  # a launch on demand was refused where it would be
+    imaging_minutes: Decimal | None = None  # of downtime, if only an image can carry the state there
 
 
 Rail = Callable[[RailFacts], str | None]
@@ -100,6 +101,16 @@ def the_saving_is_worth_it(facts: RailFacts) -> str | None:
     if facts.proposal.aim is not Aim.SAVE or facts.proposal.saving_percent >= facts.rails.min_savings_percent:
         return None
     return f"saves {facts.proposal.saving_percent:.1f} %, less than the minimum of {facts.rails.min_savings_percent} %"
+
+
+def it_does_not_stop_the_workload_to_save(facts: RailFacts) -> str | None:
+    """Synced and volume moves take seconds; what an image takes no saving of this hour pays for."""
+    if facts.proposal.aim is not Aim.SAVE or facts.imaging_minutes is None:
+        return None
+    return (
+        f"nothing syncs its state, and an image of it would stop the workload for {facts.imaging_minutes} minutes: "
+        "name state_path in its agent's settings, or order the move"
+    )
 
 
 def it_has_stayed_long_enough(facts: RailFacts) -> str | None:
@@ -163,6 +174,7 @@ RAILS: tuple[Rail, ...] = (
     the_target_is_allowed_and_safe,
     the_risk_is_bearable,
     the_saving_is_worth_it,
+    it_does_not_stop_the_workload_to_save,
     it_has_stayed_long_enough,
     the_switch_limits_hold,
     it_does_not_go_back_and_forth,

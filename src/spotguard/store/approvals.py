@@ -81,7 +81,8 @@ def _waiting(tx: sa.Connection, now: datetime, client_id: ClientId, decision_id:
 
 
 def _still_proposed(tx: sa.Connection, now: datetime, agent: Row, row: Row) -> Proposal:
-    assessments = fleet.assess_pools(tx, now, agent.client_id, agent)
+    allowed = fleet.allowance_of_engine(tx, agent)
+    assessments = fleet.assess_pools(tx, now, agent.client_id, agent, allowed)
     situation = decisions.situation(tx, now, agent, assessments, fleet.ondemand_of(tx, agent))
     proposal = rules_v1.propose(situation)
     if proposal is None:

@@ -16,12 +16,21 @@ from spotguard.domain.decisions import Aim, PoolAssessment, Proposal, Verdict
 from spotguard.domain.ids import AgentId, ClientId, CommandId, PoolId
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
-from spotguard.domain.switches import SwitchStatus, Trigger
+from spotguard.domain.switches import MoveKind, SwitchStatus, Trigger
 from spotguard.engine import rules_v1
 from spotguard.planning.approvals import Said
 from spotguard.planning.guard_rails import PastSwitch, RailFacts, SpendFacts
-from spotguard.store import fleet, intentions, kill, moves, quarantine, quotas
-from spotguard.store.tables import agents, clients, decisions, epoch_grants, pool_quarantines, switches
+from spotguard.planning.switching import MoveFacts, choose
+from spotguard.store import fleet, intentions, kill, move_plans, moves, quarantine, quotas, storage
+from spotguard.store.tables import (
+    agents,
+    clients,
+    decisions,
+    epoch_grants,
+    instances,
+    pool_quarantines,
+    switches,
+)
 from spotguard.store.tables import spot_price_snapshots as snapshots
 
 Row = sa.Row[Any]
@@ -29,8 +38,14 @@ _DONE = (SwitchStatus.COMMITTED.value, SwitchStatus.COMPLETED.value)
 _FORCED = (Trigger.EMERGENCY.value, Trigger.REBALANCE.value)
 
 _CANDIDATES: sa.Select[Any] = (
-    sa.select(agents, epoch_grants.c.granted_at.label("in_pool_since"))
+    sa.select(
+        agents,
+        epoch_grants.c.granted_at.label("in_pool_since"),
+        epoch_grants.c.instance_id.label("held_by"),
+        instances.c.can_sync,
+    )
     .join(epoch_grants, sa.and_(epoch_grants.c.agent_id == agents.c.id, epoch_grants.c.status == "held"))
+    .join(instances, instances.c.id == epoch_grants.c.instance_id)
     .where(
         agents.c.auto_switch_enabled,
         agents.c.enabled,
@@ -155,7 +170,25 @@ def rail_facts(
         ),
         quota=quotas.why_not(tx, now, ClientId(agent.client_id), place, proposal.mode),
         ondemand_quarantined_until=struck.get(PoolId(place.id)),
+        imaging_minutes=_imaging_minutes(tx, agent, place),
     )
+
+
+def _imaging_minutes(tx: sa.Connection, agent: Row, place: Pool) -> Decimal | None:
+    """Of downtime, as its plan would show them; None where the state goes along otherwise."""
+    if agent.can_sync is not False:
+        return None
+    volume = storage.state_volume_of(tx, agent.held_by)
+    plan = choose(
+        MoveFacts(
+            same_az=place.az == agent.az,
+            standby=False,
+            state_gib=None if volume is None else volume.size_gib,
+            can_sync=False,
+            measured=move_plans.measured(tx, agent.client_id),
+        )
+    )
+    return plan.downtime_minutes if plan.kind is MoveKind.IMAGE else None
 
 
 def history(tx: sa.Connection, now: datetime, agent_id: AgentId) -> tuple[PastSwitch, ...]:
@@ -261,6 +294,7 @@ def inputs_of(
             for a in assessments
             if a.allowed
         ],
+        "syncs_state": agent.can_sync is not False,
         "rails": {
             "min_savings_percent": _text(agent.min_savings_percent),
             "max_switches_per_day": agent.max_switches_per_day,

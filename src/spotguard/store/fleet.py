@@ -20,7 +20,7 @@ from spotguard.domain.replicas import LIVE_REPLICA, ReplicaStatus
 from spotguard.engine.assessment import Allowance, PoolFacts, assess
 from spotguard.planning.emergency import StandbyFacts
 from spotguard.planning.standby import Place, emergency_places, standby_places
-from spotguard.store import ondemand, prices, quarantine, type_facts
+from spotguard.store import ondemand, prices, quarantine, storage, type_facts
 from spotguard.store.tables import agents, instances, replica_instances, spot_interruption_events
 
 Row = sa.Row[Any]
@@ -83,11 +83,24 @@ def allowance_on(tx: sa.Connection, agent: Row) -> Allowance:
     return replace(bare, unfit=type_facts.unfit(tx, agent, bare.types))
 
 
-def assess_pools(tx: sa.Connection, now: datetime, client_id: ClientId, agent: Row) -> list[PoolAssessment]:
+def allowance_of_engine(tx: sa.Connection, agent: Row) -> Allowance:
+    """The same for what nobody asked for: the workload is not stopped for an image where its volume can go along.
+
+    `agent`: one of `decisions.candidates`.
+    """
+    bare = allowance_on(tx, agent)
+    if agent.can_sync is not False or storage.state_volume_of(tx, agent.held_by) is None:
+        return bare
+    return replace(bare, home_az=agent.az)
+
+
+def assess_pools(
+    tx: sa.Connection, now: datetime, client_id: ClientId, agent: Row, allowed: Allowance | None = None
+) -> list[PoolAssessment]:
     """Every pool of the agent's region and allowed types (its own type always), cheapest first."""
     if agent.instance_type is None or agent.region is None:
         return []
-    allowed = allowance_on(tx, agent)
+    allowed = allowed or allowance_on(tx, agent)
     types = sorted({*allowed.instance_types(), agent.instance_type})
     return assess_known(
         prices.prices_known_to(tx, now, client_id, types, agent.region),
