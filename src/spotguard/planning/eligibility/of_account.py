@@ -98,8 +98,14 @@ def every_call_of_a_move_is_permitted(facts: Facts) -> Verdict:
 
 def its_owner_has_handed_it_over(facts: Facts) -> Verdict:
     """SpotGuard ends what it has made, and what its owner has tagged for it."""
-    if is_handed_over(facts):
-        return fine("it carries the tag by which SpotGuard may end it after a move")
+    tags = seen(facts.instance).tags
+    if MANAGED_TAG in tags:
+        return fine("SpotGuard launched it, and may end it after a move")
+    if ADOPTED_TAG in tags:
+        return fine(
+            f"it is tagged {ADOPTED_TAG}={tags[ADOPTED_TAG]}: SpotGuard may end it after a move if that is its agent's "
+            "id, which spotguard doctor compares"
+        )
     return care(
         f"it has no tag {ADOPTED_TAG}: after a move SpotGuard leaves it running, and both are billed",
         f"when its agent has registered: aws ec2 create-tags --resources INSTANCE VOLUMES --tags Key={ADOPTED_TAG},"
