@@ -158,6 +158,16 @@ def test_an_agent_with_something_in_hand_is_not_taken_away(shell, root, token_fi
     assert root.tree() == before
 
 
+def test_it_is_looked_for_where_its_owner_lets_it_write(shell, root, token_file):
+    shell.run(*asking(root), *wishing(token_file))
+    config = root.path / "etc/spotguard/agent.toml"
+    config.write_text(f'{config.read_text()}state_folder = "/srv/agent"\n')
+    in_a_move(FolderDisk(root.path / "srv/agent"))
+    assert shell.run("agent", "uninstall", "--root", str(root.path), "--yes").exit_code == 1
+    config.write_text("state_folder = = 1")
+    assert shell.run("agent", "uninstall", "--root", str(root.path), "--yes").exit_code == 0
+
+
 def test_one_at_rest_is(shell, root, token_file):
     shell.run(*asking(root), *wishing(token_file))
     disk = FolderDisk(root.path / "var/lib/spotguard")

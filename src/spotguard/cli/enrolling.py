@@ -124,9 +124,12 @@ def uninstall(
 def _require_rest(root: Path) -> None:
     """`Failed` while the agent has something in hand."""
     from spotguard.agent.standing import unfinished
-    from spotguard.planning.installation import STATE_FOLDER
+    from spotguard.planning.agent_files import CONFIG
+    from spotguard.planning.installation import STATE_FOLDER, state_folder_in
 
-    reasons = unfinished(root / STATE_FOLDER.lstrip("/"))
+    config = root / CONFIG.lstrip("/")
+    told = state_folder_in(config.read_text(errors="replace")) if config.is_file() else STATE_FOLDER
+    reasons = unfinished(root / told.lstrip("/"))
     if reasons:
         raise Failed(f"nothing was changed: {'; '.join(reasons)}. Wait until that is over, or --force")
 

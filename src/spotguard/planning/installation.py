@@ -139,10 +139,19 @@ def plan_install(wish: Wish, now: Standing) -> tuple[Action, ...]:
 
 def _name_in(settings: str) -> object:
     """The agent's name in our part of its settings; None when it says none."""
+    return _told_in(settings.partition(KEPT)[0]).get("logical_agent_id")
+
+
+def state_folder_in(settings: str) -> str:
+    """Where the agent writes: its owner may have named another folder than the usual one."""
+    return str(_told_in(settings).get("state_folder", STATE_FOLDER))
+
+
+def _told_in(settings: str) -> dict[str, object]:
     try:
-        return tomllib.loads(settings.partition(KEPT)[0]).get("logical_agent_id")
+        return tomllib.loads(settings)
     except tomllib.TOMLDecodeError:  # its owner's hand: it is written anew
-        return None
+        return {}
 
 
 def _write_all(files: Mapping[str, tuple[str, int]], now: Standing) -> Iterator[Action]:
