@@ -18,6 +18,8 @@ def test_the_reply_is_the_servers_truth(world: World, web: Machine):
         "role": "primary",
         "epoch": 1,
         "server_time": "2026-03-01T12:00:00.000000Z",
+        "ticket": None,
+        "destroy_ticket": None,
     }
 
 

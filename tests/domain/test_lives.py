@@ -20,8 +20,9 @@ from spotguard.domain.switches import (
     SWITCH_LIFE,
     Step,
 )
+from spotguard.domain.tickets import TICKET_LIFE
 
-LIVES = [AGENT_LIFE, COMMAND_LIFE, GRANT_LIFE, INSTANCE_LIFE, REPLICA_LIFE, SWITCH_LIFE]
+LIVES = [AGENT_LIFE, COMMAND_LIFE, GRANT_LIFE, INSTANCE_LIFE, REPLICA_LIFE, SWITCH_LIFE, TICKET_LIFE]
 
 
 @pytest.mark.parametrize("life", LIVES, ids=lambda life: life.name)

@@ -12,14 +12,16 @@ from starlette.responses import Response
 
 from spotguard.api import credentials
 from spotguard.api.context import Api, reply
+from spotguard.api.moments import moment
 from spotguard.api.problems import forbidden, invalid
 from spotguard.domain.clock import rfc3339
 from spotguard.domain.errors import InvalidInput
 from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.domain.instances import Mode, Role, parse_mode
 from spotguard.domain.pools import Pool, parse_pool_id
-from spotguard.store import agents, releases, traffic
-from spotguard.wire.agent import Heartbeat, HeartbeatReply
+from spotguard.domain.tickets import Word
+from spotguard.store import agents, handovers, releases, ticket_turns, traffic
+from spotguard.wire.agent import HandedOver, Heartbeat, HeartbeatReply, TicketSlip
 
 _DECODER = msgspec.json.Decoder(Heartbeat)
 
@@ -33,6 +35,8 @@ async def heartbeat(api: Api, request: Request) -> Response:
         caller = credentials.agent(tx, now, token_hash, request.path_params["agent_id"])
         if beat.instance_id != caller.instance_id:
             raise forbidden("this token belongs to another instance")
+        if beat.handed_over is not None and handovers.told(tx, now, caller, _handed_over(beat.handed_over)):
+            caller = credentials.agent(tx, now, token_hash, request.path_params["agent_id"])
         mode = _mode(beat.mode, caller.instance_mode)
         role = agents.heartbeat(
             tx,
@@ -48,12 +52,15 @@ async def heartbeat(api: Api, request: Request) -> Response:
         if role is Role.PRIMARY and beat.traffic_stuck is not None:
             traffic.stuck(tx, now, ClientId(caller.client_id), AgentId(caller.agent_id), beat.traffic_stuck)
         has_let_go = role is Role.PRIMARY and _has_let_go(tx, now, caller, beat.released)
+        answer = ticket_turns.turn(tx, now, caller, ticket_turns.Said(beat.ticket, beat.destroyed))
         told = HeartbeatReply(
             config_version=caller.config_version,
             commands_pending=caller.commands_pending,
             role=Role.PASSIVE if has_let_go else role,
             epoch=caller.epoch,
             server_time=rfc3339(now),
+            ticket=_slip(answer.slip),
+            destroy_ticket=answer.destroy,
         )
         return told, has_let_go
 
@@ -68,6 +75,32 @@ def _has_let_go(tx: Connection, now: datetime, caller: Row[Any], released: int |
         return False
     client_id, agent_id = ClientId(caller.client_id), AgentId(caller.agent_id)
     return releases.heard(tx, now, client_id, agent_id, InstanceId(caller.instance_id), released)
+
+
+def _handed_over(said: HandedOver) -> handovers.HandedOver:
+    """The holder's times as it told them: its signature is over them."""
+    times = {
+        name: moment(getattr(said, name), f"/handed_over/{name}")
+        for name in ("begun_at", "gate_closed_at", "delta_sent_at", "released_at")
+    }
+    opened_at = None if said.opened_at is None else moment(said.opened_at, "/handed_over/opened_at")
+    word = Word(**times, position=said.position)
+    return handovers.HandedOver(said.ticket_id, word, said.signature, opened_at)
+
+
+def _slip(slip: ticket_turns.Slip | None) -> TicketSlip | None:
+    if slip is None:
+        return None
+    ticket = slip.ticket
+    return TicketSlip(
+        id=ticket.id,
+        agent_id=ticket.agent_id,
+        epoch=ticket.epoch,
+        from_instance=ticket.from_instance,
+        to_instance=ticket.to_instance,
+        to_boot=ticket.to_boot,
+        seal=slip.seal,
+    )
 
 
 def _mode(text: str, registered: str | None) -> Mode:

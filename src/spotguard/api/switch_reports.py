@@ -72,6 +72,7 @@ def _report(said: SwitchReport, now: datetime) -> report_ends.SwitchReport:
         on_demand=_price(prices and prices.on_demand, "/pricing/on_demand"),
         old_spot=_price(prices and prices.old_spot, "/pricing/old_spot"),
         new_spot=_price(prices and prices.new_spot, "/pricing/new_spot"),
+        destroyed=tuple(said.destroyed),
         remarks=tuple(said.remarks),
     )
 

@@ -20,6 +20,7 @@ from spotguard.planning import retirement
 from spotguard.planning.emergency import DeathFacts, Recovery, RecoveryPlan, recover
 from spotguard.planning.standby import resume_at
 from spotguard.store import (
+    deaths,
     events,
     fleet,
     grants,
@@ -83,7 +84,7 @@ class Emergencies:
             lambda tx: (fleet.agent_row(tx, agent_id), grants.holder(tx, agent_id))
         )
         cloud = self.ctx.clouds(ClientId(agent.client_id))
-        is_dead = held is not None and self.ctx.db.read(lambda tx: grants.is_dead(tx, held.instance_id))
+        is_dead = held is not None and self.ctx.db.read(lambda tx: deaths.is_dead(tx, held.instance_id))
         return cloud is None or not is_dead or state_look.refresh(self.ctx, cloud, agent)
 
     def _wake(self, agent_id: AgentId) -> None:
@@ -103,7 +104,7 @@ def _succeed(tx: sa.Connection, now: datetime, agent_id: AgentId, *, looked: boo
     held = grants.holder(tx, agent_id)
     if held is None or agent.status == AgentStatus.DELETED:
         return False
-    dead = grants.is_dead(tx, held.instance_id)
+    dead = deaths.is_dead(tx, held.instance_id)
     switch = moves.preparing_of(tx, agent_id)
     if switch is not None:
         if moves.grant_if_due(tx, now, switch.id):
@@ -212,7 +213,7 @@ def _death_facts(
         gate_was_closed=held.released_at is not None or Step.GATE_CLOSED in steps,
         image_age_seconds=None if image is None else (now - image.created_at).total_seconds(),
         handed_over_to=ReplicaId(last.replica_id) if delta and last is not None and last.replica_id else None,
-        is_stopped=grants.is_stopped(tx, held.instance_id),
+        is_stopped=deaths.is_stopped(tx, held.instance_id),
     )
 
 

@@ -13,7 +13,7 @@ from spotguard.domain.agents import Executor, KillLevel
 from spotguard.domain.ids import AgentId, SwitchId
 from spotguard.domain.replicas import LIVE_REPLICA
 from spotguard.domain.switches import Step, SwitchStatus, Trigger
-from spotguard.store import events, fleet, grants, kill, move_deadlines, moves, replicas, storage
+from spotguard.store import deaths, events, fleet, grants, kill, move_deadlines, moves, replicas, storage
 from spotguard.store.tables import clients
 
 _WANTED = (Trigger.AUTO_SWITCH, Trigger.MANUAL)
@@ -97,7 +97,7 @@ def why_unwind(tx: sa.Connection, now: datetime, switch: Row) -> str | None:
         return f"epoch {held.epoch} was granted to {held.instance_id} meanwhile"
     if switch.is_recovery:
         return _why_source_is_gone(tx, switch, steps)
-    if held is None or held.released_at is not None or grants.is_dead(tx, held.instance_id):
+    if held is None or held.released_at is not None or deaths.is_dead(tx, held.instance_id):
         return None  # the emergencies decide: there is nobody to serve on
     return _why_stopped(tx, switch, steps) or move_deadlines.why_late(tx, now, switch)
 

@@ -21,6 +21,7 @@ from spotguard.store.tables import (
     agents,
     commands,
     epoch_grants,
+    handover_tickets,
     instances,
     replica_instances,
     switches,
@@ -65,6 +66,7 @@ _CALLER = Prepared(
         _a.enabled,
         _a.epoch,
         _a.config_version,
+        _a.replica_count,
         _a.region,
         _a.current_pool_id,
         _a.baseline_ondemand_price,
@@ -76,12 +78,14 @@ _CALLER = Prepared(
         _i.current_mode.label("instance_mode"),
         _i.replica_id,
         _PENDING.label("commands_pending"),
+        handover_tickets.c.id.label("ticket_out"),
         *ROLE_COLUMNS,
     )
     .select_from(agent_tokens)
     .join(agents, _a.id == agent_tokens.c.agent_id)
     .join(instances, _i.id == agent_tokens.c.instance_id)
     .outerjoin(epoch_grants, _g.held_agent_id == agent_tokens.c.agent_id)
+    .outerjoin(handover_tickets, handover_tickets.c.out_agent_id == agent_tokens.c.agent_id)
     .outerjoin(switches, switches.c.id == _i.switch_id)
     .outerjoin(replica_instances, replica_instances.c.id == _i.replica_id)
     .where(agent_tokens.c.token_hash == sa.bindparam("hash"), agent_tokens.c.revoked_at.is_(None))

@@ -12,9 +12,9 @@ from spotguard.domain.commands import CommandType, CreatedBy, Priority
 from spotguard.domain.epochs import GrantStatus, Proof
 from spotguard.domain.errors import IllegalMove
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId, SwitchId
-from spotguard.domain.instances import InstanceState, Mode, is_proof_of_death
 from spotguard.domain.switches import Step, SwitchStatus
-from spotguard.store import commands, events, replicas
+from spotguard.store import commands, events, replicas, tickets
+from spotguard.store.deaths import is_dead
 from spotguard.store.steps import SERVER, record_step
 from spotguard.store.tables import agents, epoch_grants, instances, storage_resources, switches
 
@@ -22,9 +22,6 @@ Row = sa.Row[Any]
 PROMOTE_VALID = timedelta(hours=24)  # its heartbeat tells the new holder the same: the command only is faster
 
 _HELD: sa.Select[Any] = sa.select(epoch_grants).where(epoch_grants.c.held_agent_id == sa.bindparam("agent"))
-_STATE: sa.Select[Any] = sa.select(instances.c.ec2_state, instances.c.current_mode).where(
-    instances.c.id == sa.bindparam("machine")
-)
 
 
 def first_grant(tx: sa.Connection, now: datetime, agent_id: AgentId, instance_id: InstanceId) -> bool:
@@ -68,7 +65,7 @@ def release(
     return told.rowcount == 1
 
 
-def grant(
+def grant(  # noqa: PLR0913 - what a grant is, and why
     tx: sa.Connection,
     now: datetime,
     *,
@@ -78,21 +75,31 @@ def grant(
     proof: Proof,
     switch_id: SwitchId | None,
     because: str,
+    posthumous: bool = False,
 ) -> bool:
     """Epoch `seen_epoch + 1` for `to_instance`; False, and nothing changed, unless all that follows holds.
 
     The agent's epoch is still `seen_epoch`, the former holder's end is proven by rows (not by the caller's word),
-    and, with a switch, the switch is still preparing. In the same transaction the switch is committed, a replica
-    promoted, the promote command made and the configuration's version raised. `IllegalMove` when somebody granted in
-    the same moment: nothing of this transaction may be committed.
+    no ticket for that epoch is out to another one (ruling B4a), and, with a switch, the switch is still preparing.
+    In the same transaction the switch is committed, a replica promoted, the promote command made and the
+    configuration's version raised. `posthumous`: also for one that has ended since, when it is known to have been the
+    next to serve: what it left is the state. `IllegalMove` when somebody granted in the same moment: nothing of this
+    transaction may be committed.
     """
     former = holder(tx, agent_id)
     if (former.epoch if former is not None else 0) != seen_epoch or not _proven(
         tx, former, proof, to_instance
     ):
         return False
+    if tickets.bars(tx, agent_id, seen_epoch + 1, to_instance):
+        return False
     new = tx.execute(sa.select(instances).where(instances.c.id == to_instance)).one_or_none()
-    if new is None or new.agent_id != agent_id or not new.is_active or _is_deleted(tx, agent_id):
+    if (
+        new is None
+        or new.agent_id != agent_id
+        or not (new.is_active or posthumous)
+        or _is_deleted(tx, agent_id)
+    ):
         return False
     if switch_id is not None and not _commit(tx, now, switch_id, to_instance):
         return False
@@ -104,6 +111,7 @@ def grant(
         .values(status=GrantStatus.ENDED.value, ended_at=now)
     )
     _insert(tx, now, agent_id, seen_epoch + 1, to_instance, switch_id, proof, because)
+    tickets.granted(tx, now, agent_id, seen_epoch + 1, to_instance)
     replicas.recount(tx, agent_id)
     _tell(tx, now, new, seen_epoch + 1, switch_id, proof, because)
     return True
@@ -126,20 +134,6 @@ def _proven(tx: sa.Connection, former: Row | None, proof: Proof, to_instance: In
             return is_dead(tx, former.instance_id)
         case Proof.VOLUME_MOVED:
             return _volume_moved(tx, former.instance_id, to_instance)
-
-
-def is_dead(tx: sa.Connection, instance_id: InstanceId) -> bool:
-    """EC2 says terminated (stopped, if on demand), as the coordinator last saw it (ruling B4)."""
-    row = tx.execute(_STATE, {"machine": instance_id}).one_or_none()
-    if row is None or row.ec2_state is None or row.current_mode is None:
-        return False
-    return is_proof_of_death(InstanceState(row.ec2_state), Mode(row.current_mode))
-
-
-def is_stopped(tx: sa.Connection, instance_id: InstanceId) -> bool:
-    """Dead by ruling B4 while it is on demand, and yet somebody may start it again."""
-    row = tx.execute(_STATE, {"machine": instance_id}).one_or_none()
-    return row is not None and row.ec2_state == InstanceState.STOPPED.value
 
 
 def _volume_moved(tx: sa.Connection, former: str, to_instance: InstanceId) -> bool:

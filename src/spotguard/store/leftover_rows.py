@@ -15,7 +15,7 @@ from spotguard.domain.instances import GateState
 from spotguard.domain.replicas import LIVE_REPLICA
 from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus
 from spotguard.ports.cloud import ROOT_DEVICES
-from spotguard.store import commands, grants
+from spotguard.store import commands, grants, tickets
 from spotguard.store.restore_points import PURPOSE
 from spotguard.store.tables import (
     agents,
@@ -48,7 +48,9 @@ _wished = sa.exists().where(
 )
 
 
-_ROLELESS = (sa.not_(_held), sa.not_(_standby), sa.not_(_moving), sa.not_(_wished))
+_ticketed = tickets.may_be_used_by(_i.id)
+
+_ROLELESS = (sa.not_(_held), sa.not_(_standby), sa.not_(_moving), sa.not_(_wished), sa.not_(_ticketed))
 _IDLE: sa.Select[Any] = sa.select(instances).where(_i.id == sa.bindparam("machine"), _i.is_active, *_ROLELESS)
 _ORPHANS: sa.Select[Any] = sa.select(instances).where(
     _i.is_active, _i.intention_token.is_not(None), *_ROLELESS
@@ -56,7 +58,7 @@ _ORPHANS: sa.Select[Any] = sa.select(instances).where(
 
 
 def idle_machine(tx: sa.Connection, instance_id: InstanceId) -> Row | None:
-    """The row of a running machine that never held an epoch and has no role."""
+    """The row of a running machine that never held an epoch, may hold none by a ticket, and has no role."""
     return tx.execute(_IDLE, {"machine": instance_id}).one_or_none()
 
 
@@ -159,6 +161,7 @@ def _free_volume() -> sa.ColumnElement[bool]:
         sa.not_(_is_unserved()),
         sa.not_(last_lives),
         sa.not_(last_holds),
+        sa.not_(tickets.may_be_used_by(_s.last_attached_to)),
         sa.not_(_open_switch_needs_it()),
         sa.not_(_orphaned_state()),
     )

@@ -13,7 +13,7 @@ from spotguard.domain.ids import InstanceId, SwitchId
 from spotguard.domain.instances import InstanceState
 from spotguard.domain.signals import SignalType
 from spotguard.domain.switches import MoveKind, Step, WhenLate
-from spotguard.store import grants, move_deadlines, unwinding
+from spotguard.store import deaths, grants, move_deadlines, unwinding
 from spotguard.store.move_rows import get
 from spotguard.store.steps import step_times
 from spotguard.store.tables import instances, spot_interruption_events
@@ -87,7 +87,7 @@ def _proof(
 ) -> Proof | None:
     if held.released_at is not None:
         return Proof.RELEASED
-    if grants.is_dead(tx, held.instance_id):
+    if deaths.is_dead(tx, held.instance_id):
         return Proof.DEAD
     if switch.kind == MoveKind.VOLUME and Step.VOLUMES_MOVED in steps:
         due = move_deadlines.due_of(

@@ -16,7 +16,7 @@ from spotguard.domain.ids import AgentId, ClientId, CommandId, ImageId, Instance
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.switches import SWITCH_LIFE, MoveKind, Step, SwitchStatus, Trigger
-from spotguard.store import commands, events, fleet, grants, intentions, replicas, unwinding
+from spotguard.store import commands, deaths, events, fleet, grants, intentions, replicas, unwinding
 from spotguard.store.move_grants import can_serve, grant_if_due
 from spotguard.store.move_orders import MoveOrder, prepare
 from spotguard.store.move_rows import enqueue_switch, get, insert_switch, preparing_of
@@ -130,7 +130,7 @@ def open_recovery(
     if fleet.agent_row(tx, agent.id).status == AgentStatus.DELETED:
         raise Refused("its user has deleted this agent")
     held = grants.holder(tx, agent.id)
-    if held is None or not (held.released_at is not None or grants.is_dead(tx, held.instance_id)):
+    if held is None or not (held.released_at is not None or deaths.is_dead(tx, held.instance_id)):
         raise Refused("recovery is for a holder that is proven dead or has let go")
     if preparing_of(tx, agent.id) is not None:
         raise Refused("another move of this agent is open")

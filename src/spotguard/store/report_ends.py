@@ -51,6 +51,7 @@ class SwitchReport:
     on_demand: Decimal | None = None
     old_spot: Decimal | None = None
     new_spot: Decimal | None = None
+    destroyed: tuple[str, ...] = ()  # handover tickets that the speaker will never use or give
     remarks: tuple[str, ...] = ()  # what EC2 made otherwise than the new instance was asked for
 
 

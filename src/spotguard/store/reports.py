@@ -14,7 +14,17 @@ from spotguard.domain.errors import NotFound, Refused
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, SwitchId
 from spotguard.domain.instances import Mode
 from spotguard.domain.switches import Step
-from spotguard.store import events, moves, releases, replicas, report_ends, report_rights, shapes, sightings
+from spotguard.store import (
+    events,
+    moves,
+    releases,
+    replicas,
+    report_ends,
+    report_rights,
+    shapes,
+    sightings,
+    tickets,
+)
 from spotguard.store.report_ends import SwitchReport
 from spotguard.store.steps import record_step, recorded_steps
 from spotguard.store.tables import agents, commands, instances, switches
@@ -55,6 +65,7 @@ def apply_switch_report(
     switch_id = SwitchId(row.id)
     _require_part(tx, row, instance_id, report)
     report_rights.require_rights(tx, row, instance_id, report)
+    tickets.destroyed(tx, now, instance_id, report.destroyed)
     report_ends.name_new_instance(tx, now, row, instance_id, report)
     _record_prices(tx, row, report)
     auto_terminate = _auto_terminate(tx, agent_id)

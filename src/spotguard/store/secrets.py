@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from uuid import uuid4
+
+from spotguard.domain import tickets
 
 _TOKEN_BYTES = 32
 
@@ -16,7 +17,7 @@ def new_token(prefix: str) -> str:
 
 def hash_token(token: str) -> str:
     """SHA-256 hex, 64 characters. The token is random, so that a slow hash would add nothing."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+    return tickets.hash_token(token)
 
 
 def new_id() -> str:

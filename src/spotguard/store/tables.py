@@ -10,6 +10,7 @@ from __future__ import annotations
 from spotguard.store.tables_fleet import (
     agents,
     epoch_grants,
+    handover_tickets,
     instance_runs,
     instance_shapes,
     instances,
@@ -54,6 +55,7 @@ __all__ = [
     "enrolments",
     "epoch_grants",
     "foundlings",
+    "handover_tickets",
     "installations",
     "instance_runs",
     "instance_shapes",

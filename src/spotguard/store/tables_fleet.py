@@ -8,6 +8,7 @@ from spotguard.domain.agents import AgentStatus, Autonomy
 from spotguard.domain.epochs import GrantStatus, Proof
 from spotguard.domain.instances import GateState, Mode
 from spotguard.domain.replicas import ReplicaStatus, ReplicaType, SyncStatus
+from spotguard.domain.tickets import TicketStatus
 from spotguard.store.tables_meta import (
     MYSQL,
     created_at,
@@ -263,5 +264,39 @@ epoch_grants = sa.Table(
     one_of("proof", Proof),
     sa.CheckConstraint("epoch >= 1", name="ck_epoch_counts"),
     real_instance_id("instance_id"),
+    **MYSQL,
+)
+
+handover_tickets = sa.Table(
+    "handover_tickets",
+    metadata,
+    # who may be handed the next epoch by its holder, the server being away (ruling B4a)
+    sa.Column("id", uuid, primary_key=True),
+    ref("agent_id", "agents.id", uuid),
+    sa.Column("epoch", sa.Integer, nullable=False),  # the one that it gives
+    sa.Column("from_instance_id", instance_id, nullable=False),
+    sa.Column("to_instance_id", instance_id, nullable=False),
+    sa.Column("to_boot_id", sa.String(64), nullable=False),
+    sa.Column("replica_id", uuid),
+    sa.Column("status", sa.String(20), nullable=False),
+    sa.Column("issued_at", UtcTime, nullable=False),
+    sa.Column("acknowledged_at", UtcTime),  # its holder has said that it has it
+    sa.Column("asked_back_at", UtcTime),
+    sa.Column("ended_at", UtcTime),
+    sa.Column("because", sentence),
+    # one is out at a time: NULL is free
+    sa.Column(
+        "out_agent_id",
+        sa.String(36),
+        sa.Computed("CASE WHEN status = 'out' THEN agent_id END"),
+        unique=True,
+    ),
+    sa.Index("idx_ticket_agent", "agent_id", "epoch"),
+    sa.Index("idx_ticket_standby", "to_instance_id"),
+    one_of("status", TicketStatus),
+    sa.CheckConstraint("epoch >= 2", name="ck_ticket_epoch"),
+    sa.CheckConstraint("from_instance_id <> to_instance_id", name="ck_ticket_ends"),
+    real_instance_id("from_instance_id"),
+    real_instance_id("to_instance_id"),
     **MYSQL,
 )

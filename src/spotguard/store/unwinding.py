@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from spotguard.domain.ids import SwitchId
 from spotguard.domain.switches import MoveKind, SwitchStatus
-from spotguard.store import events, grants
+from spotguard.store import deaths, events, grants
 from spotguard.store.tables import switches
 
 Row = sa.Row[Any]
@@ -21,7 +21,7 @@ def is_needed(tx: sa.Connection, switch: Row) -> bool:
         return False
     held = grants.holder(tx, switch.agent_id)
     at_home = held is not None and held.instance_id == switch.old_instance_id
-    return at_home and not grants.is_dead(tx, switch.old_instance_id)
+    return at_home and not deaths.is_dead(tx, switch.old_instance_id)
 
 
 def begin(tx: sa.Connection, now: datetime, switch: Row, because: str) -> bool:

@@ -18,6 +18,7 @@ from spotguard.domain.signals import SignalAction
 
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 MAX_POOLS = 200
+MAX_DESTROYED = 32  # tickets of which an agent tells that it has destroyed them
 MAX_INT = 2**31 - 1
 MAX_BIGINT = 2**63 - 1
 
@@ -124,11 +125,37 @@ class Registered(Struct, frozen=True, kw_only=True):
     intervals: Intervals
 
 
+class TicketSlip(Struct, frozen=True, kw_only=True):
+    """A handover ticket (ruling B4a) for its holder to keep: `seal` is what the named standby checks."""
+
+    id: str
+    agent_id: str
+    epoch: int
+    from_instance: str
+    to_instance: str
+    to_boot: str
+    seal: str
+
+
+class HandedOver(Struct, kw_only=True):
+    """What happened by a ticket: told by its holder, and by its standby with the holder's signature."""
+
+    ticket_id: Id
+    begun_at: Moment
+    gate_closed_at: Moment
+    delta_sent_at: Moment
+    released_at: Moment
+    position: Annotated[int, Meta(ge=0, le=MAX_BIGINT)]
+    signature: Id | None = None
+    opened_at: Moment | None = None
+
+
 class Heartbeat(Struct, kw_only=True):
     """POST heartbeat: presence of one instance (ruling S15). `released`: the highest epoch that it has let go of.
 
     `can_sync`, `has_traffic_script` as in Register; left out: what was said last holds. `traffic_stuck`: why the
-    traffic that this agent is to move does not come along, said for as long as it is so.
+    traffic that this agent is to move does not come along, said for as long as it is so. Of handover tickets: `ticket` is the one in its hand,
+    `destroyed` those that it will never use or give, `handed_over` what it did by one until the server knows it.
     """
 
     status: AgentStatus
@@ -142,16 +169,24 @@ class Heartbeat(Struct, kw_only=True):
     can_sync: bool | None = None
     has_traffic_script: bool | None = None
     traffic_stuck: Sentence | None = None
+    ticket: Id | None = None
+    destroyed: Annotated[list[Id], Meta(max_length=MAX_DESTROYED)] = []
+    handed_over: HandedOver | None = None
 
 
 class HeartbeatReply(Struct, frozen=True, kw_only=True):
-    """The server's truth for this instance. `epoch` is the newest grant's: only the primary's gate opens with it."""
+    """The server's truth for this instance. `epoch` is the newest grant's: only the primary's gate opens with it.
+
+    `ticket`: to be kept; `destroy_ticket`: to be given up for ever, and said so.
+    """
 
     config_version: int
     commands_pending: int
     role: Role
     epoch: int
     server_time: str
+    ticket: TicketSlip | None = None
+    destroy_ticket: str | None = None
 
 
 class PricingReport(Struct, kw_only=True):
@@ -255,6 +290,7 @@ class SwitchReport(Struct, kw_only=True):
     new_instance: ReportedInstance | None = None
     timing: dict[str, Moment | None] = {}
     pricing: ReportedPricing | None = None
+    destroyed: Annotated[list[Id], Meta(max_length=MAX_DESTROYED)] = []  # handover tickets, as in Heartbeat
     remarks: Annotated[list[Sentence], Meta(max_length=20)] = []
 
 

@@ -1,4 +1,5 @@
 """Tables of the first revision, frozen: fleet. Written by scripts/freeze_initial_schema.py."""
+# ruff: noqa: E501 -- frozen SQL is not folded
 
 from __future__ import annotations
 
@@ -131,6 +132,52 @@ epoch_grants = sa.Table(
     sa.ForeignKeyConstraint(["agent_id"], ["agents.id"], name=sa.schema.conv("fk_epoch_grants_agent_id")),
     sa.PrimaryKeyConstraint("agent_id", "epoch", name=sa.schema.conv("pk_epoch_grants")),
     sa.UniqueConstraint("held_agent_id", name=sa.schema.conv("uq_epoch_grants_held_agent_id")),
+    **MYSQL,
+)
+
+handover_tickets = sa.Table(
+    "handover_tickets",
+    frozen,
+    sa.Column("id", sa.String(length=36), nullable=False),
+    sa.Column("agent_id", sa.String(length=36), nullable=False),
+    sa.Column("epoch", sa.Integer(), nullable=False),
+    sa.Column("from_instance_id", sa.String(length=64), nullable=False),
+    sa.Column("to_instance_id", sa.String(length=64), nullable=False),
+    sa.Column("to_boot_id", sa.String(length=64), nullable=False),
+    sa.Column("replica_id", sa.String(length=36), nullable=True),
+    sa.Column("status", sa.String(length=20), nullable=False),
+    sa.Column("issued_at", UtcTime(), nullable=False),
+    sa.Column("acknowledged_at", UtcTime(), nullable=True),
+    sa.Column("asked_back_at", UtcTime(), nullable=True),
+    sa.Column("ended_at", UtcTime(), nullable=True),
+    sa.Column("because", sa.Text(), nullable=True),
+    sa.Column(
+        "out_agent_id",
+        sa.String(length=36),
+        sa.Computed("CASE WHEN status = 'out' THEN agent_id END"),
+        nullable=True,
+    ),
+    sa.CheckConstraint(
+        "(from_instance_id LIKE 'i-________' OR from_instance_id LIKE 'i-_________________') AND from_instance_id NOT LIKE '% %'",
+        name=sa.schema.conv("ck_from_instance_id_real_handover_tickets"),
+    ),
+    sa.CheckConstraint(
+        "(to_instance_id LIKE 'i-________' OR to_instance_id LIKE 'i-_________________') AND to_instance_id NOT LIKE '% %'",
+        name=sa.schema.conv("ck_to_instance_id_real_handover_tickets"),
+    ),
+    sa.CheckConstraint(
+        "status IN ('out', 'used', 'destroyed', 'over')",
+        name=sa.schema.conv("ck_status_legal_handover_tickets"),
+    ),
+    sa.CheckConstraint("epoch >= 2", name=sa.schema.conv("ck_ticket_epoch_handover_tickets")),
+    sa.CheckConstraint(
+        "from_instance_id <> to_instance_id", name=sa.schema.conv("ck_ticket_ends_handover_tickets")
+    ),
+    sa.ForeignKeyConstraint(["agent_id"], ["agents.id"], name=sa.schema.conv("fk_handover_tickets_agent_id")),
+    sa.PrimaryKeyConstraint("id", name=sa.schema.conv("pk_handover_tickets")),
+    sa.UniqueConstraint("out_agent_id", name=sa.schema.conv("uq_handover_tickets_out_agent_id")),
+    sa.Index("idx_ticket_agent", "agent_id", "epoch"),
+    sa.Index("idx_ticket_standby", "to_instance_id"),
     **MYSQL,
 )
 

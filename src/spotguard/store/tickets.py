@@ -1,0 +1,125 @@
+"""Handover tickets as rows: what is out bars every other grant of its epoch (ruling B4a)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.domain.ids import AgentId, ClientId, InstanceId
+from spotguard.domain.tickets import TICKET_LIFE, Ticket, TicketStatus
+from spotguard.store import events
+from spotguard.store.deaths import is_dead
+from spotguard.store.secrets import new_id
+from spotguard.store.tables import agents, handover_tickets
+
+Row = sa.Row[Any]
+_t = handover_tickets.c
+_OUT: sa.Select[Any] = sa.select(handover_tickets).where(_t.out_agent_id == sa.bindparam("agent"))
+
+
+def out_of(tx: sa.Connection, agent_id: AgentId | str) -> Row | None:
+    """The ticket that may be used now; there is never a second one."""
+    return tx.execute(_OUT, {"agent": agent_id}).one_or_none()
+
+
+def get(tx: sa.Connection, agent_id: AgentId, ticket_id: str) -> Row | None:
+    return tx.execute(
+        sa.select(handover_tickets).where(_t.id == ticket_id, _t.agent_id == agent_id)
+    ).one_or_none()
+
+
+def ticket_of(row: Row) -> Ticket:
+    return Ticket(row.id, row.agent_id, row.epoch, row.from_instance_id, row.to_instance_id, row.to_boot_id)
+
+
+def issue(tx: sa.Connection, now: datetime, agent_id: AgentId, holder: Row, standby: Row) -> Row:
+    """It counts as out from here on: the reply that carries it may arrive. `standby`: its row in `instances`."""
+    row = {
+        "id": new_id(),
+        "agent_id": agent_id,
+        "epoch": holder.epoch + 1,
+        "from_instance_id": holder.instance_id,
+        "to_instance_id": standby.id,
+        "to_boot_id": standby.boot_id,
+        "replica_id": standby.replica_id,
+        "status": TicketStatus.OUT.value,
+        "issued_at": now,
+    }
+    tx.execute(sa.insert(handover_tickets), row)
+    message = f"{holder.instance_id} may hand epoch {row['epoch']} to {standby.id} by itself"
+    _tell(tx, now, agent_id, "ticket_issued", message, row["id"])
+    return tx.execute(sa.select(handover_tickets).where(_t.id == row["id"])).one()
+
+
+def acknowledge(tx: sa.Connection, now: datetime, ticket_id: str) -> None:
+    """Its holder has it on its disk."""
+    mine = _t.id == ticket_id, _t.acknowledged_at.is_(None)
+    tx.execute(sa.update(handover_tickets).where(*mine).values(acknowledged_at=now))
+
+
+def ask_back(tx: sa.Connection, now: datetime, row: Row, because: str) -> None:
+    """From now on both of its ends are asked to destroy it; until one of them says so it stays out."""
+    mine = _t.id == row.id, _t.asked_back_at.is_(None)
+    asked = tx.execute(sa.update(handover_tickets).where(*mine).values(asked_back_at=now, because=because))
+    if asked.rowcount == 1:
+        message = f"the ticket to {row.to_instance_id} is asked back: {because}"
+        _tell(tx, now, row.agent_id, "ticket_asked_back", message, row.id)
+
+
+def destroyed(tx: sa.Connection, now: datetime, instance_id: InstanceId, ticket_ids: Sequence[str]) -> bool:
+    """The holder or the standby says that it has destroyed these for ever. True when one of them was out."""
+    if not ticket_ids:
+        return False
+    theirs = sa.or_(_t.from_instance_id == instance_id, _t.to_instance_id == instance_id)
+    rows = tx.execute(sa.select(handover_tickets).where(_t.id.in_(ticket_ids), theirs)).all()
+    because = f"{instance_id} has destroyed it"
+    ended = [_end(tx, now, row, TicketStatus.DESTROYED, because) for row in rows]
+    return any(ended)
+
+
+def granted(tx: sa.Connection, now: datetime, agent_id: AgentId, epoch: int, to_instance: InstanceId) -> None:
+    """`epoch` has a holder: what was out for it is used, or over."""
+    row = out_of(tx, agent_id)
+    if row is None or row.epoch > epoch:
+        return
+    mine = row.epoch == epoch and row.to_instance_id == to_instance
+    status = TicketStatus.USED if mine else TicketStatus.OVER
+    _end(tx, now, row, status, f"epoch {epoch} was granted to {to_instance}")
+
+
+def bars(tx: sa.Connection, agent_id: AgentId, epoch: int, to_instance: InstanceId) -> bool:
+    """Whether a ticket for this epoch may be, or may have been, used by another one than `to_instance`.
+
+    A standby that is proven dead uses nothing any more; that the holder's own end is proven is the grant's condition.
+    """
+    row = out_of(tx, agent_id)
+    if row is None or row.epoch != epoch or row.to_instance_id == to_instance:
+        return False
+    return not is_dead(tx, row.to_instance_id)
+
+
+def may_be_used_by(instance_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """For a WHERE: a ticket is out to this instance, so that it may serve without the server's knowing."""
+    return sa.exists().where(_t.to_instance_id == instance_id, _t.status == TicketStatus.OUT.value)
+
+
+def _end(tx: sa.Connection, now: datetime, row: Row, wanted: TicketStatus, because: str) -> bool:
+    origins = [status.value for status in TICKET_LIFE.origins(wanted)]
+    ended = tx.execute(
+        sa.update(handover_tickets)
+        .where(_t.id == row.id, _t.status.in_(origins))
+        .values(status=wanted.value, ended_at=now, because=because)
+    )
+    if ended.rowcount == 1:
+        _tell(tx, now, row.agent_id, f"ticket_{wanted.value}", because, row.id)
+    return ended.rowcount == 1
+
+
+def _tell(
+    tx: sa.Connection, now: datetime, agent_id: AgentId | str, kind: str, message: str, ticket_id: str
+) -> None:
+    client_id = tx.execute(sa.select(agents.c.client_id).where(agents.c.id == agent_id)).scalar_one()
+    events.append(tx, now, ClientId(client_id), AgentId(agent_id), kind, message, {"ticket_id": ticket_id})
