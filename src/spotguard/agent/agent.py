@@ -28,6 +28,7 @@ from spotguard.agent.quiet import Quiet
 from spotguard.agent.settings import AgentSettings
 from spotguard.agent.signals import Signals
 from spotguard.agent.sync import Sync
+from spotguard.agent.tickets import Giving, Tickets
 from spotguard.agent.traffic import TrafficDuty
 from spotguard.domain.commands import CommandType
 from spotguard.domain.errors import GateFailed, InvalidInput, Refused, ServerAway
@@ -61,8 +62,8 @@ log = get_logger("agent")
 class Agent:
     """One instance's agent. `start` first; then each duty runs when it wants to or is rung for.
 
-    The duties: presence, prices, signals, commands, moves, sync, outbox, traffic, and health where there is an
-    endpoint. `duties[name].run(now)` does what is due and
+    The duties: presence, prices, signals, commands, moves, sync, outbox, traffic, tickets, and health where there is
+    an endpoint. `duties[name].run(now)` does what is due and
     says when it wants to run again, None meaning when `bells` ring its name. Each duty belongs to one thread at a
     time; different duties may run in different threads.
     """
@@ -73,7 +74,8 @@ class Agent:
         self._signals = Signals(self._desk)
         self.quiet = Quiet(ports.disk, ports.quiesce, ports.clock)
         self._handover = Handover(self._desk, self._book, self._signals, self.quiet)
-        self._presence = Presence(self._desk)
+        tickets = Tickets(self._desk, lambda: self._signals.notice is not None)
+        self._presence = Presence(self._desk, tickets)
         posting = Posting(self._desk)
         posting.hearers = {Handover.KIND: self._handover.heard, Signals.KIND: self._signals.answered}
         promotion = Promotion(self._desk, self._book, self._presence.hurry)
@@ -91,10 +93,11 @@ class Agent:
             "prices": Prices(self._desk),
             "signals": self._signals,
             "commands": Commands(self._desk, self._book, handlers),
-            "moves": Moves((self._handover, promotion, errands, self.quiet, kept)),
+            "moves": Moves((self._handover, Giving(tickets), promotion, errands, self.quiet, kept)),
             "sync": Sync(self._desk, lambda: self._handover.is_open),
             "outbox": posting,
             "traffic": traffic,
+            "tickets": tickets,
         }
         if settings.health_seconds is not None:
             self.duties["health"] = Health(self._desk, settings.health_seconds)

@@ -149,7 +149,7 @@ class Desk:
     def keep_config(self, version: int | None, config: Mapping[str, Any]) -> None:
         self._config_document.write({"version": version, "config": dict(config)})
         self.config, self.config_version = config, version
-        for duty in ("sync", "moves", "traffic"):
+        for duty in ("sync", "moves", "traffic", "tickets"):
             self.bells.ring(duty)
 
     def load_config(self) -> None:

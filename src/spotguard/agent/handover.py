@@ -165,7 +165,7 @@ class Handover:
         self._keep(state.unwind("the server has ordered another move"))
 
     def _begin_alone(self, now: datetime) -> None:
-        """The notice is about to run out and nobody has ordered a move: close, push what can be pushed, let go."""
+        """Nobody has ordered a move, and the notice runs out or a ticket names who follows: close, push, let go."""
         moment, notice, epoch = self._own_moment(), self._signals.notice, self._desk.primacy.held
         if moment is None or notice is None or epoch is None or now < moment:
             return
@@ -178,7 +178,7 @@ class Handover:
                 trigger=Trigger.EMERGENCY,
                 begun_at=now,
                 close_by=notice.deadline,
-                target=self._newest_standby(),
+                target=self._ticketed_standby() or self._newest_standby(),
             )
         )
 
@@ -187,7 +187,10 @@ class Handover:
         if notice is None or self._desk.primacy.held is None or self._desk.hands_off:
             return None
         limits = self._desk.settings.limits
-        return notice.deadline - timedelta(seconds=self._desk.primacy.flush_seconds + limits.margin)
+        latest = notice.deadline - timedelta(seconds=self._desk.primacy.flush_seconds + limits.margin)
+        if self._ticketed_standby() is None:
+            return latest
+        return min(latest, notice.heard_at + timedelta(seconds=limits.server_first))
 
     def _handed_over_alone(self, epoch: int) -> bool:
         state = self._state
@@ -197,6 +200,16 @@ class Handover:
             and state.epoch == epoch
             and state.ended is MoveEnd.RELEASED
         )
+
+    def _ticketed_standby(self) -> SyncTarget | None:
+        """To whom this holder may hand over by itself."""
+        slip = self._desk.primacy.ticket
+        heirs = (
+            s.target
+            for s in self._desk.standbys()
+            if slip and s.target.instance_id == slip.ticket.to_instance
+        )
+        return next(heirs, None)
 
     def _newest_standby(self) -> SyncTarget | None:
         standbys = [s.target for s in self._desk.standbys() if s.target.instance_id != self._desk.instance_id]

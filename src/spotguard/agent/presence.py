@@ -22,6 +22,7 @@ from spotguard.agent.enrolment import (
     registration,
     role_of,
 )
+from spotguard.agent.tickets import Tickets
 from spotguard.domain.errors import GateFailed, InvalidInput, ServerAway
 from spotguard.domain.instances import GateState, Role
 from spotguard.telemetry import get_logger
@@ -39,8 +40,8 @@ log = get_logger("agent")
 class Presence:
     """Registration and heartbeat."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, desk: Desk, tickets: Tickets) -> None:
+        self._desk, self._tickets = desk, tickets
         self._backoff = Backoff()
         self._hurried = 0
         self._contradicted: int | None = None  # our epoch, when the last beat's answer did not know it
@@ -61,6 +62,8 @@ class Presence:
             self._fetch_config(answer.get("config_version"))
         if answer.get("commands_pending"):
             desk.bells.ring("commands")
+        if self._tickets.heed(answer):
+            self.hurry()
         obeyed = self.take_role(answer) and serves
         return now + timedelta(seconds=self._next_in(obeyed))
 
@@ -107,7 +110,7 @@ class Presence:
             desk.keep_config(config.get("config_version"), config)
         self.take_role(answer)
         log.info("enrolled", instance=desk.instance_id, role=answer.get("role"), epoch=answer.get("epoch"))
-        for duty in ("prices", "commands", "outbox", "sync", "moves"):
+        for duty in ("prices", "commands", "outbox", "sync", "moves", "tickets"):
             desk.bells.ring(duty)
 
     def _beat(self) -> Mapping[str, Any]:
@@ -127,6 +130,7 @@ class Presence:
             "can_sync": desk.ports.sync.can_sync(),
             "has_traffic_script": desk.settings.has_traffic_script,
             "traffic_stuck": desk.traffic_stuck,
+            **self._tickets.said(),
         }
         asked = desk.ports.clock.now()
         reply = desk.call("POST", "heartbeat", body)

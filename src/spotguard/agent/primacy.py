@@ -1,35 +1,27 @@
 """The epoch that this instance holds, and the gate that belongs to it (rulings B4 to B4b).
 
-The gate opens only with an epoch that the server told this instance. A released epoch is written down before
-anybody hears of the release, and no epoch up to it ever opens the gate again.
+The gate opens only with an epoch that the server told this instance, or that its holder has handed to it with a ticket
+of the server's. A released epoch is written down before anybody hears of the release, and no epoch up to it ever opens
+the gate again. Whether a release hands a ticket over or destroys it is part of the same write.
 """
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import msgspec
 
 from spotguard.agent.files import Document
+from spotguard.agent.held import HandedOver, Held, InHand
 from spotguard.agent.serving import Serving
 from spotguard.domain.instances import GateState
+from spotguard.domain.tickets import Word, signature_of
+from spotguard.execution.old_half import Heir
 from spotguard.ports.clock import Clock
 from spotguard.ports.disk import Disk
 from spotguard.ports.metadata import Identity
 from spotguard.ports.workload import Gate
-
-
-@dataclass(frozen=True)
-class Held:
-    """What stands on the disk, and whose it is. `paused`: a move has closed the gate and has not released."""
-
-    instance_id: str = ""
-    boot_id: str = ""
-    held: int | None = None
-    released: int = 0
-    paused: bool = False
-    flush_seconds: float | None = None
 
 
 class Primacy:
@@ -45,7 +37,7 @@ class Primacy:
         self._expected_flush_seconds = expected_flush_seconds
         self._lock = threading.RLock()
         self._now = Held()
-        self._confirmed: int | None = None  # the epoch that the server told this process
+        self._confirmed: int | None = None  # the epoch that the server told this process, or a ticket gave it
 
     def load(self, me: Identity) -> None:
         """Read the disk; `Damaged` passes through: who cannot remember what it released must enrol anew.
@@ -58,7 +50,7 @@ class Primacy:
         if found.instance_id != me.instance_id:
             found = Held(me.instance_id, me.boot_id)
         elif found.boot_id != me.boot_id:
-            found = replace(found, boot_id=me.boot_id, held=None, paused=False)
+            found = found.of_boot(me.boot_id)
         with self._lock:
             self._now = found
 
@@ -75,6 +67,25 @@ class Primacy:
     @property
     def released(self) -> int:
         return self._now.released
+
+    @property
+    def known(self) -> int:
+        """The newest epoch that the server has told of."""
+        return self._now.known
+
+    @property
+    def ticket(self) -> InHand | None:
+        """With which this holder may hand over by itself."""
+        return self._now.ticket
+
+    @property
+    def handed(self) -> HandedOver | None:
+        """The hand-over by a ticket that the server does not know of yet, given or taken."""
+        return self._now.handed
+
+    @property
+    def destroyed(self) -> tuple[str, ...]:
+        return self._now.destroyed
 
     @property
     def paused(self) -> bool:
@@ -100,7 +111,7 @@ class Primacy:
             if held is not None and epoch < held:
                 return False
             if epoch != held:
-                self._keep(replace(self._now, held=epoch, paused=False))
+                self._keep(replace(self._now.without_ticket(), held=epoch, paused=False))
             self._confirmed = epoch
             self._allow()
             return True
@@ -114,10 +125,13 @@ class Primacy:
             return False
         try:
             epoch = self._now.held
-            if epoch is None or self._now.paused or self._gate.state() is GateState.OPEN:
+            if epoch is None or self._now.paused:
                 return False
-            self._gate.open(epoch)
-            return True
+            was_closed = self._gate.state() is not GateState.OPEN
+            if was_closed:
+                self._gate.open(epoch)
+            self._note_opened(epoch)
+            return was_closed
         finally:
             self._lock.release()
 
@@ -160,20 +174,79 @@ class Primacy:
             self.ensure_open()
             self._allow()
 
-    def release(self, epoch: int) -> None:
+    def release(self, epoch: int, heir: Heir | None = None) -> None:
         with self._lock:
             self._serving.forbid()
             if self._gate.state() is GateState.OPEN:
                 self._gate.close()
             held = self._now.held
-            self._keep(
-                replace(
-                    self._now,
-                    held=None if held is None or held <= epoch else held,
-                    released=max(epoch, self._now.released),
-                    paused=False,
-                )
+            now = replace(
+                self._now,
+                held=None if held is None or held <= epoch else held,
+                released=max(epoch, self._now.released),
+                paused=False,
             )
+            self._keep(self._by_ticket(now, epoch, heir))
+
+    # handover tickets
+
+    def learn(self, epoch: int) -> None:
+        """The server has told of this epoch, whoever holds it."""
+        with self._lock:
+            self._keep(self._now.told_of(epoch))
+
+    def keep_ticket(self, slip: InHand) -> None:
+        """If it is for the epoch after the one held here, and was not destroyed before it came."""
+        with self._lock:
+            now, ticket = self._now, slip.ticket
+            fits = now.held == ticket.epoch - 1 and ticket.from_instance == now.instance_id
+            if fits and ticket.id not in now.destroyed:
+                self._keep(replace(now, ticket=slip))
+
+    def destroy_ticket(self, ticket_id: str) -> None:
+        """Durable when this returns; one by which it was handed over already is no ticket any more."""
+        with self._lock:
+            handed = self._now.handed
+            if handed is None or handed.ticket.id != ticket_id:
+                self._keep(self._now.without(ticket_id))
+
+    def delivered(self) -> None:
+        """The heir has it."""
+        with self._lock:
+            if self._now.handed is not None:
+                self._keep(replace(self._now, handed=replace(self._now.handed, delivered=True)))
+
+    def take(self, handed: HandedOver) -> bool:
+        """Its epoch is this instance's from here on; False when that, or this ticket, is over here."""
+        with self._lock:
+            now, epoch = self._now, handed.ticket.epoch
+            if (
+                now.held is not None
+                or epoch <= max(now.released, now.known)
+                or handed.ticket.id in now.destroyed
+            ):
+                return False
+            self._keep(replace(now, held=epoch, paused=False, handed=handed))
+            self._confirmed = epoch
+            self._allow()
+            return True
+
+    def _by_ticket(self, now: Held, epoch: int, heir: Heir | None) -> Held:
+        """Handed to who holds everything, destroyed otherwise."""
+        slip = now.ticket
+        if slip is None:
+            return now
+        ticket = slip.ticket
+        if heir is None or (ticket.to_instance, ticket.epoch) != (heir.target.instance_id, epoch + 1):
+            return now.without_ticket()
+        word = Word(heir.begun_at, heir.gate_closed_at, heir.delta_sent_at, self._clock.now(), heir.position)
+        signature = signature_of(ticket, word, slip.token_hash)
+        return replace(now, ticket=None, handed=HandedOver(ticket, slip.seal, word, signature, heir.target))
+
+    def _note_opened(self, epoch: int) -> None:
+        handed = self._now.handed
+        if handed is not None and handed.opened_at is None and handed.ticket.epoch == epoch:
+            self._keep(replace(self._now, handed=replace(handed, opened_at=self._clock.now())))
 
     def _allow(self) -> None:
         """What the disk remembers of an epoch is not enough: after a restart the server says it first."""

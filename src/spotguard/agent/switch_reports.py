@@ -39,6 +39,8 @@ def report_body(state: MoveState, steps: Mapping[Step, datetime], desk: Desk) ->
         body["new_instance"] = _new_end(state.launched)
     if state.remarks:
         body["remarks"] = [remark[:_LONGEST_REMARK] for remark in state.remarks[:_MOST_REMARKS]]
+    if desk.primacy.destroyed:
+        body["destroyed"] = list(desk.primacy.destroyed)
     prices = _pricing(state, desk)
     return body | ({"pricing": prices} if prices else {})
 

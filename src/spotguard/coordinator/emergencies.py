@@ -210,7 +210,10 @@ def _death_facts(
         looked=looked,
         stray_volumes=tuple(row.id for row in left.strays),
         same_az_has_capacity=not _zone_was_dry(tx, now, agent.id),
-        gate_was_closed=held.released_at is not None or Step.GATE_CLOSED in steps,
+        gate_was_closed=held.released_at is not None
+        or Step.GATE_CLOSED in steps
+        or state_left.was_taken_unheard(tx, held.instance_id),
+        doubt=state_left.who_served_last(tx, agent, held),
         image_age_seconds=None if image is None else (now - image.created_at).total_seconds(),
         handed_over_to=ReplicaId(last.replica_id) if delta and last is not None and last.replica_id else None,
         is_stopped=deaths.is_stopped(tx, held.instance_id),

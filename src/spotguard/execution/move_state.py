@@ -103,6 +103,7 @@ class MoveState:
     image_id: ImageId | None = None
     remarks: tuple[str, ...] = ()  # what EC2 made otherwise than was asked
     volumes: tuple[MovedVolume, ...] = ()
+    position: int | None = None  # of the last pass, once the target has it
     done: dict[Step, datetime] = field(default_factory=dict)
     recorded: frozenset[Step] = frozenset()  # by the server
     reported: frozenset[Step] = frozenset()  # journalled in the outbox
@@ -193,4 +194,5 @@ def merge_released(state: MoveState, earlier: MoveState) -> MoveState:
     if earlier.target is None or state.target is None or earlier.target != state.target:
         wanted -= {Step.SYNCED, Step.DELTA_SENT}  # what was sent went to another one
     done: Mapping[Step, datetime] = {step: at for step, at in earlier.done.items() if step in wanted}
-    return replace(state, done={**state.done, **done}, ended=earlier.ended)
+    position = earlier.position if Step.DELTA_SENT in done else state.position
+    return replace(state, done={**state.done, **done}, position=position, ended=earlier.ended)

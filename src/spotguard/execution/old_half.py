@@ -34,7 +34,18 @@ from spotguard.planning.deadlines import closed_at_most
 from spotguard.ports.clock import Clock
 from spotguard.ports.cloud import Cloud
 from spotguard.ports.intentions import Intentions
-from spotguard.ports.workload import Quiesce, StateSync
+from spotguard.ports.workload import Quiesce, StateSync, SyncTarget
+
+
+@dataclass(frozen=True)
+class Heir:
+    """Who holds everything that was ever acknowledged here, and how it came to that. `position`: of the last pass."""
+
+    target: SyncTarget
+    begun_at: datetime
+    gate_closed_at: datetime
+    delta_sent_at: datetime
+    position: int
 
 
 class Holding(Protocol):
@@ -50,8 +61,8 @@ class Holding(Protocol):
     def resume(self) -> None:
         """Open the gate again under the unchanged epoch."""
 
-    def release(self, epoch: int) -> None:
-        """Let go of it durably, for ever; the gate is closed."""
+    def release(self, epoch: int, heir: Heir | None) -> None:
+        """Let go of it durably, for ever; the gate is closed. A ticket to this heir is handed over, any other ends."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +71,7 @@ class Limits:
 
     margin: float = 10.0  # before the deadline of a notice
     last_call: float = 3.0  # before the deadline: whatever is under way, release now
+    server_first: float = 3.0  # after a notice, before a holder with a ticket begins by itself
     look_again: float = 5.0  # the longest wait between two looks at something under way
 
 
@@ -226,7 +238,7 @@ class OldHalf:
         made = self.sync.push(state.target)
         if made is None or made.position < self.sync.position():
             return Wait(0.05, "the last pass is under way")
-        return state.with_step(Step.DELTA_SENT, self.clock.now())
+        return replace(state, position=made.position).with_step(Step.DELTA_SENT, self.clock.now())
 
     def make_image(self, state: MoveState) -> MoveState | Wait:
         if self.cloud is None:
@@ -247,8 +259,22 @@ class OldHalf:
 
     def release(self, state: MoveState) -> MoveState | Wait:
         self.quiet.thaw()
-        self.holding.release(state.epoch)
+        self.holding.release(state.epoch, heir_of(state))
         return replace(state.with_step(Step.RELEASED, self.clock.now()), ended=MoveEnd.RELEASED)
+
+
+def heir_of(state: MoveState) -> Heir | None:
+    """After a notice alone: who plans a move has the server for it, which may still give the epoch back."""
+    closed, sent = state.done.get(Step.GATE_CLOSED), state.done.get(Step.DELTA_SENT)
+    if (
+        state.close_by is None
+        or state.target is None
+        or state.position is None
+        or closed is None
+        or sent is None
+    ):
+        return None
+    return Heir(state.target, state.begun_at, closed, sent, state.position)
 
 
 _WORK: dict[Step, Callable[[OldHalf, MoveState], MoveState | Wait]] = {

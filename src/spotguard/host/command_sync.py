@@ -101,6 +101,13 @@ class CommandSync:
         told = self._ask(self._commands.received, _Received)
         return Received(told.progress_percent, told.position, told.lag_seconds)
 
+    def deliver(self, target: SyncTarget, name: str, content: bytes) -> None:
+        """The commands carry state alone: without a server a holder that syncs by them cannot name its successor."""
+        raise SyncFailed("a state sync by commands delivers no notes")
+
+    def delivered(self, name: str) -> bytes | None:
+        return None
+
     def adopt(self, epoch: int) -> bool:
         """Before the workload starts. `GateFailed`: it must not start."""
         try:

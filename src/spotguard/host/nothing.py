@@ -20,3 +20,9 @@ class NoSync:
 
     def received(self) -> Received:
         return Received(progress_percent=0.0, position=None, lag_seconds=None)
+
+    def deliver(self, target: SyncTarget, name: str, content: bytes) -> None:
+        raise SyncFailed("no state sync is configured on this instance: name state_path in its settings")
+
+    def delivered(self, name: str) -> bytes | None:
+        return None

@@ -20,6 +20,7 @@ import msgspec
 
 from spotguard.domain.errors import SyncFailed
 from spotguard.host.inbox import KEPT_BROKEN, Inbox, Mark, pass_id
+from spotguard.host.notes import Notes
 from spotguard.host.state_folder import StateFolder
 from spotguard.host.sync_memory import Sent, SyncMemory
 from spotguard.host.transport import RsyncTransport, failed
@@ -61,6 +62,7 @@ class RsyncSync:
     def __init__(self, state: Path, inbox: Path, transport: RsyncTransport) -> None:
         self._transport, self._inbox, self._memory = transport, Inbox(inbox), SyncMemory(inbox)
         self._state = StateFolder(state, self._memory)
+        self._notes = Notes(inbox, transport)
         self._under_way: dict[str, _UnderWay] = {}
         self._pushing = threading.Lock()  # the duties of moves and of standbys both push
 
@@ -103,6 +105,12 @@ class RsyncSync:
         if epoch > known.epoch:
             self._memory.keep(epoch=epoch, position=position)
         return arrived.id if arrived else None
+
+    def deliver(self, target: SyncTarget, name: str, content: bytes) -> None:
+        self._notes.deliver(target, name, content)
+
+    def delivered(self, name: str) -> bytes | None:
+        return self._notes.delivered(name)
 
     # the primary's side
 

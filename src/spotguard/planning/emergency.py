@@ -70,7 +70,9 @@ class Recovery(StrEnum):
 
 @dataclass(frozen=True)
 class DeathFacts:
-    """What is left of a dead holder. `gate_was_closed`: it let go before it died, so its volume lacks no write."""
+    """What is left of a dead holder. `gate_was_closed`: it let go before it died, so its volume lacks no write; so it
+    is taken to have done when AWS took it after a notice of which the server could not hear.
+    """
 
     enabled: bool
     kill: KillLevel
@@ -82,6 +84,7 @@ class DeathFacts:
     is_stopped: bool = (
         False  # not terminated: its volumes stay attached to it, and somebody may start it again
     )
+    doubt: str | None = None  # who of two that have ended served last: nobody can tell
     image_age_seconds: float | None = None  # of the newest complete restore point; None: there is none
     looked: bool = True  # EC2 has just told which volumes are left
     stray_volumes: tuple[
@@ -187,7 +190,8 @@ def recover(facts: DeathFacts) -> RecoveryPlan:
     if facts.kill is KillLevel.ALL:
         return RecoveryPlan(None, None, None, "the kill switch stops everything, emergencies too")
     return (
-        _by_heir(facts)
+        _ask_who_served(facts)
+        or _by_heir(facts)
         or _by_standby(facts)
         or _await_look(facts)
         or _by_volume(facts)
@@ -195,6 +199,11 @@ def recover(facts: DeathFacts) -> RecoveryPlan:
         or _ask_whose(facts)
         or _by_image(facts)
     )
+
+
+def _ask_who_served(facts: DeathFacts) -> RecoveryPlan | None:
+    """Either's volume may hold the newest writes, and the other's would lose them: both are kept for a person."""
+    return None if facts.doubt is None else RecoveryPlan(None, None, None, facts.doubt)
 
 
 def _usable(facts: DeathFacts) -> tuple[StandbyFacts, ...]:

@@ -82,3 +82,12 @@ class StateSync(Protocol):
 
     def received(self) -> Received:
         """On a standby: what has arrived here, measured, never assumed. `SyncFailed` when it cannot be measured."""
+
+    def deliver(self, target: SyncTarget, name: str, content: bytes) -> None:
+        """Lay a small note beside the passes there, whole, in the place of a former one of this name.
+
+        `SyncFailed` when it did not arrive, or perhaps did: delivered again it is the same.
+        """
+
+    def delivered(self, name: str) -> bytes | None:
+        """The newest note of this name that was laid here; None: none was, or it is larger than a note may be."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -13,6 +14,8 @@ from spotguard.planning.switching import STATE_DEVICE
 from spotguard.ports.clock import Clock
 from spotguard.ports.workload import Received, SyncPass, SyncTarget
 from spotguard.simulation.records import Records, Register
+
+ROOT_DEVICE = "/dev/xvda"
 
 
 @dataclass
@@ -78,6 +81,10 @@ class SimulatedGate:
         return self.state() is GateState.OPEN and state_of(self._ec2, self._instance_id) is not None
 
 
+def _note(name: str) -> str:
+    return f"inbox/{name}"
+
+
 @dataclass
 class _Pass:
     source: InstanceId
@@ -88,12 +95,21 @@ class _Pass:
 
 
 class Fabric:
-    """The network between instances: passes under way, by target. Bandwidth and latency are the physics."""
+    """The network between instances: passes under way, by target. Bandwidth and latency are the physics.
+
+    `cut_off`: instances whose line to the others is cut. `arrived` hears to whom a note was delivered.
+    """
 
     def __init__(self, bytes_per_second: float = 200e6, seconds_per_pass: float = 0.5) -> None:
         self.bytes_per_second = bytes_per_second
         self.seconds_per_pass = seconds_per_pass
         self.passes: dict[str, _Pass] = {}
+        self.cut_off: set[str] = set()
+        self.arrived: Callable[[InstanceId], None] = lambda _instance_id: None
+
+    def require_line(self, one: str, other: str) -> None:
+        if not self.cut_off.isdisjoint((one, other)):
+            raise SyncFailed(f"there is no way from {one} to {other}")
 
 
 class SimulatedSync:
@@ -114,6 +130,7 @@ class SimulatedSync:
         return content.last if content else 0
 
     def push(self, target: SyncTarget) -> SyncPass | None:
+        self._fabric.require_line(self._instance_id, target.instance_id)
         under_way = self._fabric.passes.get(target.instance_id)
         if under_way is None or under_way.source != self._instance_id:
             self._begin(target)
@@ -137,6 +154,24 @@ class SimulatedSync:
             position=held.last if held else None,
             lag_seconds=(now - held.as_of).total_seconds() if held and held.as_of else None,
         )
+
+    def deliver(self, target: SyncTarget, name: str, content: bytes) -> None:
+        self._fabric.require_line(self._instance_id, target.instance_id)
+        theirs = InstanceId(target.instance_id)
+        if state_of(self._ec2, theirs) is None:
+            raise SyncFailed(f"{target.instance_id} is gone")
+        self._inbox_of(theirs)[_note(name)] = content
+        self._fabric.arrived(theirs)
+
+    def delivered(self, name: str) -> bytes | None:
+        return self._inbox_of(self._instance_id).get(_note(name))
+
+    def _inbox_of(self, instance_id: InstanceId) -> dict[str, bytes]:
+        """On the root disk: it outlives a reboot, and an image copies it."""
+        root = self._ec2.controls.content_at(instance_id, ROOT_DEVICE)
+        if not isinstance(root, Files):
+            raise SyncFailed(f"the root disk of {instance_id} holds no files")
+        return root.files
 
     def _begin(self, target: SyncTarget) -> None:
         now = self._clock.now()

@@ -19,7 +19,14 @@ from spotguard.ports.clock import Clock
 from spotguard.ports.cloud import Cloud
 from spotguard.ports.server import ServerLink
 from spotguard.simulation.clock import VirtualClock
-from spotguard.simulation.machine import Fabric, Files, SimulatedDisk, SimulatedGate, SimulatedSync
+from spotguard.simulation.machine import (
+    ROOT_DEVICE,
+    Fabric,
+    Files,
+    SimulatedDisk,
+    SimulatedGate,
+    SimulatedSync,
+)
 from spotguard.simulation.records import Register
 from spotguard.simulation.schedule import Schedule
 from spotguard.simulation.trouble import (
@@ -34,7 +41,6 @@ from spotguard.simulation.trouble import (
     TroubledLink,
 )
 
-ROOT_DEVICE = "/dev/xvda"
 RESTART_SECONDS = 5.0  # what a supervisor waits before it starts a process again
 QUIET_POLL = timedelta(minutes=10)  # of metadata that cannot have changed
 ELIDED_POLL_SECONDS = (
@@ -175,7 +181,7 @@ class AgentProcess:
             again = self._around.clock.now() + (again - began)  # its clock may be wrong, its waits are not
             if self._trouble is not None:
                 again += timedelta(seconds=self._trouble.slow_seconds)
-            self.wake(duty, self._next_poll(again) if duty == "signals" else again)
+            self.wake(duty, self._next_turn(duty, again))
         self._answer_bells()
 
     def _answer_bells(self) -> None:
@@ -184,6 +190,15 @@ class AgentProcess:
 
     def _soon(self, seconds: float) -> datetime:
         return self._around.clock.now() + timedelta(seconds=seconds)
+
+    def _next_turn(self, duty: str, again: datetime) -> datetime:
+        match duty:
+            case "signals":
+                return self._next_poll(again)
+            case "tickets":  # it is woken by what arrives
+                return again + QUIET_POLL
+            case _:
+                return again
 
     def _next_poll(self, again: datetime) -> datetime:
         """The poll that can bring something new: at the next beat after the metadata may have changed."""

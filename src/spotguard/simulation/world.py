@@ -27,7 +27,7 @@ from spotguard.ports.cloud import Cloud
 from spotguard.ports.server import Reply
 from spotguard.simulation.clock import VirtualClock
 from spotguard.simulation.link import SimulatedLink
-from spotguard.simulation.machine import state_of
+from spotguard.simulation.machine import Fabric, state_of
 from spotguard.simulation.market import DemoMarket
 from spotguard.simulation.process import AgentProcess, Surroundings, name_in
 from spotguard.simulation.records import Records, Register
@@ -40,6 +40,8 @@ from spotguard.store import tenants
 from spotguard.store.database import Database
 
 WARM_UP = timedelta(minutes=10)  # the users' servers boot before the story begins
+BETWEEN_PASSES = timedelta(seconds=10)  # ruling B5
+NOTE_POLL = timedelta(seconds=1)  # the beat at which a standby looks for what was delivered to it
 SIGNAL_POLL = timedelta(seconds=1)  # the beat at which an agent reads its metadata
 FIRST_EPOCH = 1
 NETWORK_DELAY = timedelta(milliseconds=50)  # a wake-up reaches its agent or the coordinator this much later
@@ -107,10 +109,12 @@ class World:
         self.link = SimulatedLink(self.plane.app)
         self._people = SimulatedLink(self.plane.app)
         self.troubles: dict[str, Trouble] = {}
+        self.server_is_away = False
         self.surprises: list[str] = []  # what duties raised that nobody foresaw
         self._around = Surroundings(
             self.ec2, self.reach.agents, self.clock, self.schedule, self.link, self.client_token
         )
+        self._around.fabric.arrived = self._note_arrived
         if plan.troubled:
             self._around.trouble_of, self._around.raised = self.trouble_of, self._surprised
         self.registers = {server.name: Register() for server in self.servers}
@@ -173,6 +177,13 @@ class World:
             process.stop()
             process.register.closed(instance_id, at or self.clock.now())
 
+    def take_server_away(self) -> None:
+        """Neither answers nor works until it is brought back; its database stays as it is."""
+        self.server_is_away = self.link.away = True
+
+    def bring_server_back(self) -> None:
+        self.server_is_away = self.link.away = False
+
     def meter_usd(self) -> Decimal:
         """What EC2's own meter has counted since the agents were installed."""
         return self.ec2.meter_usd(since=self.started_at)
@@ -187,6 +198,11 @@ class World:
         """The ledger up to now, after a fresh look at EC2."""
         self.coordinator.run_pass()
         self.coordinator.settle(self.clock.now())
+
+    @property
+    def fabric(self) -> Fabric:
+        """The lines between the instances."""
+        return self._around.fabric
 
     @property
     def coordinator(self) -> Coordinator:
@@ -220,8 +236,16 @@ class World:
         elif happening.kind is HappeningKind.SIGNALLED and happening.instance_id in self.processes:
             self.processes[happening.instance_id].wake("signals", happening.at + SIGNAL_POLL)
 
+    def _note_arrived(self, instance_id: InstanceId) -> None:
+        """Its agent looks every second."""
+        process = self.processes.get(instance_id)
+        if process is not None:
+            process.wake("tickets", self.clock.now() + NOTE_POLL)
+
     def _coordinate(self, number: int) -> None:
-        self._plan_pass(number, self.seats[number].run_pass(self.clock.now()))
+        now = self.clock.now()
+        away = self.server_is_away
+        self._plan_pass(number, now + BETWEEN_PASSES if away else self.seats[number].run_pass(now))
 
     def _plan_pass(self, number: int, at: datetime) -> None:
         self.schedule.plan(("coordinator", number), at, partial(self._coordinate, number))

@@ -74,7 +74,8 @@ def _grant(tx: sa.Connection, now: datetime, row: Row, word: Word) -> bool:
     agent = fleet.agent_row(tx, row.agent_id)
     held = grants.holder(tx, row.agent_id)
     if held is None or agent.epoch >= row.epoch:
-        return False  # told before, or the server granted it by the report of the move
+        _complete(tx, now, row, word)
+        return False
     grants.release(tx, now, row.agent_id, held.epoch, InstanceId(held.instance_id), word.released_at)
     standby = tx.execute(sa.select(instances).where(instances.c.id == row.to_instance_id)).one()
     switch_id = _move_to(tx, now, agent, held, standby, row)
@@ -90,6 +91,21 @@ def _grant(tx: sa.Connection, now: datetime, row: Row, word: Word) -> bool:
         switch_id=switch_id,
         because=f"{row.from_instance_id} has handed it over by its ticket, without the server",
         posthumous=True,
+    )
+
+
+def _complete(tx: sa.Connection, now: datetime, row: Row, word: Word) -> None:
+    """The server has granted it before it heard this, perhaps as the recovery of a death that it took for unheard."""
+    switch_id = _switch_of(tx, row)
+    if switch_id is None:
+        return
+    steps = _steps(tx, row, word)
+    for step in (Step.GATE_CLOSED, Step.DELTA_SENT, Step.RELEASED):
+        record_step(tx, now, switch_id, step, steps[step], row.from_instance_id)
+    tx.execute(
+        sa.update(switches)
+        .where(switches.c.id == switch_id, switches.c.lost_seconds.is_not(None))
+        .values(lost_seconds=0)  # the standby had everything
     )
 
 
@@ -153,11 +169,15 @@ def _steps(tx: sa.Connection, row: Row, word: Word) -> dict[Step, datetime]:
 
 
 def _record_opened(tx: sa.Connection, now: datetime, row: Row, at: datetime) -> None:
-    g, s = epoch_grants.c, switches.c
-    switch_id = tx.execute(
-        sa.select(g.switch_id)
-        .join(switches, s.id == g.switch_id)
-        .where(g.agent_id == row.agent_id, g.epoch == row.epoch, g.instance_id == row.to_instance_id)
-    ).scalar_one_or_none()
+    switch_id = _switch_of(tx, row)
     if switch_id is not None:
         record_step(tx, now, switch_id, Step.OPENED, at, row.to_instance_id)
+
+
+def _switch_of(tx: sa.Connection, row: Row) -> SwitchId | None:
+    """The move that its grant came with, if the grant is its standby's."""
+    g = epoch_grants.c
+    found = sa.select(g.switch_id).where(
+        g.agent_id == row.agent_id, g.epoch == row.epoch, g.instance_id == row.to_instance_id
+    )
+    return tx.execute(found).scalar_one_or_none()

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from spotguard.domain.agents import AgentStatus
+from spotguard.domain.agents import OFFLINE_AFTER_SECONDS, AgentStatus
 from spotguard.domain.commands import CommandStatus, CommandType
 from spotguard.domain.epochs import GrantStatus, Proof
 from spotguard.domain.ids import ClientId
@@ -169,7 +169,7 @@ def _switches(tx: sa.Connection, now: datetime, client_id: ClientId | None) -> l
     rows = tx.execute(_mine(sa.select(switches).where(wanted), switches.c.client_id, client_id)).all()
     steps = _steps(tx, wanted)
     asked = _asked_to_end(tx, rows)
-    away = _away(tx)
+    away = _away(tx, now)
     moving = {row.agent_id for row in rows if row.status == SwitchStatus.PREPARING}
     return [
         inv.SwitchFact(
@@ -196,9 +196,17 @@ def _due(tx: sa.Connection, switch: Row, away: set[str], moving: set[str]) -> Du
     return None if waits or switch.agent_id in away else move_deadlines.due_of(tx, switch)
 
 
-def _away(tx: sa.Connection) -> set[str]:
+def _away(tx: sa.Connection, now: datetime) -> set[str]:
+    """Offline, deleted, or in the midst of a move whose new holder is not heard of."""
+    silent_since = now - timedelta(seconds=OFFLINE_AFTER_SECONDS)
+    unheard = sa.exists().where(
+        epoch_grants.c.held_agent_id == agents.c.id,
+        instances.c.id == epoch_grants.c.instance_id,
+        epoch_grants.c.granted_at < silent_since,
+        sa.func.coalesce(instances.c.last_heartbeat_at, epoch_grants.c.granted_at) < silent_since,
+    )
     offline = sa.select(agents.c.id).where(
-        sa.or_(agents.c.status == AgentStatus.OFFLINE.value, agents.c.deleted_at.is_not(None))
+        sa.or_(agents.c.status == AgentStatus.OFFLINE.value, agents.c.deleted_at.is_not(None), unheard)
     )
     return set(tx.execute(offline).scalars())
 

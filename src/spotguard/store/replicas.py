@@ -187,6 +187,7 @@ def _walk(tx: sa.Connection, now: datetime, replica_id: ReplicaId, wanted: Repli
             .values(ready_at=now)
         )
         agent_id = tx.execute(sa.select(replicas.c.agent_id).where(replicas.c.id == replica_id)).scalar_one()
+        touch_config(tx, AgentId(agent_id))  # the primary looks in, and is given a handover ticket
         _tell(tx, now, AgentId(agent_id), "replica_ready", "the standby is in sync and ready", replica_id)
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
+from spotguard.domain.instances import EndReason
+from spotguard.domain.signals import NOTICE_SECONDS
 from spotguard.domain.switches import MoveKind, SwitchStatus
-from spotguard.store import grants, storage
-from spotguard.store.tables import storage_resources, switches
+from spotguard.store import deaths, grants, storage, tickets
+from spotguard.store.tables import instances, storage_resources, switches
 
 Row = sa.Row[Any]
 _s = storage_resources.c
@@ -36,6 +39,30 @@ def left_by(tx: sa.Connection, agent: Row) -> StateLeft:
     carried = storage.data_volumes_named(tx, _volumes_of_failed_recovery(tx, agent, held))
     volumes = carried or storage.data_volumes_of(tx, held.instance_id) or _moved_unseen(tx, held.instance_id)
     return StateLeft(volumes, strays_of(tx, agent.id, held.instance_id))
+
+
+def was_taken_unheard(tx: sa.Connection, instance_id: str) -> bool:
+    """AWS took it, and the server had lost it before the notice: its agent was alone, and closed its gate in time."""
+    i = instances.c
+    row = tx.execute(
+        sa.select(i.end_reason, i.ended_at, i.last_heartbeat_at).where(i.id == instance_id)
+    ).one_or_none()
+    if row is None or row.end_reason != EndReason.INTERRUPTED or row.ended_at is None:
+        return False
+    noticed_at = row.ended_at - timedelta(seconds=NOTICE_SECONDS)
+    return row.last_heartbeat_at is None or bool(row.last_heartbeat_at < noticed_at)
+
+
+def who_served_last(tx: sa.Connection, agent: Row, held: Row) -> str | None:
+    """A sentence for people, when a ticket was out and both of its ends have ended without a word of it."""
+    out = tickets.out_of(tx, agent.id)
+    if out is None or out.epoch != held.epoch + 1 or not deaths.is_dead(tx, out.to_instance_id):
+        return None
+    return (
+        f"{held.instance_id} could hand over to {out.to_instance_id} by itself, both have ended, and nobody knows "
+        "which served last: attach the state volume of the one that did to a new instance and register that under the "
+        "agent's name"
+    )
 
 
 def strays_of(tx: sa.Connection, agent_id: str, instance_id: str) -> list[Row]:

@@ -1,0 +1,72 @@
+"""What stands on an instance's disk of its primacy: one value, replaced whole, so that no crash leaves half of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from spotguard.domain.tickets import Ticket, Word
+from spotguard.ports.workload import SyncTarget
+
+MOST_REMEMBERED = 16  # destroyed tickets; only those of the next epoch matter
+
+
+@dataclass(frozen=True)
+class InHand:
+    """The holder's ticket. `token_hash`: of this instance's own token when it came, which signs the word."""
+
+    ticket: Ticket
+    seal: str
+    token_hash: str
+
+
+@dataclass(frozen=True)
+class HandedOver:
+    """A hand-over by a ticket, as both of its ends keep it until the server knows. `target`: the giver's way there."""
+
+    ticket: Ticket
+    seal: str
+    word: Word
+    signature: str
+    target: SyncTarget | None = None
+    delivered: bool = False
+    opened_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Held:
+    """Whose it is, and what it holds. `paused`: a move has closed the gate and has not released.
+
+    `known` is the newest epoch that the server has told of. `destroyed`: ids of tickets that are never used or given.
+    """
+
+    instance_id: str = ""
+    boot_id: str = ""
+    held: int | None = None
+    released: int = 0
+    paused: bool = False
+    flush_seconds: float | None = None
+    known: int = 0
+    ticket: InHand | None = None
+    handed: HandedOver | None = None
+    destroyed: tuple[str, ...] = ()
+
+    def without(self, ticket_id: str) -> Held:
+        """That ticket is destroyed for ever, whether or not it has come."""
+        kept = None if self.ticket is None or self.ticket.ticket.id == ticket_id else self.ticket
+        others = tuple(known for known in self.destroyed if known != ticket_id)
+        return replace(self, ticket=kept, destroyed=(*others, ticket_id)[-MOST_REMEMBERED:])
+
+    def without_ticket(self) -> Held:
+        return self if self.ticket is None else self.without(self.ticket.ticket.id)
+
+    def of_boot(self, boot_id: str) -> Held:
+        """What is left of it in another boot of this instance: what it has let go of, and what it owes the server."""
+        return replace(self.without_ticket(), boot_id=boot_id, held=None, paused=False)
+
+    def told_of(self, epoch: int) -> Held:
+        """The server knows `epoch`: tickets for it and before are history."""
+        if epoch <= self.known:
+            return self
+        handed = self.handed if self.handed is not None and self.handed.ticket.epoch > epoch else None
+        return replace(self, known=epoch, handed=handed, destroyed=())

@@ -1,0 +1,51 @@
+"""Notes between instances with real rsync, from folder to folder."""
+
+import shutil
+
+import pytest
+
+from spotguard.domain.errors import SyncFailed
+from spotguard.host.notes import LARGEST_NOTE, Notes
+from spotguard.host.transport import RsyncTransport
+from spotguard.ports.workload import SyncTarget
+
+pytestmark = pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
+
+TARGET = SyncTarget("i-0123456789abcdef0", "standby")
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """Who delivers, and who is delivered to."""
+    transport = RsyncTransport(str(tmp_path / "{address}-inbox"))
+    return Notes(tmp_path / "own-inbox", transport), Notes(tmp_path / "standby-inbox", transport)
+
+
+def test_the_newest_note_of_a_name_is_there_whole(pair):
+    giver, taker = pair
+    assert taker.delivered("ticket") is None
+    giver.deliver(TARGET, "ticket", b"one")
+    assert taker.delivered("ticket") == b"one"
+    giver.deliver(TARGET, "ticket", b"two")  # of the same second and size
+    assert taker.delivered("ticket") == b"two"
+    assert taker.delivered("another") is None
+
+
+def test_a_way_that_does_not_work_is_told(tmp_path):
+    giver = Notes(tmp_path / "own", RsyncTransport("nowhere-at-all::{address}"))
+    with pytest.raises(SyncFailed):
+        giver.deliver(TARGET, "ticket", b"one")
+    without_rsync = Notes(tmp_path / "own", RsyncTransport(str(tmp_path), program=("no-such-program",)))
+    with pytest.raises(SyncFailed):
+        without_rsync.deliver(TARGET, "ticket", b"one")
+
+
+def test_what_is_no_note_counts_as_none(pair, tmp_path):
+    _, taker = pair
+    folder = tmp_path / "standby-inbox" / "notes"
+    folder.mkdir(parents=True)
+    (folder / "large").write_bytes(b"x" * (LARGEST_NOTE + 1))
+    (folder / "folder").mkdir()
+    (tmp_path / "secret").write_text("of this machine")
+    (folder / "link").symlink_to(tmp_path / "secret")
+    assert [taker.delivered(name) for name in ("large", "folder", "link")] == [None] * 3
