@@ -32,7 +32,8 @@ def test_no_call_goes_beyond_the_policy(served):
 
 
 def test_every_action_of_the_policy_is_needed(served):
-    assert served.not_called == set(NOT_BY_MOVES)
+    # asked only where a primary that hangs is to be ended (`fence_after_minutes`)
+    assert served.not_called == {*NOT_BY_MOVES, "ec2:DescribeInstanceStatus"}
 
 
 def test_every_statement_that_allows_something_is_needed(served):

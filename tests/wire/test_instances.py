@@ -204,6 +204,7 @@ class TestLooking:
         scene.control("impair", instance_id=instance_id)
         (ill,) = scene.client.describe_instance_status(**asked)["InstanceStatuses"]
         assert ill["InstanceStatus"]["Status"] == "impaired"
+        assert ill["InstanceStatus"]["Details"][0]["ImpairedSince"] is not None
 
 
 class TestEnding:

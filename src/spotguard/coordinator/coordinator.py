@@ -11,6 +11,7 @@ from spotguard.coordinator.context import Clouds, Context, CoordinatorSettings, 
 from spotguard.coordinator.decide import Decide
 from spotguard.coordinator.emergencies import Emergencies
 from spotguard.coordinator.expiry import Expiry
+from spotguard.coordinator.fence import Fence
 from spotguard.coordinator.foundlings import Foundlings
 from spotguard.coordinator.invariants import Invariants
 from spotguard.coordinator.ledger import Ledger
@@ -69,6 +70,7 @@ class Coordinator:
         self.observe_storage = ObserveStorage(ctx)
         self.shapes = Shapes(ctx)
         self.presence = PresenceDuty(ctx)
+        self.fence = Fence(ctx)
         self.expiry = Expiry(ctx)
         self.emergencies = Emergencies(ctx)
         self.standbys = Standbys(ctx)
@@ -118,6 +120,7 @@ class Coordinator:
         duty("presence", lambda: self.presence.run(now, agenda))
         if agenda.work:
             self._work(now, agenda, duty)
+            duty("fence", lambda: self.fence.run(now, agenda, self.presence.frozen))
         duty("traffic", lambda: self.traffic.run(now))
         duty("foundlings", lambda: self.foundlings.run(now, clients))
         duty("leftovers", lambda: self.leftovers.run(now, agenda))

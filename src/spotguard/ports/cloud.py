@@ -214,6 +214,12 @@ class Cloud(Protocol):
     def terminate_instance(self, instance_id: InstanceId) -> None:
         """Begin to end it; again is harmless. `NotVisible` for an id that EC2 does not show."""
 
+    def impaired_since(self, instance_id: InstanceId) -> datetime | None:
+        """Since when a status check of this running instance fails, by EC2's own clock (DescribeInstanceStatus,
+        `ImpairedSince`); None while all pass, are still being made, or EC2 does not say since when.
+        `NotVisible` for an id that EC2 does not show.
+        """
+
     def create_image(self, instance_id: InstanceId, name: str, tags: Tags) -> ImageId:
         """Image all volumes without a reboot; takes minutes. The unique name is the idempotency handle:
         a name in use raises `NeedsPerson("InvalidAMIName.Duplicate")`, and the caller adopts by name.

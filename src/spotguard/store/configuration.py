@@ -41,6 +41,7 @@ SETTABLE = frozenset(
         "max_hourly_usd",
         "restore_point_hours",
         "restore_points_kept",
+        "fence_after_minutes",
         "traffic",
     }
 )

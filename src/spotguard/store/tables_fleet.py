@@ -64,6 +64,7 @@ agents = sa.Table(
     # restore points: NULL makes none
     sa.Column("restore_point_hours", sa.Integer),
     sa.Column("restore_points_kept", sa.Integer, nullable=False, default=3),
+    sa.Column("fence_after_minutes", sa.Integer),  # NULL: a primary that hangs is never ended
     sa.Column("traffic", sa.JSON(none_as_null=True)),  # the route to the workload; NULL: none is configured
     sa.Column("config_version", sa.Integer, nullable=False, default=1),
     # primacy: the number of the epoch that was granted last; who holds it stands in epoch_grants
@@ -90,6 +91,7 @@ agents = sa.Table(
     sa.CheckConstraint("replica_enabled = manual_replica_enabled", name="ck_replica_enabled_mirrors"),
     sa.CheckConstraint("terminate_wait_seconds BETWEEN 0 AND 86400", name="ck_terminate_wait"),
     sa.CheckConstraint("restore_point_hours > 0 AND restore_points_kept > 0", name="ck_restore_points"),
+    sa.CheckConstraint("fence_after_minutes > 0", name="ck_fence_after"),
     sa.CheckConstraint("max_hourly_usd >= 0", name="ck_agent_cap"),
     sa.CheckConstraint("replica_count >= 0 AND instance_count >= 0 AND epoch >= 0", name="ck_counts"),
     **MYSQL,

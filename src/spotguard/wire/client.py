@@ -143,6 +143,7 @@ class Configuration(Given):
     max_hourly_usd: Usd | None
     restore_point_hours: int | None
     restore_points_kept: int
+    fence_after_minutes: int | None
     traffic: Traffic | None
     config_version: int
 

@@ -23,7 +23,7 @@ Sentence = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00-\
 
 class ConfigurationChange(Taken):
     """Any of them; what is not named stays. `maxHourlyUsd` null lifts the cap, `restorePointHours` null makes none,
-    `traffic` null moves none.
+    `fenceAfterMinutes` null never ends a primary that hangs, `traffic` null moves none.
     """
 
     enabled: Flag | None = None
@@ -47,6 +47,7 @@ class ConfigurationChange(Taken):
     max_hourly_usd: Annotated[Decimal, Field(gt=0, lt=1000, max_digits=9, decimal_places=6)] | None = None
     restore_point_hours: Annotated[int, Field(strict=True, ge=1, le=720)] | None = None
     restore_points_kept: Annotated[int, Field(strict=True, ge=1, le=30)] | None = None
+    fence_after_minutes: Annotated[int, Field(strict=True, ge=3, le=1440)] | None = None
     traffic: TrafficChange | None = None
 
 

@@ -32,7 +32,7 @@ from spotguard.wire.client import (
 from spotguard.wire.client_controls import ConfigurationChange
 
 routes = router()
-_NULLABLE = {"max_hourly_usd", "restore_point_hours", "traffic"}
+_NULLABLE = {"max_hourly_usd", "restore_point_hours", "fence_after_minutes", "traffic"}
 
 
 @routes.get("/me")

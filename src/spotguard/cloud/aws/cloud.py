@@ -8,7 +8,18 @@ from datetime import datetime
 from decimal import Decimal
 from operator import itemgetter
 
-from spotguard.cloud.aws import copies, ending, fleets, launching, looking, prices, quotas, shapes, volumes
+from spotguard.cloud.aws import (
+    copies,
+    ending,
+    fleets,
+    launching,
+    looking,
+    prices,
+    quotas,
+    shapes,
+    statuses,
+    volumes,
+)
 from spotguard.cloud.aws.connection import Account, Connection, Patience
 from spotguard.cloud.aws.errors import read
 from spotguard.domain.ids import ClientToken, ImageId, InstanceId, SnapshotId, VolumeId
@@ -61,6 +72,9 @@ class AwsCloud:
 
     def terminate_instance(self, instance_id: InstanceId) -> None:
         ending.terminate(self._connection, instance_id)
+
+    def impaired_since(self, instance_id: InstanceId) -> datetime | None:
+        return statuses.impaired_since(self._connection, instance_id)
 
     def create_image(self, instance_id: InstanceId, name: str, tags: Tags) -> ImageId:
         return copies.create_image(self._connection, instance_id, name, tags)

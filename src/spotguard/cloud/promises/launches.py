@@ -186,6 +186,14 @@ def the_shape_of_what_is_not_shown_is_not_known(stage: Stage) -> None:
     refused(NotVisible, lambda: stage.cloud.describe_shape(NOBODY))
 
 
+def a_running_instance_passes_its_checks_or_has_not_been_checked_yet(stage: Stage) -> None:
+    require(stage.cloud.impaired_since(stage.running()) is None, "impaired from its first minutes on")
+
+
+def the_checks_of_what_is_not_shown_are_not_known(stage: Stage) -> None:
+    refused(NotVisible, lambda: stage.cloud.impaired_since(NOBODY))
+
+
 def instance_types_that_the_region_lacks_are_left_out(stage: Stage) -> None:
     found = stage.cloud.describe_instance_types([stage.home.instance_type, "z9.nothing"])
     require([f.instance_type for f in found] == [stage.home.instance_type], f"{len(found)} types")
@@ -211,5 +219,7 @@ PROMISES = (
     a_fleet_without_candidates_is_refused,
     a_clone_keeps_its_originals_shape,
     the_shape_of_what_is_not_shown_is_not_known,
+    a_running_instance_passes_its_checks_or_has_not_been_checked_yet,
+    the_checks_of_what_is_not_shown_are_not_known,
     instance_types_that_the_region_lacks_are_left_out,
 )

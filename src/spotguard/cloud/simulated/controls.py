@@ -74,6 +74,11 @@ class Controls:
         """Somebody else with rights in the account terminates it."""
         self._lifecycle.end(self._machine(instance_id), EndReason.REQUESTED)
 
+    def impair(self, instance_id: InstanceId, *, on: bool = True) -> None:
+        """It fails EC2's status checks from now on, or passes them again."""
+        machine = self._machine(instance_id)
+        machine.impaired_since = (machine.impaired_since or self._world.now) if on else None
+
     def reboot(self, instance_id: InstanceId) -> None:
         self._lifecycle.reboot(self._machine(instance_id))
 

@@ -31,9 +31,9 @@ from spotguard.cloud.simulated.volumes import Volumes
 from spotguard.cloud.simulated.weather import Weather
 from spotguard.cloud.simulated.world import World
 from spotguard.cloud.simulated.zones import az_id, shuffled_letters
-from spotguard.domain.errors import InvalidInput, PoolDry, QuotaReached
+from spotguard.domain.errors import InvalidInput, NotVisible, PoolDry, QuotaReached
 from spotguard.domain.ids import ClientToken, ImageId, InstanceId, SnapshotId, VolumeId
-from spotguard.domain.instances import Mode
+from spotguard.domain.instances import InstanceState, Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.quotas import VcpuQuota
 from spotguard.market.history import PriceHistory
@@ -230,6 +230,13 @@ class SimulatedEc2:
     @_call
     def terminate_instance(self, instance_id: InstanceId) -> None:
         self._lifecycle.terminate(instance_id)
+
+    @_call
+    def impaired_since(self, instance_id: InstanceId) -> datetime | None:
+        if not views.instances(self._world, [instance_id], None, None):
+            raise NotVisible("InvalidInstanceID.NotFound", instance_id)
+        machine = self._world.machines[instance_id]
+        return machine.impaired_since if machine.state is InstanceState.RUNNING else None
 
     @_call
     def create_image(self, instance_id: InstanceId, name: str, tags: Tags) -> ImageId:

@@ -70,6 +70,7 @@ class Machine:
     due: list[datetime] = field(default_factory=list)  # when something is planned for it
     metadata_version: int = 0
     view: InstanceView | None = None  # what Describe tells, until something changes
+    impaired_since: datetime | None = None  # its status checks fail
     public_ip: str | None = None  # only a network on the wire gives one
 
     def become(self, state: InstanceState) -> None:

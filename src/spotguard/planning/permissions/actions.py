@@ -21,6 +21,7 @@ SEEN = (
     *SEEN_BY_AGENTS,
     "ec2:DescribeSnapshots",
     "ec2:DescribeInstanceTypes",
+    "ec2:DescribeInstanceStatus",
 )
 AROUND = (
     "ec2:DescribeInstanceTypeOfferings",

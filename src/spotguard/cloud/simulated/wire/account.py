@@ -36,7 +36,6 @@ class Account:
         self.facts: dict[str, dict[str, Any]] = {}  # by resource: what the simulator does not keep
         self.fingerprints: dict[Fingerprinted, str] = {}  # what was asked with it
         self.fleets: dict[str, dict[str, Any]] = {}  # by token: what the fleet answered
-        self.impaired: set[InstanceId] = set()  # status checks fail
 
     def adopt(self, machine: Machine, wanted: dict[str, Any] | None = None) -> Mirror:
         """Make an instance known to moto, as `wanted` in the launch; once."""

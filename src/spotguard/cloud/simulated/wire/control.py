@@ -101,8 +101,7 @@ class Control:
 
     def _impair(self, asked: Asked) -> None:
         """The instance fails its status checks, or passes them again."""
-        ill = self._account.impaired
-        (ill.add if asked.get("on", True) else ill.discard)(InstanceId(asked["instance_id"]))
+        self._controls.impair(InstanceId(asked["instance_id"]), on=bool(asked.get("on", True)))
 
     def _public_image(self, asked: Asked) -> Any:
         made = self._controls.add_public_image(asked["name"], Nothing(), asked.get("size_gib"))

@@ -156,15 +156,18 @@ class InstanceAnswers(Answers):
         return Told(answer)
 
     def _status(self, view: InstanceView) -> dict[str, Any]:
-        status = "not-applicable"
+        status, since = "not-applicable", None
         if view.state is InstanceState.RUNNING:
-            status = "impaired" if view.instance_id in self.account.impaired else "ok"
+            since = self.ec2.world.machines[view.instance_id].impaired_since
+            status = "ok" if since is None else "impaired"
+        check = {"Name": "reachability", "Status": "passed" if since is None else "failed"}
+        details = [check if since is None else {**check, "ImpairedSince": since}]
         return {
             "InstanceId": view.instance_id,
             "AvailabilityZone": view.pool.az,
             "InstanceState": _state(view.state),
-            "InstanceStatus": {"Status": status},
-            "SystemStatus": {"Status": status},
+            "InstanceStatus": {"Status": status, "Details": details},
+            "SystemStatus": {"Status": status, "Details": details},
         }
 
     def terminate_instances(self) -> Told:

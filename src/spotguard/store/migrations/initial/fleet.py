@@ -45,6 +45,7 @@ agents = sa.Table(
     sa.Column("max_hourly_usd", Money(precision=12, scale=6), nullable=True),
     sa.Column("restore_point_hours", sa.Integer(), nullable=True),
     sa.Column("restore_points_kept", sa.Integer(), nullable=False),
+    sa.Column("fence_after_minutes", sa.Integer(), nullable=True),
     sa.Column("traffic", sa.JSON(none_as_null=True), nullable=True),
     sa.Column("config_version", sa.Integer(), nullable=False),
     sa.Column("epoch", sa.Integer(), nullable=False),
@@ -75,6 +76,7 @@ agents = sa.Table(
         "NOT (auto_switch_enabled AND manual_replica_enabled)",
         name=sa.schema.conv("ck_exclusive_modes_agents"),
     ),
+    sa.CheckConstraint("fence_after_minutes > 0", name=sa.schema.conv("ck_fence_after_agents")),
     sa.CheckConstraint("max_hourly_usd >= 0", name=sa.schema.conv("ck_agent_cap_agents")),
     sa.CheckConstraint(
         "replica_count >= 0 AND instance_count >= 0 AND epoch >= 0", name=sa.schema.conv("ck_counts_agents")
