@@ -15,7 +15,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --for
 	--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
 .PHONY: help setup demo test lint types imports check fmt lock upgrade clean
-.PHONY: crash-matrix fault-matrix move-campaign idle-agent
+.PHONY: crash-matrix fault-matrix move-campaign idle-agent primacy-pairs
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
@@ -75,6 +75,9 @@ move-campaign: $(DEV)  ## moves under a continuous writer: lost, doubled, downti
 
 idle-agent: $(DEV)  ## memory and CPU of an agent that has nothing to do (MINUTES=10)
 	$(LAB) idle-agent --minutes $(or $(MINUTES),10)
+
+primacy-pairs: $(DEV)  ## every pair of events at every place of docs/primacy.md, in the simulated world
+	$(BIN)/python -m tests.primacy.pairs
 
 fmt: $(DEV)  ## put the sources in order
 	$(BIN)/ruff check --fix-only --quiet

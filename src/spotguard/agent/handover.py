@@ -62,6 +62,7 @@ class Handover:
             intentions=DiskIntentions(ports.disk),
             clock=ports.clock,
             keep=self._keep,
+            server_answers=self._server_answers,
             limits=desk.settings.limits,
         )
 
@@ -252,16 +253,29 @@ class Handover:
         if self._polled_at is not None and now - self._polled_at < wait:
             return False
         self._polled_at = now
+        before = self._state
+        if self._ask(state) is None:
+            return False
+        self._listen(now)
+        return self._state != before
+
+    def _ask(self, state: MoveState) -> Mapping[str, Any] | None:
+        """What the server says of the move now, for `_listen` too; None when it does not answer."""
+        if state.switch_id is None:
+            return None
         try:
             reply = self._desk.call("POST", "switch-report", poll_body(state))
         except (ServerAway, NotEnrolled):
-            return False
+            return None
         if reply.status not in OK:
-            return False
-        before = self._state
+            return None
         self._replies.append((state.switch_id, reply.body))
-        self._listen(now)
-        return self._state != before
+        return reply.body
+
+    def _server_answers(self) -> bool:
+        state = self._state
+        told = None if state is None else self._ask(state)
+        return told is not None and told.get("status") == SwitchStatus.PREPARING
 
     def _advance(self) -> Advance:
         state = self._state

@@ -210,6 +210,10 @@ class Primacy:
             if handed is None or handed.ticket.id != ticket_id:
                 self._keep(self._now.without(ticket_id))
 
+    def may_hand_over(self, epoch: int, heir: Heir) -> bool:
+        slip = self._now.ticket
+        return slip is not None and _names(slip, epoch, heir)
+
     def delivered(self) -> None:
         """The heir has it."""
         with self._lock:
@@ -234,11 +238,9 @@ class Primacy:
     def _by_ticket(self, now: Held, epoch: int, heir: Heir | None) -> Held:
         """Handed to who holds everything, destroyed otherwise."""
         slip = now.ticket
-        if slip is None:
-            return now
-        ticket = slip.ticket
-        if heir is None or (ticket.to_instance, ticket.epoch) != (heir.target.instance_id, epoch + 1):
+        if slip is None or heir is None or not _names(slip, epoch, heir):
             return now.without_ticket()
+        ticket = slip.ticket
         word = Word(heir.begun_at, heir.gate_closed_at, heir.delta_sent_at, self._clock.now(), heir.position)
         signature = signature_of(ticket, word, slip.token_hash)
         return replace(now, ticket=None, handed=HandedOver(ticket, slip.seal, word, signature, heir.target))
@@ -257,3 +259,7 @@ class Primacy:
         if now != self._now:
             self._document.write(now)
             self._now = now
+
+
+def _names(slip: InHand, epoch: int, heir: Heir) -> bool:
+    return (slip.ticket.to_instance, slip.ticket.epoch) == (heir.target.instance_id, epoch + 1)

@@ -61,6 +61,9 @@ class Holding(Protocol):
     def resume(self) -> None:
         """Open the gate again under the unchanged epoch."""
 
+    def may_hand_over(self, epoch: int, heir: Heir) -> bool:
+        """A ticket to this heir is in hand."""
+
     def release(self, epoch: int, heir: Heir | None) -> None:
         """Let go of it durably, for ever; the gate is closed. A ticket to this heir is handed over, any other ends."""
 
@@ -95,6 +98,7 @@ class OldHalf:
     intentions: Intentions
     clock: Clock
     keep: Callable[[MoveState], None]
+    server_answers: Callable[[], bool]  # now, and the move is still on there
     limits: Limits = Limits()
 
     def advance(self, state: MoveState) -> Advance:
@@ -258,21 +262,23 @@ class OldHalf:
         return waiting or state.with_step(Step.VOLUMES_MOVED, self.clock.now())
 
     def release(self, state: MoveState) -> MoveState | Wait:
+        heir = heir_of(state)
+        if self._needs_server(state, heir) and not self.server_answers():
+            return Wait(1.0, "the server does not answer: who let go now would leave nobody to serve")
         self.quiet.thaw()
-        self.holding.release(state.epoch, heir_of(state))
+        self.holding.release(state.epoch, heir)
         return replace(state.with_step(Step.RELEASED, self.clock.now()), ended=MoveEnd.RELEASED)
+
+    def _needs_server(self, state: MoveState, heir: Heir | None) -> bool:
+        """A release is never taken back: without a notice, and with the state here, it can wait for the server."""
+        can_wait = state.close_by is None and not state.overtaken and state.kind is not MoveKind.VOLUME
+        return can_wait and not (heir is not None and self.holding.may_hand_over(state.epoch, heir))
 
 
 def heir_of(state: MoveState) -> Heir | None:
-    """After a notice alone: who plans a move has the server for it, which may still give the epoch back."""
+    """Who has everything; None while nobody is known to."""
     closed, sent = state.done.get(Step.GATE_CLOSED), state.done.get(Step.DELTA_SENT)
-    if (
-        state.close_by is None
-        or state.target is None
-        or state.position is None
-        or closed is None
-        or sent is None
-    ):
+    if state.target is None or state.position is None or closed is None or sent is None:
         return None
     return Heir(state.target, state.begun_at, closed, sent, state.position)
 

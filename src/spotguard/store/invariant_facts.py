@@ -125,7 +125,16 @@ def _died(row: Row) -> bool:
 
 def _machines(tx: sa.Connection, client_id: ClientId | None) -> list[inv.InstanceFact]:
     orphans = {row.id for row in leftover_rows.orphan_machines(tx)}
-    query = sa.select(instances).where(instances.c.is_active)
+    query = (
+        sa.select(
+            instances,
+            switches.c.completed_at.label("move_over"),
+            replica_instances.c.terminated_at.label("standby_over"),
+        )
+        .outerjoin(switches, switches.c.id == instances.c.switch_id)
+        .outerjoin(replica_instances, replica_instances.c.id == instances.c.replica_id)
+        .where(instances.c.is_active)
+    )
     rows = tx.execute(_mine(query, instances.c.client_id, client_id)).all()
     return [
         inv.InstanceFact(
@@ -138,7 +147,7 @@ def _machines(tx: sa.Connection, client_id: ClientId | None) -> list[inv.Instanc
             mode=None if row.current_mode is None else Mode(row.current_mode),
             usd_per_hour=row.spot_price if row.current_mode == Mode.SPOT else row.ondemand_price,
             is_ours=row.intention_token is not None,
-            since=max(row.updated_at, row.created_at),
+            since=max(at for at in (row.updated_at, row.created_at, row.move_over, row.standby_over) if at),
             has_role=row.id not in orphans or row.ec2_state == InstanceState.SHUTTING_DOWN,
         )
         for row in rows
