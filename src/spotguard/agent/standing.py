@@ -10,8 +10,9 @@ import msgspec
 
 from spotguard.agent.files import Damaged, value_of
 from spotguard.agent.handover import Handover
+from spotguard.agent.held import Held
 from spotguard.agent.outbox import Outbox, pending_in
-from spotguard.agent.primacy import Held, Primacy
+from spotguard.agent.primacy import Primacy
 from spotguard.agent.quiet import Quiet
 from spotguard.domain.errors import InvalidInput
 from spotguard.execution.move_state import decode

@@ -154,8 +154,9 @@ class Heartbeat(Struct, kw_only=True):
     """POST heartbeat: presence of one instance (ruling S15). `released`: the highest epoch that it has let go of.
 
     `can_sync`, `has_traffic_script` as in Register; left out: what was said last holds. `traffic_stuck`: why the
-    traffic that this agent is to move does not come along, said for as long as it is so. Of handover tickets: `ticket` is the one in its hand,
-    `destroyed` those that it will never use or give, `handed_over` what it did by one until the server knows it.
+    traffic that this agent is to move does not come along, said for as long as it is so.
+    Of handover tickets: `ticket` is the one in its hand, `destroyed` those that it will never use or give,
+    `handed_over` what it did by one until the server knows it.
     """
 
     status: AgentStatus
