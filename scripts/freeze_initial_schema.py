@@ -19,6 +19,7 @@ from alembic.operations.ops import CreateIndexOp, CreateTableOp, MigrateOperatio
 from alembic.runtime.migration import MigrationContext
 
 from spotguard.store import (
+    tables_drills,
     tables_fleet,
     tables_market,
     tables_record,
@@ -35,6 +36,7 @@ ROOMS = {
     "fleet": tables_fleet,
     "work": tables_work,
     "record": tables_record,
+    "drills": tables_drills,
 }
 HEAD = '''"""Tables of the first revision, frozen: {room}. Written by scripts/freeze_initial_schema.py."""
 # ruff: noqa: E501 -- frozen SQL is not folded

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy.engine import Connection
 
 from spotguard.domain.agents import Autonomy
-from spotguard.domain.commands import CommandType
-from spotguard.store import commands
+from spotguard.domain.commands import CreatedBy
+from spotguard.domain.drills import DrillKind, DrillStatus
+from spotguard.domain.ids import AgentId
+from spotguard.planning.drills import Verdict
+from spotguard.store import commands, drills
 from spotguard.store.tables import agent_events, agents, storage_resources
 from tests.api.world import POOL_A, POOL_B, Machine, Tenant, World
 
@@ -147,14 +152,27 @@ def test_a_change_is_told_counted_and_acted_on(world: World, acme: Tenant, web: 
     assert "min_savings_percent = 8" in event.message
 
 
+def drilled(world: World, acme: Tenant, web: Machine, at: datetime) -> None:
+    """A failover drill of this agent passed then."""
+
+    def work(tx: Connection) -> None:
+        told = {"kind": DrillKind.FAILOVER, "status": DrillStatus.RUNNING, "created_by": CreatedBy.USER}
+        whose = {"client_id": acme.id, "agent_id": AgentId(web.agent_id), "deadline_at": at}
+        drill = drills.get(tx, drills.insert(tx, at, **told, **whose))
+        assert drills.conclude(tx, at, drill, Verdict(passed=True, because="it served"))
+
+    world.write(work)
+
+
 def test_auto_follows_a_passed_drill(world: World, acme: Tenant, web: Machine):
     refused = acme.configure(web, autonomy="auto")
     assert refused.status == 409
     assert "drill" in refused.body["detail"]
     assert acme.configure(web, autonomy="approve").status == 200
-    drill = world.command(web, CommandType.DRILL)
-    web.next_command()
-    web.post(f"commands/{drill}/result", {"status": "completed"})
+    drilled(world, acme, web, world.clock.now() - timedelta(days=91))
+    stale = acme.configure(web, autonomy="auto")
+    assert (stale.status, "91 days ago" in stale.body["detail"]) == (409, True)
+    drilled(world, acme, web, world.clock.now() - timedelta(days=89))
     assert acme.configure(web, autonomy="auto").body["autonomy"] == "auto"
     demo = World(Autonomy.AUTO)
     tenant = demo.tenant()

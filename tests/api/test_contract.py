@@ -70,6 +70,8 @@ def test_every_call_of_the_specification_is_there(world: World):
         "/api/client/decisions/{decisionId}": "get",
         "/api/client/decisions/{decisionId}/approve": "post",
         "/api/client/decisions/{decisionId}/reject": "post",
+        "/api/client/agents/{agentId}/drill": "post",
+        "/api/client/agents/{agentId}/drills": "get",
         "/api/client/interruptions": "get",
         "/api/client/pools": "get",
         "/api/client/pools/{poolId}/prices": "get",

@@ -27,6 +27,7 @@ BODIES: dict[str, Any] = {
     "fallback_status": {"sync_status": "synced", "state_transfer_progress": 100},
     "promote": {},
     "/api/client/agents/{agentId}/config": {"enabled": False},
+    "/api/client/agents/{agentId}/drill": {"kind": "failover"},
     "/api/client/instances/{instanceId}/force-switch": {"target": "ondemand"},
     "/api/client/instances/{instanceId}/force-switch/preview": {"target": "ondemand"},
     "/api/client/kill-switch": {"level": "all", "reason": "mine"},

@@ -7,6 +7,7 @@ import pytest
 
 from spotguard.domain.agents import AGENT_LIFE
 from spotguard.domain.commands import COMMAND_LIFE, OPEN_COMMAND
+from spotguard.domain.drills import DRILL_LIFE, OPEN_DRILL
 from spotguard.domain.epochs import GRANT_LIFE
 from spotguard.domain.errors import IllegalMove
 from spotguard.domain.instances import INSTANCE_LIFE, InstanceState, Mode, is_proof_of_death
@@ -22,7 +23,16 @@ from spotguard.domain.switches import (
 )
 from spotguard.domain.tickets import TICKET_LIFE
 
-LIVES = [AGENT_LIFE, COMMAND_LIFE, GRANT_LIFE, INSTANCE_LIFE, REPLICA_LIFE, SWITCH_LIFE, TICKET_LIFE]
+LIVES = [
+    AGENT_LIFE,
+    COMMAND_LIFE,
+    DRILL_LIFE,
+    GRANT_LIFE,
+    INSTANCE_LIFE,
+    REPLICA_LIFE,
+    SWITCH_LIFE,
+    TICKET_LIFE,
+]
 
 
 @pytest.mark.parametrize("life", LIVES, ids=lambda life: life.name)
@@ -64,7 +74,12 @@ def test_the_documented_diagram_is_the_table(life):
 
 @pytest.mark.parametrize(
     ("life", "open_states"),
-    [(COMMAND_LIFE, OPEN_COMMAND), (REPLICA_LIFE, LIVE_REPLICA), (SWITCH_LIFE, OPEN_SWITCH)],
+    [
+        (COMMAND_LIFE, OPEN_COMMAND),
+        (REPLICA_LIFE, LIVE_REPLICA),
+        (SWITCH_LIFE, OPEN_SWITCH),
+        (DRILL_LIFE, OPEN_DRILL),
+    ],
 )
 def test_open_means_not_at_an_end(life, open_states):
     assert open_states == set(life.moves) - set(life.ends())

@@ -81,10 +81,11 @@ def test_one_command_that_moves_the_workload_is_open_at_a_time(database):
     client_id = rows.with_agent(database)
     add(database, t.commands, **rows.command(client_id))
     with refused("open_switch_agent_id"):
-        add(database, t.commands, **rows.command(client_id, id="command-2", command_type="drill"))
-    add(database, t.commands, **rows.command(client_id, id="command-3", command_type="terminate_instance"))
+        add(database, t.commands, **rows.command(client_id, id="command-2"))
+    for number, other in enumerate(("terminate_instance", "drill"), start=3):
+        add(database, t.commands, **rows.command(client_id, id=f"command-{number}", command_type=other))
     database.write(lambda tx: tx.execute(sa.update(t.commands).values(status="completed")))
-    add(database, t.commands, **rows.command(client_id, id="command-4"))
+    add(database, t.commands, **rows.command(client_id, id="command-5"))
 
 
 def test_one_switch_prepares_at_a_time(database):

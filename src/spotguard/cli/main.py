@@ -13,6 +13,7 @@ from spotguard.cli.agent import agent_app
 from spotguard.cli.cleanup import cleanup
 from spotguard.cli.demo import demo
 from spotguard.cli.doctor import doctor
+from spotguard.cli.drill import drill
 from spotguard.cli.output import warn
 from spotguard.cli.serve import coordinator, server
 from spotguard.cli.simulate import simulate
@@ -84,6 +85,7 @@ app.add_typer(bench.app, name="bench")
 app.command("verify-aws")(verify_aws)
 app.command()(doctor)
 app.command()(cleanup)
+app.command()(drill)
 app.command("kill-switch")(kill_switch.kill_switch)
 
 

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from spotguard.domain.agents import OFFLINE_AFTER_SECONDS, AgentStatus
 from spotguard.domain.commands import OPEN_COMMAND
+from spotguard.domain.drills import OPEN_DRILL
 from spotguard.domain.epochs import GrantStatus
 from spotguard.domain.ids import ClientId
 from spotguard.domain.instances import InstanceState, Mode
@@ -24,6 +25,7 @@ from spotguard.store.prepared import Prepared
 from spotguard.store.tables import (
     agents,
     commands,
+    drills,
     epoch_grants,
     instances,
     replica_instances,
@@ -46,6 +48,7 @@ class Work(StrEnum):
     RECOMMENDATION = "recommendation"  # the same of a rebalance recommendation
     EXPIRED = "expired"  # an open command past its time
     NEED = "need"  # an agent without the replica that its mode asks for, or with one that it should not have
+    DRILL = "drill"  # open
     ENDED = "ended"  # an agent whose holder has ended or has let go
     ADRIFT = "adrift"  # an agent whose holder lives and whose volume is attached to nobody
     IDLE = "idle"  # a running machine whose role is over
@@ -114,6 +117,7 @@ _AGENDA = Prepared(
             ),
         ),
         _of(Work.SWITCH, switches.c.id).where(switches.c.status.in_(_values(OPEN_SWITCH))),
+        _of(Work.DRILL, drills.c.id).where(drills.c.status.in_(_values(OPEN_DRILL))),
         _of(Work.REPLICA, replica_instances.c.id).where(
             replica_instances.c.status.in_(_values(LIVE_REPLICA))
         ),

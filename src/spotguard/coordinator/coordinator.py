@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from spotguard.coordinator.agenda import Agenda, Work, look
 from spotguard.coordinator.context import Clouds, Context, CoordinatorSettings, Traffics, log
 from spotguard.coordinator.decide import Decide
+from spotguard.coordinator.drills import Drills
 from spotguard.coordinator.emergencies import Emergencies
 from spotguard.coordinator.expiry import Expiry
 from spotguard.coordinator.fence import Fence
@@ -77,6 +78,7 @@ class Coordinator:
         self.moves = Moves(ctx)
         self.traffic = TrafficDuty(ctx)
         self.retire = Retire(ctx)
+        self.drills = Drills(ctx)
         self.leftovers = Leftovers(ctx)
         self.foundlings = Foundlings(ctx)
         self.restore_points = RestorePoints(ctx)
@@ -163,6 +165,7 @@ class Coordinator:
         duty("standbys", lambda: self.standbys.run(now, agenda))
         duty("moves", lambda: self.moves.run(now, agenda))
         duty("retire", lambda: self.retire.run(now, agenda))
+        duty("drills", lambda: self.drills.run(now, agenda))
 
     def _is_quiet(self, now: datetime, agenda: Agenda) -> bool:
         """The last pass found nothing to do, EC2 and the agenda are as they were, and all that is open rests."""

@@ -24,6 +24,7 @@ from spotguard.execution.launching import Exhausted, Launched, NotYet, Stopped
 from spotguard.planning.standby import Place
 from spotguard.store import (
     commands,
+    drills,
     events,
     fleet,
     grants,
@@ -99,7 +100,7 @@ class Standbys:
 
     def _order(self, now: datetime, agent: Row, replica: Row) -> Order:
         """`Refused` while no quota has room for one that is no emergency."""
-        emergency = replica.replica_type != ReplicaType.MANUAL
+        emergency = self.ctx.db.read(lambda tx: _is_emergency(tx, replica))
         client_id, replica_id = ClientId(agent.client_id), ReplicaId(replica.id)
         places = self.ctx.db.read(lambda tx: _places(tx, now, agent, replica, emergency=emergency))
         parent = self.ctx.db.read(lambda tx: _parent(tx, agent, replica))
@@ -147,6 +148,11 @@ def _facts(tx: sa.Connection, replica_id: ReplicaId) -> tuple[Row | None, Row | 
         return None, None, None
     machine = None if replica.instance_id is None else sightings.get(tx, replica.instance_id)
     return replica, fleet.agent_row(tx, replica.agent_id), machine
+
+
+def _is_emergency(tx: sa.Connection, replica: Row) -> bool:
+    """No cap binds it, and any place will do; a drill's standby is a wish, made the same way."""
+    return replica.replica_type != ReplicaType.MANUAL and not drills.is_made_for_one(tx, replica.id)
 
 
 def _parent(tx: sa.Connection, agent: Row, replica: Row) -> InstanceId | None:
@@ -215,7 +221,7 @@ def _ask_agent(tx: sa.Connection, now: datetime, agent: Row, replica: Row) -> bo
     if any(row.payload.get("replica_id") == replica.id for row in asked):
         return False
     client_id, agent_id = ClientId(agent.client_id), AgentId(agent.id)
-    voluntary = replica.replica_type == ReplicaType.MANUAL
+    voluntary = not _is_emergency(tx, replica)
     places = _ordered_places(tx, now, agent, replica)
     if voluntary:
         roomy = quotas.with_room(tx, now, client_id, places, ReplicaId(replica.id))
@@ -248,7 +254,7 @@ def _ask_agent(tx: sa.Connection, now: datetime, agent: Row, replica: Row) -> bo
 
 def _ordered_places(tx: sa.Connection, now: datetime, agent: Row, replica: Row) -> tuple[Place, ...]:
     """The ladder that an agent is ordered to climb; pools of the last resort only where there are no others."""
-    emergency = replica.replica_type != ReplicaType.MANUAL
+    emergency = _is_emergency(tx, replica)
     places = _places(tx, now, agent, replica, emergency=emergency)
     fit = [place for place in places if not place.last_resort] or places
     spot = [place for place in fit if place.mode is Mode.SPOT][:_MOST_PLACES]

@@ -10,6 +10,7 @@ AgentId = NewType("AgentId", str)  # the logical agent: one workload, whichever 
 InstanceId = NewType("InstanceId", str)
 ReplicaId = NewType("ReplicaId", str)
 SwitchId = NewType("SwitchId", str)
+DrillId = NewType("DrillId", str)
 CommandId = NewType("CommandId", str)
 EventId = NewType("EventId", str)
 PoolId = NewType("PoolId", str)

@@ -104,6 +104,12 @@ def replica_wished(world: World, name: str, _dice: Random) -> bool:
     return _done(_ask(world, "POST", f"/api/client/agents/{agent.id}/replicas", {}))
 
 
+def drill(world: World, name: str, dice: Random) -> bool:
+    """A rehearsal of either kind, or only its preview."""
+    wish = {"kind": dice.choice(["failover", "restore"]), "dryRun": dice.random() < 0.2}  # noqa: PLR2004 - one of five
+    return _done(_ask(world, "POST", f"/api/client/agents/{lookups.agent(world, name).id}/drill", wish))
+
+
 def kill_switch(world: World, name: str, dice: Random) -> bool:
     """Of the whole client or of one agent. `release` turns all of them off again."""
     scope = dice.choice(["client", lookups.agent(world, name).id])
@@ -214,4 +220,4 @@ _SETTINGS: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("allowedInstanceTypes", ([], ["m5.large", "t3.medium"])),
     ("maxHourlyUsd", (None, "0.01", "10")),
 )
-_BUTTONS = (forced_move, promotion, replica_ended, replica_wished, toggles, settings, kill_switch)
+_BUTTONS = (forced_move, drill, promotion, replica_ended, replica_wished, toggles, settings, kill_switch)

@@ -25,7 +25,7 @@ from spotguard.domain.switches import Trigger
 from spotguard.store.secrets import new_id
 from spotguard.store.tables import commands
 
-MUTATING = frozenset({CommandType.SWITCH, CommandType.DRILL})
+MUTATING = frozenset({CommandType.SWITCH})
 REPORTABLE = frozenset({CommandStatus.COMPLETED, CommandStatus.FAILED, CommandStatus.REFUSED})
 _OPEN = sorted(OPEN_COMMAND)
 _ONE_AT_A_TIME = "another move of this agent is open: wait until it has ended, or cancel it"

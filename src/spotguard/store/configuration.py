@@ -12,14 +12,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from spotguard.domain.agents import AgentStatus, Autonomy
-from spotguard.domain.commands import OPEN_COMMAND, CommandStatus, CommandType
+from spotguard.domain.commands import OPEN_COMMAND, CommandType
 from spotguard.domain.errors import InvalidInput, NotFound, Refused
 from spotguard.domain.ids import AgentId, ClientId, CommandId, ReplicaId
 from spotguard.domain.switches import OPEN_SWITCH
 from spotguard.domain.traffic import Driver
 from spotguard.planning.switching import NO_SYNC
 from spotguard.store import agents as agent_store
-from spotguard.store import commands, events, fleet, plans, replicas
+from spotguard.store import commands, drills, events, fleet, plans, replicas
 from spotguard.store.tables import agents, clients, switches
 from spotguard.store.tables import commands as commands_table
 
@@ -42,6 +42,8 @@ SETTABLE = frozenset(
         "restore_point_hours",
         "restore_points_kept",
         "fence_after_minutes",
+        "restore_drill_days",
+        "quarantine_group",
         "traffic",
     }
 )
@@ -63,7 +65,7 @@ def configure(
     row = agent_store.of_client(tx, client_id, agent_id)
     _require_alive(row)
     if wanted.get("autonomy") == Autonomy.AUTO and row.autonomy != Autonomy.AUTO and auto_needs_drill:
-        _require_drill(tx, agent_id)
+        drills.require_passed(tx, now, agent_id)
     if wanted.get("manual_replica_enabled") and not agent_store.can_sync(
         tx, agent_store.serving_instance(tx, agent_id)
     ):
@@ -139,19 +141,6 @@ def _require_script(tx: Connection, agent_id: AgentId, route: Mapping[str, Any] 
         raise Refused(
             "the serving instance has no script for its traffic: name traffic_script and traffic_check in its "
             "agent's settings, start it anew, and set the route then"
-        )
-
-
-def _require_drill(tx: Connection, agent_id: AgentId) -> None:
-    """Ruling B17: on a real account, automatic moves follow a passed drill."""
-    passed = sa.select(commands_table.c.id).where(
-        commands_table.c.agent_id == agent_id,
-        commands_table.c.command_type == CommandType.DRILL.value,
-        commands_table.c.status == CommandStatus.COMPLETED.value,
-    )
-    if tx.execute(passed.limit(1)).first() is None:
-        raise Refused(
-            "autonomy auto needs a passed drill of this agent, and this release has no drills yet: choose approve"
         )
 
 

@@ -142,7 +142,7 @@ def prepare(tx: sa.Connection, now: datetime, wish: MoveOrder) -> MoveOrder:
         raise NotFound("no such agent")
     held = grants.holder(tx, wish.agent_id)
     order = replace(wish, agent=agent, held=held)
-    _require_permission(tx, order)
+    require_permission(tx, order)
     _require_idle(tx, now, order)
     order = _with_target(tx, order)
     order = replace(order, prices=prices_of(tx, now, agent, order.target, order.target_mode))
@@ -163,7 +163,8 @@ def preview(tx: sa.Connection, now: datetime, wish: MoveOrder) -> MoveOrder:
         trial.rollback()
 
 
-def _require_permission(tx: sa.Connection, order: MoveOrder) -> None:
+def require_permission(tx: sa.Connection, order: MoveOrder) -> None:
+    """`Refused` for an agent that is deleted, disabled or stopped by the kill switch."""
     if order.agent.status == AgentStatus.DELETED:
         raise Refused("this agent is deleted: register its workload under a new name")
     if not order.agent.enabled:

@@ -30,7 +30,7 @@ def apply_result(tx: Connection, now: datetime, command: Row[Any]) -> None:
     match CommandType(command.command_type):
         case CommandType.PROMOTE if done:
             _opened(tx, now, command)
-        case CommandType.SWITCH | CommandType.DRILL if not done:
+        case CommandType.SWITCH if not done:
             _given_up(tx, now, command)
         case CommandType.LAUNCH_REPLICA:
             _replica_launched(tx, now, command, done=done)

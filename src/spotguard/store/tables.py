@@ -1,12 +1,13 @@
 """Every table; the specification's names first. The schema keeps the promises, the code only asks.
 
 Groups: `tenants` (clients, tokens, limits), `fleet` (agents, instances, replicas, epochs), `work` (commands,
-switches, intentions, signals, storage, coordinator leases), `market` (pools, prices, quarantine, quotas), `record`
-(decisions, ledger, events, foundlings).
+switches, intentions, signals, storage, coordinator leases), `drills` (rehearsals), `market` (pools, prices,
+quarantine, quotas), `record` (decisions, ledger, events, foundlings).
 """
 
 from __future__ import annotations
 
+from spotguard.store.tables_drills import drills
 from spotguard.store.tables_fleet import (
     agents,
     epoch_grants,
@@ -52,6 +53,7 @@ __all__ = [
     "cloud_accounts",
     "commands",
     "decisions",
+    "drills",
     "enrolments",
     "epoch_grants",
     "foundlings",

@@ -65,6 +65,9 @@ agents = sa.Table(
     sa.Column("restore_point_hours", sa.Integer),
     sa.Column("restore_points_kept", sa.Integer, nullable=False, default=3),
     sa.Column("fence_after_minutes", sa.Integer),  # NULL: a primary that hangs is never ended
+    # the newest of them is booted in quarantine every so many days; 0: never
+    sa.Column("restore_drill_days", sa.Integer, nullable=False, default=7),
+    sa.Column("quarantine_group", sa.String(32)),  # security group of those clones; NULL: the original's own
     sa.Column("traffic", sa.JSON(none_as_null=True)),  # the route to the workload; NULL: none is configured
     sa.Column("config_version", sa.Integer, nullable=False, default=1),
     # primacy: the number of the epoch that was granted last; who holds it stands in epoch_grants
@@ -92,6 +95,7 @@ agents = sa.Table(
     sa.CheckConstraint("terminate_wait_seconds BETWEEN 0 AND 86400", name="ck_terminate_wait"),
     sa.CheckConstraint("restore_point_hours > 0 AND restore_points_kept > 0", name="ck_restore_points"),
     sa.CheckConstraint("fence_after_minutes > 0", name="ck_fence_after"),
+    sa.CheckConstraint("restore_drill_days >= 0", name="ck_restore_drills"),
     sa.CheckConstraint("max_hourly_usd >= 0", name="ck_agent_cap"),
     sa.CheckConstraint("replica_count >= 0 AND instance_count >= 0 AND epoch >= 0", name="ck_counts"),
     **MYSQL,
@@ -150,6 +154,7 @@ instances = sa.Table(
     sa.Column("intention_token", sa.String(64)),
     sa.Column("switch_id", uuid),
     sa.Column("replica_id", uuid),
+    sa.Column("drill_id", uuid),  # a clone in quarantine: it never holds an epoch
     sa.Column("suspect_since", UtcTime),  # nothing referred to it in an earlier look (invariant 7)
     sa.Index("idx_client_active", "client_id", "is_active"),
     sa.Index("idx_agent", "agent_id"),

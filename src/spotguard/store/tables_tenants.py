@@ -80,6 +80,7 @@ enrolments = sa.Table(
     ref("agent_id", "agents.id", uuid),
     sa.Column("switch_id", uuid),
     sa.Column("replica_id", uuid),
+    sa.Column("drill_id", uuid),
     created_at(),
     sa.Column("expires_at", UtcTime, nullable=False),
     sa.Column("used_at", UtcTime),

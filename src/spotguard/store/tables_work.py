@@ -54,7 +54,7 @@ commands = sa.Table(
         "open_switch_agent_id",
         sa.String(36),
         sa.Computed(
-            "CASE WHEN command_type IN ('switch', 'drill') AND status IN ('pending', 'leased') THEN agent_id END"
+            "CASE WHEN command_type = 'switch' AND status IN ('pending', 'leased') THEN agent_id END"
         ),
         unique=True,
     ),
@@ -171,6 +171,7 @@ intentions = sa.Table(
     sa.Column("kind", word, nullable=False),
     sa.Column("switch_id", uuid),
     sa.Column("replica_id", uuid),
+    sa.Column("drill_id", uuid),
     sa.Column("request", sa.JSON, nullable=False),
     sa.Column("status", sa.String(20), nullable=False),
     sa.Column("resource_id", sa.String(64)),

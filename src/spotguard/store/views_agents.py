@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from spotguard.domain.agents import OFFLINE_AFTER_SECONDS, AgentStatus, Autonomy, KillLevel
 from spotguard.domain.decisions import Verdict
+from spotguard.domain.drills import DrillKind
 from spotguard.domain.errors import NotFound
 from spotguard.domain.ids import AgentId, ClientId
 from spotguard.domain.instances import Mode
@@ -20,7 +21,7 @@ from spotguard.domain.replicas import LIVE_REPLICA, ReplicaStatus
 from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus
 from spotguard.planning.approvals import stands_until
 from spotguard.planning.outlook import LastDecision, LiveStandby, OpenMove, Outlook, Standing, outlook
-from spotguard.store import fleet, kill, ondemand, prices
+from spotguard.store import drills, fleet, kill, ondemand, prices
 from spotguard.store.tables import (
     agents,
     decisions,
@@ -47,6 +48,8 @@ class AgentView:
     move: Any  # the newest open move
     decision: Any  # the newest
     signal: Any  # the newest of the serving instance
+    failover: Any  # the newest drill that is over, of either kind
+    restore: Any
     kill: KillLevel
     now: datetime
 
@@ -166,6 +169,8 @@ def _views(tx: Connection, now: datetime, client_id: ClientId, rows: Sequence[An
     )
     decided = _newest(tx, decisions, decisions.c.decided_at, ids)
     signals = _newest(tx, spot_interruption_events, spot_interruption_events.c.detected_at, ids)
+    failovers = drills.newest(tx, ids, DrillKind.FAILOVER)
+    restores = drills.newest(tx, ids, DrillKind.RESTORE)
     levels = kill.levels_of(tx, client_id)
     market = _Market(tx, now, client_id, [serving.get(row.id, row) for row in rows])
     views = []
@@ -185,6 +190,8 @@ def _views(tx: Connection, now: datetime, client_id: ClientId, rows: Sequence[An
                 signal=signal
                 if signal is not None and machine is not None and signal.instance_id == machine.id
                 else None,
+                failover=failovers.get(row.id),
+                restore=restores.get(row.id),
                 kill=kill.level_among(levels, row.id),
                 now=now,
             )

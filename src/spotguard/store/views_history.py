@@ -16,6 +16,7 @@ from spotguard.store.tables import (
     agents,
     commands,
     decisions,
+    drills,
     replica_instances,
     spot_interruption_events,
     switch_steps,
@@ -53,6 +54,12 @@ def decisions_of(tx: Connection, client_id: ClientId, agent_id: AgentId, asked: 
     _require_agent(tx, client_id, agent_id)
     query = sa.select(decisions).where(decisions.c.client_id == client_id, decisions.c.agent_id == agent_id)
     return newest_first(tx, query, decisions.c.decided_at, decisions.c.id, asked)
+
+
+def drills_of(tx: Connection, client_id: ClientId, agent_id: AgentId, asked: Asked) -> Page:
+    _require_agent(tx, client_id, agent_id)
+    query = sa.select(drills).where(drills.c.client_id == client_id, drills.c.agent_id == agent_id)
+    return newest_first(tx, query, drills.c.created_at, drills.c.id, asked)
 
 
 def commands_of(tx: Connection, client_id: ClientId, agent_id: AgentId, asked: Asked) -> Page:

@@ -69,6 +69,31 @@ class SignalBrief(Given):
     because: str | None
 
 
+class LastDrill(Given):
+    """The newest failover drill that is over, with what it measured; unknown is null."""
+
+    drill_id: str
+    passed: bool
+    at: Moment
+    seconds: Percent | None
+    outage_seconds: Percent | None
+    because: str | None
+
+
+class RestoreCertificate(Given):
+    """The newest restore drill that is over. `text`: "proven 9 h ago: 187 s, state 4 min old", or why it failed."""
+
+    drill_id: str
+    proven: bool
+    at: Moment
+    age_seconds: float
+    seconds: Percent | None
+    state_age_seconds: Percent | None
+    image_id: str | None
+    because: str | None
+    text: str
+
+
 class AgentState(Given):
     """One agent with its configuration and everything that stands around it.
 
@@ -96,6 +121,8 @@ class AgentState(Given):
     last_heartbeat_at: Moment | None
     last_interruption_signal: str | None
     last_signal: SignalBrief | None
+    last_drill: LastDrill | None
+    restore_certificate: RestoreCertificate | None
     next_action: str
     why: str
     awaiting_decision_id: str | None
@@ -144,6 +171,8 @@ class Configuration(Given):
     restore_point_hours: int | None
     restore_points_kept: int
     fence_after_minutes: int | None
+    restore_drill_days: int
+    quarantine_group: str | None
     traffic: Traffic | None
     config_version: int
 
@@ -305,6 +334,33 @@ class SwitchState(Given):
     fallback: FallbackState | None = None
     plan: Any
     steps: list[StepState] = []
+
+
+class DrillState(Given):
+    """A rehearsal. `seconds`: from its start (failover) or its launch (restore) to the first healthy serving or probe;
+    `outageSeconds`: in which nobody served. What was not measured is null.
+    """
+
+    id: str
+    agent_id: str
+    kind: str
+    status: str
+    created_by: str
+    created_at: Moment
+    deadline_at: Moment
+    completed_at: Moment | None
+    switch_id: str | None
+    replica_id: str | None
+    image_id: str | None
+    image_made_at: Moment | None
+    instance_id: str | None
+    launched_at: Moment | None
+    healthy_at: Moment | None
+    seconds: Percent | None
+    outage_seconds: Percent | None
+    state_age_seconds: Percent | None
+    lost_seconds: Percent | None
+    because: str | None
 
 
 class InterruptionState(Given):

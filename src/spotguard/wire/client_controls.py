@@ -23,7 +23,8 @@ Sentence = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00-\
 
 class ConfigurationChange(Taken):
     """Any of them; what is not named stays. `maxHourlyUsd` null lifts the cap, `restorePointHours` null makes none,
-    `fenceAfterMinutes` null never ends a primary that hangs, `traffic` null moves none.
+    `fenceAfterMinutes` null never ends a primary that hangs, `traffic` null moves none, `quarantineGroup` null leaves a
+    rehearsed clone in its original's security groups.
     """
 
     enabled: Flag | None = None
@@ -48,6 +49,10 @@ class ConfigurationChange(Taken):
     restore_point_hours: Annotated[int, Field(strict=True, ge=1, le=720)] | None = None
     restore_points_kept: Annotated[int, Field(strict=True, ge=1, le=30)] | None = None
     fence_after_minutes: Annotated[int, Field(strict=True, ge=3, le=1440)] | None = None
+    restore_drill_days: Annotated[int, Field(strict=True, ge=0, le=90)] | None = None
+    quarantine_group: (
+        Annotated[str, StringConstraints(pattern=r"^sg-[0-9a-f]{8,17}$", max_length=32)] | None
+    ) = None
     traffic: TrafficChange | None = None
 
 

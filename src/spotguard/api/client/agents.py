@@ -30,9 +30,10 @@ from spotguard.wire.client import (
     StandbyCostState,
 )
 from spotguard.wire.client_controls import ConfigurationChange
+from spotguard.wire.client_drills import certificate_of, last_of
 
 routes = router()
-_NULLABLE = {"max_hourly_usd", "restore_point_hours", "fence_after_minutes", "traffic"}
+_NULLABLE = {"max_hourly_usd", "restore_point_hours", "fence_after_minutes", "quarantine_group", "traffic"}
 
 
 @routes.get("/me")
@@ -187,6 +188,8 @@ def agent_state(view: views_agents.AgentView) -> AgentState:
             action=signal.action,
             because=signal.because,
         ),
+        last_drill=last_of(view.failover),
+        restore_certificate=certificate_of(view.restore, view.now),
         config=Configuration.model_validate(row),
     )
 
@@ -201,5 +204,7 @@ _COMPUTED = {
     "why",
     "awaiting_decision_id",
     "last_signal",
+    "last_drill",
+    "restore_certificate",
     "config",
 }

@@ -167,7 +167,7 @@ async def preview_switch(desk: AtDesk, instance_id: TheInstance, wanted: ForceSw
 
     def work(tx: Connection) -> MovePreview:
         order = move_orders.preview(tx, desk.now, _order(tx, desk, instance_id, wanted, target))
-        return _preview(desk.now, order)
+        return preview_of(desk.now, order)
 
     return await desk.write(work)
 
@@ -194,7 +194,8 @@ def _order(
     )
 
 
-def _preview(now: datetime, order: MoveOrder) -> MovePreview:
+def preview_of(now: datetime, order: MoveOrder) -> MovePreview:
+    """A prepared order as people see it before it is given."""
     plan, old, new = order.plan, order.prices["old"], order.prices["new"]
     steps = move_rows.plan_json(order)["steps"]
     return MovePreview(

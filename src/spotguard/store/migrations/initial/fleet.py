@@ -46,6 +46,8 @@ agents = sa.Table(
     sa.Column("restore_point_hours", sa.Integer(), nullable=True),
     sa.Column("restore_points_kept", sa.Integer(), nullable=False),
     sa.Column("fence_after_minutes", sa.Integer(), nullable=True),
+    sa.Column("restore_drill_days", sa.Integer(), nullable=False),
+    sa.Column("quarantine_group", sa.String(length=32), nullable=True),
     sa.Column("traffic", sa.JSON(none_as_null=True), nullable=True),
     sa.Column("config_version", sa.Integer(), nullable=False),
     sa.Column("epoch", sa.Integer(), nullable=False),
@@ -84,6 +86,7 @@ agents = sa.Table(
     sa.CheckConstraint(
         "replica_enabled = manual_replica_enabled", name=sa.schema.conv("ck_replica_enabled_mirrors_agents")
     ),
+    sa.CheckConstraint("restore_drill_days >= 0", name=sa.schema.conv("ck_restore_drills_agents")),
     sa.CheckConstraint(
         "restore_point_hours > 0 AND restore_points_kept > 0", name=sa.schema.conv("ck_restore_points_agents")
     ),
@@ -228,6 +231,7 @@ instances = sa.Table(
     sa.Column("intention_token", sa.String(length=64), nullable=True),
     sa.Column("switch_id", sa.String(length=36), nullable=True),
     sa.Column("replica_id", sa.String(length=36), nullable=True),
+    sa.Column("drill_id", sa.String(length=36), nullable=True),
     sa.Column("suspect_since", UtcTime(), nullable=True),
     sa.CheckConstraint(
         "(id LIKE 'i-________' OR id LIKE 'i-_________________') AND id NOT LIKE '% %'",

@@ -109,6 +109,7 @@ enrolments = sa.Table(
     sa.Column("agent_id", sa.String(length=36), nullable=False),
     sa.Column("switch_id", sa.String(length=36), nullable=True),
     sa.Column("replica_id", sa.String(length=36), nullable=True),
+    sa.Column("drill_id", sa.String(length=36), nullable=True),
     sa.Column("created_at", UtcTime(), nullable=False),
     sa.Column("expires_at", UtcTime(), nullable=False),
     sa.Column("used_at", UtcTime(), nullable=True),

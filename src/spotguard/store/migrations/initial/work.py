@@ -50,7 +50,7 @@ commands = sa.Table(
         "open_switch_agent_id",
         sa.String(length=36),
         sa.Computed(
-            "CASE WHEN command_type IN ('switch', 'drill') AND status IN ('pending', 'leased') THEN agent_id END"
+            "CASE WHEN command_type = 'switch' AND status IN ('pending', 'leased') THEN agent_id END"
         ),
         nullable=True,
     ),
@@ -91,6 +91,7 @@ intentions = sa.Table(
     sa.Column("kind", sa.String(length=50), nullable=False),
     sa.Column("switch_id", sa.String(length=36), nullable=True),
     sa.Column("replica_id", sa.String(length=36), nullable=True),
+    sa.Column("drill_id", sa.String(length=36), nullable=True),
     sa.Column("request", sa.JSON(), nullable=False),
     sa.Column("status", sa.String(length=20), nullable=False),
     sa.Column("resource_id", sa.String(length=64), nullable=True),

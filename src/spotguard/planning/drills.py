@@ -1,0 +1,112 @@
+"""Rehearsals: what a failover drill has measured, and whether it passed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from spotguard.domain.switches import MoveKind, Step, SwitchStatus
+
+_COMPLETE = {
+    MoveKind.SYNCED: Step.DELTA_SENT,
+    MoveKind.VOLUME: Step.VOLUMES_MOVED,
+    MoveKind.IMAGE: Step.IMAGED,
+}
+"""After which step, with the gate closed, the new instance lacks no write."""
+
+
+@dataclass(frozen=True)
+class FailoverFacts:
+    """A failover drill and its move. `told`: steps by their agents' clocks; `heard`: the same by the server's."""
+
+    started_at: datetime
+    deadline_at: datetime
+    kind: MoveKind
+    status: SwitchStatus
+    ended_because: str | None
+    told: Mapping[Step, datetime]
+    heard: Mapping[Step, datetime]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a drill ended. Figures that were not measured are None."""
+
+    passed: bool
+    because: str
+    healthy_at: datetime | None = None
+    seconds: Decimal | None = None
+    outage_seconds: Decimal | None = None
+    lost_seconds: Decimal | None = None
+
+
+def judge_failover(facts: FailoverFacts, now: datetime) -> Verdict | None:
+    """None while it is under way. It passes when the new instance is verified: healthy several times in a row."""
+    if Step.VERIFIED in facts.told and Step.OPENED in facts.heard:
+        return _passed(facts)
+    if facts.status in (SwitchStatus.UNWOUND, SwitchStatus.FAILED):
+        return Verdict(passed=False, because=f"the move came to nothing: {facts.ended_because or 'unknown'}")
+    if now > facts.deadline_at:
+        last = max(facts.heard, key=lambda step: facts.heard[step], default=Step.DECIDED)
+        return Verdict(passed=False, because=f"its time is over, and its last step was {last.value}")
+    return None
+
+
+def _passed(facts: FailoverFacts) -> Verdict:
+    healthy_at = facts.heard[Step.OPENED]
+    seconds, outage = span(facts.started_at, healthy_at), _outage(facts)
+    nothing_lost = {Step.GATE_CLOSED, _COMPLETE.get(facts.kind, Step.GATE_CLOSED)} <= facts.told.keys()
+    unserved = "nobody knows how long nobody served" if outage is None else f"nobody served for {outage:f} s"
+    return Verdict(
+        passed=True,
+        because=f"the new instance served {seconds:f} s after the start; {unserved}",
+        healthy_at=healthy_at,
+        seconds=seconds,
+        outage_seconds=outage,
+        lost_seconds=Decimal(0) if nothing_lost else None,
+    )
+
+
+def _outage(facts: FailoverFacts) -> Decimal | None:
+    """From the closed gate of the one to the open gate of the other; None where their clocks contradict each other."""
+    closed, opened = facts.told.get(Step.GATE_CLOSED), facts.told.get(Step.OPENED)
+    if closed is None or opened is None or opened < closed:
+        return None
+    return span(closed, opened)
+
+
+def span(since: datetime, until: datetime) -> Decimal:
+    """Seconds, to the millisecond; none is negative."""
+    elapsed = max(until - since, timedelta(0))
+    return (Decimal(elapsed // timedelta(microseconds=1)) / 1_000_000).quantize(Decimal("0.001"))
+
+
+def certificate_text(
+    *,
+    passed: bool,
+    age: timedelta,
+    seconds: Decimal | None,
+    state_age_seconds: Decimal | None,
+    because: str | None,
+) -> str:
+    """As people read it: `proven 9 h ago: 187 s, state 4 min old`."""
+    if not passed:
+        return f"failed {_about(age)} ago: {because or 'nobody knows why'}"
+    measured = "not measured" if seconds is None else f"{seconds:.0f} s"
+    state = (
+        ""
+        if state_age_seconds is None
+        else f", state {_about(timedelta(seconds=float(state_age_seconds)))} old"
+    )
+    return f"proven {_about(age)} ago: {measured}{state}"
+
+
+def _about(age: timedelta) -> str:
+    """In the largest unit of which there are two, and never less than none."""
+    seconds = max(age.total_seconds(), 0.0)
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{seconds:.0f} s"

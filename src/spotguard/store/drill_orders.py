@@ -1,0 +1,179 @@
+"""Opening a failover drill: the hand-over of a termination notice, without the notice.
+
+It takes the best standby; where there is none, it makes the emergency replica that a notice would have made; where the
+state cannot be copied, it moves the volume, as a recovery would. Unlike after a notice no gate is closed before the
+target has the state, and spend caps, quotas and the kill switch bind it: it is voluntary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.domain.agents import AgentStatus
+from spotguard.domain.commands import CreatedBy, Priority
+from spotguard.domain.drills import DrillKind, DrillStatus
+from spotguard.domain.errors import Refused
+from spotguard.domain.ids import AgentId, ClientId, DrillId, ReplicaId, SwitchId
+from spotguard.domain.instances import Mode
+from spotguard.domain.replicas import ReplicaType
+from spotguard.domain.switches import OPEN_SWITCH, MoveKind, Trigger
+from spotguard.planning.emergency import best_standby
+from spotguard.planning.standby import Place
+from spotguard.store import agents as agent_rows
+from spotguard.store import drills, fleet, grants, intentions, move_orders, moves, quotas, replicas, standbys
+from spotguard.store.move_orders import MoveOrder
+from spotguard.store.tables import switches
+
+AFTER_GRANT = timedelta(minutes=25)
+"""The times of the steps from the grant to the proof together: 120 s to open, 600 s for traffic, 600 s to verify."""
+
+REASON = "a failover drill: handed over as after a termination notice"
+NO_PLACE = (
+    "no allowed pool is known to hand over to: allow more instance types or zones, or wait for price reports"
+)
+
+
+@dataclass(frozen=True)
+class OpenedDrill:
+    """A failover that has begun."""
+
+    drill_id: DrillId
+    switch_id: SwitchId
+
+
+@dataclass(frozen=True)
+class _Way:
+    """To whom the workload goes. `made`: the replica was wished for by the drill."""
+
+    order: MoveOrder
+    made: bool
+
+
+def open_failover(
+    tx: sa.Connection, now: datetime, client_id: ClientId, agent_id: AgentId, created_by: CreatedBy
+) -> OpenedDrill:
+    """The drill and its move, in one transaction. `Refused` says which rule forbids it and what to do."""
+    fleet.agent_row(tx, agent_id, client_id)  # NotFound before anything is touched
+    fleet.hold(tx, now, agent_id)
+    drills.require_none_open(tx, agent_id)
+    way = _way(tx, now, client_id, agent_id, created_by)
+    opened = moves.open_ordered(tx, now, way.order)
+    deadline = moves.get(tx, opened.switch_id).deadline_at + AFTER_GRANT
+    drill_id = drills.insert(
+        tx,
+        now,
+        client_id=client_id,
+        agent_id=agent_id,
+        kind=DrillKind.FAILOVER,
+        status=DrillStatus.RUNNING,
+        created_by=created_by,
+        deadline_at=deadline,
+        switch_id=opened.switch_id,
+        replica_id=way.order.replica_id,
+        made_replica=way.made,
+    )
+    return OpenedDrill(drill_id, opened.switch_id)
+
+
+def preview_failover(
+    tx: sa.Connection, now: datetime, client_id: ClientId, agent_id: AgentId, created_by: CreatedBy
+) -> MoveOrder:
+    """What `open_failover` would order, or how it refuses; every row stays as it is."""
+    trial = tx.begin_nested()
+    try:
+        drills.require_none_open(tx, agent_id)
+        way = _way(tx, now, client_id, agent_id, created_by)
+        return move_orders.prepare(tx, now, way.order)
+    finally:
+        trial.rollback()
+
+
+def _way(
+    tx: sa.Connection, now: datetime, client_id: ClientId, agent_id: AgentId, created_by: CreatedBy
+) -> _Way:
+    agent = fleet.agent_row(tx, agent_id, client_id)
+    _require_calm(tx, agent)
+    standby = best_standby(fleet.standby_facts(tx, now, agent_id))
+    if standby is not None:
+        return _Way(_to_replica(tx, agent, standby.replica_id, created_by), made=False)
+    if agent_rows.can_sync(tx, agent_rows.serving_instance(tx, agent_id)):
+        return _Way(_to_replica(tx, agent, _wish(tx, now, agent, created_by), created_by), made=True)
+    return _Way(_without_sync(tx, now, agent, created_by), made=False)
+
+
+def _require_calm(tx: sa.Connection, agent: Any) -> None:
+    """Nothing of the real kind is under way; deleted, disabled and the kill switch are the order's own refusals."""
+    if agent.status == AgentStatus.OFFLINE:
+        raise Refused("the serving instance is silent: a drill would prove nothing, look at it first")
+    open_states = [status.value for status in OPEN_SWITCH]
+    moving = sa.select(switches.c.id).where(
+        switches.c.agent_id == agent.id, switches.c.status.in_(open_states)
+    )
+    if tx.execute(moving.limit(1)).first() is not None:
+        raise Refused("a switch of this agent is not over yet: wait until its old instance has ended")
+    held = grants.holder(tx, AgentId(agent.id))
+    if held is not None and fleet.signalled(tx, [held.instance_id]):
+        raise Refused("the serving instance has an interruption signal: a real hand-over comes first")
+
+
+def _wish(tx: sa.Connection, now: datetime, agent: Any, created_by: CreatedBy) -> ReplicaId:
+    """The emergency replica that a notice would have made, where caps and quotas have room for it."""
+    _require_may_launch(tx, agent, created_by)
+    place = _place(tx, now, agent)
+    return standbys.create(tx, now, agent, ReplicaType.TERMINATION, place, created_by, REASON)
+
+
+def _require_may_launch(tx: sa.Connection, agent: Any, created_by: CreatedBy) -> None:
+    """Before a row is written that only the order would refuse."""
+    move_orders.require_permission(tx, _bare(agent, created_by))
+
+
+def _place(tx: sa.Connection, now: datetime, agent: Any) -> Place:
+    client_id, agent_id = ClientId(agent.client_id), AgentId(agent.id)
+    places = fleet.places_for_standby(tx, now, agent)
+    if not places:
+        raise Refused(NO_PLACE)
+    place = quotas.with_room(tx, now, client_id, places)[0]
+    intentions.require_caps(tx, now, client_id, agent_id, place.usd_per_hour)
+    return place
+
+
+def _without_sync(tx: sa.Connection, now: datetime, agent: Any, created_by: CreatedBy) -> MoveOrder:
+    """The state goes with its volume: in its own zone, if a place there is allowed; else by an image."""
+    _require_may_launch(tx, agent, created_by)
+    places = fleet.places_for_standby(tx, now, agent)
+    if not places:
+        raise Refused(NO_PLACE)
+    place = next((place for place in places if place.pool.az == agent.az), places[0])
+    return _bare(agent, created_by, target_pool=place.pool, target_mode=place.mode)
+
+
+def _to_replica(tx: sa.Connection, agent: Any, replica_id: ReplicaId, created_by: CreatedBy) -> MoveOrder:
+    replica = replicas.get(tx, AgentId(agent.id), replica_id)
+    mode = Mode(replica.mode)
+    return _bare(agent, created_by, target_mode=mode, replica_id=replica_id, kind=MoveKind.SYNCED)
+
+
+def _bare(agent: Any, created_by: CreatedBy, **more: Any) -> MoveOrder:
+    wish: dict[str, Any] = {
+        "target_pool": None,
+        "target_mode": Mode.SPOT,
+        "replica_id": None,
+        "kind": None,
+        "agent": agent,
+    }
+    return MoveOrder(
+        client_id=ClientId(agent.client_id),
+        agent_id=AgentId(agent.id),
+        trigger=Trigger.MANUAL,
+        created_by=created_by,
+        priority=Priority.USER,
+        close_by=None,
+        reason=REASON,
+        plan_extra={},
+        **wish | more,
+    )

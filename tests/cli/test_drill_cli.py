@@ -1,0 +1,71 @@
+"""`spotguard drill`: what it asks of a server, what it shows meanwhile, how it ends."""
+
+from __future__ import annotations
+
+import pytest
+
+from spotguard.cli.drill import Errand
+from spotguard.cli.output import Failed
+from spotguard.domain.errors import ServerAway
+from tests.stories.scene import Scene
+
+
+@pytest.fixture
+def scene():
+    stage = Scene()
+    yield stage
+    stage.close()
+
+
+def errand(scene: Scene) -> Errand:
+    world = scene.world
+    return Errand(world.link, world.client_token, lambda seconds: scene.wait(seconds=seconds))
+
+
+def test_it_watches_a_failover_to_its_end_and_tells_each_step_once(scene):
+    mine = errand(scene)
+    agent_id = mine.agent_named("web-1")
+    assert mine.agent_named(agent_id) == agent_id
+    began = mine.ask(agent_id, "failover", dry_run=False)["drill"]
+    lines: list[str] = []
+    ended = mine.watch(agent_id, began["id"], lines.append)
+    assert ended["status"] == "passed"
+    told = [line.split()[1] for line in lines]
+    assert told[0] == "decided"
+    assert {"gate_closed", "granted", "opened", "verified"} <= set(told)
+    assert len(told) == len(set(told))
+
+
+def test_a_refusal_is_its_reason(scene):
+    scene.configure(enabled=False)
+    with pytest.raises(Failed, match="enable it first"):
+        errand(scene).ask(scene.agent().id, "failover", dry_run=True)
+    with pytest.raises(Failed, match="no agent 'web-9'"):
+        errand(scene).agent_named("web-9")
+
+
+def test_a_server_that_is_away_for_a_while_is_waited_for_and_no_longer(scene):
+    mine = errand(scene)
+    agent_id = scene.agent().id
+    began = mine.ask(agent_id, "failover", dry_run=False)["drill"]
+    scene.world.link.away = True
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+
+    with pytest.raises(ServerAway):
+        Errand(scene.world.link, scene.world.client_token, wait).watch(agent_id, began["id"], print)
+    assert sum(waited) == 120
+
+
+def test_wrong_usage_is_told_before_anything_is_asked(shell, tmp_path):
+    empty = tmp_path / "token"
+    empty.write_text("\n")
+    assert "does not hold one token" in shell.fails("drill", "web-1", "--token-file", str(empty), code=2)
+    empty.write_text("sgc_x")
+    words = ("drill", "web-1", "--token-file", str(empty), "--server-url", "localhost:8000")
+    assert "--server-url is an address" in shell.fails(*words, code=2)
+    nobody = ("drill", "web-1", "--token-file", str(empty), "--server-url", "http://127.0.0.1:1")
+    assert "/api/client/agents" in shell.fails(*nobody)
+    assert "nothere" in shell.fails("drill", "web-1", "--token-file", str(tmp_path / "nothere"))

@@ -1,0 +1,79 @@
+"""A failover drill is judged by its move alone, and a certificate is read in one line."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from spotguard.domain.switches import MoveKind, Step, SwitchStatus
+from spotguard.planning.drills import FailoverFacts, certificate_text, judge_failover
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def at(seconds):
+    return START + timedelta(seconds=seconds)
+
+
+def facts(told, **changes):
+    times = {step: at(seconds) for step, seconds in told.items()}
+    same = {
+        "started_at": START,
+        "deadline_at": at(3600),
+        "kind": MoveKind.SYNCED,
+        "status": SwitchStatus.PREPARING,
+        "ended_because": None,
+        "told": times,
+        "heard": times,
+    }
+    return FailoverFacts(**same | changes)
+
+
+DONE = {Step.DECIDED: 0, Step.GATE_CLOSED: 2, Step.DELTA_SENT: 3, Step.OPENED: 6.5, Step.VERIFIED: 20}
+
+
+def test_it_passes_when_the_new_instance_is_verified_and_says_what_it_measured():
+    verdict = judge_failover(facts(DONE), at(21))
+    assert verdict.passed
+    assert (verdict.seconds, verdict.outage_seconds, verdict.lost_seconds) == (
+        Decimal("6.500"),
+        Decimal("4.500"),
+        0,
+    )
+
+
+@pytest.mark.parametrize("step", [Step.VERIFIED, Step.OPENED])
+def test_until_then_it_goes_on(step):
+    assert judge_failover(facts({s: t for s, t in DONE.items() if s is not step}), at(21)) is None
+
+
+def test_a_move_that_came_to_nothing_is_a_failed_drill():
+    for status in (SwitchStatus.UNWOUND, SwitchStatus.FAILED):
+        verdict = judge_failover(facts({Step.DECIDED: 0}, status=status, ended_because="no capacity"), at(9))
+        assert (verdict.passed, "no capacity" in verdict.because, verdict.seconds) == (False, True, None)
+
+
+def test_one_that_takes_too_long_fails_and_names_its_last_step():
+    verdict = judge_failover(facts({Step.DECIDED: 0, Step.GATE_CLOSED: 2}), at(3601))
+    assert (verdict.passed, "gate_closed" in verdict.because) == (False, True)
+
+
+def test_what_was_not_measured_is_not_invented():
+    unclosed = {step: time for step, time in DONE.items() if step is not Step.GATE_CLOSED}
+    verdict = judge_failover(facts(unclosed), at(21))
+    assert (verdict.outage_seconds, verdict.lost_seconds) == (None, None)
+    contradicting = judge_failover(facts({**DONE, Step.GATE_CLOSED: 8}), at(21))
+    assert contradicting.outage_seconds is None
+
+
+@pytest.mark.parametrize(
+    ("told", "line"),
+    [
+        ({"passed": True, "age": timedelta(hours=9, minutes=20)}, "proven 9 h ago: 187 s, state 4 min old"),
+        ({"passed": True, "age": timedelta(seconds=70)}, "proven 70 s ago: 187 s, state 4 min old"),
+        ({"passed": False, "age": timedelta(days=3), "because": "no boot"}, "failed 3 d ago: no boot"),
+    ],
+)
+def test_a_certificate_is_one_line(told, line):
+    same = {"seconds": Decimal("187.2"), "state_age_seconds": Decimal(250), "because": None}
+    assert certificate_text(**same | told) == line
