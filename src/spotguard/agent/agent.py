@@ -17,7 +17,6 @@ from spotguard.agent.health import Health
 from spotguard.agent.kept_volumes import KeptVolumes
 from spotguard.agent.launches import DiskIntentions
 from spotguard.agent.moves import Moves
-from spotguard.agent.orders import Command
 from spotguard.agent.outbox import Outbox
 from spotguard.agent.posting import Posting
 from spotguard.agent.presence import Presence
@@ -25,13 +24,14 @@ from spotguard.agent.prices import Prices
 from spotguard.agent.primacy import Primacy
 from spotguard.agent.promotion import Promotion
 from spotguard.agent.quiet import Quiet
+from spotguard.agent.rehearsal import Rehearsal
 from spotguard.agent.settings import AgentSettings
 from spotguard.agent.signals import Signals
 from spotguard.agent.sync import Sync
 from spotguard.agent.tickets import Giving, Tickets
 from spotguard.agent.traffic import TrafficDuty
 from spotguard.domain.commands import CommandType
-from spotguard.domain.errors import GateFailed, InvalidInput, Refused, ServerAway
+from spotguard.domain.errors import GateFailed, InvalidInput, ServerAway
 from spotguard.domain.instances import GateState
 from spotguard.ports.metadata import Identity
 from spotguard.telemetry import get_logger
@@ -81,11 +81,12 @@ class Agent:
         promotion = Promotion(self._desk, self._book, self._presence.hurry)
         traffic = TrafficDuty(self._desk, self._book)
         errands = Errands(self._desk, self._book, traffic.withdraw)
+        rehearsal = Rehearsal(self._desk, self._book)
         kept = KeptVolumes(self._desk, lambda: self._handover.is_open)
         handlers = {
             CommandType.SWITCH: self._handover.check,
             CommandType.PROMOTE: promotion.check,
-            CommandType.DRILL: _refuse_drill,
+            CommandType.DRILL: rehearsal.check,
             **dict.fromkeys(Errands.TYPES, errands.check),
         }
         self.duties: dict[str, Duty] = {
@@ -93,7 +94,9 @@ class Agent:
             "prices": Prices(self._desk),
             "signals": self._signals,
             "commands": Commands(self._desk, self._book, handlers),
-            "moves": Moves((self._handover, Giving(tickets), promotion, errands, self.quiet, kept)),
+            "moves": Moves(
+                (self._handover, Giving(tickets), promotion, rehearsal, errands, self.quiet, kept)
+            ),
             "sync": Sync(self._desk, lambda: self._handover.is_open),
             "outbox": posting,
             "traffic": traffic,
@@ -196,7 +199,3 @@ class Agent:
             self._presence.enrol()
         except (ServerAway, NotEnrolled, InvalidInput) as error:
             log.warning("not enrolled yet", because=str(error))
-
-
-def _refuse_drill(_command: Command) -> None:
-    raise Refused("this agent does not rehearse interruptions yet: nothing was done")

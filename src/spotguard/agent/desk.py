@@ -131,6 +131,11 @@ class Desk:
         return self.enrolment is not None and bool(self.enrolment.agent_token)
 
     @property
+    def rehearses(self) -> bool:
+        """This instance is a clone in quarantine."""
+        return self.note is not None and self.note.drill_id is not None
+
+    @property
     def intervals(self) -> Intervals:
         """The server's beat, as it was told at the enrolment."""
         return Intervals() if self.enrolment is None else self.enrolment.intervals

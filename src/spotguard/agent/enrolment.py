@@ -47,6 +47,7 @@ class LaunchNote:
     logical_agent_id: str = ""
     enrolment_token: str = ""
     replica_id: str | None = None
+    drill_id: str | None = None  # a clone in quarantine: it never serves anybody
 
 
 def launch_note(user_data: str) -> LaunchNote | None:
@@ -59,10 +60,13 @@ def launch_note(user_data: str) -> LaunchNote | None:
 
 
 def credentials(note: LaunchNote | None, client_token: str | None) -> Iterator[str]:
-    """What to enrol with, in order: the single-use token of the launch, then the client's own."""
+    """What to enrol with, in order: the single-use token of the launch, then the client's own.
+
+    A clone in quarantine has its launch's alone: it comes in as what it is, or not at all.
+    """
     if note is not None and note.enrolment_token:
         yield note.enrolment_token
-    if client_token:
+    if client_token and (note is None or note.drill_id is None):
         yield client_token
 
 

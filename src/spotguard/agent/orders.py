@@ -80,6 +80,13 @@ class PromoteOrder:
 
 
 @dataclass(frozen=True)
+class DrillOrder:
+    """Payload of `drill`: which rehearsal this clone was launched for."""
+
+    drill_id: str
+
+
+@dataclass(frozen=True)
 class LaunchReplicaOrder:
     """Payload of `launch_replica`."""
 
@@ -107,6 +114,10 @@ def switch_order(command: Command) -> SwitchOrder:
 
 def promote_order(command: Command) -> PromoteOrder:
     return _read(command.payload, PromoteOrder)
+
+
+def drill_order(command: Command) -> DrillOrder:
+    return _read(command.payload, DrillOrder)
 
 
 def launch_replica_order(command: Command) -> LaunchReplicaOrder:

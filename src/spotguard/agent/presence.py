@@ -154,7 +154,9 @@ class Presence:
         desk = self._desk
         role, epoch = role_of(answer)
         try:
-            if role is Role.PRIMARY and epoch is not None:
+            if role is Role.PRIMARY and desk.rehearses:
+                log.error("a clone in quarantine never serves", instance=desk.instance_id, epoch=epoch)
+            elif role is Role.PRIMARY and epoch is not None:
                 self._contradicted = None
                 known = desk.primacy.confirmed
                 if desk.primacy.told(epoch):

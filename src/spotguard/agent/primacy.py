@@ -15,13 +15,14 @@ import msgspec
 from spotguard.agent.files import Document
 from spotguard.agent.held import HandedOver, Held, InHand
 from spotguard.agent.serving import Serving
+from spotguard.domain.errors import Refused
 from spotguard.domain.instances import GateState
 from spotguard.domain.tickets import Word, signature_of
 from spotguard.execution.old_half import Heir
 from spotguard.ports.clock import Clock
 from spotguard.ports.disk import Disk
 from spotguard.ports.metadata import Identity
-from spotguard.ports.workload import Gate
+from spotguard.ports.workload import REHEARSAL, Gate
 
 
 class Primacy:
@@ -38,6 +39,7 @@ class Primacy:
         self._lock = threading.RLock()
         self._now = Held()
         self._confirmed: int | None = None  # the epoch that the server told this process, or a ticket gave it
+        self._rehearsing = False
 
     def load(self, me: Identity) -> None:
         """Read the disk; `Damaged` passes through: who cannot remember what it released must enrol anew.
@@ -138,10 +140,24 @@ class Primacy:
     def ensure_closed(self) -> None:
         """Who holds no epoch serves nothing."""
         with self._lock:
-            if self._now.held is None:
+            if self._now.held is None and not self._rehearsing:
                 self._serving.forbid()
                 if self._gate.state() is GateState.OPEN:
                     self._gate.close()
+
+    def rehearse(self) -> None:
+        """Open the gate of a clone in quarantine for a probe: no traffic is fetched. `GateFailed` passes through."""
+        with self._lock:
+            if self._now.held is not None:
+                raise Refused("this instance holds an epoch: it rehearses nothing")
+            self._rehearsing = True
+            if self._gate.state() is not GateState.OPEN:
+                self._gate.open(REHEARSAL)
+
+    def end_rehearsal(self) -> None:
+        with self._lock:
+            self._rehearsing = False
+            self.ensure_closed()
 
     def fence(self, epoch: int) -> bool:
         """The server has granted `epoch` to another one: unless that is older than ours, ours is over."""

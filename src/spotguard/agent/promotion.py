@@ -28,6 +28,8 @@ class Promotion:
 
     def check(self, command: Command) -> None:
         order = promote_order(command)
+        if self._desk.rehearses:
+            raise Refused("a clone in quarantine never serves")
         if order.epoch <= self._desk.primacy.released:
             raise Refused(f"epoch {order.epoch} was released here: never again")
 

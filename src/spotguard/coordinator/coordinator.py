@@ -127,6 +127,7 @@ class Coordinator:
         duty("foundlings", lambda: self.foundlings.run(now, clients))
         duty("leftovers", lambda: self.leftovers.run(now, agenda))
         duty("restore points", lambda: self.restore_points.run(now))
+        duty("drills due", lambda: self.drills.order_due(now))
         duty("prices", lambda: self.prices.run(now, clients, force=grown))
         duty("quotas", lambda: self.quotas.run(now, clients, force=grown))
         duty("decide", lambda: self.decide.run(now, self.presence.frozen))

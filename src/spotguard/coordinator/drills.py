@@ -7,12 +7,15 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from spotguard.coordinator.agenda import Agenda, Work
-from spotguard.coordinator.context import Context, Row
-from spotguard.domain.drills import DrillKind, DrillStatus
+from spotguard.coordinator.context import Beat, Context, Row
+from spotguard.coordinator.restore_drills import RestoreDrills
+from spotguard.domain.drills import DrillKind
 from spotguard.domain.ids import DrillId, SwitchId
 from spotguard.domain.switches import MoveKind, SwitchStatus
 from spotguard.planning.drills import FailoverFacts, judge_failover
 from spotguard.store import drills, moves, steps
+
+SCHEDULE_SECONDS = 300.0
 
 
 class Drills:
@@ -20,17 +23,23 @@ class Drills:
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
+        self._restores = RestoreDrills(ctx)
+        self._beat = Beat(SCHEDULE_SECONDS)
 
     def run(self, now: datetime, agenda: Agenda) -> int:
         return self.ctx.each(
             "drills", agenda.of(Work.DRILL), lambda drill_id: self._tend(now, DrillId(drill_id))
         )
 
+    def order_due(self, now: datetime) -> int:
+        """Restore drills of the schedule."""
+        return self._restores.order_due(now) if self._beat.is_due(now) else 0
+
     def _tend(self, now: datetime, drill_id: DrillId) -> bool:
         drill = self.ctx.db.read(lambda tx: drills.get(tx, drill_id))
-        if drill.kind == DrillKind.FAILOVER and drill.status == DrillStatus.RUNNING:
-            return self.ctx.db.write(lambda tx: _judge(tx, now, drill))
-        return False
+        if drill.kind == DrillKind.RESTORE:
+            return self._restores.carry_on(now, drill)
+        return self.ctx.db.write(lambda tx: _judge(tx, now, drill))
 
 
 def _judge(tx: sa.Connection, now: datetime, drill: Row) -> bool:

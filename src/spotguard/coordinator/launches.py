@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from spotguard.coordinator.context import Context, Row
 from spotguard.coordinator.shapes import shape_for
-from spotguard.domain.ids import AgentId, ClientId, ImageId, InstanceId, ReplicaId, SwitchId
+from spotguard.domain.ids import AgentId, ClientId, DrillId, ImageId, InstanceId, ReplicaId, SwitchId
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.execution.launching import (
@@ -33,7 +33,10 @@ from spotguard.store.quarantine import REFUSED
 
 @dataclass(frozen=True)
 class Order:
-    """One instance for a switch or a replica. `at_once`: an instant fleet over all places."""
+    """One instance for a switch, a replica or a drill. `at_once`: an instant fleet over all places.
+
+    `reshape`: in what a clone for a drill differs from its original.
+    """
 
     agent: Row
     purpose: str
@@ -45,35 +48,35 @@ class Order:
     replica_id: ReplicaId | None = None
     at_once: bool = False
     source: InstanceId | None = None  # the instance that it stands in for
+    drill_id: DrillId | None = None
+    reshape: Callable[[Shape], Shape] | None = None
 
     @property
     def seed(self) -> str:
-        return str(self.replica_id or self.switch_id)
+        return str(self.replica_id or self.switch_id or self.drill_id)
 
 
 def carry_on(ctx: Context, now: datetime, cloud: Cloud, order: Order) -> LaunchResult:
     """As far as it goes now; rows follow what EC2 said. `Refused`: a spend cap."""
     client_id, agent_id = ClientId(order.agent.client_id), AgentId(order.agent.id)
-    wisher = Wisher(client_id, agent_id, order.switch_id, order.replica_id, order.voluntary)
+    wisher = Wisher(client_id, agent_id, order.switch_id, order.replica_id, order.voluntary, order.drill_id)
     intentions = DatabaseIntentions(ctx.db, ctx.clock, wisher)
     former = [i for i in intentions.of(order.seed) if i.purpose == order.purpose]
+    ids = {"switch_id": order.switch_id, "replica_id": order.replica_id, "drill_id": order.drill_id}
     tags = ctx.db.read(
-        lambda tx: launch_orders.tags_of(
-            tx, client_id, agent_id, order.purpose, switch_id=order.switch_id, replica_id=order.replica_id
-        )
+        lambda tx: launch_orders.tags_of(tx, client_id, agent_id, order.purpose, **ids)  # type: ignore[arg-type]
     )
 
     def user_data() -> str:
         return ctx.db.write(
-            lambda tx: launch_orders.user_data_of(
-                tx, now, client_id, agent_id, switch_id=order.switch_id, replica_id=order.replica_id
-            )
+            lambda tx: launch_orders.user_data_of(tx, now, client_id, agent_id, **ids)  # type: ignore[arg-type]
         )
 
     def shape() -> Shape | None:
         if order.source is None:
             return None
-        return shape_for(ctx, now, cloud, order.source, urgent=not order.voluntary)
+        found = shape_for(ctx, now, cloud, order.source, urgent=not order.voluntary)
+        return found if found is None or order.reshape is None else order.reshape(found)
 
     def wish(attempt: int) -> LaunchWish:
         return LaunchWish(

@@ -95,8 +95,8 @@ class Observe:
         if view.state is not InstanceState.RUNNING or not (ephemeral or owned):
             return
         row = self.ctx.db.read(lambda tx: _row(tx, view.instance_id))
-        if row is None or row.agent_id is None:
-            return
+        if row is None or row.agent_id is None or row.drill_id is not None:
+            return  # what a clone in quarantine has may go with it
         enabled = self.ctx.db.read(lambda tx: fleet.agent_row(tx, row.agent_id)).enabled
         if not (enabled or is_new):
             return  # hands off: what its owner had wished is known, and stays so

@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from spotguard.domain.life import Life
 
+PURPOSE = "drill"
+"""`spotguard:purpose` of a clone that is launched to rehearse, and ended again."""
+
 
 class DrillKind(StrEnum):
     """What is rehearsed."""

@@ -110,3 +110,22 @@ def _about(age: timedelta) -> str:
         if seconds >= 2 * size:
             return f"{seconds // size:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+BOOTS_WITHIN = timedelta(minutes=40)
+"""From a clone's launch to its first healthy probe: a volume made from a snapshot is read slowly at first (E31)."""
+
+LAUNCHED_WITHIN = timedelta(minutes=20)
+AGAIN_AFTER_FAILURE = timedelta(days=1)
+
+
+def restore_drill_is_due(
+    now: datetime, every_days: int, last_began: datetime | None, *, last_passed: bool
+) -> bool:
+    """The next rehearsal of the newest restore point; after one that failed, a day later at the latest."""
+    if every_days == 0:
+        return False
+    if last_began is None:
+        return True
+    every = timedelta(days=every_days)
+    return now - last_began >= (every if last_passed else min(every, AGAIN_AFTER_FAILURE))

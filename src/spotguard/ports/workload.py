@@ -7,11 +7,15 @@ from typing import Protocol
 
 from spotguard.domain.instances import GateState
 
+REHEARSAL = 0
+"""The epoch with which a gate opens in quarantine: nobody's term, and no client comes."""
+
 
 class Gate(Protocol):
     """Starts and stops the user's workload. Closed means: stopped, flushed, and answering nobody.
 
-    A gate comes up closed after every boot; only `open` with the current epoch opens it.
+    A gate comes up closed after every boot; only `open` opens it: with the current epoch, or on a clone in
+    quarantine with `REHEARSAL`.
     """
 
     def state(self) -> GateState: ...

@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from spotguard.domain.drills import OPEN_DRILL
 from spotguard.domain.ids import AgentId, InstanceId
 from spotguard.domain.instances import InstanceState
 from spotguard.domain.money import cents
@@ -21,7 +22,7 @@ from spotguard.simulation import lookups
 from spotguard.simulation.machine import state_of
 from spotguard.simulation.world import World
 from spotguard.store import audit, ledger, restore_points
-from spotguard.store.tables import agents, epoch_grants, instances, ledger_entries, storage_resources
+from spotguard.store.tables import agents, drills, epoch_grants, instances, ledger_entries, storage_resources
 
 CLEARED_WITHIN = timedelta(minutes=5)
 _UNHEARD = (Trigger.EMERGENCY, Trigger.REBALANCE)
@@ -157,6 +158,13 @@ def orphans_of(world: World) -> list[str]:
     return found + [view.snapshot_id for view in taken.snapshots if view.snapshot_id not in kept]
 
 
+_CLONES = (
+    sa.select(instances.c.id)
+    .join(drills, drills.c.id == instances.c.drill_id)
+    .where(drills.c.status.in_([status.value for status in OPEN_DRILL]))
+)
+
+
 def _wanted(world: World) -> set[str]:
     lately = world.clock.now() - CLEARED_WITHIN
     being_cleared = (
@@ -168,7 +176,8 @@ def _wanted(world: World) -> set[str]:
     def look(tx: sa.Connection) -> set[str]:
         held = tx.scalars(sa.select(epoch_grants.c.instance_id).where(epoch_grants.c.status == "held"))
         images = tx.scalars(sa.select(agents.c.ami_id))
-        return {*held, *(image for image in images if image), *tx.scalars(being_cleared)}
+        clones = tx.scalars(_CLONES)
+        return {*held, *clones, *(image for image in images if image), *tx.scalars(being_cleared)}
 
     wanted = world.db.read(look)
     for name in world.registers:

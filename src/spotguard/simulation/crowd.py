@@ -219,5 +219,7 @@ _SETTINGS: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("minPoolHours", (0, 2)),
     ("allowedInstanceTypes", ([], ["m5.large", "t3.medium"])),
     ("maxHourlyUsd", (None, "0.01", "10")),
+    ("restorePointHours", (1, 1, None)),
+    ("restoreDrillDays", (0, 1, 7)),
 )
 _BUTTONS = (forced_move, drill, promotion, replica_ended, replica_wished, toggles, settings, kill_switch)

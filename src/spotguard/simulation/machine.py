@@ -12,7 +12,7 @@ from spotguard.domain.ids import InstanceId
 from spotguard.domain.instances import GateState, InstanceState
 from spotguard.planning.switching import STATE_DEVICE
 from spotguard.ports.clock import Clock
-from spotguard.ports.workload import Received, SyncPass, SyncTarget
+from spotguard.ports.workload import REHEARSAL, Received, SyncPass, SyncTarget
 from spotguard.simulation.records import Records, Register
 
 ROOT_DEVICE = "/dev/xvda"
@@ -64,7 +64,8 @@ class SimulatedGate:
         self._ec2, self._clock, self._register, self._instance_id = ec2, clock, register, instance_id
 
     def state(self) -> GateState:
-        return GateState.OPEN if self._register.is_open(self._instance_id) else GateState.CLOSED
+        runs = self._register.is_open(self._instance_id) or self._instance_id in self._register.rehearsing
+        return GateState.OPEN if runs else GateState.CLOSED
 
     def open(self, epoch: int) -> None:
         if self.state() is GateState.OPEN:
@@ -72,9 +73,13 @@ class SimulatedGate:
         content = state_of(self._ec2, self._instance_id)
         if content is None:
             raise GateFailed(f"{self._instance_id} has no state volume at {STATE_DEVICE}")
+        if epoch == REHEARSAL:
+            self._register.rehearsing.add(self._instance_id)
+            return
         self._register.opened(self._instance_id, epoch, self._clock.now(), content)
 
     def close(self) -> None:
+        self._register.rehearsing.discard(self._instance_id)
         self._register.closed(self._instance_id, self._clock.now())
 
     def healthy(self) -> bool:

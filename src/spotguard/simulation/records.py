@@ -98,6 +98,7 @@ class Register:
         self.losses: list[Loss] = []
         self.acknowledged = 0
         self._open: dict[str, _Open] = {}
+        self.rehearsing: set[str] = set()  # clones in quarantine whose workload runs: no client reaches them
 
     def opened(self, instance_id: str, epoch: int, now: datetime, content: Records) -> None:
         others = [other for other in self._open if other != instance_id]

@@ -175,6 +175,7 @@ class World:
         process = self.processes.pop(instance_id, None)
         if process is not None:
             process.stop()
+            process.register.rehearsing.discard(instance_id)
             process.register.closed(instance_id, at or self.clock.now())
 
     def take_server_away(self) -> None:

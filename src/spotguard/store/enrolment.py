@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from spotguard.domain.errors import Refused
-from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId, SwitchId
+from spotguard.domain.ids import AgentId, ClientId, DrillId, InstanceId, ReplicaId, SwitchId
 from spotguard.store.secrets import hash_token, new_token
 from spotguard.store.tables import enrolments
 
@@ -22,6 +22,7 @@ def mint(
     agent_id: AgentId,
     switch_id: SwitchId | None = None,
     replica_id: ReplicaId | None = None,
+    drill_id: DrillId | None = None,
     valid_seconds: float = 3600,
 ) -> str:
     """The token; only its hash is kept."""
@@ -34,6 +35,7 @@ def mint(
             "agent_id": agent_id,
             "switch_id": switch_id,
             "replica_id": replica_id,
+            "drill_id": drill_id,
             "created_at": now,
             "expires_at": now + timedelta(seconds=valid_seconds),
         },

@@ -94,12 +94,7 @@ def grant(  # noqa: PLR0913 - what a grant is, and why
     if tickets.bars(tx, agent_id, seen_epoch + 1, to_instance):
         return False
     new = tx.execute(sa.select(instances).where(instances.c.id == to_instance)).one_or_none()
-    if (
-        new is None
-        or new.agent_id != agent_id
-        or not (new.is_active or posthumous)
-        or _is_deleted(tx, agent_id)
-    ):
+    if new is None or not _may_hold(tx, new, agent_id, posthumous=posthumous):
         return False
     if switch_id is not None and not _commit(tx, now, switch_id, to_instance):
         return False
@@ -115,6 +110,12 @@ def grant(  # noqa: PLR0913 - what a grant is, and why
     replicas.recount(tx, agent_id)
     _tell(tx, now, new, seen_epoch + 1, switch_id, proof, because)
     return True
+
+
+def _may_hold(tx: sa.Connection, new: Row, agent_id: AgentId, *, posthumous: bool) -> bool:
+    """It lives and is this agent's; a clone in quarantine never is, and nobody holds an epoch of a deleted agent."""
+    is_fit = new.agent_id == agent_id and (new.is_active or posthumous) and new.drill_id is None
+    return is_fit and not _is_deleted(tx, agent_id)
 
 
 def _is_deleted(tx: sa.Connection, agent_id: AgentId) -> bool:

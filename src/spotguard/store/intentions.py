@@ -13,7 +13,7 @@ import msgspec
 import sqlalchemy as sa
 
 from spotguard.domain.errors import Refused
-from spotguard.domain.ids import AgentId, ClientId, ClientToken, InstanceId, ReplicaId, SwitchId
+from spotguard.domain.ids import AgentId, ClientId, ClientToken, DrillId, InstanceId, ReplicaId, SwitchId
 from spotguard.domain.instances import Mode
 from spotguard.domain.money import ZERO
 from spotguard.domain.pools import Pool, parse_pool_id
@@ -48,6 +48,7 @@ class Wisher:
     switch_id: SwitchId | None
     replica_id: ReplicaId | None
     voluntary: bool
+    drill_id: DrillId | None = None
 
 
 class DatabaseIntentions:
@@ -69,9 +70,10 @@ class DatabaseIntentions:
 
 
 def of_seed(tx: sa.Connection, seed: str) -> list[Intention]:
+    i = intentions.c
     rows = tx.execute(
         sa.select(intentions)
-        .where(sa.or_(intentions.c.switch_id == seed, intentions.c.replica_id == seed))
+        .where(sa.or_(i.switch_id == seed, i.replica_id == seed, i.drill_id == seed))
         .order_by(intentions.c.created_at, intentions.c.token)
     ).all()
     return [_intention(row) for row in rows if row.request.get("seed") == seed]
@@ -160,6 +162,7 @@ def _insert(tx: sa.Connection, now: datetime, wisher: Wisher, intention: Intenti
         "kind": intention.kind.value,
         "switch_id": wisher.switch_id,
         "replica_id": wisher.replica_id,
+        "drill_id": wisher.drill_id,
         "request": {
             "seed": intention.seed,
             "purpose": intention.purpose,

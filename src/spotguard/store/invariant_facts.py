@@ -142,7 +142,8 @@ def _machines(tx: sa.Connection, client_id: ClientId | None) -> list[inv.Instanc
             agent_id=row.agent_id,
             client_id=row.client_id,
             is_active=row.is_active,
-            gate_open=row.gate == GateState.OPEN,
+            gate_open=row.gate == GateState.OPEN
+            and row.drill_id is None,  # a probe reaches it, no client does
             heard_at=row.last_heartbeat_at,
             mode=None if row.current_mode is None else Mode(row.current_mode),
             usd_per_hour=row.spot_price if row.current_mode == Mode.SPOT else row.ondemand_price,

@@ -10,11 +10,19 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId, SwitchId
+from spotguard.domain.ids import AgentId, ClientId, DrillId, InstanceId, ReplicaId, SwitchId
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.switches import MoveKind
-from spotguard.domain.tags import AGENT_TAG, CLIENT_TAG, MANAGED_TAG, PURPOSE_TAG, REPLICA_TAG, SWITCH_TAG
+from spotguard.domain.tags import (
+    AGENT_TAG,
+    CLIENT_TAG,
+    DRILL_TAG,
+    MANAGED_TAG,
+    PURPOSE_TAG,
+    REPLICA_TAG,
+    SWITCH_TAG,
+)
 from spotguard.planning.standby import Place
 from spotguard.planning.switching import STATE_DEVICE
 from spotguard.ports.cloud import BlockDevice
@@ -58,6 +66,7 @@ def tags_of(
     *,
     switch_id: SwitchId | None = None,
     replica_id: ReplicaId | None = None,
+    drill_id: DrillId | None = None,
 ) -> dict[str, str]:
     """Tags of everything that is made, set in the same call (invariant 6)."""
     tags = {
@@ -70,6 +79,8 @@ def tags_of(
         tags[SWITCH_TAG] = switch_id
     if replica_id is not None:
         tags[REPLICA_TAG] = replica_id
+    if drill_id is not None:
+        tags[DRILL_TAG] = drill_id
     return tags
 
 
@@ -81,8 +92,11 @@ def user_data_of(
     *,
     switch_id: SwitchId | None = None,
     replica_id: ReplicaId | None = None,
+    drill_id: DrillId | None = None,
 ) -> str:
-    """A single-use credential that can do nothing but register this one instance."""
+    """A single-use credential that can do nothing but register this one instance; a clone in quarantine reads that
+    it is one.
+    """
     name = tx.execute(sa.select(agents.c.logical_agent_id).where(agents.c.id == agent_id)).scalar_one()
     token = enrolment.mint(
         tx,
@@ -91,10 +105,13 @@ def user_data_of(
         agent_id=agent_id,
         switch_id=switch_id,
         replica_id=replica_id,
+        drill_id=drill_id,
         valid_seconds=ENROL_WITHIN_SECONDS,
     )
     server = installation_of(tx).public_url
     told = {"server_url": server, "logical_agent_id": name, "enrolment_token": token}
+    if drill_id is not None:
+        told["drill_id"] = drill_id
     return json.dumps({"spotguard": told})
 
 

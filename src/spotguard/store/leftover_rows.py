@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from spotguard.domain.agents import PROVEN_CHECKS
 from spotguard.domain.commands import OPEN_COMMAND, CommandType, CreatedBy, Priority
+from spotguard.domain.drills import OPEN_DRILL
 from spotguard.domain.epochs import GrantStatus
 from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.domain.instances import GateState
@@ -19,6 +20,7 @@ from spotguard.store import commands, grants, tickets
 from spotguard.store.restore_points import PURPOSE
 from spotguard.store.tables import (
     agents,
+    drills,
     epoch_grants,
     instances,
     intentions,
@@ -49,8 +51,17 @@ _wished = sa.exists().where(
 
 
 _ticketed = tickets.may_be_used_by(_i.id)
-
-_ROLELESS = (sa.not_(_held), sa.not_(_standby), sa.not_(_moving), sa.not_(_wished), sa.not_(_ticketed))
+_rehearsing = sa.exists().where(
+    drills.c.status.in_([status.value for status in OPEN_DRILL]), drills.c.id == _i.drill_id
+)
+_ROLELESS = (
+    sa.not_(_held),
+    sa.not_(_standby),
+    sa.not_(_moving),
+    sa.not_(_wished),
+    sa.not_(_ticketed),
+    sa.not_(_rehearsing),
+)
 _IDLE: sa.Select[Any] = sa.select(instances).where(_i.id == sa.bindparam("machine"), _i.is_active, *_ROLELESS)
 _ORPHANS: sa.Select[Any] = sa.select(instances).where(
     _i.is_active, _i.intention_token.is_not(None), *_ROLELESS

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from spotguard.domain.ids import InstanceId
-from spotguard.domain.tags import REPLICA_TAG, SWITCH_TAG
+from spotguard.domain.tags import DRILL_TAG, REPLICA_TAG, SWITCH_TAG
 from spotguard.ports.cloud import ROOT_DEVICES, Tags, VolumeView
 from spotguard.store.tables import instances, storage_resources
 
@@ -22,7 +22,7 @@ _i = instances.c
 
 
 def first_holder(tx: sa.Connection, agent_id: str, view: VolumeView) -> InstanceId | None:
-    """The one instance of this agent that was launched for the same switch or replica at the same time."""
+    """The one instance of this agent that was launched for the same switch, replica or drill at the same time."""
     roles = _roles(view.tags)
     if not roles:
         return None
@@ -34,7 +34,11 @@ def first_holder(tx: sa.Connection, agent_id: str, view: VolumeView) -> Instance
 
 
 def _roles(tags: Tags) -> list[sa.ColumnElement[bool]]:
-    named = ((_i.switch_id, tags.get(SWITCH_TAG)), (_i.replica_id, tags.get(REPLICA_TAG)))
+    named = (
+        (_i.switch_id, tags.get(SWITCH_TAG)),
+        (_i.replica_id, tags.get(REPLICA_TAG)),
+        (_i.drill_id, tags.get(DRILL_TAG)),
+    )
     return [column == value for column, value in named if value is not None]
 
 

@@ -71,9 +71,13 @@ def _state_is_complete(switch: Row, steps: Mapping[Step, datetime]) -> bool:
 def can_serve(tx: sa.Connection, instance_id: InstanceId) -> bool:
     """It lives, and AWS has not said that it is about to take it (rulings B9)."""
     machine = tx.execute(
-        sa.select(instances.c.is_active, instances.c.ec2_state).where(instances.c.id == instance_id)
+        sa.select(instances.c.is_active, instances.c.ec2_state, instances.c.drill_id).where(
+            instances.c.id == instance_id
+        )
     ).one_or_none()
-    if machine is None or not machine.is_active or machine.ec2_state in [state.value for state in _DYING]:
+    if machine is None or not machine.is_active or machine.drill_id is not None:
+        return False
+    if machine.ec2_state in [state.value for state in _DYING]:
         return False
     noticed = sa.select(spot_interruption_events.c.id).where(
         spot_interruption_events.c.instance_id == instance_id,

@@ -246,6 +246,9 @@ def _take_place(tx: Connection, now: datetime, enrolled_by: Row[Any], newcomer: 
         _take_move(tx, now, SwitchId(enrolled_by.switch_id), newcomer)
     if enrolled_by.replica_id is not None:
         _take_standby(tx, now, ReplicaId(enrolled_by.replica_id), newcomer)
+    if enrolled_by.drill_id is not None:
+        mine = instances.c.id == newcomer.instance_id
+        tx.execute(sa.update(instances).where(mine).values(drill_id=enrolled_by.drill_id))
 
 
 def _take_move(tx: Connection, now: datetime, switch_id: SwitchId, newcomer: Newcomer) -> None:

@@ -24,7 +24,11 @@ _points = sa.and_(_s.kind == "image", _s.purpose == PURPOSE, _s.ended_at.is_(Non
 def wanting(tx: sa.Connection) -> list[Any]:
     """Agents that are to have restore points."""
     wanted = sa.select(
-        agents.c.id, agents.c.client_id, agents.c.restore_point_hours, agents.c.restore_points_kept
+        agents.c.id,
+        agents.c.client_id,
+        agents.c.restore_point_hours,
+        agents.c.restore_points_kept,
+        agents.c.restore_drill_days,
     ).where(
         agents.c.restore_point_hours.is_not(None),
         agents.c.enabled,

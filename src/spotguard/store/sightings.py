@@ -11,12 +11,20 @@ import sqlalchemy as sa
 
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, PoolId
 from spotguard.domain.instances import InstanceState, Mode
-from spotguard.domain.tags import AGENT_TAG, REPLICA_TAG, SWITCH_TAG
+from spotguard.domain.tags import AGENT_TAG, DRILL_TAG, REPLICA_TAG, SWITCH_TAG
 from spotguard.ports.cloud import InstanceView, Tags
 from spotguard.ports.intentions import TOKEN_TAG
 from spotguard.store import ondemand, pools, replicas
 from spotguard.store.prepared import Prepared
-from spotguard.store.tables import agents, epoch_grants, instance_runs, instances, replica_instances, switches
+from spotguard.store.tables import (
+    agents,
+    drills,
+    epoch_grants,
+    instance_runs,
+    instances,
+    replica_instances,
+    switches,
+)
 from spotguard.store.upserts import insert_missing
 
 Row = sa.Row[Any]
@@ -107,6 +115,7 @@ def _new_row(
         "created_at": now,
         "switch_id": _existing(tx, switches, view.tags.get(SWITCH_TAG)),
         "replica_id": _existing(tx, replica_instances, view.tags.get(REPLICA_TAG)),
+        "drill_id": _existing(tx, drills, view.tags.get(DRILL_TAG)),
         "is_active": True,
         **_shown(now, view, None),
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from spotguard.domain.drills import PURPOSE as REHEARSAL
 from spotguard.domain.instances import EndReason
 from spotguard.domain.signals import NOTICE_SECONDS
 from spotguard.domain.switches import MoveKind, SwitchStatus
@@ -79,7 +80,12 @@ def never_seen(tx: sa.Connection) -> list[Row]:
 
 _FREE = (
     sa.select(storage_resources)
-    .where(_s.kind == "volume", _s.ended_at.is_(None), _s.attached_to.is_(None))
+    .where(
+        _s.kind == "volume",
+        _s.ended_at.is_(None),
+        _s.attached_to.is_(None),
+        sa.func.coalesce(_s.purpose, "") != REHEARSAL,  # a copy of an older state, whose clone never served
+    )
     .order_by(_s.created_at, _s.id)
 )
 

@@ -93,6 +93,7 @@ def saw_volume(
             "usd_per_gib_month": None if rates is None else rates.volume_usd_per_gib_month,
             "is_ours": owner is None,
             "delete_with_instance": delete_with_instance,
+            "purpose": view.tags.get(PURPOSE_TAG, "")[:20] or None,
         }
         if owner is not None:
             row["metered_from"] = max(view.created_at, owner.installed_at or view.created_at)

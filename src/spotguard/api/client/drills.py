@@ -8,11 +8,11 @@ from sqlalchemy.engine import Connection
 from spotguard.api.client.desk import AskedFor, AtDesk, Desk, TheAgent, router
 from spotguard.api.client.instances import preview_of
 from spotguard.domain.commands import CreatedBy
-from spotguard.domain.errors import Refused
 from spotguard.domain.ids import AgentId
-from spotguard.store import agents, drill_orders, drills, views_history
+from spotguard.planning.drills import BOOTS_WITHIN, span
+from spotguard.store import agents, drill_orders, drills, restore_orders, views_history
 from spotguard.wire.client import DrillState, Listed
-from spotguard.wire.client_drills import DrillAnswer, DrillWish
+from spotguard.wire.client_drills import DrillAnswer, DrillWish, RestorePreview
 
 routes = router()
 
@@ -39,9 +39,29 @@ def _failover(tx: Connection, desk: Desk, agent_id: AgentId, wish: DrillWish) ->
     return DrillAnswer(dry_run=False, drill=DrillState.model_validate(drills.get(tx, opened.drill_id)))
 
 
-def _restore(tx: Connection, desk: Desk, agent_id: AgentId, _wish: DrillWish) -> DrillAnswer:
+def _restore(tx: Connection, desk: Desk, agent_id: AgentId, wish: DrillWish) -> DrillAnswer:
     agents.of_client(tx, desk.client_id, agent_id)
-    raise Refused("restore points cannot be rehearsed yet: nothing was done")
+    if not wish.dry_run:
+        drill_id = restore_orders.order_restore(tx, desk.now, desk.client_id, agent_id, CreatedBy.USER)
+        return DrillAnswer(dry_run=False, drill=DrillState.model_validate(drills.get(tx, drill_id)))
+    trial = tx.begin_nested()
+    try:
+        plan = restore_orders.plan_restore(tx, desk.now, desk.client_id, agent_id)
+    finally:
+        trial.rollback()
+    return DrillAnswer(
+        dry_run=True,
+        restore=RestorePreview(
+            image_id=plan.point.image_id,
+            image_made_at=plan.point.made_at,
+            state_age_seconds=span(plan.point.made_at, desk.now),
+            mode=plan.place.mode.value,
+            pool=plan.place.pool.id,
+            usd_per_hour=plan.place.usd_per_hour,
+            quarantine_group=plan.quarantine_group,
+            most_seconds=int(BOOTS_WITHIN.total_seconds()),
+        ),
+    )
 
 
 @routes.get("/agents/{agentId}/drills")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 
+from spotguard.domain.drills import PURPOSE
 from spotguard.domain.errors import InvalidInput
 from spotguard.domain.tags import PURPOSE_TAG
 from spotguard.planning.permissions.actions import (
@@ -28,12 +29,8 @@ from spotguard.planning.permissions.scope import Scope
 from spotguard.planning.permissions.statements import ANYTHING, DENY, Statement, Values
 from spotguard.planning.permissions.traffic import Traffic, traffic
 
-DRILL = "drill"
-"""`spotguard:purpose` of a clone that is launched to rehearse, and ended again."""
-
-
 _PARTS = ("volume", "network-interface", "spot-instances-request")  # what comes with an instance
-_FOR_A_DRILL = {PURPOSE_TAG: DRILL}
+_FOR_A_DRILL = {PURPOSE_TAG: PURPOSE}
 
 
 class Role(StrEnum):

@@ -1,0 +1,300 @@
+"""Restore drills: a clone of the newest restore point is launched in quarantine, probed, judged, and ended.
+
+One step at a time, each written down: waiting (intention, launch) → running (enrolled, asked to open its gate for a
+probe) → ending (judged; the machine is terminated, its volumes deleted) → passed or failed. Nothing is believed to be
+gone before EC2 shows it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from spotguard.coordinator import launches, leftovers
+from spotguard.coordinator.context import Context, Row
+from spotguard.coordinator.launches import Order
+from spotguard.domain.commands import CommandStatus, CommandType, CreatedBy, Priority
+from spotguard.domain.drills import PURPOSE, DrillStatus
+from spotguard.domain.errors import NotVisible, Refused
+from spotguard.domain.ids import AgentId, ClientId, ClientToken, CommandId, DrillId, InstanceId
+from spotguard.domain.instances import InstanceState
+from spotguard.execution.ending import look_before_end
+from spotguard.execution.launching import Launched, NotYet, find
+from spotguard.planning.drills import BOOTS_WITHIN, LAUNCHED_WITHIN, Verdict, span
+from spotguard.ports.cloud import Cloud, InstanceView
+from spotguard.ports.intentions import IntentionStatus, Outcome
+from spotguard.ports.shape import Shape
+from spotguard.store import (
+    commands,
+    drills,
+    events,
+    fleet,
+    grants,
+    intentions,
+    moves,
+    restore_orders,
+    sightings,
+)
+from spotguard.store.tables import commands as commands_table
+from spotguard.store.tables import instances, storage_resources
+
+NO_EC2 = "restore points are rehearsed by a server with the client's AWS account, and this client has none"
+UNSEEN_FOR = timedelta(
+    minutes=10
+)  # an answer that was lost shows its instance within seconds (eventual consistency)
+SLOW_TO_CLEAR = timedelta(minutes=30)
+_OVER = (InstanceState.SHUTTING_DOWN, InstanceState.TERMINATED)
+_ANSWERED = {
+    CommandStatus.FAILED,
+    CommandStatus.REFUSED,
+    CommandStatus.EXPIRED,
+    CommandStatus.CANCELLED,
+}
+
+
+class RestoreDrills:
+    """Carries one drill on by one step."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+
+    def order_due(self, now: datetime) -> int:
+        """Those of the schedule."""
+        due = self.ctx.db.read(lambda tx: restore_orders.due(tx, now))
+        return self.ctx.each("restore drills", due, lambda whose: self._order(now, *whose))
+
+    def _order(self, now: datetime, client_id: ClientId, agent_id: AgentId) -> bool:
+        if self.ctx.clouds(client_id) is None:
+            return False  # there would be no restore point either, and that duty says so
+        try:
+            self.ctx.db.write(
+                lambda tx: restore_orders.order_restore(tx, now, client_id, agent_id, CreatedBy.COORDINATOR)
+            )
+        except Refused as refusal:
+            self._tell(now, client_id, agent_id, f"a restore drill is due and waits: {refusal}")
+            return False
+        self.ctx.soon(now, 1)
+        return True
+
+    def carry_on(self, now: datetime, drill: Row) -> bool:
+        cloud = self.ctx.clouds(ClientId(drill.client_id))
+        if cloud is None:
+            return self._without_ec2(now, drill)
+        match DrillStatus(drill.status):
+            case DrillStatus.WAITING:
+                return self._launch(now, cloud, drill)
+            case DrillStatus.RUNNING:
+                return self._probe(now, drill)
+            case _:
+                return self._clear(now, cloud, drill)
+
+    def _without_ec2(self, now: datetime, drill: Row) -> bool:
+        """Before anything was asked of EC2 it fails; later it waits until its account is back."""
+        if self.ctx.db.read(lambda tx: intentions.of_seed(tx, drill.id)):
+            return False
+        verdict = Verdict(passed=False, because=NO_EC2)
+        return self.ctx.db.write(lambda tx: drills.conclude(tx, now, drill, verdict))
+
+    def _launch(self, now: datetime, cloud: Cloud, drill: Row) -> bool:
+        stop = self.ctx.db.read(lambda tx: restore_orders.why_not(tx, fleet.agent_row(tx, drill.agent_id)))
+        if stop is None and now > drill.created_at + LAUNCHED_WITHIN:
+            stop = f"no clone could be launched within {LAUNCHED_WITHIN.total_seconds() / 60:.0f} minutes"
+        if stop is not None:
+            return self._judge(now, drill, passed=False, because=stop)
+        try:
+            result = launches.carry_on(self.ctx, now, cloud, self._wish(now, drill))
+        except Refused as refusal:  # a spend cap or a quota
+            return self._judge(now, drill, passed=False, because=str(refusal))
+        match result:
+            case Launched():
+                view = result.instance
+                self.ctx.soon(now, 5)
+                return self.ctx.db.write(
+                    lambda tx: drills.move(
+                        tx,
+                        drill,
+                        DrillStatus.RUNNING,
+                        instance_id=view.instance_id,
+                        launched_at=view.launched_at,
+                        state_age_seconds=span(drill.image_made_at, view.launched_at),
+                        deadline_at=view.launched_at + BOOTS_WITHIN,
+                    )
+                )
+            case NotYet():
+                self.ctx.soon(now, result.again_seconds)
+                return False
+            case _:
+                return self._judge(now, drill, passed=False, because=result.because)
+
+    def _wish(self, now: datetime, drill: Row) -> Order:
+        def look(tx: sa.Connection) -> Order:
+            agent = fleet.agent_row(tx, drill.agent_id)
+            held = grants.holder(tx, AgentId(drill.agent_id))
+            return Order(
+                agent=agent,
+                purpose=PURPOSE,
+                places=restore_orders.places(tx, now, agent),
+                image_id=drill.image_id,
+                devices=(),  # the image brings its own
+                voluntary=True,
+                drill_id=DrillId(drill.id),
+                source=None if held is None else InstanceId(held.instance_id),
+                reshape=lambda shape: in_quarantine(shape, agent.quarantine_group),
+            )
+
+        return self.ctx.db.read(look)
+
+    def _probe(self, now: datetime, drill: Row) -> bool:
+        stop = self.ctx.db.read(lambda tx: _why_stopped(tx, now, drill))
+        if stop is not None:
+            return self._judge(now, drill, passed=False, because=stop)
+        if drill.command_id is None:
+            asked = self.ctx.db.write(lambda tx: _ask(tx, now, drill))
+            if asked:
+                self.ctx.wakeup.agent(drill.instance_id)
+            return asked
+        command = self.ctx.db.read(lambda tx: _command(tx, drill))
+        if command.status == CommandStatus.COMPLETED:
+            return self._proven(now, drill, command.completed_at)
+        if command.status in _ANSWERED:
+            because = f"the clone {command.status}: {command.message or 'no reason given'}"
+            return self._judge(now, drill, passed=False, because=because)
+        return False
+
+    def _proven(self, now: datetime, drill: Row, healthy_at: datetime) -> bool:
+        seconds = span(drill.launched_at, healthy_at)
+        because = f"{drill.image_id} was healthy {seconds:f} s after its launch"
+        told = {"healthy_at": healthy_at, "seconds": seconds}
+        return self._judge(now, drill, passed=True, because=because, **told)
+
+    def _judge(self, now: datetime, drill: Row, *, passed: bool, because: str, **measured: object) -> bool:
+        self.ctx.soon(now, 1)
+        told = {"judged_passed": passed, "because": because, "deadline_at": now + SLOW_TO_CLEAR, **measured}
+        return self.ctx.db.write(lambda tx: drills.move(tx, drill, DrillStatus.ENDING, **told))
+
+    def _clear(self, now: datetime, cloud: Cloud, drill: Row) -> bool:
+        """End and delete what was made; the drill is over when EC2 shows none of it."""
+        if now > drill.deadline_at:
+            late = "what a restore drill made is not gone yet: EC2 does not end or delete it"
+            self._tell(now, ClientId(drill.client_id), AgentId(drill.agent_id), late)
+        doubtful = self._settle_doubtful(now, cloud, drill)
+        machines, volumes = self.ctx.db.read(lambda tx: _made_by(tx, drill))
+        for machine in machines:
+            self._end(cloud, drill, machine)
+        because = f"the clone of restore point {drill.image_id} had it, and its drill is over"
+        left = [row for row in volumes if not leftovers.delete(self.ctx, now, row, because)]
+        if doubtful or machines or left:
+            self.ctx.soon(now, 5)
+            return False
+        return self.ctx.db.write(lambda tx: _conclude(tx, now, drill))
+
+    def _settle_doubtful(self, now: datetime, cloud: Cloud, drill: Row) -> bool:
+        """Launches without an answer: what came of them has a row and is ended; True while one may still come."""
+        opened = [
+            one
+            for one in self.ctx.db.read(lambda tx: intentions.of_seed(tx, drill.id))
+            if one.status is IntentionStatus.OPEN
+        ]
+        waits = False
+        for one in opened:
+            view = find(cloud, one.token)
+            if view is not None:
+                self._saw(now, drill, view)
+                self._close(now, one.token, Outcome(IntentionStatus.DONE, resource_id=view.instance_id))
+            elif now - one.opened_at > UNSEEN_FOR:
+                self._close(now, one.token, Outcome(IntentionStatus.FAILED, error_code="NeverSeen"))
+            else:
+                waits = True
+        return waits
+
+    def _saw(self, now: datetime, drill: Row, view: InstanceView) -> None:
+        self.ctx.db.write(lambda tx: sightings.saw(tx, now, ClientId(drill.client_id), [view]))
+
+    def _close(self, now: datetime, token: ClientToken, outcome: Outcome) -> None:
+        self.ctx.db.write(lambda tx: intentions.close_intention(tx, now, token, outcome))
+
+    def _end(self, cloud: Cloud, drill: Row, machine: Row) -> None:
+        try:
+            shown = look_before_end(
+                cloud, InstanceId(machine.id), drill.agent_id, self.ctx.maker(drill.client_id)
+            )
+            if shown is not None and shown.state not in _OVER:
+                cloud.terminate_instance(shown.instance_id)
+        except NotVisible:
+            return  # looked for again in the next pass
+
+    def _tell(self, now: datetime, client_id: ClientId, agent_id: AgentId, message: str) -> None:
+        if self.ctx.news(agent_id, message, now):
+            self.ctx.db.write(
+                lambda tx: events.append(tx, now, client_id, agent_id, "restore_drill", message)
+            )
+
+
+def in_quarantine(shape: Shape, group: str | None) -> Shape:
+    """No public address, no rights in the account, none of its owner's tags; its own group if one is configured."""
+    groups = shape.security_groups if group is None else (group,)
+    return replace(shape, security_groups=groups, public_ip=False, instance_profile=None, owner_tags={})
+
+
+def _why_stopped(tx: sa.Connection, now: datetime, drill: Row) -> str | None:
+    machine = sightings.get(tx, drill.instance_id)
+    if machine is not None and not machine.is_active:
+        return f"its clone {drill.instance_id} has ended before it was healthy"
+    if now > drill.deadline_at:
+        enrolled = machine is not None and moves.is_enrolled(machine)
+        how_far = "its agent had enrolled" if enrolled else "its agent never enrolled"
+        return f"not healthy within {BOOTS_WITHIN.total_seconds() / 60:.0f} minutes: {how_far}"
+    return restore_orders.why_not(tx, fleet.agent_row(tx, drill.agent_id))
+
+
+def _ask(tx: sa.Connection, now: datetime, drill: Row) -> bool:
+    """Once it has enrolled: one command for the clone alone."""
+    machine = sightings.get(tx, drill.instance_id)
+    if machine is None or machine.drill_id != drill.id or not moves.is_enrolled(machine):
+        return False
+    command_id = commands.enqueue(
+        tx,
+        now,
+        client_id=ClientId(drill.client_id),
+        agent_id=AgentId(drill.agent_id),
+        instance_id=InstanceId(drill.instance_id),
+        command_type=CommandType.DRILL,
+        priority=Priority.SCHEDULED,
+        created_by=CreatedBy.COORDINATOR,
+        expires_at=drill.deadline_at,
+        reason="a restore drill: open the gate for a probe",
+        payload={"drill_id": drill.id},
+    )
+    return drills.move(tx, drill, DrillStatus.RUNNING, command_id=command_id)
+
+
+def _command(tx: sa.Connection, drill: Row) -> Row:
+    mine = commands_table.c.id == CommandId(drill.command_id)
+    return tx.execute(sa.select(commands_table).where(mine)).one()
+
+
+def _made_by(tx: sa.Connection, drill: Row) -> tuple[list[Row], list[Row]]:
+    """Its machines that EC2 has not shown ended, and the volumes that they have or had."""
+    s = storage_resources.c
+    mine = sa.or_(instances.c.drill_id == drill.id, instances.c.id == drill.instance_id)
+    machines = tx.execute(sa.select(instances).where(mine)).all()
+    had = [row.id for row in machines]
+    volumes = sa.select(storage_resources).where(
+        s.kind == "volume",
+        s.is_ours,
+        s.purpose == PURPOSE,
+        s.agent_id == drill.agent_id,
+        s.ended_at.is_(None),
+        s.last_attached_to.in_(had),
+    )
+    return [row for row in machines if row.is_active], list(tx.execute(volumes).all())
+
+
+def _conclude(tx: sa.Connection, now: datetime, drill: Row) -> bool:
+    status = DrillStatus.PASSED if drill.judged_passed else DrillStatus.FAILED
+    if not drills.move(tx, drill, status, completed_at=now):
+        return False
+    drills.tell_end(tx, now, drill, status, drill.because)
+    return True
