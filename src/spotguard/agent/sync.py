@@ -40,7 +40,7 @@ class Sync:
         self._desk, self._move_is_open = desk, move_is_open
         self._due: dict[str, datetime] = {}
         self._backoffs: dict[str, Backoff] = {}
-        self._told: Told | None = None
+        self.told: Told | None = None
 
     def run(self, now: datetime) -> datetime | None:
         if not self._desk.is_enrolled:
@@ -102,7 +102,7 @@ class Sync:
         received = self._received()
         status = status_of(received, self._desk.settings.highest_lag_seconds)
         progress = int(received.progress_percent)
-        told = self._told
+        told = self.told
         changed = told is None or (told.path, told.status, told.progress) != (path, status, progress)
         if not changed and told is not None and now - told.at < REPORT_EVERY:
             return again
@@ -111,7 +111,7 @@ class Sync:
         except (ServerAway, NotEnrolled):
             return again
         if reply.status in OK:
-            self._told = Told(path, status, progress, now)
+            self.told = Told(path, status, progress, now)
         return again
 
     def _received(self) -> Received:

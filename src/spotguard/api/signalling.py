@@ -85,7 +85,7 @@ async def sync_status(api: Api, request: Request) -> Response:
     token_hash = credentials.token_hash_of(request)
     now = api.clock.now()
 
-    def work(tx: Connection) -> tuple[ReplicaReply, str | None]:
+    def work(tx: Connection) -> tuple[ReplicaReply, bool, str | None]:
         caller = credentials.agent(tx, now, token_hash, request.path_params["agent_id"])
         replica_id = ReplicaId(request.path_params["replica_id"])
         known = replicas.get(tx, AgentId(caller.agent_id), replica_id)
@@ -100,11 +100,12 @@ async def sync_status(api: Api, request: Request) -> Response:
             latency_ms=said.sync_latency_ms,
             position=said.position,
         )
-        is_news = row.status == ReplicaStatus.READY and known.status != ReplicaStatus.READY
-        return _replica(row), agents.serving_instance(tx, AgentId(caller.agent_id)) if is_news else None
+        is_new = row.status != known.status
+        primary = agents.serving_instance(tx, AgentId(caller.agent_id))
+        return _replica(row), is_new, primary if is_new and row.status == ReplicaStatus.READY else None
 
-    stored, primary = await api.write(work)
-    if stored.status is ReplicaStatus.READY:
+    stored, is_new, primary = await api.write(work)
+    if is_new and stored.status is ReplicaStatus.READY:
         api.wakeup.coordinator()
     if primary is not None:
         api.wakeup.agent(primary)

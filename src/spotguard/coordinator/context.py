@@ -106,18 +106,18 @@ def _name(item: object) -> str:
 
 
 class Beat:
-    """A duty's own, slower rhythm."""
+    """A duty's own, slower rhythm. `due` None: at once, or never yet asked for."""
 
     def __init__(self, seconds: float) -> None:
         self._span = timedelta(seconds=seconds)
-        self._due: datetime | None = None
+        self.due: datetime | None = None
 
     def is_due(self, now: datetime) -> bool:
         """True once per span."""
-        if self._due is not None and now < self._due:
+        if self.due is not None and now < self.due:
             return False
-        self._due = now + self._span
+        self.due = now + self._span
         return True
 
     def hurry(self) -> None:
-        self._due = None
+        self.due = None

@@ -168,6 +168,11 @@ class Coordinator:
         duty("retire", lambda: self.retire.run(now, agenda))
         duty("drills", lambda: self.drills.run(now, agenda))
 
+    @property
+    def calm_until(self) -> datetime | None:
+        """Until then most duties rest while nothing changes; None: the last pass that ran them found something."""
+        return None if self._calm is None else self._calm[1]
+
     def _is_quiet(self, now: datetime, agenda: Agenda) -> bool:
         """The last pass found nothing to do, EC2 and the agenda are as they were, and all that is open rests."""
         if self._calm is None or now >= self._calm[1] or agenda.work != self._calm[0]:

@@ -38,7 +38,6 @@ from spotguard.store import (
 )
 from spotguard.store.move_rows import image_of
 from spotguard.store.tables import commands as commands_table
-from spotguard.store.tables import replica_instances
 
 _OVER = (InstanceState.SHUTTING_DOWN.value, InstanceState.TERMINATED.value, InstanceState.STOPPED.value)
 _COMMAND_VALID = timedelta(minutes=10)
@@ -136,14 +135,9 @@ class Standbys:
         return self.ctx.db.write(lambda tx: replicas.fail(tx, now, ReplicaId(replica.id), because))
 
 
-_REPLICA: sa.Select[Any] = sa.select(replica_instances).where(
-    replica_instances.c.id == sa.bindparam("replica")
-)
-
-
 def _facts(tx: sa.Connection, replica_id: ReplicaId) -> tuple[Row | None, Row | None, Row | None]:
     """The replica, its agent, its machine."""
-    replica = tx.execute(_REPLICA, {"replica": replica_id}).one_or_none()
+    replica = replicas.row_of(tx, replica_id)
     if replica is None:
         return None, None, None
     machine = None if replica.instance_id is None else sightings.get(tx, replica.instance_id)

@@ -22,6 +22,7 @@ from spotguard.simulation.audit import judge
 from spotguard.simulation.fault_kinds import Fault, FaultKind, Scene
 from spotguard.simulation.faults import begin, end_all
 from spotguard.simulation.market import synthetic
+from spotguard.simulation.process import Rhythm
 from spotguard.simulation.troubled_database import TroubledDatabase
 from spotguard.simulation.world import World, WorldPlan
 from spotguard.store.tables import switch_steps
@@ -33,6 +34,8 @@ FEWEST_FAULTS, MOST_FAULTS = 8, 24
 SETTLED_AFTER = timedelta(minutes=10)  # invariant 18: no open step past its deadline, no orphan
 SERVED_AFTER = timedelta(minutes=30)  # a recovery that began when faults stopped has ended
 TOGETHER = 0.5  # share of the faults that strike within minutes of the one before
+PRICE_LOOKS = (300.0, 600.0, 900.0)  # `spotguard agent` looks every 900 s, without EC2 of its own never
+SYNCS = (10.0, 20.0, 30.0)
 _LONGEST_SECONDS = 1800.0
 
 
@@ -69,10 +72,15 @@ def _length(dice: Random) -> float:
     return min(_LONGEST_SECONDS, 10 + dice.expovariate(1 / 240))
 
 
-def run(seed: int, faults: Sequence[Fault] | None = None, hours: float = HOURS) -> Outcome:
-    """One schedule, its own by default. `faults` replaces it: to shrink a failing one, or to try one by hand."""
+def run(
+    seed: int, faults: Sequence[Fault] | None = None, hours: float = HOURS, *, elides: bool = True
+) -> Outcome:
+    """One schedule, its own by default. `faults` replaces it: to shrink a failing one, or to try one by hand.
+
+    `elides` False runs what could only repeat the last answer too: ten times the work for the same outcome.
+    """
     began = time.process_time()
-    campaign = _Campaign(seed, hours, faults)
+    campaign = _Campaign(seed, hours, faults, elides=elides)
     try:
         campaign.live()
         campaign.converge()
@@ -82,14 +90,12 @@ def run(seed: int, faults: Sequence[Fault] | None = None, hours: float = HOURS) 
 
 
 class _Campaign:
-    def __init__(self, seed: int, hours: float, faults: Sequence[Fault] | None) -> None:
+    def __init__(
+        self, seed: int, hours: float, faults: Sequence[Fault] | None, *, elides: bool = True
+    ) -> None:
         self.seed, self.hours = seed, hours
         self.dice = dice = Random(f"world:{seed}")
-        db = TroubledDatabase.open("sqlite://")
-        db.upgrade()
-        if not isinstance(db, TroubledDatabase):
-            raise TypeError("Database.open makes instances of the class that it is called on")
-        db.dice = Random(f"database:{seed}")
+        db = TroubledDatabase.fresh(Random(f"database:{seed}"))
         plan = WorldPlan(
             market=synthetic(seed % 16, days=1),
             agents=AGENTS,
@@ -97,6 +103,8 @@ class _Campaign:
             executor=dice.choice(list(Executor)),
             coordinators=COORDINATORS,
             troubled=True,
+            rhythm=Rhythm(dice.choice(PRICE_LOOKS), dice.choice(SYNCS)),
+            elides=elides,
         )
         self.world = World(plan, db)
         self.faults = tuple(faults) if faults is not None else schedule_of(seed, self._names(), hours)

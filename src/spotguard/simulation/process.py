@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 
 from spotguard.agent.agent import Agent
 from spotguard.agent.desk import Ports
 from spotguard.agent.enrolment import launch_note
 from spotguard.agent.settings import AgentSettings
+from spotguard.agent.sync import LOOK_SECONDS, REPORT_EVERY, Sync, status_of
 from spotguard.cloud.simulated.ec2 import SimulatedEc2
 from spotguard.domain.errors import MetadataUnavailable
 from spotguard.domain.ids import InstanceId
+from spotguard.domain.replicas import SyncStatus
 from spotguard.host.traffic import InstanceTraffic
 from spotguard.ports.clock import Clock
 from spotguard.ports.cloud import Cloud
@@ -55,9 +58,19 @@ def _raise(_where: str, error: Exception) -> None:
     raise error
 
 
+@dataclass(frozen=True)
+class Rhythm:
+    """Of a world's agents, within what production sets them to. Seconds."""
+
+    price_look_seconds: float = 0.0
+    sync_seconds: float = 10.0
+
+
 @dataclass
 class Surroundings:
     """What all processes of a world share. `trouble_of` None: nothing ever goes wrong with a process or its line.
+
+    `elides`: standbys do not look at what cannot have changed.
 
     `raised` hears what a duty raises, which in production is logged, and the duty tried again (`agent.runner`).
     """
@@ -68,6 +81,8 @@ class Surroundings:
     schedule: Schedule
     link: ServerLink
     client_token: str
+    rhythm: Rhythm = field(default_factory=Rhythm)
+    elides: bool = False
     trouble_of: Callable[[InstanceId], Trouble] | None = None
     raised: Raised = _raise
 
@@ -116,6 +131,7 @@ class AgentProcess:
             link = TroubledLink(link, trouble, around.deliver)
             traffic = traffic and Mortal(traffic, trouble, TRAFFIC_EFFECTS)
         self._clock = clock
+        self._look_due: datetime | None = None
         ports = Ports(
             link=link,
             metadata=ec2.metadata(self.instance_id),
@@ -131,6 +147,8 @@ class AgentProcess:
             client_token=around.client_token if self._installed_as else None,
             command_wait_seconds=0,
             command_poll_seconds=ELIDED_POLL_SECONDS,
+            price_look_seconds=around.rhythm.price_look_seconds,
+            sync_seconds=around.rhythm.sync_seconds,
         )
         return Agent(ports, settings)
 
@@ -181,8 +199,39 @@ class AgentProcess:
             again = self._around.clock.now() + (again - began)  # its clock may be wrong, its waits are not
             if self._trouble is not None:
                 again += timedelta(seconds=self._trouble.slow_seconds)
-            self.wake(duty, self._next_turn(duty, again))
+            self.wake(duty, self._next_of(duty, began, again))
+        if (
+            duty != "sync" and self._look_due is not None
+        ):  # whatever it did, the standby looks as it would have
+            self.wake("sync", later_beat(self._look_due, self._around.clock.now()))
+            self._look_due = None
         self._answer_bells()
+
+    def _next_of(self, duty: str, began: datetime, again: datetime) -> datetime:
+        if duty == "signals":
+            return self._next_poll(again)
+        if duty == "tickets":  # it is woken by what arrives
+            return again + QUIET_POLL
+        if duty != "sync":
+            return again
+        quiet_seconds = self._quiet_look_seconds(began) if self._around.elides else 0.0
+        quiet_until = self._around.clock.now() + timedelta(seconds=quiet_seconds)
+        self._look_due = again if quiet_until > again else None
+        return later_beat(again, quiet_until)
+
+    def _quiet_look_seconds(self, began: datetime) -> float:
+        """How long a standby whose state is whole and told has nothing to tell, unless another duty runs before."""
+        duty, desk, trouble = self.agent.duties["sync"], self.agent.desk, self._trouble
+        if not isinstance(duty, Sync) or not desk.is_enrolled or desk.primacy.held is not None:
+            return 0.0
+        if duty.told is None or (trouble is not None and trouble.slow_seconds):
+            return 0.0
+        received = desk.ports.sync.received()
+        highest = desk.settings.highest_lag_seconds
+        if duty.told.status is not SyncStatus.SYNCED or status_of(received, highest) is not SyncStatus.SYNCED:
+            return 0.0
+        until_told_again = (duty.told.at + REPORT_EVERY - began).total_seconds()
+        return min(until_told_again, highest - (received.lag_seconds or 0.0))
 
     def _answer_bells(self) -> None:
         for duty in sorted(self.agent.bells.take()):
@@ -190,15 +239,6 @@ class AgentProcess:
 
     def _soon(self, seconds: float) -> datetime:
         return self._around.clock.now() + timedelta(seconds=seconds)
-
-    def _next_turn(self, duty: str, again: datetime) -> datetime:
-        match duty:
-            case "signals":
-                return self._next_poll(again)
-            case "tickets":  # it is woken by what arrives
-                return again + QUIET_POLL
-            case _:
-                return again
 
     def _next_poll(self, again: datetime) -> datetime:
         """The poll that can bring something new: at the next beat after the metadata may have changed."""
@@ -208,6 +248,12 @@ class AgentProcess:
 
     def _plan(self, name: str, at: datetime, action: Callable[[], None]) -> None:
         self._around.schedule.plan((self.instance_id, name), max(at, self._around.clock.now()), action)
+
+
+def later_beat(due: datetime, moment: datetime) -> datetime:
+    """The first of a standby's looks from `due` on that is not before the moment."""
+    missing = max(0.0, (moment - due).total_seconds())
+    return due + timedelta(seconds=LOOK_SECONDS * ceil(missing / LOOK_SECONDS))
 
 
 def name_in(user_data: str) -> str | None:

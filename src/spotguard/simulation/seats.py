@@ -14,6 +14,7 @@ from spotguard.ports.cloud import Cloud
 from spotguard.ports.traffic import Traffic
 from spotguard.ports.wakeup import Wakeup
 from spotguard.simulation.process import RESTART_SECONDS
+from spotguard.simulation.stillness import Rest, Stillness
 from spotguard.simulation.trouble import CLOUD_EFFECTS, TRAFFIC_EFFECTS, Mortal, ProcessDied, Trouble
 from spotguard.simulation.troubled_database import MortalDatabase
 from spotguard.store.database import Database
@@ -21,7 +22,10 @@ from spotguard.store.database import Database
 
 @dataclass(frozen=True)
 class Seating:
-    """What a coordinator's process is started with. `trouble` None: it never dies."""
+    """What a coordinator's process is started with.
+
+    `trouble` None: it never dies. `stillness` None: every pass runs.
+    """
 
     db: Database
     cloud: Cloud | None
@@ -30,6 +34,7 @@ class Seating:
     settings: CoordinatorSettings
     traffic: Traffic | None = None
     trouble: Trouble | None = None
+    stillness: Stillness | None = None
 
 
 class Seat:
@@ -39,20 +44,31 @@ class Seat:
         self._seating = seating
         self._breaches: list[Breach] = []
         self._checked = 0
+        self._rest: Rest | None = None
         self.coordinator = self._started()
 
     def run_pass(self, now: datetime) -> datetime:
-        """A pass, or a part of one; when the next is due."""
+        """A pass, or a part of one, or none where it would repeat the last; when the next is due."""
         trouble = self._seating.trouble
         if trouble is not None and trouble.frozen_until is not None and trouble.frozen_until > now:
             return trouble.frozen_until
+        stillness = self._seating.stillness
+        if stillness is not None and self._rest is not None and stillness.repeats(self._rest, now):
+            return now + timedelta(seconds=self._seating.settings.pass_seconds)
+        self._rest = None
         try:
-            return self.coordinator.run_pass().next_due
+            report = self.coordinator.run_pass()
         except ProcessDied:
             self._breaches += self.coordinator.invariants.broken
             self._checked += self.coordinator.invariants.checked
             self.coordinator = self._started()
             return now + timedelta(seconds=RESTART_SECONDS)
+        self._rest = None if stillness is None else stillness.after(self.coordinator, report)
+        return report.next_due
+
+    def stir(self) -> None:
+        """It was called: the next pass runs."""
+        self._rest = None
 
     @property
     def breaches(self) -> list[Breach]:

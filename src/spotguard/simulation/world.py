@@ -29,12 +29,14 @@ from spotguard.simulation.clock import VirtualClock
 from spotguard.simulation.link import SimulatedLink
 from spotguard.simulation.machine import Fabric, state_of
 from spotguard.simulation.market import DemoMarket
-from spotguard.simulation.process import AgentProcess, Surroundings, name_in
+from spotguard.simulation.process import AgentProcess, Rhythm, Surroundings, name_in
 from spotguard.simulation.records import Records, Register
 from spotguard.simulation.schedule import Schedule
 from spotguard.simulation.seats import Seat, Seating
 from spotguard.simulation.servers import launch_servers
+from spotguard.simulation.stillness import Stillness
 from spotguard.simulation.trouble import Trouble
+from spotguard.simulation.troubled_database import TroubledDatabase
 from spotguard.simulation.wakeups import SimulatedWakeup
 from spotguard.store import tenants
 from spotguard.store.database import Database
@@ -60,6 +62,8 @@ class WorldPlan:
     physics: Physics = field(default_factory=Physics)
     executor: Executor = Executor.AGENT
     coordinators: int = 1
+    rhythm: Rhythm = field(default_factory=Rhythm)
+    elides: bool = False  # what could only repeat the last answer is left out (`stillness`)
     troubled: bool = False  # processes, lines, disks and clocks may fail: `World.trouble_of`
 
 
@@ -112,7 +116,14 @@ class World:
         self.server_is_away = False
         self.surprises: list[str] = []  # what duties raised that nobody foresaw
         self._around = Surroundings(
-            self.ec2, self.reach.agents, self.clock, self.schedule, self.link, self.client_token
+            self.ec2,
+            self.reach.agents,
+            self.clock,
+            self.schedule,
+            self.link,
+            self.client_token,
+            plan.rhythm,
+            plan.elides,
         )
         self._around.fabric.arrived = self._note_arrived
         if plan.troubled:
@@ -121,6 +132,9 @@ class World:
         self.ec2.traffic.answering = self._serves_since
         self.processes: dict[InstanceId, AgentProcess] = {}
         self._install()
+        self._stillness = (
+            Stillness(db, self.ec2) if plan.elides and isinstance(db, TroubledDatabase) else None
+        )
         self.seats = [self._seat(number) for number in range(plan.coordinators)]
         for number in range(plan.coordinators):
             self._plan_pass(number, self.clock.now())
@@ -222,7 +236,8 @@ class World:
         coordinator, instances = self.wakeups.drain()
         soon = self.clock.now() + NETWORK_DELAY
         if coordinator:
-            for number in range(len(self.seats)):
+            for number, seat in enumerate(self.seats):
+                seat.stir()
                 self._plan_pass(number, soon)
         for instance_id in instances:
             process = self.processes.get(InstanceId(instance_id))
@@ -264,6 +279,7 @@ class World:
                 settings,
                 self._server_traffic(),
                 trouble,
+                self._stillness,
             )
         )
 

@@ -21,18 +21,19 @@ from spotguard.engine.assessment import Allowance, PoolFacts, assess
 from spotguard.planning.emergency import StandbyFacts
 from spotguard.planning.standby import Place, emergency_places, standby_places
 from spotguard.store import ondemand, prices, quarantine, storage, type_facts
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import agents, instances, replica_instances, spot_interruption_events
 
 Row = sa.Row[Any]
 
 PRICES_COME_WITHIN = timedelta(minutes=10)  # until then a standby waits for them, later it is made on demand
 
-_AGENT = sa.select(agents).where(agents.c.id == sa.bindparam("agent"))
+_AGENT = Prepared(sa.select(agents).where(agents.c.id == sa.bindparam("agent")))
 
 
 def agent_row(tx: sa.Connection, agent_id: AgentId, client_id: ClientId | None = None) -> Row:
     """`NotFound` for another tenant's agent."""
-    row = tx.execute(_AGENT, {"agent": agent_id}).one_or_none()
+    row: Row | None = _AGENT.first(tx, {"agent": agent_id})
     if row is None or (client_id is not None and row.client_id != client_id):
         raise NotFound("no such agent")
     return row

@@ -17,6 +17,7 @@ from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.replicas import LIVE_REPLICA, REPLICA_LIFE, ReplicaStatus, ReplicaType, SyncStatus
 from spotguard.store import events, intentions
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import agents, instances, replica_instances
 
 Row = sa.Row[Any]
@@ -83,14 +84,18 @@ def live(tx: sa.Connection, agent_id: AgentId) -> list[Row]:
 
 
 def get(tx: sa.Connection, agent_id: AgentId, replica_id: ReplicaId) -> Row:
-    row = tx.execute(
-        sa.select(replica_instances).where(
-            replica_instances.c.id == replica_id, replica_instances.c.agent_id == agent_id
-        )
-    ).one_or_none()
-    if row is None:
+    row = row_of(tx, replica_id)
+    if row is None or row.agent_id != agent_id:
         raise NotFound("no such replica")
     return row
+
+
+_ONE = Prepared(sa.select(replica_instances).where(replica_instances.c.id == sa.bindparam("replica")))
+
+
+def row_of(tx: sa.Connection, replica_id: ReplicaId) -> Row | None:
+    """Whoever's it is: for those who have it from a row of their own."""
+    return _ONE.first(tx, {"replica": replica_id})
 
 
 def machine_named(
@@ -150,29 +155,52 @@ def apply_sync_status(
     """
     complete = sync_status is SyncStatus.SYNCED and progress == _COMPLETE
     wanted = ReplicaStatus.READY if complete else ReplicaStatus.SYNCING
-    replicas = replica_instances
     values: dict[str, Any] = {
-        "sync_status": sync_status.value,
-        "state_transfer_progress": progress,
-        "sync_latency_ms": latency_ms,
+        "replica": replica_id,
+        "said_status": sync_status.value,
+        "said_progress": progress,
+        "said_latency": latency_ms,
     }
     if complete:
-        values |= {"synced_at": now}
-        values |= {} if position is None else {"position": _furthest(position)}
-    changed = tx.execute(
-        sa.update(replicas).where(replicas.c.id == replica_id, replicas.c.status.in_(_LIVE)).values(**values)
-    )
-    stored = sa.select(replicas).where(replicas.c.id == replica_id)
-    row = tx.execute(stored).one()
-    if not changed.rowcount or row.status == wanted:
+        values |= {"now": now, "said_position": position}
+    changed = (_COMPLETE_REPORT if complete else _PARTIAL_REPORT).change(tx, values)
+    row = _stored(tx, replica_id)
+    if not changed or row.status == wanted:
         return row
     _walk(tx, now, replica_id, wanted)
-    return tx.execute(stored).one()
+    return _stored(tx, replica_id)
 
 
-def _furthest(position: int) -> sa.ColumnElement[int]:
-    known = replica_instances.c.position
-    return sa.case((known > position, known), else_=sa.literal(position))
+def _stored(tx: sa.Connection, replica_id: ReplicaId) -> Row:
+    row = row_of(tx, replica_id)
+    if row is None:
+        raise NotFound("no such replica")
+    return row
+
+
+def _report(**more: Any) -> Prepared:
+    r = replica_instances.c
+    return Prepared(
+        sa.update(replica_instances)
+        .where(r.id == sa.bindparam("replica"), r.status.in_([sa.literal_column(f"'{s}'") for s in _LIVE]))
+        .values(
+            sync_status=sa.bindparam("said_status"),
+            state_transfer_progress=sa.bindparam("said_progress"),
+            sync_latency_ms=sa.bindparam("said_latency"),
+            **more,
+        )
+    )
+
+
+_PARTIAL_REPORT = _report()
+_COMPLETE_REPORT = _report(
+    synced_at=sa.bindparam("now"),
+    # the furthest that was ever told: a report that comes late takes nothing back
+    position=sa.case(
+        (replica_instances.c.position > sa.bindparam("said_position"), replica_instances.c.position),
+        else_=sa.func.coalesce(sa.bindparam("said_position"), replica_instances.c.position),
+    ),
+)
 
 
 def _walk(tx: sa.Connection, now: datetime, replica_id: ReplicaId, wanted: ReplicaStatus) -> None:

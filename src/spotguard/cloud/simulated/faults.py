@@ -60,6 +60,11 @@ class Faults:
         self._after.clear()
         self._chances.clear()
 
+    @property
+    def are_active(self) -> bool:
+        """A call may fail now."""
+        return bool(self._chances) or any(self._before.values()) or any(self._after.values())
+
     def before(self, action: str) -> None:
         if self._before or self._chances:
             self._perhaps_fail(action, self._before, after_effect=False)
