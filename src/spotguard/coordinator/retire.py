@@ -13,6 +13,7 @@ from spotguard.domain.replicas import LIVE_REPLICA, ReplicaType
 from spotguard.domain.signals import SignalType
 from spotguard.planning.retirement import EmergencyReplica, RetirementFacts, plan_retirements
 from spotguard.store import fleet, grants, kill, moves, replicas
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import replica_instances, spot_interruption_events
 
 BEAT_SECONDS = 60.0
@@ -26,18 +27,28 @@ class Retire:
         self._beat = Beat(BEAT_SECONDS)
 
     def run(self, now: datetime, agenda: Agenda) -> int:
-        ids = agenda.of(Work.REPLICA)
-        if not ids or not self._beat.is_due(now):
+        if not agenda.of(Work.REPLICA) or not self._beat.is_due(now):
             return 0
-        r = replica_instances.c
-        wanted = (
-            sa.select(r.agent_id).where(r.id.in_(ids), r.replica_type != ReplicaType.MANUAL.value).distinct()
-        )
-        owners = self.ctx.db.read(lambda tx: tx.execute(wanted).scalars().all())
+        owners = self.ctx.db.read(_owners)
         return self.ctx.each("retire", owners, lambda agent: self._retire(now, AgentId(agent)))
 
     def _retire(self, now: datetime, agent_id: AgentId) -> bool:
         return self.ctx.db.write(lambda tx: _apply(tx, now, agent_id))
+
+
+_OWNERS = Prepared(
+    sa.select(replica_instances.c.agent_id)
+    .where(
+        replica_instances.c.status.in_([status.value for status in LIVE_REPLICA]),
+        replica_instances.c.replica_type != ReplicaType.MANUAL.value,
+    )
+    .distinct()
+)
+
+
+def _owners(tx: sa.Connection) -> list[str]:
+    """Agents with a live replica that their settings do not ask for."""
+    return [row.agent_id for row in _OWNERS.rows(tx, {})]
 
 
 def _apply(tx: sa.Connection, now: datetime, agent_id: AgentId) -> bool:

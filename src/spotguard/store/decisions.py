@@ -22,6 +22,7 @@ from spotguard.planning.approvals import Said
 from spotguard.planning.guard_rails import PastSwitch, RailFacts, SpendFacts
 from spotguard.planning.switching import MoveFacts, choose
 from spotguard.store import fleet, intentions, kill, move_plans, moves, quarantine, quotas, storage
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import (
     agents,
     clients,
@@ -56,13 +57,15 @@ _CANDIDATES: sa.Select[Any] = (
     )
     .order_by(agents.c.created_at, agents.c.client_id, agents.c.logical_agent_id)  # ids are dice
 )
-_MARKET_STATE: sa.Select[Any] = sa.select(
-    sa.select(sa.func.max(snapshots.c.id)).scalar_subquery(),
+_MARKET_STATE = Prepared(
     sa.select(
-        sa.func.max(pool_quarantines.c.struck_at, type_=pool_quarantines.c.struck_at.type)
-    ).scalar_subquery(),
-    sa.select(sa.func.sum(agents.c.epoch + agents.c.config_version)).scalar_subquery(),
-    sa.select(sa.func.count()).select_from(switches).scalar_subquery(),
+        sa.select(sa.func.max(snapshots.c.id)).scalar_subquery(),
+        sa.select(
+            sa.func.max(pool_quarantines.c.struck_at, type_=pool_quarantines.c.struck_at.type)
+        ).scalar_subquery(),
+        sa.select(sa.func.sum(agents.c.epoch + agents.c.config_version)).scalar_subquery(),
+        sa.select(sa.func.count()).select_from(switches).scalar_subquery(),
+    )
 )
 _LAST_MOVE: sa.Select[Any] = (
     sa.select(switches.c.event_trigger, switches.c.plan)
@@ -104,7 +107,7 @@ def candidates(tx: sa.Connection) -> list[Row]:
 
 def market_state(tx: sa.Connection) -> tuple[Any, ...]:
     """Changes whenever a price, a quarantine, an agent's place or its settings do."""
-    return tuple(tx.execute(_MARKET_STATE).one())
+    return tuple(_MARKET_STATE.rows(tx, {})[0])
 
 
 def situation(

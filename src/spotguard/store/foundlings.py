@@ -18,6 +18,7 @@ from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.planning.cleaning import FOUND, SEEN_TWICE, UNKNOWN_AGENT, names_nobody
 from spotguard.store import events
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import agents, foundlings
 from spotguard.store.upserts import insert_missing
 
@@ -43,15 +44,19 @@ class Tagged:
     usd_per_month: Decimal | None = None
 
 
+_AGENTS = Prepared(sa.select(agents.c.id, agents.c.client_id))
+_KNOWN = Prepared(sa.select(foundlings).where(_f.account == sa.bindparam("here")))
+
+
 def of_nobody(tx: sa.Connection, shown: Sequence[Tagged]) -> list[Tagged]:
     """Those that name no agent of their client; a deleted agent is known as long as its row is."""
-    known = {(row.id, row.client_id) for row in tx.execute(sa.select(agents.c.id, agents.c.client_id))}
+    known = {(row.id, row.client_id) for row in _AGENTS.rows(tx, {})}
     return [one for one in shown if (one.agent_tag, one.client_id) not in known]
 
 
 def known_of(tx: sa.Connection, account: str) -> list[Row]:
     """Those that were noted in this account and region."""
-    return list(tx.execute(sa.select(foundlings).where(_f.account == account)).all())
+    return list(_KNOWN.rows(tx, {"here": account}))
 
 
 def of_all(tx: sa.Connection) -> list[Row]:

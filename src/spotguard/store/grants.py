@@ -15,13 +15,14 @@ from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId, Switc
 from spotguard.domain.switches import Step, SwitchStatus
 from spotguard.store import commands, events, replicas, tickets
 from spotguard.store.deaths import is_dead
+from spotguard.store.prepared import Prepared
 from spotguard.store.steps import SERVER, record_step
 from spotguard.store.tables import agents, epoch_grants, instances, storage_resources, switches
 
 Row = sa.Row[Any]
 PROMOTE_VALID = timedelta(hours=24)  # its heartbeat tells the new holder the same: the command only is faster
 
-_HELD: sa.Select[Any] = sa.select(epoch_grants).where(epoch_grants.c.held_agent_id == sa.bindparam("agent"))
+_HELD = Prepared(sa.select(epoch_grants).where(epoch_grants.c.held_agent_id == sa.bindparam("agent")))
 
 
 def first_grant(tx: sa.Connection, now: datetime, agent_id: AgentId, instance_id: InstanceId) -> bool:
@@ -40,7 +41,7 @@ def first_grant(tx: sa.Connection, now: datetime, agent_id: AgentId, instance_id
 
 def holder(tx: sa.Connection, agent_id: AgentId) -> Row | None:
     """The grant that is held now: epoch, instance_id, released_at and the rest."""
-    return tx.execute(_HELD, {"agent": agent_id}).one_or_none()
+    return _HELD.first(tx, {"agent": agent_id})
 
 
 def release(

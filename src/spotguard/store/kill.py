@@ -13,6 +13,7 @@ from spotguard.domain.agents import KillLevel
 from spotguard.domain.errors import InvalidInput, NotFound
 from spotguard.domain.ids import AgentId, ClientId
 from spotguard.store import commands
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import agents, kill_switches
 from spotguard.store.tables import commands as commands_table
 from spotguard.store.upserts import insert_or_update
@@ -21,16 +22,18 @@ EVERYONE = "*"  # client and scope of the installation's switch
 CLIENT = "client"  # scope of a client's switch; an agent's has the agent's id
 
 _k = kill_switches.c
-_LEVELS = sa.select(_k.level).where(
-    _k.client_id.in_([EVERYONE, sa.bindparam("client")]),
-    _k.scope.in_([EVERYONE, CLIENT, sa.bindparam("agent")]),
+_LEVELS = Prepared(
+    sa.select(_k.level).where(
+        _k.client_id.in_([EVERYONE, sa.bindparam("client")]),
+        _k.scope.in_([EVERYONE, CLIENT, sa.bindparam("agent")]),
+    )
 )
 
 
 def level_for(tx: Connection, client_id: ClientId, agent_id: AgentId | None = None) -> KillLevel:
     """The strongest of the installation's, the client's and the agent's."""
-    levels = tx.scalars(_LEVELS, {"client": client_id, "agent": agent_id or CLIENT})
-    return max((KillLevel[level.upper()] for level in levels), default=KillLevel.NONE)
+    rows = _LEVELS.rows(tx, {"client": client_id, "agent": agent_id or CLIENT})
+    return max((KillLevel[row.level.upper()] for row in rows), default=KillLevel.NONE)
 
 
 def levels_of(tx: Connection, client_id: ClientId) -> dict[str, KillLevel]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -71,9 +71,7 @@ def settle(tx: sa.Connection, now: datetime) -> int:
     if windows:
         tx.execute(_CLEAR, windows)
     if entries:
-        tx.execute(
-            sa.insert(ledger_entries), [asdict(entry) | {"kind": entry.kind.value} for entry in entries]
-        )
+        tx.execute(sa.insert(ledger_entries), [vars(entry) | {"kind": entry.kind.value} for entry in entries])
     _mark(tx, now, unpriced)
     return len(entries)
 

@@ -17,6 +17,7 @@ from spotguard.domain.replicas import LIVE_REPLICA
 from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus
 from spotguard.ports.cloud import ROOT_DEVICES
 from spotguard.store import commands, grants, tickets
+from spotguard.store.prepared import Prepared
 from spotguard.store.restore_points import PURPOSE
 from spotguard.store.tables import (
     agents,
@@ -63,9 +64,7 @@ _ROLELESS = (
     sa.not_(_rehearsing),
 )
 _IDLE: sa.Select[Any] = sa.select(instances).where(_i.id == sa.bindparam("machine"), _i.is_active, *_ROLELESS)
-_ORPHANS: sa.Select[Any] = sa.select(instances).where(
-    _i.is_active, _i.intention_token.is_not(None), *_ROLELESS
-)
+_ORPHANS = Prepared(sa.select(instances).where(_i.is_active, _i.intention_token.is_not(None), *_ROLELESS))
 
 
 def idle_machine(tx: sa.Connection, instance_id: InstanceId) -> Row | None:
@@ -75,7 +74,7 @@ def idle_machine(tx: sa.Connection, instance_id: InstanceId) -> Row | None:
 
 def orphan_machines(tx: sa.Connection) -> list[Row]:
     """Ours (launched with a token of ours), running, and without any role."""
-    return list(tx.execute(_ORPHANS).all())
+    return list(_ORPHANS.rows(tx, {}))
 
 
 def ask_agent_to_end(tx: sa.Connection, now: datetime, row: Row, because: str) -> bool:
@@ -138,7 +137,7 @@ def of_switch(tx: sa.Connection, switch: Row) -> list[Row]:
 
 def unreferenced(tx: sa.Connection) -> list[Row]:
     """Volumes, snapshots and images of ours that no machine, move or agent needs."""
-    return list(tx.execute(_UNREFERENCED).all())
+    return list(_UNREFERENCED.rows(tx, {}))
 
 
 def _open_switch_needs_it() -> sa.ColumnElement[bool]:
@@ -233,6 +232,8 @@ def _loose_image() -> sa.ColumnElement[bool]:
     )
 
 
-_UNREFERENCED: sa.Select[Any] = sa.select(storage_resources).where(
-    _s.ended_at.is_(None), _s.is_ours, sa.or_(_free_volume(), _loose_copy(), _loose_image())
+_UNREFERENCED = Prepared(
+    sa.select(storage_resources).where(
+        _s.ended_at.is_(None), _s.is_ours, sa.or_(_free_volume(), _loose_copy(), _loose_image())
+    )
 )

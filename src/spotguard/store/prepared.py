@@ -44,7 +44,10 @@ class _Compiled:
 
 
 class Prepared:
-    """One statement without lists of changing length. A wrong name among `values` is not noticed: tests see it."""
+    """One statement; a list in it is the statement's own, and never changes its length.
+
+    A wrong name among `values` is not noticed: tests see it.
+    """
 
     def __init__(self, statement: sa.Executable) -> None:
         self._statement = statement
@@ -70,7 +73,8 @@ class Prepared:
         return changed
 
     def _compile(self, dialect: sa.Dialect) -> _Compiled:
-        made = self._statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+        expanded = {"render_postcompile": True}  # a list of fixed length is written out
+        made = self._statement.compile(dialect=dialect, compile_kwargs=expanded)  # type: ignore[attr-defined]
         if not isinstance(made, SQLCompiler):
             raise TypeError(f"not a statement that can be prepared: {self._statement}")
         to_sqlite: Mapping[str, Any] = made._bind_processors  # noqa: SLF001 - what an execution would use

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection, Row
 
 from spotguard.domain.clock import EARLIEST, LATEST
 from spotguard.domain.ids import ClientId, PoolId
+from spotguard.store.prepared import Prepared
 from spotguard.store.price_runs import Point, compressed
 from spotguard.store.tables import spot_price_snapshots
 
@@ -63,7 +64,7 @@ def _window(
         "earliest": EARLIEST,
         "latest": LATEST,
     }
-    return tx.execute(statement, asked).all()
+    return statement.rows(tx, asked)
 
 
 def _points(rows: Iterable[Row[Any]]) -> list[Point]:
@@ -117,5 +118,5 @@ def _window_statement(source: Any) -> sa.Select[Any]:
     )
 
 
-_WINDOW_OWN = _window_statement(_s.client_id == sa.bindparam("client"))
-_WINDOW_FETCHED = _window_statement(_s.client_id.is_(None))
+_WINDOW_OWN = Prepared(_window_statement(_s.client_id == sa.bindparam("client")))
+_WINDOW_FETCHED = Prepared(_window_statement(_s.client_id.is_(None)))

@@ -12,6 +12,7 @@ from spotguard.domain.ids import AgentId, ClientId, ImageId
 from spotguard.planning.restore_points import RestorePoint
 from spotguard.ports.cloud import CopyState, ImageView
 from spotguard.store import storage
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import agents, storage_resources
 
 PURPOSE = "restore"
@@ -21,9 +22,8 @@ _COMPLETE = {CopyState.PENDING.value: None, CopyState.DONE.value: True, CopyStat
 _points = sa.and_(_s.kind == "image", _s.purpose == PURPOSE, _s.ended_at.is_(None))
 
 
-def wanting(tx: sa.Connection) -> list[Any]:
-    """Agents that are to have restore points."""
-    wanted = sa.select(
+_WANTING = Prepared(
+    sa.select(
         agents.c.id,
         agents.c.client_id,
         agents.c.restore_point_hours,
@@ -34,8 +34,12 @@ def wanting(tx: sa.Connection) -> list[Any]:
         agents.c.enabled,
         agents.c.status != AgentStatus.DELETED.value,
     )
-    found: Sequence[Any] = tx.execute(wanted).all()
-    return list(found)
+)
+
+
+def wanting(tx: sa.Connection) -> list[Any]:
+    """Agents that are to have restore points."""
+    return list(_WANTING.rows(tx, {}))
 
 
 def of_agent(tx: sa.Connection, agent_id: AgentId) -> list[RestorePoint]:

@@ -13,6 +13,7 @@ from spotguard.domain.instances import EndReason
 from spotguard.domain.signals import NOTICE_SECONDS
 from spotguard.domain.switches import MoveKind, SwitchStatus
 from spotguard.store import deaths, grants, storage, tickets
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import instances, storage_resources, switches
 
 Row = sa.Row[Any]
@@ -75,7 +76,7 @@ def strays_of(tx: sa.Connection, agent_id: str, instance_id: str) -> list[Row]:
 
 def never_seen(tx: sa.Connection) -> list[Row]:
     """Free volumes of ours that nobody has ever been seen with, of every tenant."""
-    return list(tx.execute(_FREE.where(_s.is_ours, _s.last_attached_to.is_(None))).all())
+    return list(_NEVER_SEEN.rows(tx, {}))
 
 
 _FREE = (
@@ -88,6 +89,7 @@ _FREE = (
     )
     .order_by(_s.created_at, _s.id)
 )
+_NEVER_SEEN = Prepared(_FREE.where(_s.is_ours, _s.last_attached_to.is_(None)))
 
 
 def _volumes_of_failed_recovery(tx: sa.Connection, agent: Row, held: Row) -> list[str]:

@@ -13,16 +13,21 @@ from spotguard.domain.clock import rfc3339
 from spotguard.domain.ids import SwitchId
 from spotguard.domain.signals import SignalType
 from spotguard.domain.switches import TIMING_NAME, Step
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import spot_interruption_events, switch_steps, switches
 
 SERVER = "server"
 
-_STEPS: sa.Select[Any] = sa.select(switch_steps.c.step, switch_steps.c.at).where(
-    switch_steps.c.switch_id == sa.bindparam("switch")
+_STEPS = Prepared(
+    sa.select(switch_steps.c.step, switch_steps.c.at).where(
+        switch_steps.c.switch_id == sa.bindparam("switch")
+    )
 )
 
-_HEARD: sa.Select[Any] = sa.select(switch_steps.c.step, switch_steps.c.recorded_at).where(
-    switch_steps.c.switch_id == sa.bindparam("switch")
+_HEARD = Prepared(
+    sa.select(switch_steps.c.step, switch_steps.c.recorded_at).where(
+        switch_steps.c.switch_id == sa.bindparam("switch")
+    )
 )
 
 _COLUMN_OF = {
@@ -73,14 +78,14 @@ def recorded_steps(tx: sa.Connection, switch_id: SwitchId) -> list[Step]:
 
 def step_times(tx: sa.Connection, switch_id: SwitchId) -> dict[Step, datetime]:
     order = {step: number for number, step in enumerate(Step)}
-    rows = tx.execute(_STEPS, {"switch": switch_id}).all()
+    rows = _STEPS.rows(tx, {"switch": switch_id})
     known = sorted(((Step(row.step), row.at) for row in rows), key=lambda pair: (pair[1], order[pair[0]]))
     return dict(known)
 
 
 def heard_times(tx: sa.Connection, switch_id: SwitchId) -> dict[Step, datetime]:
     """When the server heard of each step, by its own clock."""
-    rows = tx.execute(_HEARD, {"switch": switch_id}).all()
+    rows = _HEARD.rows(tx, {"switch": switch_id})
     return {Step(row.step): row.recorded_at for row in rows}
 
 

@@ -22,11 +22,12 @@ from spotguard.ports.cloud import (
     VolumeView,
 )
 from spotguard.store import made_with
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import agents, epoch_grants, storage_resources, switches
 
 Row = sa.Row[Any]
 _s = storage_resources.c
-_ALIVE: sa.Select[Any] = sa.select(_s.id, _s.client_id, _s.is_ours, _s.kind).where(_s.ended_at.is_(None))
+_ALIVE = Prepared(sa.select(_s.id, _s.client_id, _s.is_ours, _s.kind).where(_s.ended_at.is_(None)))
 
 
 def state_volume_of(tx: sa.Connection, instance_id: InstanceId) -> Row | None:
@@ -68,7 +69,7 @@ def volumes_of_agent(tx: sa.Connection, agent_id: str) -> list[VolumeId]:
 
 def alive(tx: sa.Connection) -> list[Row]:
     """Everything that still costs money, of every tenant."""
-    return list(tx.execute(_ALIVE).all())
+    return list(_ALIVE.rows(tx, {}))
 
 
 def saw_volume(

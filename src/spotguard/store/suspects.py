@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from spotguard.planning.cleaning import FOUND
 from spotguard.store import events
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import instances, storage_resources
 
 Row = sa.Row[Any]
@@ -45,10 +46,18 @@ def _mark(tx: sa.Connection, table: sa.Table, resource_id: str, now: datetime) -
 
 
 def _cleared(tx: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> list[str]:
-    alive = table.c.is_active if table is instances else table.c.ended_at.is_(None)
-    suspected = tx.execute(sa.select(table.c.id).where(table.c.suspect_since.is_not(None), alive)).scalars()
     still = {row.id for row in rows}
-    return [resource_id for resource_id in suspected if resource_id not in still]
+    return [row.id for row in _SUSPECTED[table].rows(tx, {}) if row.id not in still]
+
+
+def _suspected(table: sa.Table, alive: sa.ColumnElement[bool]) -> Prepared:
+    return Prepared(sa.select(table.c.id).where(table.c.suspect_since.is_not(None), alive))
+
+
+_SUSPECTED = {
+    instances: _suspected(instances, instances.c.is_active),
+    storage_resources: _suspected(storage_resources, storage_resources.c.ended_at.is_(None)),
+}
 
 
 def _tell(tx: sa.Connection, now: datetime, row: Row) -> None:

@@ -15,6 +15,7 @@ from spotguard.domain.switches import Step, SwitchStatus
 from spotguard.domain.traffic import Route, Script, route_of
 from spotguard.ports.traffic import Endpoint
 from spotguard.store import events
+from spotguard.store.prepared import Prepared
 from spotguard.store.steps import record_step, recorded_steps
 from spotguard.store.tables import (
     agent_events,
@@ -33,7 +34,7 @@ _TOLD_AGAIN = timedelta(hours=1)
 
 _ENDPOINT = (_i.id, _i.private_ip, _i.public_ip)
 _ROUTE: sa.Select[Any] = sa.select(_a.traffic).where(_a.id == sa.bindparam("agent"))
-_ROADS = (
+_ROADS = Prepared(
     sa.select(_a.id, _a.client_id, _a.traffic, _a.enabled, _g.epoch, *_ENDPOINT[1:], _i.id.label("holder_id"))
     .join(epoch_grants, _g.held_agent_id == _a.id)
     .join(instances, _i.id == _g.instance_id)
@@ -81,7 +82,7 @@ def roads(tx: sa.Connection) -> list[Road]:
             Endpoint(InstanceId(row.holder_id), row.private_ip or "", row.public_ip),
             row.enabled,
         )
-        for row in tx.execute(_ROADS)
+        for row in _ROADS.rows(tx, {})
     ]
     return [road for road in found if not isinstance(road.route, Script)]
 
