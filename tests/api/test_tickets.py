@@ -9,7 +9,8 @@ import pytest
 from spotguard.domain.clock import parse_time
 from spotguard.domain.epochs import Proof
 from spotguard.domain.tickets import Ticket, Word, hash_token, seal_of, signature_of
-from spotguard.store import grants
+from spotguard.planning.invariants import check
+from spotguard.store import grants, invariant_facts
 from spotguard.store.tables import (
     agents,
     epoch_grants,
@@ -248,3 +249,29 @@ def test_the_report_of_a_planned_move_destroys_the_ticket_with_the_release(
     told = {"switch_id": move, "timing": {"released_at": world.ago(0)}, "destroyed": [slip["id"]]}
     assert web.post("switch-report", told).status == 200
     assert issued(world).status == "destroyed"
+
+
+def test_a_grant_to_another_while_it_is_out_is_found(
+    world: World, acme: Tenant, web: Machine, standby: Machine
+):
+    """The check of invariant 1 over rows that some bug has made."""
+    other = world.register(acme, letter="c")
+    web.heartbeat()
+    assert not broken(world)
+    values = {"status": "ended", "released_at": world.clock.now()}
+    world.write(lambda tx: tx.execute(epoch_grants.update().values(**values)))
+    row = {
+        "agent_id": web.agent_id,
+        "epoch": 2,
+        "instance_id": other.id,
+        "status": "held",
+        "proof": "released",
+    }
+    world.write(lambda tx: tx.execute(epoch_grants.insert().values(**row, granted_at=world.clock.now())))
+    assert any(standby.id in what for what in broken(world))
+
+
+def broken(world: World) -> list[str]:
+    now = world.clock.now()
+    facts = world.read(lambda tx: invariant_facts.gather(tx, now, None))
+    return [b.what for b in check(facts) if b.invariant == "every_epoch_ends_by_a_proof"]

@@ -84,6 +84,7 @@ PLANTED = {
         "an agent with an epoch and no grant at all": replace(HEALTHY, grants=()),
     },
     "every_epoch_ends_by_a_proof": {
+        "a ticket was out to another one": with_one(THIRD, ticket_out_to=STANDBY.instance_id),
         "an epoch is missing in the chain": without(SECOND),
         "nobody let go": with_one(SECOND, former_released_at=None),
         "the former holder is not dead": with_one(THIRD, former_died=False),

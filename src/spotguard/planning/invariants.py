@@ -44,7 +44,9 @@ class AgentFact:
 
 @dataclass(frozen=True)
 class GrantFact:
-    """One epoch. `former_died_at`: when EC2 ended the former holder, as far as is known."""
+    """One epoch. `former_died`: EC2 has ended the former holder. `ticket_out_to`: who lives and could have taken this
+    epoch by a ticket when it was granted to another one.
+    """
 
     agent_id: str
     epoch: int
@@ -55,6 +57,7 @@ class GrantFact:
     released_at: datetime | None
     former_released_at: datetime | None
     former_died: bool
+    ticket_out_to: str | None = None
 
 
 @dataclass(frozen=True)
@@ -186,6 +189,8 @@ def every_epoch_ends_by_a_proof(facts: Facts) -> Iterator[str]:
         for grant in chain:
             if not _proof_holds(grant):
                 yield f"epoch {grant.epoch} of agent {agent_id} says {grant.proof}, the rows do not"
+            if grant.ticket_out_to is not None:
+                yield f"epoch {grant.epoch} of agent {agent_id} was granted with a ticket out to {grant.ticket_out_to}"
 
 
 def _proof_holds(grant: GrantFact) -> bool:

@@ -15,6 +15,7 @@ from spotguard.domain.ids import ClientId
 from spotguard.domain.instances import GateState, InstanceState, Mode, is_proof_of_death
 from spotguard.domain.replicas import ReplicaStatus, ReplicaType
 from spotguard.domain.switches import OPEN_SWITCH, Step, SwitchStatus, Trigger
+from spotguard.domain.tickets import TicketStatus
 from spotguard.planning import invariants as inv
 from spotguard.planning.deadlines import DueStep
 from spotguard.store import admissions, leftover_rows, move_deadlines
@@ -23,6 +24,7 @@ from spotguard.store.tables import (
     agents,
     commands,
     epoch_grants,
+    handover_tickets,
     instances,
     replica_instances,
     storage_resources,
@@ -90,6 +92,7 @@ def _grants(tx: sa.Connection, client_id: ClientId | None) -> list[inv.GrantFact
             instances.c.ec2_state.label("former_state"),
             instances.c.current_mode.label("former_mode"),
             instances.c.launched_at.label("former_launched_at"),
+            _ticket_out_to().label("ticket_out_to"),
         )
         .join(agents, agents.c.id == epoch_grants.c.agent_id)
         .outerjoin(
@@ -110,9 +113,31 @@ def _grants(tx: sa.Connection, client_id: ClientId | None) -> list[inv.GrantFact
             released_at=row.released_at,
             former_released_at=row.former_released_at,
             former_died=_died(row),
+            ticket_out_to=row.ticket_out_to,
         )
         for row in rows
     ]
+
+
+def _ticket_out_to() -> sa.ScalarSelect[Any]:
+    """A ticket for the epoch that another one was granted, to an instance that runs as it ran then."""
+    ticket, heir = handover_tickets.c, instances.alias("heir")
+    return (
+        sa.select(ticket.to_instance_id)
+        .join(heir, heir.c.id == ticket.to_instance_id)
+        .where(
+            ticket.agent_id == epoch_grants.c.agent_id,
+            ticket.epoch == epoch_grants.c.epoch,
+            ticket.to_instance_id != epoch_grants.c.instance_id,
+            ticket.status.in_([TicketStatus.OUT.value, TicketStatus.OVER.value]),
+            heir.c.is_active,
+            sa.func.coalesce(heir.c.ec2_state, "") != InstanceState.STOPPED.value,
+            heir.c.boot_id == ticket.to_boot_id,
+        )
+        .limit(1)
+        .correlate(epoch_grants)
+        .scalar_subquery()
+    )
 
 
 def _died(row: Row) -> bool:
