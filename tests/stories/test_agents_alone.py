@@ -61,3 +61,18 @@ def test_a_launch_whose_answer_was_lost_while_its_move_was_given_up_is_ended(sce
     assert ec2.describe_instances([InstanceId(stray)])[0].state == "terminated"
     assert scene.active_instances() == {held}
     assert orphans_of(scene.world) == []
+
+
+def test_an_old_instance_that_ec2_shows_no_more_has_ended(scene):
+    """AWS took it during a waiting time that is longer than EC2 remembers it."""
+    scene.force_to_spot()
+    scene.until(lambda: scene.switches()[-1].status == "completed", minutes=60)
+    scene.configure(terminateWaitSeconds=3 * 3600)
+    old = scene.agent().instance_id
+    scene.aws_gives_notice()
+    scene.until(lambda: scene.agent().instance_id != old, minutes=5)
+    scene.until(lambda: scene.switches()[-1].status == "completed", minutes=3 * 60 + 30)
+    assert not scene.world.ec2.describe_instances([InstanceId(old)])
+    assert scene.active_instances() == {scene.agent().instance_id}
+    assert scene.events("command_expired") == []
+    scene.assert_no_record_lost_or_doubled()

@@ -13,7 +13,7 @@ from spotguard.agent.command_book import CommandBook
 from spotguard.agent.desk import OK, Desk, NotEnrolled
 from spotguard.agent.files import Document
 from spotguard.agent.launches import DiskIntentions
-from spotguard.agent.orders import Command, end_order, launch_replica_order
+from spotguard.agent.orders import Command, EndOrder, end_order, launch_replica_order
 from spotguard.agent.switch_reports import timing
 from spotguard.domain.clock import rfc3339
 from spotguard.domain.commands import CommandStatus, CommandType
@@ -22,13 +22,14 @@ from spotguard.domain.ids import InstanceId, VolumeId
 from spotguard.domain.instances import InstanceState, Mode
 from spotguard.domain.switches import Step
 from spotguard.domain.tags import AGENT_TAG
-from spotguard.execution.ending import SOON_SECONDS, Later, delete_volumes, end_instance, leftovers_of
+from spotguard.execution.ending import SOON_SECONDS, Done, Later, delete_volumes, end_instance, leftovers_of
 from spotguard.execution.launching import Launched, LaunchWish, NotYet, launch, refused
 from spotguard.execution.move_state import candidates_of
 from spotguard.execution.shaping import made_otherwise, shape_of
 from spotguard.execution.volumes import empty_alike
 from spotguard.ports.cloud import Cloud, InstanceView
 
+VANISHED_AGE, VANISHED_LOOKS, VANISHED_SPAN = timedelta(hours=1), 3, timedelta(minutes=5)
 NO_EC2 = "this agent has no access to EC2: let the server do it, or set calls_ec2 for this agent"
 
 
@@ -41,6 +42,7 @@ class Errands:
         self._desk, self._book, self._withdraw = desk, book, withdraw
         self._intentions = DiskIntentions(desk.ports.disk)
         self._leftovers = Document(desk.ports.disk, "leftovers")
+        self._absent: dict[InstanceId, tuple[datetime, int]] = {}  # since when, in how many looks
 
     def check(self, command: Command) -> None:
         if self._desk.ports.cloud is None:
@@ -116,7 +118,9 @@ class Errands:
             self._require_present_word()
         ending = end_instance(cloud, order.instance_id, agent_id)
         if isinstance(ending, Later):
-            return ending.again_seconds
+            if not self._has_vanished(cloud, order, agent_id, now):
+                return ending.again_seconds
+            ending = Done(f"EC2 shows {order.instance_id} no more")
         self._withdraw(order.instance_id)
         if clears:
             cleared = delete_volumes(cloud, self._left_by(order.instance_id), {AGENT_TAG: agent_id})
@@ -130,6 +134,23 @@ class Errands:
             command, CommandStatus.COMPLETED, ending.because, {"instance_id": order.instance_id}
         )
         return None
+
+    def _has_vanished(self, cloud: Cloud, order: EndOrder, agent_id: str, now: datetime) -> bool:
+        """Ruling B4: known for over an hour, absent by id and by tag in three looks over five minutes, in an account
+        and region that show this instance itself.
+        """
+        if order.made_at is None or self._desk.server_now(now) - order.made_at < VANISHED_AGE:
+            return False
+        by_id = {
+            view.instance_id for view in cloud.describe_instances([self._desk.instance_id, order.instance_id])
+        }
+        by_tag = {view.instance_id for view in cloud.describe_instances(tags={AGENT_TAG: agent_id})}
+        if order.instance_id in by_id | by_tag or self._desk.instance_id not in by_id:
+            self._absent.pop(order.instance_id, None)
+            return False
+        since, looks = self._absent.get(order.instance_id, (now, 0))
+        self._absent[order.instance_id] = since, looks + 1
+        return looks + 1 >= VANISHED_LOOKS and now - since >= VANISHED_SPAN
 
     def _require_present_word(self) -> None:
         """What its user says now of ending the old one: the command may be minutes old."""

@@ -96,12 +96,16 @@ class LaunchReplicaOrder:
 
 @dataclass(frozen=True)
 class EndOrder:
-    """Payload of `terminate_instance` and `retire_replica`. `clear`: what it leaves behind, too: nobody else can."""
+    """Payload of `terminate_instance` and `retire_replica`. `clear`: what it leaves behind, too: nobody else can.
+
+    `made_at`: since when the server knows of it.
+    """
 
     instance_id: InstanceId
     switch_id: SwitchId | None = None
     replica_id: str | None = None
     clear: bool = False
+    made_at: datetime | None = None
 
 
 def command_of(entry: Mapping[str, Any]) -> Command:

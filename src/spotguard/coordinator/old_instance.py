@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from spotguard.coordinator.context import REST, Context, Row
+from spotguard.domain.clock import rfc3339
 from spotguard.domain.commands import CommandStatus, CommandType, CreatedBy, Priority
 from spotguard.domain.errors import NotVisible, Refused
 from spotguard.domain.ids import AgentId, ClientId, InstanceId
@@ -174,11 +175,17 @@ def _ask_successor(
         payload={
             "instance_id": old,
             "switch_id": switch.id,
+            "made_at": _made_at(tx, old),
             "clear": not fallback and not switch.is_recovery,  # a server without EC2 deletes nothing itself
         },
         epoch=held.epoch,
     )
     return str(held.instance_id)
+
+
+def _made_at(tx: sa.Connection, old: InstanceId) -> str | None:
+    row = sightings.get(tx, old)
+    return None if row is None else rfc3339(row.launched_at or row.created_at)
 
 
 def _tell(tx: sa.Connection, now: datetime, switch: Row, kind: str, message: str, **more: str) -> None:

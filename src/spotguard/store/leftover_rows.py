@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from spotguard.domain.agents import PROVEN_CHECKS
+from spotguard.domain.clock import rfc3339
 from spotguard.domain.commands import OPEN_COMMAND, CommandType, CreatedBy, Priority
 from spotguard.domain.drills import OPEN_DRILL
 from spotguard.domain.epochs import GrantStatus
@@ -99,7 +100,11 @@ def ask_agent_to_end(tx: sa.Connection, now: datetime, row: Row, because: str) -
         created_by=CreatedBy.COORDINATOR,
         expires_at=now + timedelta(minutes=10),
         reason=because,
-        payload={"instance_id": row.id, "replica_id": row.replica_id},
+        payload={
+            "instance_id": row.id,
+            "replica_id": row.replica_id,
+            "made_at": rfc3339(row.launched_at or row.created_at),
+        },
         epoch=held.epoch,
     )
     return True
