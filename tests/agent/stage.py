@@ -93,11 +93,12 @@ class Host:
 
     def build(self):
         stage = self.stage
+        sync = stage.sync_of(self.instance_id)
         ports = Ports(
             link=stage.server,
             metadata=stage.ec2.metadata(self.instance_id),
             gate=self.gate,
-            sync=SimulatedSync(stage.ec2, stage.clock, stage.register, stage.fabric, self.instance_id),
+            sync=sync,
             disk=self.disk,
             cloud=self.cloud,
             clock=stage.clock,
@@ -156,6 +157,9 @@ class Stage:
         self.client_token = CLIENT_TOKEN
         self.hosts: dict[str, Host] = {}
         self.script = None  # the users' traffic script, the same on every host
+
+    def sync_of(self, instance_id):
+        return SimulatedSync(self.ec2, self.clock, self.register, self.fabric, instance_id)
 
     def launch(self, pool=A, *, user_data="", devices=STATE_VOLUME, image=None, mode=Mode.SPOT):
         request = LaunchRequest(

@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -50,10 +51,11 @@ def push() -> dict[str, object]:
     begun, own = time.monotonic(), int(str(position()["position"]))
     address = os.environ["SPOTGUARD_TARGET_ADDRESS"]
     first = theirs = _held_by(address)
+    waiting = threading.Event()
     while theirs < own:
         if time.monotonic() - begun > float(os.environ.get(PATIENCE, "50")):
             raise RecipeFailed(f"{address} lacks {own - theirs} bytes of the log")
-        time.sleep(LOOK_SECONDS)
+        waiting.wait(LOOK_SECONDS)
         theirs = _held_by(address)
     return {"position": own, "bytes_sent": theirs - first, "lag_seconds": time.monotonic() - begun}
 
