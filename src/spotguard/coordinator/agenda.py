@@ -19,7 +19,7 @@ from spotguard.domain.ids import ClientId
 from spotguard.domain.instances import InstanceState, Mode
 from spotguard.domain.replicas import LIVE_REPLICA, ReplicaStatus, ReplicaType
 from spotguard.domain.signals import SignalType
-from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus
+from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus, Trigger
 from spotguard.store import adrift, sightings
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import (
@@ -101,6 +101,11 @@ _unfit = (
     sa.and_(agents.c.manual_replica_enabled, sa.or_(_beside_primary, _signalled)),
 )
 
+_is_rescue = sa.or_(
+    switches.c.is_recovery, switches.c.event_trigger.in_(_values([Trigger.EMERGENCY, Trigger.REBALANCE]))
+)
+_is_manual = replica_instances.c.replica_type == sa.literal_column(f"'{ReplicaType.MANUAL.value}'")
+
 _AGENDA = Prepared(
     sa.union_all(
         _of(Work.FLEET, agents.c.client_id),
@@ -116,10 +121,17 @@ _AGENDA = Prepared(
                 sa.not_(instances.c.is_active),
             ),
         ),
-        _of(Work.SWITCH, switches.c.id).where(switches.c.status.in_(_values(OPEN_SWITCH))),
+        # rescues before what is voluntary: both ask EC2 for the few launches a second that it allows
+        *(
+            _of(Work.SWITCH, switches.c.id).where(switches.c.status.in_(_values(OPEN_SWITCH)), which)
+            for which in (_is_rescue, sa.not_(_is_rescue))
+        ),
         _of(Work.DRILL, drills.c.id).where(drills.c.status.in_(_values(OPEN_DRILL))),
-        _of(Work.REPLICA, replica_instances.c.id).where(
-            replica_instances.c.status.in_(_values(LIVE_REPLICA))
+        *(
+            _of(Work.REPLICA, replica_instances.c.id).where(
+                replica_instances.c.status.in_(_values(LIVE_REPLICA)), which
+            )
+            for which in (sa.not_(_is_manual), _is_manual)
         ),
         *(
             _of(work, spot_interruption_events.c.agent_id)

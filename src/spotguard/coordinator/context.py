@@ -22,6 +22,7 @@ from spotguard.telemetry import get_logger
 
 T = TypeVar("T")
 REST = timedelta(seconds=30)
+LANE = timedelta(seconds=15)  # longer than a pass: a rescue that still waits asks again, and keeps it
 Row = sa.Row[Any]
 Clouds = Callable[[ClientId], Cloud | None]
 Traffics = Callable[[ClientId], Traffic | None]
@@ -62,6 +63,7 @@ class Context:
     again_at: list[datetime] = field(default_factory=list)  # a duty wants to look before the next pass
     told: dict[tuple[str, str], datetime] = field(default_factory=dict)
     resting: dict[str, datetime] = field(default_factory=dict)
+    lane_until: dict[ClientId, datetime] = field(default_factory=dict)
 
     def soon(self, now: datetime, seconds: float) -> None:
         self.again_at.append(now + timedelta(seconds=max(seconds, 1.0)))
@@ -69,6 +71,14 @@ class Context:
     def maker(self, client_id: str) -> dict[str, str]:
         """The tags on all that this installation makes for a client."""
         return {MANAGED_TAG: self.settings.installation, CLIENT_TAG: client_id}
+
+    def keep_lane(self, client_id: ClientId, now: datetime) -> None:
+        """EC2 throttles a rescue of this client: the few launches that it allows are the rescues' for a while."""
+        self.lane_until[client_id] = now + LANE
+
+    def lane_is_kept(self, client_id: ClientId, now: datetime) -> bool:
+        until = self.lane_until.get(client_id)
+        return until is not None and now < until
 
     def rest(self, row_id: str, now: datetime, until: datetime) -> None:
         """Nothing can be done for this row before then, unless EC2 or a signal says so; half a minute at most."""

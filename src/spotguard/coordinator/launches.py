@@ -14,11 +14,13 @@ from spotguard.domain.ids import AgentId, ClientId, DrillId, ImageId, InstanceId
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.execution.launching import (
+    SOON_SECONDS,
     Candidate,
     Exhausted,
     Launched,
     LaunchResult,
     LaunchWish,
+    NotYet,
     launch,
     refused,
 )
@@ -57,8 +59,13 @@ class Order:
 
 
 def carry_on(ctx: Context, now: datetime, cloud: Cloud, order: Order) -> LaunchResult:
-    """As far as it goes now; rows follow what EC2 said. `Refused`: a spend cap."""
+    """As far as it goes now; rows follow what EC2 said. `Refused`: a spend cap.
+
+    Rescues have a lane of their own: while EC2 throttles one of them, no voluntary launch of that client is asked for.
+    """
     client_id, agent_id = ClientId(order.agent.client_id), AgentId(order.agent.id)
+    if order.voluntary and ctx.lane_is_kept(client_id, now):
+        return NotYet(SOON_SECONDS, "EC2 throttles, and rescues wait: they go first")
     wisher = Wisher(client_id, agent_id, order.switch_id, order.replica_id, order.voluntary, order.drill_id)
     intentions = DatabaseIntentions(ctx.db, ctx.clock, wisher)
     former = [i for i in intentions.of(order.seed) if i.purpose == order.purpose]
@@ -98,6 +105,8 @@ def carry_on(ctx: Context, now: datetime, cloud: Cloud, order: Order) -> LaunchR
     result = launch(cloud, intentions, wish(attempt), now)
     if isinstance(result, Exhausted) and result.ended is not None:
         result = launch(cloud, intentions, wish(attempt + 1), now)
+    if isinstance(result, NotYet) and result.throttled and not order.voluntary:
+        ctx.keep_lane(client_id, now)
     known = {i.token for i in former}
     fresh = [i for i in intentions.of(order.seed) if i.token not in known]
     dry = [(pool, mode) for mode in Mode for pool in refused(fresh, mode)]

@@ -105,10 +105,11 @@ class Launched:
 
 @dataclass(frozen=True)
 class NotYet:
-    """Ask again in `again_seconds`, with the same wish."""
+    """Ask again in `again_seconds`, with the same wish. `throttled`: the account makes too many calls."""
 
     again_seconds: float
     because: str
+    throttled: bool = False
 
 
 @dataclass(frozen=True)
@@ -233,7 +234,7 @@ def _ask(
         _fail(intentions, intention, error)
         raise
     except Throttled as error:
-        return NotYet(SOON_SECONDS, f"EC2 is throttling ({error.code})")
+        return NotYet(SOON_SECONDS, f"EC2 is throttling ({error.code})", throttled=True)
     except (Doubtful, NotVisible, TokenMismatch) as error:
         found = find(cloud, intention.token)
         if found is not None:

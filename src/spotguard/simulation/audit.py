@@ -6,24 +6,36 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import sqlalchemy as sa
 
+from spotguard.cloud.simulated.state import Machine
 from spotguard.domain.drills import OPEN_DRILL
 from spotguard.domain.ids import AgentId, InstanceId
 from spotguard.domain.instances import InstanceState
 from spotguard.domain.money import cents
 from spotguard.domain.replicas import LIVE_REPLICA
+from spotguard.domain.signals import SignalType
 from spotguard.domain.switches import OPEN_SWITCH, Trigger
-from spotguard.domain.tags import MANAGED_TAG, SWITCH_TAG
+from spotguard.domain.tags import MANAGED_TAG, REPLICA_TAG, SWITCH_TAG
 from spotguard.planning.restore_points import RestorePoint
 from spotguard.simulation import lookups
 from spotguard.simulation.machine import state_of
 from spotguard.simulation.world import World
 from spotguard.store import audit, ledger, restore_points
-from spotguard.store.tables import agents, drills, epoch_grants, instances, ledger_entries, storage_resources
+from spotguard.store.tables import (
+    agents,
+    drills,
+    epoch_grants,
+    instances,
+    ledger_entries,
+    spot_interruption_events,
+    storage_resources,
+)
 
+UNTOLD_SECONDS = 10.0  # between the last pass that a rule looked at and the death itself
 CLEARED_WITHIN = timedelta(minutes=5)
 _UNHEARD = (Trigger.EMERGENCY, Trigger.REBALANCE)
 
@@ -43,6 +55,9 @@ def judge(world: World) -> Verdict:
     checks = [
         one_writer(world),
         nothing_lost_on_planned_moves(world),
+        losses_are_told(world),
+        asked_once(world),
+        nobody_doomed_is_promoted(world),
         nothing_doubled(world),
         everybody_serves(world),
         counters(world),
@@ -73,6 +88,49 @@ def nothing_lost_on_planned_moves(world: World) -> list[str]:
                 how = "without a move" if move is None else f"by a {move.event_trigger} {move.kind} move"
                 broken.append(f"{name}: {loss.count} records lost at {loss.at.isoformat()} {how}")
     return broken
+
+
+def losses_are_told(world: World) -> list[str]:
+    """Invariant 4: after a death that nobody heard coming the gap is bounded and recorded."""
+    made_by = {row.new_instance_id: row for row in lookups.moves(world) if row.new_instance_id}
+    broken = []
+    for name, register in world.registers.items():
+        for loss in register.losses:
+            move = made_by.get(loss.instance_id)
+            told = move.lost_seconds if move is not None else None
+            lost = loss.count * register.seconds_per_record
+            if lost > float(told or 0) + UNTOLD_SECONDS:
+                broken.append(
+                    f"{name}: {lost:.0f} s of records lost at {loss.at.isoformat()}, told were {told}"
+                )
+    return broken
+
+
+def asked_once(world: World) -> list[str]:
+    """Invariant 6: ask twice, get once. Two machines that live at once were never made for one move or one replica."""
+    made: dict[str, list[Machine]] = {}
+    for machine in world.ec2.world.machines.values():
+        wish = machine.tags.get(SWITCH_TAG) or machine.tags.get(REPLICA_TAG)
+        if wish is not None and MANAGED_TAG in machine.tags:
+            made.setdefault(wish, []).append(machine)
+    return [
+        f"{later.instance_id} was made for {wish} while {former.instance_id} lived"
+        for wish, machines in made.items()
+        for former, later in pairwise(sorted(machines, key=lambda machine: machine.pending_at))
+        if former.ended_at is None or former.ended_at > later.pending_at
+    ]
+
+
+def nobody_doomed_is_promoted(world: World) -> list[str]:
+    """Ruling B9: nobody is granted an epoch after the server has heard that EC2 takes it."""
+    told, grants = spot_interruption_events.c, epoch_grants.c
+    doomed = sa.select(grants.instance_id, grants.epoch).where(
+        told.instance_id == grants.instance_id,
+        told.signal_type == SignalType.TERMINATION.value,
+        told.detected_at < grants.granted_at,
+    )
+    rows = world.db.read(lambda tx: tx.execute(doomed.distinct()).all())
+    return [f"{row.instance_id} was granted epoch {row.epoch} under a termination notice" for row in rows]
 
 
 def nothing_doubled(world: World) -> list[str]:

@@ -9,6 +9,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
@@ -16,6 +17,8 @@ from random import Random
 import sqlalchemy as sa
 
 from spotguard.domain.agents import Executor
+from spotguard.domain.ids import InstanceId
+from spotguard.domain.instances import Mode
 from spotguard.domain.traffic import Route, told_of
 from spotguard.simulation import crowd, lookups
 from spotguard.simulation.audit import judge
@@ -23,7 +26,9 @@ from spotguard.simulation.fault_kinds import Fault, FaultKind, Scene
 from spotguard.simulation.faults import begin, end_all
 from spotguard.simulation.market import synthetic
 from spotguard.simulation.process import Rhythm
+from spotguard.simulation.records import Register
 from spotguard.simulation.troubled_database import TroubledDatabase
+from spotguard.simulation.witness import Witness
 from spotguard.simulation.world import World, WorldPlan
 from spotguard.store.tables import switch_steps
 
@@ -33,6 +38,7 @@ COORDINATORS = 2
 FEWEST_FAULTS, MOST_FAULTS = 8, 24
 SETTLED_AFTER = timedelta(minutes=10)  # invariant 18: no open step past its deadline, no orphan
 SERVED_AFTER = timedelta(minutes=30)  # a recovery that began when faults stopped has ended
+AFTERSHOCK = timedelta(minutes=15)  # for a recovery by the volume, where the notice found no standby
 TOGETHER = 0.5  # share of the faults that strike within minutes of the one before
 PRICE_LOOKS = (300.0, 600.0, 900.0)  # `spotguard agent` looks every 900 s, without EC2 of its own never
 SYNCS = (10.0, 20.0, 30.0)
@@ -72,18 +78,30 @@ def _length(dice: Random) -> float:
     return min(_LONGEST_SECONDS, 10 + dice.expovariate(1 / 240))
 
 
+class _Enough(Exception):
+    """No error: the first violation was all that was wanted."""
+
+
 def run(
-    seed: int, faults: Sequence[Fault] | None = None, hours: float = HOURS, *, elides: bool = True
+    seed: int,
+    faults: Sequence[Fault] | None = None,
+    hours: float = HOURS,
+    *,
+    elides: bool = True,
+    only_first: bool = False,
 ) -> Outcome:
     """One schedule, its own by default. `faults` replaces it: to shrink a failing one, or to try one by hand.
 
     `elides` False runs what could only repeat the last answer too: ten times the work for the same outcome.
+    `only_first`: it ends with the first violation.
     """
     began = time.process_time()
     campaign = _Campaign(seed, hours, faults, elides=elides)
+    campaign.only_first = only_first
     try:
-        campaign.live()
-        campaign.converge()
+        with suppress(_Enough):
+            campaign.live()
+            campaign.converge()
         return campaign.outcome(time.process_time() - began)
     finally:
         campaign.world.close()
@@ -106,7 +124,9 @@ class _Campaign:
             rhythm=Rhythm(dice.choice(PRICE_LOOKS), dice.choice(SYNCS)),
             elides=elides,
         )
-        self.world = World(plan, db)
+        self.witness = Witness()
+        self.world = World(plan, db, self.witness.reach)
+        self.only_first = False
         self.faults = tuple(faults) if faults is not None else schedule_of(seed, self._names(), hours)
         self.reached: Counter[str] = Counter()
         self.violations: list[str] = []
@@ -163,6 +183,8 @@ class _Campaign:
         for name, register in self.world.registers.items():
             while register.overlaps:
                 self._broken(f"{name}: {register.overlaps.pop()}")
+        for complaint in self.witness.complaints(self.world):
+            self._broken(complaint)
         while self.world.surprises:
             surprise = self.world.surprises.pop()
             if "No space left on device" not in surprise:
@@ -181,7 +203,29 @@ class _Campaign:
             if len(register.serving()) != 1:
                 self._broken(f"{name} is served by {register.serving()} half an hour after the last fault")
         self._require_clients_come()
+        self._aftershock()
         self._judge()
+
+    def _aftershock(self) -> None:
+        """After all that a clean notice still hands over, without a record lost: nobody has gone deaf or got stuck."""
+        taken = {name: self._notice(name, register) for name, register in self.world.registers.items()}
+        lost = {name: len(register.losses) for name, register in self.world.registers.items()}
+        self._until(timedelta(hours=self.hours) + SERVED_AFTER + AFTERSHOCK)
+        for name, register in self.world.registers.items():
+            if taken[name] is None:
+                continue
+            if register.serving() in ([], [taken[name]]):
+                self._broken(f"{name} is served by {register.serving()} after a notice in calm")
+            for loss in register.losses[lost[name] :]:
+                self._broken(f"{name} lost {loss.count} records by a notice in calm")
+
+    def _notice(self, name: str, register: Register) -> InstanceId | None:
+        """EC2 takes back what serves; None where that is on demand or nobody."""
+        for instance_id in map(InstanceId, register.serving()):
+            if self.world.ec2.world.machines[instance_id].mode is Mode.SPOT:
+                self.world.ec2.controls.interrupt(instance_id)
+                return instance_id
+        return None
 
     def _require_clients_come(self) -> None:
         """However it was disturbed, traffic goes to the holder again, and to nobody else."""
@@ -207,6 +251,8 @@ class _Campaign:
     def _broken(self, what: str) -> None:
         second = (self.world.clock.now() - self.world.started_at).total_seconds()
         self.violations.append(f"{second:.0f} s: {what}")
+        if self.only_first:
+            raise _Enough
 
     def outcome(self, cpu_seconds: float) -> Outcome:
         world = self.world

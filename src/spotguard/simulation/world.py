@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from spotguard.cloud.simulated.ec2 import SimulatedEc2
-from spotguard.cloud.simulated.physics import Climate, Physics
+from spotguard.cloud.simulated.physics import Climate, Physics, Quotas
 from spotguard.cloud.simulated.settings import Settings as CloudSettings
 from spotguard.cloud.simulated.state import Happening, HappeningKind
 from spotguard.cloud.simulated.traffic import SimulatedTraffic
@@ -21,6 +21,7 @@ from spotguard.coordinator.coordinator import Coordinator
 from spotguard.domain.agents import Executor
 from spotguard.domain.errors import SpotGuardError
 from spotguard.domain.ids import ClientId, InstanceId
+from spotguard.domain.instances import Mode
 from spotguard.domain.tags import ADOPTED_TAG
 from spotguard.planning.switching import STATE_DEVICE
 from spotguard.ports.cloud import Cloud
@@ -64,6 +65,9 @@ class WorldPlan:
     coordinators: int = 1
     rhythm: Rhythm = field(default_factory=Rhythm)
     elides: bool = False  # what could only repeat the last answer is left out (`stillness`)
+    servers_mode: Mode = Mode.ONDEMAND
+    zones_of_first: Sequence[str] = ()  # where the first servers are; the others take the zones in turn
+    quotas: Quotas = field(default_factory=Quotas)
     troubled: bool = False  # processes, lines, disks and clocks may fail: `World.trouble_of`
 
 
@@ -100,10 +104,22 @@ class World:
             market.history,
             {(market.region, kind): usd for kind, usd in market.ondemand.items()},
             settings=CloudSettings(
-                region=market.region, physics=plan.physics, climate=plan.climate, blank=Records
+                region=market.region,
+                physics=plan.physics,
+                climate=plan.climate,
+                quotas=plan.quotas,
+                blank=Records,
             ),
         )
-        self.servers = launch_servers(self.ec2, self.clock, market, plan.agents, market.start)
+        self.servers = launch_servers(
+            self.ec2,
+            self.clock,
+            market,
+            plan.agents,
+            market.start,
+            mode=plan.servers_mode,
+            zones_of_first=plan.zones_of_first,
+        )
         self.ec2.happenings()  # the users' servers have been up for a while
         self.reach = reach(self.ec2)
         self.wakeups = SimulatedWakeup()
