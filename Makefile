@@ -15,7 +15,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --for
 	--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
 .PHONY: help setup demo test lint types imports check fmt lock upgrade clean
-.PHONY: crash-matrix fault-matrix move-campaign idle-agent primacy-pairs
+.PHONY: crash-matrix fault-matrix move-campaign idle-agent primacy-pairs planted-bugs storm
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
@@ -78,6 +78,12 @@ idle-agent: $(DEV)  ## memory and CPU of an agent that has nothing to do (MINUTE
 
 primacy-pairs: $(DEV)  ## every pair of events at every place of docs/primacy.md, in the simulated world
 	$(BIN)/python -m tests.primacy.pairs
+
+planted-bugs: $(DEV)  ## plant every bug of the list and look who notices (ARGS='--only NAME --seeds 200 --workers 2')
+	$(BIN)/python -m tests.planted $(ARGS)
+
+storm: $(DEV)  ## 200 workloads of one zone are interrupted at one instant (ARGS='--agents 200 --bystanders 40')
+	$(BIN)/python -m tests.storm $(ARGS)
 
 fmt: $(DEV)  ## put the sources in order
 	$(BIN)/ruff check --fix-only --quiet

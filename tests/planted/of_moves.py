@@ -1,0 +1,149 @@
+"""Bugs in how the state travels: gates, passes, volumes, images, and the way back."""
+
+from spotguard.simulation.fault_kinds import FaultKind as F
+from tests.planted.bug import Bug, Edit, hunt
+
+_PLANNED = (F.FORCED_MOVE, F.PROMOTION)
+_DISTURBED = (*_PLANNED, F.SUCCESSOR_DIES, F.KILL_SWITCH, F.PARTITION, F.EC2_ERRORS)
+
+BUGS = (
+    Bug(
+        "the-gate-stays-open",
+        "vitess#20199: writes go on while the switch-over copies",
+        "1, 4: the last writes are on nobody's disk",
+        (Edit("execution/old_half.py", "        self.holding.pause()\n", ""),),
+        hunt(*_PLANNED),
+    ),
+    Bug(
+        "half-a-pass-counts",
+        "issue 4: a final pass that began before the last write (a partial final sync)",
+        "4: what was written between is lost on a planned move",
+        (
+            Edit(
+                "execution/old_half.py",
+                "        if made is None or made.position < self.sync.position():\n",
+                "        if made is None:\n",
+            ),
+        ),
+        hunt(*_PLANNED),
+    ),
+    Bug(
+        "half-a-pass-is-promoted",
+        "issue 4: half a pass is promoted",
+        "4: a standby without a complete pass is promoted after a death",
+        (
+            Edit(
+                "planning/emergency.py",
+                "    return tuple(s for s in facts.standbys if s.enrolled and s.complete_pass_age_seconds is not None)\n",
+                "    return facts.standbys\n",
+            ),
+        ),
+        hunt(F.TOGGLES, F.NOTICE, F.NOTICE_ABSENT, F.INSTANCE_DIES, F.REBALANCE),
+    ),
+    Bug(
+        "an-old-standby-is-preferred-to-the-volume",
+        "vitess#20199: of two copies the one that lacks writes is promoted",
+        "4: a holder that let go leaves a volume without a gap, and a standby with one is promoted",
+        (
+            Edit(
+                "planning/emergency.py",
+                "    if facts.gate_was_closed and (facts.volume_survives or not facts.looked):\n"
+                "        return None  # it closed its gate first: its volume lacks no write, the standby may\n",
+                "",
+            ),
+        ),
+        hunt(F.NOTICE, F.NOTICE_LATE, F.SERVER_AWAY, F.PARTITION, F.TOGGLES),
+    ),
+    Bug(
+        "the-gate-stays-shut-after-an-undo",
+        "omicron#7437: an undo that ends half way",
+        "18: a move that came to nothing leaves a workload that is down",
+        (
+            Edit(
+                "execution/old_half.py",
+                "        try:\n            self.holding.resume()\n"
+                "        except GateFailed as error:\n"
+                '            return Wait(self.limits.look_again, f"opening the gate again: {error}")\n',
+                "",
+            ),
+        ),
+        hunt(F.FORCED_MOVE, F.SUCCESSOR_DIES, F.EC2_COPY_FAILS),
+    ),
+    Bug(
+        "the-way-back-detaches-for-ever",
+        "omicron#2095: an undo that is not idempotent",
+        "18: the volume is taken from the old instance again and again",
+        (
+            Edit(
+                "execution/volumes.py",
+                "    if view is not None and view.attached_to == state.own and not volume.left:\n",
+                "    if view is not None and view.attached_to == state.own:\n",
+            ),
+        ),
+        hunt(F.FORCED_MOVE, F.SUCCESSOR_DIES, F.KILL_SWITCH),
+    ),
+    Bug(
+        "a-volume-move-is-granted-before-its-volume-comes",
+        "autoscaler#10147: what was asked for is counted as what is there",
+        "4, 18: the new one is granted without its state",
+        (
+            Edit(
+                "execution/volumes.py",
+                "        return view.state is VolumeState.IN_USE\n    if view.attached_to == origin:\n        cloud.detach_volume(volume.volume_id)\n",
+                "        return view.state is VolumeState.IN_USE\n    if view.attached_to == origin:\n        cloud.detach_volume(volume.volume_id)\n        return True\n",
+            ),
+        ),
+        hunt(F.FORCED_MOVE),
+    ),
+    Bug(
+        "volumes-die-with-their-instance",
+        "EC2's default DeleteOnTermination for the volumes of an image",
+        "4: after an unheard death there is nothing to recover",
+        (
+            Edit(
+                "coordinator/observe.py",
+                "        if ephemeral and enabled:\n            cloud.keep_volumes(view.instance_id)\n",
+                "",
+            ),
+        ),
+        hunt(F.INSTANCE_DIES, F.STRANGER_TERMINATES),
+    ),
+    Bug(
+        "no-deadline-before-the-grant",
+        "skypilot#10155: a clock that is never looked at",
+        "18: a move whose successor never comes stays open",
+        (
+            Edit(
+                "store/move_deadlines.py",
+                "    if is_past(switch, now):\n"
+                '        return "its deadline passed before the state was complete"\n'
+                "    due = due_of(tx, switch)\n",
+                "    due = None\n",
+            ),
+            Edit(
+                "coordinator/moves.py",
+                "    if due is not None and due.step is Step.ENROLLED and now > due.at:\n",
+                "    if due is not None and due.step is Step.PRUNED and now > due.at:\n",
+            ),
+        ),
+        hunt(*_DISTURBED, F.SUCCESSOR_DIES_AT_EFFECT),
+    ),
+    Bug(
+        "clients-stay-behind",
+        "the specification's cut-over without a look at what it came to (traffic is not read back)",
+        "18: the address, the name or the load balancer still leads to the old instance",
+        (
+            Edit(
+                "execution/traffic.py",
+                "    receipt = traffic.switch(errand.route, errand.handing)\n",
+                "    receipt = None\n",
+            ),
+            Edit(
+                "execution/traffic.py",
+                "    if seen.arrival is Arrival.HERE:\n        return Arrived(seen.because, receipt)\n    return OnTheWay(receipt,",
+                "    if seen.arrival is not Arrival.COMING:\n        return Arrived(seen.because, receipt)\n    return OnTheWay(receipt,",
+            ),
+        ),
+        hunt(*_PLANNED),
+    ),
+)

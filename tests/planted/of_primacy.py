@@ -1,0 +1,230 @@
+"""Bugs in who may serve: grants, proofs, what the holder remembers and lets go of."""
+
+from spotguard.simulation.fault_kinds import FaultKind as F
+from tests.planted.bug import Bug, Edit, Node, hunt
+
+_CUT = (F.PARTITION, F.AGENT_FROZEN, F.REQUESTS_LOST)
+_ENDS = (F.NOTICE, F.NOTICE_LATE, F.NOTICE_ABSENT, F.INSTANCE_DIES)
+
+BUGS = (
+    Bug(
+        "silence-as-death",
+        "skypilot#6787: what cannot be reached is taken for dead",
+        "1, 2: an agent that is cut off serves on beside its successor",
+        (
+            Edit(
+                "store/grants.py",
+                "    return is_proof_of_death(InstanceState(row.ec2_state), Mode(row.current_mode))\n",
+                "    offline = sa.select(agents.c.id).where(\n"
+                "        agents.c.instance_id == instance_id, agents.c.status == AgentStatus.OFFLINE.value\n"
+                "    )\n"
+                "    return tx.execute(offline).first() is not None or is_proof_of_death(\n"
+                "        InstanceState(row.ec2_state), Mode(row.current_mode)\n"
+                "    )\n",
+            ),
+            Edit(
+                "coordinator/agenda.py",
+                "            sa.or_(epoch_grants.c.released_at.is_not(None), instances.c.ec2_state.in_(_ended_states)),\n",
+                "            sa.or_(\n"
+                "                epoch_grants.c.released_at.is_not(None),\n"
+                "                instances.c.ec2_state.in_(_ended_states),\n"
+                "                instances.c.last_heartbeat_at < sa.bindparam('silent'),\n"
+                "            ),\n",
+            ),
+        ),
+        hunt(*_CUT),
+    ),
+    Bug(
+        "shutting-down-as-death",
+        "the EC2 user guide: a guest runs on while its instance is shutting-down (ruling B4)",
+        "1: the dying one still writes when the next one opens",
+        (
+            Edit(
+                "store/grants.py",
+                "    return is_proof_of_death(InstanceState(row.ec2_state), Mode(row.current_mode))\n",
+                "    ending = row.ec2_state == InstanceState.SHUTTING_DOWN.value\n"
+                "    return ending or is_proof_of_death(InstanceState(row.ec2_state), Mode(row.current_mode))\n",
+            ),
+            Edit(
+                "coordinator/agenda.py",
+                "_ended_states = _values([InstanceState.TERMINATED, InstanceState.STOPPED])",
+                "_ended_states = _values([InstanceState.TERMINATED, InstanceState.STOPPED, InstanceState.SHUTTING_DOWN])",
+            ),
+        ),
+        hunt(F.NOTICE_ABSENT, F.INSTANCE_DIES, F.STRANGER_TERMINATES),
+    ),
+    Bug(
+        "grant-by-the-passing-of-time",
+        "orchestrator#1217, patroni's lease: an epoch that ends because time has passed",
+        "1: the holder did not hear of it and serves on",
+        (
+            Edit(
+                "store/move_grants.py",
+                "    if held.released_at is not None:\n        return Proof.RELEASED\n",
+                "    if held.released_at is not None or (now - switch.created_at).total_seconds() > 300:\n"
+                "        return Proof.RELEASED\n",
+            ),
+            Edit(
+                "store/grants.py",
+                "            return former.released_at is not None\n",
+                "            return True\n",
+            ),
+            Edit(
+                "store/move_grants.py",
+                "    return COMPLETE_AT[kind] in steps\n",
+                "    return COMPLETE_AT[kind] in steps or Step.SYNCED in steps\n",
+            ),
+        ),
+        hunt(F.FORCED_MOVE, F.PROMOTION, F.PARTITION, F.AGENT_FROZEN),
+    ),
+    Bug(
+        "grant-before-the-release",
+        "vitess#20199: the new one is promoted before the old one has let go",
+        "1: two serve until the old one closes its gate",
+        (
+            Edit(
+                "store/move_grants.py",
+                "    if held.released_at is not None:\n        return Proof.RELEASED\n",
+                "    if held.released_at is not None or Step.SYNCED in steps:\n        return Proof.RELEASED\n",
+            ),
+            Edit(
+                "store/move_grants.py",
+                "    return COMPLETE_AT[kind] in steps\n",
+                "    return COMPLETE_AT[kind] in steps or Step.SYNCED in steps\n",
+            ),
+            Edit(
+                "store/grants.py",
+                "            return former.released_at is not None\n",
+                "            return True\n",
+            ),
+        ),
+        hunt(F.FORCED_MOVE, F.PROMOTION),
+    ),
+    Bug(
+        "promote-the-doomed",
+        "AutoSpotting#327: the replacement is itself about to be taken",
+        "3: an epoch is granted under a termination notice",
+        (
+            Edit(
+                "store/move_grants.py",
+                "    return tx.execute(noticed.limit(1)).first() is None\n",
+                "    return True\n",
+            ),
+            Edit(
+                "planning/emergency.py",
+                "    fit = [s for s in standbys if not s.under_signal]\n",
+                "    fit = list(standbys)\n",
+            ),
+            Edit(
+                "store/plans.py",
+                '    if final:\n        replicas.fail(tx, now, replica.id, "its instance has a termination notice")\n',
+                "",
+            ),
+        ),
+        hunt(F.FORCED_MOVE, F.TOGGLES, F.STANDBY_NOTICE, F.ZONE_WAVE, F.NOTICE),
+    ),
+    Bug(
+        "the-agents-row-follows-any-heartbeat",
+        "the specification's own UPDATE agents SET instance_id (ruling S15)",
+        "1: the row names a standby, not the holder of the epoch",
+        (
+            Edit(
+                "store/agents.py",
+                "    if role is Role.PRIMARY:\n        _SERVING.change(",
+                "    if role is not Role.PASSIVE:\n        _SERVING.change(",
+            ),
+        ),
+        hunt(F.NOTICE, F.TOGGLES, F.REBALANCE),
+    ),
+    Bug(
+        "a-boot-keeps-the-epoch-of-the-former",
+        "patroni#2787: a former primary comes back and takes up where it was",
+        "1: stopped, replaced, and started again it serves beside its successor",
+        (
+            Edit(
+                "agent/primacy.py",
+                "            found = replace(found, boot_id=me.boot_id, held=None, paused=False)\n",
+                "            found = replace(found, boot_id=me.boot_id)\n",
+            ),
+        ),
+        hunt(F.STOP_AND_START),
+    ),
+    Bug(
+        "a-released-epoch-opens-again",
+        "patroni#2803: who has let go believes an older word",
+        "1: a late promotion opens a gate that was closed for ever",
+        (
+            Edit(
+                "agent/primacy.py",
+                "            if epoch <= self._now.released:\n                return False\n",
+                "",
+            ),
+        ),
+        Node(
+            "tests/agent/test_identity.py::test_a_released_epoch_never_opens_again_whatever_it_is_told",
+            "the server never names a released epoch again: this is the agent's second line",
+        ),
+    ),
+    Bug(
+        "identity-from-the-image",
+        "tailscale#506: a clone carries its original's node key",
+        "16: a clone believes that it holds what its original held",
+        (
+            Edit(
+                "agent/agent.py",
+                "        if (stored.instance_id, stored.boot_id) == (identity.instance_id, identity.boot_id):\n",
+                "        if stored.agent_token:\n",
+            ),
+        ),
+        Node(
+            "tests/agent/test_identity.py::test_a_clone_discards_the_identity_and_stays_passive",
+            "the server refuses the heartbeats of a token that another instance was given: moves by image come to "
+            "nothing, and nobody serves twice",
+        ),
+    ),
+    Bug(
+        "the-fence-is-not-obeyed",
+        "Patroni: a demoted primary that does not demote itself",
+        "1: whoever lost the epoch keeps serving",
+        (
+            Edit(
+                "agent/presence.py",
+                "        if epoch is not None and desk.primacy.fence(epoch):\n",
+                "        if epoch is not None and epoch < 0:\n",
+            ),
+        ),
+        Node(
+            "tests/agent/test_identity.py::test_whoever_lost_the_epoch_closes",
+            "every grant rests on a proof, so that in the simulation nobody is left to be fenced",
+        ),
+    ),
+    Bug(
+        "an-epoch-is-granted-without-looking",
+        "vitess#2085: a blind write after a lost race",
+        "1: of two coordinators each grants",
+        (
+            Edit(
+                "store/grants.py",
+                "    if (former.epoch if former is not None else 0) != seen_epoch or not _proven(\n"
+                "        tx, former, proof, to_instance\n    ):\n",
+                "    if not _proven(tx, former, proof, to_instance):\n",
+            ),
+            Edit(
+                "store/grants.py",
+                "        sa.update(agents).where(agents.c.id == agent_id, agents.c.epoch == seen_epoch).values(**values)\n",
+                "        sa.update(agents).where(agents.c.id == agent_id).values(**values)\n",
+            ),
+            Edit(
+                "store/grants.py",
+                "            epoch_grants.c.instance_id == instance_id,\n            epoch_grants.c.released_at.is_(None),\n",
+                "            epoch_grants.c.instance_id == instance_id,\n",
+            ),
+            Edit(
+                "store/grants.py",
+                '        "epoch": seen_epoch + 1,\n        "instance_id": new.id,\n',
+                '        "epoch": agents.c.epoch + 1,\n        "instance_id": new.id,\n',
+            ),
+        ),
+        hunt(F.FORCED_MOVE, F.PROMOTION, *_ENDS),
+    ),
+)

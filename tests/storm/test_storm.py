@@ -1,0 +1,28 @@
+"""A small storm; the 200 workloads of the issue are `python -m tests.storm`, which also says how long it took."""
+
+import pytest
+
+from spotguard.domain.agents import Executor
+from tests.storm.storm import Storm
+
+
+@pytest.mark.parametrize("executor", list(Executor))
+def test_a_zone_is_taken_at_one_instant_and_nobody_is_lost(executor):
+    storm = Storm(agents=16, bystanders=12, executor=executor)
+    try:
+        aftermath = storm.run()
+    finally:
+        storm.close()
+    assert aftermath.standbys_ready == 8
+    assert (aftermath.decided, aftermath.served_again) == (16, 16)
+    assert (aftermath.records_lost, aftermath.overlaps, aftermath.broken) == (0, 0, ())
+
+
+def test_what_is_voluntary_waits_while_ec2_throttles_a_rescue():
+    storm = Storm(agents=16, bystanders=12, executor=Executor.SERVER)
+    try:
+        aftermath = storm.run()
+    finally:
+        storm.close()
+    assert aftermath.rescue_launches >= 8
+    assert aftermath.voluntary_launches_before_it == 0
