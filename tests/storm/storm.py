@@ -45,12 +45,17 @@ OVER_AFTER = timedelta(minutes=12)
 
 @dataclass(frozen=True)
 class Aftermath:
-    """What became of it. Real seconds are of this machine, of everything that the one process does meanwhile."""
+    """What became of it.
+
+    Seconds of wall clock and processor are of this machine, from the instant of the storm to the last decision: all
+    that the one process does meanwhile for server, coordinators and agents together.
+    """
 
     agents: int
     standbys_ready: int
     decided: int
-    decided_real_seconds: float
+    decided_wall_seconds: float
+    decided_cpu_seconds: float
     decided_simulated_seconds: float
     served_again: int
     records_lost: int
@@ -68,6 +73,16 @@ class Aftermath:
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """How many signals were answered, when the last was, and what it took."""
+
+    decided: int
+    at: datetime
+    wall_seconds: float
+    cpu_seconds: float
 
 
 class Storm:
@@ -95,12 +110,11 @@ class Storm:
 
     def run(self) -> Aftermath:
         ready = self._prepare()
-        began, at = time.perf_counter(), self.world.clock.now()
+        at = self.world.clock.now()
         taken = self._strike()
-        decided, decided_at = self._decisions(list(taken.values()), at)
-        real = time.perf_counter() - began
+        took = self._decisions(list(taken.values()), at)
         self.world.run_until(at + OVER_AFTER)
-        return self._aftermath(ready, taken, at, decided, real, decided_at)
+        return self._aftermath(ready, taken, at, took)
 
     def _prepare(self) -> int:
         """Every other one is told to keep a standby; how many are ready."""
@@ -130,12 +144,21 @@ class Storm:
             self.world.ec2.controls.interrupt(instance_id)
         return taken
 
-    def _decisions(self, instances: list[InstanceId], at: datetime) -> tuple[int, datetime]:
-        """Until every signal has its answer with what it needs: a move or a replica. When the last of them came."""
+    def _decisions(self, instances: list[InstanceId], at: datetime) -> Decisions:
+        """Until every signal has its answer with what it needs: a move or a replica."""
         world, until = self.world, at + timedelta(seconds=100)
-        while (decided := self._decided(instances)) < len(instances) and world.clock.now() < until:
+        decided, heard = 0, world.link.calls["interruption-signal"]
+        wall, cpu = time.perf_counter(), time.process_time()
+        while decided < len(instances) and world.clock.now() < until:
             world.step(until)
-        return decided, world.clock.now()
+            if world.link.calls["interruption-signal"] - heard >= len(instances):
+                decided = self._decided(instances)
+        return Decisions(
+            self._decided(instances),
+            world.clock.now(),
+            time.perf_counter() - wall,
+            time.process_time() - cpu,
+        )
 
     def _decided(self, instances: list[InstanceId]) -> int:
         told = spot_interruption_events.c
@@ -155,9 +178,7 @@ class Storm:
         ready: int,
         taken: dict[str, InstanceId],
         at: datetime,
-        decided: int,
-        real: float,
-        decided_at: datetime,
+        took: Decisions,
     ) -> Aftermath:
         world = self.world
         registers = {name: world.registers[name] for name in self.stricken}
@@ -169,16 +190,17 @@ class Storm:
         return Aftermath(
             agents=len(self.stricken),
             standbys_ready=ready,
-            decided=decided,
-            decided_real_seconds=round(real, 2),
-            decided_simulated_seconds=(decided_at - at).total_seconds(),
+            decided=took.decided,
+            decided_wall_seconds=round(took.wall_seconds, 2),
+            decided_cpu_seconds=round(took.cpu_seconds, 2),
+            decided_simulated_seconds=(took.at - at).total_seconds(),
             served_again=len(served),
             records_lost=sum(loss.count for r in registers.values() for loss in r.losses),
             overlaps=sum(len(r.overlaps) for r in world.registers.values()),
             longest_gap_seconds=max(self._gap(name, at) for name in self.stricken),
             rescue_launches=len(rescues),
             last_rescue_launch_after_seconds=(last - at).total_seconds(),
-            voluntary_launches_before_it=sum(decided_at < moment < last for moment in voluntary),
+            voluntary_launches_before_it=sum(took.at < moment < last for moment in voluntary),
             broken=tuple(broken[:MOST_TOLD]),
         )
 
