@@ -61,7 +61,7 @@ def _try_all(bugs: Sequence[Bug], seeds: int, workers: int) -> None:
                 caught = done.result()
             except HuntFailed as error:
                 caught = Caught(bug.name, caught=False, schedules=None, seed=None, what=str(error))
-            record.keep(record.with_news(record.stored(), bug, caught))
+            record.note(bug, caught)
             how = "caught" if caught.caught else "MISSED"
             took = "" if caught.schedules is None else f" after {caught.schedules} schedules"
             print(f"{how} {bug.name}{took}: {caught.what}", flush=True)

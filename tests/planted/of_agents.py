@@ -145,11 +145,6 @@ BUGS = (
                 "    if received.lag_seconds is None or received.lag_seconds > highest_lag_seconds:\n",
                 "    if received.lag_seconds is None:\n",
             ),
-            Edit(
-                "store/replicas.py",
-                '    if complete:\n        values |= {"synced_at": now}\n',
-                '    if complete or progress:\n        values |= {"synced_at": now}\n',
-            ),
         ),
         hunt(F.TOGGLES, F.AGENT_FROZEN, F.INSTANCE_DIES, F.STRANGER_TERMINATES),
     ),

@@ -4,7 +4,6 @@ from spotguard.simulation.fault_kinds import FaultKind as F
 from tests.planted.bug import Bug, Edit, Node, hunt
 
 _CUT = (F.PARTITION, F.AGENT_FROZEN, F.REQUESTS_LOST)
-_ENDS = (F.NOTICE, F.NOTICE_LATE, F.NOTICE_ABSENT, F.INSTANCE_DIES)
 
 BUGS = (
     Bug(
@@ -197,34 +196,5 @@ BUGS = (
             "tests/agent/test_identity.py::test_whoever_lost_the_epoch_closes",
             "every grant rests on a proof, so that in the simulation nobody is left to be fenced",
         ),
-    ),
-    Bug(
-        "an-epoch-is-granted-without-looking",
-        "vitess#2085: a blind write after a lost race",
-        "1: of two coordinators each grants",
-        (
-            Edit(
-                "store/grants.py",
-                "    if (former.epoch if former is not None else 0) != seen_epoch or not _proven(\n"
-                "        tx, former, proof, to_instance\n    ):\n",
-                "    if not _proven(tx, former, proof, to_instance):\n",
-            ),
-            Edit(
-                "store/grants.py",
-                "        sa.update(agents).where(agents.c.id == agent_id, agents.c.epoch == seen_epoch).values(**values)\n",
-                "        sa.update(agents).where(agents.c.id == agent_id).values(**values)\n",
-            ),
-            Edit(
-                "store/grants.py",
-                "            epoch_grants.c.instance_id == instance_id,\n            epoch_grants.c.released_at.is_(None),\n",
-                "            epoch_grants.c.instance_id == instance_id,\n",
-            ),
-            Edit(
-                "store/grants.py",
-                '        "epoch": seen_epoch + 1,\n        "instance_id": new.id,\n',
-                '        "epoch": agents.c.epoch + 1,\n        "instance_id": new.id,\n',
-            ),
-        ),
-        hunt(F.FORCED_MOVE, F.PROMOTION, *_ENDS),
     ),
 )

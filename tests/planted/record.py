@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -45,6 +46,13 @@ def of_bug(record: Mapping[str, dict[str, Any]], bug: Bug) -> dict[str, Any] | N
     """None when it was never tried as it stands now."""
     entry = record.get(bug.name)
     return entry if entry is not None and entry["digest"] == bug.digest else None
+
+
+def note(bug: Bug, caught: Caught) -> None:
+    """Several commands may hunt at the same time: one after the other writes."""
+    with RECORD.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        keep(with_news(stored(), bug, caught))
 
 
 def keep(record: Mapping[str, dict[str, Any]]) -> None:
