@@ -21,7 +21,7 @@ import msgspec
 from spotguard.domain.errors import SyncFailed
 from spotguard.host.inbox import KEPT_BROKEN, Inbox, Mark, pass_id
 from spotguard.host.notes import Notes
-from spotguard.host.state_folder import StateFolder
+from spotguard.host.state_folder import StateFolder, changed_since
 from spotguard.host.sync_memory import Sent, SyncMemory
 from spotguard.host.transport import RsyncTransport, failed
 from spotguard.ports.workload import Received, SyncPass, SyncTarget
@@ -33,10 +33,12 @@ EVERYTHING = (
     "--acls",
     "--xattrs",
     "--numeric-ids",
-    # Else a file rewritten within one second, its size unchanged, counts as the same. The receiver compares, and
-    # rrsync refuses the short form in which rsync would tell it.
-    "--remote-option=--modify-window=-1",
     "--fsync",  # a mark says that the pass is there, after a crash of the target as well
+)
+# Else a file rewritten within one second, its size unchanged, counts as the same. The receiver compares, and rrsync
+# refuses the short form in which rsync would tell it.
+TO_THE_NANOSECOND = (
+    "--remote-option=--modify-window=-1"  # rsync 3.5.0 breaks off with a list of files besides
 )
 _GONE = 24  # rsync: files vanished while they were read; they belong to the next pass
 _SENT = re.compile(rb"^Total bytes sent: (\d+)$", re.MULTILINE)
@@ -50,7 +52,9 @@ class _UnderWay:
     position: int
     size_bytes: int
     begun: float  # monotonic seconds
+    began_ns: int  # by the clock that files' times have
     stages: list[str]
+    changed: list[bytes]  # of the files, since the passes began that it is linked to
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="spotguard-pass-")))
     process: subprocess.Popen[bytes] | None = None
     sent_bytes: int = 0
@@ -86,7 +90,7 @@ class RsyncSync:
         except (OSError, SyncFailed) as error:
             self._broken(target)
             raise SyncFailed(f"{target.instance_id}: {error}") from error
-        self._memory.keep_sent(target.instance_id, Sent(under_way.id))
+        self._memory.keep_sent(target.instance_id, Sent(under_way.id, since_ns=under_way.began_ns))
         self._forget(target)
         taken = time.monotonic() - under_way.begun
         return SyncPass(under_way.position, under_way.sent_bytes, taken, taken)
@@ -117,7 +121,10 @@ class RsyncSync:
     def _begin(self, target: SyncTarget) -> _UnderWay:
         if not self._state.path.is_dir():
             raise SyncFailed(f"{self._state.path} is not a folder")
-        begun = time.monotonic()
+        begun, began_ns = time.monotonic(), time.time_ns()
+        sent = self._memory.sent_to(target.instance_id)
+        is_linked = sent.whole is not None or bool(sent.broken)
+        changed = changed_since(self._state.path, sent.since_ns) if is_linked else []
         position, seen = self._state.look()
         known = self._memory.known
         known = self._memory.keep(last=max(known.last + 1, time.time_ns() // 1000))
@@ -126,9 +133,9 @@ class RsyncSync:
             position=position if seen.settled else position - 1,
             size_bytes=seen.size_bytes,
             begun=begun,
-            stages=["data", "whole"]
-            if self._memory.sent_to(target.instance_id).whole
-            else ["begun", "data", "whole"],
+            began_ns=began_ns,
+            stages=[*([] if sent.whole else ["begun"]), "data", *(["changed"] if changed else []), "whole"],
+            changed=changed,
         )
 
     def _carry_on(self, under_way: _UnderWay, target: SyncTarget) -> bool:
@@ -144,12 +151,21 @@ class RsyncSync:
 
     def _arguments(self, under_way: _UnderWay, target: SyncTarget) -> list[str]:
         inbox, kind = self._transport.inbox(target), under_way.stages[0]
-        if kind != "data":
+        if kind in ("begun", "whole"):
             return ["--mkpath", "--fsync", _mark(under_way, kind), f"{inbox}/marks/"]
         passes = f"{self._transport.inner(target)}/passes"
         sent = self._memory.sent_to(target.instance_id)
-        links = [f"--link-dest={passes}/{one}" for one in (sent.whole, *sent.broken) if one is not None]
+        links = [TO_THE_NANOSECOND] + [
+            f"--link-dest={passes}/{one}" for one in (sent.whole, *sent.broken) if one is not None
+        ]
         there = f"{inbox}/passes/{under_way.id}/"
+        if kind == "changed":  # whatever size and time say: times can be set back, and a tick is long
+            links = [
+                "--ignore-times",
+                "--ignore-missing-args",
+                "--from0",
+                f"--files-from={_listed(under_way)}",
+            ]
         return [
             *EVERYTHING,
             "--stats",
@@ -166,7 +182,8 @@ class RsyncSync:
         if under_way is not None and "begun" not in under_way.stages:
             sent = self._memory.sent_to(target.instance_id)
             broken = (*sent.broken, under_way.id)[-KEPT_BROKEN:]
-            self._memory.keep_sent(target.instance_id, Sent(sent.whole, broken))
+            since_ns = sent.since_ns if sent.whole or sent.broken else under_way.began_ns
+            self._memory.keep_sent(target.instance_id, Sent(sent.whole, broken, since_ns))
         self._forget(target)
 
     def _forget(self, target: SyncTarget) -> None:
@@ -204,6 +221,12 @@ def _said(under_way: _UnderWay) -> Path:
 
 def _told(under_way: _UnderWay) -> Path:
     return under_way.folder / "told"
+
+
+def _listed(under_way: _UnderWay) -> str:
+    path = under_way.folder / "changed"
+    path.write_bytes(b"\0".join(under_way.changed))
+    return str(path)
 
 
 def _mark(under_way: _UnderWay, kind: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -62,6 +63,16 @@ def look_at(folder: Path) -> Look:
         settled = settled and abs(now - found.st_ctime_ns) > CLOCK_TICK_NANOSECONDS
         size += found.st_size
     return Look(digest.hexdigest(), newest // 1000, size, settled)
+
+
+def changed_since(folder: Path, nanoseconds: int) -> list[bytes]:
+    """The files of which something has changed since then, or a clock tick before; names relative to the folder."""
+    top, earliest = os.fsencode(folder), nanoseconds - CLOCK_TICK_NANOSECONDS
+    return [
+        os.path.relpath(path, top)
+        for path, found in _entries(top)
+        if stat.S_ISREG(found.st_mode) and found.st_ctime_ns >= earliest
+    ]
 
 
 def size_of(folder: Path) -> int:

@@ -18,10 +18,14 @@ log = get_logger("sync")
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """Passes that an instance was sent: the newest whole one, and those that broke since."""
+    """Passes that an instance was sent: the newest whole one, and those that broke since.
+
+    `since_ns`: when the oldest of them began, by this machine's clock.
+    """
 
     whole: str | None = None
     broken: tuple[str, ...] = ()
+    since_ns: int = 0
 
 
 class Memory(msgspec.Struct, frozen=True):
