@@ -249,3 +249,15 @@ def test_keys_that_are_there_stay(pair):
 def test_a_folder_that_ssh_s_settings_cannot_name_is_refused(tmp_path):
     with pytest.raises(BadSetting):
         make(Pair(tmp_path / 'with "quotes"', tmp_path / "inbox", 8722))
+
+
+def test_a_note_goes_through_the_same_door_while_a_pass_is_under_way(pair):
+    primary, standby = pair
+    for number in range(3):
+        (primary.state / f"part-{number}").write_bytes(os.urandom(800_000))
+    pushing, receiving = primary.sync(SLOW), standby.sync()
+    half_way(pushing, standby, "part-0")
+    pushing.deliver(standby.target, "ticket", b"for you")
+    assert receiving.delivered("ticket") == b"for you"
+    assert receiving.received().position is None, "the pass is still under way"
+    whole_pass(pushing, standby.target)
