@@ -21,7 +21,8 @@ from spotguard.domain.ids import InstanceId
 from spotguard.domain.instances import InstanceState
 from spotguard.domain.replicas import ReplicaStatus, SyncStatus
 from spotguard.domain.switches import SwitchStatus
-from spotguard.store.tables import replica_instances, switches
+from spotguard.domain.tickets import TicketStatus
+from spotguard.store.tables import handover_tickets, replica_instances, switches
 
 NOTICE_SECONDS = 120
 READY_SECONDS = 240.0  # a new standby: launched, booted, enrolled, synced
@@ -99,7 +100,9 @@ def _gap(deaths: Sequence[Run]) -> dict[str, Any] | None:
 
 
 def _one(site: Site, kind: Kind) -> Run:
-    site.until(lambda: _is_ready(site), seconds=READY_SECONDS, what="a standby is ready and in sync")
+    site.until(
+        lambda: _is_ready(site), seconds=READY_SECONDS, what="a standby is ready and named by a ticket"
+    )
     old = InstanceId(site.agent().instance_id)
     if kind is Kind.SERVER_DOWN:
         site.supervisor.hold_back(SERVER)
@@ -126,12 +129,25 @@ def _strike(site: Site, old: InstanceId, kind: Kind) -> float:
 
 
 def _is_ready(site: Site) -> bool:
-    """The standby, and that nothing of the failover before is still going on."""
+    """The standby, the ticket in the holder's hand, and that nothing of the failover before is still going on.
+
+    Every kind of run begins so, that they may be compared. The ticket comes with the holder's next heartbeat.
+    """
     live = sa.select(replica_instances).where(
         replica_instances.c.is_active, replica_instances.c.status == ReplicaStatus.READY.value
     )
     standbys = site.rows(live.where(replica_instances.c.sync_status == SyncStatus.SYNCED.value))
-    return len(standbys) == 1 and not _moving(site)
+    return len(standbys) == 1 and not _moving(site) and _is_named(site, standbys[0].instance_id)
+
+
+def _is_named(site: Site, standby: str) -> bool:
+    tickets = sa.select(handover_tickets.c.id).where(
+        handover_tickets.c.status == TicketStatus.OUT.value,
+        handover_tickets.c.to_instance_id == standby,
+        handover_tickets.c.acknowledged_at.is_not(None),
+        handover_tickets.c.asked_back_at.is_(None),
+    )
+    return bool(site.rows(tickets))
 
 
 def _moving(site: Site) -> bool:
