@@ -24,6 +24,7 @@ from spotguard.store.tables import (
     instances,
     replica_instances,
     spot_interruption_events,
+    storage_resources,
     switches,
 )
 
@@ -116,6 +117,12 @@ class Scene:
 
     def instance(self, instance_id: str) -> Any:
         return self._rows(instances, instances.c.id == instance_id)[0]
+
+    def volume_row(self, volume_id: str) -> Any:
+        return self._rows(storage_resources, storage_resources.c.id == volume_id)[0]
+
+    def all_instances(self, name: str = "web-1") -> list[Any]:
+        return self._rows(instances, instances.c.agent_id == self.agent(name).id)
 
     def active_instances(self, name: str = "web-1") -> set[str]:
         mine = sa.and_(instances.c.agent_id == self.agent(name).id, instances.c.is_active)

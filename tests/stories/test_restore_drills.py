@@ -1,5 +1,6 @@
 """The newest restore point is booted in quarantine: probed, timed, ended with its volumes, and told with a date."""
 
+from spotguard.cloud.simulated.faults import lost_answer
 from spotguard.domain.epochs import Proof
 from spotguard.domain.ids import InstanceId
 from spotguard.domain.instances import InstanceState
@@ -176,3 +177,27 @@ def test_an_interruption_meanwhile_is_handed_over_as_ever(scene):
     scene.until(lambda: scene.agent().instance_id == standby.instance_id, minutes=3)
     assert ended(scene, minutes=40)["status"] == "passed"
     scene.assert_no_record_lost_or_doubled()
+
+
+def test_a_lost_answer_to_the_launch_makes_no_second_clone_and_leaves_none(scene):
+    with_a_point(scene)
+    scene.world.ec2.faults.next("run_instance", lost_answer(), after_effect=True)
+    begin(scene, "restore")
+    assert ended(scene, minutes=40)["status"] == "passed"
+    clones = [row for row in scene.all_instances() if row.drill_id is not None]
+    assert len(clones) == 1
+    assert not orphans_of(scene.world)
+
+
+def test_one_that_is_stopped_before_its_launch_was_answered_is_looked_for_and_ended(scene):
+    with_a_point(scene)
+    scene.world.ec2.faults.sometimes("run_instance", 1.0, after_effect=True)
+    begin(scene, "restore")
+    scene.wait(seconds=2)
+    scene.put("/api/client/kill-switch", {"level": "voluntary", "scope": "client", "reason": "a holiday"})
+    assert ended(scene, minutes=40)["status"] == "failed"
+    scene.world.ec2.faults.clear()
+    scene.wait(minutes=10)
+    assert [row.id for row in scene.all_instances() if row.drill_id is not None and row.is_active] == []
+    assert volumes_of_clones(scene) == []
+    assert not orphans_of(scene.world)

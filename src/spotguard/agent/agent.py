@@ -25,6 +25,7 @@ from spotguard.agent.primacy import Primacy
 from spotguard.agent.promotion import Promotion
 from spotguard.agent.quiet import Quiet
 from spotguard.agent.rehearsal import Rehearsal
+from spotguard.agent.salvaging import Salvaging
 from spotguard.agent.settings import AgentSettings
 from spotguard.agent.signals import Signals
 from spotguard.agent.sync import Sync
@@ -82,11 +83,13 @@ class Agent:
         traffic = TrafficDuty(self._desk, self._book)
         errands = Errands(self._desk, self._book, traffic.withdraw)
         rehearsal = Rehearsal(self._desk, self._book)
+        salvaging = Salvaging(self._desk, self._book)
         kept = KeptVolumes(self._desk, lambda: self._handover.is_open)
         handlers = {
             CommandType.SWITCH: self._handover.check,
             CommandType.PROMOTE: promotion.check,
             CommandType.DRILL: rehearsal.check,
+            CommandType.COMPARE_STATE: salvaging.check,
             **dict.fromkeys(Errands.TYPES, errands.check),
         }
         self.duties: dict[str, Duty] = {
@@ -95,7 +98,16 @@ class Agent:
             "signals": self._signals,
             "commands": Commands(self._desk, self._book, handlers),
             "moves": Moves(
-                (self._handover, Giving(tickets), promotion, rehearsal, errands, self.quiet, kept)
+                (
+                    self._handover,
+                    Giving(tickets),
+                    promotion,
+                    rehearsal,
+                    salvaging,
+                    errands,
+                    self.quiet,
+                    kept,
+                )
             ),
             "sync": Sync(self._desk, lambda: self._handover.is_open),
             "outbox": posting,

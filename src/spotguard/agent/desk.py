@@ -25,6 +25,7 @@ from spotguard.ports.clock import Clock
 from spotguard.ports.cloud import Cloud
 from spotguard.ports.disk import Disk
 from spotguard.ports.metadata import Identity, Metadata
+from spotguard.ports.salvage import Salvage
 from spotguard.ports.server import Reply, ServerLink
 from spotguard.ports.traffic import Traffic
 from spotguard.ports.workload import Gate, Quiesce, StateSync, SyncTarget
@@ -73,6 +74,7 @@ class Ports:
     clock: Clock
     quiesce: Quiesce | None = None  # None: the user has named no hooks
     traffic: Traffic | None = None  # None: this agent moves no traffic
+    salvage: Salvage | None = None  # None: the state's folder is not known
 
 
 class Desk:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +20,9 @@ from spotguard.ports.traffic import Endpoint
 from spotguard.ports.workload import SyncTarget
 
 T = TypeVar("T")
+
+
+_VOLUME_ID = re.compile(r"vol-[0-9a-f]{8,17}")
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,13 @@ class DrillOrder:
 
 
 @dataclass(frozen=True)
+class CompareOrder:
+    """Payload of `compare_state`: which attached volume is compared with the state."""
+
+    volume_id: str
+
+
+@dataclass(frozen=True)
 class LaunchReplicaOrder:
     """Payload of `launch_replica`."""
 
@@ -122,6 +133,13 @@ def promote_order(command: Command) -> PromoteOrder:
 
 def drill_order(command: Command) -> DrillOrder:
     return _read(command.payload, DrillOrder)
+
+
+def compare_order(command: Command) -> CompareOrder:
+    order = _read(command.payload, CompareOrder)
+    if _VOLUME_ID.fullmatch(order.volume_id) is None:
+        raise InvalidInput(f"not a volume's id: {order.volume_id[:40]!r}")
+    return order
 
 
 def launch_replica_order(command: Command) -> LaunchReplicaOrder:

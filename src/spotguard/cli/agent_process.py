@@ -38,6 +38,7 @@ from spotguard.host.link import HttpLink
 from spotguard.host.nothing import NoSync
 from spotguard.host.quiesce import CommandQuiesce
 from spotguard.host.rsync import RsyncSync
+from spotguard.host.salvage import MountedSalvage
 from spotguard.host.traffic import InstanceTraffic, ScriptTraffic
 from spotguard.host.transport import RsyncTransport
 from spotguard.host.watchdog import SystemdWatchdog
@@ -99,9 +100,15 @@ def agent_of(
         metadata, disk = ImdsMetadata(settings.metadata_url), FolderDisk(settings.state_folder)
         cloud = children.cloud if settings.calls_ec2 else None
         traffic = InstanceTraffic(script, children.traffic if settings.calls_ec2 else None)
-        ports = Ports(link, metadata, gate, sync, disk, cloud, SystemClock(), hooks, traffic)
+        ports = Ports(
+            link, metadata, gate, sync, disk, cloud, SystemClock(), hooks, traffic, salvage_of(settings)
+        )
         agent = Agent(wrap(ports), told)
         yield agent
+
+
+def salvage_of(settings: AgentFile) -> MountedSalvage | None:
+    return None if settings.state_path is None else MountedSalvage(Path(settings.state_path))
 
 
 def guard(agent: Agent) -> None:

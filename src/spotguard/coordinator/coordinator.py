@@ -25,6 +25,7 @@ from spotguard.coordinator.prices import Prices
 from spotguard.coordinator.quotas import Quotas
 from spotguard.coordinator.restore_points import RestorePoints
 from spotguard.coordinator.retire import Retire
+from spotguard.coordinator.salvages import Salvages
 from spotguard.coordinator.shapes import Shapes
 from spotguard.coordinator.standbys import Standbys
 from spotguard.coordinator.traffic import TrafficDuty
@@ -79,6 +80,7 @@ class Coordinator:
         self.traffic = TrafficDuty(ctx)
         self.retire = Retire(ctx)
         self.drills = Drills(ctx)
+        self.salvages = Salvages(ctx)
         self.leftovers = Leftovers(ctx)
         self.foundlings = Foundlings(ctx)
         self.restore_points = RestorePoints(ctx)
@@ -127,6 +129,7 @@ class Coordinator:
         duty("foundlings", lambda: self.foundlings.run(now, clients))
         duty("leftovers", lambda: self.leftovers.run(now, agenda))
         duty("restore points", lambda: self.restore_points.run(now))
+        duty("salvages", lambda: self.salvages.run(now))
         duty("drills due", lambda: self.drills.order_due(now))
         duty("prices", lambda: self.prices.run(now, clients, force=grown))
         duty("quotas", lambda: self.quotas.run(now, clients, force=grown))

@@ -17,7 +17,7 @@ from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.execution.imaging import DUPLICATE
 from spotguard.planning.restore_points import DropPoint, MakePoint, RestorePlan, plan_restore_points
 from spotguard.ports.cloud import Cloud
-from spotguard.store import events, grants, launch_orders, moves, restore_points
+from spotguard.store import events, grants, launch_orders, moves, restore_points, salvages
 
 BEAT_SECONDS = 60.0
 NO_EC2 = (
@@ -93,5 +93,7 @@ class RestorePoints:
 def _serving(tx: sa.Connection, agent_id: AgentId) -> InstanceId | None:
     held = grants.holder(tx, agent_id)
     if held is None or held.released_at is not None or moves.preparing_of(tx, agent_id) is not None:
+        return None
+    if salvages.is_open_for(tx, agent_id):  # an image would hold the dead one's volume too
         return None
     return InstanceId(held.instance_id) if moves.can_serve(tx, held.instance_id) else None

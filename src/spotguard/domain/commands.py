@@ -16,6 +16,7 @@ class CommandType(StrEnum):
     PROMOTE = "promote"
     RETIRE_REPLICA = "retire_replica"
     DRILL = "drill"
+    COMPARE_STATE = "compare_state"
 
 
 class CommandStatus(StrEnum):

@@ -96,5 +96,9 @@ class GateFailed(SpotGuardError):
     """The user's workload could not be started or stopped as asked."""
 
 
+class SalvageFailed(SpotGuardError):
+    """A dead holder's volume could not be read: it stays as it is, for a person."""
+
+
 class QuiesceFailed(SpotGuardError):
     """The user's quiesce or thaw hook failed: an image made now would not be what they asked for."""

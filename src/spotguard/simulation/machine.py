@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from spotguard.cloud.simulated.ec2 import SimulatedEc2
-from spotguard.domain.errors import GateFailed, SyncFailed
+from spotguard.domain.errors import GateFailed, SalvageFailed, SyncFailed
 from spotguard.domain.ids import InstanceId
 from spotguard.domain.instances import GateState, InstanceState
 from spotguard.planning.switching import STATE_DEVICE
 from spotguard.ports.clock import Clock
+from spotguard.ports.salvage import Missing
 from spotguard.ports.workload import REHEARSAL, Received, SyncPass, SyncTarget
-from spotguard.simulation.records import Records, Register
+from spotguard.simulation.records import RECORD_BYTES, Records, Register
 
 ROOT_DEVICE = "/dev/xvda"
 
@@ -97,6 +98,26 @@ class _Pass:
     started_at: datetime
     done_at: datetime
     bytes_sent: int
+
+
+class SimulatedSalvage:
+    """Implements `ports.salvage.Salvage`: each record is a file, written at the moment of its number."""
+
+    def __init__(self, ec2: SimulatedEc2, register: Register, clock: Clock, instance_id: InstanceId) -> None:
+        self._ec2, self._register, self._clock, self._instance_id = ec2, register, clock, instance_id
+
+    def compare(self, volume_id: str) -> Missing | None:
+        self._ec2.advance()
+        machine = self._ec2.world.machines.get(self._instance_id)
+        attached = [] if machine is None else list(machine.volumes.values())
+        lost = next((v.content for v in attached if v.volume_id == volume_id), None)
+        self._register.flush(self._clock.now(), self._instance_id)
+        mine = state_of(self._ec2, self._instance_id)
+        if mine is None or not isinstance(lost, Records):
+            raise SalvageFailed(f"{self._instance_id} has no disk of {volume_id}, or no state")
+        count, newest = lost.beyond(mine)
+        at = None if newest is None else self._register.written_at(newest)
+        return Missing(count, count * RECORD_BYTES, at)
 
 
 class Fabric:

@@ -28,6 +28,7 @@ from spotguard.simulation.machine import (
     Files,
     SimulatedDisk,
     SimulatedGate,
+    SimulatedSalvage,
     SimulatedSync,
 )
 from spotguard.simulation.records import Register
@@ -141,6 +142,7 @@ class AgentProcess:
             cloud=cloud,
             clock=clock,
             traffic=InstanceTraffic(None, traffic),
+            salvage=SimulatedSalvage(ec2, self.register, around.clock, self.instance_id),
         )
         settings = AgentSettings(
             logical_agent_id=self._installed_as,

@@ -7,7 +7,7 @@ record and which instance took it. Neither knows of SpotGuard.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 RECORD_BYTES = 64 * 1024
@@ -45,6 +45,12 @@ class Records:
 
     def bytes(self) -> int:
         return BYTES_AT_START + RECORD_BYTES * sum(last - first + 1 for first, last in self.ranges)
+
+    def beyond(self, other: Records) -> tuple[int, int | None]:
+        """How many of these records `other` has not, and the highest number among them."""
+        has = {number for first, last in other.ranges for number in range(first, last + 1)}
+        lacks = [n for first, last in self.ranges for n in range(first, last + 1) if n not in has]
+        return len(lacks), max(lacks, default=None)
 
     def faults_against(self, acknowledged: int) -> tuple[int, int]:
         """(records missing, records doubled) against the numbers 1 … `acknowledged`."""
@@ -131,6 +137,13 @@ class Register:
     def open_since(self, instance_id: str) -> datetime | None:
         session = self._open.get(instance_id)
         return None if session is None else session.opened_at
+
+    def written_at(self, number: int) -> datetime | None:
+        """When the record of this number was acknowledged, in a session that is over."""
+        took = next((s for s in self.sessions if s.first <= number <= s.last), None)
+        if took is None:
+            return None
+        return took.opened_at + timedelta(seconds=(number - took.first + 1) * self.seconds_per_record)
 
     def serving(self) -> list[str]:
         return list(self._open)

@@ -32,6 +32,7 @@ from spotguard.store import (
     quarantine,
     quotas,
     replicas,
+    salvages,
     storage,
     type_facts,
 )
@@ -179,6 +180,8 @@ def _require_idle(tx: sa.Connection, now: datetime, order: MoveOrder) -> None:
         raise Refused("no instance of this agent serves: register one first")
     if order.held.released_at is not None:
         raise Refused("the present holder has let go already: a recovery is under way, wait for it")
+    if not order.is_urgent and salvages.is_open_for(tx, order.agent_id):
+        raise Refused("a dead instance's volume is attached for a look: wait some minutes")
     preparing = tx.execute(sa.select(switches.c.id).where(switches.c.open_agent_id == order.agent_id)).first()
     if preparing is not None:
         raise Refused("another switch of this agent is under way: wait until it has ended")

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, VolumeId
+from spotguard.domain.salvages import OPEN_SALVAGE
 from spotguard.domain.tags import AGENT_TAG, PURPOSE_TAG, SWITCH_TAG
 from spotguard.planning.switching import STATE_DEVICE
 from spotguard.ports.cloud import (
@@ -23,7 +24,7 @@ from spotguard.ports.cloud import (
 )
 from spotguard.store import made_with
 from spotguard.store.prepared import Prepared
-from spotguard.store.tables import agents, epoch_grants, storage_resources, switches
+from spotguard.store.tables import agents, epoch_grants, salvages, storage_resources, switches
 
 Row = sa.Row[Any]
 _s = storage_resources.c
@@ -83,6 +84,8 @@ def saw_volume(
 ) -> None:
     """`owner`: the instance that an untagged volume came with. `rates` None: not known now, a later look tells."""
     known = _known(tx, view.volume_id)
+    if known is not None and _is_being_salvaged(tx, view.volume_id):
+        return  # it is the dead holder's, whoever shows it for a look
     if known is None:
         agent_id = _agent_of(tx, client_id, view.tags) if owner is None else owner.agent_id
         if agent_id is None:
@@ -102,6 +105,14 @@ def saw_volume(
         return
     values = _attachment(tx, known.agent_id, view, known) | _rate(known, rates)
     tx.execute(sa.update(storage_resources).where(_s.id == view.volume_id).values(ended_at=None, **values))
+
+
+def _is_being_salvaged(tx: sa.Connection, volume_id: VolumeId) -> bool:
+    open_states = [status.value for status in OPEN_SALVAGE]
+    found = sa.select(salvages.c.id).where(
+        salvages.c.volume_id == volume_id, salvages.c.status.in_(open_states)
+    )
+    return tx.execute(found.limit(1)).first() is not None
 
 
 def _rate(known: Row, rates: StorageRates | None) -> dict[str, Any]:

@@ -1,13 +1,13 @@
 """Every table; the specification's names first. The schema keeps the promises, the code only asks.
 
 Groups: `tenants` (clients, tokens, limits), `fleet` (agents, instances, replicas, epochs), `work` (commands,
-switches, intentions, signals, storage, coordinator leases), `drills` (rehearsals), `market` (pools, prices,
+switches, intentions, signals, storage, coordinator leases), `drills` (rehearsals, salvages), `market` (pools, prices,
 quarantine, quotas), `record` (decisions, ledger, events, foundlings).
 """
 
 from __future__ import annotations
 
-from spotguard.store.tables_drills import drills
+from spotguard.store.tables_drills import drills, salvages
 from spotguard.store.tables_fleet import (
     agents,
     epoch_grants,
@@ -71,6 +71,7 @@ __all__ = [
     "ondemand_prices",
     "pool_quarantines",
     "replica_instances",
+    "salvages",
     "spot_interruption_events",
     "spot_pools",
     "spot_price_snapshots",

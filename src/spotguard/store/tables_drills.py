@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from spotguard.domain.commands import CreatedBy
 from spotguard.domain.drills import DrillKind, DrillStatus
+from spotguard.domain.salvages import SalvageStatus
 from spotguard.store.tables_meta import MYSQL, created_at, instance_id, metadata, ref, sentence, uuid, word
 from spotguard.store.types import Money, UtcTime, one_of, real_instance_id
 
@@ -48,6 +49,33 @@ drills = sa.Table(
     one_of("kind", DrillKind),
     one_of("status", DrillStatus),
     one_of("created_by", CreatedBy),
+    real_instance_id("instance_id"),
+    **MYSQL,
+)
+
+salvages = sa.Table(
+    "salvages",
+    metadata,
+    # what a dead holder's volume has that the promoted standby lacks: one look for each recovery
+    sa.Column("id", uuid, primary_key=True),
+    ref("client_id", "clients.id", uuid),
+    ref("agent_id", "agents.id", uuid),
+    sa.Column("switch_id", uuid, nullable=False, unique=True),
+    sa.Column("volume_id", sa.String(64), nullable=False),
+    sa.Column("instance_id", instance_id, nullable=False),  # to which it is attached for the look
+    sa.Column("status", sa.String(20), nullable=False),
+    sa.Column("command_id", uuid),
+    created_at(),
+    sa.Column("deadline_at", UtcTime, nullable=False),
+    sa.Column("compared", sa.Boolean),
+    sa.Column("files", sa.BigInteger),  # missing or older at the new primary
+    sa.Column("bytes", sa.BigInteger),
+    sa.Column("newest_at", UtcTime),  # of them
+    sa.Column("because", sentence),
+    sa.Column("completed_at", UtcTime),
+    sa.Index("idx_salvage_agent", "agent_id", "created_at"),
+    sa.Index("idx_salvage_status", "status"),
+    one_of("status", SalvageStatus),
     real_instance_id("instance_id"),
     **MYSQL,
 )

@@ -188,12 +188,6 @@ class StandbyCostState(Given):
     dearer_than_on_demand: bool | None
 
 
-class AgentDetail(AgentState):
-    """One agent, with what a standing replica costs it."""
-
-    standby_cost: StandbyCostState
-
-
 class ReplicaState(Given):
     """A standby, living or past."""
 
@@ -336,33 +330,6 @@ class SwitchState(Given):
     steps: list[StepState] = []
 
 
-class DrillState(Given):
-    """A rehearsal. `seconds`: from its start (failover) or its launch (restore) to the first healthy serving or probe;
-    `outageSeconds`: in which nobody served. What was not measured is null.
-    """
-
-    id: str
-    agent_id: str
-    kind: str
-    status: str
-    created_by: str
-    created_at: Moment
-    deadline_at: Moment
-    completed_at: Moment | None
-    switch_id: str | None
-    replica_id: str | None
-    image_id: str | None
-    image_made_at: Moment | None
-    instance_id: str | None
-    launched_at: Moment | None
-    healthy_at: Moment | None
-    seconds: Percent | None
-    outage_seconds: Percent | None
-    state_age_seconds: Percent | None
-    lost_seconds: Percent | None
-    because: str | None
-
-
 class InterruptionState(Given):
     """A signal of AWS and what was done about it."""
 
@@ -410,4 +377,3 @@ class InstanceState(Given):
 
 
 AgentState.model_rebuild()
-AgentDetail.model_rebuild()

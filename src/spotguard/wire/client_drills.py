@@ -9,12 +9,13 @@ from pydantic import Field
 
 from spotguard.planning.drills import certificate_text
 from spotguard.wire.client import (
-    DrillState,
+    AgentState,
     Given,
     LastDrill,
     Moment,
     Percent,
     RestoreCertificate,
+    StandbyCostState,
     Taken,
     Usd,
 )
@@ -26,6 +27,57 @@ class DrillWish(Taken):
 
     kind: Literal["failover", "restore"]
     dry_run: Annotated[bool, Field(strict=True)] = False
+
+
+class LostState(Given):
+    """The newest look at what a dead holder's volume has that who serves now lacks or has older.
+
+    `status` `offered`: it is compared, and a person may recover it by hand; `failed`: `because` says why not.
+    """
+
+    switch_id: str
+    volume_id: str
+    status: str
+    files: int | None
+    bytes: int | None
+    newest_at: Moment | None
+    because: str | None
+    created_at: Moment
+    completed_at: Moment | None
+
+
+class AgentDetail(AgentState):
+    """One agent, with what a standing replica costs it, and what its last unheard death may have lost."""
+
+    standby_cost: StandbyCostState
+    lost_state: LostState | None
+
+
+class DrillState(Given):
+    """A rehearsal. `seconds`: from its start (failover) or its launch (restore) to the first healthy serving or probe;
+    `outageSeconds`: in which nobody served. What was not measured is null.
+    """
+
+    id: str
+    agent_id: str
+    kind: str
+    status: str
+    created_by: str
+    created_at: Moment
+    deadline_at: Moment
+    completed_at: Moment | None
+    switch_id: str | None
+    replica_id: str | None
+    image_id: str | None
+    image_made_at: Moment | None
+    instance_id: str | None
+    launched_at: Moment | None
+    healthy_at: Moment | None
+    seconds: Percent | None
+    outage_seconds: Percent | None
+    state_age_seconds: Percent | None
+    lost_seconds: Percent | None
+    because: str | None
 
 
 class RestorePreview(Given):

@@ -17,9 +17,8 @@ from spotguard.domain.instances import Role
 from spotguard.domain.pools import region_of
 from spotguard.domain.traffic import misfit, route_of, told_of
 from spotguard.store import agents as agent_store
-from spotguard.store import configuration, standby_cost, tenants, views_agents, views_history
+from spotguard.store import configuration, salvages, standby_cost, tenants, views_agents, views_history
 from spotguard.wire.client import (
-    AgentDetail,
     AgentState,
     CommandState,
     Configuration,
@@ -30,7 +29,7 @@ from spotguard.wire.client import (
     StandbyCostState,
 )
 from spotguard.wire.client_controls import ConfigurationChange
-from spotguard.wire.client_drills import certificate_of, last_of
+from spotguard.wire.client_drills import AgentDetail, LostState, certificate_of, last_of
 
 routes = router()
 _NULLABLE = {"max_hourly_usd", "restore_point_hours", "fence_after_minutes", "quarantine_group", "traffic"}
@@ -72,7 +71,12 @@ async def agent(desk: AtDesk, agent_id: TheAgent) -> AgentDetail:
         )
         state = agent_state(view)
         same = {name: getattr(state, name) for name in AgentState.model_fields}
-        return AgentDetail(**same, standby_cost=StandbyCostState.model_validate(cost))
+        lost = salvages.newest_of(tx, agent_id)
+        return AgentDetail(
+            **same,
+            standby_cost=StandbyCostState.model_validate(cost),
+            lost_state=None if lost is None else LostState.model_validate(lost),
+        )
 
     return await desk.read(work)
 

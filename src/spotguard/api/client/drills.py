@@ -11,8 +11,8 @@ from spotguard.domain.commands import CreatedBy
 from spotguard.domain.ids import AgentId
 from spotguard.planning.drills import BOOTS_WITHIN, span
 from spotguard.store import agents, drill_orders, drills, restore_orders, views_history
-from spotguard.wire.client import DrillState, Listed
-from spotguard.wire.client_drills import DrillAnswer, DrillWish, RestorePreview
+from spotguard.wire.client import Listed
+from spotguard.wire.client_drills import DrillAnswer, DrillState, DrillWish, RestorePreview
 
 routes = router()
 

@@ -59,7 +59,7 @@ commands = sa.Table(
         name=sa.schema.conv("ck_instance_id_real_commands"),
     ),
     sa.CheckConstraint(
-        "command_type IN ('switch', 'launch_replica', 'terminate_instance', 'promote', 'retire_replica', 'drill')",
+        "command_type IN ('switch', 'launch_replica', 'terminate_instance', 'promote', 'retire_replica', 'drill', 'compare_state')",
         name=sa.schema.conv("ck_command_type_legal_commands"),
     ),
     sa.CheckConstraint(

@@ -1,0 +1,130 @@
+"""After an unheard death: the volume of the dead holder is shown to the new primary, compared, and taken away again.
+
+Waiting (attached read-only by the agent's mount) → attached (the agent compares) → detaching → offered or failed. It is
+given back to nobody: its leftovers are kept for a day, as ever, for a person.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from spotguard.coordinator.context import Beat, Context, Row
+from spotguard.domain.commands import CommandStatus
+from spotguard.domain.errors import InvalidInput, NeedsPerson, NotVisible
+from spotguard.domain.ids import AgentId, ClientId, InstanceId, VolumeId
+from spotguard.domain.salvages import SalvageStatus
+from spotguard.ports.cloud import Cloud, VolumeState
+from spotguard.store import fleet, moves, restore_orders, salvages
+from spotguard.store.tables import commands
+
+DEVICE = "/dev/sdy"  # of the names that EC2 recommends for data, the last but one
+SECONDS = 10.0
+_BUSY = ("VolumeInUse", "IncorrectState")
+
+
+class Salvages:
+    """Looks at the recoveries that owe one, and at those that are open."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+        self._beat = Beat(SECONDS)
+
+    def run(self, now: datetime) -> int:
+        if not self._beat.is_due(now):
+            return 0
+        owed = self.ctx.db.read(salvages.owed)
+        begun = self.ctx.each("salvage", owed, lambda switch: self._begin(now, switch))
+        opened = self.ctx.db.read(salvages.open_ones)
+        return begun + self.ctx.each("salvages", opened, lambda row: self._carry_on(now, row))
+
+    def _begin(self, now: datetime, switch: Row) -> bool:
+        if self.ctx.clouds(ClientId(switch.client_id)) is None:
+            return False  # whoever calls EC2 for this client keeps the volume for a person
+        if self.ctx.db.read(lambda tx: _is_stopped(tx, switch)):
+            return False
+        return self.ctx.db.write(lambda tx: salvages.begin(tx, now, switch))
+
+    def _carry_on(self, now: datetime, row: Row) -> bool:
+        cloud = self.ctx.clouds(ClientId(row.client_id))
+        if cloud is None:
+            return False
+        self.ctx.soon(now, SECONDS)
+        match SalvageStatus(row.status):
+            case SalvageStatus.WAITING:
+                return self._attach(now, cloud, row)
+            case SalvageStatus.ATTACHED:
+                return self._hear(now, row)
+            case _:
+                return self._detach(now, cloud, row)
+
+    def _attach(self, now: datetime, cloud: Cloud, row: Row) -> bool:
+        why = self.ctx.db.read(lambda tx: _why_not(tx, now, row))
+        if why is not None:
+            return self._judge(row, because=why)
+        shown = cloud.describe_volumes([VolumeId(row.volume_id)])
+        if not shown:
+            return False
+        if shown[0].attached_to == row.instance_id and shown[0].state is VolumeState.IN_USE:
+            asked = self.ctx.db.write(lambda tx: salvages.ask(tx, now, row))
+            self.ctx.wakeup.agent(row.instance_id)
+            return asked
+        if shown[0].attached_to is None and shown[0].state is VolumeState.AVAILABLE:
+            try:
+                cloud.attach_volume(VolumeId(row.volume_id), InstanceId(row.instance_id), DEVICE)
+            except NeedsPerson as error:
+                return self._judge(row, because=str(error)) if error.code not in _BUSY else False
+        return False
+
+    def _hear(self, now: datetime, row: Row) -> bool:
+        answer = self.ctx.db.read(
+            lambda tx: tx.execute(sa.select(commands).where(commands.c.id == row.command_id)).one()
+        )
+        if answer.status == CommandStatus.COMPLETED:
+            try:
+                return self._judge(row, **salvages.measured(answer.result))
+            except InvalidInput as error:
+                return self._judge(row, because=str(error))
+        if answer.status not in (CommandStatus.PENDING, CommandStatus.LEASED):
+            return self._judge(row, because=answer.message or f"the comparison is {answer.status}")
+        why = self.ctx.db.read(lambda tx: _why_not(tx, now, row))
+        return why is not None and self._judge(row, because=why)
+
+    def _judge(self, row: Row, **told: object) -> bool:
+        return self.ctx.db.write(lambda tx: salvages.move(tx, row, SalvageStatus.DETACHING, **told))
+
+    def _detach(self, now: datetime, cloud: Cloud, row: Row) -> bool:
+        """Over when EC2 shows that nobody has it, or that it is gone."""
+        volume_id = VolumeId(row.volume_id)
+        try:
+            shown = cloud.describe_volumes([volume_id])
+            if shown and shown[0].attached_to == row.instance_id:
+                cloud.detach_volume(volume_id)
+                return False
+        except NotVisible:
+            return False
+        return self.ctx.db.write(lambda tx: _conclude(tx, now, row))
+
+
+def _is_stopped(tx: sa.Connection, switch: Row) -> bool:
+    """A look is voluntary, and waits until nothing else of this agent moves."""
+    agent = fleet.agent_row(tx, switch.agent_id)
+    return restore_orders.why_not(tx, agent) is not None or moves.preparing_of(tx, agent.id) is not None
+
+
+def _why_not(tx: sa.Connection, now: datetime, row: Row) -> str | None:
+    agent = fleet.agent_row(tx, AgentId(row.agent_id))
+    if now > row.deadline_at:
+        return "its time was over before it was compared"
+    if agent.instance_id != row.instance_id or moves.preparing_of(tx, agent.id) is not None:
+        return "the workload moved on meanwhile"
+    return restore_orders.why_not(tx, agent)
+
+
+def _conclude(tx: sa.Connection, now: datetime, row: Row) -> bool:
+    status = SalvageStatus.OFFERED if row.compared else SalvageStatus.FAILED
+    if not salvages.move(tx, row, status, completed_at=now):
+        return False
+    salvages.tell(tx, now, salvages.get(tx, row.id))
+    return True

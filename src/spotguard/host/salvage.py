@@ -1,0 +1,135 @@
+"""`ports.salvage.Salvage` on a machine: the volume is mounted read-only beside the state, and the trees compared.
+
+`noload` (ext3, ext4) and `norecovery` (XFS) keep the mount from replaying a journal, so that not a byte is written.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from spotguard.domain.errors import SalvageFailed
+from spotguard.host.commands import run
+from spotguard.ports.salvage import Missing
+
+_BY_ID = Path("/dev/disk/by-id")
+_OPTIONS = (
+    "ro,noload",
+    "ro,norecovery,nouuid",
+    "ro",
+)  # ext4; XFS, whose clone has the original's UUID; others
+MOUNT_SECONDS = 60.0
+
+
+Mounted = Callable[[str], AbstractContextManager[Path]]
+
+
+class MountedSalvage:
+    """One comparison at a time, in a thread of its own: a tree of millions of files takes its minutes."""
+
+    def __init__(self, state_path: Path, mounted: Mounted | None = None) -> None:
+        self._state_path = state_path
+        self._mounted = mounted or mounted_read_only
+        self._volume: str | None = None
+        self._thread: threading.Thread | None = None
+        self._found: Missing | SalvageFailed | None = None
+
+    def compare(self, volume_id: str) -> Missing | None:
+        if self._volume != volume_id or self._thread is None:
+            if self._thread is not None and self._thread.is_alive():
+                return None  # of another volume, which is finished first
+            self._volume, self._found = volume_id, None
+            self._thread = threading.Thread(target=self._look, args=(volume_id,), daemon=True)
+            self._thread.start()
+        if self._thread.is_alive():
+            return None
+        found, self._volume, self._thread = self._found, None, None
+        if isinstance(found, SalvageFailed):
+            raise found
+        return found
+
+    def _look(self, volume_id: str) -> None:
+        try:
+            with self._mounted(volume_id) as root:
+                self._found = missing_in(self._state_path, root / within_its_mount(self._state_path))
+        except (OSError, SalvageFailed) as error:
+            self._found = SalvageFailed(str(error))
+
+
+@contextmanager
+def mounted_read_only(volume_id: str) -> Iterator[Path]:
+    """Its file system at a folder that is gone afterwards. `SalvageFailed` with what `mount` said."""
+    device = device_of(volume_id)
+    with tempfile.TemporaryDirectory(prefix="spotguard-salvage-") as folder:
+        said = ""
+        for options in _OPTIONS:
+            ran = run(("mount", "-o", options, str(device), folder), MOUNT_SECONDS)
+            if ran.succeeded:
+                break
+            said = ran.output
+        else:
+            raise SalvageFailed(f"{volume_id} cannot be mounted read-only: {said[-300:]}")
+        try:
+            yield Path(folder)
+        finally:
+            ended = run(("umount", folder), MOUNT_SECONDS)
+            if not ended.succeeded:
+                raise SalvageFailed(f"{volume_id} cannot be unmounted: {ended.output[-300:]}")
+
+
+def device_of(volume_id: str) -> Path:
+    """EC2's NVMe disks carry the volume's id as their serial number; of a partitioned one the first partition."""
+    name = f"nvme-Amazon_Elastic_Block_Store_{volume_id.replace('-', '')}"
+    found = next((path for path in (_BY_ID / f"{name}-part1", _BY_ID / name) if path.exists()), None)
+    if found is None:
+        raise SalvageFailed(f"this machine shows no disk of {volume_id} in {_BY_ID}")
+    return found
+
+
+def within_its_mount(path: Path) -> Path:
+    """Where the state lies in its own file system: the same place in the dead one's."""
+    whole = path.resolve()
+    top = whole
+    while not os.path.ismount(top):
+        top = top.parent
+    return whole.relative_to(top)
+
+
+def missing_in(present: Path, lost: Path) -> Missing:
+    """Regular files of `lost` that `present` has not, or has older or shorter. Links are not followed."""
+    if not lost.is_dir():
+        raise SalvageFailed(f"the volume has no folder {lost.name or '/'} of the state")
+    files = size = 0
+    newest = None
+    for found, told in _files(lost):
+        if _has(present / found.relative_to(lost), told):
+            continue
+        files, size = files + 1, size + told.st_size
+        newest = told.st_mtime if newest is None else max(newest, told.st_mtime)
+    return Missing(files, size, None if newest is None else datetime.fromtimestamp(newest, UTC))
+
+
+def _files(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = Path(folder, name)
+            told = path.lstat()
+            if stat.S_ISREG(told.st_mode):
+                yield path, told
+
+
+def _has(path: Path, wanted: os.stat_result) -> bool:
+    try:
+        told = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return told.st_mtime >= wanted.st_mtime or (told.st_size, told.st_mtime) == (
+        wanted.st_size,
+        wanted.st_mtime,
+    )

@@ -1,0 +1,152 @@
+"""Salvages as rows: opened once for each recovery, moved one legal step at a time."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.domain.clock import parse_time
+from spotguard.domain.commands import CommandType, CreatedBy, Priority
+from spotguard.domain.errors import InvalidInput
+from spotguard.domain.ids import AgentId, ClientId, InstanceId
+from spotguard.domain.salvages import OPEN_SALVAGE, SALVAGE_LIFE, SalvageStatus
+from spotguard.domain.switches import MoveKind, Step, SwitchStatus
+from spotguard.store import commands, events, grants, storage
+from spotguard.store.tables import instances, salvages, switch_steps, switches
+from spotguard.store.upserts import insert_missing
+
+Row = sa.Row[Any]
+_v = salvages.c
+_OPEN = [status.value for status in OPEN_SALVAGE]
+LOOKS_WITHIN = timedelta(minutes=60)
+_MOST = 2**62
+
+
+def open_ones(tx: sa.Connection) -> list[Row]:
+    return list(tx.execute(sa.select(salvages).where(_v.status.in_(_OPEN))).all())
+
+
+def get(tx: sa.Connection, salvage_id: str) -> Row:
+    return tx.execute(sa.select(salvages).where(_v.id == salvage_id)).one()
+
+
+def newest_of(tx: sa.Connection, agent_id: AgentId | str) -> Row | None:
+    mine = sa.select(salvages).where(_v.agent_id == agent_id).order_by(_v.created_at.desc(), _v.id)
+    return tx.execute(mine.limit(1)).one_or_none()
+
+
+def is_open_for(tx: sa.Connection, agent_id: AgentId | str) -> bool:
+    found = sa.select(_v.id).where(_v.agent_id == agent_id, _v.status.in_(_OPEN))
+    return tx.execute(found.limit(1)).first() is not None
+
+
+def owed(tx: sa.Connection) -> list[Row]:
+    """Recoveries by a standby that lack writes, whose new primary is proven, and that nobody has looked at yet."""
+    verified = sa.exists().where(
+        switch_steps.c.switch_id == switches.c.id, switch_steps.c.step == Step.VERIFIED.value
+    )
+    looked = sa.exists().where(_v.switch_id == switches.c.id)
+    wanted = sa.select(switches).where(
+        switches.c.status == SwitchStatus.COMMITTED.value,
+        switches.c.is_recovery,
+        switches.c.kind == MoveKind.SYNCED.value,
+        switches.c.lost_seconds > 0,
+        verified,
+        sa.not_(looked),
+    )
+    return list(tx.execute(wanted).all())
+
+
+def begin(tx: sa.Connection, now: datetime, switch: Row) -> bool:
+    """A row for the volume that the dead one left; one in another zone is told, and no more. False: there is none."""
+    held = grants.holder(tx, AgentId(switch.agent_id))
+    left = [
+        v for v in storage.data_volumes_of(tx, InstanceId(switch.old_instance_id)) if v.attached_to is None
+    ]
+    if held is None or held.instance_id != switch.new_instance_id or not left:
+        return False
+    az = tx.execute(sa.select(instances.c.az).where(instances.c.id == held.instance_id)).scalar_one()
+    row = {
+        "id": str(uuid.uuid4()),
+        "client_id": switch.client_id,
+        "agent_id": switch.agent_id,
+        "switch_id": switch.id,
+        "volume_id": left[0].id,
+        "instance_id": held.instance_id,
+        "status": SalvageStatus.WAITING.value,
+        "created_at": now,
+        "deadline_at": now + LOOKS_WITHIN,
+    }
+    if left[0].az != az:
+        why = (
+            f"it is in {left[0].az} and who serves now is in {az}: a volume is attached in its own zone alone"
+        )
+        row |= {"status": SalvageStatus.FAILED.value, "because": why, "completed_at": now}
+    insert_missing(tx, salvages, [row])
+    if left[0].az != az:
+        tell(tx, now, get(tx, row["id"]))
+    return True
+
+
+def move(tx: sa.Connection, salvage: Row, wanted: SalvageStatus, **values: Any) -> bool:
+    """One legal step from the row that was seen; False: somebody was first."""
+    seen = SalvageStatus(salvage.status)
+    if seen is not wanted:
+        SALVAGE_LIFE.require(seen, wanted)
+    moved = tx.execute(
+        sa.update(salvages)
+        .where(_v.id == salvage.id, _v.status == seen.value)
+        .values(status=wanted.value, **values)
+    )
+    return moved.rowcount == 1
+
+
+def ask(tx: sa.Connection, now: datetime, salvage: Row) -> bool:
+    """It is attached: the new primary's agent is asked to compare."""
+    held = grants.holder(tx, AgentId(salvage.agent_id))
+    if held is None or held.instance_id != salvage.instance_id:
+        return False
+    command_id = commands.enqueue(
+        tx,
+        now,
+        client_id=ClientId(salvage.client_id),
+        agent_id=AgentId(salvage.agent_id),
+        instance_id=InstanceId(salvage.instance_id),
+        command_type=CommandType.COMPARE_STATE,
+        priority=Priority.SCHEDULED,
+        created_by=CreatedBy.COORDINATOR,
+        expires_at=salvage.deadline_at,
+        reason="what did the standby lack?",
+        payload={"volume_id": salvage.volume_id},
+    )
+    return move(tx, salvage, SalvageStatus.ATTACHED, command_id=command_id)
+
+
+def measured(result: Any) -> dict[str, Any]:
+    """The agent's word, parsed: an agent is not believed to speak well. `InvalidInput`."""
+    told = result if isinstance(result, dict) else {}
+    files, size, newest = told.get("files"), told.get("bytes"), told.get("newest_at")
+    counts = [n for n in (files, size) if isinstance(n, int) and not isinstance(n, bool) and 0 <= n < _MOST]
+    if len(counts) != 2 or not (newest is None or isinstance(newest, str)):  # noqa: PLR2004 - both of them
+        raise InvalidInput("the comparison does not tell files, bytes and newest_at")
+    at = None if newest is None else parse_time(newest)
+    return {"compared": True, "files": files, "bytes": size, "newest_at": at}
+
+
+def tell(tx: sa.Connection, now: datetime, salvage: Row) -> None:
+    """Its end, for people: what is missing, where it lies, and that nobody merges it."""
+    if salvage.status == SalvageStatus.OFFERED and salvage.files == 0:
+        message = f"{salvage.volume_id} of the dead instance has nothing that the promoted standby lacks"
+    elif salvage.status == SalvageStatus.OFFERED:
+        message = (
+            f"{salvage.volume_id} of the dead instance has {salvage.files} files ({salvage.bytes} bytes) that "
+            f"{salvage.instance_id} lacks or has older, the newest of {salvage.newest_at:%Y-%m-%d %H:%M:%S} UTC: "
+            "recover them by hand within a day of the death (docs/drills.md); nothing is merged by itself"
+        )
+    else:
+        message = f"{salvage.volume_id} of the dead instance could not be compared: {salvage.because}"
+    detail = {"salvage_id": salvage.id, "switch_id": salvage.switch_id, "volume_id": salvage.volume_id}
+    events.append(tx, now, salvage.client_id, salvage.agent_id, "lost_state", message, detail)

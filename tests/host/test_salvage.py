@@ -1,0 +1,95 @@
+"""A dead holder's tree beside the present one: what it has that the other lacks, and not a byte of it changed."""
+
+import os
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import pytest
+
+from spotguard.domain.errors import SalvageFailed
+from spotguard.host.salvage import MountedSalvage, device_of, missing_in, within_its_mount
+from spotguard.ports.salvage import Missing
+
+OLD, NEW = 1_700_000_000, 1_700_000_500
+
+
+def put(root, name, content, at=OLD):
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    os.utime(path, (at, at))
+
+
+@pytest.fixture
+def trees(tmp_path):
+    present, lost = tmp_path / "present", tmp_path / "lost"
+    for root in (present, lost):
+        put(root, "same", b"12345")
+        put(root, "deep/same", b"1")
+    return present, lost
+
+
+def test_equal_trees_lack_nothing(trees):
+    assert missing_in(*trees) == Missing(0, 0, None)
+
+
+def test_what_is_missing_and_what_is_older_counts_and_the_newest_is_told(trees):
+    present, lost = trees
+    put(lost, "deep/only-here", b"x" * 70, at=NEW)
+    put(lost, "same", b"1234567", at=OLD + 100)
+    assert missing_in(present, lost) == Missing(2, 77, datetime.fromtimestamp(NEW, UTC))
+
+
+def test_what_the_present_state_has_newer_or_alone_does_not_count(trees):
+    present, lost = trees
+    put(present, "same", b"written since", at=NEW)
+    put(present, "new", b"y")
+    assert missing_in(present, lost).files == 0
+
+
+def test_links_are_not_followed_and_a_file_where_a_folder_was_is_missing(trees):
+    present, lost = trees
+    (lost / "link").symlink_to("/etc/hostname")
+    put(lost, "was-a-folder/file", b"abc")
+    put(present, "was-a-folder", b"now a file")
+    assert missing_in(present, lost) == Missing(1, 3, datetime.fromtimestamp(OLD, UTC))
+
+
+def test_a_volume_without_the_states_folder_is_a_failure_and_not_an_empty_answer(trees):
+    present, lost = trees
+    with pytest.raises(SalvageFailed, match="no folder"):
+        missing_in(present, lost / "elsewhere")
+
+
+def asked(salvage, volume_id="vol-0123456789abcdef0"):
+    while (found := salvage.compare(volume_id)) is None:
+        salvage._thread.join()
+    return found
+
+
+def test_it_is_compared_in_the_background_at_the_states_place_within_its_file_system(trees, tmp_path):
+    present, lost = trees
+    put(lost, "only-here", b"x")
+    root = tmp_path / "mounted"
+    there = root / within_its_mount(present)
+    there.parent.mkdir(parents=True)
+    lost.rename(there)
+    mounted = []
+
+    @contextmanager
+    def mount(volume_id):
+        mounted.append(volume_id)
+        yield root
+        mounted.append("unmounted")
+
+    salvage = MountedSalvage(present, mount)
+    assert asked(salvage).files == 1
+    assert mounted == ["vol-0123456789abcdef0", "unmounted"]
+    assert asked(salvage).files == 1, "asked again it looks again"
+
+
+def test_a_disk_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(SalvageFailed, match="shows no disk"):
+        asked(MountedSalvage(tmp_path))
+    with pytest.raises(SalvageFailed, match="vol-0fffffffffffffff0"):
+        device_of("vol-0fffffffffffffff0")
