@@ -100,12 +100,12 @@ async def sync_status(api: Api, request: Request) -> Response:
             latency_ms=said.sync_latency_ms,
             position=said.position,
         )
-        is_new = row.status != known.status
-        primary = agents.serving_instance(tx, AgentId(caller.agent_id))
-        return _replica(row), is_new, primary if is_new and row.status == ReplicaStatus.READY else None
+        is_news = row.status == ReplicaStatus.READY and known.status != ReplicaStatus.READY
+        primary = agents.serving_instance(tx, AgentId(caller.agent_id)) if is_news else None
+        return _replica(row), is_news, primary
 
-    stored, is_new, primary = await api.write(work)
-    if is_new and stored.status is ReplicaStatus.READY:
+    stored, is_news, primary = await api.write(work)
+    if is_news:
         api.wakeup.coordinator()
     if primary is not None:
         api.wakeup.agent(primary)

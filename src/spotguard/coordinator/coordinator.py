@@ -176,6 +176,11 @@ class Coordinator:
         """Until then most duties rest while nothing changes; None: the last pass that ran them found something."""
         return None if self._calm is None else self._calm[1]
 
+    @property
+    def calm(self) -> tuple[dict[Work, list[str]], datetime] | None:
+        """What stays open, and until when most duties rest while it does; None: the last pass found something to do."""
+        return self._calm
+
     def _is_quiet(self, now: datetime, agenda: Agenda) -> bool:
         """The last pass found nothing to do, EC2 and the agenda are as they were, and all that is open rests."""
         if self._calm is None or now >= self._calm[1] or agenda.work != self._calm[0]:

@@ -201,21 +201,18 @@ class AgentProcess:
             again = self._around.clock.now() + (again - began)  # its clock may be wrong, its waits are not
             if self._trouble is not None:
                 again += timedelta(seconds=self._trouble.slow_seconds)
-            self.wake(duty, self._next_of(duty, began, again))
-        if (
-            duty != "sync" and self._look_due is not None
-        ):  # whatever it did, the standby looks as it would have
-            self.wake("sync", later_beat(self._look_due, self._around.clock.now()))
-            self._look_due = None
+            self.wake(duty, self._next_turn(duty, began, again))
+        if duty != "sync":
+            self._look_after_all()
         self._answer_bells()
 
-    def _next_of(self, duty: str, began: datetime, again: datetime) -> datetime:
-        if duty == "signals":
-            return self._next_poll(again)
-        if duty == "tickets":  # it is woken by what arrives
-            return again + QUIET_POLL
-        if duty != "sync":
-            return again
+    def _look_after_all(self) -> None:
+        """Whatever another duty did, the standby looks when it would have."""
+        if self._look_due is not None:
+            self.wake("sync", later_beat(self._look_due, self._around.clock.now()))
+            self._look_due = None
+
+    def _next_look(self, began: datetime, again: datetime) -> datetime:
         quiet_seconds = self._quiet_look_seconds(began) if self._around.elides else 0.0
         quiet_until = self._around.clock.now() + timedelta(seconds=quiet_seconds)
         self._look_due = again if quiet_until > again else None
@@ -241,6 +238,17 @@ class AgentProcess:
 
     def _soon(self, seconds: float) -> datetime:
         return self._around.clock.now() + timedelta(seconds=seconds)
+
+    def _next_turn(self, duty: str, began: datetime, again: datetime) -> datetime:
+        match duty:
+            case "sync":
+                return self._next_look(began, again)
+            case "signals":
+                return self._next_poll(again)
+            case "tickets":  # it is woken by what arrives
+                return again + QUIET_POLL
+            case _:
+                return again
 
     def _next_poll(self, again: datetime) -> datetime:
         """The poll that can bring something new: at the next beat after the metadata may have changed."""

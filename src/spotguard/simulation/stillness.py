@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from spotguard.cloud.simulated.ec2 import SimulatedEc2
-from spotguard.coordinator.agenda import SILENCE, Agenda, Work, look
+from spotguard.coordinator.agenda import SILENCE, Work
 from spotguard.coordinator.context import Beat
 from spotguard.coordinator.coordinator import Coordinator, PassReport
 from spotguard.domain.commands import OPEN_COMMAND
@@ -97,18 +97,15 @@ class Stillness:
 
     def after(self, coordinator: Coordinator, report: PassReport) -> Rest | None:
         """None: something was done or is under way, and the next pass may find more."""
-        now, calm_until = report.at, coordinator.calm_until
-        if report.counts or coordinator.ctx.again_at or calm_until is None or self._ec2.faults.are_active:
+        now, calm = report.at, coordinator.calm
+        if report.counts or coordinator.ctx.again_at or calm is None or self._ec2.faults.are_active:
             return None
-        agenda: Agenda = self._db.read(lambda tx: look(tx, now))
-        if set(agenda.work) - {Work.SWITCH, Work.REPLICA} or _ephemeral(self._ec2):
+        work, calm_until = calm
+        if set(work) - {Work.SWITCH, Work.REPLICA} or coordinator.ctx.awake(work.get(Work.SWITCH, ()), now):
             return None
-        ends = [
-            calm_until,
-            *_beats(coordinator, now),
-            *self._moments(),
-            *self._rests(coordinator, agenda, now),
-        ]
+        if _ephemeral(self._ec2):
+            return None
+        ends = [calm_until, *_beats(coordinator, now), *self._moments(), *self._rests(coordinator, work, now)]
         return Rest(min(ends), self._changes, self._shown(now))
 
     def _changed(self) -> None:
@@ -130,11 +127,13 @@ class Stillness:
         if expires is not None and expires.at is not None:
             yield expires.at
 
-    def _rests(self, coordinator: Coordinator, agenda: Agenda, now: datetime) -> Iterator[datetime]:
+    def _rests(
+        self, coordinator: Coordinator, work: dict[Work, list[str]], now: datetime
+    ) -> Iterator[datetime]:
         """A ready standby is lost only by a change; a move, and a standby beside one, only rests for a while."""
-        rows = agenda.of(Work.SWITCH, Work.REPLICA)
-        if bool(agenda.of(Work.SWITCH)) or self._db.read(_some_are_not_ready):
-            yield from (coordinator.ctx.resting.get(row, now) for row in rows)
+        moving = bool(work.get(Work.SWITCH))
+        if moving or self._db.read(_some_are_not_ready):
+            yield from (coordinator.ctx.resting.get(row, now) for rows in work.values() for row in rows)
 
 
 def _some_are_not_ready(tx: sa.Connection) -> bool:
