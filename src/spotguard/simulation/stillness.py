@@ -28,6 +28,7 @@ from spotguard.store.tables import (
     agents,
     clients,
     commands,
+    drills,
     epoch_grants,
     instances,
     replica_instances,
@@ -36,13 +37,14 @@ from spotguard.store.tables import (
     switches,
 )
 
-_PRESENCE = {"last_heartbeat_at", "updated_at", "healthy_streak"}
+_PRESENCE = {"last_heartbeat_at", "updated_at"}
 WATCHED: dict[sa.Table, set[str]] = {
     agents: _PRESENCE,
     clients: set(),
     commands: set(),
+    drills: set(),
     epoch_grants: set(),
-    instances: _PRESENCE | {"seen_at", "metered_until"},
+    instances: _PRESENCE | {"healthy_streak", "seen_at", "metered_until"},
     replica_instances: {"state_transfer_progress", "sync_latency_ms", "position", "synced_at"},
     spot_interruption_events: set(),
     storage_resources: set(),
