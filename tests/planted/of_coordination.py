@@ -13,8 +13,8 @@ BUGS = (
         (
             Edit(
                 "coordinator/emergencies.py",
-                "    dead = grants.is_dead(tx, held.instance_id)\n    switch = moves.preparing_of(tx, agent_id)\n",
-                "    dead = grants.is_dead(tx, held.instance_id)\n"
+                "    dead = deaths.is_dead(tx, held.instance_id)\n    switch = moves.preparing_of(tx, agent_id)\n",
+                "    dead = deaths.is_dead(tx, held.instance_id)\n"
                 "    ended = tx.scalar(sa.text('SELECT ended_at FROM instances WHERE id = :id').bindparams(id=held.instance_id).columns(ended_at=switches.c.created_at.type))\n"
                 "    if ended is not None and now - ended > timedelta(minutes=5):\n"
                 "        return False\n"

@@ -52,8 +52,8 @@ BUGS = (
         (
             Edit(
                 "execution/old_half.py",
-                "        self.holding.release(state.epoch)\n",
-                "        self.holding.release(state.epoch)\n"
+                "        self.holding.release(state.epoch, heir)\n",
+                "        self.holding.release(state.epoch, heir)\n"
                 "        if self.cloud is not None and state.close_by is None:\n"
                 "            self.cloud.terminate_instance(state.own)\n",
             ),
@@ -67,8 +67,8 @@ BUGS = (
         (
             Edit(
                 "store/leftover_rows.py",
-                "_ROLELESS = (sa.not_(_held), sa.not_(_standby), ",
-                "_ROLELESS = (sa.not_(_standby), ",
+                "    sa.not_(_held),\n    sa.not_(_standby),\n",
+                "    sa.not_(_standby),\n",
             ),
             Edit(
                 "coordinator/agenda.py",
@@ -101,8 +101,8 @@ BUGS = (
         (
             Edit(
                 "store/leftover_rows.py",
-                "_ROLELESS = (sa.not_(_held), sa.not_(_standby), sa.not_(_moving), sa.not_(_wished))\n",
-                "_ROLELESS = (sa.not_(_held), sa.not_(_standby))\n",
+                "    sa.not_(_standby),\n    sa.not_(_moving),\n    sa.not_(_wished),\n    sa.not_(_ticketed),\n",
+                "    sa.not_(_standby),\n",
             ),
             Edit(
                 "planning/cleaning.py",
@@ -172,9 +172,9 @@ BUGS = (
                 "            sa.false(),\n",
             ),
             Edit(
-                "store/reports.py",
-                "            instances.c.is_active,\n            instances.c.ec2_state.is_(None),\n",
-                "            instances.c.is_active,\n",
+                "store/sightings.py",
+                "            instances.c.ec2_state.is_(None),\n",
+                "",
             ),
         ),
         hunt(*_PLANNED),

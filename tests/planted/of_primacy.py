@@ -12,12 +12,11 @@ BUGS = (
         "1, 2: an agent that is cut off serves on beside its successor",
         (
             Edit(
-                "store/grants.py",
+                "store/deaths.py",
                 "    return is_proof_of_death(InstanceState(row.ec2_state), Mode(row.current_mode))\n",
-                "    offline = sa.select(agents.c.id).where(\n"
-                "        agents.c.instance_id == instance_id, agents.c.status == AgentStatus.OFFLINE.value\n"
-                "    )\n"
-                "    return tx.execute(offline).first() is not None or is_proof_of_death(\n"
+                "    offline = sa.text(\"SELECT id FROM agents WHERE instance_id = :machine AND status = 'offline'\")\n"
+                "    silent = tx.execute(offline, {'machine': instance_id}).first()\n"
+                "    return silent is not None or is_proof_of_death(\n"
                 "        InstanceState(row.ec2_state), Mode(row.current_mode)\n"
                 "    )\n",
             ),
@@ -39,7 +38,7 @@ BUGS = (
         "1: the dying one still writes when the next one opens",
         (
             Edit(
-                "store/grants.py",
+                "store/deaths.py",
                 "    return is_proof_of_death(InstanceState(row.ec2_state), Mode(row.current_mode))\n",
                 "    ending = row.ec2_state == InstanceState.SHUTTING_DOWN.value\n"
                 "    return ending or is_proof_of_death(InstanceState(row.ec2_state), Mode(row.current_mode))\n",
@@ -100,6 +99,19 @@ BUGS = (
         hunt(F.FORCED_MOVE, F.PROMOTION),
     ),
     Bug(
+        "grant-while-a-ticket-is-out",
+        "ruling B4a: the holder may have handed its epoch over without the server's knowing",
+        "1: the server grants to one while another serves by its ticket",
+        (
+            Edit(
+                "store/grants.py",
+                "    if tickets.bars(tx, agent_id, seen_epoch + 1, to_instance):\n        return False\n",
+                "",
+            ),
+        ),
+        hunt(F.FORCED_MOVE, F.TOGGLES, F.SERVER_AWAY, F.NOTICE, F.PARTITION),
+    ),
+    Bug(
         "promote-the-doomed",
         "AutoSpotting#327: the replacement is itself about to be taken",
         "3: an epoch is granted under a termination notice",
@@ -142,7 +154,7 @@ BUGS = (
         (
             Edit(
                 "agent/primacy.py",
-                "            found = replace(found, boot_id=me.boot_id, held=None, paused=False)\n",
+                "            found = found.of_boot(me.boot_id)\n",
                 "            found = replace(found, boot_id=me.boot_id)\n",
             ),
         ),
