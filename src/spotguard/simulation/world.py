@@ -131,16 +131,7 @@ class World:
         self.troubles: dict[str, Trouble] = {}
         self.server_is_away = False
         self.surprises: list[str] = []  # what duties raised that nobody foresaw
-        self._around = Surroundings(
-            self.ec2,
-            self.reach.agents,
-            self.clock,
-            self.schedule,
-            self.link,
-            self.client_token,
-            plan.rhythm,
-            plan.elides,
-        )
+        self._around = self._surroundings()
         self._around.fabric.arrived = self._note_arrived
         if plan.troubled:
             self._around.trouble_of, self._around.raised = self.trouble_of, self._surprised
@@ -148,9 +139,7 @@ class World:
         self.ec2.traffic.answering = self._serves_since
         self.processes: dict[InstanceId, AgentProcess] = {}
         self._install()
-        self._stillness = (
-            Stillness(db, self.ec2) if plan.elides and isinstance(db, TroubledDatabase) else None
-        )
+        self._stillness = self._still()
         self.seats = [self._seat(number) for number in range(plan.coordinators)]
         for number in range(plan.coordinators):
             self._plan_pass(number, self.clock.now())
@@ -281,6 +270,24 @@ class World:
 
     def _plan_pass(self, number: int, at: datetime) -> None:
         self.schedule.plan(("coordinator", number), at, partial(self._coordinate, number))
+
+    def _still(self) -> Stillness | None:
+        """None where every pass runs, or nobody can watch the rows."""
+        if not (self.plan.elides and isinstance(self.db, TroubledDatabase)):
+            return None
+        return Stillness(self.db, self.ec2)
+
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(
+            self.ec2,
+            self.reach.agents,
+            self.clock,
+            self.schedule,
+            self.link,
+            self.client_token,
+            self.plan.rhythm,
+            self.plan.elides,
+        )
 
     def _seat(self, number: int) -> Seat:
         first = self.plane.coordinator
