@@ -47,6 +47,7 @@ def test_every_call_of_the_specification_is_there(world: World):
         "/api/agents/{agent_id}/interruption-signal": "post",
         "/api/agents/{agent_id}/replicas/{replica_id}/sync-status": "post",
         "/api/agents/{agent_id}/replicas/{replica_id}/promote": "post",
+        "/api/agents/{agent_id}/switches/{switch_id}/fallback-status": "post",
         "/api/client/me": "get",
         "/api/client/agents": "get",
         "/api/client/agents/{agentId}": "delete get",

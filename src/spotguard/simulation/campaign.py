@@ -92,7 +92,7 @@ def run(
 ) -> Outcome:
     """One schedule, its own by default. `faults` replaces it: to shrink a failing one, or to try one by hand.
 
-    `elides` False runs what could only repeat the last answer too: ten times the work for the same outcome.
+    `elides` False runs what could only repeat the last answer too, for the same outcome.
     `only_first`: it ends with the first violation.
     """
     began = time.process_time()
