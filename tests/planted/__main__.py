@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from tests.planted import record
 from tests.planted.bug import Bug, Hunt
-from tests.planted.catalogue import BUGS
+from tests.planted.catalogue import BUGS, SECOND_LINE
 from tests.planted.catching import Caught, HuntFailed, try_bug
 
 
@@ -45,7 +45,9 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--only", action="append", default=[], metavar="NAME", help="this bug; may be repeated"
     )
     parser.add_argument("--untried", action="store_true", help="only what the record does not show as caught")
-    parser.add_argument("--seeds", type=int, default=200, help="schedules at the most for each bug")
+    parser.add_argument(
+        "--seeds", type=int, default=200, help="schedules at the most for each bug; 0: tests only"
+    )
     parser.add_argument("--workers", type=int, default=1, help="bugs that are tried at the same time")
     parser.add_argument("--list", action="store_true", help="names and who is to notice; nothing is run")
     return parser.parse_args(arguments)
@@ -54,7 +56,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _try_all(bugs: Sequence[Bug], seeds: int, workers: int) -> None:
     """A bug whose hunt itself went wrong counts as missed, and the others go on."""
     with ThreadPoolExecutor(workers) as pool:
-        hunts = {pool.submit(try_bug, bug, seeds): bug for bug in bugs}
+        hunts = {pool.submit(try_bug, bug, seeds, SECOND_LINE.get(bug.name)): bug for bug in bugs}
         for done in as_completed(hunts):
             bug = hunts[done]
             try:

@@ -52,7 +52,10 @@ class Node:
 
 @dataclass(frozen=True)
 class Bug:
-    """`reference`: repository and issue, or where the lesson stands; `breaks`: invariants and what goes wrong."""
+    """`reference`: repository and issue, or where the lesson stands; `breaks`: invariants and what goes wrong.
+
+    What the simulation has missed is tried by the test that `catalogue.SECOND_LINE` names for it.
+    """
 
     name: str
     reference: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.planted.bug import Bug, Hunt, Node
@@ -26,17 +26,22 @@ class Caught:
     schedules: int | None
     seed: int | None
     what: str
+    missed: int = 0  # schedules in which the simulation saw nothing
 
 
 class HuntFailed(Exception):
     """The hunt itself went wrong: nothing is known of the bug."""
 
 
-def try_bug(bug: Bug, most_schedules: int) -> Caught:
+def try_bug(bug: Bug, most_schedules: int, second_line: Node | None = None) -> Caught:
+    """`second_line`: the test that is asked when no schedule shows it."""
     with copy_with(bug) as source:
         match bug.caught_by:
             case Hunt() as hunt:
-                return _hunt(bug, hunt, source, most_schedules)
+                caught = _hunt(bug, hunt, source, most_schedules)
+                if caught.caught or second_line is None:
+                    return caught
+                return replace(_test(bug, second_line, source), missed=caught.missed)
             case Node() as node:
                 return _test(bug, node, source)
 
@@ -52,7 +57,7 @@ def _hunt(bug: Bug, hunt: Hunt, source: Path, most: int) -> Caught:
         if not _schedules(hunt, None, seed, seed + 1)[-1][1]:
             return Caught(bug.name, True, tried, seed, found[0])
         first = seed + 1  # the unchanged package fails there too: that proves nothing
-    return Caught(bug.name, False, tried, None, "no schedule showed a violation")
+    return Caught(bug.name, False, None, None, "no schedule showed a violation", missed=tried)
 
 
 def _schedules(hunt: Hunt, source: Path | None, first: int, last: int) -> list[tuple[int, list[str]]]:

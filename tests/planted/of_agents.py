@@ -125,9 +125,9 @@ BUGS = (
         "5: what nobody wants any more is done",
         (
             Edit(
-                "agent/commands.py",
-                "            if known is None and command.is_over(now):\n",
-                "            if known is None and command.id == '':\n",
+                "agent/orders.py",
+                "        return parse_time(self.expires_at) <= now\n",
+                "        return parse_time(self.expires_at) is None\n",
             ),
         ),
         Node(

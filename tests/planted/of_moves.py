@@ -70,7 +70,10 @@ BUGS = (
                 "",
             ),
         ),
-        hunt(F.FORCED_MOVE, F.SUCCESSOR_DIES, F.EC2_COPY_FAILS),
+        Node(
+            "tests/agent/test_notices.py::test_an_unwound_move_reopens_under_the_same_epoch",
+            "moves of the schedules come to nothing mostly before the gate closes: the few schedules that were tried did not show it",
+        ),
     ),
     Bug(
         "the-way-back-detaches-for-ever",
@@ -83,7 +86,10 @@ BUGS = (
                 "    if view is not None and view.attached_to == state.own:\n",
             ),
         ),
-        hunt(F.FORCED_MOVE, F.SUCCESSOR_DIES, F.KILL_SWITCH),
+        Node(
+            "tests/agent/test_commands.py::test_a_volume_move_that_is_given_up_brings_the_volume_back",
+            "a volume move is seldom given up between its detachment and its grant: the few schedules that were tried did not show it",
+        ),
     ),
     Bug(
         "a-volume-move-is-granted-before-its-volume-comes",
@@ -96,7 +102,10 @@ BUGS = (
                 "        return view.state is VolumeState.IN_USE\n    if view.attached_to == origin:\n        cloud.detach_volume(volume.volume_id)\n        return True\n",
             ),
         ),
-        hunt(F.FORCED_MOVE),
+        Node(
+            "tests/coordinator/test_planned_moves.py::test_a_move_within_the_zone_carries_the_volume_itself",
+            "volume moves carried by an agent are few: the few schedules that were tried did not show it",
+        ),
     ),
     Bug(
         "volumes-die-with-their-instance",

@@ -109,7 +109,11 @@ BUGS = (
                 "",
             ),
         ),
-        hunt(F.FORCED_MOVE, F.TOGGLES, F.SERVER_AWAY, F.NOTICE, F.PARTITION),
+        Node(
+            "tests/primacy/test_by_ticket.py::test_a_planned_move_elsewhere_ends_the_ticket_first",
+            "a ticket to one standby and a grant to another at one time need a second move: the few schedules that were "
+            "tried did not show it",
+        ),
     ),
     Bug(
         "promote-the-doomed",

@@ -39,6 +39,15 @@ def stored() -> dict[str, dict[str, Any]]:
 
 def with_news(known: Mapping[str, dict[str, Any]], bug: Bug, caught: Caught) -> dict[str, dict[str, Any]]:
     entry = {key: value for key, value in asdict(caught).items() if key != "name"}
+    before = of_bug(known, bug) or {}
+    if (
+        entry["schedules"] is None
+    ):  # what the simulation had seen before stays seen; what it missed is added up
+        if before.get("caught") and before.get("schedules") is not None:
+            return dict(known)
+        entry["missed"] += before.get("missed") or (
+            0 if before.get("caught") else before.get("schedules") or 0
+        )
     return {**known, bug.name: {"digest": bug.digest, **entry}}
 
 
@@ -103,6 +112,13 @@ def _caught_by(bug: Bug, entry: Mapping[str, Any] | None) -> str:
         return "not tried yet"
     if not entry["caught"]:
         return f"**missed**: {entry['what']}"
+    if isinstance(bug.caught_by, Hunt) and entry["schedules"] is None:
+        how_often = (
+            f"the simulation missed it in {entry['missed']} schedules"
+            if entry["missed"]
+            else "not hunted yet"
+        )
+        return f"{entry['what'].removeprefix('FAILED ').partition(' ')[0]} ({how_often})"
     if isinstance(bug.caught_by, Hunt):
         return f"simulation, seed {entry['seed']}, {_how_directed(bug.caught_by)}: {entry['what']}"
     return f"`{bug.caught_by.name}`: {bug.caught_by.why}"

@@ -62,8 +62,8 @@ class Aftermath:
     overlaps: int
     longest_gap_seconds: float
     rescue_launches: int
-    last_rescue_launch_after_seconds: float
-    voluntary_launches_before_it: int
+    first_rescues_launched_after_seconds: float
+    voluntary_launches_meanwhile: int
     broken: tuple[str, ...]
 
     @property
@@ -184,7 +184,10 @@ class Storm:
         registers = {name: world.registers[name] for name in self.stricken}
         served = [n for n, r in registers.items() if len(r.serving()) == 1 and r.serving() != [taken[n]]]
         rescues, voluntary = self._launches(at, voluntary=False), self._launches(at, voluntary=True)
-        last = max(rescues, default=at)
+        first_wave = sorted(rescues)[
+            : len(self.stricken) - ready
+        ]  # recoveries of what did not come in time follow
+        last = max(first_wave, default=at)
         world.settle()
         broken = [line for check in CHECKS for line in check(world)]
         return Aftermath(
@@ -199,8 +202,8 @@ class Storm:
             overlaps=sum(len(r.overlaps) for r in world.registers.values()),
             longest_gap_seconds=max(self._gap(name, at) for name in self.stricken),
             rescue_launches=len(rescues),
-            last_rescue_launch_after_seconds=(last - at).total_seconds(),
-            voluntary_launches_before_it=sum(took.at < moment < last for moment in voluntary),
+            first_rescues_launched_after_seconds=(last - at).total_seconds(),
+            voluntary_launches_meanwhile=sum(took.at < moment < last for moment in voluntary),
             broken=tuple(broken[:MOST_TOLD]),
         )
 

@@ -25,4 +25,4 @@ def test_what_is_voluntary_waits_while_ec2_throttles_a_rescue():
     finally:
         storm.close()
     assert aftermath.rescue_launches >= 8
-    assert aftermath.voluntary_launches_before_it == 0
+    assert aftermath.voluntary_launches_meanwhile == 0

@@ -1,4 +1,4 @@
-"""Who stands beside EC2 and sees what SpotGuard asks of it: nobody who serves, or who holds the epoch, is ended."""
+"""Stands beside EC2 and sees what SpotGuard asks of it: nobody who serves, or who may be needed again, is ended."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from spotguard.cloud.simulated.ec2 import SimulatedEc2
 from spotguard.domain.epochs import GrantStatus
 from spotguard.domain.ids import InstanceId
+from spotguard.domain.switches import Step, SwitchStatus
 from spotguard.simulation.world import Reach, World
-from spotguard.store.tables import epoch_grants
+from spotguard.store.tables import epoch_grants, switch_steps, switches
 
 
 class Witness:
@@ -30,11 +31,16 @@ class Witness:
         self._told_to_end.clear()
         if not told:
             return []
-        held = _holders(world)
+        held, needed = _holders(world), _not_replaced_yet(world)
         serving = {instance for register in world.registers.values() for instance in register.serving()}
         return [
             *(f"{instance} was told to end while it served" for instance in told if instance in serving),
             *(f"{instance} was told to end and holds the epoch" for instance in told if instance in held),
+            *(
+                f"{instance} was told to end before its successor had proven itself"
+                for instance in told
+                if instance in needed
+            ),
         ]
 
 
@@ -55,3 +61,14 @@ class _Watched:
 def _holders(world: World) -> set[str]:
     held = sa.select(epoch_grants.c.instance_id).where(epoch_grants.c.status == GrantStatus.HELD.value)
     return set(world.db.read(lambda tx: tx.scalars(held).all()))
+
+
+def _not_replaced_yet(world: World) -> set[str]:
+    """Old instances of moves that were granted, and whose new one has not been verified (invariant 3)."""
+    verified = sa.exists().where(
+        switch_steps.c.switch_id == switches.c.id, switch_steps.c.step == Step.VERIFIED.value
+    )
+    waiting = sa.select(switches.c.old_instance_id).where(
+        switches.c.status == SwitchStatus.COMMITTED.value, sa.not_(verified)
+    )
+    return {instance for instance in world.db.read(lambda tx: tx.scalars(waiting).all()) if instance}
