@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
-.PHONY: help setup demo test lint types imports check fmt lock upgrade clean
+.PHONY: help setup demo test test-long lint types imports check fmt lock upgrade clean
 .PHONY: crash-matrix fault-matrix move-campaign idle-agent primacy-pairs planted-bugs storm
 
 help:  ## list the targets
@@ -46,8 +46,13 @@ demo: $(RUNTIME)  ## the whole system on a simulated cloud (PRICES= ONDEMAND= AG
 	  $(if $(AGENTS),--agents $(AGENTS)) $(if $(DAYS),--days $(DAYS)) $(if $(SPEED),--speed $(SPEED)) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(filter-out 0,$(HEADLESS)),--headless) $(ARGS))
 
-test: $(DEV)  ## run the tests (ARGS='-k lease')
-	$(BIN)/pytest -q -n auto --dist loadfile $(ARGS)
+PYTEST = $(BIN)/pytest -q -n auto --dist loadfile
+
+test: $(DEV)  ## run the tests that take seconds (ARGS='-k lease')
+	$(PYTEST) -m 'not long' $(ARGS)
+
+test-long: $(DEV)  ## run the others: real hosts, whole tables, a little of each campaign
+	$(PYTEST) -m long $(ARGS)
 
 lint: $(DEV)  ## ruff: rules and format
 	$(BIN)/ruff check
@@ -59,7 +64,7 @@ types: $(DEV)  ## mypy, strict
 imports: $(DEV)  ## the floors of the house
 	$(BIN)/lint-imports --no-logo
 
-check: lint types imports test  ## everything that CI runs
+check: lint types imports test test-long  ## everything that CI runs
 
 # The lab: the shipped processes on a simulated EC2 over HTTP. Each ends with one JSON object, and with 1 if it failed.
 LAB = $(BIN)/python -m tests.lab

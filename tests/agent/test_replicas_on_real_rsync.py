@@ -17,7 +17,7 @@ from tests.agent.stage import Perilous
 from tests.agent.test_with_the_server import ServedStage
 from tests.host.namespaces import hosts, needs_namespaces
 
-pytestmark = needs_namespaces
+pytestmark = [pytest.mark.long, needs_namespaces]
 
 SLOW = "--bwlimit=1M"  # so that a first pass can be seen under way
 BULK = 3_000_000

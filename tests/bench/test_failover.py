@@ -44,6 +44,7 @@ def test_the_baseline_moves_the_workload_and_back():
     assert len(handover_seconds(2)) == 2
 
 
+@pytest.mark.long
 @needs_rsync
 def test_a_notice_is_survived_at_the_client():
     done = CliRunner().invoke(app, ["bench", "failover", "--runs", "2", "--deaths", "0", "--json"])

@@ -24,10 +24,13 @@ BIN = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
 PYTHON = "/usr/bin/python3"  # whoever owns the cluster may not reach the tests' own
 AS_ITS_OWNER = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
 
-pytestmark = pytest.mark.skipif(
-    BIN is None or not Path(PYTHON).exists(),
-    reason="not installed: postgresql (apt-get install postgresql python3)",
-)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        BIN is None or not Path(PYTHON).exists(),
+        reason="not installed: postgresql (apt-get install postgresql python3)",
+    ),
+]
 
 
 class Cluster:

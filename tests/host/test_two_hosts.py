@@ -11,7 +11,7 @@ from spotguard.domain.replicas import SyncStatus
 from spotguard.host.sync_pair import SSH_CONFIG, Pair, make, settings_of
 from tests.host.namespaces import broken_pass, hosts, needs_namespaces, until, whole_pass
 
-pytestmark = needs_namespaces
+pytestmark = [pytest.mark.long, needs_namespaces]
 SLOW = "--bwlimit=1M"  # a pass of megabytes lasts long enough to be broken
 
 

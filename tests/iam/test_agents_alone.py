@@ -6,6 +6,8 @@ from spotguard.domain.agents import Executor
 from tests.iam.scene import enforced
 from tests.iam.tours import NOT_BY_MOVES, moved, toured, with_a_standby
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def alone():

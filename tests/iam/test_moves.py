@@ -9,6 +9,8 @@ from spotguard.domain.agents import Executor
 from tests.iam.scene import enforced
 from tests.iam.tours import NOT_BY_MOVES, moved, recovered, restore_points, toured, with_a_standby
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def served():

@@ -55,6 +55,7 @@ def test_points_that_share_a_move_are_of_one_kind_and_of_different_steps():
         assert len({point.label for point in group}) == len(group)
 
 
+@pytest.mark.long
 def test_processes_die_at_points_of_a_move_and_nothing_is_lost():
     code, told = last_line(
         "crash-matrix", "--kind", "volume", "--executor", "agent", "--sample", "4", "--together", "4"
@@ -62,6 +63,7 @@ def test_processes_die_at_points_of_a_move_and_nothing_is_lost():
     assert (code, told) == (0, {"points": 4, "reached": 4, "failures": {}})
 
 
+@pytest.mark.long
 def test_an_error_and_a_lost_answer_at_calls_of_a_move_lose_nothing():
     where = ["--only", "volume/server/volumes_moved/AttachVolume/answer lost"]
     code, told = last_line("fault-matrix", *where, "--only", "volume/server/launched/RunInstances/Request")

@@ -4,9 +4,14 @@ from datetime import timedelta
 from functools import partial
 from random import Random
 
+import pytest
+
 from spotguard.domain.ids import InstanceId
 from spotguard.simulation.audit import judge
 from tests.stories.scene import Scene
+
+pytestmark = pytest.mark.long
+
 
 NAMES = ("web-1", "db-1", "queue-1")
 HOURS = 24

@@ -13,6 +13,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "primacy.md"
 SAMPLED_PAIRS = 3  # of each place; all of them: make primacy-pairs
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: str(place.step))
 def test_every_cell_comes_to_what_the_table_says(place: Place):
     walk = Walk(place)
@@ -28,6 +29,7 @@ def test_every_cell_comes_to_what_the_table_says(place: Place):
     assert told == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: str(place.step))
 def test_a_sample_of_pairs_keeps_every_promise(place: Place):
     walk = Walk(place)

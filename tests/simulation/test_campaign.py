@@ -12,6 +12,9 @@ from spotguard.simulation.campaign import FEWEST_FAULTS, run, schedule_of
 from spotguard.simulation.fault_kinds import Fault, FaultKind, Scene
 from spotguard.simulation.faults import begin
 
+pytestmark = pytest.mark.long
+
+
 NAMES = ("web-1", "db-1", "queue-1", "build-1")
 HOURS = 0.5
 

@@ -5,6 +5,8 @@ import pytest
 from spotguard.domain.agents import Executor
 from tests.storm.storm import Storm
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize("executor", list(Executor))
 def test_a_zone_is_taken_at_one_instant_and_nobody_is_lost(executor):

@@ -11,7 +11,10 @@ from spotguard.domain.instances import InstanceState
 from spotguard.ports.shape import MetadataOptions, Shape
 from tests.wire.processes import REGION, B, Town
 
-pytestmark = pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed"),
+]
 SERVER, AGENT = "server", "agent"
 
 
