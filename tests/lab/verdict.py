@@ -18,7 +18,7 @@ from spotguard.store.steps import recorded_steps
 from spotguard.store.tables import commands, epoch_grants, storage_resources
 from tests.lab.lab import NotInTime
 
-SETTLE_SECONDS = 120.0  # what is left over is deleted in a look at least a minute after it was first seen
+SETTLE_SECONDS = 180.0  # a leftover is found by one look and deleted by another, each a minute apart at least
 _GONE = (InstanceState.SHUTTING_DOWN, InstanceState.TERMINATED)
 
 
