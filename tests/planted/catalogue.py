@@ -17,14 +17,12 @@ _MISSED = "asked when the simulation has missed it"
 SECOND_LINE: dict[str, Node] = {
     name: Node(test, _MISSED)
     for name, test in {
-        "volumes-die-with-their-instance": "tests/stories/test_signals.py::test_a_death_without_a_word_is_recovered_from_the_volume_once_ec2_confirms_it",
+        "volumes-die-with-their-instance": "tests/agent/test_kept_volumes.py",
         "no-client-token": "tests/execution/test_launching.py::test_a_lost_answer_never_makes_two",
         "a-token-of-the-call-not-of-the-attempt": "tests/execution/test_launching.py::test_after_a_crash_other_user_data_still_makes_one",
         "no-answer-is-a-refusal": "tests/execution/test_launching.py::test_a_lost_answer_never_makes_two",
-        "not-visible-is-ended": "tests/execution/test_launching.py::test_what_was_launched_and_has_vanished_since_has_ended",
         "tags-come-after-the-launch": "tests/execution/test_launching.py",
         "no-deadline-before-the-grant": "tests/coordinator/test_step_deadlines.py",
-        "the-wish-is-forgotten-when-the-start-fails": "tests/coordinator/test_standbys.py",
         "terminate-before-healthy": "tests/coordinator/test_old_instance.py",
         "terminate-at-the-grant": "tests/coordinator/test_old_instance.py",
         "it-ends-itself-and-then-reports": "tests/agent/test_moves.py",
@@ -32,10 +30,8 @@ SECOND_LINE: dict[str, Node] = {
         "rows-before-the-cloud": "tests/coordinator/test_clean_up.py",
         "nobody-ends-what-was-retired": "tests/coordinator/test_clean_up.py",
         "volumes-are-left-behind": "tests/coordinator/test_planned_moves.py",
-        "snapshots-of-an-image-stay": "tests/coordinator/test_clean_up.py",
-        "told-to-end-is-ended": "tests/coordinator/test_planned_moves.py",
         "only-what-happened-lately-is-seen": "tests/coordinator/test_long_away.py",
-        "one-poisoned-row-stops-the-pass": "tests/coordinator/test_runner.py",
+        "one-poisoned-row-stops-the-pass": "tests/coordinator/test_context.py",
         "a-counter-is-read-and-written-back": "tests/coordinator/test_standbys.py",
         "instances-are-not-counted-anew": "tests/coordinator/test_emergencies.py",
         "absent-once-is-gone": "tests/coordinator/test_emergencies.py",

@@ -15,6 +15,7 @@ from tests.planted.bug import Bug, Hunt, Node
 from tests.planted.copies import PACKAGE, ROOT, copy_with, environment
 
 LONGEST_SECONDS = 3600
+LONGEST_TEST_SECONDS = 300  # without the bug they take seconds
 
 
 @dataclass(frozen=True)
@@ -84,19 +85,25 @@ def _test(bug: Bug, node: Node, source: Path) -> Caught:
     pytest = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", node.name]
     if _run(pytest, None).returncode != 0:
         raise HuntFailed(f"{node.name} does not pass on the unchanged package")
-    done = _run(pytest, source)
+    try:
+        done = _run(pytest, source, LONGEST_TEST_SECONDS)
+    except subprocess.TimeoutExpired:
+        what = f"{node.name} does not end within {LONGEST_TEST_SECONDS} s"
+        return Caught(bug.name, caught=True, schedules=None, seed=None, what=what)
     failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
     what = failed[0] if failed else "the test passes"
     return Caught(bug.name, done.returncode == 1, None, None, what[:300])
 
 
-def _run(command: list[str], source: Path | None) -> subprocess.CompletedProcess[str]:
+def _run(
+    command: list[str], source: Path | None, longest_seconds: float = LONGEST_SECONDS
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command,
         cwd=ROOT,
         env=environment(source),
         capture_output=True,
         text=True,
-        timeout=LONGEST_SECONDS,
+        timeout=longest_seconds,
         check=False,
     )

@@ -155,8 +155,8 @@ BUGS = (
         (
             Edit(
                 "agent/handover.py",
-                "        if moment is None or notice is None or epoch is None or now < moment:\n",
-                "        if moment is None or notice is None or epoch is None or self._desk.is_enrolled:\n",
+                "        if notice is None or self._desk.primacy.held is None or self._desk.hands_off:\n            return None\n        limits",
+                "        if notice is None or self._desk.is_enrolled or self._desk.hands_off:\n            return None\n        limits",
             ),
         ),
         Node(

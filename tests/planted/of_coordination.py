@@ -16,12 +16,12 @@ BUGS = (
                 "    dead = deaths.is_dead(tx, held.instance_id)\n    switch = moves.preparing_of(tx, agent_id)\n",
                 "    dead = deaths.is_dead(tx, held.instance_id)\n"
                 "    ended = tx.scalar(sa.text('SELECT ended_at FROM instances WHERE id = :id').bindparams(id=held.instance_id).columns(ended_at=switches.c.created_at.type))\n"
-                "    if ended is not None and now - ended > timedelta(minutes=5):\n"
+                "    if ended is not None and now - ended > timedelta(minutes=1):\n"
                 "        return False\n"
                 "    switch = moves.preparing_of(tx, agent_id)\n",
             ),
         ),
-        hunt(*_DEATHS, F.COORDINATOR_FROZEN, F.EC2_FORBIDS, F.EC2_ERRORS, F.EVERY_POOL_DRY),
+        hunt(F.INSTANCE_DIES, F.COORDINATOR_FROZEN, F.COORDINATOR_FROZEN),
     ),
     Bug(
         "one-poisoned-row-stops-the-pass",

@@ -149,34 +149,19 @@ BUGS = (
         hunt(*_PLANNED, F.TOGGLES),
     ),
     Bug(
-        "snapshots-of-an-image-stay",
-        "terraform#2990: an image is deregistered, its snapshots stay",
-        "6: snapshots that nobody knows of are billed for ever",
+        "not-found-is-success",
+        "cluster-api-provider-aws#674: NotFound is taken for success",
+        "6: what EC2 does not show yet is said to have ended, and runs on",
         (
             Edit(
-                "coordinator/leftovers.py",
-                "    for snapshot in snapshots:\n        cloud.delete_snapshot(snapshot)\n",
-                "",
+                "execution/ending.py",
+                'Later(SOON_SECONDS, f"EC2 does not show {instance_id}") if shown is None else _end(cloud, shown)',
+                'Done(f"EC2 does not show {instance_id}") if shown is None else _end(cloud, shown)',
             ),
         ),
-        hunt(F.FORCED_MOVE, F.CLICKS, F.EC2_COPY_FAILS, hours=3.0),
-    ),
-    Bug(
-        "told-to-end-is-ended",
-        "cluster-api-provider-aws#674: an answer that is no proof is taken for one",
-        "6, 9: a machine that runs on is no longer looked at",
-        (
-            Edit(
-                "store/sightings.py",
-                '            sa.and_(instances.c.ec2_state.is_not(None), instances.c.ec2_state != "terminated"),\n',
-                "            sa.false(),\n",
-            ),
-            Edit(
-                "store/sightings.py",
-                "            instances.c.ec2_state.is_(None),\n",
-                "",
-            ),
+        Node(
+            "tests/execution/test_ending.py::test_no_clear_answer_means_later",
+            "a fresh instance is hidden for three seconds at the most in the simulation, and is ended later than that",
         ),
-        hunt(*_PLANNED),
     ),
 )

@@ -82,24 +82,6 @@ BUGS = (
         hunt(*_UNSURE),
     ),
     Bug(
-        "not-visible-is-ended",
-        "cluster-api-provider-aws#674: NotFound is taken for success",
-        "6: what EC2 does not show yet is launched once more",
-        (
-            Edit(
-                "execution/launching.py",
-                "    if now - intention.opened_at > VANISHED_AFTER:\n",
-                "    if now > intention.opened_at:\n",
-            ),
-            Edit(
-                "execution/launching.py",
-                "    view = shown[0] if shown else find(cloud, intention.token)\n",
-                "    view = shown[0] if shown else None\n",
-            ),
-        ),
-        hunt(F.INSTANCE_DIES, F.COORDINATOR_DIES_AT_EFFECT, F.STRANGER_TERMINATES, F.EC2_ANSWERS_LOST),
-    ),
-    Bug(
         "tags-come-after-the-launch",
         "cluster-api-provider-aws#836: tagged by a second call, which may never be made",
         "6: what nobody can find again belongs to nobody",
@@ -111,19 +93,6 @@ BUGS = (
             ),
         ),
         hunt(F.FORCED_MOVE, F.TOGGLES, F.NOTICE),
-    ),
-    Bug(
-        "the-wish-is-forgotten-when-the-start-fails",
-        "skypilot#1496: the row is deleted when the start fails",
-        "6: the machine that came all the same has no role",
-        (
-            Edit(
-                "coordinator/standbys.py",
-                "                self.ctx.soon(now, result.again_seconds)\n                return False\n",
-                "                return self._failed(now, agent, replica, result.because)\n",
-            ),
-        ),
-        hunt(F.TOGGLES, F.EC2_ANSWERS_LOST, F.EC2_ERRORS, F.EC2_THROTTLES),
     ),
     Bug(
         "a-rescue-asks-the-spend-cap",

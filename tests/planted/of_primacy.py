@@ -110,7 +110,7 @@ BUGS = (
             ),
         ),
         Node(
-            "tests/primacy/test_by_ticket.py::test_a_planned_move_elsewhere_ends_the_ticket_first",
+            "tests/api/test_tickets.py::test_while_it_is_out_nobody_else_is_granted_its_epoch",
             "a ticket to one standby and a grant to another at one time need a second move: the few schedules that were "
             "tried did not show it",
         ),

@@ -185,6 +185,8 @@ class _Campaign:
                 self._broken(f"{name}: {register.overlaps.pop()}")
         for complaint in self.witness.complaints(self.world):
             self._broken(complaint)
+        while self.world.link.failures:
+            self._broken(f"the server failed: {self.world.link.failures.pop()}")
         while self.world.surprises:
             surprise = self.world.surprises.pop()
             if "No space left on device" not in surprise:

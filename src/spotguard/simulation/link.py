@@ -22,6 +22,7 @@ class SimulatedLink:
         self._direct = DirectLink(app)
         self.away = False
         self.calls: Counter[str] = Counter()
+        self.failures: list[str] = []  # answers that say that the server has a bug
 
     def call(
         self,
@@ -36,6 +37,8 @@ class SimulatedLink:
             raise ServerAway("the network is cut")
         self.calls[path.partition("?")[0].rpartition("/")[2]] += 1
         reply = self._direct.call(method, path, token=token, body=body, timeout_seconds=timeout_seconds)
+        if reply.status == _SERVER_ERROR:  # not 503, which says that the database is away
+            self.failures.append(f"{method} {path}: {reply.body.get('detail') or reply.status}")
         if reply.status >= _SERVER_ERROR:
             raise ServerAway(f"{method} {path}: {reply.status}")
         return reply

@@ -183,6 +183,11 @@ class AgentProcess:
         """Run the duty then, unless it wants to run before."""
         self._plan(duty, at, lambda: self._run(duty))
 
+    def signalled(self, at: datetime) -> None:
+        """Its metadata have news, which it finds at its next poll: if it polls at all."""
+        if self._around.schedule.is_planned((self.instance_id, "signals")):
+            self.wake("signals", at)
+
     def _run(self, duty: str) -> None:
         frozen_until = self._trouble.frozen_until if self._trouble is not None else None
         if frozen_until is not None and frozen_until > self._around.clock.now():

@@ -23,6 +23,9 @@ class Schedule:
     def forget(self, key: Hashable) -> None:
         self._current.pop(key, None)
 
+    def is_planned(self, key: Hashable) -> bool:
+        return key in self._current
+
     def next_at(self) -> datetime | None:
         """When the next actor wants to run, or None when nobody does."""
         while self._heap:

@@ -255,7 +255,7 @@ class World:
         elif happening.kind in _ENDS:
             self.kill(happening.instance_id, happening.at)
         elif happening.kind is HappeningKind.SIGNALLED and happening.instance_id in self.processes:
-            self.processes[happening.instance_id].wake("signals", happening.at + SIGNAL_POLL)
+            self.processes[happening.instance_id].signalled(happening.at + SIGNAL_POLL)
 
     def _note_arrived(self, instance_id: InstanceId) -> None:
         """Its agent looks every second."""
