@@ -88,7 +88,7 @@ def test_every_call_of_the_specification_is_there(world: World):
         "/metrics": "get",
     }
     assert {path: " ".join(sorted(calls)) for path, calls in told.items()} == wanted
-    assert len(AGENT_CALLS) == 10
+    assert len(AGENT_CALLS) == 11
 
 
 WORLD = World()

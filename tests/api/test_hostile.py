@@ -57,6 +57,7 @@ def ids(world: World, moving: Machine) -> dict[str, str]:
         "instanceId": moving.id,
         "command_id": moving.next_command()["id"],
         "replica_id": "none",
+        "switch_id": "none",
         "replicaId": "none",
         "switchId": "none",
         "decisionId": "none",
