@@ -19,4 +19,5 @@ def test_a_zone_is_taken_at_one_instant_and_nobody_is_lost(executor):
     assert (aftermath.decided, aftermath.served_again) == (16, 16)
     assert (aftermath.records_lost, aftermath.overlaps, aftermath.broken) == (0, 0, ())
     assert aftermath.rescue_launches >= 8 or executor is Executor.AGENT
-    assert aftermath.voluntary_launches_meanwhile == 0  # rescues have a lane of their own
+    # rescues have a lane of their own, where the server calls EC2: agents that do know nothing of each other
+    assert aftermath.voluntary_launches_meanwhile == 0 or executor is Executor.AGENT
