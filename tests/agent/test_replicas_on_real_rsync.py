@@ -104,7 +104,10 @@ class CarriedStage(ServedStage):
 @pytest.fixture
 def stage():
     with hosts() as world:
-        yield CarriedStage(world)
+        carried = CarriedStage(world)
+        yield carried
+        for sync in carried.syncs.values():
+            sync.real.close()
 
 
 def assert_measured(told):
@@ -162,9 +165,6 @@ def test_a_rebalance_makes_a_replica_that_takes_over_at_the_notice(stage):
     stage.nothing_lost()
 
 
-# the pass that was under way to the retired one ends by itself, when its host is gone
-@pytest.mark.filterwarnings("ignore:.*Popen.__del__:pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
 def test_a_rebalance_without_a_notice_ends_with_its_replica_retired(stage):
     old = stage.primary()
     stage.run(300)

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from random import Random
 from typing import Any, NoReturn
@@ -96,6 +96,7 @@ def agent_of(
     with (
         HttpLink(settings.server_url) as link,
         ChildCloud(lambda: region_of(agent.desk.me.az)) as children,
+        closing(sync) if isinstance(sync, RsyncSync) else nullcontext(),
     ):
         metadata, disk = ImdsMetadata(settings.metadata_url), FolderDisk(settings.state_folder)
         cloud = children.cloud if settings.calls_ec2 else None

@@ -186,10 +186,19 @@ class RsyncSync:
             self._memory.keep_sent(target.instance_id, Sent(sent.whole, broken, since_ns))
         self._forget(target)
 
+    def close(self) -> None:
+        """No run of rsync is left behind; what was under way counts for nothing."""
+        with self._pushing:
+            for instance_id in list(self._under_way):
+                self._end(self._under_way.pop(instance_id))
+
     def _forget(self, target: SyncTarget) -> None:
         under_way = self._under_way.pop(target.instance_id, None)
-        if under_way is None:
-            return
+        if under_way is not None:
+            self._end(under_way)
+
+    @staticmethod
+    def _end(under_way: _UnderWay) -> None:
         process = under_way.process
         if process is not None and process.poll() is None:
             process.kill()
