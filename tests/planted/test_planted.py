@@ -53,6 +53,7 @@ def test_a_text_that_stands_there_twice_is_no_bug():
         mutated("a = 1\na = 1\n", [BUGS[0].edits[0].__class__("x.py", "a = 1\n", "")])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", QUICK)
 def test_a_quick_one_is_caught(name):
     bug = by_name(name)
