@@ -30,7 +30,7 @@ def test_a_zone_without_on_demand_capacity_is_left_alone_longer_each_time(zone_h
     scene.ec2.controls.make_dry(A, mode=Mode.ONDEMAND)
     if not zone_has_spot:
         scene.ec2.controls.make_dry(A)
-    scene.run(3 * 3600)
+    scene.run(3 * 3600 + 120)
     moves = scene.rows(switches)
     assert {(row.status, row.new_mode) for row in moves} == {("unwound", "ondemand")}
     assert len(moves) in (2, 3), "after 15 and after 30 minutes"

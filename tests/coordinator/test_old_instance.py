@@ -63,7 +63,7 @@ def test_a_longer_wait_counts_from_the_same_moment(scene, agent):
 def test_the_kill_switch_keeps_it_until_it_is_turned_back(scene, agent, level):
     old, _ = waiting(scene, agent)
     turn(scene, level)
-    scene.run(WAIT + 3600)
+    scene.run(WAIT + 3000)
     assert old in scene.running()
     assert scene.breaches() == [], "nothing is late that its user holds"
     assert len(scene.rows(agent_events, agent_events.c.kind == "old_kept")) == 1

@@ -120,7 +120,7 @@ def test_a_recovery_whose_new_machine_dies_with_the_volume_finds_the_volume_agai
 
     scene.world.ec2.controls.fail_instance(recovery.new_instance_id)
     scene.until(lambda: scene.agent().instance_id not in (dead, recovery.new_instance_id), minutes=15)
-    scene.wait(minutes=2)
+    scene.wait(minutes=1)
     assert scene.switches()[-1].kind == "volume"
     scene.assert_no_record_lost_or_doubled()
 
@@ -140,7 +140,7 @@ def test_a_holder_that_dies_unheard_with_its_volume_already_carried_over_loses_n
     scene.world.link.away = False
 
     scene.until(lambda: scene.agent().instance_id != dead, minutes=15)
-    scene.wait(minutes=2)
+    scene.wait(minutes=1)
     assert scene.switches()[-1].kind == "volume"
     scene.assert_no_record_lost_or_doubled()
 

@@ -18,6 +18,7 @@ from spotguard.domain.epochs import GrantStatus
 from spotguard.domain.ids import ClientId
 from spotguard.domain.instances import InstanceState, Mode
 from spotguard.domain.replicas import LIVE_REPLICA, ReplicaStatus, ReplicaType
+from spotguard.domain.salvages import OPEN_SALVAGE
 from spotguard.domain.signals import SignalType
 from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus, Trigger
 from spotguard.store import adrift, sightings
@@ -29,6 +30,7 @@ from spotguard.store.tables import (
     epoch_grants,
     instances,
     replica_instances,
+    salvages,
     spot_interruption_events,
     switches,
 )
@@ -49,6 +51,7 @@ class Work(StrEnum):
     EXPIRED = "expired"  # an open command past its time
     NEED = "need"  # an agent without the replica that its mode asks for, or with one that it should not have
     DRILL = "drill"  # open
+    SALVAGE = "salvage"  # open
     ENDED = "ended"  # an agent whose holder has ended or has let go
     ADRIFT = "adrift"  # an agent whose holder lives and whose volume is attached to nobody
     IDLE = "idle"  # a running machine whose role is over
@@ -127,6 +130,7 @@ _AGENDA = Prepared(
             for which in (_is_rescue, sa.not_(_is_rescue))
         ),
         _of(Work.DRILL, drills.c.id).where(drills.c.status.in_(_values(OPEN_DRILL))),
+        _of(Work.SALVAGE, salvages.c.id).where(salvages.c.status.in_(_values(OPEN_SALVAGE))),
         *(
             _of(Work.REPLICA, replica_instances.c.id).where(
                 replica_instances.c.status.in_(_values(LIVE_REPLICA)), which

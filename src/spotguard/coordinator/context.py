@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -21,12 +21,20 @@ from spotguard.store.database import Database
 from spotguard.telemetry import get_logger
 
 T = TypeVar("T")
-REST = timedelta(seconds=30)
+REST = timedelta(seconds=60)
 LANE = timedelta(seconds=15)  # longer than a pass: a rescue that still waits asks again, and keeps it
 Row = sa.Row[Any]
 Clouds = Callable[[ClientId], Cloud | None]
 Traffics = Callable[[ClientId], Traffic | None]
 log = get_logger("coordinator")
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def next_multiple(now: datetime, span: timedelta) -> datetime:
+    """The first whole multiple of the span after `now`: what waits for one moment or another is seen to in one pass."""
+    return now - (now - _EPOCH) % span + span
 
 
 @dataclass(frozen=True)
@@ -81,8 +89,8 @@ class Context:
         return until is not None and now < until
 
     def rest(self, row_id: str, now: datetime, until: datetime) -> None:
-        """Nothing can be done for this row before then, unless EC2 or a signal says so; half a minute at most."""
-        self.resting[row_id] = min(until, now + REST)
+        """Nothing can be done for this row before then, unless EC2 or a signal says so; a minute at most."""
+        self.resting[row_id] = min(until, next_multiple(now, REST))
 
     def awake(self, row_ids: Iterable[str], now: datetime) -> list[str]:
         """Those that do not rest."""
@@ -116,7 +124,11 @@ def _name(item: object) -> str:
 
 
 class Beat:
-    """A duty's own, slower rhythm. `due` None: at once, or never yet asked for."""
+    """A duty's own, slower rhythm. `due` None: at once, or never yet asked for.
+
+    Beats fall on the whole multiples of their span: those of several duties come in one pass, and leave the passes
+    between them with nothing to do.
+    """
 
     def __init__(self, seconds: float) -> None:
         self._span = timedelta(seconds=seconds)
@@ -126,7 +138,7 @@ class Beat:
         """True once per span."""
         if self.due is not None and now < self.due:
             return False
-        self.due = now + self._span
+        self.due = next_multiple(now, self._span)
         return True
 
     def hurry(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from spotguard.coordinator.agenda import Agenda, Work, look
-from spotguard.coordinator.context import Clouds, Context, CoordinatorSettings, Traffics, log
+from spotguard.coordinator.context import Clouds, Context, CoordinatorSettings, Traffics, log, next_multiple
 from spotguard.coordinator.decide import Decide
 from spotguard.coordinator.drills import Drills
 from spotguard.coordinator.emergencies import Emergencies
@@ -40,6 +40,8 @@ __all__ = ["Coordinator", "CoordinatorSettings", "PassReport"]
 
 _BUSY = (Work.SWITCH, Work.ENDED, Work.IDLE, Work.ADRIFT)
 QUIET = timedelta(seconds=60)  # how long duties that found nothing to do are left alone while nothing changes
+_CAN_REST = (Work.SWITCH, Work.REPLICA, Work.RECOMMENDATION)
+_LEAVE_NOTHING = {"prices", "ledger"}  # duties after whose work no other has more to do
 _STIRRING = (Work.NOTICE, Work.ENDED, Work.NEED)  # nobody rests while these are under way
 
 
@@ -129,7 +131,7 @@ class Coordinator:
         duty("foundlings", lambda: self.foundlings.run(now, clients))
         duty("leftovers", lambda: self.leftovers.run(now, agenda))
         duty("restore points", lambda: self.restore_points.run(now))
-        duty("salvages", lambda: self.salvages.run(now))
+        duty("salvages", lambda: self.salvages.run(now, agenda))
         duty("drills due", lambda: self.drills.order_due(now))
         duty("prices", lambda: self.prices.run(now, clients, force=grown))
         duty("quotas", lambda: self.quotas.run(now, clients, force=grown))
@@ -137,7 +139,8 @@ class Coordinator:
         if self.ledger.is_due(now):
             duty("ledger", lambda: self.ledger.settle(now))
         duty("invariants", lambda: self.invariants.run(now))
-        self._calm = None if counts or self.ctx.again_at else (agenda.work, now + QUIET)
+        stirred = counts.keys() - _LEAVE_NOTHING or self.ctx.again_at
+        self._calm = None if stirred else (agenda.work, next_multiple(now, QUIET))
         return PassReport(now, counts, self._next_due(now))
 
     def settle(self, now: datetime) -> None:
@@ -185,9 +188,11 @@ class Coordinator:
         """The last pass found nothing to do, EC2 and the agenda are as they were, and all that is open rests."""
         if self._calm is None or now >= self._calm[1] or agenda.work != self._calm[0]:
             return False
-        resting = agenda.of(Work.SWITCH, Work.REPLICA)
-        others = sum(len(rows) for rows in agenda.work.values()) - len(resting)
-        return not others and not self.ctx.awake(resting, now)
+        return self.rests(agenda.work, now)
+
+    def rests(self, work: dict[Work, list[str]], now: datetime) -> bool:
+        """All of it waits for EC2, an agent or a time."""
+        return not any(kind not in _CAN_REST or self.ctx.awake(rows, now) for kind, rows in work.items())
 
     def _introduce(self, now: datetime) -> None:
         if not self._introduced:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from spotguard.coordinator.agenda import Agenda, Work
 from spotguard.coordinator.context import Beat, Context, Row
 from spotguard.domain.commands import CommandStatus
 from spotguard.domain.errors import InvalidInput, NeedsPerson, NotVisible
@@ -20,7 +21,8 @@ from spotguard.store import fleet, moves, restore_orders, salvages
 from spotguard.store.tables import commands
 
 DEVICE = "/dev/sdy"  # of the names that EC2 recommends for data, the last but one
-SECONDS = 10.0
+OWED_SECONDS = 60.0
+SECONDS = 10.0  # between two looks at an open one
 _BUSY = ("VolumeInUse", "IncorrectState")
 
 
@@ -29,15 +31,15 @@ class Salvages:
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
-        self._beat = Beat(SECONDS)
+        self._beat = Beat(OWED_SECONDS)
 
-    def run(self, now: datetime) -> int:
-        if not self._beat.is_due(now):
-            return 0
-        owed = self.ctx.db.read(salvages.owed)
-        begun = self.ctx.each("salvage", owed, lambda switch: self._begin(now, switch))
-        opened = self.ctx.db.read(salvages.open_ones)
-        return begun + self.ctx.each("salvages", opened, lambda row: self._carry_on(now, row))
+    def run(self, now: datetime, agenda: Agenda) -> int:
+        begun = 0
+        if self._beat.is_due(now):
+            owed = self.ctx.db.read(salvages.owed)
+            begun = self.ctx.each("salvage", owed, lambda switch: self._begin(now, switch))
+        opened = agenda.of(Work.SALVAGE)
+        return begun + self.ctx.each("salvages", opened, lambda row_id: self._carry_on(now, row_id))
 
     def _begin(self, now: datetime, switch: Row) -> bool:
         if self.ctx.clouds(ClientId(switch.client_id)) is None:
@@ -46,7 +48,8 @@ class Salvages:
             return False
         return self.ctx.db.write(lambda tx: salvages.begin(tx, now, switch))
 
-    def _carry_on(self, now: datetime, row: Row) -> bool:
+    def _carry_on(self, now: datetime, salvage_id: str) -> bool:
+        row = self.ctx.db.read(lambda tx: salvages.get(tx, salvage_id))
         cloud = self.ctx.clouds(ClientId(row.client_id))
         if cloud is None:
             return False
@@ -56,8 +59,10 @@ class Salvages:
                 return self._attach(now, cloud, row)
             case SalvageStatus.ATTACHED:
                 return self._hear(now, row)
-            case _:
+            case SalvageStatus.DETACHING:
                 return self._detach(now, cloud, row)
+            case _:
+                return False
 
     def _attach(self, now: datetime, cloud: Cloud, row: Row) -> bool:
         why = self.ctx.db.read(lambda tx: _why_not(tx, now, row))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from spotguard.coordinator.context import Context
-from spotguard.domain.ids import InstanceId
+from spotguard.domain.ids import AgentId, InstanceId
 from spotguard.domain.traffic import Route, TargetGroup
 from spotguard.execution.traffic import Arrived, Errand, OnTheWay, Overtaken, Stuck, carry
 from spotguard.ports.traffic import Endpoint, Handing, Traffic
@@ -33,15 +33,16 @@ class TrafficDuty:
         self._receipts: dict[Key, str | None] = {}
         self._proven: dict[Key, datetime] = {}
         self._again: dict[Key, datetime] = {}
+        self._moving: set[AgentId] = set()  # a move of theirs has opened, and this is not recorded yet
         self._told: set[tuple[Route, InstanceId, bool]] = set()  # announced (True) or withdrawn
 
     def run(self, now: datetime) -> int:
-        roads = self.ctx.db.read(traffic.roads)
+        roads, self._moving = self.ctx.db.read(lambda tx: (traffic.roads(tx), traffic.moving(tx)))
         self._forget(roads)
         return self.ctx.each("traffic", roads, lambda road: self._look(now, road))
 
     def _look(self, now: datetime, road: Road) -> bool:
-        if not road.enabled and not self.ctx.db.read(lambda tx: traffic.unrecorded(tx, road.agent_id)):
+        if not road.enabled and road.agent_id not in self._moving:
             return False  # hands off; only a move that was granted goes on to its end
         port = self.ctx.traffics(road.client_id)
         if port is None:
@@ -84,7 +85,7 @@ class TrafficDuty:
         return self.ctx.db.read(lambda tx: traffic.holds(tx, road.agent_id, road.epoch))
 
     def _record(self, now: datetime, road: Road, because: str) -> bool:
-        if not self.ctx.db.read(lambda tx: traffic.unrecorded(tx, road.agent_id)):
+        if road.agent_id not in self._moving:
             return False
         return self.ctx.db.write(lambda tx: traffic.arrived(tx, now, road, SERVER, because))
 

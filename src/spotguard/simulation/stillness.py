@@ -32,8 +32,10 @@ from spotguard.store.tables import (
     epoch_grants,
     instances,
     replica_instances,
+    salvages,
     spot_interruption_events,
     storage_resources,
+    switch_steps,
     switches,
 )
 
@@ -45,9 +47,11 @@ WATCHED: dict[sa.Table, set[str]] = {
     drills: set(),
     epoch_grants: set(),
     instances: _PRESENCE | {"healthy_streak", "seen_at", "metered_until"},
+    salvages: set(),
     replica_instances: {"state_transfer_progress", "sync_latency_ms", "position", "synced_at"},
     spot_interruption_events: set(),
     storage_resources: set(),
+    switch_steps: set(),
     switches: set(),
 }
 """The tables of the agenda, each with the columns whose change alone is no news to it."""
@@ -103,7 +107,9 @@ class Stillness:
         if report.counts or coordinator.ctx.again_at or calm is None or self._ec2.faults.are_active:
             return None
         work, calm_until = calm
-        if set(work) - {Work.SWITCH, Work.REPLICA} or coordinator.ctx.awake(work.get(Work.SWITCH, ()), now):
+        if not coordinator.rests(
+            {kind: rows for kind, rows in work.items() if kind is not Work.REPLICA}, now
+        ):
             return None
         if _ephemeral(self._ec2):
             return None
@@ -133,8 +139,8 @@ class Stillness:
         self, coordinator: Coordinator, work: dict[Work, list[str]], now: datetime
     ) -> Iterator[datetime]:
         """A ready standby is lost only by a change; a move, and a standby beside one, only rests for a while."""
-        moving = bool(work.get(Work.SWITCH))
-        if moving or self._db.read(_some_are_not_ready):
+        waiting = bool(work.keys() - {Work.REPLICA})
+        if waiting or self._db.read(_some_are_not_ready):
             yield from (coordinator.ctx.resting.get(row, now) for rows in work.values() for row in rows)
 
 

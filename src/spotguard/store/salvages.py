@@ -25,10 +25,6 @@ LOOKS_WITHIN = timedelta(minutes=60)
 _MOST = 2**62
 
 
-def open_ones(tx: sa.Connection) -> list[Row]:
-    return list(tx.execute(sa.select(salvages).where(_v.status.in_(_OPEN))).all())
-
-
 def get(tx: sa.Connection, salvage_id: str) -> Row:
     return tx.execute(sa.select(salvages).where(_v.id == salvage_id)).one()
 

@@ -24,6 +24,7 @@ from spotguard.store.tables import (
     epoch_grants,
     instances,
     replica_instances,
+    switch_steps,
     switches,
 )
 
@@ -45,6 +46,17 @@ _ROADS = Prepared(
         clients.c.executor == Executor.SERVER.value,
         _g.released_at.is_(None),
         _i.is_active,
+    )
+)
+_done = switch_steps.alias("done")
+_MOVING = Prepared(
+    sa.select(switches.c.agent_id)
+    .join(switch_steps, switch_steps.c.switch_id == switches.c.id)
+    .outerjoin(_done, sa.and_(_done.c.switch_id == switches.c.id, _done.c.step == Step.TRAFFIC_MOVED.value))
+    .where(
+        switches.c.status == SwitchStatus.COMMITTED.value,
+        switch_steps.c.step == Step.OPENED.value,
+        _done.c.step.is_(None),
     )
 )
 
@@ -124,6 +136,11 @@ def gone(tx: sa.Connection, now: datetime, agent_id: AgentId) -> list[InstanceId
         _i.agent_id == agent_id, sa.not_(_i.is_active), _i.terminated_at > now - _ENDED_WITHIN
     )
     return [InstanceId(instance_id) for instance_id in tx.scalars(ended)]
+
+
+def moving(tx: sa.Connection) -> set[AgentId]:
+    """Agents of whom `unrecorded` has any."""
+    return {AgentId(row.agent_id) for row in _MOVING.rows(tx, {})}
 
 
 def unrecorded(tx: sa.Connection, agent_id: AgentId) -> list[SwitchId]:
