@@ -46,10 +46,10 @@ class CoordinatorSettings:
     name: str = "coordinator-1"
     pass_seconds: float = 10
     presence_seconds: float = 20
-    storage_seconds: float = 60
+    storage_seconds: float = 120
     price_seconds: float = 600  # well below the half hour for which a fetched price stands before a report
     quota_seconds: float = 600
-    decide_seconds: float = 60
+    decide_seconds: float = 120  # prices are fetched every ten minutes, and told every minute at most
     ledger_seconds: float = 900
     invariants_seconds: float = 300
     orphans_seconds: float = 120

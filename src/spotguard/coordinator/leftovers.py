@@ -110,10 +110,9 @@ def _unclaimed(tx: sa.Connection) -> tuple[list[Row], list[Row]]:
 
 def of_switch(ctx: Context, now: datetime, switch: Row) -> bool:
     """Delete what the old instance of a finished move left; True when nothing is left to delete."""
-    if (
-        lacks_writes(switch.lost_seconds, is_recovery=switch.is_recovery)
-        and now - switch.created_at < KEEP_AFTER_LOSS
-    ):
+    kept_until = switch.created_at + KEEP_AFTER_LOSS
+    if lacks_writes(switch.lost_seconds, is_recovery=switch.is_recovery) and now < kept_until:
+        ctx.rest(switch.id, now, kept_until)
         return False
     cloud = ctx.clouds(ClientId(switch.client_id))
     if cloud is None:

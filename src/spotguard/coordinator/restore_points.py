@@ -19,7 +19,7 @@ from spotguard.planning.restore_points import DropPoint, MakePoint, RestorePlan,
 from spotguard.ports.cloud import Cloud
 from spotguard.store import events, grants, launch_orders, moves, restore_points, salvages
 
-BEAT_SECONDS = 60.0
+BEAT_SECONDS = 300.0
 NO_EC2 = (
     "restore points are made by a server with the client's AWS account: name it "
     "(spotguard client account NAME --region REGION), or set them off"

@@ -16,7 +16,7 @@ from spotguard.store import fleet, grants, kill, moves, replicas
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import replica_instances, spot_interruption_events
 
-BEAT_SECONDS = 60.0
+BEAT_SECONDS = 300.0
 
 
 class Retire:

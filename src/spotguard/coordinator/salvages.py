@@ -21,7 +21,7 @@ from spotguard.store import fleet, moves, restore_orders, salvages
 from spotguard.store.tables import commands
 
 DEVICE = "/dev/sdy"  # of the names that EC2 recommends for data, the last but one
-OWED_SECONDS = 60.0
+OWED_SECONDS = 120.0
 SECONDS = 10.0  # between two looks at an open one
 _BUSY = ("VolumeInUse", "IncorrectState")
 
