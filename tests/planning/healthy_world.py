@@ -32,7 +32,6 @@ AGENT = AgentFact(
     replica_count=1,
     current_replica_id="r-live",
     instance_count=3,
-    max_switches_per_day=3,
     is_deleted=False,
 )
 

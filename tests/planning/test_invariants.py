@@ -146,10 +146,8 @@ PLANTED = {
     },
     "no_flapping": {
         "four voluntary switches within a day": with_more("switches", *voluntary_switches(4)),
-        "two where one is allowed": replace(
-            HEALTHY,
-            agents=(replace(AGENT, max_switches_per_day=1),),
-            switches=(*HEALTHY.switches, *voluntary_switches(2)),
+        "two where one was allowed": with_more(
+            "switches", *(replace(s, most_a_day=1) for s in voluntary_switches(2))
         ),
     },
     "spend_caps_hold": {

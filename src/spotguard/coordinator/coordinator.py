@@ -39,7 +39,9 @@ from spotguard.store.launch_orders import Installation, introduce
 __all__ = ["Coordinator", "CoordinatorSettings", "PassReport"]
 
 _BUSY = (Work.SWITCH, Work.ENDED, Work.IDLE, Work.ADRIFT)
-QUIET = timedelta(seconds=120)  # how long duties that found nothing to do are left alone while nothing changes
+QUIET = timedelta(
+    seconds=120
+)  # how long duties that found nothing to do are left alone while nothing changes
 _CAN_REST = (Work.SWITCH, Work.REPLICA, Work.RECOMMENDATION)
 _LEAVE_NOTHING = {"prices", "ledger"}  # duties after whose work no other has more to do
 _STIRRING = (Work.NOTICE, Work.ENDED, Work.NEED)  # nobody rests while these are under way

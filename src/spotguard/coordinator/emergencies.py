@@ -75,7 +75,8 @@ class Emergencies:
             recovery.advance(self.ctx, now, switch)
         if changed:
             self._wake(agent_id)
-        self.ctx.soon(now, 5)
+        if changed or switch is not None:
+            self.ctx.soon(now, 5)
         return changed
 
     def _looks_at_what_is_left(self, agent_id: AgentId) -> bool:

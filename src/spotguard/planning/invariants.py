@@ -38,7 +38,6 @@ class AgentFact:
     replica_count: int
     current_replica_id: str | None
     instance_count: int
-    max_switches_per_day: int
     is_deleted: bool
 
 
@@ -102,6 +101,7 @@ class SwitchFact:
     at: datetime
     deadline_at: datetime | None
     voluntary: bool  # the engine's own, not a recovery to spot
+    most_a_day: int = MANY_SWITCHES_A_DAY  # how many the agent allowed when it was let in
     old_ended_by_us: bool = False  # we asked EC2 for its end; False: unknown, or it went by itself
     due: DueStep | None = None  # what it waits for; None: nothing, or somebody who is away
 
@@ -287,16 +287,16 @@ def no_orphan(facts: Facts) -> Iterator[str]:
 
 
 def no_flapping(facts: Facts) -> Iterator[str]:
-    """No more voluntary switches within a day than the agent allows (invariant 11)."""
-    limits = {agent.agent_id: agent.max_switches_per_day for agent in facts.agents}
-    done = Counter(
-        s.agent_id
-        for s in facts.switches
-        if s.voluntary and s.trigger is Trigger.AUTO_SWITCH and facts.now - s.at < timedelta(days=1)
-    )
-    for agent_id, count in done.items():
-        if count > limits.get(agent_id, MANY_SWITCHES_A_DAY):
-            yield f"agent {agent_id} made {count} voluntary switches within a day"
+    """No more voluntary switches within a day than the agent allowed when the last was let in (invariant 11)."""
+    by_agent: dict[str, list[SwitchFact]] = {}
+    for switch in facts.switches:
+        if switch.voluntary and switch.trigger is Trigger.AUTO_SWITCH:
+            by_agent.setdefault(switch.agent_id, []).append(switch)
+    for agent_id, made in by_agent.items():
+        for last in made:
+            count = sum(last.at - timedelta(days=1) < switch.at <= last.at for switch in made)
+            if count > last.most_a_day:
+                yield f"agent {agent_id} made {count} voluntary switches within a day, {last.most_a_day} were allowed"
 
 
 def spend_caps_hold(facts: Facts) -> Iterator[str]:

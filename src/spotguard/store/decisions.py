@@ -267,7 +267,11 @@ def open_proposed(tx: sa.Connection, now: datetime, agent: Row, proposal: Propos
         target_pool=proposal.target,
         target_mode=proposal.mode,
         reason=proposal.because,
-        plan_extra={"aim": proposal.aim.value, "policy": rules_v1.NAME},
+        plan_extra={
+            "aim": proposal.aim.value,
+            "policy": rules_v1.NAME,
+            "most_a_day": agent.max_switches_per_day,
+        },
     )
 
 

@@ -76,7 +76,6 @@ def _agents(tx: sa.Connection, client_id: ClientId | None) -> list[inv.AgentFact
             replica_count=row.replica_count,
             current_replica_id=row.current_replica_id,
             instance_count=row.instance_count,
-            max_switches_per_day=row.max_switches_per_day,
             is_deleted=row.status == AgentStatus.DELETED,
         )
         for row in rows
@@ -218,6 +217,7 @@ def _switches(tx: sa.Connection, now: datetime, client_id: ClientId | None) -> l
             voluntary=row.event_trigger == Trigger.AUTO_SWITCH
             and row.plan.get("aim") != "recover"
             and row.status not in (SwitchStatus.UNWOUND, SwitchStatus.FAILED),
+            most_a_day=row.plan.get("most_a_day", inv.MANY_SWITCHES_A_DAY),
             due=_due(tx, row, away, moving),
             old_ended_by_us=any(at >= row.created_at for at in asked.get(row.old_instance_id, ())),
         )
