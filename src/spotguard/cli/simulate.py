@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -18,12 +19,17 @@ def simulate(
     first: Annotated[int, typer.Option(min=0, help="the first seed")] = 1,
     workers: Annotated[int, typer.Option(min=1, max=256, help="processes")] = 1,
     hours: Annotated[float, typer.Option(min=0.1, max=72, help="simulated hours of each schedule")] = 6,
+    record: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="a file that keeps each outcome; what it holds is not run again"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="the summary as one JSON object")] = False,
 ) -> None:
     """Run the shipped server, two coordinators and four agents through schedules of faults, six simulated hours each.
 
     A seed that breaks an invariant is printed with what it broke, and replays bit for bit: `--first SEED --seeds 1`
-    with the same `--hours`. Exit code 1 when any invariant was broken. Nothing of this touches AWS.
+    with the same `--hours`. Exit code 1 when any invariant was broken. With `--record` a run that was interrupted goes
+    on where it stopped, as long as the code is the same. Nothing of this touches AWS.
     """
     from spotguard.simulation.campaign import Outcome
     from spotguard.simulation.many import simulate as run_many
@@ -39,7 +45,7 @@ def simulate(
             for sentence in outcome.violations:
                 progress.console.print(f"seed {outcome.seed}: {sentence}", markup=False, highlight=False)
 
-        summary = run_many(range(first, first + seeds), workers, heard, hours)
+        summary = run_many(range(first, first + seeds), workers, heard, hours, record)
     _show(summary, as_json=as_json)
     if summary["violations"]:
         raise typer.Exit(FAILED)

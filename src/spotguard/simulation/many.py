@@ -7,26 +7,60 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 from spotguard.simulation.campaign import HOURS, Outcome, run
+from spotguard.simulation.recorded import Recorded, revision
 from spotguard.telemetry import configure_logging
 
 Heard = Callable[[Outcome], None]
 _AHEAD = 2  # schedules in the queue of each process: no longer list of futures than that
 
 
-def simulate(seeds: range, workers: int, on_outcome: Heard, hours: float = HOURS) -> dict[str, Any]:
-    """The contract's keys (`spotguard simulate --json`) and a few more. A failing seed fails every time it is run."""
+def simulate(
+    seeds: range, workers: int, on_outcome: Heard, hours: float = HOURS, record: Path | None = None
+) -> dict[str, Any]:
+    """The contract's keys (`spotguard simulate --json`) and a few more. A failing seed fails every time it is run.
+
+    With a `record` what it holds already is counted and not run again; `schedules_per_second` is this sitting's.
+    """
+    kept = None if record is None else Recorded(record, revision(), hours)
+    before = [] if kept is None else list(kept.among(seeds))
+    for outcome in before:
+        on_outcome(outcome)
     began = time.perf_counter()
+    run_now = _kept(
+        _outcomes(seeds if kept is None else kept.missing(seeds), workers, hours), kept, on_outcome
+    )
+    told = _summary(chain(before, run_now))
+    wall_seconds = time.perf_counter() - began
+    run = told["schedules"] - len(before)
+    return {
+        **told,
+        "revision": revision(),
+        "schedules_per_second": round(run / wall_seconds, 3) if wall_seconds else None,
+        "wall_seconds": round(wall_seconds, 1),
+    }
+
+
+def _kept(outcomes: Iterable[Outcome], kept: Recorded | None, on_outcome: Heard) -> Iterator[Outcome]:
+    for outcome in outcomes:
+        if kept is not None:
+            kept.add(outcome)
+        on_outcome(outcome)
+        yield outcome
+
+
+def _summary(outcomes: Iterable[Outcome]) -> dict[str, Any]:
     faults: Counter[str] = Counter()
     steps: Counter[str] = Counter()
     failing: list[dict[str, Any]] = []
     schedules = checked = violations = 0
     cpu_seconds = 0.0
-    for outcome in _outcomes(seeds, workers, hours):
+    for outcome in outcomes:
         schedules += 1
         checked += outcome.invariants_checked
         violations += len(outcome.violations)
@@ -35,24 +69,20 @@ def simulate(seeds: range, workers: int, on_outcome: Heard, hours: float = HOURS
         steps.update(outcome.steps_reached)
         if outcome.violations:
             failing.append({"seed": outcome.seed, "violations": list(outcome.violations)})
-        on_outcome(outcome)
-    wall_seconds = time.perf_counter() - began
     return {
         "schedules": schedules,
         "violations": violations,
         "faults_reached": dict(sorted(faults.items())),
         "steps_reached": dict(sorted(steps.items())),
-        "schedules_per_second": round(schedules / wall_seconds, 3) if wall_seconds else None,
         "schedules_per_cpu_second": round(schedules / cpu_seconds, 3) if cpu_seconds else None,
         "failing_seeds": [entry["seed"] for entry in failing],
         "failing": failing,
         "faults_injected": sum(faults.values()),
         "invariants_checked": checked,
-        "wall_seconds": round(wall_seconds, 1),
     }
 
 
-def _outcomes(seeds: range, workers: int, hours: float) -> Iterator[Outcome]:
+def _outcomes(seeds: Iterable[int], workers: int, hours: float) -> Iterator[Outcome]:
     one = partial(run, hours=hours)
     if workers == 1:
         yield from map(one, seeds)

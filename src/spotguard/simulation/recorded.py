@@ -1,0 +1,109 @@
+"""A long run in a file: one line for each schedule, so that what was run is kept, and the rest can be run later.
+
+The first line names the code: outcomes of different code are never counted together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from spotguard.domain.errors import InvalidInput
+from spotguard.simulation.campaign import Outcome
+from spotguard.simulation.fault_kinds import Fault, FaultKind
+
+HEAD = "spotguard simulate"
+_COUNTED = [field.name for field in fields(Outcome) if field.name != "faults"]
+
+
+def revision() -> str:
+    """Of the code that a schedule runs: a hash over the sources of this package that are loaded."""
+    digest = hashlib.sha256()
+    for name, module in sorted(sys.modules.items()):
+        source = getattr(module, "__file__", None)
+        if name.split(".")[0] == "spotguard" and source is not None and ".cli" not in name:
+            digest.update(name.encode() + b"\0" + Path(source).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+class Recorded:
+    """The outcomes that a file holds, and a place for more. A line that a kill has torn is run again."""
+
+    def __init__(self, path: Path, code: str, hours: float) -> None:
+        self._path = path
+        self.outcomes: list[Outcome] = []
+        head = {"of": HEAD, "revision": code, "hours": hours}
+        if path.exists() and path.stat().st_size:
+            self._read(head)
+        else:
+            self._write(head, "x" if not path.exists() else "w")
+
+    def missing(self, seeds: Iterable[int]) -> list[int]:
+        had = {outcome.seed for outcome in self.outcomes}
+        return [seed for seed in seeds if seed not in had]
+
+    def among(self, seeds: range) -> Iterator[Outcome]:
+        """Those of earlier sittings."""
+        return (outcome for outcome in self.outcomes if outcome.seed in seeds)
+
+    def add(self, outcome: Outcome) -> None:
+        """On the disk when it returns."""
+        told = {name: getattr(outcome, name) for name in _COUNTED} | {
+            "faults": list(map(asdict, outcome.faults))
+        }
+        self._write(told, "a")
+
+    def _read(self, head: dict[str, Any]) -> None:
+        text = self._path.read_text("utf-8")
+        whole, _, torn = text.rpartition("\n")
+        first, *lines = whole.split("\n")
+        if (found := _object(first, 1)) != head:
+            what = "other code or hours" if found.get("of") == HEAD else "something else"
+            raise InvalidInput(f"{self._path} holds outcomes of {what}: name another file")
+        self.outcomes = [
+            _outcome(_object(line, number), number) for number, line in enumerate(lines, start=2)
+        ]
+        if torn:
+            os.truncate(self._path, len(whole.encode()) + 1)
+
+    def _write(self, told: dict[str, Any], mode: str) -> None:
+        with self._path.open(mode, encoding="utf-8") as file:
+            file.write(json.dumps(told) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _object(line: str, number: int) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except ValueError as error:
+        raise InvalidInput(f"line {number} is no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise InvalidInput(f"line {number} is no JSON object")
+    return found
+
+
+def _outcome(told: dict[str, Any], number: int) -> Outcome:
+    try:
+        return Outcome(
+            seed=int(told["seed"]),
+            violations=tuple(map(str, told["violations"])),
+            faults_reached=Counter({str(kind): int(n) for kind, n in told["faults_reached"].items()}),
+            steps_reached=Counter({str(step): int(n) for step, n in told["steps_reached"].items()}),
+            invariants_checked=int(told["invariants_checked"]),
+            fingerprint=str(told["fingerprint"]),
+            cpu_seconds=float(told["cpu_seconds"]),
+            faults=tuple(
+                Fault(float(f["at_seconds"]), FaultKind(f["kind"]), str(f["agent"]), float(f["seconds"]))
+                for f in told["faults"]
+            ),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InvalidInput(f"line {number} is no outcome of a schedule: {error}") from error

@@ -1,0 +1,76 @@
+"""A long run in a file: nothing that was run is lost or counted twice, and code is not mixed."""
+
+import json
+from collections import Counter
+
+import pytest
+
+from spotguard.domain.errors import InvalidInput
+from spotguard.simulation.campaign import Outcome
+from spotguard.simulation.fault_kinds import Fault, FaultKind
+from spotguard.simulation.many import simulate
+from spotguard.simulation.recorded import Recorded, revision
+
+FAULT = Fault(12.5, FaultKind.REBOOT, "web-1", 30.0)
+HOURS = 0.1
+
+
+def outcome(seed, *violations):
+    return Outcome(seed, violations, Counter(reboot=1), Counter(granted=2), 7, "f00d", 1.5, (FAULT,))
+
+
+def test_outcomes_come_back_as_they_were(tmp_path):
+    path = tmp_path / "run.jsonl"
+    made = Recorded(path, "code", HOURS)
+    for one in (outcome(1), outcome(2, "5 s: two serve")):
+        made.add(one)
+    again = Recorded(path, "code", HOURS)
+    assert again.outcomes == [outcome(1), outcome(2, "5 s: two serve")]
+    assert again.missing(range(4)) == [0, 3]
+    assert list(again.among(range(2, 9))) == [outcome(2, "5 s: two serve")]
+
+
+def test_a_line_that_a_kill_has_torn_is_run_again(tmp_path):
+    path = tmp_path / "run.jsonl"
+    made = Recorded(path, "code", HOURS)
+    made.add(outcome(1))
+    made.add(outcome(2))
+    path.write_bytes(path.read_bytes()[:-9])
+    again = Recorded(path, "code", HOURS)
+    assert again.missing(range(1, 3)) == [2]
+    again.add(outcome(2))
+    assert Recorded(path, "code", HOURS).missing(range(1, 3)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"of": "spotguard simulate", "revision": "older", "hours": 0.1}\n', "other code or hours"),
+        ('{"of": "spotguard simulate", "revision": "code", "hours": 6}\n', "other code or hours"),
+        ('{"my": "diary"}\n', "something else"),
+        ("dear diary\n", "line 1 is no JSON"),
+        ("[1]\n", "line 1 is no JSON object"),
+        (
+            '{"of": "spotguard simulate", "revision": "code", "hours": 0.1}\n{"seed": 1}\n',
+            "line 2 is no outcome",
+        ),
+    ],
+)
+def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path, text, says):
+    path = tmp_path / "run.jsonl"
+    path.write_text(text)
+    with pytest.raises(InvalidInput, match=says):
+        Recorded(path, "code", HOURS)
+    assert path.read_text() == text
+
+
+def test_a_run_goes_on_where_it_was_left(tmp_path):
+    path = tmp_path / "run.jsonl"
+    heard = []
+    first = simulate(range(1, 2), 1, heard.append, HOURS, path)
+    both = simulate(range(1, 3), 1, heard.append, HOURS, path)
+    assert [one.seed for one in heard] == [1, 1, 2]
+    assert (first["schedules"], both["schedules"]) == (1, 2)
+    assert both["invariants_checked"] == first["invariants_checked"] + heard[2].invariants_checked
+    assert json.loads(path.read_text().split("\n")[0])["revision"] == both["revision"] == revision()
+    assert heard[0] == heard[1]
