@@ -8,28 +8,31 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import spotguard
 from spotguard.domain.errors import InvalidInput
 from spotguard.simulation.campaign import Outcome
 from spotguard.simulation.fault_kinds import Fault, FaultKind
 
 HEAD = "spotguard simulate"
+_ABOVE = {"cli", "bench", "backtest", "training"}  # rooms that the simulation does not know
 _COUNTED = [field.name for field in fields(Outcome) if field.name != "faults"]
 
 
+@cache
 def revision() -> str:
-    """Of the code that a schedule runs: a hash over the sources of this package that are loaded."""
+    """Of the code that a schedule may run: a hash over the sources of this package, but for what stands above it."""
+    root = Path(spotguard.__file__).parent
     digest = hashlib.sha256()
-    for name, module in sorted(sys.modules.items()):
-        source = getattr(module, "__file__", None)
-        if name.split(".")[0] == "spotguard" and source is not None and ".cli" not in name:
-            digest.update(name.encode() + b"\0" + Path(source).read_bytes())
+    for path in sorted(root.rglob("*.py")):
+        if path.relative_to(root).parts[0] not in _ABOVE:
+            digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 
 
