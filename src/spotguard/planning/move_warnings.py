@@ -29,6 +29,7 @@ class Change:
     old_usd: Decimal | None
     new_usd: Decimal | None
     quarantined_until: datetime | None = None
+    not_back: str | None = None  # why the kept old instance at this place is not gone back to
 
 
 def warnings(change: Change) -> tuple[str, ...]:
@@ -103,6 +104,12 @@ def _left_running(change: Change) -> str | None:
     return "auto-terminate is off: the old instance runs on, and is billed, until somebody ends it"
 
 
+def _not_back(change: Change) -> str | None:
+    if change.not_back is None:
+        return None
+    return f"a new instance is launched, and the kept old one is not gone back to: {change.not_back}"
+
+
 _RULES: tuple[Callable[[Change], str | None], ...] = (
     _address,
     _zone,
@@ -113,4 +120,5 @@ _RULES: tuple[Callable[[Change], str | None], ...] = (
     _image,
     _unknown_state,
     _left_running,
+    _not_back,
 )

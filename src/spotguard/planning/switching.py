@@ -55,6 +55,7 @@ class MoveFacts:
     wait_seconds: int = 0
     measured: Mapping[MoveKind, Measured] = field(default_factory=dict)
     traffic: TrafficCost | None = None  # None: no route is configured
+    kept: bool = False  # the target is the old instance of the last move, in sync
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,12 @@ def choose(facts: MoveFacts) -> MovePlan:
     """Synced by default: seconds of downtime. The volume itself travels when it can, since then nothing is copied
     and single attachment is the fence. An image is for a state that nothing can sync.
     """
+    if facts.kept:
+        return _plan(
+            facts,
+            MoveKind.SYNCED,
+            "back to the kept old instance: only what it lacks is copied, nothing is lost",
+        )
     if facts.forced is not None:
         return _plan(facts, facts.forced, f"asked for as {facts.forced}")
     if facts.standby:
@@ -96,7 +103,7 @@ def choose(facts: MoveFacts) -> MovePlan:
 
 def why_impossible(facts: MoveFacts) -> str | None:
     """Why this move could never end; None: it can. What nothing syncs is carried by volume or image only."""
-    synced = facts.standby or facts.forced is MoveKind.SYNCED
+    synced = facts.standby or facts.kept or facts.forced is MoveKind.SYNCED
     return NO_SYNC if synced and not facts.can_sync else None
 
 
@@ -136,8 +143,8 @@ def _downtime(facts: MoveFacts, kind: MoveKind) -> tuple[Decimal, str]:
 
 
 def _preparing(facts: MoveFacts, kind: MoveKind) -> tuple[Decimal, str]:
-    """Minutes from the launch of the new instance until it serves; none of a standby, which runs anyway."""
-    if facts.standby or kind is MoveKind.SNAPSHOT:
+    """Minutes from the launch of the new instance until it serves; none of what runs anyway."""
+    if facts.standby or facts.kept or kind is MoveKind.SNAPSHOT:
         return ZERO, ASSUMED
     measured = facts.measured.get(kind)
     if measured is not None and measured.serving_minutes is not None:

@@ -1,4 +1,4 @@
-"""What EC2 has said of an instance's end, as the coordinator last saw it (ruling B4)."""
+"""What EC2 and AWS have said of an instance's end, as the coordinator last saw or heard it (rulings B4, B9)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,18 @@ import sqlalchemy as sa
 
 from spotguard.domain.ids import InstanceId
 from spotguard.domain.instances import InstanceState, Mode, is_proof_of_death
-from spotguard.store.tables import instances
+from spotguard.domain.signals import SignalType
+from spotguard.store.tables import instances, spot_interruption_events
 
 _STATE: sa.Select[Any] = sa.select(instances.c.ec2_state, instances.c.current_mode).where(
     instances.c.id == sa.bindparam("machine")
+)
+
+_DYING = (
+    InstanceState.STOPPING,
+    InstanceState.STOPPED,
+    InstanceState.SHUTTING_DOWN,
+    InstanceState.TERMINATED,
 )
 
 
@@ -27,3 +35,21 @@ def is_stopped(tx: sa.Connection, instance_id: InstanceId) -> bool:
     """Dead by ruling B4 while it is on demand, and yet somebody may start it again."""
     row = tx.execute(_STATE, {"machine": instance_id}).one_or_none()
     return row is not None and row.ec2_state == InstanceState.STOPPED.value
+
+
+def can_serve(tx: sa.Connection, instance_id: InstanceId) -> bool:
+    """It lives, and AWS has not said that it is about to take it (rulings B9)."""
+    machine = tx.execute(
+        sa.select(instances.c.is_active, instances.c.ec2_state, instances.c.drill_id).where(
+            instances.c.id == instance_id
+        )
+    ).one_or_none()
+    if machine is None or not machine.is_active or machine.drill_id is not None:
+        return False
+    if machine.ec2_state in [state.value for state in _DYING]:
+        return False
+    noticed = sa.select(spot_interruption_events.c.id).where(
+        spot_interruption_events.c.instance_id == instance_id,
+        spot_interruption_events.c.signal_type == SignalType.TERMINATION.value,
+    )
+    return tx.execute(noticed.limit(1)).first() is None

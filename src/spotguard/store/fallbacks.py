@@ -1,7 +1,7 @@
 """The old instance of a move while it waits for its end: what it has of the new one's state (ruling B1).
 
 While the move is committed and the old instance is not ended, the new holder copies its state back to it, and the old
-one says what has arrived.
+one says what has arrived. An order to its place goes back to it while it is in sync.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ import sqlalchemy as sa
 
 from spotguard.domain.errors import NotFound
 from spotguard.domain.ids import AgentId, InstanceId, SwitchId
+from spotguard.domain.instances import Mode
+from spotguard.domain.pools import Pool, parse_pool_id
 from spotguard.domain.replicas import SyncStatus
 from spotguard.domain.switches import MoveKind, Step, SwitchStatus
+from spotguard.store import deaths, old_ends
 from spotguard.store.tables import instances, switch_steps, switches
 
 Row = sa.Row[Any]
@@ -35,15 +38,73 @@ class Fallback:
 
 @dataclass(frozen=True)
 class FallbackState:
-    """What the old instance has. `discards_seconds`: of the workload's writes, by going back now; None unknown."""
+    """What the old instance has. `age_seconds`: of the newest state that has arrived whole. `discards_seconds`: of the
+    workload's writes, by going back now. None unknown.
+    """
 
     sync_status: SyncStatus
     told_at: datetime
+    age_seconds: Decimal | None
     discards_seconds: Decimal | None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The old instance of the newest move while it waits for its end. `why_not`: why nobody goes back to it now;
+    None: an order to its place does.
+    """
+
+    instance_id: InstanceId
+    pool: Pool
+    mode: Mode
+    told: FallbackState | None
+    why_not: str | None
+
+    def is_at(self, pool: Pool | None, mode: Mode) -> bool:
+        """An order names this place; on demand has none, there is one such instance."""
+        return mode is self.mode and (mode is Mode.ONDEMAND or (pool is not None and pool.id == self.pool.id))
 
 
 def of_agent(tx: sa.Connection, agent_id: AgentId) -> Fallback | None:
     """Of its newest move; None when that was another way of moving, is over, or has ended the old instance."""
+    found = _newest(tx, agent_id)
+    if found is None:
+        return None
+    switch, old = found
+    return Fallback(SwitchId(switch.id), InstanceId(old.id), old.private_ip)
+
+
+def kept(tx: sa.Connection, now: datetime, agent_id: AgentId) -> Kept | None:
+    """Whom a way back would find now; None where nothing is copied back."""
+    found = _newest(tx, agent_id)
+    if found is None:
+        return None
+    switch, old = found
+    told = state_of(switch, now)
+    place = Pool(switch.old_instance_type, switch.old_az)
+    return Kept(
+        InstanceId(old.id),
+        place if switch.old_pool_id is None else parse_pool_id(switch.old_pool_id),
+        Mode(switch.old_mode),
+        told,
+        _why_not(tx, now, switch, told),
+    )
+
+
+def _why_not(tx: sa.Connection, now: datetime, switch: Row, told: FallbackState | None) -> str | None:
+    if not deaths.can_serve(tx, switch.old_instance_id):
+        return "it is about to end"
+    if old_ends.word(tx, switch).allows(now):
+        return "its waiting time is over"
+    if told is None:
+        return "it has told nothing of its state yet"
+    if told.sync_status is not SyncStatus.SYNCED:
+        return f"its state is {told.sync_status}"
+    return None
+
+
+def _newest(tx: sa.Connection, agent_id: AgentId) -> tuple[Row, Row] | None:
+    """The move and its old instance."""
     newest = (
         sa.select(switches)
         .where(switches.c.agent_id == agent_id, switches.c.status == SwitchStatus.COMMITTED.value)
@@ -56,7 +117,7 @@ def of_agent(tx: sa.Connection, agent_id: AgentId) -> Fallback | None:
     old = tx.execute(sa.select(instances).where(instances.c.id == switch.old_instance_id)).first()
     if old is None or not old.is_active or old.agent_id != agent_id:
         return None
-    return Fallback(SwitchId(switch.id), InstanceId(old.id), old.private_ip)
+    return switch, old
 
 
 def _copies_back(tx: sa.Connection, switch: Row) -> bool:
@@ -114,13 +175,13 @@ def state_of(switch: Row, now: datetime) -> FallbackState | None:
     status = SyncStatus(switch.fallback_status)
     if status is SyncStatus.SYNCED and silent > FRESH:
         status = SyncStatus.OUT_OF_SYNC
-    return FallbackState(status, switch.fallback_told_at, _discarded(switch, status, silent))
+    age = _age(switch, silent)
+    # in sync: nothing, since the last pass is made after the new one's gate has closed
+    discarded = Decimal(0) if status is SyncStatus.SYNCED else age
+    return FallbackState(status, switch.fallback_told_at, age, discarded)
 
 
-def _discarded(switch: Row, status: SyncStatus, silent: timedelta) -> Decimal | None:
-    """In sync: nothing, since the last pass is made after the new one's gate has closed."""
-    if status is SyncStatus.SYNCED:
-        return Decimal(0)
+def _age(switch: Row, silent: timedelta) -> Decimal | None:
     if switch.fallback_lag_ms is None:
         return None
     seconds = Decimal(switch.fallback_lag_ms) / 1000 + Decimal(str(silent.total_seconds()))

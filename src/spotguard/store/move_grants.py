@@ -9,23 +9,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from spotguard.domain.epochs import Proof
-from spotguard.domain.ids import InstanceId, SwitchId
-from spotguard.domain.instances import InstanceState
-from spotguard.domain.signals import SignalType
+from spotguard.domain.ids import SwitchId
 from spotguard.domain.switches import MoveKind, Step, WhenLate
 from spotguard.store import deaths, grants, move_deadlines, unwinding
+from spotguard.store.deaths import can_serve
 from spotguard.store.move_rows import get
 from spotguard.store.steps import step_times
-from spotguard.store.tables import instances, spot_interruption_events
 
 Row = sa.Row[Any]
-
-_DYING = (
-    InstanceState.STOPPING,
-    InstanceState.STOPPED,
-    InstanceState.SHUTTING_DOWN,
-    InstanceState.TERMINATED,
-)
 
 COMPLETE_AT = {
     MoveKind.SYNCED: Step.DELTA_SENT,
@@ -66,24 +57,6 @@ def _state_is_complete(switch: Row, steps: Mapping[Step, datetime]) -> bool:
     if switch.is_recovery and kind in (MoveKind.SYNCED, MoveKind.IMAGE):
         return True
     return COMPLETE_AT[kind] in steps
-
-
-def can_serve(tx: sa.Connection, instance_id: InstanceId) -> bool:
-    """It lives, and AWS has not said that it is about to take it (rulings B9)."""
-    machine = tx.execute(
-        sa.select(instances.c.is_active, instances.c.ec2_state, instances.c.drill_id).where(
-            instances.c.id == instance_id
-        )
-    ).one_or_none()
-    if machine is None or not machine.is_active or machine.drill_id is not None:
-        return False
-    if machine.ec2_state in [state.value for state in _DYING]:
-        return False
-    noticed = sa.select(spot_interruption_events.c.id).where(
-        spot_interruption_events.c.instance_id == instance_id,
-        spot_interruption_events.c.signal_type == SignalType.TERMINATION.value,
-    )
-    return tx.execute(noticed.limit(1)).first() is None
 
 
 def _proof(

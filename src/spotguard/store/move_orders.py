@@ -25,6 +25,7 @@ from spotguard.planning.traffic import expected, why_unreachable
 from spotguard.store import agents as agent_rows
 from spotguard.store import (
     commands,
+    fallbacks,
     grants,
     intentions,
     kill,
@@ -36,6 +37,7 @@ from spotguard.store import (
     storage,
     type_facts,
 )
+from spotguard.store.fallbacks import Kept
 from spotguard.store.move_prices import prices_of
 from spotguard.store.tables import agents, switches
 from spotguard.store.tables import commands as commands_table
@@ -68,6 +70,12 @@ class MoveOrder:
     warnings: tuple[str, ...] = ()
     prices: Mapping[str, Decimal | None] = field(default_factory=dict)
     is_recovery: bool = False
+    kept: Kept | None = None  # the old instance of the last move, where its place is ordered
+
+    @property
+    def goes_back(self) -> Kept | None:
+        """Nothing is launched: the workload goes back to this one."""
+        return self.kept if self.kept is not None and self.kept.why_not is None else None
 
     @property
     def route(self) -> Route | None:
@@ -89,9 +97,9 @@ class MoveOrder:
     def is_capped(self) -> bool:
         """A launch by somebody's wish: spend caps (invariant 12) and vCPU quotas bind it.
 
-        A standby that runs already was counted.
+        What runs already was counted.
         """
-        return not self.is_urgent and self.replica_id is None
+        return not self.is_urgent and self.replica_id is None and self.goes_back is None
 
     @staticmethod
     def recovery(
@@ -145,7 +153,7 @@ def prepare(tx: sa.Connection, now: datetime, wish: MoveOrder) -> MoveOrder:
     order = replace(wish, agent=agent, held=held)
     require_permission(tx, order)
     _require_idle(tx, now, order)
-    order = _with_target(tx, order)
+    order = _with_target(tx, now, order)
     order = replace(order, prices=prices_of(tx, now, agent, order.target, order.target_mode))
     _require_price(order)
     if order.is_capped:
@@ -192,7 +200,7 @@ def _require_idle(tx: sa.Connection, now: datetime, order: MoveOrder) -> None:
         commands.cancel(tx, now, CommandId(stale), "its switch has ended")
 
 
-def _with_target(tx: sa.Connection, order: MoveOrder) -> MoveOrder:
+def _with_target(tx: sa.Connection, now: datetime, order: MoveOrder) -> MoveOrder:
     if order.replica_id is not None:
         replica = replicas.get(tx, order.agent_id, order.replica_id)
         if replica.status not in LIVE_REPLICA:
@@ -205,6 +213,9 @@ def _with_target(tx: sa.Connection, order: MoveOrder) -> MoveOrder:
         raise Refused("this agent's instance type and zone are not known yet: wait for its registration")
     if _is_present(order):
         raise Refused(f"the workload runs {_place(order)} already: nothing to do")
+    order = replace(order, kept=_kept(tx, now, order))
+    if order.goes_back is not None:
+        return _reachable(replace(order, target_pool=order.goes_back.pool))
     why = type_facts.why_it_fails(tx, order.agent, order.target.instance_type)
     if why is not None:
         raise Refused(f"this machine would not run on {order.target.instance_type}: {why}")
@@ -213,6 +224,14 @@ def _with_target(tx: sa.Connection, order: MoveOrder) -> MoveOrder:
             f"a volume lives in one zone: choose a pool in {order.agent.az}, or another kind of move"
         )
     return _reachable(order)
+
+
+def _kept(tx: sa.Connection, now: datetime, order: MoveOrder) -> Kept | None:
+    """Only a person goes back, and not where he asks for a way that copies nothing."""
+    if order.trigger is not Trigger.MANUAL or order.kind not in (None, MoveKind.SYNCED):
+        return None
+    kept = fallbacks.kept(tx, now, order.agent_id)
+    return kept if kept is not None and kept.is_at(order.target_pool, order.target_mode) else None
 
 
 def _reachable(order: MoveOrder) -> MoveOrder:
@@ -235,7 +254,8 @@ def _place(order: MoveOrder) -> str:
 
 
 def _require_price(order: MoveOrder) -> None:
-    if order.replica_id is None and order.target_mode is Mode.SPOT and order.prices["new_spot"] is None:
+    launches = order.replica_id is None and order.goes_back is None
+    if launches and order.target_mode is Mode.SPOT and order.prices["new_spot"] is None:
         raise Refused(
             f"no recent price is known of {order.target.id}: a pool without a price is never chosen"
         )
@@ -246,6 +266,7 @@ def _plan(tx: sa.Connection, order: MoveOrder) -> MovePlan:
     facts = MoveFacts(
         same_az=order.target.az == order.agent.az,
         standby=order.replica_id is not None,
+        kept=order.goes_back is not None,
         state_gib=None if volume is None else volume.size_gib,
         can_sync=agent_rows.can_sync(tx, order.held.instance_id),
         forced=order.kind,
@@ -270,5 +291,6 @@ def _warnings(tx: sa.Connection, now: datetime, order: MoveOrder) -> tuple[str, 
         old_usd=order.prices["old"],
         new_usd=order.prices["new"],
         quarantined_until=struck.get(order.target.id),
+        not_back=None if order.kept is None else order.kept.why_not,
     )
     return warnings(change)

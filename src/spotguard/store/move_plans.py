@@ -27,7 +27,7 @@ _WAY = (Step.LAUNCHED, Step.GATE_CLOSED, Step.OPENED)
 def measured(tx: sa.Connection, client_id: ClientId) -> dict[MoveKind, Measured]:
     """What this client's newest planned moves took, by kind, where there are enough."""
     newest = (
-        sa.select(switches.c.id, switches.c.kind, switches.c.replica_id)
+        sa.select(switches.c.id, switches.c.kind, switches.c.replica_id, switches.c.plan)
         .where(
             switches.c.client_id == client_id,
             sa.not_(switches.c.is_recovery),
@@ -44,7 +44,8 @@ def measured(tx: sa.Connection, client_id: ClientId) -> dict[MoveKind, Measured]
     ).all()
     ways: dict[tuple[str, str, bool], dict[Step, datetime]] = {}
     for row in rows:
-        ways.setdefault((row.id, row.kind, row.replica_id is None), {})[Step(row.step)] = row.at
+        launched = row.replica_id is None and row.plan.get("goes_back_to") is None
+        ways.setdefault((row.id, row.kind, launched), {})[Step(row.step)] = row.at
     return _medians(ways)
 
 

@@ -102,6 +102,7 @@ def plan_json(order: MoveOrder) -> dict[str, Any]:
         "because": order.reason,
         **move_plans.as_json(order.plan, is_recovery=order.is_recovery, close_by=order.close_by),
         "warnings": list(order.warnings),
+        "goes_back_to": None if order.goes_back is None else order.goes_back.instance_id,
         "created_by": order.created_by.value,
         **order.plan_extra,
     }
@@ -113,7 +114,7 @@ def enqueue_switch(
     """The old half's work, as one command for the present holder."""
     executor = tx.execute(sa.select(clients.c.executor).where(clients.c.id == order.client_id)).scalar_one()
     launch = None
-    if order.replica_id is None and executor == Executor.AGENT:
+    if order.replica_id is None and order.goes_back is None and executor == Executor.AGENT:
         launch = launch_orders.payload_of(
             tx,
             now,

@@ -17,7 +17,9 @@ from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.switches import SWITCH_LIFE, MoveKind, Step, SwitchStatus, Trigger
 from spotguard.store import commands, deaths, events, fleet, grants, intentions, replicas, unwinding
-from spotguard.store.move_grants import can_serve, grant_if_due
+from spotguard.store.deaths import can_serve
+from spotguard.store.fallbacks import Kept
+from spotguard.store.move_grants import grant_if_due
 from spotguard.store.move_orders import MoveOrder, prepare
 from spotguard.store.move_rows import enqueue_switch, get, insert_switch, preparing_of
 from spotguard.store.steps import SERVER, record_step, recorded_steps
@@ -47,11 +49,14 @@ Row = sa.Row[Any]
 
 @dataclass(frozen=True)
 class OpenedMove:
-    """A move that has begun. `command_id` None: there is nobody to command (recovery)."""
+    """A move that has begun. `command_id` None: there is nobody to command (recovery). `kept`: the old instance of the
+    last move at the place that was ordered.
+    """
 
     switch_id: SwitchId
     command_id: CommandId | None
     kind: MoveKind
+    kept: Kept | None = None
 
 
 def open_move(  # noqa: PLR0913 - whoever wants a move says all of this
@@ -101,6 +106,8 @@ def open_ordered(tx: sa.Connection, now: datetime, wish: MoveOrder) -> OpenedMov
     record_step(tx, now, switch_id, Step.DECIDED, now, SERVER, {"because": order.reason})
     if order.replica_id is not None:
         adopt_standby(tx, now, switch_id)
+    if order.goes_back is not None:
+        _take_kept(tx, now, switch_id, order.goes_back)
     switch = get(tx, switch_id)
     command_id = enqueue_switch(tx, now, order, switch, target_of(tx, switch))
     tx.execute(sa.update(switches).where(switches.c.id == switch_id).values(command_id=command_id))
@@ -109,7 +116,7 @@ def open_ordered(tx: sa.Connection, now: datetime, wish: MoveOrder) -> OpenedMov
     message = f"{order.trigger} switch to {place} begins: {order.reason}"
     detail = {"switch_id": switch_id, "kind": order.plan.kind.value, "command_id": command_id}
     events.append(tx, now, order.client_id, order.agent_id, "switch_opened", message, detail)
-    return OpenedMove(switch_id, command_id, order.plan.kind)
+    return OpenedMove(switch_id, command_id, order.plan.kind, order.kept)
 
 
 def open_recovery(
@@ -212,6 +219,26 @@ def adopt_standby(tx: sa.Connection, now: datetime, switch_id: SwitchId) -> bool
     if replica.synced_at is not None and switch.kind == MoveKind.SYNCED:
         changed |= record_step(tx, now, switch_id, Step.SYNCED, replica.synced_at, SERVER)
     return changed
+
+
+def _take_kept(tx: sa.Connection, now: datetime, switch_id: SwitchId, kept: Kept) -> None:
+    """The old instance of the last move runs, is enrolled and has the state: nobody ends it meanwhile."""
+    machine = tx.execute(sa.select(instances).where(instances.c.id == kept.instance_id)).one()
+    instance_named(
+        tx,
+        now,
+        switch_id,
+        instance_id=kept.instance_id,
+        launched_at=machine.launched_at or machine.created_at,
+        pool=kept.pool,
+        mode=kept.mode,
+        image_id=machine.ami_id,
+    )
+    record_step(tx, now, switch_id, Step.ENROLLED, machine.installed_at or now, SERVER)
+    if kept.told is not None:
+        record_step(tx, now, switch_id, Step.SYNCED, kept.told.told_at, SERVER)
+    because = "its workload is going back to the old instance"
+    commands.cancel_ends(tx, now, because, commands_table.c.agent_id == machine.agent_id)
 
 
 def is_enrolled(machine: Row) -> bool:

@@ -10,9 +10,10 @@ import sqlalchemy as sa
 
 from spotguard.domain.agents import KillLevel
 from spotguard.domain.ids import AgentId
-from spotguard.domain.switches import Step
+from spotguard.domain.switches import Step, SwitchStatus
 from spotguard.store import fleet, kill
 from spotguard.store.steps import heard_times
+from spotguard.store.tables import switches
 
 Row = sa.Row[Any]
 
@@ -43,13 +44,23 @@ def word(tx: sa.Connection, switch: Row) -> Word:
 
 
 def why_held(tx: sa.Connection, agent_id: AgentId) -> str | None:
-    """Why its user wants nothing ended at this moment; None when that is not so."""
+    """Why nothing is ended at this moment: its user's word, or his order to go back; None when that is not so."""
     agent = fleet.agent_row(tx, agent_id)
     if not agent.enabled:
         return "disabled by its user: nothing is ended"
     level = kill.level_for(tx, agent.client_id, agent.id)
-    return (
-        None
-        if level is KillLevel.NONE
-        else f"the kill switch stands at {level.name.lower()}: nothing is ended"
+    if level is not KillLevel.NONE:
+        return f"the kill switch stands at {level.name.lower()}: nothing is ended"
+    return "its workload is on the way back to it" if _goes_back(tx, agent_id) else None
+
+
+def _goes_back(tx: sa.Connection, agent_id: AgentId) -> bool:
+    """A move is under way to the old instance of an earlier one."""
+    earlier = switches.alias("earlier")
+    back = sa.select(switches.c.id).where(
+        switches.c.open_agent_id == agent_id,
+        earlier.c.agent_id == agent_id,
+        earlier.c.status == SwitchStatus.COMMITTED.value,
+        earlier.c.old_instance_id == switches.c.new_instance_id,
     )
+    return tx.execute(back.limit(1)).first() is not None

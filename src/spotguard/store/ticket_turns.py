@@ -14,7 +14,7 @@ from spotguard.domain.replicas import ReplicaStatus
 from spotguard.domain.tickets import Ticket, seal_of
 from spotguard.planning.tickets import AskBack, Issue, Keep, OutTicket, TicketFacts, plan
 from spotguard.store import deaths, fleet, grants, kill, tickets
-from spotguard.store.move_grants import can_serve
+from spotguard.store.deaths import can_serve
 from spotguard.store.move_rows import preparing_of
 from spotguard.store.tables import agent_tokens, instances, replica_instances
 

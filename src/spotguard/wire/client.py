@@ -282,12 +282,13 @@ class DueState(Given):
 
 
 class FallbackState(Given):
-    """What the old instance of a move has of the new one's state. `discards_seconds`: of the workload's writes, by
-    going back now; 0 in sync, null unknown.
+    """What the old instance of a move has of the new one's state. `ageSeconds`: how old the newest that has arrived
+    whole is. `discardsSeconds`: of the workload's writes, by going back now; 0 in sync. Null unknown.
     """
 
     sync_status: str
     told_at: Moment
+    age_seconds: Percent | None
     discards_seconds: Percent | None
 
 

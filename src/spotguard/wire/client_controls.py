@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from spotguard.domain.agents import HIGHEST_TERMINATE_WAIT_SECONDS, Autonomy
-from spotguard.wire.client import EventState, Given, Moment, Percent, Taken, Usd
+from spotguard.wire.client import EventState, FallbackState, Given, Moment, Percent, Taken, Usd
 from spotguard.wire.client_traffic import TrafficChange
 
 _BIG = 2**31 - 1
@@ -152,12 +152,26 @@ class ForceSwitch(Taken):
     kind: Literal["synced", "volume", "image"] | None = None  # how the state travels; unset: chosen and shown
 
 
+class KeptInstance(Given):
+    """The old instance of the last move, which waits for its end at the place that is ordered.
+
+    `goesBack`: the order goes back to it; else a new instance is launched, and `because` says why. `state`: what it
+    has; null when it has told nothing.
+    """
+
+    instance_id: str
+    goes_back: bool
+    because: str
+    state: FallbackState | None
+
+
 class ForcedSwitch(Given):
     """Accepted: follow the command or the switch."""
 
     command_id: str | None
     switch_id: str
     kind: str
+    kept: KeptInstance | None = None
 
 
 class PlannedStep(Given):
@@ -203,6 +217,7 @@ class MovePreview(Given):
     deadline_at: Moment
     steps: list[PlannedStep]
     warnings: list[str]
+    kept: KeptInstance | None
 
 
 class LeftoverState(Given):

@@ -29,12 +29,14 @@ from spotguard.store import (
     prices,
     views_instances,
 )
+from spotguard.store.fallbacks import Kept
 from spotguard.store.move_orders import MoveOrder
-from spotguard.wire.client import InstanceState, Listed
+from spotguard.wire.client import FallbackState, InstanceState, Listed
 from spotguard.wire.client_controls import (
     ForcedSwitch,
     ForceSwitch,
     InstancePricing,
+    KeptInstance,
     Mark,
     MovePreview,
     PlannedStep,
@@ -153,7 +155,12 @@ async def force_switch(desk: AtDesk, instance_id: TheInstance, wanted: ForceSwit
 
     def work(tx: Connection) -> ForcedSwitch:
         opened = moves.open_ordered(tx, desk.now, _order(tx, desk, instance_id, wanted, target))
-        return ForcedSwitch(command_id=opened.command_id, switch_id=opened.switch_id, kind=opened.kind.value)
+        return ForcedSwitch(
+            command_id=opened.command_id,
+            switch_id=opened.switch_id,
+            kind=opened.kind.value,
+            kept=_kept(opened.kept),
+        )
 
     forced = await desk.write(work)
     desk.wake(instance_id)
@@ -219,6 +226,18 @@ def preview_of(now: datetime, order: MoveOrder) -> MovePreview:
         deadline_at=move_rows.deadline(now, order),
         steps=[PlannedStep.model_validate(step) for step in steps],
         warnings=list(order.warnings),
+        kept=_kept(order.kept),
+    )
+
+
+def _kept(kept: Kept | None) -> KeptInstance | None:
+    if kept is None:
+        return None
+    return KeptInstance(
+        instance_id=kept.instance_id,
+        goes_back=kept.why_not is None,
+        because=kept.why_not or "it is in sync: a last pass with the gate closed brings what it lacks",
+        state=None if kept.told is None else FallbackState.model_validate(kept.told),
     )
 
 
