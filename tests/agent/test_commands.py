@@ -1,6 +1,8 @@
 """Commands take effect once, and only what the agent may do is done."""
 
 from dataclasses import replace
+from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -8,6 +10,8 @@ from spotguard.domain.errors import Doubtful, PoolDry
 from spotguard.domain.instances import InstanceState
 from spotguard.domain.switches import MoveKind, Step
 from spotguard.ports.cloud import BlockDevice
+from spotguard.ports.server import Reply
+from tests.agent.server import FakeServer
 from tests.agent.stage import STATE, TAGS, Stage
 from tests.cloud.scene import A, B, C
 
@@ -257,3 +261,33 @@ def test_an_on_demand_instance_that_was_stopped_and_started_asks_before_it_serve
     stage.server.away = False
     stage.run(120)
     assert stage.register.serving() == [old.instance_id]
+
+
+class LongPolls(FakeServer):
+    """Holds a poll for as long as it asks, unless it names another configuration than the newest."""
+
+    polls = 0
+
+    def call(self, method, path, **more):
+        if "pending-commands" in path:
+            self.polls += 1
+            asked = {name: float(values[0]) for name, values in parse_qs(urlsplit(path).query).items()}
+            if asked["config_version"] == self.config_version:
+                self.clock.time += timedelta(seconds=asked["wait"])
+        return super().call(method, path, **more)
+
+
+def test_a_configuration_that_cannot_be_fetched_does_not_make_polls_go_round_in_a_circle():
+    stage = Stage()
+    stage.server = LongPolls(stage.clock)
+    desk = stage.primary().agent.desk
+    desk.settings = replace(desk.settings, command_wait_seconds=25)
+    polling = stage.hosts[desk.instance_id].agent.duties["commands"]
+    stage.server.config_version += 1
+    stage.server.refuse["config"] = Reply(503, {"detail": "not now"})
+    stage.server.polls, begun = 0, stage.clock.now()
+    while stage.clock.now() < begun + timedelta(minutes=2):
+        assert polling.run(stage.clock.now()) == stage.clock.now(), "asked again at once"
+        assert stage.server.polls < 10
+    assert stage.server.polls == 6, "the first is answered at once, the others after 25 s each"
+    assert "presence" in desk.bells.take(), "which is to fetch it all the same"

@@ -121,7 +121,7 @@ BUGS = (
         "3: an epoch is granted under a termination notice",
         (
             Edit(
-                "store/move_grants.py",
+                "store/deaths.py",
                 "    return tx.execute(noticed.limit(1)).first() is None\n",
                 "    return True\n",
             ),

@@ -32,6 +32,7 @@ class Commands:
     def __init__(self, desk: Desk, book: CommandBook, checks: Mapping[CommandType, Check]) -> None:
         self._desk, self._book, self._checks = desk, book, checks
         self._backoff = Backoff()
+        self._version: int | None = None  # of the configuration, as the last poll told
 
     def run(self, now: datetime) -> datetime | None:
         desk = self._desk
@@ -39,7 +40,8 @@ class Commands:
             return None  # presence rings when it is
         override = desk.settings.command_wait_seconds
         wait = desk.intervals.command_wait_seconds if override is None else override
-        path = f"pending-commands?wait={wait:g}&config_version={desk.config_version or 0}"
+        seen = desk.config_version if self._version is None else self._version
+        path = f"pending-commands?wait={wait:g}&config_version={seen or 0}"
         try:
             reply = desk.call("GET", path, timeout_seconds=wait + POLL_MARGIN_SECONDS)
         except (ServerAway, NotEnrolled):
@@ -56,7 +58,9 @@ class Commands:
         return arrived + timedelta(seconds=0 if wait else desk.settings.command_poll_seconds)
 
     def _notice_version(self, body: Mapping[str, Any]) -> None:
+        """Who has heard of a version waits for the next one, however long it takes presence to fetch it."""
         version = body.get("config_version")
+        self._version = version if isinstance(version, int) else None
         if version is not None and version != self._desk.config_version:
             self._desk.bells.ring("presence")  # which fetches the configuration
 
