@@ -47,6 +47,10 @@ class Carried(SimulatedSync):
         state_of(self._ec2, target.instance_id).become(content, at)
         return SyncPass(content.last, made.bytes_sent, made.seconds, made.lag_seconds)
 
+    def keep_only(self, instance_ids):
+        self.real.keep_only(instance_ids)
+        self.under_way = {to: one for to, one in self.under_way.items() if to in instance_ids}
+
     def received(self):
         return self.real.received()
 

@@ -53,6 +53,24 @@ def test_what_the_commands_tell_is_what_is_told():
     assert made.seconds > 0
 
 
+def test_what_is_under_way_to_a_target_that_goes_is_ended(tmp_path):
+    beats = tmp_path / "beats"
+    script = (
+        "import threading, pathlib\n"
+        f"path = pathlib.Path({str(beats)!r}); tick = threading.Event()\n"
+        "while not tick.wait(0.02): path.write_text(path.read_text() + '.' if path.exists() else '.')"
+    )
+    syncs = sync(push=[sys.executable, "-c", script])
+    assert syncs.push(TARGET) is None
+    syncs.keep_only([TARGET.instance_id])
+    assert syncs.push(TARGET) is None, "it goes on"
+    syncs.keep_only(["i-0fedcba9876543210"])
+    beaten, waiting = beats.read_text(), threading.Event()
+    waiting.wait(0.2)
+    assert beats.read_text() == beaten, "its command has ended"
+    syncs.keep_only([])
+
+
 def test_a_push_is_told_its_target_and_an_adoption_its_epoch(tmp_path):
     names = ("SPOTGUARD_TARGET_INSTANCE_ID", "SPOTGUARD_TARGET_ADDRESS", "SPOTGUARD_EPOCH")
     script = (

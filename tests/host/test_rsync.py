@@ -2,8 +2,11 @@
 
 import os
 import shutil
+import signal
 import stat
+import subprocess
 import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -213,6 +216,31 @@ def test_the_new_holder_brings_its_state_back_to_the_old_one(pair, tmp_path):
     assert primary.received().position == made.position == standby.position() > before
     assert primary.adopt(3) is not None
     assert (state / "a").read_text() == "written on the new one"
+
+
+def test_a_pass_under_way_to_a_target_that_goes_is_ended_and_counts_for_nothing(pair, tmp_path):
+    """The run of rsync is one that hangs, in place of a line that is slow."""
+    _, _, state, _ = pair
+    hangs = Hanging(str(tmp_path / "{address}-inbox"))
+    sync = RsyncSync(state, tmp_path / "own-inbox", hangs)
+    other = SyncTarget("i-0fedcba9876543210", "other")
+    assert sync.push(TARGET) is None
+    assert sync.push(other) is None
+    sync.keep_only([TARGET.instance_id])
+    kept, ended = hangs.runs
+    assert (kept.poll(), ended.poll()) == (None, -signal.SIGKILL)
+    sync.close()
+    assert kept.poll() == -signal.SIGKILL
+    assert machine(tmp_path, "other").received().position is None
+
+
+@dataclass(frozen=True)
+class Hanging(RsyncTransport):
+    runs: list = field(default_factory=list)
+
+    def start(self, arguments, said_to, told_to=subprocess.DEVNULL):
+        self.runs.append(subprocess.Popen(["sleep", "60"]))
+        return self.runs[-1]
 
 
 def test_a_broken_pass_is_told_and_the_next_one_begins_anew(tmp_path, pair):

@@ -4,7 +4,7 @@ measures what has arrived and reports it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -45,15 +45,18 @@ class Sync:
     def run(self, now: datetime) -> datetime | None:
         if not self._desk.is_enrolled:
             return None  # presence rings when it is
-        if self._desk.primacy.held is not None:
-            return self._push_all(now)
+        holds = self._desk.primacy.held is not None
+        targets = self._targets() if holds else {}
+        if not self._move_is_open():  # a move pushes to a target of its own
+            self._desk.ports.sync.keep_only([target.instance_id for target in targets.values()])
+        if holds:
+            return self._push_all(targets, now)
         path = self._reports_to()
         return None if path is None else self._measure(path, now)
 
     # the primary's side
 
-    def _push_all(self, now: datetime) -> datetime | None:
-        targets = self._targets()
+    def _push_all(self, targets: Mapping[str, SyncTarget], now: datetime) -> datetime | None:
         if not targets:
             return None
         if self._move_is_open():  # which pushes to its own target; two passes at once would spoil each other

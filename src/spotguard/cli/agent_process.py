@@ -96,7 +96,7 @@ def agent_of(
     with (
         HttpLink(settings.server_url) as link,
         ChildCloud(lambda: region_of(agent.desk.me.az)) as children,
-        closing(sync) if isinstance(sync, RsyncSync) else nullcontext(),
+        closing(sync) if isinstance(sync, RsyncSync | CommandSync) else nullcontext(),
     ):
         metadata, disk = ImdsMetadata(settings.metadata_url), FolderDisk(settings.state_folder)
         cloud = children.cloud if settings.calls_ec2 else None

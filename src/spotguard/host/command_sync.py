@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
@@ -96,6 +96,15 @@ class CommandSync:
         told = _told(self._commands.push, ran, _Pushed)
         taken = time.monotonic() - under_way.begun
         return SyncPass(told.position, told.bytes_sent, taken, told.lag_seconds)
+
+    def keep_only(self, instance_ids: Collection[str]) -> None:
+        with self._pushing:
+            for gone in self._under_way.keys() - set(instance_ids):
+                self._under_way.pop(gone).running.kill()
+
+    def close(self) -> None:
+        """No command is left behind."""
+        self.keep_only(())
 
     def received(self) -> Received:
         told = self._ask(self._commands.received, _Received)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from spotguard.domain.errors import SyncFailed
 from spotguard.ports.workload import Received, SyncPass, SyncTarget
 
@@ -17,6 +19,9 @@ class NoSync:
 
     def push(self, target: SyncTarget) -> SyncPass | None:
         raise SyncFailed("no state sync is configured on this instance: name state_path in its settings")
+
+    def keep_only(self, instance_ids: Collection[str]) -> None:
+        """Nothing is ever under way."""
 
     def received(self) -> Received:
         return Received(progress_percent=0.0, position=None, lag_seconds=None)

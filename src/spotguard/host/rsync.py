@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -186,11 +187,14 @@ class RsyncSync:
             self._memory.keep_sent(target.instance_id, Sent(sent.whole, broken, since_ns))
         self._forget(target)
 
+    def keep_only(self, instance_ids: Collection[str]) -> None:
+        with self._pushing:
+            for gone in self._under_way.keys() - set(instance_ids):
+                self._end(self._under_way.pop(gone))
+
     def close(self) -> None:
         """No run of rsync is left behind; what was under way counts for nothing."""
-        with self._pushing:
-            for instance_id in list(self._under_way):
-                self._end(self._under_way.pop(instance_id))
+        self.keep_only(())
 
     def _forget(self, target: SyncTarget) -> None:
         under_way = self._under_way.pop(target.instance_id, None)

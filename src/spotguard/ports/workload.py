@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -83,6 +84,9 @@ class StateSync(Protocol):
 
         `SyncFailed` when it broke; the next call starts anew.
         """
+
+    def keep_only(self, instance_ids: Collection[str]) -> None:
+        """End what is under way to anybody else: it counts for nothing."""
 
     def received(self) -> Received:
         """On a standby: what has arrived here, measured, never assumed. `SyncFailed` when it cannot be measured."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -170,6 +170,12 @@ class SimulatedSync:
         theirs.become(under_way.content, under_way.started_at)
         taken = (self._clock.now() - under_way.started_at).total_seconds()
         return SyncPass(under_way.content.last, under_way.bytes_sent, taken, taken)
+
+    def keep_only(self, instance_ids: Collection[str]) -> None:
+        under_way = self._fabric.passes
+        mine = {target for target, one in under_way.items() if one.source == self._instance_id}
+        for gone in mine.difference(instance_ids):
+            del under_way[gone]
 
     def received(self) -> Received:
         content = state_of(self._ec2, self._instance_id)
