@@ -47,6 +47,9 @@ BETWEEN_PASSES = timedelta(seconds=10)  # ruling B5
 NOTE_POLL = timedelta(seconds=1)  # the beat at which a standby looks for what was delivered to it
 SIGNAL_POLL = timedelta(seconds=1)  # the beat at which an agent reads its metadata
 FIRST_EPOCH = 1
+OTHERS_CHECK = timedelta(
+    hours=1
+)  # the first coordinator's checks of the invariants are those of all: they read the same rows
 NETWORK_DELAY = timedelta(milliseconds=50)  # a wake-up reaches its agent or the coordinator this much later
 # not ENDING: a guest may run, and write, until EC2 says that it is over (ruling B4)
 _ENDS = frozenset({HappeningKind.TERMINATED, HappeningKind.STOPPED, HappeningKind.REBOOTED})
@@ -291,7 +294,9 @@ class World:
 
     def _seat(self, number: int) -> Seat:
         first = self.plane.coordinator
-        settings = replace(first.ctx.settings, name=f"{first.ctx.settings.name}/{number}")
+        told = first.ctx.settings
+        checks = told.invariants_seconds if number == 0 else OTHERS_CHECK.total_seconds()
+        settings = replace(told, name=f"{told.name}/{number}", invariants_seconds=checks)
         trouble = self.trouble_of(coordinator_name(number)) if self.plan.troubled else None
         return Seat(
             Seating(
