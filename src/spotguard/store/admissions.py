@@ -13,10 +13,26 @@ from spotguard.domain.ids import ClientId
 from spotguard.planning.invariants import CapFact
 from spotguard.ports.intentions import IntentionStatus
 from spotguard.store.intentions import LAUNCHES, Cap, total_usd
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import intentions
 
 Row = sa.Row[Any]
 HOUR = timedelta(hours=1)
+_i = intentions.c
+_LAUNCHES = (
+    sa.select(intentions)
+    .where(
+        _i.kind.in_(LAUNCHES),
+        sa.or_(
+            _i.created_at > sa.bindparam("since"),
+            _i.status == IntentionStatus.OPEN.value,
+            _i.closed_at > sa.bindparam("since"),
+        ),
+    )
+    .order_by(_i.created_at, _i.token)
+)
+_OF_EVERYBODY = Prepared(_LAUNCHES)
+_OF_CLIENT = Prepared(_LAUNCHES.where(_i.client_id == sa.bindparam("client")))
 
 
 def of_newest(tx: sa.Connection, since: datetime, client_id: ClientId | None = None) -> list[CapFact]:
@@ -24,15 +40,13 @@ def of_newest(tx: sa.Connection, since: datetime, client_id: ClientId | None = N
 
     What was reserved at that moment is counted from all the rows: two that were let in side by side are found.
     """
-    i = intentions.c
-    query = sa.select(intentions).where(
-        i.kind.in_(LAUNCHES),
-        sa.or_(i.created_at > since, i.status == IntentionStatus.OPEN.value, i.closed_at > since),
+    rows = (
+        _OF_EVERYBODY.rows(tx, {"since": since})
+        if client_id is None
+        else _OF_CLIENT.rows(tx, {"since": since, "client": client_id})
     )
-    if client_id is not None:
-        query = query.where(i.client_id == client_id)
     by_client: dict[str, list[Row]] = {}
-    for row in tx.execute(query.order_by(i.created_at, i.token)):
+    for row in rows:
         by_client.setdefault(row.client_id, []).append(row)
     return [fact for client, rows in by_client.items() for fact in _facts(client, rows)]
 

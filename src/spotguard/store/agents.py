@@ -223,13 +223,15 @@ def serving_prices(tx: Connection, now: datetime, caller: Row[Any], *, spot: Any
 
 def of_client(tx: Connection, client_id: ClientId, agent_id: AgentId) -> Row[Any]:
     """The specification's first key query, with every column. `NotFound` for one of another tenant."""
-    row = tx.execute(_OF_CLIENT, {"client": client_id, "agent": agent_id}).first()
+    row: Row[Any] | None = _OF_CLIENT.first(tx, {"client": client_id, "agent": agent_id})
     if row is None:
         raise NotFound("no such agent")
     return row
 
 
-_OF_CLIENT = sa.select(agents).where(_a.client_id == sa.bindparam("client"), _a.id == sa.bindparam("agent"))
+_OF_CLIENT = Prepared(
+    sa.select(agents).where(_a.client_id == sa.bindparam("client"), _a.id == sa.bindparam("agent"))
+)
 
 
 def standbys(tx: Connection, agent_id: AgentId) -> list[Row[Any]]:
@@ -244,11 +246,15 @@ def standbys(tx: Connection, agent_id: AgentId) -> list[Row[Any]]:
     return list(tx.execute(found))
 
 
+_CAN_SYNC = Prepared(sa.select(_i.can_sync).where(_i.id == sa.bindparam("machine")))
+_SERVES = Prepared(sa.select(_g.instance_id).where(_g.held_agent_id == sa.bindparam("agent")))
+
+
 def can_sync(tx: Connection, instance_id: InstanceId | None) -> bool:
     """False only when the instance's agent said that no state sync is configured there."""
     if instance_id is None:
         return True
-    return tx.scalar(sa.select(_i.can_sync).where(_i.id == instance_id)) is not False
+    return _CAN_SYNC.scalar(tx, {"machine": instance_id}) is not False
 
 
 def has_traffic_script(tx: Connection, instance_id: InstanceId | None) -> bool:
@@ -260,4 +266,5 @@ def has_traffic_script(tx: Connection, instance_id: InstanceId | None) -> bool:
 
 def serving_instance(tx: Connection, agent_id: AgentId) -> InstanceId | None:
     """The holder of the current epoch."""
-    return tx.scalar(sa.select(_g.instance_id).where(_g.held_agent_id == agent_id))
+    found: InstanceId | None = _SERVES.scalar(tx, {"agent": agent_id})
+    return found

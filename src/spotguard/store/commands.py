@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
@@ -22,6 +22,7 @@ from spotguard.domain.errors import InvalidInput, NotFound, Refused
 from spotguard.domain.ids import AgentId, ClientId, CommandId, InstanceId, PoolId
 from spotguard.domain.instances import Mode
 from spotguard.domain.switches import Trigger
+from spotguard.store.prepared import Prepared, insert_of
 from spotguard.store.secrets import new_id
 from spotguard.store.tables import commands
 
@@ -73,23 +74,44 @@ def enqueue(  # noqa: PLR0913 -- one argument per column of the contract
         "expires_at": expires_at,
     }
     if command_type not in MUTATING:
-        tx.execute(sa.insert(commands), row)
+        _INSERT.change(tx, row)
         return command_id
-    if tx.execute(_OPEN_MUTATING, {"agent": agent_id}).first():
+    if _OPEN_MUTATING.first(tx, {"agent": agent_id}):
         raise Refused(_ONE_AT_A_TIME)
     try:
         with tx.begin_nested():
-            tx.execute(sa.insert(commands), row)
+            _INSERT.change(tx, row)
     except IntegrityError as error:  # another process was first: the unique column says so
         raise Refused(_ONE_AT_A_TIME) from error
     return command_id
 
 
-_OPEN_MUTATING = (
+_INSERT = insert_of(
+    commands,
+    "id",
+    "client_id",
+    "agent_id",
+    "instance_id",
+    "command_type",
+    "target_mode",
+    "target_pool_id",
+    "priority",
+    "terminate_wait_seconds",
+    "status",
+    "created_by",
+    "trigger_type",
+    "reason",
+    "payload",
+    "attempt",
+    "epoch",
+    "created_at",
+    "expires_at",
+)
+_OPEN_MUTATING = Prepared(
     sa.select(commands.c.id).where(commands.c.open_switch_agent_id == sa.bindparam("agent")).limit(1)
 )
 
-_DUE = (
+_DUE = Prepared(
     sa.select(commands)
     .where(
         commands.c.instance_id == sa.bindparam("instance"),
@@ -115,22 +137,19 @@ def lease(
     """
     until = now + timedelta(seconds=lease_seconds)
     leased: list[CommandId] = []
-    for row in tx.execute(_DUE, {"instance": instance_id, "now": now, "most": limit}).all():
+    for row in _DUE.rows(tx, {"instance": instance_id, "now": now, "most": limit}):
         COMMAND_LIFE.require(CommandStatus(row.status), CommandStatus.LEASED)
-        moved = tx.execute(
-            _LEASE,
+        moved = _LEASE.change(
+            tx,
             {"seen_id": row.id, "seen_status": row.status, "seen_attempt": row.attempt, "holder": instance_id}
             | {"until": until, "at": now},
         )
-        if moved.rowcount == 1:
+        if moved == 1:
             leased.append(row.id)
-    if not leased:
-        return []
-    rows = {row.id: row for row in tx.execute(sa.select(commands).where(commands.c.id.in_(leased)))}
-    return [rows[command_id] for command_id in leased]
+    return [_ONE.one(tx, {"wanted": command_id}) for command_id in leased]
 
 
-_LEASE = (
+_LEASE = Prepared(
     sa.update(commands)
     .where(
         commands.c.id == sa.bindparam("seen_id"),
@@ -164,11 +183,11 @@ def complete(
     if status not in REPORTABLE:
         raise InvalidInput(f"a command ends completed, failed or refused, not {status}")
     # locked: of two answers at once the second sees the first one's
-    row = tx.execute(_ONE.with_for_update(), {"wanted": command_id}).first()
+    row = _ONE_LOCKED.first(tx, {"wanted": command_id})
     if row is None or row.instance_id != instance_id:
         raise NotFound("this instance has no such command")
-    moved = tx.execute(
-        _COMPLETE,
+    moved = _COMPLETE.change(
+        tx,
         {
             "wanted": command_id,
             "holder": instance_id,
@@ -178,15 +197,16 @@ def complete(
             "outcome": result,
         },
     )
-    row = tx.execute(_ONE, {"wanted": command_id}).one()
-    if moved.rowcount == 0 and row.status != status and not _was_given_up(row, status):
+    row = _ONE.one(tx, {"wanted": command_id})
+    if moved == 0 and row.status != status and not _was_given_up(row, status):
         raise Refused(_why_not(row))
-    return row
+    return cast("Row[Any]", row)
 
 
-_ONE = sa.select(commands).where(commands.c.id == sa.bindparam("wanted"))
+_WANTED = sa.select(commands).where(commands.c.id == sa.bindparam("wanted"))
+_ONE, _ONE_LOCKED = Prepared(_WANTED), Prepared(_WANTED.with_for_update())
 
-_COMPLETE = (
+_COMPLETE = Prepared(
     sa.update(commands)
     .where(
         commands.c.id == sa.bindparam("wanted"),
@@ -243,21 +263,30 @@ def cancel_ends(tx: Connection, now: datetime, because: str, *of: sa.ColumnEleme
 
 def expire_due(tx: Connection, now: datetime) -> list[Row[Any]]:
     """Every open command past its time becomes `expired`; the rows that did, as they were."""
-    stale = tx.execute(_STALE, {"now": now}).all()
+    stale = _STALE.rows(tx, {"now": now})
     return [row for row in stale if _end(tx, now, row.id, CommandStatus.EXPIRED, "nobody answered in time")]
 
 
-_STALE = sa.select(commands).where(commands.c.status.in_(_OPEN), commands.c.expires_at <= sa.bindparam("now"))
+_STALE = Prepared(
+    sa.select(commands).where(commands.c.status.in_(_OPEN), commands.c.expires_at <= sa.bindparam("now"))
+)
 
 
 def _end(tx: Connection, now: datetime, command_id: CommandId, to: CommandStatus, because: str) -> bool:
+    told = {"wanted": command_id, "to": to.value, "at": now, "why": because}
+    return _ENDS[to].change(tx, told) == 1
+
+
+def _ending(to: CommandStatus) -> Prepared:
     origins = [status.value for status in COMMAND_LIFE.origins(to)]
-    moved = tx.execute(
+    return Prepared(
         sa.update(commands)
-        .where(commands.c.id == command_id, commands.c.status.in_(origins))
-        .values(status=to.value, completed_at=now, message=because)
+        .where(commands.c.id == sa.bindparam("wanted"), commands.c.status.in_(origins))
+        .values(status=sa.bindparam("to"), completed_at=sa.bindparam("at"), message=sa.bindparam("why"))
     )
-    return moved.rowcount == 1
+
+
+_ENDS = {to: _ending(to) for to in (CommandStatus.CANCELLED, CommandStatus.COMPLETED, CommandStatus.EXPIRED)}
 
 
 def of_client(tx: Connection, client_id: ClientId, command_id: CommandId) -> Row[Any]:

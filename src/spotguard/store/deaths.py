@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 
 from spotguard.domain.ids import InstanceId
 from spotguard.domain.instances import InstanceState, Mode, is_proof_of_death
 from spotguard.domain.signals import SignalType
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import instances, spot_interruption_events
 
-_STATE: sa.Select[Any] = sa.select(instances.c.ec2_state, instances.c.current_mode).where(
-    instances.c.id == sa.bindparam("machine")
+_STATE = Prepared(
+    sa.select(instances.c.ec2_state, instances.c.current_mode).where(
+        instances.c.id == sa.bindparam("machine")
+    )
 )
 
 _DYING = (
@@ -21,11 +22,27 @@ _DYING = (
     InstanceState.SHUTTING_DOWN,
     InstanceState.TERMINATED,
 )
+_NOTICED = sa.exists().where(
+    spot_interruption_events.c.instance_id == instances.c.id,
+    spot_interruption_events.c.signal_type == SignalType.TERMINATION.value,
+)
+_FIT = Prepared(
+    sa.select(instances.c.id).where(
+        instances.c.id == sa.bindparam("machine"),
+        instances.c.is_active,
+        instances.c.drill_id.is_(None),
+        sa.or_(
+            instances.c.ec2_state.is_(None),
+            instances.c.ec2_state.not_in([state.value for state in _DYING]),
+        ),
+        sa.not_(_NOTICED),
+    )
+)
 
 
 def is_dead(tx: sa.Connection, instance_id: InstanceId) -> bool:
     """EC2 says terminated (stopped, if on demand), as the coordinator last saw it (ruling B4)."""
-    row = tx.execute(_STATE, {"machine": instance_id}).one_or_none()
+    row = _STATE.first(tx, {"machine": instance_id})
     if row is None or row.ec2_state is None or row.current_mode is None:
         return False
     return is_proof_of_death(InstanceState(row.ec2_state), Mode(row.current_mode))
@@ -33,23 +50,10 @@ def is_dead(tx: sa.Connection, instance_id: InstanceId) -> bool:
 
 def is_stopped(tx: sa.Connection, instance_id: InstanceId) -> bool:
     """Dead by ruling B4 while it is on demand, and yet somebody may start it again."""
-    row = tx.execute(_STATE, {"machine": instance_id}).one_or_none()
+    row = _STATE.first(tx, {"machine": instance_id})
     return row is not None and row.ec2_state == InstanceState.STOPPED.value
 
 
 def can_serve(tx: sa.Connection, instance_id: InstanceId) -> bool:
     """It lives, and AWS has not said that it is about to take it (rulings B9)."""
-    machine = tx.execute(
-        sa.select(instances.c.is_active, instances.c.ec2_state, instances.c.drill_id).where(
-            instances.c.id == instance_id
-        )
-    ).one_or_none()
-    if machine is None or not machine.is_active or machine.drill_id is not None:
-        return False
-    if machine.ec2_state in [state.value for state in _DYING]:
-        return False
-    noticed = sa.select(spot_interruption_events.c.id).where(
-        spot_interruption_events.c.instance_id == instance_id,
-        spot_interruption_events.c.signal_type == SignalType.TERMINATION.value,
-    )
-    return tx.execute(noticed.limit(1)).first() is None
+    return _FIT.first(tx, {"machine": instance_id}) is not None

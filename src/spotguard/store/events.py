@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from spotguard.domain.ids import AgentId, ClientId
-from spotguard.store.tables import agent_events
+from spotguard.store.prepared import Prepared, insert_of
+from spotguard.store.tables import agent_events, agents
 
-_APPEND = sa.insert(agent_events)
+_APPEND = insert_of(agent_events, "client_id", "agent_id", "at", "kind", "message", "detail")
 _AFTER = (
     sa.select(agent_events)
     .where(agent_events.c.client_id == sa.bindparam("client"), agent_events.c.id > sa.bindparam("last"))
@@ -42,8 +43,8 @@ def append(
     detail: Mapping[str, Any] | None = None,
 ) -> None:
     """One sentence for people. `detail` is JSON that tells no secret."""
-    tx.execute(
-        _APPEND,
+    _APPEND.change(
+        tx,
         {
             "client_id": client_id,
             "agent_id": agent_id,
@@ -53,6 +54,21 @@ def append(
             "detail": dict(detail or {}),
         },
     )
+
+
+_CLIENT = Prepared(sa.select(agents.c.client_id).where(agents.c.id == sa.bindparam("agent")))
+
+
+def append_of(
+    tx: Connection,
+    now: datetime,
+    agent_id: AgentId,
+    kind: str,
+    message: str,
+    detail: Mapping[str, Any] | None = None,
+) -> None:
+    """The same, of an agent whose tenant its row knows."""
+    append(tx, now, ClientId(_CLIENT.one(tx, {"agent": agent_id}).client_id), agent_id, kind, message, detail)
 
 
 def after(tx: Connection, client_id: ClientId, last_id: int, limit: int) -> Sequence[Row[Any]]:

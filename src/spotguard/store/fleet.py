@@ -21,6 +21,7 @@ from spotguard.engine.assessment import Allowance, PoolFacts, assess
 from spotguard.planning.emergency import StandbyFacts
 from spotguard.planning.standby import Place, emergency_places, standby_places
 from spotguard.store import ondemand, prices, quarantine, storage, type_facts
+from spotguard.store.batches import batch_of, batched
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import agents, instances, replica_instances, spot_interruption_events
 
@@ -29,6 +30,22 @@ Row = sa.Row[Any]
 PRICES_COME_WITHIN = timedelta(minutes=10)  # until then a standby waits for them, later it is made on demand
 
 _AGENT = Prepared(sa.select(agents).where(agents.c.id == sa.bindparam("agent")))
+_HOLD = Prepared(
+    sa.update(agents).where(agents.c.id == sa.bindparam("agent")).values(updated_at=sa.bindparam("now"))
+)
+_SIGNALLED = Prepared(
+    sa.select(spot_interruption_events.c.instance_id)
+    .where(spot_interruption_events.c.instance_id.in_(batch_of(spot_interruption_events.c.instance_id)))
+    .distinct()
+)
+_STANDBYS = Prepared(
+    sa.select(replica_instances, instances.c.boot_id, instances.c.is_active.label("machine_lives"))
+    .outerjoin(instances, instances.c.id == replica_instances.c.instance_id)
+    .where(
+        replica_instances.c.agent_id == sa.bindparam("agent"),
+        replica_instances.c.status.in_([s.value for s in LIVE_REPLICA]),
+    )
+)
 
 
 def agent_row(tx: sa.Connection, agent_id: AgentId, client_id: ClientId | None = None) -> Row:
@@ -43,7 +60,7 @@ def hold(tx: sa.Connection, now: datetime, agent_id: AgentId) -> None:
     """Whatever opens a move or ends the agent touches its row first: of two at once one waits for the other, and on
     Galera one of them is refused at its commit and runs again.
     """
-    tx.execute(sa.update(agents).where(agents.c.id == agent_id).values(updated_at=now))
+    _HOLD.change(tx, {"agent": agent_id, "now": now})
 
 
 def protection(agent: Row) -> Protection:
@@ -176,24 +193,12 @@ def places_for_emergency(
 def signalled(tx: sa.Connection, instance_ids: Iterable[str]) -> set[InstanceId]:
     """Which of these instances have had a signal of any kind: there is no all-clear."""
     ids = [instance_id for instance_id in instance_ids if instance_id]
-    if not ids:
-        return set()
-    found = tx.execute(
-        sa.select(spot_interruption_events.c.instance_id)
-        .where(spot_interruption_events.c.instance_id.in_(ids))
-        .distinct()
-    )
-    return {InstanceId(row.instance_id) for row in found}
+    return {InstanceId(row.instance_id) for some in batched(ids) for row in _SIGNALLED.rows(tx, some)}
 
 
 def standby_facts(tx: sa.Connection, now: datetime, agent_id: AgentId) -> tuple[StandbyFacts, ...]:
     """The live replicas of an agent as an emergency sees them."""
-    replicas = replica_instances
-    rows = tx.execute(
-        sa.select(replicas, instances.c.boot_id, instances.c.is_active.label("machine_lives"))
-        .outerjoin(instances, instances.c.id == replicas.c.instance_id)
-        .where(replicas.c.agent_id == agent_id, replicas.c.status.in_([s.value for s in LIVE_REPLICA]))
-    ).all()
+    rows = _STANDBYS.rows(tx, {"agent": agent_id})
     noticed = signalled(tx, [row.instance_id for row in rows])
     return tuple(
         StandbyFacts(

@@ -19,6 +19,8 @@ from spotguard.domain.tickets import TicketStatus
 from spotguard.planning import invariants as inv
 from spotguard.planning.deadlines import DueStep
 from spotguard.store import admissions, leftover_rows, move_deadlines
+from spotguard.store.batches import batch_of, batched
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import (
     agent_events,
     agents,
@@ -59,12 +61,20 @@ def gather(tx: sa.Connection, now: datetime, client_id: ClientId | None = None) 
     )
 
 
-def _mine(query: sa.Select[Any], column: Any, client_id: ClientId | None) -> sa.Select[Any]:
-    return query if client_id is None else query.where(column == client_id)
+class _Rows:
+    """The same question of everybody and of one client."""
+
+    def __init__(self, query: sa.Select[Any], client_column: sa.ColumnElement[Any]) -> None:
+        self._everybody = Prepared(query)
+        self._one = Prepared(query.where(client_column == sa.bindparam("client")))
+
+    def of(self, tx: sa.Connection, client_id: ClientId | None, **values: Any) -> Sequence[Any]:
+        if client_id is None:
+            return self._everybody.rows(tx, values)
+        return self._one.rows(tx, values | {"client": client_id})
 
 
 def _agents(tx: sa.Connection, client_id: ClientId | None) -> list[inv.AgentFact]:
-    rows = tx.execute(_mine(sa.select(agents), agents.c.client_id, client_id)).all()
     return [
         inv.AgentFact(
             agent_id=row.id,
@@ -78,29 +88,14 @@ def _agents(tx: sa.Connection, client_id: ClientId | None) -> list[inv.AgentFact
             instance_count=row.instance_count,
             is_deleted=row.status == AgentStatus.DELETED,
         )
-        for row in rows
+        for row in _AGENTS.of(tx, client_id)
     ]
 
 
+_AGENTS = _Rows(sa.select(agents), agents.c.client_id)
+
+
 def _grants(tx: sa.Connection, client_id: ClientId | None) -> list[inv.GrantFact]:
-    former = epoch_grants.alias("former")
-    query = (
-        sa.select(
-            epoch_grants,
-            former.c.released_at.label("former_released_at"),
-            instances.c.ec2_state.label("former_state"),
-            instances.c.current_mode.label("former_mode"),
-            instances.c.launched_at.label("former_launched_at"),
-            _ticket_out_to().label("ticket_out_to"),
-        )
-        .join(agents, agents.c.id == epoch_grants.c.agent_id)
-        .outerjoin(
-            former,
-            sa.and_(former.c.agent_id == epoch_grants.c.agent_id, former.c.epoch == epoch_grants.c.epoch - 1),
-        )
-        .outerjoin(instances, instances.c.id == former.c.instance_id)
-    )
-    rows = tx.execute(_mine(query, agents.c.client_id, client_id)).all()
     return [
         inv.GrantFact(
             agent_id=row.agent_id,
@@ -114,7 +109,7 @@ def _grants(tx: sa.Connection, client_id: ClientId | None) -> list[inv.GrantFact
             former_died=_died(row),
             ticket_out_to=row.ticket_out_to,
         )
-        for row in rows
+        for row in _GRANTS.of(tx, client_id)
     ]
 
 
@@ -139,6 +134,26 @@ def _ticket_out_to() -> sa.ScalarSelect[Any]:
     )
 
 
+_former = epoch_grants.alias("former")
+_GRANTS = _Rows(
+    sa.select(
+        epoch_grants,
+        _former.c.released_at.label("former_released_at"),
+        instances.c.ec2_state.label("former_state"),
+        instances.c.current_mode.label("former_mode"),
+        instances.c.launched_at.label("former_launched_at"),
+        _ticket_out_to().label("ticket_out_to"),
+    )
+    .join(agents, agents.c.id == epoch_grants.c.agent_id)
+    .outerjoin(
+        _former,
+        sa.and_(_former.c.agent_id == epoch_grants.c.agent_id, _former.c.epoch == epoch_grants.c.epoch - 1),
+    )
+    .outerjoin(instances, instances.c.id == _former.c.instance_id),
+    agents.c.client_id,
+)
+
+
 def _died(row: Row) -> bool:
     """A stopped holder that somebody has started since was dead when it mattered: its present run began later."""
     if row.former_launched_at is not None and row.former_launched_at > row.granted_at:
@@ -149,17 +164,6 @@ def _died(row: Row) -> bool:
 
 def _machines(tx: sa.Connection, client_id: ClientId | None) -> list[inv.InstanceFact]:
     orphans = {row.id for row in leftover_rows.orphan_machines(tx)}
-    query = (
-        sa.select(
-            instances,
-            switches.c.completed_at.label("move_over"),
-            replica_instances.c.terminated_at.label("standby_over"),
-        )
-        .outerjoin(switches, switches.c.id == instances.c.switch_id)
-        .outerjoin(replica_instances, replica_instances.c.id == instances.c.replica_id)
-        .where(instances.c.is_active)
-    )
-    rows = tx.execute(_mine(query, instances.c.client_id, client_id)).all()
     return [
         inv.InstanceFact(
             instance_id=row.id,
@@ -175,13 +179,24 @@ def _machines(tx: sa.Connection, client_id: ClientId | None) -> list[inv.Instanc
             since=max(at for at in (row.updated_at, row.created_at, row.move_over, row.standby_over) if at),
             has_role=row.id not in orphans or row.ec2_state == InstanceState.SHUTTING_DOWN,
         )
-        for row in rows
+        for row in _MACHINES.of(tx, client_id)
     ]
 
 
+_MACHINES = _Rows(
+    sa.select(
+        instances,
+        switches.c.completed_at.label("move_over"),
+        replica_instances.c.terminated_at.label("standby_over"),
+    )
+    .outerjoin(switches, switches.c.id == instances.c.switch_id)
+    .outerjoin(replica_instances, replica_instances.c.id == instances.c.replica_id)
+    .where(instances.c.is_active),
+    instances.c.client_id,
+)
+
+
 def _replicas(tx: sa.Connection, client_id: ClientId | None, held: set[str]) -> list[inv.ReplicaFact]:
-    query = sa.select(replica_instances).join(agents, agents.c.id == replica_instances.c.agent_id)
-    rows = tx.execute(_mine(query, agents.c.client_id, client_id)).all()
     return [
         inv.ReplicaFact(
             replica_id=row.id,
@@ -192,16 +207,18 @@ def _replicas(tx: sa.Connection, client_id: ClientId | None, held: set[str]) -> 
             instance_id=row.instance_id,
             promoted_instance_held_epoch=row.instance_id in held,
         )
-        for row in rows
+        for row in _REPLICAS.of(tx, client_id)
     ]
 
 
+_REPLICAS = _Rows(
+    sa.select(replica_instances).join(agents, agents.c.id == replica_instances.c.agent_id), agents.c.client_id
+)
+
+
 def _switches(tx: sa.Connection, now: datetime, client_id: ClientId | None) -> list[inv.SwitchFact]:
-    wanted = sa.or_(
-        switches.c.status.in_([status.value for status in OPEN_SWITCH]), switches.c.created_at > now - RECENT
-    )
-    rows = tx.execute(_mine(sa.select(switches).where(wanted), switches.c.client_id, client_id)).all()
-    steps = _steps(tx, wanted)
+    rows = _MOVES.of(tx, client_id, since=now - RECENT)
+    steps = _steps(tx, now)
     asked = _asked_to_end(tx, rows)
     away = _away(tx, now)
     moving = {row.agent_id for row in rows if row.status == SwitchStatus.PREPARING}
@@ -225,6 +242,13 @@ def _switches(tx: sa.Connection, now: datetime, client_id: ClientId | None) -> l
     ]
 
 
+_OPEN_OR_RECENT = sa.or_(
+    switches.c.status.in_([status.value for status in OPEN_SWITCH]),
+    switches.c.created_at > sa.bindparam("since"),
+)
+_MOVES = _Rows(sa.select(switches).where(_OPEN_OR_RECENT), switches.c.client_id)
+
+
 def _due(tx: sa.Connection, switch: Row, away: set[str], moving: set[str]) -> DueStep | None:
     """While its agent is away, or being moved or recovered once more, a move waits for that."""
     waits = switch.status == SwitchStatus.COMMITTED and switch.agent_id in moving
@@ -234,55 +258,75 @@ def _due(tx: sa.Connection, switch: Row, away: set[str], moving: set[str]) -> Du
 def _away(tx: sa.Connection, now: datetime) -> set[str]:
     """Offline, deleted, or in the midst of a move whose new holder is not heard of."""
     silent_since = now - timedelta(seconds=OFFLINE_AFTER_SECONDS)
-    unheard = sa.exists().where(
-        epoch_grants.c.held_agent_id == agents.c.id,
-        instances.c.id == epoch_grants.c.instance_id,
-        epoch_grants.c.granted_at < silent_since,
-        sa.func.coalesce(instances.c.last_heartbeat_at, epoch_grants.c.granted_at) < silent_since,
+    return {row.id for row in _AWAY.rows(tx, {"silent_since": silent_since})}
+
+
+_UNHEARD = sa.exists().where(
+    epoch_grants.c.held_agent_id == agents.c.id,
+    instances.c.id == epoch_grants.c.instance_id,
+    epoch_grants.c.granted_at < sa.bindparam("silent_since"),
+    sa.func.coalesce(instances.c.last_heartbeat_at, epoch_grants.c.granted_at) < sa.bindparam("silent_since"),
+)
+_AWAY = Prepared(
+    sa.select(agents.c.id).where(
+        sa.or_(agents.c.status == AgentStatus.OFFLINE.value, agents.c.deleted_at.is_not(None), _UNHEARD)
     )
-    offline = sa.select(agents.c.id).where(
-        sa.or_(agents.c.status == AgentStatus.OFFLINE.value, agents.c.deleted_at.is_not(None), unheard)
-    )
-    return set(tx.execute(offline).scalars())
+)
 
 
 def _asked_to_end(tx: sa.Connection, moves: Sequence[Row]) -> dict[str, list[datetime]]:
     """When we asked for the end of which instance: by a command that an agent has taken, or by a call of our own."""
     if not moves:
         return {}
-    c, e = commands.c, agent_events.c
     movers, since = sorted({row.agent_id for row in moves}), min(row.created_at for row in moves)
-    taken = sa.select(c.payload.label("told"), c.created_at.label("at")).where(
-        c.agent_id.in_(movers),
-        c.created_at >= since,
-        c.command_type.in_(_ENDS),
-        c.status.not_in(_NEVER_BEGUN),
-    )
-    called = sa.select(e.detail.label("told"), e.at).where(
-        e.agent_id.in_(movers), e.at >= since, e.kind.in_([ENDS_OLD, ENDS_IDLE])
-    )
     asked: dict[str, list[datetime]] = {}
-    for query in (taken, called):
-        for row in tx.execute(query):
-            asked.setdefault(row.told.get("instance_id", ""), []).append(row.at)
+    for some in batched(movers):
+        for query in (_TAKEN, _CALLED):
+            for row in query.rows(tx, some | {"since": since}):
+                asked.setdefault(row.told.get("instance_id", ""), []).append(row.at)
     return asked
 
 
-def _steps(tx: sa.Connection, wanted: sa.ColumnElement[bool]) -> dict[str, list[Step]]:
-    rows = tx.execute(
-        sa.select(switch_steps.c.switch_id, switch_steps.c.step)
-        .join(switches, switches.c.id == switch_steps.c.switch_id)
-        .where(wanted)
-    ).all()
+_c, _e = commands.c, agent_events.c
+_TAKEN = Prepared(
+    sa.select(_c.payload.label("told"), _c.created_at.label("at")).where(
+        _c.agent_id.in_(batch_of(_c.agent_id)),
+        _c.created_at >= sa.bindparam("since"),
+        _c.command_type.in_(_ENDS),
+        _c.status.not_in(_NEVER_BEGUN),
+    )
+)
+_CALLED = Prepared(
+    sa.select(_e.detail.label("told"), _e.at).where(
+        _e.agent_id.in_(batch_of(_e.agent_id)),
+        _e.at >= sa.bindparam("since"),
+        _e.kind.in_([ENDS_OLD, ENDS_IDLE]),
+    )
+)
+
+
+def _steps(tx: sa.Connection, now: datetime) -> dict[str, list[Step]]:
     steps: dict[str, list[Step]] = {}
-    for row in rows:
+    for row in _STEPS.rows(tx, {"since": now - RECENT}):
         steps.setdefault(row.switch_id, []).append(Step(row.step))
     return steps
 
 
+_STEPS = Prepared(
+    sa.select(switch_steps.c.switch_id, switch_steps.c.step)
+    .join(switches, switches.c.id == switch_steps.c.switch_id)
+    .where(_OPEN_OR_RECENT)
+)
+
+
 def _storage(tx: sa.Connection, client_id: ClientId | None) -> list[inv.StorageFact]:
-    s = storage_resources.c
-    query = sa.select(s.id, s.suspect_since).where(s.ended_at.is_(None), s.suspect_since.is_not(None))
-    rows = tx.execute(_mine(query, s.client_id, client_id)).all()
+    rows = _SUSPECTS.of(tx, client_id)
     loose = {row.id for row in leftover_rows.unreferenced(tx)} if rows else set()
     return [inv.StorageFact(row.id, row.id not in loose, row.suspect_since) for row in rows]
+
+
+_s = storage_resources.c
+_SUSPECTS = _Rows(
+    sa.select(_s.id, _s.suspect_since).where(_s.ended_at.is_(None), _s.suspect_since.is_not(None)),
+    _s.client_id,
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -30,6 +30,8 @@ from spotguard.planning.metering import (
     since_hour_of,
 )
 from spotguard.store import ondemand, prices
+from spotguard.store.batches import batch_of, batched
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import (
     agents,
     epoch_grants,
@@ -107,12 +109,12 @@ _BILLED = sa.and_(
     _i.current_mode.is_not(None),
     sa.or_(_i.ec2_state.is_(None), _i.ec2_state != InstanceState.PENDING.value),
 )
-_OPEN: sa.Select[Any] = sa.select(instances).where(_BILLED, _unsettled(_i, _ENDED))
+_OPEN = Prepared(sa.select(instances).where(_BILLED, _unsettled(_i, _ENDED)))
 
 
 def _open_runs(tx: sa.Connection, now: datetime) -> list[tuple[list[InstanceRun], datetime | None]]:
     """The runs of each instance whose cost may still change, with the time up to which it is settled."""
-    return _runs_of(tx, now, tx.execute(_OPEN).all(), lambda row: cut_of(row.metered_until))
+    return _runs_of(tx, now, _OPEN.rows(tx, {}), lambda row: cut_of(row.metered_until))
 
 
 def all_runs(tx: sa.Connection, now: datetime) -> list[InstanceRun]:
@@ -150,19 +152,34 @@ def _runs_of(
 
 def _former_runs(tx: sa.Connection, instance_ids: list[str]) -> dict[str, list[Row]]:
     """Of instances that were stopped and started again."""
-    r = instance_runs.c
-    wanted = sa.select(instance_runs).where(r.instance_id.in_(instance_ids)).order_by(r.launched_at)
     runs: dict[str, list[Row]] = {}
-    for row in tx.execute(wanted):
+    for row in _of_all(tx, _FORMER, instance_ids):
         runs.setdefault(row.instance_id, []).append(row)
     return runs
 
 
+def _of_all(tx: sa.Connection, wanted: Prepared, instance_ids: list[str]) -> Iterator[Any]:
+    for some in batched(instance_ids):
+        yield from wanted.rows(tx, some)
+
+
+_r, _g, _a = instance_runs.c, epoch_grants.c, agents.c
+_FORMER = Prepared(
+    sa.select(instance_runs)
+    .where(_r.instance_id.in_(batch_of(_r.instance_id)))
+    .order_by(_r.instance_id, _r.launched_at)
+)
+_TERMS = Prepared(
+    sa.select(_g.instance_id, _g.granted_at, _g.ended_at)
+    .where(_g.instance_id.in_(batch_of(_g.instance_id)))
+    .order_by(_g.granted_at)
+)
+_OWNERS = Prepared(sa.select(_a.id, _a.deleted_at, _a.baseline_ondemand_price))
+
+
 def _owners(tx: sa.Connection) -> dict[str, Row]:
     """What their on-demand price is and when they were deleted, by agent."""
-    a = agents.c
-    wanted: sa.Select[Any] = sa.select(a.id, a.deleted_at, a.baseline_ondemand_price)
-    return {row.id: row for row in tx.execute(wanted)}
+    return {row.id: row for row in _OWNERS.rows(tx, {})}
 
 
 def _run(row: Row, terms: list[Term], known: Sequence[Change], owner: Row) -> InstanceRun:
@@ -189,14 +206,8 @@ def _run(row: Row, terms: list[Term], known: Sequence[Change], owner: Row) -> In
 
 
 def _terms(tx: sa.Connection, instance_ids: list[str]) -> dict[str, list[Term]]:
-    g = epoch_grants.c
-    rows = tx.execute(
-        sa.select(g.instance_id, g.granted_at, g.ended_at)
-        .where(g.instance_id.in_(instance_ids))
-        .order_by(g.granted_at)
-    ).all()
     terms: dict[str, list[Term]] = {}
-    for row in rows:
+    for row in _of_all(tx, _TERMS, instance_ids):
         terms.setdefault(row.instance_id, []).append(Term(row.granted_at, row.ended_at))
     return terms
 
@@ -230,13 +241,7 @@ def _begin(row: Row) -> datetime:
 def stored_things(
     tx: sa.Connection, *, everything: bool = False
 ) -> list[tuple[StoredThing, datetime | None]]:
-    s = storage_resources.c
     """With an agent that was deleted its disks and copies are their user's own again."""
-    owned = storage_resources.join(agents, agents.c.id == s.agent_id)
-    query = sa.select(*s, agents.c.deleted_at.label("let_go_at")).select_from(owned)
-    query = query.where(s.usd_per_gib_month.is_not(None))
-    if not everything:
-        query = query.where(_unsettled(s, s.ended_at))
     return [
         (
             StoredThing(
@@ -250,8 +255,18 @@ def stored_things(
             ),
             row.metered_until,
         )
-        for row in tx.execute(query).all()
+        for row in (_ALL_STORED if everything else _OPEN_STORED).rows(tx, {})
     ]
+
+
+_s = storage_resources.c
+_STORED = (
+    sa.select(*_s, agents.c.deleted_at.label("let_go_at"))
+    .select_from(storage_resources.join(agents, agents.c.id == _s.agent_id))
+    .where(_s.usd_per_gib_month.is_not(None))
+)
+_ALL_STORED = Prepared(_STORED)
+_OPEN_STORED = Prepared(_STORED.where(_unsettled(_s, _s.ended_at)))
 
 
 def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
@@ -259,12 +274,6 @@ def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
 
 
 def counterfactuals(tx: sa.Connection) -> list[Counterfactual]:
-    a = agents.c
-    rows = tx.execute(
-        sa.select(
-            a.id, a.client_id, a.baseline_ondemand_price, a.installed_at, a.created_at, a.deleted_at
-        ).where(a.baseline_ondemand_price.is_not(None))
-    ).all()
     places = _places(tx)
     return [
         Counterfactual(
@@ -275,32 +284,45 @@ def counterfactuals(tx: sa.Connection) -> list[Counterfactual]:
             row.deleted_at,
             places.get(row.id, ()),
         )
-        for row in rows
+        for row in _COMPARED.rows(tx, {})
     ]
+
+
+_COMPARED = Prepared(
+    sa.select(
+        _a.id, _a.client_id, _a.baseline_ondemand_price, _a.installed_at, _a.created_at, _a.deleted_at
+    ).where(_a.baseline_ondemand_price.is_not(None))
+)
 
 
 def _places(tx: sa.Connection) -> dict[str, list[Place]]:
     """Where each workload was: the pool of the instance of each grant, until the next one."""
-    g = epoch_grants.c
-    spot = sa.case((_i.current_mode == Mode.SPOT.value, _i.current_pool_id))
-    granted = (
-        sa.select(g.agent_id, g.granted_at, spot.label("pool"))
-        .select_from(epoch_grants.join(instances, _i.id == g.instance_id))
-        .order_by(g.agent_id, g.epoch)
-    )
     places: dict[str, list[Place]] = {}
-    for row in tx.execute(granted):
+    for row in _GRANTED.rows(tx, {}):
         places.setdefault(row.agent_id, []).append(Place(row.granted_at, row.pool))
     return places
 
 
+_GRANTED = Prepared(
+    sa.select(
+        _g.agent_id,
+        _g.granted_at,
+        sa.case((_i.current_mode == Mode.SPOT.value, _i.current_pool_id)).label("pool"),
+    )
+    .select_from(epoch_grants.join(instances, _i.id == _g.instance_id))
+    .order_by(_g.agent_id, _g.epoch)
+)
+
+
 def _newest_counterfactuals(tx: sa.Connection) -> dict[str, datetime]:
-    rows = tx.execute(
-        sa.select(_e.agent_id, sa.func.max(_e.to_at, type_=_e.to_at.type).label("until"))
-        .where(_e.kind == EntryKind.ONDEMAND.value)
-        .group_by(_e.agent_id)
-    ).all()
-    return {row.agent_id: row.until for row in rows}
+    return {row.agent_id: row.until for row in _COMPARED_UNTIL.rows(tx, {})}
+
+
+_COMPARED_UNTIL = Prepared(
+    sa.select(_e.agent_id, sa.func.max(_e.to_at, type_=_e.to_at.type).label("until"))
+    .where(_e.kind == EntryKind.ONDEMAND.value)
+    .group_by(_e.agent_id)
+)
 
 
 def _mark(tx: sa.Connection, now: datetime, unpriced: set[str]) -> None:
@@ -319,23 +341,29 @@ def _mark(tx: sa.Connection, now: datetime, unpriced: set[str]) -> None:
         tx.execute(settled.where(on_spot).values(metered_until=by_then))
     others = sa.or_(_i.current_mode != Mode.SPOT.value, _i.current_pool_id.not_in(sorted(fetched)))
     tx.execute(settled.where(others).values(metered_until=now))
-    tx.execute(
-        sa.update(storage_resources)
-        .where(
-            storage_resources.c.usd_per_gib_month.is_not(None),
-            _unsettled(storage_resources.c, storage_resources.c.ended_at),
-        )
-        .values(metered_until=now)
-    )
+    _MARK_STORED.change(tx, {"now": now})
+
+
+_MARK_STORED = Prepared(
+    sa.update(storage_resources)
+    .where(_s.usd_per_gib_month.is_not(None), _unsettled(_s, _s.ended_at))
+    .values(metered_until=sa.bindparam("now"))
+)
 
 
 def _fetched(tx: sa.Connection) -> dict[PoolId, datetime]:
     """Of the pools of all unsettled spot runs: until when the server knows the prices, if it ever fetched them."""
-    query = sa.select(_i.current_pool_id).where(
+    pools = [PoolId(row.current_pool_id) for row in _UNSETTLED_POOLS.rows(tx, {})]
+    return prices.fetched_until(tx, pools) if pools else {}
+
+
+_UNSETTLED_POOLS = Prepared(
+    sa.select(_i.current_pool_id)
+    .where(
         _BILLED, _unsettled(_i, _ENDED), _i.current_mode == Mode.SPOT.value, _i.current_pool_id.is_not(None)
     )
-    pools = [PoolId(pool) for pool in tx.scalars(query.distinct())]
-    return prices.fetched_until(tx, pools) if pools else {}
+    .distinct()
+)
 
 
 def recompute(tx: sa.Connection, now: datetime) -> list[Entry]:

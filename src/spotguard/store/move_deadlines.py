@@ -12,6 +12,7 @@ from spotguard.domain.epochs import GrantStatus
 from spotguard.domain.switches import OPEN_SWITCH, MoveKind, Step, SwitchStatus, WhenLate
 from spotguard.planning.deadlines import HEARD_WITHIN, DueStep, OpenMove, lacks_writes, next_due
 from spotguard.store import old_ends
+from spotguard.store.prepared import Prepared
 from spotguard.store.steps import heard_times
 from spotguard.store.tables import epoch_grants, instances
 
@@ -27,8 +28,10 @@ _BY_THE_HOLDER = frozenset(
         Step.RELEASED,
     }
 )
-_HELD: sa.Select[Any] = sa.select(epoch_grants.c.granted_at).where(
-    epoch_grants.c.agent_id == sa.bindparam("agent"), epoch_grants.c.status == GrantStatus.HELD.value
+_HELD = Prepared(
+    sa.select(epoch_grants.c.granted_at).where(
+        epoch_grants.c.agent_id == sa.bindparam("agent"), epoch_grants.c.status == GrantStatus.HELD.value
+    )
 )
 
 
@@ -40,7 +43,7 @@ def due_of(tx: sa.Connection, switch: Row) -> DueStep | None:
     if (
         switch.status == SwitchStatus.COMMITTED
     ):  # a later holder may have to open and prove itself in its place
-        granted_at = tx.execute(_HELD, {"agent": switch.agent_id}).scalar_one_or_none()
+        granted_at = _HELD.scalar(tx, {"agent": switch.agent_id})
     due = due_of_row(switch, heard_times(tx, switch.id), granted_at)
     if due is not None and due.step is Step.OLD_ENDED and old_ends.why_held(tx, switch.agent_id) is not None:
         return None  # its user wants it so

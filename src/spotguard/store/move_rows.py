@@ -20,23 +20,25 @@ from spotguard.domain.switches import SwitchStatus
 from spotguard.planning.deadlines import prepares_within
 from spotguard.store import commands, intentions, launch_orders, move_plans
 from spotguard.store.move_orders import MoveOrder
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import clients, switches
 
 Row = sa.Row[Any]
 _AFTER_CLOSE = timedelta(minutes=10)
 """A hand-over whose deadline has passed is soon a death, or was a false alarm."""
 
-_SWITCH: sa.Select[Any] = sa.select(switches).where(switches.c.id == sa.bindparam("switch"))
-_PREPARING: sa.Select[Any] = sa.select(switches).where(switches.c.open_agent_id == sa.bindparam("agent"))
+_SWITCH = Prepared(sa.select(switches).where(switches.c.id == sa.bindparam("switch")))
+_PREPARING = Prepared(sa.select(switches).where(switches.c.open_agent_id == sa.bindparam("agent")))
 
 
 def get(tx: sa.Connection, switch_id: SwitchId) -> Row:
-    return tx.execute(_SWITCH, {"switch": switch_id}).one()
+    row: Row = _SWITCH.one(tx, {"switch": switch_id})
+    return row
 
 
 def preparing_of(tx: sa.Connection, agent_id: AgentId) -> Row | None:
     """The move that is under way before its grant."""
-    return tx.execute(_PREPARING, {"agent": agent_id}).one_or_none()
+    return _PREPARING.first(tx, {"agent": agent_id})
 
 
 def insert_switch(tx: sa.Connection, now: datetime, order: MoveOrder) -> SwitchId:

@@ -12,17 +12,37 @@ from sqlalchemy.exc import IntegrityError
 
 from spotguard.domain.commands import CreatedBy
 from spotguard.domain.errors import NotFound, Refused
-from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId
+from spotguard.domain.ids import AgentId, InstanceId, ReplicaId
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.replicas import LIVE_REPLICA, REPLICA_LIFE, ReplicaStatus, ReplicaType, SyncStatus
 from spotguard.store import events, intentions
-from spotguard.store.prepared import Prepared
+from spotguard.store.prepared import Prepared, insert_of
 from spotguard.store.tables import agents, instances, replica_instances
 
 Row = sa.Row[Any]
 _LIVE = [status.value for status in LIVE_REPLICA]
 _COMPLETE = Decimal(100)
+_CREATE = insert_of(
+    replica_instances,
+    "id",
+    "agent_id",
+    "replica_type",
+    "pool_id",
+    "mode",
+    "instance_type",
+    "region",
+    "az",
+    "created_at",
+    "status",
+    "sync_status",
+    "is_active",
+    "created_by",
+    "parent_instance_id",
+    "hourly_cost",
+    "because",
+    "attempt",
+)
 
 
 def create(  # noqa: PLR0913 - a role has as many properties
@@ -61,7 +81,7 @@ def create(  # noqa: PLR0913 - a role has as many properties
         "attempt": attempt,
     }
     try:
-        tx.execute(sa.insert(replica_instances), row)
+        _CREATE.change(tx, row)
     except IntegrityError as error:
         raise Refused("a manual replica is alive already: promote or terminate it first") from error
     recount(tx, agent_id)
@@ -73,14 +93,7 @@ def create(  # noqa: PLR0913 - a role has as many properties
 
 def live(tx: sa.Connection, agent_id: AgentId) -> list[Row]:
     """The specification's third key query: live replicas, newest first."""
-    replicas = replica_instances
-    return list(
-        tx.execute(
-            sa.select(replicas)
-            .where(replicas.c.agent_id == agent_id, replicas.c.is_active, replicas.c.status.in_(_LIVE))
-            .order_by(replicas.c.created_at.desc(), replicas.c.id)
-        ).all()
-    )
+    return list(_ALIVE.rows(tx, {"agent": agent_id}))
 
 
 def get(tx: sa.Connection, agent_id: AgentId, replica_id: ReplicaId) -> Row:
@@ -90,6 +103,15 @@ def get(tx: sa.Connection, agent_id: AgentId, replica_id: ReplicaId) -> Row:
     return row
 
 
+_ALIVE = Prepared(
+    sa.select(replica_instances)
+    .where(
+        replica_instances.c.agent_id == sa.bindparam("agent"),
+        replica_instances.c.is_active,
+        replica_instances.c.status.in_(_LIVE),
+    )
+    .order_by(replica_instances.c.created_at.desc(), replica_instances.c.id)
+)
 _ONE = Prepared(sa.select(replica_instances).where(replica_instances.c.id == sa.bindparam("replica")))
 
 
@@ -276,34 +298,44 @@ def _after(tx: sa.Connection, now: datetime, replica_id: ReplicaId, kind: str, m
 
 def recount(tx: sa.Connection, agent_id: AgentId) -> None:
     """Counters equal rows, in the transaction that changed the rows (ruling S6)."""
+    _RECOUNT.change(tx, {"agent": agent_id})
+
+
+def _counts() -> sa.Update:
     replicas, machines = replica_instances, instances
-    alive = sa.and_(replicas.c.agent_id == agent_id, replicas.c.is_active)
+    agent: sa.BindParameter[str] = sa.bindparam("agent")
+    alive = sa.and_(replicas.c.agent_id == agent, replicas.c.is_active)
     newest = (
         sa.select(replicas.c.id).where(alive).order_by(replicas.c.created_at.desc(), replicas.c.id).limit(1)
     )
-    tx.execute(
+    running = machines.c.agent_id == agent, machines.c.is_active
+    return (
         sa.update(agents)
-        .where(agents.c.id == agent_id)
+        .where(agents.c.id == agent)
         .values(
             replica_count=sa.select(sa.func.count()).select_from(replicas).where(alive).scalar_subquery(),
             current_replica_id=newest.scalar_subquery(),
-            instance_count=sa.select(sa.func.count())
-            .select_from(machines)
-            .where(machines.c.agent_id == agent_id, machines.c.is_active)
-            .scalar_subquery(),
+            instance_count=sa.select(sa.func.count()).select_from(machines).where(*running).scalar_subquery(),
         )
     )
 
 
+_RECOUNT = Prepared(_counts())
+
+
 def touch_config(tx: sa.Connection, agent_id: AgentId) -> None:
     """What `GET config` tells has changed: settings, or the standbys to push to."""
-    tx.execute(
-        sa.update(agents).where(agents.c.id == agent_id).values(config_version=agents.c.config_version + 1)
-    )
+    _TOUCH.change(tx, {"agent": agent_id})
+
+
+_TOUCH = Prepared(
+    sa.update(agents)
+    .where(agents.c.id == sa.bindparam("agent"))
+    .values(config_version=agents.c.config_version + 1)
+)
 
 
 def _tell(
     tx: sa.Connection, now: datetime, agent_id: AgentId, kind: str, message: str, replica_id: ReplicaId
 ) -> None:
-    client_id = tx.execute(sa.select(agents.c.client_id).where(agents.c.id == agent_id)).scalar_one()
-    events.append(tx, now, ClientId(client_id), agent_id, kind, message, {"replica_id": replica_id})
+    events.append_of(tx, now, agent_id, kind, message, {"replica_id": replica_id})

@@ -15,12 +15,27 @@ from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.domain.salvages import OPEN_SALVAGE, SALVAGE_LIFE, SalvageStatus
 from spotguard.domain.switches import MoveKind, Step, SwitchStatus
 from spotguard.store import commands, events, grants, storage
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import instances, salvages, switch_steps, switches
 from spotguard.store.upserts import insert_missing
 
 Row = sa.Row[Any]
 _v = salvages.c
 _OPEN = [status.value for status in OPEN_SALVAGE]
+_VERIFIED = sa.exists().where(
+    switch_steps.c.switch_id == switches.c.id, switch_steps.c.step == Step.VERIFIED.value
+)
+_LOOKED_AT = sa.exists().where(_v.switch_id == switches.c.id)
+_OWED = Prepared(
+    sa.select(switches).where(
+        switches.c.status == SwitchStatus.COMMITTED.value,
+        switches.c.is_recovery,
+        switches.c.kind == MoveKind.SYNCED.value,
+        switches.c.lost_seconds > 0,
+        _VERIFIED,
+        sa.not_(_LOOKED_AT),
+    )
+)
 LOOKS_WITHIN = timedelta(minutes=60)
 _MOST = 2**62
 
@@ -41,19 +56,7 @@ def is_open_for(tx: sa.Connection, agent_id: AgentId | str) -> bool:
 
 def owed(tx: sa.Connection) -> list[Row]:
     """Recoveries by a standby that lack writes, whose new primary is proven, and that nobody has looked at yet."""
-    verified = sa.exists().where(
-        switch_steps.c.switch_id == switches.c.id, switch_steps.c.step == Step.VERIFIED.value
-    )
-    looked = sa.exists().where(_v.switch_id == switches.c.id)
-    wanted = sa.select(switches).where(
-        switches.c.status == SwitchStatus.COMMITTED.value,
-        switches.c.is_recovery,
-        switches.c.kind == MoveKind.SYNCED.value,
-        switches.c.lost_seconds > 0,
-        verified,
-        sa.not_(looked),
-    )
-    return list(tx.execute(wanted).all())
+    return list(_OWED.rows(tx, {}))
 
 
 def begin(tx: sa.Connection, now: datetime, switch: Row) -> bool:

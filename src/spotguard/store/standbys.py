@@ -24,10 +24,18 @@ from spotguard.planning.standby import (
     wants_launch,
 )
 from spotguard.store import agents, fleet, grants, kill, moves, replicas
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import replica_instances
 
 Row = sa.Row[Any]
 _FAILURES_COUNT_FOR = timedelta(hours=6)
+_r = replica_instances.c
+_NEWEST = Prepared(
+    sa.select(_r.status, _r.terminated_at)
+    .where(_r.agent_id == sa.bindparam("agent"), _r.created_at > sa.bindparam("since"))
+    .order_by(_r.created_at.desc(), _r.id)
+    .limit(20)
+)
 
 
 def keep(tx: sa.Connection, now: datetime, agent: Row) -> list[ReplicaId]:
@@ -108,13 +116,7 @@ def _need(tx: sa.Connection, now: datetime, agent: Row) -> StandbyNeed:
 
 def recent_failures(tx: sa.Connection, now: datetime, agent_id: AgentId) -> tuple[int, datetime | None]:
     """How many of the newest replicas in a row failed, and when the last of them did."""
-    r = replica_instances.c
-    rows = tx.execute(
-        sa.select(r.status, r.terminated_at)
-        .where(r.agent_id == agent_id, r.created_at > now - _FAILURES_COUNT_FOR)
-        .order_by(r.created_at.desc(), r.id)
-        .limit(20)
-    ).all()
+    rows = _NEWEST.rows(tx, {"agent": agent_id, "since": now - _FAILURES_COUNT_FOR})
     failed = []
     for row in rows:
         if row.status != ReplicaStatus.FAILED:

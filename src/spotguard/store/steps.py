@@ -13,7 +13,7 @@ from spotguard.domain.clock import rfc3339
 from spotguard.domain.ids import SwitchId
 from spotguard.domain.signals import SignalType
 from spotguard.domain.switches import TIMING_NAME, Step
-from spotguard.store.prepared import Prepared
+from spotguard.store.prepared import Prepared, insert_of
 from spotguard.store.tables import spot_interruption_events, switch_steps, switches
 
 SERVER = "server"
@@ -23,6 +23,8 @@ _STEPS = Prepared(
         switch_steps.c.switch_id == sa.bindparam("switch")
     )
 )
+
+_RECORD = insert_of(switch_steps, "switch_id", "step", "at", "recorded_at", "actor", "detail")
 
 _HEARD = Prepared(
     sa.select(switch_steps.c.step, switch_steps.c.recorded_at).where(
@@ -36,6 +38,17 @@ _COLUMN_OF = {
     Step.LAUNCHED: "instance_launched_at",
     Step.OPENED: "instance_ready_at",
     Step.OLD_ENDED: "old_terminated_at",
+}
+_TELL_TIMES = {
+    step: Prepared(
+        sa.update(switches)
+        .where(switches.c.id == sa.bindparam("switch"))
+        .values(
+            timing_data=sa.bindparam("times"),
+            **({} if step is None else {_COLUMN_OF[step]: sa.bindparam("time")}),
+        )
+    )
+    for step in (None, *_COLUMN_OF)
 }
 LEFT_RUNNING = "left_running"  # detail of OLD_ENDED when auto-terminate is off: nothing was terminated
 
@@ -62,7 +75,7 @@ def record_step(
     if step in recorded_steps(tx, switch_id):
         return False
     try:
-        tx.execute(sa.insert(switch_steps), row)
+        _RECORD.change(tx, row)
     except IntegrityError:
         return False  # somebody recorded it in the same moment
     _tell_times(tx, switch_id, step, at, told)
@@ -94,25 +107,36 @@ def _tell_times(
 ) -> None:
     """`timing_data` and the specification's five columns are told from the steps, whole, so that no order matters."""
     shown = step_times(tx, switch_id)
-    values: dict[str, Any] = {"timing_data": {TIMING_NAME[s]: rfc3339(t) for s, t in shown.items()}}
-    if step in _COLUMN_OF and not detail.get(LEFT_RUNNING):
-        values[_COLUMN_OF[step]] = at
-    tx.execute(sa.update(switches).where(switches.c.id == switch_id).values(**values))
+    told = {"switch": switch_id, "times": {TIMING_NAME[s]: rfc3339(t) for s, t in shown.items()}, "time": at}
+    has_column = step in _COLUMN_OF and not detail.get(LEFT_RUNNING)
+    _TELL_TIMES[step if has_column else None].change(tx, told)
 
 
 def _complete_failover(tx: sa.Connection, now: datetime, switch_id: SwitchId) -> None:
     """The workload serves elsewhere: nothing more is owed to the signals of the instance that it left."""
-    events = spot_interruption_events
-    left = sa.select(switches.c.old_instance_id).where(switches.c.id == switch_id).scalar_subquery()
-    of_it = events.c.instance_id == left
-    # resolved or not: the coordinator's pass may have seen first that its instance holds nothing any more
-    tx.execute(
-        sa.update(events)
-        .where(
-            of_it,
-            events.c.signal_type == SignalType.TERMINATION.value,
-            events.c.failover_completed.is_(False),
-        )
-        .values(failover_completed=True, failover_completed_at=now, switch_id=switch_id)
+    _COMPLETED.change(tx, {"move": switch_id, "now": now})
+    _RESOLVED.change(tx, {"move": switch_id, "now": now})
+
+
+_e = spot_interruption_events.c
+_OF_WHAT_IT_LEFT = (
+    _e.instance_id
+    == sa.select(switches.c.old_instance_id).where(switches.c.id == sa.bindparam("move")).scalar_subquery()
+)
+# resolved or not: the coordinator's pass may have seen first that its instance holds nothing any more
+_COMPLETED = Prepared(
+    sa.update(spot_interruption_events)
+    .where(
+        _OF_WHAT_IT_LEFT,
+        _e.signal_type == SignalType.TERMINATION.value,
+        _e.failover_completed.is_(False),
     )
-    tx.execute(sa.update(events).where(of_it, events.c.resolved_at.is_(None)).values(resolved_at=now))
+    .values(
+        failover_completed=True, failover_completed_at=sa.bindparam("now"), switch_id=sa.bindparam("move")
+    )
+)
+_RESOLVED = Prepared(
+    sa.update(spot_interruption_events)
+    .where(_OF_WHAT_IT_LEFT, _e.resolved_at.is_(None))
+    .values(resolved_at=sa.bindparam("now"))
+)

@@ -16,6 +16,7 @@ from spotguard.planning.tickets import AskBack, Issue, Keep, OutTicket, TicketFa
 from spotguard.store import deaths, fleet, grants, kill, tickets
 from spotguard.store.deaths import can_serve
 from spotguard.store.move_rows import preparing_of
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import agent_tokens, instances, replica_instances
 
 Row = sa.Row[Any]
@@ -84,39 +85,26 @@ def _facts(tx: sa.Connection, caller: Row, held: Row | None, out: Row | None) ->
 
 
 def _is_fit(tx: sa.Connection, out: Row) -> bool:
-    r = replica_instances.c
-    stands_by = sa.select(r.id).where(r.instance_id == out.to_instance_id, r.is_active)
-    machine = _machine(tx, out.to_instance_id)
-    return (
-        tx.execute(stands_by).first() is not None
-        and machine.boot_id == out.to_boot_id
-        and can_serve(tx, InstanceId(out.to_instance_id))
-    )
+    stands_by = _STANDS_BY.first(tx, {"machine": out.to_instance_id, "boot": out.to_boot_id})
+    return stands_by is not None and can_serve(tx, InstanceId(out.to_instance_id))
 
 
 def _ready(tx: sa.Connection, agent_id: AgentId) -> tuple[InstanceId, ...]:
-    r = replica_instances.c
-    rows = tx.execute(
-        sa.select(r.instance_id)
-        .join(instances, instances.c.id == r.instance_id)
-        .where(
-            r.agent_id == agent_id,
-            r.status == ReplicaStatus.READY.value,
-            instances.c.boot_id.is_not(None),
-            _token_of(instances.c.id, instances.c.boot_id).exists(),
-        )
-        .order_by(r.created_at, r.id)
-    ).scalars()
-    alive = [InstanceId(found) for found in rows if can_serve(tx, InstanceId(found))]
+    rows = _READY.rows(tx, {"agent": agent_id})
+    alive = [machine for row in rows if can_serve(tx, machine := InstanceId(row.instance_id))]
     doomed = fleet.signalled(tx, alive)
     return tuple(found for found in alive if found not in doomed)
 
 
 def _slip(tx: sa.Connection, out: Row) -> Slip | None:
     """Sealed anew each time: a standby that has enrolled again knows its newest token. None while it has none."""
-    token_hash = tx.execute(_token_of(out.to_instance_id, out.to_boot_id)).scalars().first()
+    token_hash = _TOKEN.scalar(tx, {"machine": out.to_instance_id, "boot": out.to_boot_id})
     ticket = tickets.ticket_of(out)
     return None if token_hash is None else Slip(ticket, seal_of(ticket, token_hash))
+
+
+def _machine(tx: sa.Connection, instance_id: str) -> Row:
+    return tx.execute(sa.select(instances).where(instances.c.id == instance_id)).one()
 
 
 def _token_of(instance_id: Any, boot_id: Any) -> sa.Select[Any]:
@@ -126,5 +114,23 @@ def _token_of(instance_id: Any, boot_id: Any) -> sa.Select[Any]:
     )
 
 
-def _machine(tx: sa.Connection, instance_id: str) -> Row:
-    return tx.execute(sa.select(instances).where(instances.c.id == instance_id)).one()
+_r = replica_instances.c
+_TOKEN = Prepared(_token_of(sa.bindparam("machine"), sa.bindparam("boot")))
+_STANDS_BY = Prepared(
+    sa.select(_r.id)
+    .join(instances, instances.c.id == _r.instance_id)
+    .where(
+        _r.instance_id == sa.bindparam("machine"), _r.is_active, instances.c.boot_id == sa.bindparam("boot")
+    )
+)
+_READY = Prepared(
+    sa.select(_r.instance_id)
+    .join(instances, instances.c.id == _r.instance_id)
+    .where(
+        _r.agent_id == sa.bindparam("agent"),
+        _r.status == ReplicaStatus.READY.value,
+        instances.c.boot_id.is_not(None),
+        _token_of(instances.c.id, instances.c.boot_id).exists(),
+    )
+    .order_by(_r.created_at, _r.id)
+)

@@ -8,21 +8,22 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from spotguard.domain.ids import AgentId, ClientId, InstanceId
+from spotguard.domain.ids import AgentId, InstanceId
 from spotguard.domain.tickets import TICKET_LIFE, Ticket, TicketStatus
 from spotguard.store import events
 from spotguard.store.deaths import is_dead
+from spotguard.store.prepared import Prepared
 from spotguard.store.secrets import new_id
-from spotguard.store.tables import agents, handover_tickets
+from spotguard.store.tables import handover_tickets
 
 Row = sa.Row[Any]
 _t = handover_tickets.c
-_OUT: sa.Select[Any] = sa.select(handover_tickets).where(_t.out_agent_id == sa.bindparam("agent"))
+_OUT = Prepared(sa.select(handover_tickets).where(_t.out_agent_id == sa.bindparam("agent")))
 
 
 def out_of(tx: sa.Connection, agent_id: AgentId | str) -> Row | None:
     """The ticket that may be used now; there is never a second one."""
-    return tx.execute(_OUT, {"agent": agent_id}).one_or_none()
+    return _OUT.first(tx, {"agent": agent_id})
 
 
 def get(tx: sa.Connection, agent_id: AgentId, ticket_id: str) -> Row | None:
@@ -121,5 +122,4 @@ def _end(tx: sa.Connection, now: datetime, row: Row, wanted: TicketStatus, becau
 def _tell(
     tx: sa.Connection, now: datetime, agent_id: AgentId | str, kind: str, message: str, ticket_id: str
 ) -> None:
-    client_id = tx.execute(sa.select(agents.c.client_id).where(agents.c.id == agent_id)).scalar_one()
-    events.append(tx, now, ClientId(client_id), AgentId(agent_id), kind, message, {"ticket_id": ticket_id})
+    events.append_of(tx, now, AgentId(agent_id), kind, message, {"ticket_id": ticket_id})

@@ -14,9 +14,9 @@ from spotguard.domain.ids import AgentId, ClientId, InstanceId, SwitchId
 from spotguard.domain.switches import Step, SwitchStatus
 from spotguard.domain.traffic import Route, Script, route_of
 from spotguard.ports.traffic import Endpoint
-from spotguard.store import events
+from spotguard.store import events, grants
 from spotguard.store.prepared import Prepared
-from spotguard.store.steps import record_step, recorded_steps
+from spotguard.store.steps import record_step
 from spotguard.store.tables import (
     agent_events,
     agents,
@@ -34,7 +34,7 @@ STUCK = "traffic_stuck"  # the kind of event
 _TOLD_AGAIN = timedelta(hours=1)
 
 _ENDPOINT = (_i.id, _i.private_ip, _i.public_ip)
-_ROUTE: sa.Select[Any] = sa.select(_a.traffic).where(_a.id == sa.bindparam("agent"))
+_ROUTE = Prepared(sa.select(_a.traffic).where(_a.id == sa.bindparam("agent")))
 _ROADS = Prepared(
     sa.select(_a.id, _a.client_id, _a.traffic, _a.enabled, _g.epoch, *_ENDPOINT[1:], _i.id.label("holder_id"))
     .join(epoch_grants, _g.held_agent_id == _a.id)
@@ -79,7 +79,7 @@ class Road:
 
 def route_told(tx: sa.Connection, agent_id: AgentId | str) -> Mapping[str, Any] | None:
     """An agent's route as it is stored; None: none is configured."""
-    told: Mapping[str, Any] | None = tx.execute(_ROUTE, {"agent": agent_id}).scalar_one_or_none()
+    told: Mapping[str, Any] | None = _ROUTE.scalar(tx, {"agent": agent_id})
     return told
 
 
@@ -101,8 +101,7 @@ def roads(tx: sa.Connection) -> list[Road]:
 
 def holds(tx: sa.Connection, agent_id: AgentId, epoch: int) -> bool:
     """Whether the epoch is still the current one, and its holder has not let go."""
-    seen = sa.select(_g.epoch, _g.released_at).where(_g.held_agent_id == agent_id)
-    held = tx.execute(seen).one_or_none()
+    held = grants.holder(tx, agent_id)
     return held is not None and held.epoch == epoch and held.released_at is None
 
 
@@ -145,12 +144,21 @@ def moving(tx: sa.Connection) -> set[AgentId]:
 
 def unrecorded(tx: sa.Connection, agent_id: AgentId) -> list[SwitchId]:
     """Moves that have opened and whose traffic is not known to have moved."""
-    committed = sa.select(switches.c.id).where(
-        switches.c.agent_id == agent_id, switches.c.status == SwitchStatus.COMMITTED.value
+    return [SwitchId(row.id) for row in _UNRECORDED.rows(tx, {"agent": agent_id})]
+
+
+def _has(step: Step) -> sa.Exists:
+    return sa.exists().where(switch_steps.c.switch_id == switches.c.id, switch_steps.c.step == step.value)
+
+
+_UNRECORDED = Prepared(
+    sa.select(switches.c.id).where(
+        switches.c.agent_id == sa.bindparam("agent"),
+        switches.c.status == SwitchStatus.COMMITTED.value,
+        _has(Step.OPENED),
+        sa.not_(_has(Step.TRAFFIC_MOVED)),
     )
-    found = [SwitchId(switch_id) for switch_id in tx.scalars(committed)]
-    steps = {switch_id: recorded_steps(tx, switch_id) for switch_id in found}
-    return [s for s in found if Step.OPENED in steps[s] and Step.TRAFFIC_MOVED not in steps[s]]
+)
 
 
 def arrived(tx: sa.Connection, now: datetime, road: Road, actor: str, because: str) -> bool:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from spotguard.domain.ids import SwitchId
 from spotguard.domain.switches import MoveKind, SwitchStatus
 from spotguard.store import deaths, events, grants
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import switches
 
 Row = sa.Row[Any]
@@ -44,14 +45,18 @@ def begin(tx: sa.Connection, now: datetime, switch: Row, because: str) -> bool:
 
 def goes_on(tx: sa.Connection, switch_id: SwitchId | str) -> bool:
     """The move is still before its grant, and nobody has given it up."""
-    return _is_preparing(tx, switch_id, switches.c.unwinding_since.is_(None))
+    return _GOES_ON.first(tx, {"move": switch_id}) is not None
 
 
 def goes_back(tx: sa.Connection, switch_id: SwitchId | str) -> bool:
     """It is given up, and its volumes are not all back."""
-    return _is_preparing(tx, switch_id, switches.c.unwinding_since.is_not(None))
+    return _GOES_BACK.first(tx, {"move": switch_id}) is not None
 
 
-def _is_preparing(tx: sa.Connection, switch_id: str, how: sa.ColumnElement[bool]) -> bool:
-    mine = switches.c.id == switch_id, switches.c.status == SwitchStatus.PREPARING.value
-    return tx.execute(sa.select(switches.c.id).where(*mine, how)).first() is not None
+def _preparing(how: sa.ColumnElement[bool]) -> Prepared:
+    mine = switches.c.id == sa.bindparam("move"), switches.c.status == SwitchStatus.PREPARING.value
+    return Prepared(sa.select(switches.c.id).where(*mine, how))
+
+
+_GOES_ON = _preparing(switches.c.unwinding_since.is_(None))
+_GOES_BACK = _preparing(switches.c.unwinding_since.is_not(None))
