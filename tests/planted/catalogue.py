@@ -1,6 +1,15 @@
 """Every planted bug, in the order in which the table shows them."""
 
-from tests.planted import of_agents, of_coordination, of_edges, of_endings, of_launches, of_moves, of_primacy
+from tests.planted import (
+    of_agents,
+    of_coordination,
+    of_edges,
+    of_endings,
+    of_launches,
+    of_moves,
+    of_primacy,
+    of_rehearsals,
+)
 from tests.planted.bug import Bug, Node
 
 BUGS: tuple[Bug, ...] = (
@@ -8,6 +17,7 @@ BUGS: tuple[Bug, ...] = (
     *of_moves.BUGS,
     *of_launches.BUGS,
     *of_endings.BUGS,
+    *of_rehearsals.BUGS,
     *of_coordination.BUGS,
     *of_agents.BUGS,
     *of_edges.BUGS,

@@ -149,6 +149,42 @@ BUGS = (
         hunt(*_PLANNED, F.TOGGLES),
     ),
     Bug(
+        "snapshots-of-an-image-stay",
+        "terraform#2990: an image is deregistered, its snapshots stay",
+        "6: snapshots that nobody knows of are billed for ever",
+        (
+            Edit(
+                "coordinator/leftovers.py",
+                "    for snapshot in snapshots:\n        cloud.delete_snapshot(snapshot)\n",
+                "",
+            ),
+            Edit(
+                "store/leftover_rows.py",
+                "sa.or_(_free_volume(), _loose_copy(), _loose_image())\n",
+                "sa.or_(_free_volume(), _loose_image())\n",
+            ),
+        ),
+        hunt(F.FORCED_MOVE, F.RESTORE_DRILL, F.EC2_COPY_FAILS, hours=2.0),
+    ),
+    Bug(
+        "told-to-end-is-ended",
+        "cluster-api-provider-aws#674: an answer that is no proof is taken for one",
+        "6, 18: a machine that still ends is no longer looked at, and its death is never seen",
+        (
+            Edit(
+                "store/sightings.py",
+                "    over = view.state is InstanceState.TERMINATED\n",
+                "    over = view.state in (InstanceState.SHUTTING_DOWN, InstanceState.TERMINATED)\n",
+            ),
+            Edit(
+                "store/sightings.py",
+                '            sa.and_(instances.c.ec2_state.is_not(None), instances.c.ec2_state != "terminated"),\n',
+                "",
+            ),
+        ),
+        hunt(F.INSTANCE_DIES, F.STRANGER_TERMINATES),
+    ),
+    Bug(
         "not-found-is-success",
         "cluster-api-provider-aws#674: NotFound is taken for success",
         "6: what EC2 does not show yet is said to have ended, and runs on",

@@ -69,6 +69,34 @@ BUGS = (
         ),
     ),
     Bug(
+        "not-visible-is-ended",
+        "cluster-api-provider-aws#674: NotFound is taken for an end",
+        "6: what EC2 does not show yet is launched once more",
+        (
+            Edit(
+                "execution/launching.py",
+                "    if now - intention.opened_at > VANISHED_AFTER:\n",
+                "    if now > intention.opened_at:\n",
+            ),
+        ),
+        hunt(
+            F.EC2_HIDES, F.COORDINATOR_DIES_AT_EFFECT, F.AGENT_DIES_AT_EFFECT, F.FORCED_MOVE, F.INSTANCE_DIES
+        ),
+    ),
+    Bug(
+        "the-wish-is-forgotten-when-the-start-fails",
+        "skypilot#1496: the row is deleted when the start fails",
+        "6: the machine that came all the same has no role, and an open wish keeps it for ever",
+        (
+            Edit(
+                "coordinator/standbys.py",
+                "                self.ctx.soon(now, result.again_seconds)\n                return False\n",
+                "                return self._failed(now, agent, replica, result.because)\n",
+            ),
+        ),
+        hunt(F.TOGGLES, F.EC2_ANSWERS_LOST, F.EC2_HIDES, F.REBALANCE),
+    ),
+    Bug(
         "no-answer-is-a-refusal",
         "failures of RunInstances that had worked: a time-out is taken for a failure",
         "6: the next candidate is launched beside the one that came",

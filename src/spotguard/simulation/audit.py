@@ -21,7 +21,7 @@ from spotguard.domain.signals import SignalType
 from spotguard.domain.switches import OPEN_SWITCH, Trigger
 from spotguard.domain.tags import MANAGED_TAG, REPLICA_TAG, SWITCH_TAG
 from spotguard.planning.restore_points import RestorePoint
-from spotguard.simulation import lookups
+from spotguard.simulation import lookups, rehearsed
 from spotguard.simulation.machine import state_of
 from spotguard.simulation.world import World
 from spotguard.store import audit, ledger, restore_points
@@ -63,6 +63,11 @@ def judge(world: World) -> Verdict:
         counters(world),
         ledger_is_recomputable(world),
         ledger_equals_meter(world),
+        rehearsed.nothing_missing(world),
+        rehearsed.certificates_are_earned(world),
+        rehearsed.clones_are_in_quarantine(world),
+        rehearsed.rehearsals_end(world),
+        rehearsed.salvages_tell_the_truth(world),
     ]
     world.coordinator.check_invariants(world.clock.now())
     breaches = [breach for seat in world.seats for breach in seat.breaches]

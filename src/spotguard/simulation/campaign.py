@@ -16,6 +16,7 @@ from random import Random
 
 import sqlalchemy as sa
 
+from spotguard.cloud.simulated.state import Machine
 from spotguard.domain.agents import Executor
 from spotguard.domain.ids import InstanceId
 from spotguard.domain.instances import Mode
@@ -209,24 +210,30 @@ class _Campaign:
         self._judge()
 
     def _aftershock(self) -> None:
-        """After all that a clean notice still hands over, without a record lost: nobody has gone deaf or got stuck."""
-        taken = {name: self._notice(name, register) for name, register in self.world.registers.items()}
+        """After all that a clean notice still hands over, without a record lost: nobody has gone deaf or got stuck.
+
+        Whoever is on demand gets none, and dies: its recovery serves, what it may lack `losses_are_told` judges.
+        """
+        taken = {name: self._taken(register) for name, register in self.world.registers.items()}
         lost = {name: len(register.losses) for name, register in self.world.registers.items()}
         self._until(timedelta(hours=self.hours) + SERVED_AFTER + AFTERSHOCK)
         for name, register in self.world.registers.items():
-            if taken[name] is None:
+            victim = taken[name]
+            if victim is None:
                 continue
-            if register.serving() in ([], [taken[name]]):
-                self._broken(f"{name} is served by {register.serving()} after a notice in calm")
+            if register.serving() in ([], [victim.instance_id]):
+                self._broken(f"{name} is served by {register.serving()} after the end of its holder in calm")
+            if victim.mode is not Mode.SPOT:
+                continue
             for loss in register.losses[lost[name] :]:
                 self._broken(f"{name} lost {loss.count} records by a notice in calm")
 
-    def _notice(self, name: str, register: Register) -> InstanceId | None:
-        """EC2 takes back what serves; None where that is on demand or nobody."""
+    def _taken(self, register: Register) -> Machine | None:
+        """EC2 takes back what serves, or its hardware fails where it is on demand; None where nobody serves."""
         for instance_id in map(InstanceId, register.serving()):
-            if self.world.ec2.world.machines[instance_id].mode is Mode.SPOT:
-                self.world.ec2.controls.interrupt(instance_id)
-                return instance_id
+            machine, controls = self.world.ec2.world.machines[instance_id], self.world.ec2.controls
+            (controls.interrupt if machine.mode is Mode.SPOT else controls.fail_instance)(instance_id)
+            return machine
         return None
 
     def _require_clients_come(self) -> None:

@@ -110,6 +110,29 @@ def drill(world: World, name: str, dice: Random) -> bool:
     return _done(_ask(world, "POST", f"/api/client/agents/{lookups.agent(world, name).id}/drill", wish))
 
 
+def one_zone(world: World, name: str, _dice: Random) -> bool:
+    """A standby, and whatever else comes, beside the one that serves: its owner has no subnet elsewhere."""
+    az = lookups.agent(world, name).az
+    return configure(world, name, {"allowedAzs": [az], "manualReplicaEnabled": True})
+
+
+def failover_drill(world: World, name: str, _dice: Random) -> bool:
+    """A real failover on purpose."""
+    return _drilled(world, name, "failover")
+
+
+def restore_drill(world: World, name: str, _dice: Random) -> bool:
+    """Of the newest restore point; where none are made they are from now on, every hour."""
+    if lookups.agent(world, name).restore_point_hours is None:
+        configure(world, name, {"restorePointHours": 1, "restoreDrillDays": 0})
+    return _drilled(world, name, "restore")
+
+
+def _drilled(world: World, name: str, kind: str) -> bool:
+    path = f"/api/client/agents/{lookups.agent(world, name).id}/drill"
+    return _done(_ask(world, "POST", path, {"kind": kind, "dryRun": False}))
+
+
 def kill_switch(world: World, name: str, dice: Random) -> bool:
     """Of the whole client or of one agent. `release` turns all of them off again."""
     scope = dice.choice(["client", lookups.agent(world, name).id])

@@ -46,6 +46,7 @@ class FaultKind(StrEnum):
     EC2_QUOTA = "ec2_quota"
     EC2_CAPACITY = "ec2_capacity"
     EC2_COPY_FAILS = "ec2_copy_fails"
+    EC2_HIDES = "ec2_hides"
     POOL_DRY = "pool_dry"
     EVERY_POOL_DRY = "every_pool_dry"
     IMDS_UNAUTHORIZED = "imds_unauthorized"
@@ -71,6 +72,9 @@ class FaultKind(StrEnum):
     KILL_SWITCH = "kill_switch"
     FORCED_MOVE = "forced_move"
     PROMOTION = "promotion"
+    FAILOVER_DRILL = "failover_drill"
+    RESTORE_DRILL = "restore_drill"
+    ONE_ZONE = "one_zone"
     POISONED_PRICES = "poisoned_prices"
     GARBAGE_REPORTS = "garbage_reports"
 

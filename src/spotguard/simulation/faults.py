@@ -31,6 +31,7 @@ def end_all(world: World) -> None:
     """Faults stop. What they did to the world stays done."""
     world.link.away = False
     world.ec2.faults.clear()
+    world.ec2.controls.hide_new(None)
     for trouble in world.troubles.values():
         trouble.clear()
     if isinstance(world.db, TroubledDatabase):
@@ -144,6 +145,7 @@ def _ec2_fails(make: Callable[[], CloudError], share: float, *, after_effect: bo
     return True
 
 
+_HIDDEN_SECONDS = (20, 300)
 _LAUNCHES = ("run_instance", "create_fleet")
 _ACTIONS = (
     *_LAUNCHES,
@@ -179,6 +181,14 @@ def _forbids(scene: Scene) -> bool:
     faults = scene.world.ec2.faults
     faults.sometimes(action, 0.8, lambda: NeedsPerson("UnauthorizedOperation", "simulated"))
     _for_a_while(scene, lambda: faults.sometimes(action, 0))
+    return True
+
+
+def _hides(scene: Scene) -> bool:
+    """Launches, volumes and copies show minutes later: EC2 advises to ask on for up to five (eventual consistency)."""
+    hide = scene.world.ec2.controls.hide_new
+    hide(_HIDDEN_SECONDS)
+    _for_a_while(scene, partial(hide, None))
     return True
 
 
@@ -351,6 +361,7 @@ _BEGIN: dict[FaultKind, Begin] = {
     FaultKind.EC2_QUOTA: partial(_launches_refused, "MaxSpotInstanceCountExceeded", QuotaReached),
     FaultKind.EC2_CAPACITY: partial(_launches_refused, "InsufficientInstanceCapacity", PoolDry),
     FaultKind.EC2_COPY_FAILS: _copy_fails,
+    FaultKind.EC2_HIDES: _hides,
     FaultKind.POOL_DRY: _dry,
     FaultKind.EVERY_POOL_DRY: _every_pool_dry,
     FaultKind.IMDS_UNAUTHORIZED: partial(_imds, ImdsFault.UNAUTHORIZED),
@@ -376,6 +387,9 @@ _BEGIN: dict[FaultKind, Begin] = {
     FaultKind.KILL_SWITCH: partial(_later, crowd.release, partial(_people, crowd.kill_switch)),
     FaultKind.FORCED_MOVE: partial(_people, crowd.forced_move),
     FaultKind.PROMOTION: partial(_people, crowd.promotion),
+    FaultKind.FAILOVER_DRILL: partial(_people, crowd.failover_drill),
+    FaultKind.RESTORE_DRILL: partial(_people, crowd.restore_drill),
+    FaultKind.ONE_ZONE: partial(_people, crowd.one_zone),
     FaultKind.POISONED_PRICES: partial(_people, crowd.poisoned_prices),
     FaultKind.GARBAGE_REPORTS: partial(_people, crowd.garbage_reports),
 }

@@ -75,7 +75,7 @@ class SimulatedGate:
         if content is None:
             raise GateFailed(f"{self._instance_id} has no state volume at {STATE_DEVICE}")
         if epoch == REHEARSAL:
-            self._register.rehearsing.add(self._instance_id)
+            self._register.rehearses(self._instance_id)
             return
         self._register.opened(self._instance_id, epoch, self._clock.now(), content)
 

@@ -105,6 +105,7 @@ class Register:
         self.acknowledged = 0
         self._open: dict[str, _Open] = {}
         self.rehearsing: set[str] = set()  # clones in quarantine whose workload runs: no client reaches them
+        self.rehearsed: set[str] = set()  # all those whose workload ever ran
 
     def opened(self, instance_id: str, epoch: int, now: datetime, content: Records) -> None:
         others = [other for other in self._open if other != instance_id]
@@ -130,6 +131,10 @@ class Register:
         self.sessions.append(
             Session(instance_id, session.epoch, session.opened_at, now, session.first, session.flushed_to)
         )
+
+    def rehearses(self, instance_id: str) -> None:
+        self.rehearsing.add(instance_id)
+        self.rehearsed.add(instance_id)
 
     def is_open(self, instance_id: str) -> bool:
         return instance_id in self._open

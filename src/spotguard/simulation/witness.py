@@ -1,37 +1,57 @@
-"""Stands beside EC2 and sees what SpotGuard asks of it: nobody who serves, or who may be needed again, is ended."""
+"""Stands beside EC2 and sees what SpotGuard asks of it: nothing is ended or deleted that serves or may be needed again.
+
+And once a minute it compares what is said of the way back with what is there.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from spotguard.cloud.simulated.ec2 import SimulatedEc2
+from spotguard.domain.drills import DrillStatus
 from spotguard.domain.epochs import GrantStatus
-from spotguard.domain.ids import InstanceId
-from spotguard.domain.switches import Step, SwitchStatus
+from spotguard.domain.ids import InstanceId, VolumeId
+from spotguard.domain.replicas import SyncStatus
+from spotguard.domain.switches import MoveKind, Step, SwitchStatus
+from spotguard.planning.deadlines import KEEP_AFTER_LOSS
+from spotguard.planning.switching import STATE_DEVICE
+from spotguard.simulation.machine import state_of
 from spotguard.simulation.world import Reach, World
-from spotguard.store.tables import epoch_grants, switch_steps, switches
+from spotguard.store import fallbacks
+from spotguard.store.tables import agents, drills, epoch_grants, storage_resources, switch_steps, switches
+
+LOOK_EVERY = timedelta(minutes=1)
+OLDEST_IN_SYNC = fallbacks.FRESH + timedelta(
+    seconds=150
+)  # its highest lag, a pass, and a minute between two looks
 
 
 class Witness:
-    """Passes everything on, and remembers which instances were told to end since it was last asked."""
+    """Passes everything on, and remembers what was told to end, or deleted, since it was last asked."""
 
     def __init__(self) -> None:
         self._told_to_end: list[InstanceId] = []
+        self._deleted: list[VolumeId] = []
+        self._looks_at: datetime | None = None
 
     def reach(self, ec2: SimulatedEc2) -> Reach:
         """Server and agents call EC2 past this witness."""
-        watched: Any = _Watched(ec2, self._told_to_end)
+        watched: Any = _Watched(ec2, self._told_to_end, self._deleted)
         return Reach(watched, watched)
 
     def complaints(self, world: World) -> list[str]:
         """What was ended since the last look, and should not have been. An ended guest runs on for a few seconds."""
+        return [*self._ended(world), *self._gone(world), *self._ways_back(world)]
+
+    def _ended(self, world: World) -> list[str]:
         told = list(dict.fromkeys(self._told_to_end))
         self._told_to_end.clear()
         if not told:
             return []
-        held, needed = _holders(world), _not_replaced_yet(world)
+        held, needed, rehearsing = _holders(world), _not_replaced_yet(world), _rehearsing(world)
         serving = {instance for register in world.registers.values() for instance in register.serving()}
         return [
             *(f"{instance} was told to end while it served" for instance in told if instance in serving),
@@ -41,18 +61,37 @@ class Witness:
                 for instance in told
                 if instance in needed
             ),
+            *(f"{instance} was told to end amid its drill" for instance in told if instance in rehearsing),
         ]
+
+    def _gone(self, world: World) -> list[str]:
+        gone = list(dict.fromkeys(self._deleted))
+        self._deleted.clear()
+        kept = _kept_for_a_person(world) if gone else set()
+        return [f"{volume} was deleted, and holds what a standby lacked" for volume in gone if volume in kept]
+
+    def _ways_back(self, world: World) -> list[str]:
+        """Who is told to be in sync lacks no more than the passes under way."""
+        now = world.clock.now()
+        if self._looks_at is not None and now < self._looks_at:
+            return []
+        self._looks_at = now + LOOK_EVERY
+        return [line for row in _told_ways_back(world) if (line := _overrated(world, now, row))]
 
 
 class _Watched:
     """A `Cloud` under the witness's eyes."""
 
-    def __init__(self, inner: SimulatedEc2, told_to_end: list[InstanceId]) -> None:
-        self._inner, self._told_to_end = inner, told_to_end
+    def __init__(self, inner: SimulatedEc2, told_to_end: list[InstanceId], deleted: list[VolumeId]) -> None:
+        self._inner, self._told_to_end, self._deleted = inner, told_to_end, deleted
 
     def terminate_instance(self, instance_id: InstanceId) -> None:
         self._told_to_end.append(instance_id)
         self._inner.terminate_instance(instance_id)
+
+    def delete_volume(self, volume_id: VolumeId) -> None:
+        self._deleted.append(volume_id)
+        self._inner.delete_volume(volume_id)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -72,3 +111,56 @@ def _not_replaced_yet(world: World) -> set[str]:
         switches.c.status == SwitchStatus.COMMITTED.value, sa.not_(verified)
     )
     return {instance for instance in world.db.read(lambda tx: tx.scalars(waiting).all()) if instance}
+
+
+def _rehearsing(world: World) -> set[str]:
+    """Clones whose drill is not judged yet."""
+    running = sa.select(drills.c.instance_id).where(drills.c.status == DrillStatus.RUNNING.value)
+    return {instance for instance in world.db.read(lambda tx: tx.scalars(running).all()) if instance}
+
+
+def _kept_for_a_person(world: World) -> set[str]:
+    """State volumes of dead holders whose standbys lack writes: a person may want them for a day."""
+    s = storage_resources.c
+    kept = (
+        sa.select(s.id)
+        .join(switches, switches.c.old_instance_id == s.last_attached_to)
+        .where(
+            s.kind == "volume",
+            s.device == STATE_DEVICE,
+            switches.c.is_recovery,
+            switches.c.kind == MoveKind.SYNCED.value,
+            switches.c.lost_seconds > 0,
+            switches.c.status.in_([SwitchStatus.COMMITTED.value, SwitchStatus.COMPLETED.value]),
+            switches.c.created_at > world.clock.now() - KEEP_AFTER_LOSS,
+        )
+    )
+    return set(world.db.read(lambda tx: tx.scalars(kept).all()))
+
+
+def _told_ways_back(world: World) -> list[sa.Row[Any]]:
+    told = (
+        sa.select(switches, agents.c.logical_agent_id)
+        .join(agents, agents.c.id == switches.c.agent_id)
+        .where(
+            switches.c.status == SwitchStatus.COMMITTED.value,
+            switches.c.fallback_status == SyncStatus.SYNCED.value,
+        )
+    )
+    return list(world.db.read(lambda tx: tx.execute(told).all()))
+
+
+def _overrated(world: World, now: datetime, switch: sa.Row[Any]) -> str | None:
+    """Its old instance is said to have it all, and lacks more than that."""
+    state = fallbacks.state_of(switch, now)
+    content = state_of(world.ec2, InstanceId(switch.old_instance_id))
+    if state is None or state.sync_status is not SyncStatus.SYNCED or content is None:
+        return None
+    register = world.registers[switch.logical_agent_id]
+    register.flush(now)
+    lacks = timedelta(seconds=(register.acknowledged - content.last) * register.seconds_per_record)
+    if lacks <= OLDEST_IN_SYNC:
+        return None
+    return (
+        f"{switch.old_instance_id} is told to be in sync, and lacks {lacks.total_seconds():.0f} s of writes"
+    )

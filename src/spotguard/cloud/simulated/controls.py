@@ -13,6 +13,7 @@ from spotguard.cloud.simulated.content import VolumeContent
 from spotguard.cloud.simulated.copies import Copies
 from spotguard.cloud.simulated.imds import ImdsFault, ImdsServer
 from spotguard.cloud.simulated.lifecycle import Lifecycle
+from spotguard.cloud.simulated.physics import Span
 from spotguard.cloud.simulated.state import Machine
 from spotguard.cloud.simulated.weather import Weather
 from spotguard.cloud.simulated.world import World
@@ -124,6 +125,10 @@ class Controls:
         found.tags = dict(tags)
         if isinstance(found, Machine):
             found.changed()
+
+    def hide_new(self, seconds: Span | None) -> None:
+        """What is made from now on is unknown for so long; None: for as long as the physics say."""
+        self._world.hidden_seconds = self._world.physics.visible_after_seconds if seconds is None else seconds
 
     def fail_copy(self, copy_id: ImageId | SnapshotId) -> None:
         """A pending image or snapshot comes to nothing."""

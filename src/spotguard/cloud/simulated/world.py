@@ -29,6 +29,7 @@ class World:
         self._ids = self.dice("ids")
         self._durations = self.dice("durations")
         self.physics = physics
+        self.hidden_seconds = physics.visible_after_seconds
         self.start = self.now = _whole(utc(clock.now()))
         self.machines: dict[InstanceId, Machine] = {}
         self.shown: dict[InstanceId, Machine] = {}  # those that EC2 has not forgotten
@@ -67,7 +68,7 @@ class World:
 
     def visible_at(self) -> datetime:
         """When a thing made now shows."""
-        return self.later(self.physics.visible_after_seconds)
+        return self.later(self.hidden_seconds)
 
     def dice(self, purpose: str) -> Random:
         """A stream of its own for each purpose, so that a call here never changes the weather there."""

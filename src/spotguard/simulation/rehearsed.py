@@ -1,0 +1,117 @@
+"""The verdict on drills, on what a standby lacked, and on the way back: by what really ran, and what volumes hold."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from spotguard.domain.drills import OPEN_DRILL, DrillKind, DrillStatus
+from spotguard.domain.ids import InstanceId, VolumeId
+from spotguard.domain.salvages import OPEN_SALVAGE, SalvageStatus
+from spotguard.domain.switches import Step
+from spotguard.domain.tags import DRILL_TAG
+from spotguard.simulation import lookups
+from spotguard.simulation.machine import state_of
+from spotguard.simulation.world import World
+from spotguard.store.tables import drills, salvages, switch_steps, switches
+
+LATE = timedelta(minutes=5)
+
+
+def certificates_are_earned(world: World) -> list[str]:
+    """A passed drill is one whose workload ran: of a clone for its probe, of a successor until it was proven."""
+    passed = sa.select(drills).where(drills.c.status == DrillStatus.PASSED.value)
+    rows = world.db.read(lambda tx: tx.execute(passed).all())
+    rehearsed = {instance for register in world.registers.values() for instance in register.rehearsed}
+    broken = []
+    for row in rows:
+        if row.kind == DrillKind.RESTORE and row.instance_id not in rehearsed:
+            broken.append(f"drill {row.id} has passed, and the workload of {row.instance_id} never ran")
+        if row.kind == DrillKind.FAILOVER and not _proven_at_its_end(world, row):
+            broken.append(f"drill {row.id} has passed before its new instance had proven itself")
+    return broken
+
+
+def _proven_at_its_end(world: World, drill: lookups.Row) -> bool:
+    s = switch_steps.c
+    wanted = sa.select(s.step, switches.c.new_instance_id).join(switches, switches.c.id == s.switch_id)
+    heard = wanted.where(
+        s.switch_id == drill.switch_id, s.step == Step.VERIFIED.value, s.recorded_at <= drill.completed_at
+    )
+    proven = world.db.read(lambda tx: tx.execute(heard).first())
+    return proven is not None and bool(_served(world, proven.new_instance_id))
+
+
+def _served(world: World, instance_id: str) -> list[str]:
+    """The workloads of which it ever took a record."""
+    return [
+        name
+        for name, register in world.registers.items()
+        if register.is_open(instance_id) or any(s.instance_id == instance_id for s in register.sessions)
+    ]
+
+
+def clones_are_in_quarantine(world: World) -> list[str]:
+    """No clone of a drill has an address or rights that the world or the account knows, and none ever serves."""
+    clones = [machine for machine in world.ec2.world.machines.values() if DRILL_TAG in machine.tags]
+    known = [
+        f"the clone {clone.instance_id} has what its original has of the world"
+        for clone in clones
+        if clone.shape.public_ip is not False or clone.shape.instance_profile or clone.shape.owner_tags
+    ]
+    return known + [
+        f"the clone {clone.instance_id} took records of {name}"
+        for clone in clones
+        for name in _served(world, clone.instance_id)
+    ]
+
+
+def rehearsals_end(world: World) -> list[str]:
+    """Half an hour and more after the last fault nothing is open whose time was over."""
+    late = world.clock.now() - LATE
+    broken = []
+    for table, open_ones in ((drills, OPEN_DRILL), (salvages, OPEN_SALVAGE)):
+        states = [status.value for status in open_ones]
+        wanted = sa.select(table.c.id).where(table.c.status.in_(states), table.c.deadline_at < late)
+        found = world.db.read(lambda tx, wanted=wanted: tx.scalars(wanted).all())  # type: ignore[misc]
+        broken += [f"{table.name} {row_id} is open past its deadline" for row_id in found]
+    return broken
+
+
+def salvages_tell_the_truth(world: World) -> list[str]:
+    """What a standby is said to lack is what the client's register knows it lacked, and the volume is free again."""
+    query = sa.select(salvages, switches.c.new_instance_id.label("heir"), switches.c.lost_seconds).join(
+        switches, switches.c.id == salvages.c.switch_id
+    )
+    rows = world.db.read(lambda tx: tx.execute(query).all())
+    broken = []
+    for row in rows:
+        lost = sum(
+            loss.count for r in world.registers.values() for loss in r.losses if loss.instance_id == row.heir
+        )
+        if row.status == SalvageStatus.OFFERED and row.files != lost:
+            broken.append(
+                f"{row.volume_id} is said to have {row.files} records that {row.heir} lacks: {lost}"
+            )
+        volume = world.ec2.world.volumes[VolumeId(row.volume_id)]
+        has_it = volume.machine is not None and volume.machine.instance_id == row.instance_id
+        if row.completed_at is not None and has_it and not volume.detaching:
+            broken.append(f"{row.volume_id} was looked at, and is still with {row.instance_id}")
+    return broken
+
+
+def nothing_missing(world: World) -> list[str]:
+    """On the volume of whoever serves lie all acknowledged records but those that are known to be lost."""
+    broken = []
+    for name, register in world.registers.items():
+        known = sum(loss.count for loss in register.losses)
+        for instance_id in register.serving():
+            register.flush(world.clock.now(), instance_id)
+            content = state_of(world.ec2, InstanceId(instance_id))
+            missing, _ = content.faults_against(register.acknowledged) if content else (0, 0)
+            if missing > known:
+                broken.append(
+                    f"{name}: {instance_id} lacks {missing} records, and {known} are known to be lost"
+                )
+    return broken
