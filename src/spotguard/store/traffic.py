@@ -48,6 +48,31 @@ _ROADS = Prepared(
         _i.is_active,
     )
 )
+_mine: sa.BindParameter[Any] = sa.bindparam("agent")
+_FORMER = Prepared(
+    sa.select(*_ENDPOINT)
+    .join(epoch_grants, _g.instance_id == _i.id)
+    .where(_g.agent_id == _mine, _g.epoch == sa.bindparam("before"))
+)
+_standby = sa.select(replica_instances.c.instance_id).where(
+    replica_instances.c.agent_id == _mine, replica_instances.c.is_active
+)
+_successor = sa.select(switches.c.new_instance_id).where(
+    switches.c.agent_id == _mine, switches.c.status == SwitchStatus.PREPARING.value
+)
+_WAITING = Prepared(
+    sa.select(*_ENDPOINT).where(
+        _i.agent_id == _mine,
+        _i.is_active,
+        _i.boot_id.is_not(None),
+        sa.or_(_i.id.in_(_standby), _i.id.in_(_successor)),
+    )
+)
+_GONE = Prepared(
+    sa.select(_i.id).where(
+        _i.agent_id == _mine, sa.not_(_i.is_active), _i.terminated_at > sa.bindparam("since")
+    )
+)
 _done = switch_steps.alias("done")
 _MOVING = Prepared(
     sa.select(switches.c.agent_id)
@@ -107,34 +132,19 @@ def holds(tx: sa.Connection, agent_id: AgentId, epoch: int) -> bool:
 
 def former(tx: sa.Connection, agent_id: AgentId, epoch: int) -> Endpoint | None:
     """Who held the epoch before."""
-    before = (
-        sa.select(*_ENDPOINT)
-        .join(epoch_grants, _g.instance_id == _i.id)
-        .where(_g.agent_id == agent_id, _g.epoch == epoch - 1)
-    )
-    return _endpoint(tx.execute(before).one_or_none())
+    return _endpoint(_FORMER.first(tx, {"agent": agent_id, "before": epoch - 1}))
 
 
 def waiting(tx: sa.Connection, agent_id: AgentId) -> list[Endpoint]:
     """Standbys and the successor of an open move, once their agents have enrolled: who may serve next."""
-    enrolled = sa.and_(_i.agent_id == agent_id, _i.is_active, _i.boot_id.is_not(None))
-    standby = sa.select(replica_instances.c.instance_id).where(
-        replica_instances.c.agent_id == agent_id, replica_instances.c.is_active
-    )
-    successor = sa.select(switches.c.new_instance_id).where(
-        switches.c.agent_id == agent_id, switches.c.status == SwitchStatus.PREPARING.value
-    )
-    next_ones = sa.or_(_i.id.in_(standby), _i.id.in_(successor))
-    rows = tx.execute(sa.select(*_ENDPOINT).where(enrolled, next_ones)).all()
+    rows = _WAITING.rows(tx, {"agent": agent_id})
     return [found for row in rows if (found := _endpoint(row)) is not None]
 
 
 def gone(tx: sa.Connection, now: datetime, agent_id: AgentId) -> list[InstanceId]:
     """Instances of this agent that have ended lately."""
-    ended = sa.select(_i.id).where(
-        _i.agent_id == agent_id, sa.not_(_i.is_active), _i.terminated_at > now - _ENDED_WITHIN
-    )
-    return [InstanceId(instance_id) for instance_id in tx.scalars(ended)]
+    ended = _GONE.rows(tx, {"agent": agent_id, "since": now - _ENDED_WITHIN})
+    return [InstanceId(row.id) for row in ended]
 
 
 def moving(tx: sa.Connection) -> set[AgentId]:
