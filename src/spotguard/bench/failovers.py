@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import time
 from collections.abc import Callable
 from itertools import cycle, islice
@@ -35,10 +37,12 @@ def bench(runs: int, deaths: int, sites: int, told: Callable[[Run], None]) -> di
         worker.start()
     try:
         found, overlaps, doubled = _collect(heard, workers, told)
+    except BaseException:
+        for worker in workers:
+            worker.terminate()
+        raise
     finally:
         for worker in workers:
-            if worker.exitcode is None:
-                worker.terminate()
             worker.join()
     wall_seconds = time.perf_counter() - began
     baseline = seconds_of(handover_seconds(BARE_HANDOVERS))
@@ -61,6 +65,7 @@ def kinds_of(runs: int, deaths: int) -> list[Kind]:
 
 def _site(number: int, kinds: list[Kind], heard: Queue[Any]) -> None:
     configure_logging("error")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the site ends its processes on its way out
     try:
         with Site.opened(number, PAUSE_SECONDS) as site:
             done = measure(site, kinds, heard.put)
