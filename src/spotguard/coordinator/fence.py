@@ -28,7 +28,7 @@ class Fence:
 
     def run(self, now: datetime, agenda: Agenda, frozen: Mapping[ClientId, str]) -> int:
         silent = dict.fromkeys(agenda.of(Work.SILENT))
-        wanted = self.ctx.db.read(lambda tx: fences.wanted_among(tx, list(silent))) if silent else []
+        wanted = self.ctx.db.read(lambda tx: fences.wanted_among(tx, silent)) if silent else []
         return self.ctx.each(
             "fence", wanted, lambda row: self._look(now, row, is_frozen=row.client_id in frozen)
         )

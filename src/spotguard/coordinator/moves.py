@@ -13,8 +13,18 @@ from spotguard.domain.agents import Executor, KillLevel
 from spotguard.domain.ids import AgentId, SwitchId
 from spotguard.domain.replicas import LIVE_REPLICA
 from spotguard.domain.switches import Step, SwitchStatus, Trigger
-from spotguard.store import deaths, events, fleet, grants, kill, move_deadlines, moves, replicas, storage
-from spotguard.store.tables import clients
+from spotguard.store import (
+    accounts,
+    deaths,
+    events,
+    fleet,
+    grants,
+    kill,
+    move_deadlines,
+    moves,
+    replicas,
+    storage,
+)
 
 _WANTED = (Trigger.AUTO_SWITCH, Trigger.MANUAL)
 
@@ -82,8 +92,7 @@ class Moves:
         )
 
     def _executor(self, switch: Row) -> Executor:
-        chosen = sa.select(clients.c.executor).where(clients.c.id == switch.client_id)
-        return Executor(self.ctx.db.read(lambda tx: tx.execute(chosen).scalar_one()))
+        return self.ctx.db.read(lambda tx: accounts.executor_of(tx, switch.client_id))
 
 
 def why_unwind(tx: sa.Connection, now: datetime, switch: Row) -> str | None:

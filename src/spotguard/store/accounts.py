@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 from spotguard.domain.agents import Executor
 from spotguard.domain.errors import InvalidInput
 from spotguard.domain.ids import ClientId
+from spotguard.store.prepared import Prepared
 from spotguard.store.secrets import new_id
 from spotguard.store.tables import clients, cloud_accounts
 from spotguard.store.upserts import insert_or_update
@@ -77,8 +78,12 @@ def set_executor(tx: Connection, now: datetime, client_id: ClientId, executor: E
     tx.execute(changed.values(executor=executor.value, updated_at=now))
 
 
-def executor_of(tx: Connection, client_id: ClientId) -> Executor:
-    return Executor(tx.execute(sa.select(clients.c.executor).where(clients.c.id == client_id)).scalar_one())
+_EXECUTOR = Prepared(sa.select(clients.c.executor).where(clients.c.id == sa.bindparam("client")))
+
+
+def executor_of(tx: Connection, client_id: ClientId | str) -> Executor:
+    """Who calls EC2 for this client (ruling B18)."""
+    return Executor(_EXECUTOR.rows(tx, {"client": client_id})[0].executor)
 
 
 def _read(tx: Connection, condition: sa.ColumnElement[bool]) -> dict[ClientId, CloudAccount]:

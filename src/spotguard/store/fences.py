@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,16 +12,19 @@ from spotguard.domain.ids import AgentId, InstanceId
 from spotguard.planning.fencing import FenceFacts, StandbyEar, why_not
 from spotguard.store import events, fleet, grants, kill
 from spotguard.store.move_rows import preparing_of
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import agents, instances, replica_instances
 
 Row = sa.Row[Any]
 FENCED = "primary_fenced"
 
 
-def wanted_among(tx: sa.Connection, agent_ids: Sequence[str]) -> list[Row]:
+_WANTED = Prepared(sa.select(agents).where(agents.c.fence_after_minutes.is_not(None)))
+
+
+def wanted_among(tx: sa.Connection, agent_ids: Collection[str]) -> list[Row]:
     """Those of these agents whose user has asked for it."""
-    mine = agents.c.id.in_(agent_ids), agents.c.fence_after_minutes.is_not(None)
-    return list(tx.execute(sa.select(agents).where(*mine)).all())
+    return [row for row in _WANTED.rows(tx, {}) if row.id in agent_ids]
 
 
 def facts(

@@ -19,9 +19,10 @@ from spotguard.domain.instances import Mode
 from spotguard.domain.switches import SwitchStatus
 from spotguard.planning.deadlines import prepares_within
 from spotguard.store import commands, intentions, launch_orders, move_plans
+from spotguard.store.accounts import executor_of
 from spotguard.store.move_orders import MoveOrder
 from spotguard.store.prepared import Prepared
-from spotguard.store.tables import clients, switches
+from spotguard.store.tables import switches
 
 Row = sa.Row[Any]
 _AFTER_CLOSE = timedelta(minutes=10)
@@ -114,9 +115,9 @@ def enqueue_switch(
     tx: sa.Connection, now: datetime, order: MoveOrder, switch: Row, target: Mapping[str, str] | None
 ) -> CommandId:
     """The old half's work, as one command for the present holder."""
-    executor = tx.execute(sa.select(clients.c.executor).where(clients.c.id == order.client_id)).scalar_one()
+    executor = executor_of(tx, order.client_id)
     launch = None
-    if order.replica_id is None and order.goes_back is None and executor == Executor.AGENT:
+    if order.replica_id is None and order.goes_back is None and executor is Executor.AGENT:
         launch = launch_orders.payload_of(
             tx,
             now,

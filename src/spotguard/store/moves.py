@@ -17,13 +17,14 @@ from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.switches import SWITCH_LIFE, MoveKind, Step, SwitchStatus, Trigger
 from spotguard.store import commands, deaths, events, fleet, grants, intentions, replicas, unwinding
+from spotguard.store.accounts import executor_of
 from spotguard.store.deaths import can_serve
 from spotguard.store.fallbacks import Kept
 from spotguard.store.move_grants import grant_if_due
 from spotguard.store.move_orders import MoveOrder, prepare
 from spotguard.store.move_rows import enqueue_switch, get, insert_switch, preparing_of
 from spotguard.store.steps import SERVER, record_step, recorded_steps
-from spotguard.store.tables import agents, clients, instances, switches
+from spotguard.store.tables import agents, instances, switches
 from spotguard.store.tables import commands as commands_table
 
 __all__ = [
@@ -310,8 +311,7 @@ def _end(tx: sa.Connection, now: datetime, switch_id: SwitchId, wanted: SwitchSt
 
 def executes_itself(tx: sa.Connection, client_id: ClientId | str) -> bool:
     """Agents of this client call EC2 themselves (ruling B18)."""
-    executor = tx.execute(sa.select(clients.c.executor).where(clients.c.id == client_id)).scalar_one()
-    return bool(executor == Executor.AGENT)
+    return executor_of(tx, client_id) is Executor.AGENT
 
 
 def _switching(tx: sa.Connection, agent_id: AgentId) -> None:

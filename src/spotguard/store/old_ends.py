@@ -12,10 +12,22 @@ from spotguard.domain.agents import KillLevel
 from spotguard.domain.ids import AgentId
 from spotguard.domain.switches import Step, SwitchStatus
 from spotguard.store import fleet, kill
+from spotguard.store.prepared import Prepared
 from spotguard.store.steps import heard_times
 from spotguard.store.tables import switches
 
 Row = sa.Row[Any]
+_earlier = switches.alias("earlier")
+_BACK = Prepared(
+    sa.select(switches.c.id)
+    .where(
+        switches.c.open_agent_id == sa.bindparam("agent"),
+        _earlier.c.agent_id == switches.c.open_agent_id,
+        _earlier.c.status == SwitchStatus.COMMITTED.value,
+        _earlier.c.old_instance_id == switches.c.new_instance_id,
+    )
+    .limit(1)
+)
 
 
 @dataclass(frozen=True)
@@ -56,11 +68,4 @@ def why_held(tx: sa.Connection, agent_id: AgentId) -> str | None:
 
 def _goes_back(tx: sa.Connection, agent_id: AgentId) -> bool:
     """A move is under way to the old instance of an earlier one."""
-    earlier = switches.alias("earlier")
-    back = sa.select(switches.c.id).where(
-        switches.c.open_agent_id == agent_id,
-        earlier.c.agent_id == agent_id,
-        earlier.c.status == SwitchStatus.COMMITTED.value,
-        earlier.c.old_instance_id == switches.c.new_instance_id,
-    )
-    return tx.execute(back.limit(1)).first() is not None
+    return _BACK.first(tx, {"agent": agent_id}) is not None

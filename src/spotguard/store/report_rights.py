@@ -12,9 +12,10 @@ from spotguard.domain.errors import Refused
 from spotguard.domain.ids import AgentId, InstanceId, SwitchId
 from spotguard.domain.switches import Step, SwitchStatus
 from spotguard.store import grants
+from spotguard.store.accounts import executor_of
 from spotguard.store.report_ends import SwitchReport
 from spotguard.store.steps import recorded_steps
-from spotguard.store.tables import clients, commands
+from spotguard.store.tables import commands
 
 HOLDERS = frozenset(
     {
@@ -71,9 +72,7 @@ def _is_whole(row: Row[Any], by: InstanceId, report: SwitchReport, known: list[S
 def _server_executes(tx: Connection, row: Row[Any]) -> bool:
     """As the move's command says; an executor that is chosen later counts for later moves."""
     payload = tx.scalar(sa.select(commands.c.payload).where(commands.c.id == row.command_id)) or {}
-    chosen = payload.get("executor") or tx.scalar(
-        sa.select(clients.c.executor).where(clients.c.id == row.client_id)
-    )
+    chosen = payload.get("executor") or executor_of(tx, row.client_id)
     return bool(chosen == Executor.SERVER)
 
 
