@@ -33,6 +33,7 @@ from spotguard.store import (
     state_left,
     storage,
 )
+from spotguard.store.prepared import Prepared
 from spotguard.store.state_left import StateLeft
 from spotguard.store.tables import agent_events, spot_interruption_events, switch_steps, switches
 
@@ -260,16 +261,19 @@ def _tell_once(tx: sa.Connection, now: datetime, agent: Row, held: Row, plan: Re
     return True
 
 
+_e = spot_interruption_events.c
+_UNRESOLVED = Prepared(
+    sa.select(spot_interruption_events)
+    .where(_e.agent_id == sa.bindparam("agent"), _e.resolved_at.is_(None))
+    .order_by(_e.detected_at.desc())
+)
+
+
 def _answer_again(tx: sa.Connection, now: datetime, agent_id: AgentId) -> bool:
     """Signals whose answer is not carried out: the replica failed, the target died, the server had been away."""
     agent = fleet.agent_row(tx, agent_id)
     held = grants.holder(tx, agent_id)
-    e = spot_interruption_events
-    rows = tx.execute(
-        sa.select(e)
-        .where(e.c.agent_id == agent_id, e.c.resolved_at.is_(None))
-        .order_by(e.c.detected_at.desc())
-    ).all()
+    rows = _UNRESOLVED.rows(tx, {"agent": agent_id})
     changed = False
     for row in rows:
         if held is None or row.instance_id != held.instance_id or not agent.enabled:

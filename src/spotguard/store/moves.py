@@ -16,7 +16,17 @@ from spotguard.domain.ids import AgentId, ClientId, CommandId, ImageId, Instance
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.switches import SWITCH_LIFE, MoveKind, Step, SwitchStatus, Trigger
-from spotguard.store import commands, deaths, events, fleet, grants, intentions, replicas, unwinding
+from spotguard.store import (
+    commands,
+    deaths,
+    events,
+    fleet,
+    grants,
+    intentions,
+    replicas,
+    sightings,
+    unwinding,
+)
 from spotguard.store.accounts import executor_of
 from spotguard.store.deaths import can_serve
 from spotguard.store.fallbacks import Kept
@@ -202,10 +212,10 @@ def adopt_standby(tx: sa.Connection, now: datetime, switch_id: SwitchId) -> bool
     replica = replicas.get(tx, switch.agent_id, switch.replica_id)
     if replica.instance_id is None:
         return False
-    machine = tx.execute(sa.select(instances).where(instances.c.id == replica.instance_id)).one_or_none()
+    machine = sightings.get(tx, replica.instance_id)
     if machine is None:
         return False
-    changed = instance_named(
+    changed = switch.new_instance_id is None and instance_named(
         tx,
         now,
         switch_id,

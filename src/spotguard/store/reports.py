@@ -25,6 +25,7 @@ from spotguard.store import (
     sightings,
     tickets,
 )
+from spotguard.store.prepared import Prepared
 from spotguard.store.report_ends import SwitchReport
 from spotguard.store.steps import record_step, recorded_steps
 from spotguard.store.tables import agents, commands, instances, switches
@@ -37,6 +38,24 @@ _TOLD = {
     Step.TRAFFIC_MOVED: "clients reach the workload on {by}",
     Step.OLD_ENDED: "{old}, which had served before, is ended, says {by}",
 }
+_OF_AGENT = sa.select(switches).where(switches.c.agent_id == sa.bindparam("agent"))
+_BY_ID = Prepared(_OF_AGENT.where(switches.c.id == sa.bindparam("switch")))
+_BY_COMMAND = Prepared(_OF_AGENT.where(switches.c.command_id == sa.bindparam("command")))
+_AUTO_TERMINATE = Prepared(
+    sa.select(agents.c.auto_terminate_enabled).where(agents.c.id == sa.bindparam("agent"))
+)
+_KEEP_LEASE = Prepared(
+    sa.update(commands)
+    .where(
+        commands.c.id == sa.bindparam("command"),
+        commands.c.lease_holder == sa.bindparam("by"),
+        commands.c.status == CommandStatus.LEASED.value,
+    )
+    .values(lease_until=sa.bindparam("until"))
+)
+_NEW = Prepared(
+    sa.select(instances.c.private_ip, instances.c.boot_id).where(instances.c.id == sa.bindparam("new"))
+)
 
 
 @dataclass(frozen=True)
@@ -79,7 +98,7 @@ def apply_switch_report(
     _keep_lease(tx, now, row, instance_id, lease_seconds)
     granted = moves.grant_if_due(tx, now, switch_id)
     replicas.recount(tx, agent_id)
-    row = tx.execute(sa.select(switches).where(switches.c.id == switch_id)).one()
+    row = moves.get(tx, switch_id)
     if report.remarks and row.new_instance_id is not None:
         shapes.tell(tx, now, client_id, agent_id, row.new_instance_id, report.remarks)
     return Applied(row, recorded_steps(tx, switch_id), _target(tx, row), granted)
@@ -103,22 +122,26 @@ def _with_its_command(tx: Connection, agent_id: AgentId, report: SwitchReport) -
 
 
 def _find(tx: Connection, agent_id: AgentId, report: SwitchReport) -> Row[Any] | None:
-    mine = sa.select(switches).where(switches.c.agent_id == agent_id)
     if report.switch_id is not None:
-        row = tx.execute(mine.where(switches.c.id == report.switch_id)).first()
+        row = _by_id(tx, agent_id, report.switch_id)
         if row is None:
             raise NotFound("no such move of this agent")
         return row
     if report.command_id is None:
         return None
-    row = tx.execute(mine.where(switches.c.command_id == report.command_id)).first()
+    row = _BY_COMMAND.first(tx, {"agent": agent_id, "command": report.command_id})
     if row is not None:
         return row
     of_command = sa.select(commands.c.payload).where(
         commands.c.id == report.command_id, commands.c.agent_id == agent_id
     )
     payload = tx.scalar(of_command) or {}  # a promote command names its move in its payload
-    return tx.execute(mine.where(switches.c.id == payload.get("switch_id"))).first()
+    return _by_id(tx, agent_id, payload.get("switch_id"))
+
+
+def _by_id(tx: Connection, agent_id: AgentId, switch_id: str | None) -> Row[Any] | None:
+    row: Row[Any] | None = _BY_ID.first(tx, {"agent": agent_id, "switch": switch_id})
+    return row
 
 
 def _require_part(tx: Connection, row: Row[Any], instance_id: InstanceId, report: SwitchReport) -> None:
@@ -153,15 +176,18 @@ def _record_prices(tx: Connection, row: Row[Any], report: SwitchReport) -> None:
     paid_before = on_demand if old_mode == Mode.ONDEMAND else old
     paid_after = on_demand if new_mode == Mode.ONDEMAND else new
     impact = None if paid_before is None or paid_after is None else paid_before - paid_after
-    tx.execute(
-        sa.update(switches)
-        .where(switches.c.id == row.id)
-        .values(on_demand_price=on_demand, old_spot_price=old, new_spot_price=new, savings_impact=impact)
-    )
+    known = (row.on_demand_price, row.old_spot_price, row.new_spot_price, row.savings_impact)
+    if known != (on_demand, old, new, impact):
+        tx.execute(
+            sa.update(switches)
+            .where(switches.c.id == row.id)
+            .values(on_demand_price=on_demand, old_spot_price=old, new_spot_price=new, savings_impact=impact)
+        )
 
 
 def _auto_terminate(tx: Connection, agent_id: AgentId) -> bool:
-    return bool(tx.scalar(sa.select(agents.c.auto_terminate_enabled).where(agents.c.id == agent_id)))
+    found = _AUTO_TERMINATE.first(tx, {"agent": agent_id})
+    return found is not None and bool(found.auto_terminate_enabled)
 
 
 def _record(tx: Connection, now: datetime, row: Row[Any], by: InstanceId, step: Step, at: datetime) -> None:
@@ -191,21 +217,12 @@ def _keep_lease(tx: Connection, now: datetime, row: Row[Any], by: InstanceId, le
     """Whoever reports progress still has the command in hand."""
     if row.command_id is None:
         return
-    tx.execute(
-        sa.update(commands)
-        .where(
-            commands.c.id == row.command_id,
-            commands.c.lease_holder == by,
-            commands.c.status == CommandStatus.LEASED.value,
-        )
-        .values(lease_until=now + timedelta(seconds=lease_seconds))
-    )
+    until = now + timedelta(seconds=lease_seconds)
+    _KEEP_LEASE.change(tx, {"command": row.command_id, "by": by, "until": until})
 
 
 def _target(tx: Connection, row: Row[Any]) -> tuple[str, str | None] | None:
     if row.new_instance_id is None:
         return None
-    new = tx.execute(
-        sa.select(instances.c.private_ip, instances.c.boot_id).where(instances.c.id == row.new_instance_id)
-    ).first()
+    new = _NEW.first(tx, {"new": row.new_instance_id})
     return None if new is None or new.boot_id is None else (row.new_instance_id, new.private_ip)

@@ -108,6 +108,8 @@ def due(tx: sa.Connection, now: datetime) -> list[tuple[ClientId, AgentId]]:
 
 
 def _last_begun(tx: sa.Connection, agent_ids: list[str]) -> dict[str, tuple[datetime, bool]]:
+    if not agent_ids:
+        return {}
     d = drills_table.c
     rows = tx.execute(
         sa.select(d.agent_id, d.created_at, d.status)
