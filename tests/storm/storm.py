@@ -6,7 +6,7 @@ other zones: their users order moves in the same instant, which ask for the same
 
 from __future__ import annotations
 
-import time
+import os
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +23,7 @@ from spotguard.simulation.market import synthetic
 from spotguard.simulation.world import World, WorldPlan
 from spotguard.store.database import Database
 from spotguard.store.tables import intentions, spot_interruption_events, switches
+from tests.storm.statements import Statements, listening
 
 ZONE = "us-east-1a"
 MOST_TOLD = 20
@@ -47,8 +48,8 @@ OVER_AFTER = timedelta(minutes=12)
 class Aftermath:
     """What became of it.
 
-    Seconds of wall clock and processor are of this machine, from the instant of the storm to the last decision: all
-    that the one process does meanwhile for server, coordinators and agents together.
+    Seconds of wall clock and processor are of this machine, from the first notice delivered to the last decision
+    committed: all that the one process does meanwhile for server, coordinators and agents together.
     """
 
     agents: int
@@ -57,6 +58,8 @@ class Aftermath:
     decided_wall_seconds: float
     decided_cpu_seconds: float
     decided_simulated_seconds: float
+    statements_per_signal: float
+    load_average: float
     served_again: int
     records_lost: int
     overlaps: int
@@ -81,8 +84,8 @@ class Decisions:
 
     decided: int
     at: datetime
-    wall_seconds: float
-    cpu_seconds: float
+    statements: Statements
+    load_average: float
 
 
 class Storm:
@@ -148,17 +151,12 @@ class Storm:
         """Until every signal has its answer with what it needs: a move or a replica."""
         world, until = self.world, at + timedelta(seconds=100)
         decided, heard = 0, world.link.calls["interruption-signal"]
-        wall, cpu = time.perf_counter(), time.process_time()
-        while decided < len(instances) and world.clock.now() < until:
-            world.step(until)
-            if world.link.calls["interruption-signal"] - heard >= len(instances):
-                decided = self._decided(instances)
-        return Decisions(
-            self._decided(instances),
-            world.clock.now(),
-            time.perf_counter() - wall,
-            time.process_time() - cpu,
-        )
+        with listening(world.db) as statements:
+            while decided < len(instances) and world.clock.now() < until:
+                world.step(until)
+                if world.link.calls["interruption-signal"] - heard >= len(instances):
+                    decided = self._decided(instances)
+        return Decisions(self._decided(instances), world.clock.now(), statements, os.getloadavg()[0])
 
     def _decided(self, instances: list[InstanceId]) -> int:
         told = spot_interruption_events.c
@@ -188,15 +186,18 @@ class Storm:
             : len(self.stricken) - ready
         ]  # recoveries of what did not come in time follow
         last = max(first_wave, default=at)
+        wall, cpu = took.statements.seconds
         world.settle()
         broken = [line for check in CHECKS for line in check(world)]
         return Aftermath(
             agents=len(self.stricken),
             standbys_ready=ready,
             decided=took.decided,
-            decided_wall_seconds=round(took.wall_seconds, 2),
-            decided_cpu_seconds=round(took.cpu_seconds, 2),
+            decided_wall_seconds=round(wall, 2),
+            decided_cpu_seconds=round(cpu, 2),
             decided_simulated_seconds=(took.at - at).total_seconds(),
+            statements_per_signal=took.statements.per_signal,
+            load_average=round(took.load_average, 1),
             served_again=len(served),
             records_lost=sum(loss.count for r in registers.values() for loss in r.losses),
             overlaps=sum(len(r.overlaps) for r in world.registers.values()),
