@@ -23,12 +23,14 @@ _NAMED = {  # the calls that name nothing but existing resources: parameter -> k
     "DeregisterImage": {"ImageId": "image"},
     "CreateImage": {"InstanceId": "instance"},
     "CreateSnapshot": {"VolumeId": "volume"},
+    "CreateVolume": {"SnapshotId": "snapshot"},
     "AssociateAddress": {"AllocationId": "elastic-ip", "InstanceId": "instance"},
     "AssignPrivateIpAddresses": {"NetworkInterfaceId": "network-interface"},
 }
 _MAKES = {
     "CreateImage": ("image", "snapshot"),
     "CreateSnapshot": ("snapshot",),
+    "CreateVolume": ("volume",),
     "CreateLaunchTemplate": ("launch-template",),
     "CreateFleet": ("fleet", "instance"),
 }

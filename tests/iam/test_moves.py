@@ -7,7 +7,7 @@ import pytest
 
 from spotguard.domain.agents import Executor
 from tests.iam.scene import enforced
-from tests.iam.tours import NOT_BY_MOVES, moved, recovered, restore_points, toured, with_a_standby
+from tests.iam.tours import NOT_BY_MOVES, looked_at, moved, recovered, restore_points, toured, with_a_standby
 
 pytestmark = pytest.mark.long
 
@@ -24,7 +24,8 @@ def served():
         scene.nothing_in_the_zone_of("mail-1")
         recovered(scene, "mail-1", "snapshot")
         scene.until(lambda: not first & restore_points(scene, "web-1"), minutes=100)
-        return toured(scene, scene.server)
+        looked_at(scene, "build-1")
+        return toured(scene, scene.server, died_serving={"build-1"})
 
 
 def test_no_call_goes_beyond_the_policy(served):

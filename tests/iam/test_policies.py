@@ -53,8 +53,16 @@ MADE = [
     ("CreateImage", "image"),
     ("CreateImage", "snapshot"),
     ("CreateSnapshot", "snapshot"),
+    ("CreateVolume", "volume"),
 ]
-MAKERS = ["RunInstances", "CreateFleet", "CreateLaunchTemplate", "CreateImage", "CreateSnapshot"]
+MAKERS = [
+    "RunInstances",
+    "CreateFleet",
+    "CreateLaunchTemplate",
+    "CreateImage",
+    "CreateSnapshot",
+    "CreateVolume",
+]
 USED = ["image", "snapshot", "subnet", "security-group", "key-pair"]
 
 
@@ -165,9 +173,7 @@ class TestTags:
         asked = making("CreateTags", "instance", tags, **{"ec2:CreateAction": "RunInstances"})
         assert not is_allowed(asked, OPERATE).allowed
 
-    @pytest.mark.parametrize(
-        "maker", ["CreateVolume", "CreateSecurityGroup", "AllocateAddress", "CopySnapshot"]
-    )
+    @pytest.mark.parametrize("maker", ["CopyImage", "CreateSecurityGroup", "AllocateAddress", "CopySnapshot"])
     def test_not_by_calls_that_we_do_not_make(self, maker):
         assert not is_allowed(
             making("CreateTags", "volume", OURS, **{"ec2:CreateAction": maker}), OPERATE
@@ -247,7 +253,6 @@ class TestRoles:
 
 
 FOREIGN = [
-    "ec2:CreateVolume",
     "ec2:StopInstances",
     "ec2:StartInstances",
     "ec2:RebootInstances",

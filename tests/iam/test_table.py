@@ -33,7 +33,6 @@ each_table = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 # Calls that no role of ours needs.
 NEEDED_BY_NO_ROLE = {
     "sts:GetCallerIdentity": "no permission is needed for it (STS API reference)",
-    "ec2:CreateVolume": "a move makes its volumes with an instance; verify-aws alone makes one by itself",
 }
 
 

@@ -42,6 +42,20 @@ def recovered(scene, name, kind):
     assert [move.kind for move in scene.switches(name) if move.is_recovery][-1] == kind
 
 
+def looked_at(scene, name):
+    """Dead without a word, a standby in another zone promoted, and what that lacks counted by a copy of the volume."""
+    az = scene.agent(name).az
+    elsewhere = next(f"{az[:-1]}{letter}" for letter in "abc" if letter != az[-1])
+    scene.configure(name, allowedAzs=[elsewhere], manualReplicaEnabled=True)
+    scene.until(lambda: scene.ready_replica(name), minutes=25)
+    dead = scene.dies(name)
+    scene.until(lambda: scene.agent(name).instance_id != dead, minutes=40)
+    scene.configure(name, manualReplicaEnabled=False)
+    mine = f"/api/client/agents/{scene.agent(name).id}"
+    found = scene.until(lambda: (s := scene.get(mine)["lostState"]) and s["completedAt"] and s, minutes=60)
+    assert (found["status"], found["because"]) == ("offered", None)
+
+
 def restore_points(scene, name):
     items = scene.get(f"/api/client/agents/{scene.agent(name).id}/restore-points")["items"]
     return {point["imageId"] for point in items}
@@ -66,9 +80,9 @@ class Toured:
         return set(actions_of(self.witness.statements[self.role])) - set(self.witness.called[self.role])
 
 
-def toured(scene, role):
-    """After the run: every record is there, whoever served it."""
-    for name in ALL[: scene.agents_count]:
+def toured(scene, role, *, died_serving=()):
+    """After the run: every record is there, whoever served it, but for what died with its primary."""
+    for name in set(ALL[: scene.agents_count]).difference(died_serving):
         scene.assert_no_record_lost_or_doubled(name)
     left = set(orphans_of(scene.world))
     return Toured(scene.witness, role, left)

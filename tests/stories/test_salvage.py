@@ -1,7 +1,10 @@
 """After an unheard death: what the dead one's volume has that the promoted standby lacks is told, and offered."""
 
 from spotguard.domain.ids import InstanceId, VolumeId
-from spotguard.ports.cloud import VolumeState
+from spotguard.domain.salvages import PURPOSE
+from spotguard.domain.tags import AGENT_TAG, CLIENT_TAG, MANAGED_TAG, PURPOSE_TAG, SWITCH_TAG
+from spotguard.planning.cleaning import DELETED
+from spotguard.ports.cloud import VolumeState, VolumeView
 from spotguard.simulation.audit import judge, orphans_of
 
 
@@ -62,14 +65,62 @@ def test_the_volume_is_compared_on_the_new_primary_and_taken_away_again(scene):
     assert not orphans_of(scene.world)
 
 
-def test_one_in_another_zone_is_kept_and_the_reason_told(scene):
+def copies(scene):
+    """Volumes and snapshots that carry the tag of a look, as EC2 shows them."""
+    tags, ec2 = {PURPOSE_TAG: PURPOSE}, scene.world.ec2
+    shown = *ec2.describe_volumes(tags=tags), *ec2.describe_snapshots(tags=tags)
+    return [one for one in shown if getattr(one, "state", None) is not VolumeState.DELETING]
+
+
+def test_one_in_another_zone_is_compared_by_a_copy_that_is_deleted_afterwards(scene):
     standing_by(scene, in_its_zone=False)
     dies_unheard(scene)
-    found = scene.until(lambda: lost_state(scene), minutes=20)
-    assert found["status"] == "failed"
-    assert "attached in its own zone alone" in found["because"]
-    assert volume(scene, found["volumeId"]).attached_to is None
+    scene.until(lambda: (s := lost_state(scene)) and s["status"] == "attached", minutes=30)
+    (copy,) = (one for one in copies(scene) if isinstance(one, VolumeView))
+    assert (copy.attached_to, copy.az) == (scene.agent().instance_id, scene.agent().az)
+    assert {MANAGED_TAG, CLIENT_TAG, AGENT_TAG, SWITCH_TAG} <= copy.tags.keys()
+    assert scene.volume_row(copy.volume_id).last_attached_to is None, "it is nobody's state"
+    found = scene.until(lambda: (s := lost_state(scene)) and s["completedAt"] and s, minutes=20)
+    assert found["status"] == "offered"
+    loss = scene.world.registers["web-1"].losses[-1]
+    assert found["files"] == loss.count > 0
+    assert copies(scene) == [], "snapshot and copy are gone before the end is told"
+    kept = volume(scene, found["volumeId"])
+    assert (kept.state, kept.attached_to) == (VolumeState.AVAILABLE, None)
+    assert kept.az != scene.agent().az
     assert len(told(scene)) == 1
+    deleted = [event.detail["kind"] for event in scene.events(DELETED)]
+    assert sorted(deleted) == ["snapshot", "volume"]
+    scene.world.settle()
+    assert judge(scene.world).broken == []
+    assert not orphans_of(scene.world)
+
+
+def test_a_copy_that_nobody_waits_for_any_more_is_deleted_too(scene):
+    standing_by(scene, in_its_zone=False)
+    dies_unheard(scene)
+    scene.until(lambda: copies(scene), minutes=20)
+    assert lost_state(scene)["status"] == "copying"
+    scene.order_move(in_its_zone=False)
+    found = scene.until(lambda: (s := lost_state(scene)) and s["completedAt"] and s, minutes=30)
+    assert (found["status"], found["because"]) == ("failed", "the workload moved on meanwhile")
+    assert copies(scene) == []
+    assert volume(scene, found["volumeId"]).attached_to is None
+
+
+def test_a_new_primary_that_dies_during_the_look_at_a_copy_is_recovered_from_its_own_state(scene):
+    standing_by(scene, in_its_zone=False)
+    dies_unheard(scene)
+    scene.until(lambda: (s := lost_state(scene)) and s["status"] == "attached", minutes=30)
+    row, register = scene.agent(), scene.world.registers["web-1"]
+    scene.configure(manualReplicaEnabled=False)
+    losses = len(register.losses)
+    scene.world.ec2.controls.fail_instance(InstanceId(row.instance_id))
+    scene.until(lambda: scene.agent().instance_id != row.instance_id, minutes=30)
+    scene.until(lambda: register.serving() == [scene.agent().instance_id], minutes=10)
+    assert len(register.losses) == losses, "its own volume was carried over"
+    scene.until(lambda: lost_state(scene)["completedAt"], minutes=90)
+    assert copies(scene) == []
 
 
 def test_a_move_that_a_user_orders_waits_for_the_look_and_a_death_does_not(scene):

@@ -1,7 +1,8 @@
 """After an unheard death: the volume of the dead holder is shown to the new primary, compared, and taken away again.
 
 Waiting (attached read-only by the agent's mount) → attached (the agent compares) → detaching → offered or failed. It is
-given back to nobody: its leftovers are kept for a day, as ever, for a person.
+given back to nobody: its leftovers are kept for a day, as ever, for a person. Where it is in another zone than the new
+primary, copying comes first, the copy is attached instead, and deleted before the end is told.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from spotguard.coordinator import salvage_copies
 from spotguard.coordinator.agenda import Agenda, Work
 from spotguard.coordinator.context import Beat, Context, Row
 from spotguard.domain.commands import CommandStatus
 from spotguard.domain.errors import InvalidInput, NeedsPerson, NotVisible
-from spotguard.domain.ids import AgentId, ClientId, InstanceId, VolumeId
+from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.domain.salvages import SalvageStatus
 from spotguard.ports.cloud import Cloud, VolumeState
 from spotguard.store import fleet, moves, restore_orders, salvages
@@ -55,6 +57,8 @@ class Salvages:
             return False
         self.ctx.soon(now, SECONDS)
         match SalvageStatus(row.status):
+            case SalvageStatus.COPYING:
+                return self._copy(now, cloud, row)
             case SalvageStatus.WAITING:
                 return self._attach(now, cloud, row)
             case SalvageStatus.ATTACHED:
@@ -64,11 +68,21 @@ class Salvages:
             case _:
                 return False
 
+    def _copy(self, now: datetime, cloud: Cloud, row: Row) -> bool:
+        why = self.ctx.db.read(lambda tx: _why_not(tx, now, row))
+        if why is not None:
+            return self._judge(row, because=why)
+        try:
+            return salvage_copies.make(self.ctx, now, cloud, row)
+        except NeedsPerson as error:
+            return self._judge(row, because=f"it is in another zone, and was not copied: {error}")
+
     def _attach(self, now: datetime, cloud: Cloud, row: Row) -> bool:
         why = self.ctx.db.read(lambda tx: _why_not(tx, now, row))
         if why is not None:
             return self._judge(row, because=why)
-        shown = cloud.describe_volumes([VolumeId(row.volume_id)])
+        volume_id = salvages.shown(row)
+        shown = cloud.describe_volumes([volume_id])
         if not shown:
             return False
         if shown[0].attached_to == row.instance_id and shown[0].state is VolumeState.IN_USE:
@@ -77,7 +91,7 @@ class Salvages:
             return asked
         if shown[0].attached_to is None and shown[0].state is VolumeState.AVAILABLE:
             try:
-                cloud.attach_volume(VolumeId(row.volume_id), InstanceId(row.instance_id), DEVICE)
+                cloud.attach_volume(volume_id, InstanceId(row.instance_id), DEVICE)
             except NeedsPerson as error:
                 return self._judge(row, because=str(error)) if error.code not in _BUSY else False
         return False
@@ -100,14 +114,16 @@ class Salvages:
         return self.ctx.db.write(lambda tx: salvages.move(tx, row, SalvageStatus.DETACHING, **told))
 
     def _detach(self, now: datetime, cloud: Cloud, row: Row) -> bool:
-        """Over when EC2 shows that nobody has it, or that it is gone."""
-        volume_id = VolumeId(row.volume_id)
+        """Over when EC2 shows that nobody has it, or that it is gone, and no copy is left."""
+        volume_id = salvages.shown(row)
         try:
             shown = cloud.describe_volumes([volume_id])
             if shown and shown[0].attached_to == row.instance_id:
                 cloud.detach_volume(volume_id)
                 return False
         except NotVisible:
+            return False
+        if not salvage_copies.clear(self.ctx, now, cloud, row):
             return False
         return self.ctx.db.write(lambda tx: _conclude(tx, now, row))
 

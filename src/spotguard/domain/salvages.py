@@ -10,6 +10,7 @@ from spotguard.domain.life import Life
 class SalvageStatus(StrEnum):
     """Where a salvage is in its life."""
 
+    COPYING = "copying"  # its volume is in another zone: a copy of it comes here
     WAITING = "waiting"
     ATTACHED = "attached"
     DETACHING = "detaching"
@@ -17,11 +18,17 @@ class SalvageStatus(StrEnum):
     FAILED = "failed"
 
 
-OPEN_SALVAGE = frozenset({SalvageStatus.WAITING, SalvageStatus.ATTACHED, SalvageStatus.DETACHING})
+PURPOSE = "salvage"
+"""The tag of the copies that are made for it."""
+
+OPEN_SALVAGE = frozenset(
+    {SalvageStatus.COPYING, SalvageStatus.WAITING, SalvageStatus.ATTACHED, SalvageStatus.DETACHING}
+)
 
 SALVAGE_LIFE = Life(
     "salvage",
     {
+        SalvageStatus.COPYING: frozenset({SalvageStatus.WAITING, SalvageStatus.DETACHING}),
         SalvageStatus.WAITING: frozenset({SalvageStatus.ATTACHED, SalvageStatus.DETACHING}),
         SalvageStatus.ATTACHED: frozenset({SalvageStatus.DETACHING}),
         SalvageStatus.DETACHING: frozenset({SalvageStatus.OFFERED, SalvageStatus.FAILED}),

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from spotguard.domain.clock import parse_time
 from spotguard.domain.commands import CommandType, CreatedBy, Priority
 from spotguard.domain.errors import InvalidInput
-from spotguard.domain.ids import AgentId, ClientId, InstanceId
+from spotguard.domain.ids import AgentId, ClientId, InstanceId, VolumeId
 from spotguard.domain.salvages import OPEN_SALVAGE, SALVAGE_LIFE, SalvageStatus
 from spotguard.domain.switches import MoveKind, Step, SwitchStatus
 from spotguard.store import commands, events, grants, storage
@@ -21,7 +21,6 @@ from spotguard.store.upserts import insert_missing
 
 Row = sa.Row[Any]
 _v = salvages.c
-_OPEN = [status.value for status in OPEN_SALVAGE]
 _VERIFIED = sa.exists().where(
     switch_steps.c.switch_id == switches.c.id, switch_steps.c.step == Step.VERIFIED.value
 )
@@ -37,6 +36,8 @@ _OWED = Prepared(
     )
 )
 LOOKS_WITHIN = timedelta(minutes=60)
+COPIES_WITHIN = timedelta(hours=6)  # the first snapshot of a large volume takes hours
+_SHOWN = [status.value for status in OPEN_SALVAGE - {SalvageStatus.COPYING}]
 _MOST = 2**62
 
 
@@ -50,7 +51,8 @@ def newest_of(tx: sa.Connection, agent_id: AgentId | str) -> Row | None:
 
 
 def is_open_for(tx: sa.Connection, agent_id: AgentId | str) -> bool:
-    found = sa.select(_v.id).where(_v.agent_id == agent_id, _v.status.in_(_OPEN))
+    """A volume may be attached for a look; while a copy is made none is."""
+    found = sa.select(_v.id).where(_v.agent_id == agent_id, _v.status.in_(_SHOWN))
     return tx.execute(found.limit(1)).first() is not None
 
 
@@ -60,7 +62,7 @@ def owed(tx: sa.Connection) -> list[Row]:
 
 
 def begin(tx: sa.Connection, now: datetime, switch: Row) -> bool:
-    """A row for the volume that the dead one left; one in another zone is told, and no more. False: there is none."""
+    """A row for the volume that the dead one left; one in another zone is copied first. False: there is none."""
     held = grants.holder(tx, AgentId(switch.agent_id))
     left = [
         v for v in storage.data_volumes_of(tx, InstanceId(switch.old_instance_id)) if v.attached_to is None
@@ -68,6 +70,7 @@ def begin(tx: sa.Connection, now: datetime, switch: Row) -> bool:
     if held is None or held.instance_id != switch.new_instance_id or not left:
         return False
     az = tx.execute(sa.select(instances.c.az).where(instances.c.id == held.instance_id)).scalar_one()
+    is_here = left[0].az == az
     row = {
         "id": str(uuid.uuid4()),
         "client_id": switch.client_id,
@@ -75,19 +78,17 @@ def begin(tx: sa.Connection, now: datetime, switch: Row) -> bool:
         "switch_id": switch.id,
         "volume_id": left[0].id,
         "instance_id": held.instance_id,
-        "status": SalvageStatus.WAITING.value,
+        "status": (SalvageStatus.WAITING if is_here else SalvageStatus.COPYING).value,
         "created_at": now,
-        "deadline_at": now + LOOKS_WITHIN,
+        "deadline_at": now + (LOOKS_WITHIN if is_here else COPIES_WITHIN),
     }
-    if left[0].az != az:
-        why = (
-            f"it is in {left[0].az} and who serves now is in {az}: a volume is attached in its own zone alone"
-        )
-        row |= {"status": SalvageStatus.FAILED.value, "because": why, "completed_at": now}
     insert_missing(tx, salvages, [row])
-    if left[0].az != az:
-        tell(tx, now, get(tx, row["id"]))
     return True
+
+
+def shown(salvage: Row) -> VolumeId:
+    """The volume that is attached for the look: the dead one's own, or its copy."""
+    return VolumeId(salvage.copy_id or salvage.volume_id)
 
 
 def move(tx: sa.Connection, salvage: Row, wanted: SalvageStatus, **values: Any) -> bool:
@@ -119,7 +120,7 @@ def ask(tx: sa.Connection, now: datetime, salvage: Row) -> bool:
         created_by=CreatedBy.COORDINATOR,
         expires_at=salvage.deadline_at,
         reason="what did the standby lack?",
-        payload={"volume_id": salvage.volume_id},
+        payload={"volume_id": shown(salvage)},
     )
     return move(tx, salvage, SalvageStatus.ATTACHED, command_id=command_id)
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, VolumeId
 from spotguard.domain.salvages import OPEN_SALVAGE
+from spotguard.domain.salvages import PURPOSE as SALVAGE
 from spotguard.domain.tags import AGENT_TAG, PURPOSE_TAG, SWITCH_TAG
 from spotguard.planning.switching import STATE_DEVICE
 from spotguard.ports.cloud import (
@@ -196,7 +197,12 @@ def newest_image_of(tx: sa.Connection, agent_id: AgentId) -> Row | None:
 
 
 def _attachment(tx: sa.Connection, agent_id: str, view: VolumeView, known: Row | None) -> dict[str, Any]:
-    """Of a volume that is seen for the first time when nobody has it any more, what its launch tells."""
+    """Of a volume that is seen for the first time when nobody has it any more, what its launch tells.
+
+    A copy of a dead holder's volume that is shown for a look is nobody's state.
+    """
+    if view.tags.get(PURPOSE_TAG) == SALVAGE:
+        return {"state": view.state.value}
     values: dict[str, Any] = {"state": view.state.value, "attached_to": view.attached_to}
     if view.attached_to is None:
         if known is None or known.last_attached_to is None:

@@ -94,13 +94,27 @@ def _operate(scope: Scope) -> tuple[Statement, ...]:
         *_launches(scope, "ec2:RunInstances", "ec2:CreateFleet"),
         _made_tagged(
             scope,
-            ("ec2:CreateImage", "ec2:CreateSnapshot", "ec2:CreateLaunchTemplate"),
+            ("ec2:CreateImage", "ec2:CreateSnapshot", "ec2:CreateVolume", "ec2:CreateLaunchTemplate"),
             "image",
             "snapshot",
+            "volume",
             "launch-template",
         ),
         _tagged_at_birth(
-            scope, "RunInstances", "CreateFleet", "CreateLaunchTemplate", "CreateImage", "CreateSnapshot"
+            scope,
+            "RunInstances",
+            "CreateFleet",
+            "CreateLaunchTemplate",
+            "CreateImage",
+            "CreateSnapshot",
+            "CreateVolume",
+        ),
+        Statement(
+            "CopyOurs",
+            "a volume is made by itself only of a snapshot of ours: a copy in another zone, to be looked at",
+            ("ec2:CreateVolume",),
+            scope.arns("snapshot"),
+            scope.if_ours(),
         ),
         Statement(
             "ChangeOurs",

@@ -70,6 +70,7 @@ salvages = sa.Table(
     sa.Column("agent_id", sa.String(length=36), nullable=False),
     sa.Column("switch_id", sa.String(length=36), nullable=False),
     sa.Column("volume_id", sa.String(length=64), nullable=False),
+    sa.Column("copy_id", sa.String(length=64), nullable=True),
     sa.Column("instance_id", sa.String(length=64), nullable=False),
     sa.Column("status", sa.String(length=20), nullable=False),
     sa.Column("command_id", sa.String(length=36), nullable=True),
@@ -86,7 +87,7 @@ salvages = sa.Table(
         name=sa.schema.conv("ck_instance_id_real_salvages"),
     ),
     sa.CheckConstraint(
-        "status IN ('waiting', 'attached', 'detaching', 'offered', 'failed')",
+        "status IN ('copying', 'waiting', 'attached', 'detaching', 'offered', 'failed')",
         name=sa.schema.conv("ck_status_legal_salvages"),
     ),
     sa.ForeignKeyConstraint(["agent_id"], ["agents.id"], name=sa.schema.conv("fk_salvages_agent_id")),
