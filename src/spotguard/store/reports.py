@@ -129,9 +129,9 @@ def _find(tx: Connection, agent_id: AgentId, report: SwitchReport) -> Row[Any] |
         return row
     if report.command_id is None:
         return None
-    row = _BY_COMMAND.first(tx, {"agent": agent_id, "command": report.command_id})
-    if row is not None:
-        return row
+    of_its: Row[Any] | None = _BY_COMMAND.first(tx, {"agent": agent_id, "command": report.command_id})
+    if of_its is not None:
+        return of_its
     of_command = sa.select(commands.c.payload).where(
         commands.c.id == report.command_id, commands.c.agent_id == agent_id
     )
