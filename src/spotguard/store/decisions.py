@@ -38,7 +38,7 @@ Row = sa.Row[Any]
 _DONE = (SwitchStatus.COMMITTED.value, SwitchStatus.COMPLETED.value)
 _FORCED = (Trigger.EMERGENCY.value, Trigger.REBALANCE.value)
 
-_CANDIDATES: sa.Select[Any] = (
+_SERVING: sa.Select[Any] = (
     sa.select(
         agents,
         epoch_grants.c.granted_at.label("in_pool_since"),
@@ -86,8 +86,9 @@ _HISTORY: sa.Select[Any] = sa.select(
 )
 
 
-_CANDIDATE: sa.Select[Any] = _CANDIDATES.where(agents.c.id == sa.bindparam("agent"))
-_NEWEST: sa.Select[Any] = (
+_CANDIDATES = Prepared(_SERVING)
+_CANDIDATE = Prepared(_SERVING.where(agents.c.id == sa.bindparam("agent")))
+_NEWEST = Prepared(
     sa.select(decisions)
     .where(decisions.c.agent_id == sa.bindparam("agent"))
     .order_by(decisions.c.decided_at.desc(), decisions.c.id.desc())
@@ -97,12 +98,12 @@ _NEWEST: sa.Select[Any] = (
 
 def candidate(tx: sa.Connection, agent_id: AgentId) -> Row | None:
     """This agent, if the engine decides for it."""
-    return tx.execute(_CANDIDATE, {"agent": agent_id}).one_or_none()
+    return _CANDIDATE.first(tx, {"agent": agent_id})
 
 
 def candidates(tx: sa.Connection) -> list[Row]:
     """Agents in automatic mode that serve, with the time since when they are where they are."""
-    return list(tx.execute(_CANDIDATES).all())
+    return list(_CANDIDATES.rows(tx, {}))
 
 
 def market_state(tx: sa.Connection) -> tuple[Any, ...]:
@@ -239,7 +240,7 @@ def record(
 
 
 def newest(tx: sa.Connection, agent_id: AgentId) -> Row | None:
-    return tx.execute(_NEWEST, {"agent": agent_id}).one_or_none()
+    return _NEWEST.first(tx, {"agent": agent_id})
 
 
 def last_key(tx: sa.Connection, agent_id: AgentId) -> str | None:

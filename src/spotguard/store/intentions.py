@@ -21,13 +21,14 @@ from spotguard.ports.clock import Clock
 from spotguard.ports.intentions import Intention, IntentionKind, IntentionStatus, Outcome
 from spotguard.ports.shape import Shape
 from spotguard.store.database import Database
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import agents, clients, instances, intentions
 from spotguard.store.upserts import insert_missing
 
 Row = sa.Row[Any]
 LAUNCHES = ("launch", "fleet")
 _AGENTS = "agent:"
-_UNSEEN_FOR = timedelta(hours=1)  # so long a launch counts whose instance no row shows yet
+UNSEEN_FOR = timedelta(hours=1)  # so long a launch counts whose instance no row shows yet
 
 
 class Cap(StrEnum):
@@ -69,14 +70,21 @@ class DatabaseIntentions:
         self._db.write(lambda tx: close_intention(tx, self._clock.now(), token, outcome))
 
 
+_OF_SEED = Prepared(
+    sa.select(intentions)
+    .where(
+        sa.or_(
+            intentions.c.switch_id == sa.bindparam("seed"),
+            intentions.c.replica_id == sa.bindparam("seed"),
+            intentions.c.drill_id == sa.bindparam("seed"),
+        )
+    )
+    .order_by(intentions.c.created_at, intentions.c.token)
+)
+
+
 def of_seed(tx: sa.Connection, seed: str) -> list[Intention]:
-    i = intentions.c
-    rows = tx.execute(
-        sa.select(intentions)
-        .where(sa.or_(i.switch_id == seed, i.replica_id == seed, i.drill_id == seed))
-        .order_by(intentions.c.created_at, intentions.c.token)
-    ).all()
-    return [_intention(row) for row in rows if row.request.get("seed") == seed]
+    return [_intention(row) for row in _OF_SEED.rows(tx, {"seed": seed}) if row.request.get("seed") == seed]
 
 
 def _intention(row: Row) -> Intention:
@@ -182,16 +190,28 @@ def _insert(tx: sa.Connection, now: datetime, wisher: Wisher, intention: Intenti
 
 def close_intention(tx: sa.Connection, now: datetime, token: ClientToken, outcome: Outcome) -> None:
     """The answer, once: a closed attempt is never opened again."""
-    tx.execute(
-        sa.update(intentions)
-        .where(intentions.c.token == token, intentions.c.status == IntentionStatus.OPEN.value)
-        .values(
-            status=outcome.status.value,
-            resource_id=outcome.resource_id,
-            error_code=outcome.error_code,
-            closed_at=now,
-        )
+    _CLOSE.change(
+        tx,
+        {
+            "asked": token,
+            "answer": outcome.status.value,
+            "resource": outcome.resource_id,
+            "code": outcome.error_code,
+            "now": now,
+        },
     )
+
+
+_CLOSE = Prepared(
+    sa.update(intentions)
+    .where(intentions.c.token == sa.bindparam("asked"), intentions.c.status == IntentionStatus.OPEN.value)
+    .values(
+        status=sa.bindparam("answer"),
+        resource_id=sa.bindparam("resource"),
+        error_code=sa.bindparam("code"),
+        closed_at=sa.bindparam("now"),
+    )
+)
 
 
 def require_caps(
@@ -278,10 +298,15 @@ def total_usd(costs: Iterable[Decimal | None]) -> Decimal | None:
 
 def unseen(now: datetime, client_id: ClientId) -> sa.ColumnElement[bool]:
     """Launches without an answer, and those whose named instance has not come into a row yet."""
+    return unseen_since(now - UNSEEN_FOR, client_id)
+
+
+def unseen_since(since: Any, client_id: Any) -> sa.ColumnElement[bool]:
+    """The same, whose answer came after `since`: for a prepared statement."""
     i = intentions.c
     named = sa.and_(
         i.status == IntentionStatus.DONE.value,
-        i.closed_at > now - _UNSEEN_FOR,
+        i.closed_at > since,
         i.resource_id.not_in(sa.select(instances.c.id).where(instances.c.client_id == client_id)),
     )
     waits = sa.or_(i.status == IntentionStatus.OPEN.value, named)

@@ -11,6 +11,8 @@ from sqlalchemy.engine import Connection
 
 from spotguard.domain.ids import ClientId
 from spotguard.domain.pools import LINUX
+from spotguard.store.batches import batch_of, batched
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import ondemand_prices
 from spotguard.store.upserts import insert_or_update
 
@@ -23,17 +25,20 @@ _SEEN = sa.select(_p.instance_type, _p.price).where(
     _p.source_client_id.in_([SERVER, sa.bindparam("client")]),
 )
 _ALL = _SEEN.order_by(_p.source_client_id == SERVER)  # the server's last, so that a dict keeps it
-_SOME = _ALL.where(_p.instance_type.in_(sa.bindparam("types", expanding=True)))
-_ONE = (
+_EVERY = Prepared(_ALL)
+_SOME = Prepared(_ALL.where(_p.instance_type.in_(batch_of(_p.instance_type))))
+_ONE = Prepared(
     _SEEN.where(_p.instance_type == sa.bindparam("type"))
     .order_by((_p.source_client_id == SERVER).desc())
     .limit(1)
 )
-_SAME = sa.select(_p.instance_type, _p.price).where(
-    _p.region == sa.bindparam("region"),
-    _p.product == sa.bindparam("product"),
-    _p.source_client_id == sa.bindparam("source"),
-    _p.instance_type.in_(sa.bindparam("types", expanding=True)),
+_SAME = Prepared(
+    sa.select(_p.instance_type, _p.price).where(
+        _p.region == sa.bindparam("region"),
+        _p.product == sa.bindparam("product"),
+        _p.source_client_id == sa.bindparam("source"),
+        _p.instance_type.in_(batch_of(_p.instance_type)),
+    )
 )
 
 
@@ -50,11 +55,9 @@ def record(
     An unchanged price is not written again: on-demand prices hardly ever change, and agents tell them every minute.
     """
     source = client_id or SERVER
+    asked = {"region": region, "product": product, "source": source}
     known = {
-        row.instance_type: row.price
-        for row in tx.execute(
-            _SAME, {"region": region, "product": product, "source": source, "types": list(prices)}
-        )
+        row.instance_type: row.price for some in batched(list(prices)) for row in _SAME.rows(tx, some | asked)
     }
     changed = [
         {
@@ -75,9 +78,8 @@ def price_of(
     tx: Connection, client_id: ClientId | None, region: str, instance_type: str, product: str = LINUX
 ) -> Decimal | None:
     """USD per hour, None when nobody has told it."""
-    row = tx.execute(
-        _ONE, {"client": client_id or SERVER, "region": region, "product": product, "type": instance_type}
-    ).one_or_none()
+    asked = {"client": client_id or SERVER, "region": region, "product": product, "type": instance_type}
+    row = _ONE.first(tx, asked)
     return None if row is None else row.price
 
 
@@ -92,7 +94,9 @@ def prices_of(
     """USD per hour by instance type; of the named ones alone, where they are named."""
     asked = {"client": client_id or SERVER, "region": region, "product": product}
     if instance_types is None:
-        rows = tx.execute(_ALL, asked)
-    else:
-        rows = tx.execute(_SOME, asked | {"types": sorted(instance_types)})
-    return {row.instance_type: row.price for row in rows}
+        return {row.instance_type: row.price for row in _EVERY.rows(tx, asked)}
+    return {
+        row.instance_type: row.price
+        for some in batched(sorted(instance_types))
+        for row in _SOME.rows(tx, some | asked)
+    }

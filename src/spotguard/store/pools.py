@@ -11,13 +11,13 @@ from sqlalchemy.engine import Connection, Row
 
 from spotguard.domain.ids import ClientId, PoolId
 from spotguard.domain.pools import LINUX, Pool
+from spotguard.store.batches import batch_of, batched
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import instances, spot_pools, spot_price_snapshots
 from spotguard.store.upserts import insert_missing
 
-_AT_ONCE = 500  # ids in one IN list
-
-_KNOWN = sa.select(spot_pools.c.id, spot_pools.c.az_id).where(
-    spot_pools.c.id.in_(sa.bindparam("ids", expanding=True))
+_KNOWN = Prepared(
+    sa.select(spot_pools.c.id, spot_pools.c.az_id).where(spot_pools.c.id.in_(batch_of(spot_pools.c.id)))
 )
 _NAME_AZ = (
     sa.update(spot_pools)
@@ -33,11 +33,9 @@ def ensure_pools(tx: Connection, now: datetime, pools: Iterable[Pool]) -> None:
     tenant reported without.
     """
     wanted = {pool.id: pool for pool in pools}
-    ids = list(wanted)
-    known: dict[str, str | None] = {}
-    for first in range(0, len(ids), _AT_ONCE):
-        rows = tx.execute(_KNOWN, {"ids": ids[first : first + _AT_ONCE]})
-        known.update((row.id, row.az_id) for row in rows)
+    known: dict[str, str | None] = {
+        row.id: row.az_id for some in batched(list(wanted)) for row in _KNOWN.rows(tx, some)
+    }
     insert_missing(
         tx, spot_pools, [_row(pool, now) for pool_id, pool in sorted(wanted.items()) if pool_id not in known]
     )
@@ -50,7 +48,7 @@ def ensure_pools(tx: Connection, now: datetime, pools: Iterable[Pool]) -> None:
         tx.execute(_NAME_AZ, zones)
 
 
-def known_for(client_id: ClientId) -> sa.ColumnElement[bool]:
+def known_for(client_id: Any) -> sa.ColumnElement[bool]:
     """Of a row of `spot_pools`: the server or this tenant has had a price of it, or runs an instance in it.
 
     The rows are everybody's, and a name that another tenant once reported proves nothing, not even that its zone is.
@@ -65,8 +63,15 @@ def known_for(client_id: ClientId) -> sa.ColumnElement[bool]:
 
 def known_to(tx: Connection, client_id: ClientId, pool_ids: Sequence[PoolId]) -> set[PoolId]:
     """Those that are this tenant's to know."""
-    found = sa.select(spot_pools.c.id).where(spot_pools.c.id.in_(pool_ids), known_for(client_id))
-    return {PoolId(pool_id) for pool_id in tx.scalars(found)}
+    whose = {"client": client_id}
+    return {PoolId(row.id) for some in batched(pool_ids) for row in _KNOWN_TO.rows(tx, some | whose)}
+
+
+_KNOWN_TO = Prepared(
+    sa.select(spot_pools.c.id).where(
+        spot_pools.c.id.in_(batch_of(spot_pools.c.id)), known_for(sa.bindparam("client"))
+    )
+)
 
 
 def list_pools(

@@ -20,6 +20,7 @@ from sqlalchemy.engine import Connection, Row
 
 from spotguard.domain.clock import EARLIEST
 from spotguard.domain.ids import ClientId, PoolId
+from spotguard.domain.money import ZERO
 from spotguard.domain.pools import LINUX, Pool, parse_pool_id
 from spotguard.ports.cloud import PriceChange
 from spotguard.store.batches import batch_of, batched
@@ -113,18 +114,23 @@ def current_prices(
 
     What the server fetched within `FETCHED_WINS` stands before the tenant's own report, else the newest counts.
     """
-    rows = tx.execute(
-        _CURRENT,
-        {
-            "client": client_id,
-            "types": list(instance_types),
-            "region": region,
-            "product": product,
-            "since": now - CURRENT,
-            "fresh": now - FETCHED_WINS,
-        },
-    )
-    return [PoolPrice(pool_of(row), row.price, row.captured_at) for row in rows]
+    asked = {
+        "client": client_id,
+        "region": region,
+        "product": product,
+        "since": now - CURRENT,
+        "fresh": now - FETCHED_WINS,
+    }
+    found = [
+        PoolPrice(pool_of(row), row.price, row.captured_at)
+        for some in batched(list(dict.fromkeys(instance_types)))
+        for row in _CURRENT.rows(tx, asked | some)
+    ]
+    return sorted(found, key=_cheapest_first)
+
+
+def _cheapest_first(one: PoolPrice) -> tuple[bool, Decimal, PoolId]:
+    return one.price is None, one.price or ZERO, one.pool.id
 
 
 def prices_known_to(
@@ -148,11 +154,9 @@ def price_steps(
     `until`, None where nobody confirmed the last one for `PRICE_HOLDS`. The tenant's own reports stand where what
     the server fetched or imported is silent.
     """
-    if not pool_ids:
-        return {}
-    asked = {"pools": list(pool_ids), "since": since, "until": until}
-    fetched = _points(tx, _FETCHED_STEPS, asked)
-    own = _points(tx, _OWN_STEPS, asked | {"client": client_id}) if client_id is not None else {}
+    asked = {"since": since, "until": until, "client": client_id}
+    fetched = _points(tx, _FETCHED_STEPS, pool_ids, asked)
+    own = _points(tx, _OWN_STEPS, pool_ids, asked) if client_id is not None else {}
     return {
         pool_id: _within(since, until, steps_of(fetched.get(pool_id, []), own.get(pool_id, [])))
         for pool_id in pool_ids
@@ -161,12 +165,7 @@ def price_steps(
 
 def fetched_until(tx: Connection, pool_ids: Sequence[PoolId]) -> dict[PoolId, datetime]:
     """Up to when the server itself knows the prices of these pools; a pool it never fetched is absent."""
-    found = (
-        sa.select(_s.pool_id, sa.func.max(_s.captured_at, type_=_s.captured_at.type).label("until"))
-        .where(_s.pool_id.in_(pool_ids), _s.client_id.is_(None))
-        .group_by(_s.pool_id)
-    )
-    return {row.pool_id: row.until for row in tx.execute(found)}
+    return {row.pool_id: row.until for some in batched(pool_ids) for row in _FETCHED_UNTIL.rows(tx, some)}
 
 
 def _newest_rows(
@@ -190,10 +189,13 @@ def _row(pool_id: PoolId, price: Decimal, at: datetime, client_id: ClientId | No
     return {"pool_id": pool_id, "price": price, "captured_at": at, "client_id": client_id}
 
 
-def _points(tx: Connection, steps: sa.Select[Any], asked: dict[str, Any]) -> dict[str, list[Point]]:
+def _points(
+    tx: Connection, steps: Prepared, pool_ids: Sequence[PoolId], asked: dict[str, Any]
+) -> dict[str, list[Point]]:
     points: dict[str, list[Point]] = {}
-    for row in tx.execute(steps, asked):
-        points.setdefault(row.pool_id, []).append((row.captured_at, row.price))
+    for some in batched(list(dict.fromkeys(pool_ids))):
+        for row in steps.rows(tx, asked | some):
+            points.setdefault(row.pool_id, []).append((row.captured_at, row.price))
     return points
 
 
@@ -243,7 +245,7 @@ def _steps_statement(source: Any) -> sa.Select[Any]:
         sa.select(_s.pool_id, _s.captured_at, _s.price)
         .select_from(spot_pools.join(spot_price_snapshots, _s.pool_id == spot_pools.c.id))
         .where(
-            spot_pools.c.id.in_(sa.bindparam("pools", expanding=True)),
+            spot_pools.c.id.in_(batch_of(spot_pools.c.id)),
             source(spot_price_snapshots),
             _s.captured_at >= sa.func.coalesce(in_force, sa.literal(EARLIEST, _s.captured_at.type)),
             _s.captured_at < sa.bindparam("until"),
@@ -262,7 +264,7 @@ def _own(table: Any) -> sa.ColumnElement[bool]:
 
 def _current_statement() -> sa.Select[Any]:
     wanted = sa.and_(
-        spot_pools.c.instance_type.in_(sa.bindparam("types", expanding=True)),
+        spot_pools.c.instance_type.in_(batch_of(spot_pools.c.instance_type)),
         spot_pools.c.region == sa.bindparam("region"),
         spot_pools.c.product == sa.bindparam("product"),
     )
@@ -298,7 +300,6 @@ def _current_statement() -> sa.Select[Any]:
         )
         .select_from(spot_pools.outerjoin(ranked, here))
         .where(wanted)
-        .order_by(ranked.c.price.is_(None), ranked.c.price, spot_pools.c.id)
     )
 
 
@@ -310,6 +311,11 @@ _ADVANCE = Prepared(
 )
 _NEWEST_OWN = Prepared(_newest_statement(_own))
 _NEWEST_FETCHED = Prepared(_newest_statement(_fetched))
-_FETCHED_STEPS = _steps_statement(_fetched)
-_OWN_STEPS = _steps_statement(_own)
-_CURRENT = _current_statement()
+_FETCHED_STEPS = Prepared(_steps_statement(_fetched))
+_OWN_STEPS = Prepared(_steps_statement(_own))
+_CURRENT = Prepared(_current_statement())
+_FETCHED_UNTIL = Prepared(
+    sa.select(_s.pool_id, sa.func.max(_s.captured_at, type_=_s.captured_at.type).label("until"))
+    .where(_s.pool_id.in_(batch_of(_s.pool_id)), _s.client_id.is_(None))
+    .group_by(_s.pool_id)
+)

@@ -11,12 +11,19 @@ from spotguard.domain.ids import ClientId, PoolId
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.store import pools
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import pool_quarantines
 from spotguard.store.upserts import insert_missing
 
 FIRST = timedelta(minutes=15)
 LONGEST = timedelta(hours=6)
 REFUSED = "it refused a launch"
+_OF_CLIENT = Prepared(
+    sa.select(pool_quarantines).where(
+        pool_quarantines.c.client_id == sa.bindparam("client"),
+        pool_quarantines.c.mode == sa.bindparam("market"),
+    )
+)
 FORGIVEN_AFTER = timedelta(hours=24)  # without a strike the count begins anew
 
 
@@ -51,8 +58,7 @@ def strike(
 
 def of_client(tx: sa.Connection, client_id: ClientId, mode: Mode = Mode.SPOT) -> dict[PoolId, sa.Row[Any]]:
     """Every pool that was ever struck in this market: `until` says whether it still is in quarantine."""
-    q = pool_quarantines
-    rows = tx.execute(sa.select(q).where(q.c.client_id == client_id, q.c.mode == mode.value)).all()
+    rows = _OF_CLIENT.rows(tx, {"client": client_id, "market": mode.value})
     return {PoolId(row.pool_id): row for row in rows}
 
 

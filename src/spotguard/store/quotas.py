@@ -18,7 +18,8 @@ from spotguard.market.instance_types import quota_class, vcpus
 from spotguard.market.quota_codes import CODES
 from spotguard.planning.quotas import Wanted, why_it_does_not_fit
 from spotguard.planning.standby import Place
-from spotguard.store.intentions import unseen
+from spotguard.store.intentions import UNSEEN_FOR, unseen_since
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import agents, instances, intentions, replica_instances, switches, vcpu_quotas
 from spotguard.store.upserts import insert_or_update
 
@@ -26,6 +27,36 @@ Row = sa.Row[Any]
 Machine = tuple[str, Mode]  # instance type and market
 _i, _r, _s = instances.c, replica_instances.c, switches.c
 _USES_NONE = (InstanceState.STOPPED.value, InstanceState.TERMINATED.value)
+_QUOTA = Prepared(
+    sa.select(vcpu_quotas).where(
+        vcpu_quotas.c.client_id == sa.bindparam("client"),
+        vcpu_quotas.c.quota_class == sa.bindparam("class"),
+        vcpu_quotas.c.mode == sa.bindparam("market"),
+    )
+)
+_RUNNING = Prepared(
+    sa.select(_i.instance_type, _i.current_mode).where(
+        _i.client_id == sa.bindparam("client"),
+        _i.is_active,
+        _i.current_mode.is_not(None),
+        sa.func.coalesce(_i.ec2_state, "").not_in(_USES_NONE),
+    )
+)
+_ASKED = Prepared(sa.select(intentions).where(unseen_since(sa.bindparam("since"), sa.bindparam("client"))))
+_MOVES = Prepared(
+    sa.select(_s.id, _s.new_instance_type.label("kind"), _s.new_mode.label("mode")).where(
+        _s.client_id == sa.bindparam("client"),
+        _s.status == SwitchStatus.PREPARING.value,
+        _s.new_instance_id.is_(None),
+        _s.replica_id.is_(None),
+        _s.new_mode.is_not(None),
+    )
+)
+_STANDBYS = Prepared(
+    sa.select(_r.id, _r.instance_type.label("kind"), _r.mode)
+    .join(agents, agents.c.id == _r.agent_id)
+    .where(agents.c.client_id == sa.bindparam("client"), _r.is_active, _r.instance_id.is_(None))
+)
 
 
 def record(tx: sa.Connection, now: datetime, client_id: ClientId, told: Iterable[VcpuQuota]) -> None:
@@ -58,12 +89,7 @@ def why_not(
         wanted_class, wanted = quota_class(pool.instance_type), vcpus(pool.instance_type)
     except InvalidInput:
         return None
-    c = vcpu_quotas.c
-    known = tx.execute(
-        sa.select(vcpu_quotas).where(
-            c.client_id == client_id, c.quota_class == wanted_class.value, c.mode == mode.value
-        )
-    ).one_or_none()
+    known = _QUOTA.first(tx, {"client": client_id, "class": wanted_class.value, "market": mode.value})
     if known is None:
         return None
     machines = list(_ours(tx, now, client_id)) if ours is None else ours
@@ -113,15 +139,9 @@ def _ours(
     tx: sa.Connection, now: datetime, client_id: ClientId, but_for: ReplicaId | None = None
 ) -> Iterator[Machine]:
     """What runs of this client's, what it has asked EC2 for, and what is ordered and not asked for yet; each once."""
-    running = sa.select(_i.instance_type, _i.current_mode).where(
-        _i.client_id == client_id,
-        _i.is_active,
-        _i.current_mode.is_not(None),
-        sa.func.coalesce(_i.ec2_state, "").not_in(_USES_NONE),
-    )
-    for row in tx.execute(running):
+    for row in _RUNNING.rows(tx, {"client": client_id}):
         yield row.instance_type, Mode(row.current_mode)
-    asked = list(tx.execute(sa.select(intentions).where(unseen(now, client_id))))
+    asked = _ASKED.rows(tx, {"client": client_id, "since": now - UNSEEN_FOR})
     for row in asked:
         if row.request["pool_id"] is not None and (but_for is None or row.replica_id != but_for):
             yield parse_pool_id(row.request["pool_id"]).instance_type, Mode(row.request["mode"])
@@ -130,18 +150,7 @@ def _ours(
 
 def _ordered(tx: sa.Connection, client_id: ClientId, asked: set[str | None]) -> Iterator[Machine]:
     """Moves and standbys whose instance nobody has asked EC2 for: an image is made first."""
-    moves = sa.select(_s.id, _s.new_instance_type.label("kind"), _s.new_mode.label("mode")).where(
-        _s.client_id == client_id,
-        _s.status == SwitchStatus.PREPARING.value,
-        _s.new_instance_id.is_(None),
-        _s.replica_id.is_(None),
-        _s.new_mode.is_not(None),
-    )
-    standbys = (
-        sa.select(_r.id, _r.instance_type.label("kind"), _r.mode)
-        .join(agents, agents.c.id == _r.agent_id)
-        .where(agents.c.client_id == client_id, _r.is_active, _r.instance_id.is_(None))
-    )
-    for row in (*tx.execute(moves), *tx.execute(standbys)):
+    whose = {"client": client_id}
+    for row in (*_MOVES.rows(tx, whose), *_STANDBYS.rows(tx, whose)):
         if row.id not in asked:
             yield row.kind, Mode(row.mode)

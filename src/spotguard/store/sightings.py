@@ -64,7 +64,7 @@ def saw(tx: sa.Connection, now: datetime, client_id: ClientId, views: Iterable[I
 
 def _saw(tx: sa.Connection, now: datetime, client_id: ClientId, view: InstanceView) -> None:
     """One instance as EC2 shows it. Its row is made here when it has not registered yet."""
-    known = tx.execute(sa.select(instances).where(instances.c.id == view.instance_id)).one_or_none()
+    known = get(tx, view.instance_id)
     if known is not None and known.client_id != client_id:
         return  # another tenant's: this one's account cannot speak for it
     agent_id = _agent_of(tx, client_id, view.tags) if known is None else known.agent_id
@@ -76,12 +76,36 @@ def _saw(tx: sa.Connection, now: datetime, client_id: ClientId, view: InstanceVi
     else:
         if _runs_again(view, known):
             insert_missing(tx, instance_runs, [_former_run(view, known)])
-        tx.execute(
-            sa.update(instances).where(instances.c.id == view.instance_id).values(**_shown(now, view, known))
-        )
+        _write(tx, view.instance_id, _shown(now, view, known))
     if agent_id is not None:
         _retime_steps(tx, view)
         replicas.recount(tx, agent_id)
+
+
+_ALWAYS_SHOWN = (
+    "ec2_state",
+    "seen_at",
+    "absent_since",
+    "absent_looks",
+    "launched_at",
+    "ended_at",
+    "end_reason",
+    "metered_from",
+    "updated_at",
+)
+_SHOWN = Prepared(
+    sa.update(instances)
+    .where(instances.c.id == sa.bindparam("machine"))
+    .values({name: sa.bindparam(f"now_{name}") for name in _ALWAYS_SHOWN})
+)
+
+
+def _write(tx: sa.Connection, instance_id: InstanceId, shown: dict[str, Any]) -> None:
+    if shown.keys() == set(_ALWAYS_SHOWN):
+        values = {f"now_{name}": value for name, value in shown.items()}
+        _SHOWN.change(tx, values | {"machine": instance_id})
+    else:
+        tx.execute(sa.update(instances).where(instances.c.id == instance_id).values(**shown))
 
 
 def _agent_of(tx: sa.Connection, client_id: ClientId, tags: Tags) -> AgentId | None:
@@ -146,7 +170,7 @@ def _shown(now: datetime, view: InstanceView, known: Row | None) -> dict[str, An
         )  # settled beyond an end not yet known
     if known is not None and known.metered_until and _runs_again(view, known):
         values["metered_until"] = min(known.metered_until, _former_run(view, known)["ended_at"])
-    if TOKEN_TAG in view.tags:
+    if TOKEN_TAG in view.tags and (known is None or known.intention_token != view.tags[TOKEN_TAG]):
         values["intention_token"] = view.tags[TOKEN_TAG]
     if over:
         values |= {"is_active": False, "terminated_at": view.ended_at or now}
@@ -182,14 +206,17 @@ def _metered_from(now: datetime, view: InstanceView, known: Row | None) -> datet
 
 def _retime_steps(tx: sa.Connection, view: InstanceView) -> None:
     """A replica tells when EC2 launched it."""
-    tx.execute(
-        sa.update(replica_instances)
-        .where(
-            replica_instances.c.instance_id == view.instance_id,
-            replica_instances.c.launched_at != view.launched_at,
-        )
-        .values(launched_at=view.launched_at)
+    _RETIME.change(tx, {"machine": view.instance_id, "launched": view.launched_at})
+
+
+_RETIME = Prepared(
+    sa.update(replica_instances)
+    .where(
+        replica_instances.c.instance_id == sa.bindparam("machine"),
+        replica_instances.c.launched_at != sa.bindparam("launched"),
     )
+    .values(launched_at=sa.bindparam("launched"))
+)
 
 
 def missed(tx: sa.Connection, now: datetime, instance: Row) -> None:
@@ -246,22 +273,30 @@ def ever_held(tx: sa.Connection, instance_id: InstanceId | str) -> bool:
 
 def reprice(tx: sa.Connection, region: str, spot: dict[PoolId, Decimal], fixed: dict[str, Decimal]) -> None:
     """`instances.spot_price` and `ondemand_price` are the present ones; written only where they changed."""
-    machines = tx.execute(
-        sa.select(
-            instances.c.id,
-            instances.c.current_pool_id,
-            instances.c.instance_type,
-            instances.c.spot_price,
-            instances.c.ondemand_price,
-        ).where(instances.c.is_active, instances.c.region == region)
-    ).all()
-    for row in machines:
+    for row in _PRICED.rows(tx, {"here": region}):
         wanted = {
             "spot_price": spot.get(row.current_pool_id, row.spot_price) if row.current_pool_id else None,
             "ondemand_price": fixed.get(row.instance_type, row.ondemand_price),
         }
         if (row.spot_price, row.ondemand_price) != (wanted["spot_price"], wanted["ondemand_price"]):
-            tx.execute(sa.update(instances).where(instances.c.id == row.id).values(**wanted))
+            values = {"machine": row.id, "spot": wanted["spot_price"], "fixed": wanted["ondemand_price"]}
+            _REPRICE.change(tx, values)
+
+
+_PRICED = Prepared(
+    sa.select(
+        instances.c.id,
+        instances.c.current_pool_id,
+        instances.c.instance_type,
+        instances.c.spot_price,
+        instances.c.ondemand_price,
+    ).where(instances.c.is_active, instances.c.region == sa.bindparam("here"))
+)
+_REPRICE = Prepared(
+    sa.update(instances)
+    .where(instances.c.id == sa.bindparam("machine"))
+    .values(spot_price=sa.bindparam("spot"), ondemand_price=sa.bindparam("fixed"))
+)
 
 
 def get(tx: sa.Connection, instance_id: InstanceId | str) -> Row | None:

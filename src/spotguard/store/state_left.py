@@ -46,10 +46,7 @@ def left_by(tx: sa.Connection, agent: Row) -> StateLeft:
 
 def was_taken_unheard(tx: sa.Connection, instance_id: str) -> bool:
     """AWS took it, and the server had lost it before the notice: its agent was alone, and closed its gate in time."""
-    i = instances.c
-    row = tx.execute(
-        sa.select(i.end_reason, i.ended_at, i.last_heartbeat_at).where(i.id == instance_id)
-    ).one_or_none()
+    row = _END.first(tx, {"machine": instance_id})
     if row is None or row.end_reason != EndReason.INTERRUPTED or row.ended_at is None:
         return False
     noticed_at = row.ended_at - timedelta(seconds=NOTICE_SECONDS)
@@ -70,9 +67,7 @@ def who_served_last(tx: sa.Connection, agent: Row, held: Row) -> str | None:
 
 def strays_of(tx: sa.Connection, agent_id: str, instance_id: str) -> list[Row]:
     """Free volumes of the agent that nobody has been seen with, or that this one had at a device that nobody knows."""
-    nowhere = sa.and_(_s.last_attached_to == instance_id, _s.device.is_(None))
-    wanted = sa.and_(_s.agent_id == agent_id, sa.or_(_s.last_attached_to.is_(None), nowhere))
-    return list(tx.execute(_FREE.where(wanted)).all())
+    return list(_STRAYS.rows(tx, {"agent": agent_id, "machine": instance_id}))
 
 
 def never_seen(tx: sa.Connection) -> list[Row]:
@@ -92,21 +87,36 @@ _FREE = (
     .order_by(_s.created_at, _s.id)
 )
 _NEVER_SEEN = Prepared(_FREE.where(_s.is_ours, _s.last_attached_to.is_(None)))
+_STRAYS = Prepared(
+    _FREE.where(
+        _s.agent_id == sa.bindparam("agent"),
+        sa.or_(
+            _s.last_attached_to.is_(None),
+            sa.and_(_s.last_attached_to == sa.bindparam("machine"), _s.device.is_(None)),
+        ),
+    )
+)
+_END = Prepared(
+    sa.select(instances.c.end_reason, instances.c.ended_at, instances.c.last_heartbeat_at).where(
+        instances.c.id == sa.bindparam("machine")
+    )
+)
+_RECOVERY = Prepared(
+    sa.select(switches.c.plan)
+    .where(
+        switches.c.agent_id == sa.bindparam("agent"),
+        switches.c.from_epoch == sa.bindparam("epoch"),
+        switches.c.is_recovery,
+        switches.c.kind == MoveKind.VOLUME.value,
+    )
+    .order_by(switches.c.created_at.desc())
+    .limit(1)
+)
 
 
 def _volumes_of_failed_recovery(tx: sa.Connection, agent: Row, held: Row) -> list[str]:
     """What the newest recovery of this epoch's holder set out to carry; none if it is the first."""
-    plan = tx.execute(
-        sa.select(switches.c.plan)
-        .where(
-            switches.c.agent_id == agent.id,
-            switches.c.from_epoch == held.epoch,
-            switches.c.is_recovery,
-            switches.c.kind == MoveKind.VOLUME.value,
-        )
-        .order_by(switches.c.created_at.desc())
-        .limit(1)
-    ).scalar_one_or_none()
+    plan = _RECOVERY.scalar(tx, {"agent": agent.id, "epoch": held.epoch})
     return [volume["id"] for volume in (plan or {}).get("volumes", [])]
 
 

@@ -24,12 +24,40 @@ from spotguard.ports.cloud import (
     VolumeView,
 )
 from spotguard.store import made_with
+from spotguard.store.batches import batch_of, batched
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import agents, epoch_grants, salvages, storage_resources, switches
 
 Row = sa.Row[Any]
 _s = storage_resources.c
 _ALIVE = Prepared(sa.select(_s.id, _s.client_id, _s.is_ours, _s.kind).where(_s.ended_at.is_(None)))
+_ONE = Prepared(sa.select(storage_resources).where(_s.id == sa.bindparam("resource")))
+_KNOWN = Prepared(sa.select(_s.id).where(_s.id.in_(batch_of(_s.id))))
+_WITH_DEVICE = Prepared(sa.select(_s.id).where(_s.id.in_(batch_of(_s.id)), _s.device.is_not(None)))
+_VOLUMES_OF_AGENT = Prepared(
+    sa.select(_s.id)
+    .where(_s.agent_id == sa.bindparam("agent"), _s.kind == "volume", _s.ended_at.is_(None))
+    .order_by(_s.id)
+)
+_BEING_SALVAGED = Prepared(
+    sa.select(salvages.c.id)
+    .where(
+        salvages.c.volume_id == sa.bindparam("volume"),
+        salvages.c.status.in_([status.value for status in OPEN_SALVAGE]),
+    )
+    .limit(1)
+)
+_NEWEST_IMAGE = Prepared(
+    sa.select(storage_resources)
+    .where(
+        _s.agent_id == sa.bindparam("agent"),
+        _s.kind == "image",
+        _s.ended_at.is_(None),
+        _s.state == CopyState.DONE.value,
+    )
+    .order_by(_s.created_at.desc())
+    .limit(1)
+)
 
 
 def state_volume_of(tx: sa.Connection, instance_id: InstanceId) -> Row | None:
@@ -53,20 +81,18 @@ def state_volume_of(tx: sa.Connection, instance_id: InstanceId) -> Row | None:
 def unknown_of(tx: sa.Connection, volume_ids: Iterable[VolumeId]) -> list[VolumeId]:
     """Those of them that no row tells of."""
     asked = list(volume_ids)
-    known = set(tx.execute(sa.select(_s.id).where(_s.id.in_(asked))).scalars()) if asked else set()
+    known = {row.id for some in batched(asked) for row in _KNOWN.rows(tx, some)}
     return [volume_id for volume_id in asked if volume_id not in known]
 
 
 def with_device(tx: sa.Connection, volume_ids: Sequence[VolumeId]) -> set[str]:
     """Those of them whose device is known."""
-    named = sa.select(_s.id).where(_s.id.in_(volume_ids), _s.device.is_not(None))
-    return set(tx.execute(named).scalars()) if volume_ids else set()
+    return {row.id for some in batched(volume_ids) for row in _WITH_DEVICE.rows(tx, some)}
 
 
 def volumes_of_agent(tx: sa.Connection, agent_id: str) -> list[VolumeId]:
     """Every volume of the agent that is not known to be deleted."""
-    mine = sa.select(_s.id).where(_s.agent_id == agent_id, _s.kind == "volume", _s.ended_at.is_(None))
-    return [VolumeId(row) for row in tx.execute(mine.order_by(_s.id)).scalars()]
+    return [VolumeId(row.id) for row in _VOLUMES_OF_AGENT.rows(tx, {"agent": agent_id})]
 
 
 def alive(tx: sa.Connection) -> list[Row]:
@@ -104,16 +130,18 @@ def saw_volume(
             row["metered_from"] = max(view.created_at, owner.installed_at or view.created_at)
         tx.execute(sa.insert(storage_resources), row | _attachment(tx, agent_id, view, None))
         return
-    values = _attachment(tx, known.agent_id, view, known) | _rate(known, rates)
-    tx.execute(sa.update(storage_resources).where(_s.id == view.volume_id).values(ended_at=None, **values))
+    _write(tx, known, _attachment(tx, known.agent_id, view, known) | _rate(known, rates))
+
+
+def _write(tx: sa.Connection, known: Row, shown: dict[str, Any]) -> None:
+    """What EC2 shows, where it is not what the row has; what it shows has not ended."""
+    values = {name: value for name, value in shown.items() if getattr(known, name) != value}
+    if values or known.ended_at is not None:
+        tx.execute(sa.update(storage_resources).where(_s.id == known.id).values(ended_at=None, **values))
 
 
 def _is_being_salvaged(tx: sa.Connection, volume_id: VolumeId) -> bool:
-    open_states = [status.value for status in OPEN_SALVAGE]
-    found = sa.select(salvages.c.id).where(
-        salvages.c.volume_id == volume_id, salvages.c.status.in_(open_states)
-    )
-    return tx.execute(found.limit(1)).first() is not None
+    return _BEING_SALVAGED.first(tx, {"volume": volume_id}) is not None
 
 
 def _rate(known: Row, rates: StorageRates | None) -> dict[str, Any]:
@@ -141,21 +169,14 @@ def data_volumes_of(tx: sa.Connection, instance_id: InstanceId) -> list[Row]:
 
     Carried to a machine that has never been granted anything it is still this one's state.
     """
-    ever_served = sa.select(epoch_grants.c.instance_id)
-    mine = sa.or_(
-        _s.attached_to == instance_id,
-        sa.and_(_s.attached_to.is_(None), _s.last_attached_to == instance_id),
-        sa.and_(
-            _s.moved_from == instance_id,
-            sa.or_(_s.attached_to.is_(None), _s.attached_to.not_in(ever_served)),
-        ),
-    )
-    return _data_volumes(tx, mine)
+    return list(_DATA_VOLUMES_OF.rows(tx, {"machine": instance_id}))
 
 
 def data_volumes_named(tx: sa.Connection, volume_ids: Sequence[str]) -> list[Row]:
     """Those of the named volumes that are still there, whoever has them."""
-    return _data_volumes(tx, _s.id.in_(volume_ids)) if volume_ids else []
+    if not volume_ids:
+        return []
+    return list(tx.execute(_DATA_VOLUMES.where(_s.id.in_(volume_ids))).all())
 
 
 def ended_of(tx: sa.Connection, resource_ids: Sequence[str]) -> list[str]:
@@ -166,34 +187,35 @@ def ended_of(tx: sa.Connection, resource_ids: Sequence[str]) -> list[str]:
     return list(tx.execute(found.order_by(_s.id)).scalars())
 
 
-def _data_volumes(tx: sa.Connection, wanted: sa.ColumnElement[bool]) -> list[Row]:
-    return list(
-        tx.execute(
-            sa.select(storage_resources)
-            .where(
-                _s.kind == "volume",
-                _s.ended_at.is_(None),
-                wanted,
-                _s.device.is_not(None),
-                _s.device.not_in(sorted(ROOT_DEVICES)),
-            )
-            .order_by(_s.device, _s.created_at.desc())
-        ).all()
+_DATA_VOLUMES = (
+    sa.select(storage_resources)
+    .where(
+        _s.kind == "volume",
+        _s.ended_at.is_(None),
+        _s.device.is_not(None),
+        _s.device.not_in(sorted(ROOT_DEVICES)),
     )
+    .order_by(_s.device, _s.created_at.desc())
+)
+_DATA_VOLUMES_OF = Prepared(
+    _DATA_VOLUMES.where(
+        sa.or_(
+            _s.attached_to == sa.bindparam("machine"),
+            sa.and_(_s.attached_to.is_(None), _s.last_attached_to == sa.bindparam("machine")),
+            sa.and_(
+                _s.moved_from == sa.bindparam("machine"),
+                sa.or_(
+                    _s.attached_to.is_(None),
+                    _s.attached_to.not_in(sa.select(epoch_grants.c.instance_id)),  # has never served
+                ),
+            ),
+        )
+    )
+)
 
 
 def newest_image_of(tx: sa.Connection, agent_id: AgentId) -> Row | None:
-    return tx.execute(
-        sa.select(storage_resources)
-        .where(
-            _s.agent_id == agent_id,
-            _s.kind == "image",
-            _s.ended_at.is_(None),
-            _s.state == CopyState.DONE.value,
-        )
-        .order_by(_s.created_at.desc())
-        .limit(1)
-    ).one_or_none()
+    return _NEWEST_IMAGE.first(tx, {"agent": agent_id})
 
 
 def _attachment(tx: sa.Connection, agent_id: str, view: VolumeView, known: Row | None) -> dict[str, Any]:
@@ -224,10 +246,10 @@ def saw_snapshot(
 ) -> None:
     known = _known(tx, view.snapshot_id)
     if known is not None:
-        _update(tx, view.snapshot_id, view.state)
+        shown: dict[str, Any] = {"state": view.state.value}
         if known.usd_per_gib_month is None and rates is not None:
-            rate = {"usd_per_gib_month": rates.snapshot_usd_per_gib_month}
-            tx.execute(sa.update(storage_resources).where(_s.id == view.snapshot_id).values(**rate))
+            shown["usd_per_gib_month"] = rates.snapshot_usd_per_gib_month
+        _write(tx, known, shown)
         return
     agent_id = _agent_of(tx, client_id, view.tags)
     if agent_id is None:
@@ -249,8 +271,9 @@ def saw_image(tx: sa.Connection, client_id: ClientId, view: ImageView) -> None:
     owned = _s.id.in_(sorted(view.snapshots.values())), _s.client_id == client_id, _s.image_id.is_(None)
     if view.snapshots:
         tx.execute(sa.update(storage_resources).where(*owned).values(image_id=view.image_id))
-    if _known(tx, view.image_id) is not None:
-        _update(tx, view.image_id, view.state)
+    known = _known(tx, view.image_id)
+    if known is not None:
+        _write(tx, known, {"state": view.state.value})
         return
     agent_id = _agent_of(tx, client_id, view.tags)
     if agent_id is None:
@@ -264,12 +287,6 @@ def saw_image(tx: sa.Connection, client_id: ClientId, view: ImageView) -> None:
             "state": view.state.value,
             "purpose": view.tags.get(PURPOSE_TAG, "")[:20] or None,
         },
-    )
-
-
-def _update(tx: sa.Connection, resource_id: str, state: CopyState) -> None:
-    tx.execute(
-        sa.update(storage_resources).where(_s.id == resource_id).values(state=state.value, ended_at=None)
     )
 
 
@@ -295,7 +312,7 @@ def _new(
 
 
 def _known(tx: sa.Connection, resource_id: str) -> Row | None:
-    return tx.execute(sa.select(storage_resources).where(_s.id == resource_id)).one_or_none()
+    return _ONE.first(tx, {"resource": resource_id})
 
 
 def _agent_of(tx: sa.Connection, client_id: ClientId, tags: Tags) -> AgentId | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ from sqlalchemy.sql.dml import Insert
 def insert_missing(tx: Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
     """Rows whose key exists are left as they are; every other broken promise is still an error."""
     if rows:
-        tx.execute(_insert(tx, table, ()), rows)
+        tx.execute(_insert(tx.dialect.name, table, ()), rows)
 
 
 def insert_or_update(
@@ -22,11 +23,12 @@ def insert_or_update(
 ) -> None:
     """Rows whose key exists take the new values of the columns in `update`."""
     if rows:
-        tx.execute(_insert(tx, table, tuple(update)), rows)
+        tx.execute(_insert(tx.dialect.name, table, tuple(update)), rows)
 
 
-def _insert(tx: Connection, table: sa.Table, update: tuple[str, ...]) -> Insert:
-    if tx.dialect.name == "sqlite":
+@cache
+def _insert(dialect: str, table: sa.Table, update: tuple[str, ...]) -> Insert:
+    if dialect == "sqlite":
         lite = sqlite.insert(table)
         key = list(table.primary_key.columns)
         if not update:
