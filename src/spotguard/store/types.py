@@ -44,23 +44,33 @@ class UtcTime(TypeDecorator[datetime]):
             return dialect.type_descriptor(_Plain("DATETIME"))
         return dialect.type_descriptor(mysql.DATETIME(fsp=6))
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        if value is None:
-            return None
-        if value.tzinfo is not UTC:
-            if value.tzinfo is None:
-                raise ValueError("naive time given to the database")
-            value = value.astimezone(UTC)
-        if dialect.name == "sqlite":
-            return value.isoformat(" ", "microseconds")[:_WITHOUT_OFFSET]
-        return value.replace(tzinfo=None)
+    def bind_processor(self, dialect: Dialect) -> Any:
+        return _text if dialect.name == "sqlite" else super().bind_processor(dialect)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if isinstance(value, str):
-            return datetime.fromisoformat(value + "+00:00")
-        return value.replace(tzinfo=UTC)  # type: ignore[no-any-return]
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        return _time if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        return None if value is None else _utc(value).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+def _text(value: datetime | None) -> str | None:
+    return None if value is None else _utc(value).isoformat(" ", "microseconds")[:_WITHOUT_OFFSET]
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text + "+00:00")
+
+
+def _utc(value: datetime) -> datetime:
+    if value.tzinfo is UTC:
+        return value
+    if value.tzinfo is None:
+        raise ValueError("naive time given to the database")
+    return value.astimezone(UTC)
 
 
 class Money(TypeDecorator[Decimal]):
