@@ -72,7 +72,15 @@ class Instance:
 
     def restart(self):
         self.serving = self.witness.serving = Serving(self.clock)
-        self.primacy = Primacy(self.witness, self.witness, self.clock, 5, self.serving)
+        self.openings = []
+        self.primacy = Primacy(
+            self.witness,
+            self.witness,
+            self.clock,
+            5,
+            self.serving,
+            lambda: self.openings.append(self.clock.now()),
+        )
         self.primacy.load(ME)
 
     def look(self):
@@ -90,6 +98,16 @@ class Instance:
 @pytest.fixture
 def instance():
     return Instance()
+
+
+def test_every_opening_is_told_once_whoever_wanted_it(instance):
+    """A look five seconds later would be five seconds of a client's time."""
+    instance.serve()
+    instance.primacy.ensure_open()
+    assert len(instance.openings) == 1
+    instance.primacy.pause()
+    instance.primacy.resume()
+    assert len(instance.openings) == 2
 
 
 def test_it_is_no_before_the_epoch_and_before_the_first_look(instance):

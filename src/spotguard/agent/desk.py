@@ -86,7 +86,12 @@ class Desk:
         self.outbox = Outbox(ports.disk, lambda: self.bells.ring("outbox"))
         self.serving = Serving(ports.clock)
         self.primacy = Primacy(
-            ports.disk, ports.gate, ports.clock, settings.expected_flush_seconds, self.serving
+            ports.disk,
+            ports.gate,
+            ports.clock,
+            settings.expected_flush_seconds,
+            self.serving,
+            self._gate_opened,
         )
         self.identity: Identity | None = None
         self.note: LaunchNote | None = None
@@ -208,6 +213,11 @@ class Desk:
                 self.bells.ring("presence")
             raise NotEnrolled("the server does not accept this instance's token")
         return reply
+
+    def _gate_opened(self) -> None:
+        """A load balancer is to hear of it at once, not at the health duty's next look."""
+        if self.settings.health_seconds is not None:
+            self.bells.ring("health")
 
     def report(self, report_id: str, kind: str, path: str, body: Mapping[str, Any]) -> None:
         self.outbox.put(Report(report_id, kind, path, body, self.ports.clock.now()))

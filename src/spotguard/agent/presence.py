@@ -193,10 +193,9 @@ class Presence:
         return True
 
     def hurry(self) -> None:
-        """The gate has opened: beat faster for a while, and let the health endpoint know at once."""
+        """The gate has opened: beat faster for a while."""
         self._hurried = HURRIED_BEATS
-        endpoint = () if self._desk.settings.health_seconds is None else ("health",)
-        for duty in ("presence", "traffic", *endpoint):
+        for duty in ("presence", "traffic"):
             self._desk.bells.ring(duty)
 
     def _touch(self) -> None:

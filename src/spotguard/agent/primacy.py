@@ -8,6 +8,7 @@ the gate again. Whether a release hands a ticket over or destroys it is part of 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 
 import msgspec
@@ -31,10 +32,17 @@ class Primacy:
     NAME = "primacy"
 
     def __init__(
-        self, disk: Disk, gate: Gate, clock: Clock, expected_flush_seconds: float, serving: Serving
+        self,
+        disk: Disk,
+        gate: Gate,
+        clock: Clock,
+        expected_flush_seconds: float,
+        serving: Serving,
+        opened: Callable[[], None],
     ) -> None:
+        """`opened` hears of every opening of the gate, whoever wanted it."""
         self._document = Document(disk, self.NAME)
-        self._gate, self._clock, self._serving = gate, clock, serving
+        self._gate, self._clock, self._serving, self._opened = gate, clock, serving, opened
         self._expected_flush_seconds = expected_flush_seconds
         self._lock = threading.RLock()
         self._now = Held()
@@ -132,6 +140,7 @@ class Primacy:
             was_closed = self._gate.state() is not GateState.OPEN
             if was_closed:
                 self._gate.open(epoch)
+                self._opened()
             self._note_opened(epoch)
             return was_closed
         finally:
