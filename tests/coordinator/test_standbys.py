@@ -5,7 +5,7 @@ import pytest
 from spotguard.domain.errors import Refused
 from spotguard.domain.instances import Mode
 from spotguard.domain.replicas import ReplicaStatus
-from spotguard.store.tables import agents, pool_quarantines, replica_instances
+from spotguard.store.tables import agents, intentions, pool_quarantines, replica_instances
 from tests.coordinator.scene import A, B, C, Scene
 
 
@@ -134,6 +134,22 @@ def test_where_the_server_has_no_ec2_the_agent_is_asked():
     assert asked.payload["launch"]["pool_id"] == B.id
     scene.coordinator.run_pass()
     assert len(scene.rows(commands, commands.c.command_type == "launch_replica")) == 1
+
+
+def test_one_whose_launch_was_never_answered_is_ended_too_when_nobody_wants_it_any_more(scene):
+    agent = scene.protect(pool=A, manual_replica_enabled=True)
+    scene.ec2.controls.hide_new((60, 60))
+    for action in ("run_instance", "create_fleet"):
+        scene.ec2.faults.sometimes(action, 1.0, after_effect=True)
+    scene.run(60, until=lambda: scene.rows(intentions))
+    scene.config(agent, manual_replica_enabled=False, auto_switch_enabled=False)
+    scene.ec2.faults.clear()
+    scene.run(60, until=lambda: len(scene.running()) > 1)
+    assert len(scene.running()) == 2, "what came of it shows by now"
+    scene.run(900)
+    assert scene.running() == {scene.serving(agent)}
+    assert [row.status for row in scene.rows(intentions)] == ["done"]
+    assert scene.breaches() == []
 
 
 def test_a_deleted_agent_keeps_no_standby(scene, agent):

@@ -62,6 +62,18 @@ def test_what_was_launched_and_has_vanished_since_has_ended():
     assert isinstance(scene.go(attempt=2), Launched)
 
 
+def test_what_ec2_does_not_show_yet_is_not_launched_again():
+    """Its answer was written down, and then the process died."""
+    scene = Launching(A)
+    scene.ec2.controls.hide_new((60, 60))
+    made = scene.go().instance.instance_id
+    scene.wait(30)
+    assert isinstance(scene.go(), NotYet)
+    scene.wait(60)
+    assert scene.go().instance.instance_id == made
+    assert len(scene.made()) == 1
+
+
 def test_a_dry_pool_means_the_next_with_a_token_of_its_own():
     scene = Launching(A, B)
     scene.ec2.controls.make_dry(A)

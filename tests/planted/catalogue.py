@@ -30,6 +30,9 @@ SECOND_LINE: dict[str, Node] = {
         "volumes-die-with-their-instance": "tests/agent/test_kept_volumes.py",
         "no-client-token": "tests/execution/test_launching.py::test_a_lost_answer_never_makes_two",
         "a-token-of-the-call-not-of-the-attempt": "tests/execution/test_launching.py::test_after_a_crash_other_user_data_still_makes_one",
+        "not-visible-is-ended": "tests/execution/test_launching.py::test_what_ec2_does_not_show_yet_is_not_launched_again",
+        "the-wish-is-forgotten-when-the-start-fails": "tests/coordinator/test_standbys.py::test_one_whose_launch_was_never_answered_is_ended_too_when_nobody_wants_it_any_more",
+        "snapshots-of-an-image-stay": "tests/stories/test_restore_points.py::test_they_roll_with_their_snapshots_and_leave_nothing_behind",
         "no-answer-is-a-refusal": "tests/execution/test_launching.py::test_a_lost_answer_never_makes_two",
         "tags-come-after-the-launch": "tests/execution/test_launching.py",
         "no-deadline-before-the-grant": "tests/coordinator/test_step_deadlines.py",
@@ -56,6 +59,7 @@ SECOND_LINE: dict[str, Node] = {
         "the-first-hour-is-billed": "tests/planning/test_metering.py",
         "every-interruption-is-free": "tests/planning/test_metering.py",
         "a-standby-costs-nothing": "tests/coordinator/test_ledger.py",
+        "an-old-word-of-the-way-back-is-believed": "tests/stories/test_fallback.py::test_an_old_instance_that_is_not_heard_of_is_no_longer_in_sync",
         "nan-is-a-price": "tests/domain/test_values.py::test_an_absurd_price_is_refused",
     }.items()
 }

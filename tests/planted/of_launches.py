@@ -79,9 +79,7 @@ BUGS = (
                 "    if now > intention.opened_at:\n",
             ),
         ),
-        hunt(
-            F.EC2_HIDES, F.COORDINATOR_DIES_AT_EFFECT, F.AGENT_DIES_AT_EFFECT, F.FORCED_MOVE, F.INSTANCE_DIES
-        ),
+        hunt(*[F.EC2_HIDES] * 3, *[F.COORDINATOR_DIES_AT_EFFECT] * 3, F.TOGGLES, F.INSTANCE_DIES),
     ),
     Bug(
         "the-wish-is-forgotten-when-the-start-fails",
@@ -92,6 +90,11 @@ BUGS = (
                 "coordinator/standbys.py",
                 "                self.ctx.soon(now, result.again_seconds)\n                return False\n",
                 "                return self._failed(now, agent, replica, result.because)\n",
+            ),
+            Edit(
+                "coordinator/leftovers.py",
+                "        forsaken = self.ctx.db.read(intentions.forsaken)\n",
+                "        forsaken = self.ctx.db.read(intentions.forsaken)[:0]\n",
             ),
         ),
         hunt(F.TOGGLES, F.EC2_ANSWERS_LOST, F.EC2_HIDES, F.REBALANCE),

@@ -154,6 +154,6 @@ BUGS = (
                 "    if status is SyncStatus.SYNCED and silent < timedelta(0):\n",
             ),
         ),
-        hunt(*_BACK, F.PARTITION, F.AGENT_FROZEN, hours=2.0),
+        hunt(F.FORCED_MOVE, F.OLD_CUT_OFF, F.OLD_CUT_OFF, hours=2.0),
     ),
 )

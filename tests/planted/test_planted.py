@@ -10,6 +10,22 @@ from tests.planted.catalogue import BUGS
 from tests.planted.catching import HuntFailed, try_bug
 from tests.planted.copies import PACKAGE, ROOT, copy_with
 
+NAMED_AS_EXAMPLES = {
+    "no client token": "no-client-token",
+    "token reused across AZs": "one-token-for-every-pool",
+    "not-found taken as success": "not-found-is-success",
+    "terminate before healthy": "terminate-before-healthy",
+    "promote doomed": "promote-the-doomed",
+    "silence as death": "silence-as-death",
+    "report after self-termination": "it-ends-itself-and-then-reports",
+    "identity from the image": "identity-from-the-image",
+    "window-based detection": "only-what-happened-lately-is-seen",
+    "read-modify-write counters": "a-counter-is-read-and-written-back",
+    "tag after launch": "tags-come-after-the-launch",
+    "grant while a ticket is out": "grant-while-a-ticket-is-out",
+    "half a pass promoted": "half-a-pass-is-promoted",
+    "terminate because a replica row is inactive": "an-inactive-replica-row-is-garbage",
+}
 QUICK = ("half-a-pass-counts", "a-released-epoch-opens-again")
 
 
@@ -26,6 +42,10 @@ def test_each_text_stands_once_in_its_file_and_the_mutated_file_compiles(bug):
 def test_there_are_at_least_forty_with_names_of_their_own_and_no_judge_is_mutated():
     assert len({bug.name for bug in BUGS}) == len(BUGS) >= 40
     assert not [edit.file for bug in BUGS for edit in bug.edits if edit.file.startswith(JUDGES)]
+
+
+def test_each_bug_that_was_asked_for_by_example_is_planted():
+    assert set(NAMED_AS_EXAMPLES.values()) <= {bug.name for bug in BUGS}
 
 
 def test_what_a_test_is_to_catch_names_a_test_that_there_is():

@@ -63,6 +63,16 @@ def test_what_going_back_would_discard_is_measured_when_nothing_arrives(scene):
     assert 100 < grown < 140, "it grows as time goes by"
 
 
+def test_an_old_instance_that_is_not_heard_of_is_no_longer_in_sync(scene):
+    old, _ = moved(scene)
+    scene.until(lambda: in_sync(scene), minutes=3)
+    scene.world.kill(old)
+    scene.wait(minutes=4)
+    silent = told(scene)
+    assert silent["syncStatus"] == "out-of-sync"
+    assert float(silent["discardsSeconds"]) > 180
+
+
 def test_what_was_never_measured_is_unknown(scene):
     old = scene.agent().instance_id
     scene.order_move(in_its_zone=False)

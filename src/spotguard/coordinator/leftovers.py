@@ -10,6 +10,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from spotguard.coordinator import doubtful
 from spotguard.coordinator.agenda import Agenda, Work
 from spotguard.coordinator.context import REST, Beat, Context, Row
 from spotguard.domain.errors import NeedsPerson, NotVisible, Refused
@@ -19,7 +20,8 @@ from spotguard.execution.ending import look_before_end
 from spotguard.planning.cleaning import DELETED, may_go_at
 from spotguard.planning.deadlines import KEEP_AFTER_LOSS, lacks_writes
 from spotguard.ports.cloud import Cloud, VolumeState
-from spotguard.store import events, leftover_rows, state_left, storage, suspects
+from spotguard.ports.intentions import Intention
+from spotguard.store import events, intentions, leftover_rows, state_left, storage, suspects
 from spotguard.store.invariant_facts import ENDS_IDLE
 
 NOT_OURS = "not_ours_to_end"
@@ -85,6 +87,8 @@ class Leftovers:
 
     def sweep(self, now: datetime) -> int:
         """What nothing refers to: noted when it is first seen, ended or deleted a minute later at the earliest."""
+        forsaken = self.ctx.db.read(intentions.forsaken)
+        self.ctx.each("launches", forsaken, lambda one: self._settle(now, *one))
         machines, things = self.ctx.db.read(_unclaimed)
         noted = [*things, *self.ctx.db.read(state_left.never_seen)]
         if self.ctx.db.read(lambda tx: suspects.changed(tx, machines, noted)):
@@ -94,6 +98,11 @@ class Leftovers:
         return ended + self.ctx.each(
             "leftovers", _due(things, now)[:most], lambda row: delete(self.ctx, now, row, NOTHING_REFERS)
         )
+
+    def _settle(self, now: datetime, client_id: ClientId, launch: Intention) -> bool:
+        """Its replica or move is over, and its answer never came."""
+        cloud = self.ctx.clouds(client_id)
+        return cloud is not None and not doubtful.settle(self.ctx, now, cloud, client_id, [launch])
 
     def _end_orphan(self, now: datetime, row: Row) -> bool:
         """Ours by its token, and nothing refers to it: in two looks."""

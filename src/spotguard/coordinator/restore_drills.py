@@ -12,19 +12,19 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from spotguard.coordinator import launches, leftovers
+from spotguard.coordinator import doubtful, launches, leftovers
 from spotguard.coordinator.context import Context, Row
 from spotguard.coordinator.launches import Order
 from spotguard.domain.commands import CommandStatus, CommandType, CreatedBy, Priority
 from spotguard.domain.drills import PURPOSE, DrillStatus
 from spotguard.domain.errors import NotVisible, Refused
-from spotguard.domain.ids import AgentId, ClientId, ClientToken, CommandId, DrillId, InstanceId
+from spotguard.domain.ids import AgentId, ClientId, CommandId, DrillId, InstanceId
 from spotguard.domain.instances import InstanceState
 from spotguard.execution.ending import look_before_end
-from spotguard.execution.launching import Launched, NotYet, find
+from spotguard.execution.launching import Launched, NotYet
 from spotguard.planning.drills import BOOTS_WITHIN, LAUNCHED_WITHIN, Verdict, span
-from spotguard.ports.cloud import Cloud, InstanceView
-from spotguard.ports.intentions import IntentionStatus, Outcome
+from spotguard.ports.cloud import Cloud
+from spotguard.ports.intentions import IntentionStatus
 from spotguard.ports.shape import Shape
 from spotguard.store import (
     commands,
@@ -41,9 +41,6 @@ from spotguard.store.tables import commands as commands_table
 from spotguard.store.tables import instances, storage_resources
 
 NO_EC2 = "restore points are rehearsed by a server with the client's AWS account, and this client has none"
-UNSEEN_FOR = timedelta(
-    minutes=10
-)  # an answer that was lost shows its instance within seconds (eventual consistency)
 SLOW_TO_CLEAR = timedelta(minutes=30)
 _OVER = (InstanceState.SHUTTING_DOWN, InstanceState.TERMINATED)
 _ANSWERED = {
@@ -179,13 +176,13 @@ class RestoreDrills:
         if now > drill.deadline_at:
             late = "what a restore drill made is not gone yet: EC2 does not end or delete it"
             self._tell(now, ClientId(drill.client_id), AgentId(drill.agent_id), late)
-        doubtful = self._settle_doubtful(now, cloud, drill)
+        waits = self._settle_doubtful(now, cloud, drill)
         machines, volumes = self.ctx.db.read(lambda tx: _made_by(tx, drill))
         for machine in machines:
             self._end(cloud, drill, machine)
         because = f"the clone of restore point {drill.image_id} had it, and its drill is over"
         left = [row for row in volumes if not leftovers.delete(self.ctx, now, row, because)]
-        if doubtful or machines or left:
+        if waits or machines or left:
             self.ctx.soon(now, 5)
             return False
         return self.ctx.db.write(lambda tx: _conclude(tx, now, drill))
@@ -197,23 +194,7 @@ class RestoreDrills:
             for one in self.ctx.db.read(lambda tx: intentions.of_seed(tx, drill.id))
             if one.status is IntentionStatus.OPEN
         ]
-        waits = False
-        for one in opened:
-            view = find(cloud, one.token)
-            if view is not None:
-                self._saw(now, drill, view)
-                self._close(now, one.token, Outcome(IntentionStatus.DONE, resource_id=view.instance_id))
-            elif now - one.opened_at > UNSEEN_FOR:
-                self._close(now, one.token, Outcome(IntentionStatus.FAILED, error_code="NeverSeen"))
-            else:
-                waits = True
-        return waits
-
-    def _saw(self, now: datetime, drill: Row, view: InstanceView) -> None:
-        self.ctx.db.write(lambda tx: sightings.saw(tx, now, ClientId(drill.client_id), [view]))
-
-    def _close(self, now: datetime, token: ClientToken, outcome: Outcome) -> None:
-        self.ctx.db.write(lambda tx: intentions.close_intention(tx, now, token, outcome))
+        return doubtful.settle(self.ctx, now, cloud, ClientId(drill.client_id), opened)
 
     def _end(self, cloud: Cloud, drill: Row, machine: Row) -> None:
         try:

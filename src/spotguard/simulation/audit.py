@@ -65,6 +65,7 @@ def judge(world: World) -> Verdict:
         ledger_equals_meter(world),
         rehearsed.nothing_missing(world),
         rehearsed.certificates_are_earned(world),
+        rehearsed.gates_close_in_time(world),
         rehearsed.clones_are_in_quarantine(world),
         rehearsed.rehearsals_end(world),
         rehearsed.salvages_tell_the_truth(world),

@@ -6,12 +6,15 @@ the new instance of its move. Kinds whose target does not exist then do nothing 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from random import Random
 
 from spotguard.domain.ids import InstanceId
 from spotguard.domain.instances import InstanceState
+from spotguard.domain.switches import SwitchStatus
 from spotguard.simulation import lookups
 from spotguard.simulation.trouble import Trouble
 from spotguard.simulation.world import World, coordinator_name
@@ -26,6 +29,7 @@ class FaultKind(StrEnum):
     CALLS_DELAYED = "calls_delayed"
     PARTITION = "partition"
     PARTITION_ONE_WAY = "partition_one_way"
+    OLD_CUT_OFF = "old_cut_off"
     SERVER_AWAY = "server_away"
     AGENT_KILLED = "agent_killed"
     AGENT_DIES_AT_EFFECT = "agent_dies_at_effect"
@@ -119,11 +123,29 @@ class Scene:
         moves = lookups.moves(self.world, self.agent.id)
         return _running(self.world, moves[-1].new_instance_id) if moves else None
 
+    @property
+    def old(self) -> InstanceId | None:
+        """The old instance of its newest move, while it waits for its end."""
+        moves = lookups.moves(self.world, self.agent.id)
+        waiting = bool(moves) and moves[-1].status == SwitchStatus.COMMITTED.value
+        return _running(self.world, moves[-1].old_instance_id) if waiting else None
+
     def trouble(self, instance_id: InstanceId | None) -> Trouble | None:
         return None if instance_id is None else self.world.trouble_of(instance_id)
 
     def coordinator(self) -> Trouble:
         return self.world.trouble_of(coordinator_name(self.dice.randrange(len(self.world.seats))))
+
+
+def for_a_while(scene: Scene, *undo: Callable[[], None]) -> None:
+    """After the fault's time; a fault has one end."""
+    at = scene.world.clock.now() + timedelta(seconds=scene.fault.seconds)
+    scene.world.schedule.plan(("fault ends", scene.fault), at, lambda: _each(undo))
+
+
+def _each(actions: tuple[Callable[[], None], ...]) -> None:
+    for action in actions:
+        action()
 
 
 def _running(world: World, instance_id: str | None) -> InstanceId | None:

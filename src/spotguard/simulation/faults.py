@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from random import Random
 
 from spotguard.cloud.simulated.imds import ImdsFault
-from spotguard.domain.errors import CloudError, Doubtful, NeedsPerson, PoolDry, QuotaReached, Throttled
+from spotguard.domain.errors import Doubtful, PoolDry, QuotaReached, Throttled
 from spotguard.domain.ids import InstanceId
 from spotguard.domain.instances import InstanceState, Mode
-from spotguard.domain.pools import Pool
-from spotguard.simulation import crowd, lookups
-from spotguard.simulation.fault_kinds import FaultKind, Scene
+from spotguard.simulation import crowd, ec2_faults, lookups
+from spotguard.simulation.fault_kinds import FaultKind, Scene, for_a_while
 from spotguard.simulation.process import AgentProcess
 from spotguard.simulation.trouble import Death, Trouble
 from spotguard.simulation.troubled_database import TroubledDatabase
@@ -30,6 +30,7 @@ def begin(scene: Scene) -> bool:
 def end_all(world: World) -> None:
     """Faults stop. What they did to the world stays done."""
     world.link.away = False
+    world.fabric.cut_off.clear()
     world.ec2.faults.clear()
     world.ec2.controls.hide_new(None)
     for trouble in world.troubles.values():
@@ -43,17 +44,6 @@ def end_all(world: World) -> None:
     crowd.release(world)
 
 
-def _for_a_while(scene: Scene, *undo: Callable[[], None]) -> None:
-    """After the fault's time; a fault has one end."""
-    at = scene.world.clock.now() + timedelta(seconds=scene.fault.seconds)
-    scene.world.schedule.plan(("fault ends", scene.fault), at, lambda: _each(undo))
-
-
-def _each(actions: tuple[Callable[[], None], ...]) -> None:
-    for action in actions:
-        action()
-
-
 # lines, processes, disks, clocks
 
 
@@ -61,13 +51,26 @@ def _line(name: str, share: float, scene: Scene) -> bool:
     troubles = [t for t in map(scene.trouble, (scene.serving, scene.standby, scene.successor)) if t]
     for trouble in troubles:
         setattr(trouble.line, name, share)
-    _for_a_while(scene, *(partial(setattr, trouble.line, name, 0.0) for trouble in troubles))
+    for_a_while(scene, *(partial(setattr, trouble.line, name, 0.0) for trouble in troubles))
     return bool(troubles)
+
+
+def _old_cut_off(scene: Scene) -> bool:
+    """Neither the server nor its successor reaches it, for ten minutes at the least."""
+    old, cut_off = scene.old, scene.world.fabric.cut_off
+    trouble = scene.trouble(old)
+    if old is None or trouble is None:
+        return False
+    trouble.line.request_lost = 1.0
+    cut_off.add(old)
+    longer = replace(scene, fault=replace(scene.fault, seconds=max(600.0, scene.fault.seconds)))
+    for_a_while(longer, partial(setattr, trouble.line, "request_lost", 0.0), partial(cut_off.discard, old))
+    return True
 
 
 def _server_away(scene: Scene) -> bool:
     scene.world.link.away = True
-    _for_a_while(scene, lambda: setattr(scene.world.link, "away", False))
+    for_a_while(scene, lambda: setattr(scene.world.link, "away", False))
     return True
 
 
@@ -103,7 +106,7 @@ def _slow(scene: Scene) -> bool:
     if trouble is None:
         return False
     trouble.slow_seconds = scene.dice.uniform(1, 20)
-    _for_a_while(scene, lambda: setattr(trouble, "slow_seconds", 0.0))
+    for_a_while(scene, lambda: setattr(trouble, "slow_seconds", 0.0))
     return True
 
 
@@ -112,7 +115,7 @@ def _disk_full(scene: Scene) -> bool:
     if trouble is None:
         return False
     trouble.disk_full = True
-    _for_a_while(scene, lambda: setattr(trouble, "disk_full", False))
+    for_a_while(scene, lambda: setattr(trouble, "disk_full", False))
     return True
 
 
@@ -131,88 +134,6 @@ def _clock_stepped(scene: Scene) -> bool:
     if trouble is None:
         return False
     trouble.clock_ahead = timedelta(seconds=scene.dice.choice([-3600, -90, -5, 5, 90, 3600, 86_400]))
-    return True
-
-
-# EC2
-
-
-def _ec2_fails(make: Callable[[], CloudError], share: float, *, after_effect: bool, scene: Scene) -> bool:
-    faults = scene.world.ec2.faults
-    for action in _ACTIONS:
-        faults.sometimes(action, share, make, after_effect=after_effect)
-    _for_a_while(scene, faults.clear)
-    return True
-
-
-_HIDDEN_SECONDS = (20, 300)
-_LAUNCHES = ("run_instance", "create_fleet")
-_ACTIONS = (
-    *_LAUNCHES,
-    "describe_instances",
-    "describe_volumes",
-    "describe_images",
-    "describe_snapshots",
-    "terminate_instance",
-    "create_image",
-    "create_snapshot",
-    "create_volume",
-    "attach_volume",
-    "detach_volume",
-    "delete_volume",
-    "delete_snapshot",
-    "deregister_image",
-    "keep_volumes",
-    "caller",
-    "spot_price_history",
-)
-
-
-def _launches_refused(code: str, make: Callable[[str], CloudError], scene: Scene) -> bool:
-    faults = scene.world.ec2.faults
-    for action in _LAUNCHES:
-        faults.sometimes(action, 0.7, partial(make, code))
-    _for_a_while(scene, faults.clear)
-    return True
-
-
-def _forbids(scene: Scene) -> bool:
-    action = scene.dice.choice(_ACTIONS)
-    faults = scene.world.ec2.faults
-    faults.sometimes(action, 0.8, lambda: NeedsPerson("UnauthorizedOperation", "simulated"))
-    _for_a_while(scene, lambda: faults.sometimes(action, 0))
-    return True
-
-
-def _hides(scene: Scene) -> bool:
-    """Launches, volumes and copies show minutes later: EC2 advises to ask on for up to five (eventual consistency)."""
-    hide = scene.world.ec2.controls.hide_new
-    hide(_HIDDEN_SECONDS)
-    _for_a_while(scene, partial(hide, None))
-    return True
-
-
-def _copy_fails(scene: Scene) -> bool:
-    taken = scene.world.ec2.inventory()
-    pending = [view.image_id for view in taken.images if view.state == "pending"]
-    if not pending:
-        return False
-    scene.world.ec2.controls.fail_copy(pending[0])
-    return True
-
-
-def _dry(scene: Scene) -> bool:
-    return _dry_pools(scene, [scene.dice.choice(scene.world.ec2.pools())])
-
-
-def _every_pool_dry(scene: Scene) -> bool:
-    return _dry_pools(scene, list(scene.world.ec2.pools()))
-
-
-def _dry_pools(scene: Scene, pools: list[Pool]) -> bool:
-    until = scene.world.clock.now() + timedelta(seconds=scene.fault.seconds)
-    for pool in pools:
-        scene.world.ec2.controls.make_dry(pool, until)
     return True
 
 
@@ -294,7 +215,7 @@ def _stop_and_start(scene: Scene) -> bool:
     if target is None or _spot(scene, target) is not None:
         return False
     scene.world.ec2.controls.stop(target)
-    _for_a_while(scene, partial(_start_again, scene, target))
+    for_a_while(scene, partial(_start_again, scene, target))
     return True
 
 
@@ -312,7 +233,7 @@ def _database(name: str, scene: Scene) -> bool:
     if not isinstance(db, TroubledDatabase):
         return False
     setattr(db, name, 0.2)
-    _for_a_while(scene, partial(setattr, db, name, 0.0))
+    for_a_while(scene, partial(setattr, db, name, 0.0))
     return True
 
 
@@ -324,7 +245,7 @@ def _people(what: Callable[[World, str, Random], bool], scene: Scene) -> bool:
 
 
 def _later(what: Callable[[World], None], did: Begin, scene: Scene) -> bool:
-    _for_a_while(scene, partial(what, scene.world))
+    for_a_while(scene, partial(what, scene.world))
     return did(scene)
 
 
@@ -335,6 +256,7 @@ _BEGIN: dict[FaultKind, Begin] = {
     FaultKind.CALLS_DELAYED: partial(_line, "delayed", 0.5),
     FaultKind.PARTITION: partial(_line, "request_lost", 1.0),
     FaultKind.PARTITION_ONE_WAY: partial(_line, "answer_lost", 1.0),
+    FaultKind.OLD_CUT_OFF: _old_cut_off,
     FaultKind.SERVER_AWAY: _server_away,
     FaultKind.AGENT_KILLED: _agent_killed,
     FaultKind.AGENT_DIES_AT_EFFECT: lambda s: _dies_at_effect(12, s.trouble(s.serving), s),
@@ -348,22 +270,22 @@ _BEGIN: dict[FaultKind, Begin] = {
     FaultKind.COORDINATOR_FROZEN: lambda s: _frozen(s.coordinator(), s),
     FaultKind.DATABASE_DEADLOCKS: partial(_database, "deadlock"),
     FaultKind.DATABASE_LOST_COMMITS: partial(_database, "lost_commit"),
-    FaultKind.EC2_THROTTLES: lambda s: _ec2_fails(
+    FaultKind.EC2_THROTTLES: lambda s: ec2_faults.ec2_fails(
         lambda: Throttled("RequestLimitExceeded"), 0.6, after_effect=False, scene=s
     ),
-    FaultKind.EC2_ERRORS: lambda s: _ec2_fails(
+    FaultKind.EC2_ERRORS: lambda s: ec2_faults.ec2_fails(
         lambda: Doubtful("InternalError"), 0.4, after_effect=False, scene=s
     ),
-    FaultKind.EC2_ANSWERS_LOST: lambda s: _ec2_fails(
+    FaultKind.EC2_ANSWERS_LOST: lambda s: ec2_faults.ec2_fails(
         lambda: Doubtful("RequestTimeout"), 0.4, after_effect=True, scene=s
     ),
-    FaultKind.EC2_FORBIDS: _forbids,
-    FaultKind.EC2_QUOTA: partial(_launches_refused, "MaxSpotInstanceCountExceeded", QuotaReached),
-    FaultKind.EC2_CAPACITY: partial(_launches_refused, "InsufficientInstanceCapacity", PoolDry),
-    FaultKind.EC2_COPY_FAILS: _copy_fails,
-    FaultKind.EC2_HIDES: _hides,
-    FaultKind.POOL_DRY: _dry,
-    FaultKind.EVERY_POOL_DRY: _every_pool_dry,
+    FaultKind.EC2_FORBIDS: ec2_faults.forbids,
+    FaultKind.EC2_QUOTA: partial(ec2_faults.launches_refused, "MaxSpotInstanceCountExceeded", QuotaReached),
+    FaultKind.EC2_CAPACITY: partial(ec2_faults.launches_refused, "InsufficientInstanceCapacity", PoolDry),
+    FaultKind.EC2_COPY_FAILS: ec2_faults.copy_fails,
+    FaultKind.EC2_HIDES: ec2_faults.hides,
+    FaultKind.POOL_DRY: ec2_faults.dry,
+    FaultKind.EVERY_POOL_DRY: ec2_faults.every_pool_dry,
     FaultKind.IMDS_UNAUTHORIZED: partial(_imds, ImdsFault.UNAUTHORIZED),
     FaultKind.IMDS_THROTTLED: partial(_imds, ImdsFault.THROTTLED),
     FaultKind.IMDS_HANGS: partial(_imds, ImdsFault.HANG),

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from spotguard.domain.drills import OPEN_DRILL, DrillKind, DrillStatus
 from spotguard.domain.ids import InstanceId, VolumeId
 from spotguard.domain.salvages import OPEN_SALVAGE, SalvageStatus
-from spotguard.domain.switches import Step
+from spotguard.domain.switches import MoveKind, Step
 from spotguard.domain.tags import DRILL_TAG
 from spotguard.simulation import lookups
 from spotguard.simulation.machine import state_of
 from spotguard.simulation.world import World
-from spotguard.store.tables import drills, salvages, switch_steps, switches
+from spotguard.store.tables import drills, salvages, spot_interruption_events, switch_steps, switches
 
 LATE = timedelta(minutes=5)
 
@@ -49,6 +49,26 @@ def _served(world: World, instance_id: str) -> list[str]:
         name
         for name, register in world.registers.items()
         if register.is_open(instance_id) or any(s.instance_id == instance_id for s in register.sessions)
+    ]
+
+
+def gates_close_in_time(world: World) -> list[str]:
+    """Unless EC2 takes it, nobody stops serving for a move whose new instance has not even enrolled."""
+    s, told = switch_steps.c, spot_interruption_events.c
+    taken = sa.exists().where(told.instance_id == switches.c.old_instance_id)
+    query = (
+        sa.select(s.switch_id, s.step, s.recorded_at)
+        .join(switches, switches.c.id == s.switch_id)
+        .where(switches.c.kind == MoveKind.SYNCED.value, sa.not_(switches.c.is_recovery), sa.not_(taken))
+    )
+    heard: dict[str, dict[str, datetime]] = {}
+    for row in world.db.read(lambda tx: tx.execute(query).all()):
+        heard.setdefault(row.switch_id, {})[row.step] = row.recorded_at
+    never = world.clock.now() + LATE
+    return [
+        f"switch {switch_id} closed the gate before its new instance had enrolled"
+        for switch_id, steps in heard.items()
+        if steps.get(Step.GATE_CLOSED, never) < steps.get(Step.ENROLLED, never)
     ]
 
 

@@ -17,12 +17,14 @@ from spotguard.domain.ids import AgentId, ClientId, ClientToken, DrillId, Instan
 from spotguard.domain.instances import Mode
 from spotguard.domain.money import ZERO
 from spotguard.domain.pools import Pool, parse_pool_id
+from spotguard.domain.replicas import LIVE_REPLICA
+from spotguard.domain.switches import OPEN_SWITCH
 from spotguard.ports.clock import Clock
 from spotguard.ports.intentions import Intention, IntentionKind, IntentionStatus, Outcome
 from spotguard.ports.shape import Shape
 from spotguard.store.database import Database
 from spotguard.store.prepared import Prepared
-from spotguard.store.tables import agents, clients, instances, intentions
+from spotguard.store.tables import agents, clients, instances, intentions, replica_instances, switches
 from spotguard.store.upserts import insert_missing
 
 Row = sa.Row[Any]
@@ -85,6 +87,30 @@ _OF_SEED = Prepared(
 
 def of_seed(tx: sa.Connection, seed: str) -> list[Intention]:
     return [_intention(row) for row in _OF_SEED.rows(tx, {"seed": seed}) if row.request.get("seed") == seed]
+
+
+_FORSAKEN = Prepared(
+    sa.select(intentions)
+    .outerjoin(replica_instances, replica_instances.c.id == intentions.c.replica_id)
+    .outerjoin(switches, switches.c.id == intentions.c.switch_id)
+    .where(
+        intentions.c.status == IntentionStatus.OPEN.value,
+        intentions.c.kind.in_(LAUNCHES),
+        sa.or_(
+            replica_instances.c.status.not_in([status.value for status in LIVE_REPLICA]),
+            sa.and_(
+                intentions.c.replica_id.is_(None),
+                switches.c.status.not_in([status.value for status in OPEN_SWITCH]),
+            ),
+        ),
+    )
+    .order_by(intentions.c.created_at, intentions.c.token)
+)
+
+
+def forsaken(tx: sa.Connection) -> list[tuple[ClientId, Intention]]:
+    """Launches without an answer whose replica or move is over: nobody carries them on. A drill waits for its own."""
+    return [(ClientId(row.client_id), _intention(row)) for row in _FORSAKEN.rows(tx, {})]
 
 
 def _intention(row: Row) -> Intention:
