@@ -26,14 +26,14 @@ BUGS = (
         (
             Edit(
                 "store/signals.py",
-                "    known = tx.execute(same).first()\n    if known is not None:\n        return known\n",
+                "    known: Row[Any] | None = _SAME.first(tx, same)\n    if known is not None:\n        return known\n",
                 "",
             ),
             Edit(
                 "store/signals.py",
-                "    try:\n        with tx.begin_nested():\n            tx.execute(sa.insert(spot_interruption_events), row)\n"
-                "    except IntegrityError:\n        return tx.execute(same.with_for_update()).one()  # told twice in the same moment\n",
-                "    tx.execute(sa.insert(spot_interruption_events), row)\n",
+                "    try:\n        _INSERT.add(tx, row)\n"
+                "    except IntegrityError:\n        return tx.execute(_TOLD.with_for_update(), same).one()  # told twice in the same moment\n",
+                "    _INSERT.add(tx, row)\n",
             ),
         ),
         hunt(*_LINES, F.NOTICE, F.REBALANCE),

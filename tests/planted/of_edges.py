@@ -103,8 +103,8 @@ BUGS = (
         (
             Edit(
                 "store/ledger.py",
-                "_OPEN: sa.Select[Any] = sa.select(instances).where(_BILLED, ",
-                "_OPEN: sa.Select[Any] = sa.select(instances).where(_BILLED, _i.replica_id.is_(None), ",
+                "_OPEN = Prepared(sa.select(instances).where(_BILLED, ",
+                "_OPEN = Prepared(sa.select(instances).where(_BILLED, _i.replica_id.is_(None), ",
             ),
         ),
         hunt(F.TOGGLES, F.NOTICE),

@@ -122,8 +122,8 @@ BUGS = (
         (
             Edit(
                 "store/deaths.py",
-                "    return tx.execute(noticed.limit(1)).first() is None\n",
-                "    return True\n",
+                "        sa.not_(_NOTICED),\n",
+                "",
             ),
             Edit(
                 "planning/emergency.py",

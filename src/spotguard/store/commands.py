@@ -22,7 +22,7 @@ from spotguard.domain.errors import InvalidInput, NotFound, Refused
 from spotguard.domain.ids import AgentId, ClientId, CommandId, InstanceId, PoolId
 from spotguard.domain.instances import Mode
 from spotguard.domain.switches import Trigger
-from spotguard.store.prepared import Prepared, insert_of
+from spotguard.store.prepared import Prepared, PreparedInsert
 from spotguard.store.secrets import new_id
 from spotguard.store.tables import commands
 
@@ -74,39 +74,25 @@ def enqueue(  # noqa: PLR0913 -- one argument per column of the contract
         "expires_at": expires_at,
     }
     if command_type not in MUTATING:
-        _INSERT.change(tx, row)
+        _INSERT.add(tx, row)
         return command_id
-    if _OPEN_MUTATING.first(tx, {"agent": agent_id}):
+    if open_mover(tx, agent_id) is not None:
         raise Refused(_ONE_AT_A_TIME)
     try:
-        with tx.begin_nested():
-            _INSERT.change(tx, row)
+        _INSERT.add(tx, row)
     except IntegrityError as error:  # another process was first: the unique column says so
         raise Refused(_ONE_AT_A_TIME) from error
     return command_id
 
 
-_INSERT = insert_of(
-    commands,
-    "id",
-    "client_id",
-    "agent_id",
-    "instance_id",
-    "command_type",
-    "target_mode",
-    "target_pool_id",
-    "priority",
-    "terminate_wait_seconds",
-    "status",
-    "created_by",
-    "trigger_type",
-    "reason",
-    "payload",
-    "attempt",
-    "epoch",
-    "created_at",
-    "expires_at",
-)
+_INSERT = PreparedInsert(commands)
+
+
+def open_mover(tx: Connection, agent_id: AgentId) -> CommandId | None:
+    """The open command that moves this agent's workload; there is never a second one."""
+    return _OPEN_MUTATING.scalar(tx, {"agent": agent_id})
+
+
 _OPEN_MUTATING = Prepared(
     sa.select(commands.c.id).where(commands.c.open_switch_agent_id == sa.bindparam("agent")).limit(1)
 )

@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from spotguard.domain.ids import AgentId, ClientId
-from spotguard.store.prepared import Prepared, insert_of
+from spotguard.store.prepared import Prepared, PreparedInsert
 from spotguard.store.tables import agent_events, agents
 
-_APPEND = insert_of(agent_events, "client_id", "agent_id", "at", "kind", "message", "detail")
+_APPEND = PreparedInsert(agent_events)
 _AFTER = (
     sa.select(agent_events)
     .where(agent_events.c.client_id == sa.bindparam("client"), agent_events.c.id > sa.bindparam("last"))
@@ -43,7 +43,7 @@ def append(
     detail: Mapping[str, Any] | None = None,
 ) -> None:
     """One sentence for people. `detail` is JSON that tells no secret."""
-    _APPEND.change(
+    _APPEND.add(
         tx,
         {
             "client_id": client_id,

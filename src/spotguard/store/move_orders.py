@@ -12,8 +12,8 @@ import sqlalchemy as sa
 
 from spotguard.domain.agents import AgentStatus, KillLevel
 from spotguard.domain.commands import CreatedBy, Priority
-from spotguard.domain.errors import NotFound, Refused
-from spotguard.domain.ids import AgentId, ClientId, CommandId, ReplicaId
+from spotguard.domain.errors import Refused
+from spotguard.domain.ids import AgentId, ClientId, ReplicaId
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.replicas import LIVE_REPLICA
@@ -26,6 +26,7 @@ from spotguard.store import agents as agent_rows
 from spotguard.store import (
     commands,
     fallbacks,
+    fleet,
     grants,
     intentions,
     kill,
@@ -39,10 +40,11 @@ from spotguard.store import (
 )
 from spotguard.store.fallbacks import Kept
 from spotguard.store.move_prices import prices_of
-from spotguard.store.tables import agents, switches
-from spotguard.store.tables import commands as commands_table
+from spotguard.store.prepared import Prepared
+from spotguard.store.tables import switches
 
 Row = sa.Row[Any]
+_PREPARING = Prepared(sa.select(switches.c.id).where(switches.c.open_agent_id == sa.bindparam("agent")))
 _URGENT = (Trigger.EMERGENCY, Trigger.REBALANCE)
 
 
@@ -144,11 +146,7 @@ class MoveOrder:
 
 def prepare(tx: sa.Connection, now: datetime, wish: MoveOrder) -> MoveOrder:
     """The wish with its agent, holder, plan and prices. `Refused` says which rule forbids it and what to do."""
-    agent = tx.execute(
-        sa.select(agents).where(agents.c.id == wish.agent_id, agents.c.client_id == wish.client_id)
-    ).one_or_none()
-    if agent is None:
-        raise NotFound("no such agent")
+    agent = fleet.agent_row(tx, wish.agent_id, wish.client_id)
     held = grants.holder(tx, wish.agent_id)
     order = replace(wish, agent=agent, held=held)
     require_permission(tx, order)
@@ -190,14 +188,11 @@ def _require_idle(tx: sa.Connection, now: datetime, order: MoveOrder) -> None:
         raise Refused("the present holder has let go already: a recovery is under way, wait for it")
     if not order.is_urgent and salvages.is_open_for(tx, order.agent_id):
         raise Refused("a dead instance's volume is attached for a look: wait some minutes")
-    preparing = tx.execute(sa.select(switches.c.id).where(switches.c.open_agent_id == order.agent_id)).first()
-    if preparing is not None:
+    if _PREPARING.first(tx, {"agent": order.agent_id}) is not None:
         raise Refused("another switch of this agent is under way: wait until it has ended")
-    stale = tx.execute(
-        sa.select(commands_table.c.id).where(commands_table.c.open_switch_agent_id == order.agent_id)
-    ).scalar_one_or_none()
+    stale = commands.open_mover(tx, order.agent_id)
     if stale is not None:  # of a move that is over: its instance lost the epoch before it could answer
-        commands.cancel(tx, now, CommandId(stale), "its switch has ended")
+        commands.cancel(tx, now, stale, "its switch has ended")
 
 
 def _with_target(tx: sa.Connection, now: datetime, order: MoveOrder) -> MoveOrder:

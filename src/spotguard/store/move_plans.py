@@ -17,31 +17,33 @@ from spotguard.domain.pools import Pool
 from spotguard.domain.switches import MoveKind, Step, SwitchStatus, rules_of
 from spotguard.planning.move_warnings import Change
 from spotguard.planning.switching import Measured, MovePlan
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import switch_steps, switches
 
 FEWEST_MEASURED = 3  # of fewer a median says little
 _NEWEST = 60
 _WAY = (Step.LAUNCHED, Step.GATE_CLOSED, Step.OPENED)
+_newest = (
+    sa.select(switches.c.id, switches.c.kind, switches.c.replica_id, switches.c.plan)
+    .where(
+        switches.c.client_id == sa.bindparam("client"),
+        sa.not_(switches.c.is_recovery),
+        switches.c.status.in_([SwitchStatus.COMMITTED.value, SwitchStatus.COMPLETED.value]),
+    )
+    .order_by(switches.c.created_at.desc(), switches.c.id)
+    .limit(_NEWEST)
+    .subquery()
+)
+_NEWEST_WAYS = Prepared(
+    sa.select(_newest, switch_steps.c.step, switch_steps.c.at)
+    .join(switch_steps, switch_steps.c.switch_id == _newest.c.id)
+    .where(switch_steps.c.step.in_([step.value for step in _WAY]))
+)
 
 
 def measured(tx: sa.Connection, client_id: ClientId) -> dict[MoveKind, Measured]:
     """What this client's newest planned moves took, by kind, where there are enough."""
-    newest = (
-        sa.select(switches.c.id, switches.c.kind, switches.c.replica_id, switches.c.plan)
-        .where(
-            switches.c.client_id == client_id,
-            sa.not_(switches.c.is_recovery),
-            switches.c.status.in_([SwitchStatus.COMMITTED.value, SwitchStatus.COMPLETED.value]),
-        )
-        .order_by(switches.c.created_at.desc(), switches.c.id)
-        .limit(_NEWEST)
-        .subquery()
-    )
-    rows = tx.execute(
-        sa.select(newest, switch_steps.c.step, switch_steps.c.at)
-        .join(switch_steps, switch_steps.c.switch_id == newest.c.id)
-        .where(switch_steps.c.step.in_([step.value for step in _WAY]))
-    ).all()
+    rows = _NEWEST_WAYS.rows(tx, {"client": client_id})
     ways: dict[tuple[str, str, bool], dict[Step, datetime]] = {}
     for row in rows:
         launched = row.replica_id is None and row.plan.get("goes_back_to") is None

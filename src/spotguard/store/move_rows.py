@@ -21,7 +21,7 @@ from spotguard.planning.deadlines import prepares_within
 from spotguard.store import commands, intentions, launch_orders, move_plans
 from spotguard.store.accounts import executor_of
 from spotguard.store.move_orders import MoveOrder
-from spotguard.store.prepared import Prepared
+from spotguard.store.prepared import Prepared, PreparedInsert
 from spotguard.store.tables import switches
 
 Row = sa.Row[Any]
@@ -29,6 +29,7 @@ _AFTER_CLOSE = timedelta(minutes=10)
 """A hand-over whose deadline has passed is soon a death, or was a false alarm."""
 
 _SWITCH = Prepared(sa.select(switches).where(switches.c.id == sa.bindparam("switch")))
+_INSERT = PreparedInsert(switches)
 _PREPARING = Prepared(sa.select(switches).where(switches.c.open_agent_id == sa.bindparam("agent")))
 
 
@@ -46,7 +47,7 @@ def insert_switch(tx: sa.Connection, now: datetime, order: MoveOrder) -> SwitchI
     """The row, one preparing at a time; `Refused` when another process was first."""
     switch_id = SwitchId(str(uuid.uuid4()))
     try:
-        tx.execute(sa.insert(switches), _row(now, switch_id, order))
+        _INSERT.add(tx, _row(now, switch_id, order))
     except IntegrityError as error:
         raise Refused("another switch of this agent is under way: wait until it has ended") from error
     return switch_id
@@ -139,7 +140,7 @@ def enqueue_switch(
         "switch_id": switch.id,
         "kind": order.plan.kind.value,
         "epoch": order.held.epoch,
-        "executor": executor,
+        "executor": executor.value,
         "close_by": None if order.close_by is None else rfc3339(order.close_by),
         "target": target,
         "launch": launch,

@@ -33,6 +33,7 @@ from spotguard.store.fallbacks import Kept
 from spotguard.store.move_grants import grant_if_due
 from spotguard.store.move_orders import MoveOrder, prepare
 from spotguard.store.move_rows import enqueue_switch, get, insert_switch, preparing_of
+from spotguard.store.prepared import Prepared
 from spotguard.store.steps import SERVER, record_step, recorded_steps
 from spotguard.store.tables import agents, instances, switches
 from spotguard.store.tables import commands as commands_table
@@ -56,6 +57,39 @@ __all__ = [
 ]
 
 Row = sa.Row[Any]
+
+
+_COMMANDED = Prepared(
+    sa.update(switches)
+    .where(switches.c.id == sa.bindparam("move"))
+    .values(command_id=sa.bindparam("command"))
+)
+_MOVES_NOW = Prepared(
+    sa.update(agents)
+    .where(
+        agents.c.id == sa.bindparam("agent"),
+        agents.c.status.in_([AgentStatus.ONLINE.value, AgentStatus.OFFLINE.value]),
+    )
+    .values(status=AgentStatus.SWITCHING.value)
+)
+_MACHINE = Prepared(sa.select(instances).where(instances.c.id == sa.bindparam("machine")))
+_NAME_NEW = Prepared(
+    sa.update(switches)
+    .where(
+        switches.c.id == sa.bindparam("move"),
+        switches.c.new_instance_id.is_(None),
+        switches.c.status == SwitchStatus.PREPARING.value,
+    )
+    .values(
+        new_instance_id=sa.bindparam("machine"),
+        new_instance_type=sa.bindparam("kind"),
+        new_region=sa.bindparam("region"),
+        new_az=sa.bindparam("az"),
+        new_mode=sa.bindparam("mode"),
+        new_pool_id=sa.bindparam("pool"),
+        new_ami_id=sa.bindparam("image"),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -121,7 +155,7 @@ def open_ordered(tx: sa.Connection, now: datetime, wish: MoveOrder) -> OpenedMov
         _take_kept(tx, now, switch_id, order.goes_back)
     switch = get(tx, switch_id)
     command_id = enqueue_switch(tx, now, order, switch, target_of(tx, switch))
-    tx.execute(sa.update(switches).where(switches.c.id == switch_id).values(command_id=command_id))
+    _COMMANDED.change(tx, {"move": switch_id, "command": command_id})
     _switching(tx, order.agent_id)
     place = order.target.id if order.mode is Mode.SPOT else "on-demand"
     message = f"{order.trigger} switch to {place} begins: {order.reason}"
@@ -180,24 +214,17 @@ def instance_named(  # noqa: PLR0913 - what EC2 says of it
     actor: str = SERVER,
 ) -> bool:
     """EC2 has named the move's new instance. False when it had one, or is no longer preparing."""
-    named = tx.execute(
-        sa.update(switches)
-        .where(
-            switches.c.id == switch_id,
-            switches.c.new_instance_id.is_(None),
-            switches.c.status == SwitchStatus.PREPARING.value,
-        )
-        .values(
-            new_instance_id=instance_id,
-            new_instance_type=pool.instance_type,
-            new_region=pool.region,
-            new_az=pool.az,
-            new_mode=mode.value,
-            new_pool_id=pool.id if mode is Mode.SPOT else None,
-            new_ami_id=image_id,
-        )
-    )
-    if named.rowcount != 1:
+    named = {
+        "move": switch_id,
+        "machine": instance_id,
+        "kind": pool.instance_type,
+        "region": pool.region,
+        "az": pool.az,
+        "mode": mode.value,
+        "pool": pool.id if mode is Mode.SPOT else None,
+        "image": image_id,
+    }
+    if _NAME_NEW.change(tx, named) != 1:
         return False
     intentions.reserved_is(tx, now, instance_id, switch_id=switch_id)
     record_step(tx, now, switch_id, Step.LAUNCHED, launched_at, actor, {"instance_id": instance_id})
@@ -279,9 +306,8 @@ def target_of(tx: sa.Connection, switch: Row) -> dict[str, str] | None:
     """`target` as the agent is told: the new instance once it has enrolled."""
     if switch.new_instance_id is None or Step.ENROLLED not in recorded_steps(tx, switch.id):
         return None
-    address = tx.execute(
-        sa.select(instances.c.private_ip).where(instances.c.id == switch.new_instance_id)
-    ).scalar_one_or_none()
+    new = _MACHINE.first(tx, {"machine": switch.new_instance_id})
+    address = None if new is None else new.private_ip
     return {"instance_id": switch.new_instance_id, "address": address or ""}
 
 
@@ -325,12 +351,7 @@ def executes_itself(tx: sa.Connection, client_id: ClientId | str) -> bool:
 
 
 def _switching(tx: sa.Connection, agent_id: AgentId) -> None:
-    calm = (AgentStatus.ONLINE.value, AgentStatus.OFFLINE.value)
-    tx.execute(
-        sa.update(agents)
-        .where(agents.c.id == agent_id, agents.c.status.in_(calm))
-        .values(status=AgentStatus.SWITCHING.value)
-    )
+    _MOVES_NOW.change(tx, {"agent": agent_id})
 
 
 def settled(tx: sa.Connection, agent_id: AgentId) -> None:

@@ -19,11 +19,34 @@ from spotguard.planning.emergency import SignalAnswer, SignalFacts, answer
 from spotguard.planning.switching import NO_SYNC
 from spotguard.store import agents as agent_rows
 from spotguard.store import events, fleet, grants, kill, moves, quarantine, quotas, replicas, standbys
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import agents, instances, replica_instances, spot_interruption_events
 
 __all__ = ["SignalAnswer", "answer_signal", "create_replica", "hand_over", "promote", "protection_changed"]
 
 Row = sa.Row[Any]
+
+_HEARD = Prepared(
+    sa.update(agents)
+    .where(agents.c.id == sa.bindparam("agent"))
+    .values(last_interruption_signal=sa.bindparam("signal"))
+)
+_PLACE = Prepared(
+    sa.select(instances.c.current_mode, instances.c.instance_type, instances.c.az).where(
+        instances.c.id == sa.bindparam("machine")
+    )
+)
+_ANSWER = Prepared(
+    sa.update(spot_interruption_events)
+    .where(spot_interruption_events.c.id == sa.bindparam("event"))
+    .values(
+        action=sa.bindparam("given"),
+        because=sa.bindparam("why"),
+        replica_id=sa.bindparam("replica"),
+        switch_id=sa.bindparam("move"),
+        resolved_at=sa.bindparam("over"),
+    )
+)
 
 
 def answer_signal(  # noqa: PLR0913 - what the signal says, and of whom
@@ -46,11 +69,7 @@ def answer_signal(  # noqa: PLR0913 - what the signal says, and of whom
     _strike_pool(tx, now, agent, instance_id, signal_type)
     held = grants.holder(tx, agent_id)
     if held is not None and held.instance_id == instance_id:
-        tx.execute(
-            sa.update(agents)
-            .where(agents.c.id == agent_id)
-            .values(last_interruption_signal=signal_type.value)
-        )
+        _HEARD.change(tx, {"agent": agent_id, "signal": signal_type.value})
         given = hand_over(tx, now, agent, signal_type, close_by_of(signal_time, action_time, now))
     else:
         given = _answer_for_another(tx, now, agent, instance_id, signal_type)
@@ -68,23 +87,23 @@ def close_by_of(signal_time: datetime, action_time: datetime | None, now: dateti
 def _strike_pool(
     tx: sa.Connection, now: datetime, agent: Row, instance_id: InstanceId, signal_type: SignalType
 ) -> None:
-    machine = tx.execute(sa.select(instances).where(instances.c.id == instance_id)).one_or_none()
+    machine = _PLACE.first(tx, {"machine": instance_id})
     if machine is not None and machine.current_mode == Mode.SPOT and machine.instance_type and machine.az:
         pool = Pool(machine.instance_type, machine.az)
         quarantine.strike(tx, now, agent.client_id, pool, f"{signal_type} for {instance_id}")
 
 
 def _write_answer(tx: sa.Connection, now: datetime, event_id: EventId, given: SignalAnswer) -> None:
-    tx.execute(
-        sa.update(spot_interruption_events)
-        .where(spot_interruption_events.c.id == event_id)
-        .values(
-            action=given.action.value,
-            because=given.because,
-            replica_id=given.replica_id,
-            switch_id=given.switch_id,
-            resolved_at=now if given.action is SignalAction.NONE else None,
-        )
+    _ANSWER.change(
+        tx,
+        {
+            "event": event_id,
+            "given": given.action.value,
+            "why": given.because,
+            "replica": given.replica_id,
+            "move": given.switch_id,
+            "over": now if given.action is SignalAction.NONE else None,
+        },
     )
 
 

@@ -119,15 +119,27 @@ def _run(tx: sa.Connection, compiled: _Compiled, values: Mapping[str, Any]) -> A
         ) from error
 
 
-def insert_of(table: sa.Table, *names: str) -> Prepared:
-    """An insert of one row with these columns, each given under its name; the table's fixed defaults fill the rest."""
-    columns = table.c
-    fixed = {
-        column.name: sa.literal(column.default.arg, column.type)
-        for column in columns
-        if isinstance(column.default, sa.ColumnDefault)
-        and column.default.is_scalar
-        and column.name not in names
-    }
-    told = {name: sa.bindparam(name, type_=columns[name].type) for name in names}
-    return Prepared(sa.insert(table).values(**told, **fixed))
+class PreparedInsert:
+    """Inserts of single rows, prepared for each set of columns; the table's fixed defaults fill the rest."""
+
+    def __init__(self, table: sa.Table) -> None:
+        self._table = table
+        self._made: dict[tuple[str, ...], Prepared] = {}
+
+    def add(self, tx: sa.Connection, row: Mapping[str, Any]) -> None:
+        """A broken promise is an `IntegrityError`, and leaves the transaction as it was."""
+        names = tuple(row)
+        made = self._made.get(names) or self._made.setdefault(names, self._statement(names))
+        made.change(tx, row)
+
+    def _statement(self, names: tuple[str, ...]) -> Prepared:
+        columns = self._table.c
+        fixed = {
+            column.name: sa.literal(column.default.arg, column.type)
+            for column in columns
+            if isinstance(column.default, sa.ColumnDefault)
+            and column.default.is_scalar
+            and column.name not in names
+        }
+        told = {name: sa.bindparam(name, type_=columns[name].type) for name in names}
+        return Prepared(sa.insert(self._table).values(**told, **fixed))

@@ -17,32 +17,13 @@ from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.replicas import LIVE_REPLICA, REPLICA_LIFE, ReplicaStatus, ReplicaType, SyncStatus
 from spotguard.store import events, intentions
-from spotguard.store.prepared import Prepared, insert_of
+from spotguard.store.prepared import Prepared, PreparedInsert
 from spotguard.store.tables import agents, instances, replica_instances
 
 Row = sa.Row[Any]
 _LIVE = [status.value for status in LIVE_REPLICA]
 _COMPLETE = Decimal(100)
-_CREATE = insert_of(
-    replica_instances,
-    "id",
-    "agent_id",
-    "replica_type",
-    "pool_id",
-    "mode",
-    "instance_type",
-    "region",
-    "az",
-    "created_at",
-    "status",
-    "sync_status",
-    "is_active",
-    "created_by",
-    "parent_instance_id",
-    "hourly_cost",
-    "because",
-    "attempt",
-)
+_CREATE = PreparedInsert(replica_instances)
 
 
 def create(  # noqa: PLR0913 - a role has as many properties
@@ -81,7 +62,7 @@ def create(  # noqa: PLR0913 - a role has as many properties
         "attempt": attempt,
     }
     try:
-        _CREATE.change(tx, row)
+        _CREATE.add(tx, row)
     except IntegrityError as error:
         raise Refused("a manual replica is alive already: promote or terminate it first") from error
     recount(tx, agent_id)

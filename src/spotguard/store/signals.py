@@ -12,10 +12,19 @@ from sqlalchemy.exc import IntegrityError
 from spotguard.domain.ids import AgentId, ClientId, EventId, InstanceId
 from spotguard.domain.signals import SignalAction, SignalType
 from spotguard.store import events, plans
+from spotguard.store.prepared import Prepared, PreparedInsert
 from spotguard.store.secrets import new_id
 from spotguard.store.tables import spot_interruption_events
 
 _s = spot_interruption_events.c
+_TOLD = sa.select(spot_interruption_events).where(
+    _s.instance_id == sa.bindparam("machine"),
+    _s.signal_type == sa.bindparam("kind"),
+    _s.signal_time == sa.bindparam("at"),
+)
+_SAME = Prepared(_TOLD)
+_ONE = Prepared(sa.select(spot_interruption_events).where(_s.id == sa.bindparam("event")))
+_INSERT = PreparedInsert(spot_interruption_events)
 
 
 def receive(
@@ -30,10 +39,8 @@ def receive(
     action_time: datetime | None,
 ) -> Row[Any]:
     """The event with its answer. One that is known keeps the answer it had."""
-    same = sa.select(spot_interruption_events).where(
-        _s.instance_id == instance_id, _s.signal_type == signal_type.value, _s.signal_time == signal_time
-    )
-    known = tx.execute(same).first()
+    same = {"machine": instance_id, "kind": signal_type.value, "at": signal_time}
+    known: Row[Any] | None = _SAME.first(tx, same)
     if known is not None:
         return known
     event_id = EventId(new_id())
@@ -49,10 +56,9 @@ def receive(
         "created_at": now,
     }
     try:
-        with tx.begin_nested():
-            tx.execute(sa.insert(spot_interruption_events), row)
+        _INSERT.add(tx, row)
     except IntegrityError:
-        return tx.execute(same.with_for_update()).one()  # told twice in the same moment
+        return tx.execute(_TOLD.with_for_update(), same).one()  # told twice in the same moment
     detail = {"instance_id": instance_id, "signal_type": signal_type.value, "event_id": event_id}
     events.append(tx, now, client_id, agent_id, "signal", f"{instance_id}: {signal_type.value}", detail)
     plans.answer_signal(
@@ -66,4 +72,5 @@ def receive(
         signal_time=signal_time,
         action_time=action_time,
     )
-    return tx.execute(sa.select(spot_interruption_events).where(_s.id == event_id)).one()
+    answered: Row[Any] = _ONE.one(tx, {"event": event_id})
+    return answered

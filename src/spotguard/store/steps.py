@@ -13,7 +13,7 @@ from spotguard.domain.clock import rfc3339
 from spotguard.domain.ids import SwitchId
 from spotguard.domain.signals import SignalType
 from spotguard.domain.switches import TIMING_NAME, Step
-from spotguard.store.prepared import Prepared, insert_of
+from spotguard.store.prepared import Prepared, PreparedInsert
 from spotguard.store.tables import spot_interruption_events, switch_steps, switches
 
 SERVER = "server"
@@ -24,7 +24,7 @@ _STEPS = Prepared(
     )
 )
 
-_RECORD = insert_of(switch_steps, "switch_id", "step", "at", "recorded_at", "actor", "detail")
+_RECORD = PreparedInsert(switch_steps)
 
 _HEARD = Prepared(
     sa.select(switch_steps.c.step, switch_steps.c.recorded_at).where(
@@ -75,7 +75,7 @@ def record_step(
     if step in recorded_steps(tx, switch_id):
         return False
     try:
-        _RECORD.change(tx, row)
+        _RECORD.add(tx, row)
     except IntegrityError:
         return False  # somebody recorded it in the same moment
     _tell_times(tx, switch_id, step, at, told)

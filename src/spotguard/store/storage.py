@@ -30,6 +30,20 @@ from spotguard.store.tables import agents, epoch_grants, salvages, storage_resou
 
 Row = sa.Row[Any]
 _s = storage_resources.c
+_STATE_VOLUME = Prepared(
+    sa.select(storage_resources)
+    .where(
+        _s.kind == "volume",
+        _s.device == STATE_DEVICE,
+        _s.ended_at.is_(None),
+        sa.or_(
+            _s.attached_to == sa.bindparam("machine"),
+            sa.and_(_s.attached_to.is_(None), _s.last_attached_to == sa.bindparam("machine")),
+        ),
+    )
+    .order_by(_s.created_at.desc(), _s.id)
+    .limit(1)
+)
 _ALIVE = Prepared(sa.select(_s.id, _s.client_id, _s.is_ours, _s.kind).where(_s.ended_at.is_(None)))
 _ONE = Prepared(sa.select(storage_resources).where(_s.id == sa.bindparam("resource")))
 _KNOWN = Prepared(sa.select(_s.id).where(_s.id.in_(batch_of(_s.id))))
@@ -62,20 +76,7 @@ _NEWEST_IMAGE = Prepared(
 
 def state_volume_of(tx: sa.Connection, instance_id: InstanceId) -> Row | None:
     """The volume that holds, or after a death held, the workload's state on this instance."""
-    return tx.execute(
-        sa.select(storage_resources)
-        .where(
-            _s.kind == "volume",
-            _s.device == STATE_DEVICE,
-            _s.ended_at.is_(None),
-            sa.or_(
-                _s.attached_to == instance_id,
-                sa.and_(_s.attached_to.is_(None), _s.last_attached_to == instance_id),
-            ),
-        )
-        .order_by(_s.created_at.desc(), _s.id)
-        .limit(1)
-    ).one_or_none()
+    return _STATE_VOLUME.first(tx, {"machine": instance_id})
 
 
 def unknown_of(tx: sa.Connection, volume_ids: Iterable[VolumeId]) -> list[VolumeId]:
