@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 import sqlalchemy as sa
 
+import spotguard.store
 from spotguard.store import prices
 from spotguard.store import tables as t
 from spotguard.store.batches import SIZE, batch_of, batched
@@ -72,3 +75,22 @@ def test_a_list_of_any_length_is_asked_for_in_batches_of_one(told, known):
         POOL_A
     ]
     assert list(batched([])) == []
+
+
+def _everywhere():
+    """Every prepared statement of the store, by its name."""
+    for module in pkgutil.iter_modules(spotguard.store.__path__, "spotguard.store."):
+        for name, found in vars(importlib.import_module(module.name)).items():
+            several = found.values() if isinstance(found, dict) else [found]
+            yield from ((f"{module.name}.{name}", one) for one in several if isinstance(one, Prepared))
+
+
+def test_no_change_names_a_value_as_a_column_is_named():
+    """Where SQLAlchemy itself executes it, such a value would be taken for the column's."""
+    statements = list(_everywhere())
+    assert len(statements) > 50
+    for name, prepared in statements:
+        statement = prepared._statement
+        if isinstance(statement, sa.Update):
+            asked = [bind.key for bind in statement.compile().bind_names if bind.required]
+            assert not set(asked) & set(statement.table.c.keys()), name

@@ -1,4 +1,4 @@
-"""What SQLite was asked for while the signals came: how many statements each took, and when the first and last did."""
+"""What SQLite was asked for while signals came: how many statements each took, and when the first and last came."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 from spotguard.store.database import Database
 
 _SIGNAL = "INSERT INTO spot_interruption_events"
-_ANSWER = "UPDATE spot_interruption_events"
+_ANSWER = "UPDATE spot_interruption_events SET action="
 _ENDS = ("COMMIT", "ROLLBACK")
 
 
 @dataclass
 class Statements:
-    """`begun` and `decided`: seconds of (wall clock, processor) at the first signal's BEGIN and the last one's COMMIT.
+    """`begun`, `decided`: seconds of (wall clock, processor) at the first signal's BEGIN, the last answer's COMMIT.
 
     A signal's statements are those of the transaction that records it: from BEGIN to COMMIT, both counted.
     """
@@ -43,7 +43,7 @@ class Statements:
             self.begun = self.begun or self._open_at
             self.signals += 1
             self.of_signals.update(_kind(statement) for statement in self._open)
-        if told or any(statement.startswith(_ANSWER) for statement in self._open):
+        if any(statement.startswith(_ANSWER) for statement in self._open):
             self.decided = _moment()
 
     @property

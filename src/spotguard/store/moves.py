@@ -82,7 +82,7 @@ _NAME_NEW = Prepared(
     )
     .values(
         new_instance_id=sa.bindparam("machine"),
-        new_instance_type=sa.bindparam("kind"),
+        new_instance_type=sa.bindparam("type"),
         new_region=sa.bindparam("region"),
         new_az=sa.bindparam("az"),
         new_mode=sa.bindparam("mode"),
@@ -217,7 +217,7 @@ def instance_named(  # noqa: PLR0913 - what EC2 says of it
     named = {
         "move": switch_id,
         "machine": instance_id,
-        "kind": pool.instance_type,
+        "type": pool.instance_type,
         "region": pool.region,
         "az": pool.az,
         "mode": mode.value,
