@@ -110,8 +110,8 @@ BUGS = (
         (
             Edit(
                 "coordinator/leftovers.py",
-                "        and now - switch.created_at < KEEP_AFTER_LOSS\n",
-                "        and now < switch.created_at\n",
+                "    kept_until = switch.created_at + KEEP_AFTER_LOSS\n",
+                "    kept_until = switch.created_at\n",
             ),
         ),
         hunt(*_UNHEARD),
@@ -136,9 +136,8 @@ BUGS = (
         (
             Edit(
                 "agent/sync.py",
-                "        if self._desk.primacy.held is not None:\n            return self._push_all(now)\n        path = self._reports_to()\n",
-                "        if self._desk.primacy.held is not None or self._desk.enrolled().replica_id is None:\n"
-                "            return self._push_all(now)\n        path = self._reports_to()\n",
+                "        holds = self._desk.primacy.held is not None\n",
+                "        holds = self._desk.primacy.held is not None or self._desk.enrolled().replica_id is None\n",
             ),
         ),
         hunt(*_BACK),

@@ -1,6 +1,7 @@
 """What judges drills and the state in the simulation can fail: each verdict is shown one thing that is wrong."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -71,8 +72,14 @@ def test_a_record_that_nobody_lost_and_nobody_has_is_told(world):
 
 def test_an_old_instance_that_is_told_to_be_in_sync_and_is_not_is_told(world):
     now, agent = world.clock.now(), lookups.agent(world, NAME)
-    told = type("Told", (), {"status": "committed", "fallback_status": "synced", "fallback_told_at": now})()
-    told.old_instance_id, told.logical_agent_id = agent.instance_id, NAME
+    told = SimpleNamespace(
+        status="committed",
+        fallback_status="synced",
+        fallback_told_at=now,
+        fallback_lag_ms=1000,
+        old_instance_id=agent.instance_id,
+        logical_agent_id=NAME,
+    )
     assert _overrated(world, now, told) is None
     world.registers[NAME].acknowledged += int((OLDEST_IN_SYNC + timedelta(minutes=1)).total_seconds())
     assert "is told to be in sync" in _overrated(world, now, told)
