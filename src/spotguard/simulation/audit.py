@@ -217,7 +217,9 @@ def orphans_of(world: World) -> list[str]:
     held = {volume.volume_id for view in taken.instances for volume in view.volumes} | wanted
     found += [view.volume_id for view in taken.volumes if view.volume_id not in held]
     images = {image.image_id: image for image in taken.images}
-    found += [image_id for image_id in images if image_id not in wanted]
+    lately = world.clock.now() - CLEARED_WITHIN  # made since, it may not have a row yet
+    old = [image_id for image_id, image in images.items() if image.created_at <= lately]
+    found += [image_id for image_id in old if image_id not in wanted]
     kept = {snapshot for image in images.values() for snapshot in image.snapshots.values()} | wanted
     return found + [view.snapshot_id for view in taken.snapshots if view.snapshot_id not in kept]
 
