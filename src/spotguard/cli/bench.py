@@ -21,11 +21,6 @@ FAILED = 1
 app = typer.Typer(no_args_is_help=True, help="Measurements, each with a baseline in the same run.")
 
 
-@app.callback()
-def _group() -> None:
-    """One command so far: typer would drop its name."""
-
-
 @app.command()
 def failover(
     runs: Annotated[
@@ -54,6 +49,26 @@ def failover(
     _show(found, as_json=as_json)
     if found["overlaps"] or found["lost_writes"] or found["doubled_writes"]:
         warn("a promise was broken")
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def decide(
+    agents: Annotated[int, typer.Option(min=1, max=1_000_000)] = 10_000,
+    pools: Annotated[int, typer.Option(min=1, max=10_000)] = 500,
+    seed: Annotated[int, typer.Option(help="of the market and the fleet")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Decide for a whole fleet on one core: decisions a second beside a plain Python loop and a bare numpy kernel.
+
+    Exit code 1 when the array program and the loop give different answers.
+    """
+    from spotguard.bench.decide import bench
+
+    found = bench(agents, pools, seed)
+    _show(found, as_json=as_json)
+    if found["answers_differ"]:
+        warn("the array program and the plain loop give different answers")
         raise typer.Exit(FAILED)
 
 

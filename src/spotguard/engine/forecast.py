@@ -1,0 +1,160 @@
+"""From what is known of pools and agents to the arrays of `scoring`, and back to figures that explain a decision."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+
+from spotguard.domain.decisions import PoolAssessment
+from spotguard.domain.ids import PoolId
+from spotguard.engine import scoring
+from spotguard.engine.arrays import Floats
+from spotguard.engine.hazard import RISK_HOURS, risk
+from spotguard.engine.stakes import Stakes
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One agent that wants to know where it would best run. `present`: its spot pool, None on demand. `pools`: all that
+    it knows; those not allowed, unpriced or in quarantine are never chosen. `standby_usd`: an hour of the standby that
+    it would keep.
+    """
+
+    present: PoolId | None
+    present_usd: Decimal | None
+    pools: Sequence[PoolAssessment]
+    stakes: Stakes
+    least_saving_percent: Decimal = Decimal(0)
+    risk_limit: Decimal = Decimal(1)
+    cap_usd: Decimal | None = None
+    standby_usd: float = math.inf
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What is expected of the best other pool (`pool`, None: no pool is fit) and of the alternatives, in USD.
+
+    `gain_usd`: within the horizon, net of the move; `expected_usd_per_hour`: its price and what interruptions cost;
+    `expected_hours` until it falls, at most the horizon; `leave_usd`: the gain of going on demand.
+    """
+
+    pool: PoolId | None
+    gain_usd: float
+    usd_per_hour: float
+    expected_usd_per_hour: float
+    expected_hours: float
+    risk_6h: float
+    present_usd_per_hour: float
+    leave_usd: float
+    runner_up: PoolId | None
+    runner_up_gain_usd: float
+    fit: int
+    horizon_hours: float
+
+    def sentence(self) -> str:
+        """For people: what the gain is made of."""
+        told = (
+            f"expected {self.expected_usd_per_hour:.4f} USD/h with its interruptions against "
+            f"{self.present_usd_per_hour:.4f} here, {self.expected_hours:.1f} h up, "
+            f"risk {100 * self.risk_6h:.1f} % in 6 h: "
+            f"{self.gain_usd:+.4f} USD within {self.horizon_hours:.0f} h net of the move"
+        )
+        if self.runner_up is None:
+            return told
+        return f"{told}; next best {self.runner_up} ({self.runner_up_gain_usd:+.4f})"
+
+
+def figures(asks: Sequence[Ask], rates: Mapping[PoolId, float]) -> list[Figures]:
+    """For each ask. A pool without a rate, or one that is not finite, is never chosen (ruling B14)."""
+    ids = sorted(
+        {a.pool.id for ask in asks for a in ask.pools} | {ask.present for ask in asks if ask.present}
+    )
+    if not ids or not asks:
+        return [_nothing(ask) for ask in asks]
+    index = {pool_id: number for number, pool_id in enumerate(ids)}
+    choices = scoring.choose(_market(asks, ids, rates), _fleet(asks, index))
+    return [_figures(choices, row, ids, ask) for row, ask in enumerate(asks)]
+
+
+def risks(rates: Mapping[PoolId, float]) -> dict[PoolId, Decimal]:
+    """Probability of interruption within 6 h, as the guard-rails read it."""
+    found = risk(np.array(list(rates.values())), RISK_HOURS)
+    return {
+        pool: Decimal(f"{share:.6f}")
+        for pool, share in zip(rates, found.tolist(), strict=True)
+        if math.isfinite(share)
+    }
+
+
+def _market(asks: Sequence[Ask], ids: list[PoolId], rates: Mapping[PoolId, float]) -> scoring.Market:
+    usd: dict[PoolId, float] = {}
+    closed: set[PoolId] = set()
+    for ask in asks:
+        for a in ask.pools:
+            if a.usd_per_hour is not None:
+                usd[a.pool.id] = float(a.usd_per_hour)
+            if a.quarantined_until is not None:
+                closed.add(a.pool.id)
+    rate = np.array([rates.get(pool_id, math.nan) for pool_id in ids])
+    return scoring.Market(
+        usd_per_hour=np.array([usd.get(pool_id, math.nan) for pool_id in ids]),
+        rate_per_hour=np.where(np.isfinite(rate), rate, np.nan),
+        risk_6h=risk(rate, RISK_HOURS),
+        closed=np.array([pool_id in closed for pool_id in ids]),
+    )
+
+
+def _fleet(asks: Sequence[Ask], index: Mapping[PoolId, int]) -> scoring.Fleet:
+    barred = np.ones((len(asks), len(index)), dtype=np.bool_)
+    for row, ask in enumerate(asks):
+        barred[row, [index[a.pool.id] for a in ask.pools if a.allowed]] = False
+
+    def column(values: Sequence[float]) -> Floats:
+        return np.array(values, dtype=np.float64)
+
+    present = [math.nan if ask.present_usd is None else float(ask.present_usd) for ask in asks]
+    on_spot = [ask.present is not None for ask in asks]
+    priced = list(zip(asks, present, on_spot, strict=True))
+    return scoring.Fleet(
+        present=np.array([scoring.ON_DEMAND if a.present is None else index[a.present] for a in asks]),
+        present_usd=column(present),
+        ondemand_usd=column([a.stakes.ondemand_usd for a in asks]),
+        horizon_hours=column([a.stakes.horizon_hours for a in asks]),
+        interruption_usd=column([a.stakes.interruption_usd(usd, on_spot=spot) for a, usd, spot in priced]),
+        promotion_usd=column([a.stakes.promotion_usd(usd, on_spot=spot) for a, usd, spot in priced]),
+        standby_usd=column([a.standby_usd for a in asks]),
+        move_usd=column([a.stakes.move_usd(usd) for a, usd, _ in priced]),
+        least_share=column([float(a.least_saving_percent) / 100 for a in asks]),
+        risk_limit=column([float(a.risk_limit) for a in asks]),
+        cap_usd=column([math.inf if a.cap_usd is None else float(a.cap_usd) for a in asks]),
+        barred=barred,
+    )
+
+
+def _figures(choices: scoring.Choices, row: int, ids: list[PoolId], ask: Ask) -> Figures:
+    def pool_of(number: int) -> PoolId | None:
+        return None if number == scoring.ON_DEMAND else ids[number]
+
+    return Figures(
+        pool=pool_of(int(choices.pool[row])),
+        gain_usd=float(choices.gain_usd[row]),
+        usd_per_hour=float(choices.usd_per_hour[row]),
+        expected_usd_per_hour=float(choices.expected_usd_per_hour[row]),
+        expected_hours=float(choices.expected_hours[row]),
+        risk_6h=float(choices.risk_6h[row]),
+        present_usd_per_hour=float(choices.present_usd_per_hour[row]),
+        leave_usd=float(choices.leave_usd[row]),
+        runner_up=pool_of(int(choices.runner_up[row])),
+        runner_up_gain_usd=float(choices.runner_up_gain_usd[row]),
+        fit=int(choices.fit[row]),
+        horizon_hours=ask.stakes.horizon_hours,
+    )
+
+
+def _nothing(ask: Ask) -> Figures:
+    nan, none = math.nan, -math.inf
+    return Figures(None, none, nan, nan, nan, nan, nan, none, None, none, 0, ask.stakes.horizon_hours)

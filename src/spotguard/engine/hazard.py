@@ -1,0 +1,138 @@
+"""The age-hazard rule: how likely a pool is to fall within the next hours, by a few coefficients that people read.
+
+A pool that was seen to fall is in weather: a logistic discrete-time hazard of its age, uptime, peers and the hour says
+how soon it will fall again. A pool that was never seen to fall has a climate: the advisor's rate of its type, and what
+was seen of it. The weather passes as the pool stays up. Rates are per hour and taken to hold from now on, which errs
+to the careful side: measured hazards decrease with age.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from spotguard.domain.errors import InvalidInput
+from spotguard.domain.pools import Pool
+from spotguard.engine import features
+from spotguard.engine.arrays import Floats
+from spotguard.engine.records import PoolRecord
+
+HOURS_PER_MONTH = 720.0
+RISK_HOURS = 6.0  # of the guard-rail on the probability of interruption
+
+
+@dataclass(frozen=True)
+class Term:
+    """`coefficient` × (value − `usual`); a value that is not known counts as usual."""
+
+    name: str
+    coefficient: float
+    usual: float
+
+
+@dataclass(frozen=True)
+class AgeHazard:
+    """`step_hours`: of the discrete-time hazard. `monthly`: share of instances interrupted per 720 h, by advisor bucket
+    (0: below 5 % … 4: above 20 %), None: unknown bucket. `calm_months`: how much watching the climate's prior weighs.
+    """
+
+    name: str
+    step_hours: float
+    intercept: float
+    terms: tuple[Term, ...]
+    monthly: Mapping[int | None, float]
+    calm_months: float
+    fade_from_hours: float
+    fade_hours: float
+
+    def rates(
+        self,
+        pools: Sequence[Pool],
+        records: Mapping[Pool, PoolRecord],
+        now: datetime,
+        buckets: Mapping[str, int] | None = None,
+    ) -> Floats:
+        """Interruptions per hour of each pool, if it is up or a launch there succeeds now. `buckets`: by type."""
+        weather = self.weather(features.of_pools(pools, records, now))
+        known = [records.get(pool) for pool in pools]
+        fading = np.array([self._fading(record, now) for record in known])
+        climate = np.array(
+            [
+                self._climate(record, (buckets or {}).get(pool.instance_type))
+                for pool, record in zip(pools, known, strict=True)
+            ]
+        )
+        rates: Floats = np.maximum(climate, weather * fading)
+        return rates
+
+    def weather(self, table: Floats) -> Floats:
+        """Interruptions per hour of pools in weather, from rows of `features.NAMES`."""
+        usual = np.array([term.usual for term in self.terms])
+        weights = np.array([term.coefficient for term in self.terms])
+        known = np.where(np.isnan(table), 0.0, table - usual)
+        odds: Floats = np.log1p(np.exp(self.intercept + known @ weights)) / self.step_hours
+        return odds
+
+    def _fading(self, record: PoolRecord | None, now: datetime) -> float:
+        if record is None or not record.flipped:
+            return 0.0
+        if not record.up:
+            return 1.0
+        beyond = (now - record.since).total_seconds() / 3600 - self.fade_from_hours
+        return math.exp(-max(0.0, beyond) / self.fade_hours)
+
+    def _climate(self, record: PoolRecord | None, bucket: int | None) -> float:
+        """Gamma prior of the bucket's rate, and what was seen since."""
+        share = self.monthly.get(bucket, self.monthly[None])
+        prior = -math.log1p(-share) / HOURS_PER_MONTH
+        if record is None:
+            return prior
+        watched = self.calm_months * HOURS_PER_MONTH
+        return (prior * watched + record.drops) / (watched + record.up_hours)
+
+
+def risk(rates: Floats, hours: float) -> Floats:
+    """Probability of at least one interruption within so many hours; NaN stays NaN."""
+    share: Floats = -np.expm1(-rates * hours)
+    return share
+
+
+def parse(text: str) -> AgeHazard:
+    """The rule in a coefficients file; `InvalidInput` for a broken one, or one with a number that is none."""
+    try:
+        told = json.loads(text)
+        terms = tuple(
+            Term(name, _number(told["terms"][name]["coefficient"]), _number(told["terms"][name]["usual"]))
+            for name in features.NAMES
+        )
+        monthly: dict[int | None, float] = {
+            None if key == "unknown" else int(key): _number(share) for key, share in told["monthly"].items()
+        }
+        rule = AgeHazard(
+            name=str(told["name"]),
+            step_hours=_number(told["step_seconds"]) / 3600,
+            intercept=_number(told["intercept"]),
+            terms=terms,
+            monthly=monthly,
+            calm_months=_number(told["calm_months"]),
+            fade_from_hours=_number(told["fade_from_hours"]),
+            fade_hours=_number(told["fade_hours"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidInput(f"not a file of age-hazard coefficients: {error}") from error
+    if rule.step_hours <= 0 or rule.fade_hours <= 0 or rule.calm_months <= 0 or None not in monthly:
+        raise InvalidInput("age-hazard coefficients: steps, fading and prior have to be positive")
+    if not all(0 <= share < 1 for share in monthly.values()):
+        raise InvalidInput("age-hazard coefficients: monthly shares lie between 0 and 1")
+    return rule
+
+
+def _number(told: object) -> float:
+    if isinstance(told, bool) or not isinstance(told, int | float) or not math.isfinite(told):
+        raise ValueError(f"{told!r} is no number")
+    return float(told)

@@ -1,0 +1,70 @@
+"""What moves and interruptions cost one workload, in USD: its minutes, and the hours in which two instances run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SERVING_HOURS = (
+    210 / 3600
+)  # boot and restore of a new instance: SpotBench's physics, until a fleet's own are measured
+PLANNED_MINUTES = 0.25  # cut-over of a synced move
+INTERRUPTION_MINUTES = 1.75  # boot, restore and cut-over, less the two minutes of notice
+PROMOTION_MINUTES = 0.25  # with a ready standby
+WAIT_HOURS = 1.0  # on demand after an interruption, until a pool is worth a return: measured in storms
+HORIZON_HOURS = 72.0
+"""For how long a difference in price or risk is taken to last: prices are sticky for days, not for weeks."""
+
+
+@dataclass(frozen=True)
+class Stakes:
+    """One workload. `minute_usd`: what a minute of downtime is worth; `wait_hours`: the old instance is kept so long
+    after a planned move.
+    """
+
+    ondemand_usd: float
+    minute_usd: float
+    wait_hours: float
+    serving_hours: float = SERVING_HOURS
+    planned_minutes: float = PLANNED_MINUTES
+    interruption_minutes: float = INTERRUPTION_MINUTES
+    promotion_minutes: float = PROMOTION_MINUTES
+    horizon_hours: float = HORIZON_HOURS
+
+    def move_usd(self, present_usd: float) -> float:
+        """A planned move: the old instance runs on for a while, and the cut-over."""
+        return present_usd * (self.serving_hours + self.wait_hours) + self.planned_minutes * self.minute_usd
+
+    def interruption_usd(self, present_usd: float, *, on_spot: bool) -> float:
+        """From a spot pool, what the way back to spot costs is lost too; from on demand one is where one was."""
+        return self.interruption_minutes * self.minute_usd + (
+            self._return_usd(present_usd) if on_spot else 0.0
+        )
+
+    def promotion_usd(self, present_usd: float, *, on_spot: bool) -> float:
+        return self.promotion_minutes * self.minute_usd + (self._return_usd(present_usd) if on_spot else 0.0)
+
+    def _return_usd(self, present_usd: float) -> float:
+        waiting = max(0.0, self.ondemand_usd - present_usd) * WAIT_HOURS
+        return waiting + self.move_usd(self.ondemand_usd)
+
+
+@dataclass(frozen=True)
+class StandbyWorth:
+    """`usd_per_hour` gained by a standby, negative where it does not pay."""
+
+    pays: bool
+    usd_per_hour: float
+    because: str
+
+
+def standby(rate: float, standby_usd: float, standby_rate: float, stakes: Stakes) -> StandbyWorth:
+    """A standby saves downtime at each interruption that it survives itself, and costs its instance every hour."""
+    both_fall = min(1.0, standby_rate * stakes.serving_hours)
+    saved_minutes = (stakes.interruption_minutes - stakes.promotion_minutes) * (1 - both_fall)
+    saved = rate * saved_minutes * stakes.minute_usd
+    gain = saved - standby_usd
+    what = (
+        f"{rate:.4f} interruptions an hour × {saved_minutes:.2f} min saved × {stakes.minute_usd:.4f} USD a minute "
+        f"= {saved:.4f} USD/h, a standby costs {standby_usd:.4f}"
+    )
+    return StandbyWorth(gain > 0, gain, what)

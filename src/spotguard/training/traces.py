@@ -1,0 +1,90 @@
+"""Availability files as training data: when each pool of a market was up, look by look.
+
+Columns `Timestamp, AvailabilityZone, InstanceType, Available` (1: a launch succeeds); other columns are not read.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+from spotguard.domain.clock import parse_time
+from spotguard.domain.errors import InvalidInput
+from spotguard.domain.pools import Pool
+
+COLUMNS = ("Timestamp", "AvailabilityZone", "InstanceType", "Available")
+
+
+@dataclass(frozen=True)
+class Look:
+    """All pools of one file at one moment."""
+
+    at: datetime
+    up: dict[Pool, bool]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One file, its looks in order of time."""
+
+    name: str
+    looks: tuple[Look, ...]
+
+    def part(self, first: float, last: float) -> Trace:
+        """Looks from one share of them to another, in order of time."""
+        count = len(self.looks)
+        return Trace(self.name, self.looks[math.ceil(first * count) : math.ceil(last * count)])
+
+
+def read(path: Path) -> Trace:
+    """`InvalidInput` names file and line of what cannot be read."""
+    looks: dict[datetime, dict[Pool, bool]] = {}
+    for number, row in enumerate(_rows(path), start=2):
+        try:
+            at = parse_time(row["Timestamp"])
+            pool = Pool(row["InstanceType"], row["AvailabilityZone"])
+            looks.setdefault(at, {})[pool] = _up(row["Available"])
+        except (KeyError, ValueError, InvalidInput) as error:
+            raise InvalidInput(f"{path.name}, line {number}: {error}") from error
+    if not looks:
+        raise InvalidInput(f"{path.name} has no looks")
+    return Trace(_name(path), tuple(Look(at, looks[at]) for at in sorted(looks)))
+
+
+def files(folder: Path) -> list[Path]:
+    """The availability files in a folder or its folder `availability`, by name."""
+    found = [*folder.glob("*.csv*"), *(folder / "availability").glob("*.csv*")]
+    return sorted(path for path in found if _has_columns(path))
+
+
+def _has_columns(path: Path) -> bool:
+    with _open(path) as lines:
+        return set(COLUMNS) <= set(next(csv.reader(lines), ()))
+
+
+def _rows(path: Path) -> Iterator[dict[str, str]]:
+    with _open(path) as lines:
+        reader = csv.DictReader(lines)
+        if not set(COLUMNS) <= set(reader.fieldnames or ()):
+            raise InvalidInput(f"{path.name} lacks one of the columns {', '.join(COLUMNS)}")
+        yield from reader
+
+
+def _open(path: Path) -> IO[str]:
+    return gzip.open(path, "rt", newline="") if path.suffix == ".gz" else path.open(newline="")
+
+
+def _up(text: str) -> bool:
+    if text not in ("0", "1"):
+        raise ValueError(f"Available is 0 or 1, not {text[:20]!r}")
+    return text == "1"
+
+
+def _name(path: Path) -> str:
+    return path.name.removesuffix(".gz").removesuffix(".csv")

@@ -1,0 +1,148 @@
+"""The age-hazard rule: calm pools have a climate, pools that fell have weather, and it passes."""
+
+import json
+import math
+from datetime import timedelta
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from spotguard.domain.errors import InvalidInput
+from spotguard.engine import features, forecast, hazard
+from spotguard.engine.records import seen
+from spotguard.market.shipped import age_hazard
+from tests.engine.market import FAR, HOME, NEXT, NOW
+
+RULE = age_hazard()
+
+
+def after(hours):
+    return NOW + timedelta(hours=hours)
+
+
+def fell_and_rose(risen_hours_ago, *, times=1):
+    """Up for a day, then down for half an hour and up again, so many times; the last rise is so long ago."""
+    record, start = None, NOW - timedelta(hours=risen_hours_ago + times + 24)
+    record = seen(record, start, up=True)
+    for number in range(times):
+        down = NOW - timedelta(hours=risen_hours_ago + 0.5 + (times - 1 - number))
+        record = seen(record, down, up=False)
+        record = seen(record, down + timedelta(hours=0.5), up=True)
+    return seen(record, NOW, up=True)
+
+
+def rate(record, bucket=None):
+    records = {} if record is None else {NEXT: record}
+    buckets = None if bucket is None else {NEXT.instance_type: bucket}
+    return float(RULE.rates([NEXT], records, NOW, buckets)[0])
+
+
+def test_of_a_pool_that_nobody_watched_the_advisor_tells():
+    assert rate(None, bucket=0) == pytest.approx(-math.log1p(-0.025) / 720)
+    assert rate(None, bucket=0) < rate(None) < rate(None, bucket=4)
+
+
+def test_calm_and_stormy_pools_differ_by_three_orders_of_magnitude():
+    assert rate(fell_and_rose(0.1, times=5)) > 1000 * rate(None, bucket=0)
+
+
+def test_the_longer_it_is_up_the_safer_it_is():
+    rates = [rate(fell_and_rose(hours)) for hours in (0.1, 0.5, 1, 3, 12, 48, 100, 300)]
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_the_more_often_it_fell_the_worse():
+    assert rate(fell_and_rose(0.5, times=1)) < rate(fell_and_rose(0.5, times=4))
+
+
+def test_the_storm_passes_and_leaves_a_climate():
+    """A month later one fall counts as one fall."""
+    assert rate(fell_and_rose(24 * 30), bucket=0) < 2 / 720
+
+
+def test_peers_that_are_up_make_it_safer():
+    up, down = seen(None, NOW, up=True), seen(None, NOW, up=False)
+    own = fell_and_rose(0.5)
+    with_up = RULE.rates([NEXT], {NEXT: own, FAR: up}, NOW)[0]
+    with_down = RULE.rates([NEXT], {NEXT: own, FAR: down}, NOW)[0]
+    assert with_up < with_down
+
+
+def test_a_peer_that_was_seen_long_ago_tells_nothing():
+    own, old = fell_and_rose(0.5), seen(None, after(-2), up=False)
+    assert RULE.rates([NEXT], {NEXT: own, FAR: old}, NOW) == RULE.rates([NEXT], {NEXT: own}, NOW)
+
+
+def test_risk_grows_with_time_and_is_a_probability():
+    rates = np.array([0.0, 1e-5, 0.1, 3.0, np.nan])
+    short, long = hazard.risk(rates, 1.0), hazard.risk(rates, 6.0)
+    assert (short[:4] <= long[:4]).all()
+    assert long[0] == 0
+    assert long[3] < 1
+    assert np.isnan(long[4])
+
+
+def test_a_risk_that_is_no_number_is_not_told():
+    assert forecast.risks({HOME.id: 0.1, NEXT.id: math.nan}) == {HOME.id: Decimal("0.451188")}
+
+
+# Features
+
+
+def test_a_region_that_nobody_knows_has_no_hours_of_work():
+    assert all(math.isnan(told) for told in features.of_clock("xx-moon-1", NOW))
+
+
+def test_the_weekend_begins_where_the_region_is():
+    saturday = NOW + timedelta(days=(5 - NOW.weekday()) % 7, hours=-10)  # 02:00 UTC
+    assert features.of_clock("eu-west-1", saturday)[2] == 1.0
+    assert features.of_clock("us-west-2", saturday)[2] == 0.0
+
+
+def test_unknown_features_count_as_usual():
+    unknown = np.full((1, len(features.NAMES)), np.nan)
+    usual = np.array([[term.usual for term in RULE.terms]])
+    assert RULE.weather(unknown) == RULE.weather(usual)
+
+
+# The file
+
+TEXT = json.dumps(
+    {
+        "name": "x",
+        "step_seconds": 900,
+        "intercept": -3.0,
+        "terms": {name: {"coefficient": 0.1, "usual": 0.0} for name in features.NAMES},
+        "monthly": {"0": 0.02, "unknown": 0.1},
+        "calm_months": 1,
+        "fade_from_hours": 48,
+        "fade_hours": 24,
+    }
+)
+
+
+def test_a_file_is_read():
+    assert hazard.parse(TEXT).monthly == {0: 0.02, None: 0.1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        TEXT.replace("-3.0", "NaN"),
+        TEXT.replace("-3.0", "Infinity"),
+        TEXT.replace("-3.0", '"3"'),
+        TEXT.replace("-3.0", "true"),
+        TEXT.replace("weekend", "weekday"),
+        TEXT.replace("900", "0"),
+        TEXT.replace("900", "-5"),
+        TEXT.replace("0.02", "1.0"),
+        TEXT.replace("unknown", "5"),
+    ],
+)
+def test_a_broken_file_is_refused(text):
+    with pytest.raises(InvalidInput):
+        hazard.parse(text)
