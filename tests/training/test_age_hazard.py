@@ -66,5 +66,5 @@ def test_a_broken_line_is_named(tmp_path, cell):
     path.write_text(
         f"Timestamp,AvailabilityZone,InstanceType,Available\n2026-01-05T00:00:00Z,eu-west-1a,c5.large,{cell}\n"
     )
-    with pytest.raises(InvalidInput, match="x.csv, line 2"):
+    with pytest.raises(InvalidInput, match=r"x\.csv, line 2"):
         traces.read(path)

@@ -21,14 +21,13 @@ LONGEST_STEP_SECONDS = 300.0
 @dataclass(frozen=True)
 class Examples:
     """`table`: examples × `features.NAMES`. `fell_after`: hours until the next look that saw the pool down, infinite if
-    the trace ends before; `watched`: hours until the trace's end. `fell_at_once`: by the very next look.
+    the trace ends before; `watched`: hours until the trace's end.
     """
 
     region: str
     table: Floats
     fell_after: Floats
     watched: Floats
-    fell_at_once: Flags
 
     def within(self, minutes: float) -> tuple[Flags, Flags]:
         """(fell within so many minutes, whether the trace tells)."""
@@ -43,7 +42,7 @@ def of_trace(trace: Trace, first: float = 0.0, last: float = 1.0) -> Examples:
     begin = len(trace.part(0.0, first).looks)
     falls = _next_falls(trace.part(0.0, last))
     records: dict[Pool, PoolRecord] = {}
-    rows, fell, watched, at_once = [], [], [], []
+    rows, fell, watched = [], [], []
     for number, look in enumerate(looks[:-1]):
         for pool, up in look.up.items():
             records[pool] = seen(records.get(pool), look.at, up=up)
@@ -59,10 +58,9 @@ def of_trace(trace: Trace, first: float = 0.0, last: float = 1.0) -> Examples:
             hours = falls[pool][number]
             fell.append(hours)
             watched.append((looks[-1].at - look.at).total_seconds() / 3600)
-            at_once.append(hours * 3600 <= step)
     table = np.concatenate(rows) if rows else np.empty((0, len(features.NAMES)))
     region = next(iter(looks[0].up)).region
-    return Examples(region, table, np.array(fell), np.array(watched), np.array(at_once, dtype=np.bool_))
+    return Examples(region, table, np.array(fell), np.array(watched))
 
 
 def _next_falls(trace: Trace) -> Mapping[Pool, list[float]]:
@@ -84,5 +82,4 @@ def joined(parts: list[Examples]) -> Examples:
         table=np.concatenate([part.table for part in parts]),
         fell_after=np.concatenate([part.fell_after for part in parts]),
         watched=np.concatenate([part.watched for part in parts]),
-        fell_at_once=np.concatenate([part.fell_at_once for part in parts]),
     )
