@@ -165,7 +165,7 @@ def test_it_does_not_go_to_and_fro_between_spot_and_on_demand():
 
 def test_the_first_rule_that_applies_wins():
     situation = on_spot(pool(NEXT, "0.010"), present="0.095")
-    assert [rule(situation) is not None for rule in RULES] == [True, False, True]
+    assert [rule(situation) is not None for rule in RULES] == [True, False, False, True]
     assert propose(situation).aim is Aim.ESCAPE
 
 

@@ -113,7 +113,7 @@ OBSTACLES = {
         rails.the_target_is_allowed_and_safe, lambda f: with_target(f, age_seconds=3600.0)
     ),
     "the risk is high": Obstacle(
-        rails.the_risk_is_bearable, lambda f: with_target(f, risk_6h=Decimal("0.31"))
+        rails.the_risk_is_bearable, lambda f: with_target(f, risk_6h=Decimal("0.31")), NOT_RECOVERY
     ),
     "it saves too little": Obstacle(
         rails.the_saving_is_worth_it, lambda f: with_saving(f, "4.99"), frozenset({Aim.SAVE})
@@ -194,6 +194,7 @@ def test_of_two_rails_the_first_of_the_list_gives_the_reason(pair, aim):
 def test_recovery_to_spot_is_outside_the_limits_and_outside_a_to_b_to_a():
     """The rulings' last paragraph: returning after a forced stay on on-demand is recovery."""
     crowded = with_history(facts(Aim.RECOVER), *(switched(n / 4, left=THERE) for n in range(1, 20)))
+    crowded = with_target(crowded, risk_6h=Decimal("0.9"))
     crowded = with_saving(replace(crowded, in_pool_since=NOW - timedelta(minutes=1)), "0.1")
     assert refusal(crowded) is None
     assert refusal(replace(crowded, proposal=proposal(Aim.SAVE))) is not None

@@ -58,14 +58,16 @@ def world(agents: int, pools: int, seed: int) -> tuple[Market, Fleet]:
     market = Market(price, rate, risk(rate, RISK_HOURS), dice.random(pools) < QUARANTINED)
     present = dice.integers(ON_DEMAND, pools, agents)
     ondemand = dice.lognormal(0.0, 0.3, agents)
+    loss = dice.lognormal(0.0, 1.0, agents)
     paid = np.where(present == ON_DEMAND, ondemand, price[present])
     fleet = Fleet(
         present=present,
         present_usd=paid,
         ondemand_usd=ondemand,
         horizon_hours=dice.choice([24.0, 72.0, 168.0], agents),
-        interruption_usd=dice.lognormal(0.0, 1.0, agents),
-        promotion_usd=dice.lognormal(-2.0, 1.0, agents),
+        interruption_usd=loss,
+        downtime_usd=0.4 * loss,
+        promotion_usd=0.7 * loss,
         standby_usd=np.where(dice.random(agents) < WITH_STANDBY, dice.lognormal(-1.0, 0.3, agents), np.inf),
         move_usd=0.56 * paid + dice.lognormal(-4.0, 1.0, agents),
         least_share=np.full(agents, 0.05),
@@ -117,7 +119,9 @@ def plain_choice(market: Market, fleet: Fleet, agent: int) -> Answer:
     order = sorted(ranked, key=lambda one: (-one[0], one[1]))
     leave = -math.inf
     if present != ON_DEMAND:
-        leave = (now - float(fleet.ondemand_usd[agent])) * hours(here) - move
+        minutes = float(fleet.downtime_usd[agent])
+        staying = paid + min(here * minutes, standby + here * (promotion - (loss - minutes)))
+        leave = (staying - float(fleet.ondemand_usd[agent])) * hours(here) - move
     if not order:
         return Answer(ON_DEMAND, -math.inf, math.nan, math.nan, math.nan, leave, ON_DEMAND, 0)
     gain, best = order[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,9 +14,9 @@ from spotguard.domain.agents import Autonomy
 from spotguard.domain.decisions import PoolAssessment, Proposal, Verdict
 from spotguard.domain.errors import Refused
 from spotguard.domain.ids import AgentId, ClientId
-from spotguard.engine import rules_v1
+from spotguard.engine import forecast, rules_v1
 from spotguard.planning import approvals, guard_rails
-from spotguard.store import decisions, events, fleet, ondemand, prices, quarantine
+from spotguard.store import decisions, events, fleet, forecasts, ondemand, prices, quarantine
 
 AT_LEAST_EVERY = timedelta(minutes=5)  # dwell times and quarantines run out without any row changing
 
@@ -114,14 +115,21 @@ def _look(tx: sa.Connection, now: datetime) -> list[Found]:
             quarantine.of_client(tx, client),
             ondemand.prices_of(tx, client, region, instance_types=wanted),
         )
-    found = []
-    for agent in rows:
-        known, struck, fixed = markets[agent.client_id, agent.region]
-        own = {*fleet.allowance(agent).instance_types(), agent.instance_type}
-        mine = [price for price in known if price.pool.instance_type in own]
-        assessments = fleet.assess_known(mine, struck, fleet.allowance_of_engine(tx, agent), now)
-        found.append(Found(agent, assessments, decisions.situation(tx, now, agent, assessments, fixed)))
-    return found
+    found: dict[str, Found] = {}
+    for place, (known, struck, fixed) in markets.items():
+        rates = forecasts.rates(tx, now, ClientId(place[0]), [price.pool for price in known])
+        risks = forecast.risks(rates)
+        asking = []
+        for agent in (row for row in rows if (row.client_id, row.region) == place):
+            own = {*fleet.allowance(agent).instance_types(), agent.instance_type}
+            mine = [price for price in known if price.pool.instance_type in own]
+            bare = fleet.assess_known(mine, struck, fleet.allowance_of_engine(tx, agent), now)
+            assessments = forecasts.with_risks(bare, risks)
+            asking.append((agent, decisions.situation(tx, now, agent, assessments, fixed)))
+        told = forecasts.figures(asking, rates)
+        for (agent, situation), figures in zip(asking, told, strict=True):
+            found[agent.id] = Found(agent, list(situation.pools), replace(situation, figures=figures))
+    return [found[agent.id] for agent in rows]
 
 
 def _dispose(

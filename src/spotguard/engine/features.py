@@ -13,7 +13,7 @@ import numpy as np
 
 from spotguard.domain.pools import Pool
 from spotguard.engine.arrays import Floats
-from spotguard.engine.records import PoolRecord
+from spotguard.engine.records import PoolRecord, hours_up
 
 NAMES = (
     "log_hours_up",
@@ -65,11 +65,10 @@ def is_peer(pool: Pool, other: Pool) -> bool:
 
 
 def of_record(record: PoolRecord | None, now: datetime) -> list[float]:
-    if record is None or not record.up:
+    if record is None:
         return [UNKNOWN] * 4
-    up = max(0.0, (now - record.since).total_seconds() / 3600)
     return [
-        math.log(up + _TICK_HOURS),
+        math.log(hours_up(record, now) + _TICK_HOURS),
         _logit(record.uptime_short, record.weight_short),
         _logit(record.uptime_long, record.weight_long),
         math.log(record.drops_short + 0.1),

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 
@@ -54,6 +55,13 @@ class Figures:
     runner_up_gain_usd: float
     fit: int
     horizon_hours: float
+
+    def told(self) -> dict[str, Any]:
+        """As it is stored with a decision: what is not known or not there is None."""
+        return {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in vars(self).items()
+        }
 
     def sentence(self) -> str:
         """For people: what the gain is made of."""
@@ -125,6 +133,7 @@ def _fleet(asks: Sequence[Ask], index: Mapping[PoolId, int]) -> scoring.Fleet:
         ondemand_usd=column([a.stakes.ondemand_usd for a in asks]),
         horizon_hours=column([a.stakes.horizon_hours for a in asks]),
         interruption_usd=column([a.stakes.interruption_usd(usd, on_spot=spot) for a, usd, spot in priced]),
+        downtime_usd=column([a.stakes.downtime_usd() for a in asks]),
         promotion_usd=column([a.stakes.promotion_usd(usd, on_spot=spot) for a, usd, spot in priced]),
         standby_usd=column([a.standby_usd for a in asks]),
         move_usd=column([a.stakes.move_usd(usd) for a, usd, _ in priced]),

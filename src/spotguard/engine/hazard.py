@@ -20,7 +20,7 @@ from spotguard.domain.errors import InvalidInput
 from spotguard.domain.pools import Pool
 from spotguard.engine import features
 from spotguard.engine.arrays import Floats
-from spotguard.engine.records import PoolRecord
+from spotguard.engine.records import PoolRecord, hours_up
 
 HOURS_PER_MONTH = 720.0
 RISK_HOURS = 6.0  # of the guard-rail on the probability of interruption
@@ -81,9 +81,7 @@ class AgeHazard:
     def _fading(self, record: PoolRecord | None, now: datetime) -> float:
         if record is None or not record.flipped:
             return 0.0
-        if not record.up:
-            return 1.0
-        beyond = (now - record.since).total_seconds() / 3600 - self.fade_from_hours
+        beyond = hours_up(record, now) - self.fade_from_hours
         return math.exp(-max(0.0, beyond) / self.fade_hours)
 
     def _climate(self, record: PoolRecord | None, bucket: int | None) -> float:

@@ -37,6 +37,13 @@ class PoolRecord:
         return self.drops > 0 or self.weight_long > self.uptime_long + 1e-9 or not self.up
 
 
+def hours_up(record: PoolRecord, now: datetime) -> float:
+    """How long it has been up, if it is: one last seen down rose since then, half of that time ago on average."""
+    if record.up:
+        return max(0.0, (now - record.since).total_seconds() / 3600)
+    return max(0.0, (now - record.seen_at).total_seconds() / 7200)
+
+
 def first_seen(at: datetime, *, up: bool) -> PoolRecord:
     return PoolRecord(seen_at=at, up=up, since=at)
 

@@ -1,6 +1,8 @@
 """The transparent policy `rules-v1`: always present, decides while no learned model may (ruling B14).
 
-It proposes; the guard-rails dispose. It reads from top to bottom: the first rule that applies wins.
+It proposes; the guard-rails dispose. It reads from top to bottom: the first rule that applies wins. With the figures of
+the age-hazard rule it weighs the expected saving, for as long as a pool is expected to stay up, against the move and
+the risk; without them a pool is judged by its price and by what it did to us.
 """
 
 from __future__ import annotations
@@ -15,10 +17,9 @@ from spotguard.domain.ids import PoolId
 from spotguard.domain.instances import Mode
 from spotguard.domain.money import ZERO
 from spotguard.domain.pools import Pool
+from spotguard.engine.forecast import Figures
 
 NAME = "rules-v1"
-RISK_MODEL: str | None = None
-"""It measures no probability of interruption: `risk_6h` is unknown, and a pool is judged by what it did to us."""
 
 NEAR_ONDEMAND = Decimal("0.90")
 """A spot price from this share of on-demand on: what little it still saves does not pay for its interruptions."""
@@ -42,6 +43,7 @@ class Situation:
     min_savings_percent: Decimal
     pools: Sequence[PoolAssessment]
     home: Pool  # its type and zone: where on-demand would be
+    figures: Figures | None = None  # what the age-hazard rule expects of the best other pool
 
 
 Rule = Callable[[Situation], Proposal | None]
@@ -54,7 +56,7 @@ def leave_a_pool_whose_price_nears_on_demand(s: Situation) -> Proposal | None:
     if s.present_usd < NEAR_ONDEMAND * s.ondemand_usd:
         return None
     near = f"{s.present_pool} costs {_share(s.present_usd, s.ondemand_usd)} % of on-demand"
-    pool = _cheapest(s)
+    pool = _best(s)
     if pool is not None and _price(pool) <= WELL_BELOW_ONDEMAND * s.ondemand_usd:
         return _to_pool(s, Aim.ESCAPE, pool, f"{near}; {pool.pool.id} costs {_price(pool)} USD/h")
     return _on_demand(
@@ -62,35 +64,57 @@ def leave_a_pool_whose_price_nears_on_demand(s: Situation) -> Proposal | None:
     )
 
 
-def return_to_spot_when_a_pool_has_been_up_for_an_hour(s: Situation) -> Proposal | None:
+def leave_a_pool_whose_risk_outweighs_its_saving(s: Situation) -> Proposal | None:
+    """At this agent's value of a minute; for a safer pool that gains more, else for on-demand."""
+    if s.mode is not Mode.SPOT or s.present_usd is None or s.ondemand_usd is None or s.figures is None:
+        return None
+    if s.figures.leave_usd <= 0:
+        return None
+    pool = _best(s)
+    if pool is not None and s.figures.gain_usd > s.figures.leave_usd:
+        return _to_pool(s, Aim.ESCAPE, pool, f"{s.present_pool} is likely to fall: {s.figures.sentence()}")
+    because = (
+        f"{s.present_pool} is likely to fall: on demand gains {s.figures.leave_usd:.4f} USD until it does"
+    )
+    return _on_demand(s.present_usd, s.ondemand_usd, because)
+
+
+def return_to_spot_when_a_pool_is_worth_it(s: Situation) -> Proposal | None:
     if s.mode is not Mode.ONDEMAND or s.ondemand_usd is None:
         return None
-    pool = _cheapest(s)
+    pool = _best(s)
     if pool is None or _price(pool) > WELL_BELOW_ONDEMAND * s.ondemand_usd:
         return None
     if s.present_usd is not None and _price(pool) >= s.present_usd:
         return None  # on demand in a smaller type than its own: a return would cost more
+    if s.figures is not None and s.figures.gain_usd <= 0:
+        return None
     aim = Aim.RECOVER if s.forced_stay else Aim.SAVE
-    why = "has been up for an hour" if pool.up_seconds is not None else "has never refused or interrupted us"
-    cost = f"{pool.pool.id} {why} and costs {_share(_price(pool), s.ondemand_usd)} % of on-demand"
-    return _to_pool(s, aim, pool, cost)
+    share = _share(_price(pool), s.ondemand_usd)
+    return _to_pool(
+        s, aim, pool, f"{pool.pool.id} {_record_of(pool)} and costs {share} % of on-demand{_figures(s)}"
+    )
 
 
 def move_to_a_cheaper_pool(s: Situation) -> Proposal | None:
     if s.mode is not Mode.SPOT or s.present_usd is None:
         return None
-    pool = _cheapest(s)
+    pool = _best(s)
     if pool is None:
         return None
     saving = _saving(s.present_usd, _price(pool))
     if saving <= ZERO or saving < s.min_savings_percent:
         return None
-    return _to_pool(s, Aim.SAVE, pool, f"{pool.pool.id} is {saving:.1f} % cheaper than {s.present_pool}")
+    if s.figures is not None and s.figures.gain_usd <= 0:
+        return None
+    cheaper = f"{pool.pool.id} is {saving:.1f} % cheaper than {s.present_pool}{_figures(s)}"
+    return _to_pool(s, Aim.SAVE, pool, cheaper)
 
 
 RULES: tuple[Rule, ...] = (
     leave_a_pool_whose_price_nears_on_demand,
-    return_to_spot_when_a_pool_has_been_up_for_an_hour,
+    leave_a_pool_whose_risk_outweighs_its_saving,
+    return_to_spot_when_a_pool_is_worth_it,
     move_to_a_cheaper_pool,
 )
 
@@ -111,13 +135,25 @@ def on_demand_instead(s: Situation, escape: Proposal, because: str) -> Proposal 
 
 def why_stay(s: Situation) -> str:
     """The sentence of a decision to stay."""
-    pool = _cheapest(s)
+    pool = _best(s) or _cheapest(s)
     if s.present_usd is None:
         return "the present price is not known: nothing can be compared"
     if pool is None:
         return f"no other allowed, priced and safe pool{_why_not_the_cheapest(s)}"
     saving = _saving(s.present_usd, _price(pool))
-    return f"the cheapest other safe pool, {pool.pool.id}, would save {saving:.1f} %"
+    figures = "" if s.figures is None or s.figures.pool is None else _figures(s)
+    which = "best" if figures else "cheapest"
+    return f"the {which} other safe pool, {pool.pool.id}, would save {saving:.1f} %{figures}"
+
+
+def _figures(s: Situation) -> str:
+    return "" if s.figures is None else f": {s.figures.sentence()}"
+
+
+def _record_of(pool: PoolAssessment) -> str:
+    if pool.up_seconds is None:
+        return "has never refused or interrupted us"
+    return f"has not refused or interrupted us for {pool.up_seconds / 3600:.1f} h"
 
 
 def _why_not_the_cheapest(s: Situation) -> str:
@@ -125,6 +161,13 @@ def _why_not_the_cheapest(s: Situation) -> str:
     barred = [a for a in s.pools if not a.allowed and a.usd_per_hour is not None]
     best = min(barred, key=lambda a: (_price(a), a.pool.id), default=None)
     return "" if best is None else f"; of {best.pool.id}: {best.because}"
+
+
+def _best(s: Situation) -> PoolAssessment | None:
+    """The other pool that gains most by the figures; without any the cheapest."""
+    if s.figures is None:
+        return _cheapest(s)
+    return next((a for a in s.pools if a.pool.id == s.figures.pool), None)
 
 
 def _cheapest(s: Situation) -> PoolAssessment | None:

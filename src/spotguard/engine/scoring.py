@@ -35,8 +35,8 @@ class Fleet:
     """Arrays over agents, `barred` over agents × pools (not allowed, or left a short time ago).
 
     `present`: index of its pool, or `ON_DEMAND`, and `present_usd` what it pays there. `interruption_usd`: what one
-    costs at the agent's value of a minute, from a spot pool the way back to one included.
-    `move_usd`: downtime and double running of a planned move.
+    costs at the agent's value of a minute, from a spot pool the way back to one included;
+    `downtime_usd`: its minutes alone. `move_usd`: downtime and double running of a planned move.
     `standby_usd`: what a standby costs an hour, infinite for none; with it an interruption costs `promotion_usd`.
     `least_share`: of the present price that a target must save at least, 0 where it need not (a recovery).
     """
@@ -46,6 +46,7 @@ class Fleet:
     ondemand_usd: Floats
     horizon_hours: Floats
     interruption_usd: Floats
+    downtime_usd: Floats
     promotion_usd: Floats
     standby_usd: Floats
     move_usd: Floats
@@ -196,10 +197,16 @@ def _unfit(prices: Floats, risks: Floats, fleet: Fleet, agents: _Agents, rows: s
 
 
 def _leaving(fleet: Fleet, agents: _Agents, rows: slice) -> Floats:
-    """What going on demand gains over staying, for as long as the present pool would have stayed up."""
+    """What going on demand gains over staying, for as long as the present pool would have stayed up.
+
+    The way back to spot is not counted: on demand one has it before oneself, too.
+    """
     rate = np.maximum(agents.present_rate, LEAST_RATE)
     hours = -np.expm1(-rate * fleet.horizon_hours[rows]) / rate
-    gain = (agents.present_expected - fleet.ondemand_usd[rows]) * hours - fleet.move_usd[rows]
+    way_back = agents.interruption - fleet.downtime_usd[rows]
+    shielded = agents.standby + agents.present_rate * (agents.promotion - way_back)
+    here = agents.present_usd + np.minimum(agents.present_rate * fleet.downtime_usd[rows], shielded)
+    gain = (here - fleet.ondemand_usd[rows]) * hours - fleet.move_usd[rows]
     return np.where(agents.present >= 0, gain, -np.inf)
 
 

@@ -36,9 +36,10 @@ class Stakes:
 
     def interruption_usd(self, present_usd: float, *, on_spot: bool) -> float:
         """From a spot pool, what the way back to spot costs is lost too; from on demand one is where one was."""
-        return self.interruption_minutes * self.minute_usd + (
-            self._return_usd(present_usd) if on_spot else 0.0
-        )
+        return self.downtime_usd() + (self._return_usd(present_usd) if on_spot else 0.0)
+
+    def downtime_usd(self) -> float:
+        return self.interruption_minutes * self.minute_usd
 
     def promotion_usd(self, present_usd: float, *, on_spot: bool) -> float:
         return self.promotion_minutes * self.minute_usd + (self._return_usd(present_usd) if on_spot else 0.0)

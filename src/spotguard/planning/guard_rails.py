@@ -90,7 +90,11 @@ def _why_not_on_demand(facts: RailFacts) -> str | None:
 
 
 def the_risk_is_bearable(facts: RailFacts) -> str | None:
-    """An unknown risk is allowed: rules-v1 has no measure of it."""
+    """An unknown risk is allowed: without figures rules-v1 has no measure of it. A return to spot after a forced stay
+    is outside this limit as it is outside the others: what it gains weighs the risk already.
+    """
+    if facts.proposal.aim is Aim.RECOVER:
+        return None
     risk = facts.target.risk_6h if facts.target is not None else None
     if risk is None or risk <= facts.rails.risk_threshold:
         return None

@@ -243,6 +243,7 @@ _SETTINGS: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("allowedInstanceTypes", ([], ["m5.large", "t3.medium"])),
     ("maxHourlyUsd", (None, "0.01", "10")),
     ("restorePointHours", (1, 1, None)),
+    ("minuteValueUsd", ("0.01", "5")),
     ("restoreDrillDays", (0, 1, 7)),
 )
 _BUTTONS = (forced_move, drill, promotion, replica_ended, replica_wished, toggles, settings, kill_switch)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,10 +14,10 @@ from spotguard.domain.decisions import Proposal, Verdict
 from spotguard.domain.errors import NotFound, Refused
 from spotguard.domain.ids import ClientId
 from spotguard.domain.instances import Mode
-from spotguard.engine import rules_v1
+from spotguard.engine import forecast, rules_v1
 from spotguard.planning import guard_rails
 from spotguard.planning.approvals import stands_until
-from spotguard.store import decisions, events, fleet, moves, silence
+from spotguard.store import decisions, events, fleet, forecasts, moves, silence
 from spotguard.store.tables import decisions as rows
 
 Row = sa.Row[Any]
@@ -82,8 +82,12 @@ def _waiting(tx: sa.Connection, now: datetime, client_id: ClientId, decision_id:
 
 def _still_proposed(tx: sa.Connection, now: datetime, agent: Row, row: Row) -> Proposal:
     allowed = fleet.allowance_of_engine(tx, agent)
-    assessments = fleet.assess_pools(tx, now, agent.client_id, agent, allowed)
+    bare = fleet.assess_pools(tx, now, agent.client_id, agent, allowed)
+    rates = forecasts.rates(tx, now, ClientId(agent.client_id), [a.pool for a in bare])
+    assessments = forecasts.with_risks(bare, forecast.risks(rates))
     situation = decisions.situation(tx, now, agent, assessments, fleet.ondemand_of(tx, agent))
+    (figures,) = forecasts.figures([(agent, situation)], rates)
+    situation = replace(situation, figures=figures)
     proposal = rules_v1.propose(situation)
     if proposal is None:
         raise Refused(f"the market has moved: {rules_v1.why_stay(situation)}")

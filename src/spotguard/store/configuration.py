@@ -43,6 +43,7 @@ SETTABLE = frozenset(
         "restore_points_kept",
         "fence_after_minutes",
         "restore_drill_days",
+        "minute_value_usd",
         "quarantine_group",
         "traffic",
     }

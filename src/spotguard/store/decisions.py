@@ -21,7 +21,7 @@ from spotguard.engine import rules_v1
 from spotguard.planning.approvals import Said
 from spotguard.planning.guard_rails import PastSwitch, RailFacts, SpendFacts
 from spotguard.planning.switching import MoveFacts, choose
-from spotguard.store import fleet, intentions, kill, move_plans, moves, quarantine, quotas, storage
+from spotguard.store import fleet, forecasts, intentions, kill, move_plans, moves, quarantine, quotas, storage
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import (
     agents,
@@ -289,7 +289,9 @@ def inputs_of(
         "present_usd": _text(situation_.present_usd),
         "ondemand_usd": _text(situation_.ondemand_usd),
         "forced_stay": situation_.forced_stay,
-        "risk_model": rules_v1.RISK_MODEL,
+        "risk_model": None if situation_.figures is None else forecasts.rule().name,
+        "expected": None if situation_.figures is None else situation_.figures.told(),
+        "minute_value_usd": _text(agent.minute_value_usd),
         "pools": [
             {
                 "id": a.pool.id,

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from spotguard.domain.ids import ClientId, PoolId
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
-from spotguard.store import pools
+from spotguard.store import looks, pools
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import pool_quarantines
 from spotguard.store.upserts import insert_missing
@@ -48,6 +48,8 @@ def strike(
     strikes = 1 if fresh or seen is None else seen.strikes + 1
     until: datetime = now + min(FIRST * 2 ** min(strikes - 1, 10), LONGEST)
     values = {"strikes": strikes, "struck_at": now, "until": until, "because": because}
+    if mode is Mode.SPOT:
+        looks.note(tx, now, client_id, pool, up=False, because=because)
     if seen is not None:
         tx.execute(sa.update(q).where(mine, q.c.strikes == seen.strikes).values(**values))
         return until

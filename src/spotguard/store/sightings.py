@@ -14,7 +14,7 @@ from spotguard.domain.instances import InstanceState, Mode
 from spotguard.domain.tags import AGENT_TAG, DRILL_TAG, REPLICA_TAG, SWITCH_TAG
 from spotguard.ports.cloud import InstanceView, Tags
 from spotguard.ports.intentions import TOKEN_TAG
-from spotguard.store import ondemand, pools, replicas
+from spotguard.store import looks, ondemand, pools, replicas
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import (
     agents,
@@ -73,6 +73,8 @@ def _saw(tx: sa.Connection, now: datetime, client_id: ClientId, view: InstanceVi
             return
         pools.ensure_pools(tx, now, [view.pool])
         tx.execute(sa.insert(instances), _new_row(tx, now, client_id, agent_id, view))
+        if view.mode is Mode.SPOT:
+            looks.note(tx, now, client_id, view.pool, up=True, because=f"{view.instance_id} was launched")
     else:
         if _runs_again(view, known):
             insert_missing(tx, instance_runs, [_former_run(view, known)])

@@ -20,6 +20,7 @@ from spotguard.store.tables_fleet import (
 from spotguard.store.tables_market import (
     instance_types,
     ondemand_prices,
+    pool_looks,
     pool_quarantines,
     spot_pools,
     spot_price_snapshots,
@@ -69,6 +70,7 @@ __all__ = [
     "ledger_entries",
     "metadata",
     "ondemand_prices",
+    "pool_looks",
     "pool_quarantines",
     "replica_instances",
     "salvages",

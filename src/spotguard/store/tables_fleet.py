@@ -67,6 +67,8 @@ agents = sa.Table(
     sa.Column("fence_after_minutes", sa.Integer),  # NULL: a primary that hangs is never ended
     # the newest of them is booted in quarantine every so many days; 0: never
     sa.Column("restore_drill_days", sa.Integer, nullable=False, default=7),
+    # what a minute of downtime is worth to its user; NULL: ten times its on-demand price
+    sa.Column("minute_value_usd", Money()),
     sa.Column("quarantine_group", sa.String(32)),  # security group of those clones; NULL: the original's own
     sa.Column("traffic", sa.JSON(none_as_null=True)),  # the route to the workload; NULL: none is configured
     sa.Column("config_version", sa.Integer, nullable=False, default=1),

@@ -85,6 +85,21 @@ pool_quarantines = sa.Table(
     **MYSQL,
 )
 
+pool_looks = sa.Table(
+    "pool_looks",
+    metadata,
+    # what a tenant's own launches and instances showed of a pool: the engine's facts of today, its training data of
+    # tomorrow. No other tenant's looks are ever read
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    ref("client_id", "clients.id", uuid),
+    ref("pool_id", "spot_pools.id", pool_id),
+    sa.Column("seen_at", UtcTime, nullable=False),
+    sa.Column("up", sa.Boolean(create_constraint=False), nullable=False),
+    sa.Column("because", sentence, nullable=False),
+    sa.Index("idx_look_client_time", "client_id", "seen_at"),
+    **MYSQL,
+)
+
 vcpu_quotas = sa.Table(
     "vcpu_quotas",
     metadata,

@@ -172,6 +172,7 @@ class Configuration(Given):
     restore_points_kept: int
     fence_after_minutes: int | None
     restore_drill_days: int
+    minute_value_usd: Usd | None
     quarantine_group: str | None
     traffic: Traffic | None
     config_version: int

@@ -50,6 +50,9 @@ class ConfigurationChange(Taken):
     restore_points_kept: Annotated[int, Field(strict=True, ge=1, le=30)] | None = None
     fence_after_minutes: Annotated[int, Field(strict=True, ge=3, le=1440)] | None = None
     restore_drill_days: Annotated[int, Field(strict=True, ge=0, le=90)] | None = None
+    minute_value_usd: Annotated[Decimal, Field(ge=0, lt=100_000, max_digits=11, decimal_places=6)] | None = (
+        None
+    )
     quarantine_group: (
         Annotated[str, StringConstraints(pattern=r"^sg-[0-9a-f]{8,17}$", max_length=32)] | None
     ) = None
@@ -83,7 +86,8 @@ class PoolOffer(Given):
     """One pool as a target for an instance.
 
     `allowed`: SpotGuard would move there now by itself, `because` says why not; a person may force a switch to any
-    priced pool but the present one. `risk`: percent within 6 h, null while no model measures it, as under `rules-v1`.
+    priced pool but the present one. `risk`: percent within 6 h, by the age-hazard rule from what the tenant's own
+    instances saw.
     """
 
     id: str

@@ -12,7 +12,7 @@ from spotguard.api.problems import invalid
 from spotguard.domain.agents import KillLevel
 from spotguard.domain.ids import AgentId
 from spotguard.engine import rules_v1
-from spotguard.store import agents, configuration, events, kill, leases, views_health
+from spotguard.store import agents, configuration, events, forecasts, kill, leases, views_health
 from spotguard.wire.client_controls import (
     AgentBehind,
     CoordinatorState,
@@ -57,7 +57,7 @@ async def health(desk: AtDesk) -> Health:
             queue=QueueState(
                 pending=waiting.pending, leased=waiting.leased, oldest_pending_at=waiting.oldest_pending_at
             ),
-            model=ModelState(policy=rules_v1.NAME, risk=rules_v1.RISK_MODEL),
+            model=ModelState(policy=rules_v1.NAME, risk=forecasts.rule().name),
             kill_switch=kill.level_for(tx, desk.client_id).name.lower(),
             kill_switches=[
                 KillState.model_validate(row)

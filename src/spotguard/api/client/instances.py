@@ -18,9 +18,11 @@ from spotguard.domain.ids import AgentId, InstanceId
 from spotguard.domain.instances import Mode, Role
 from spotguard.domain.pools import LINUX, PRODUCT_SUFFIX, parse_pool_id
 from spotguard.domain.switches import MoveKind, Trigger
+from spotguard.engine import forecast
 from spotguard.store import (
     agents,
     fleet,
+    forecasts,
     move_orders,
     move_rows,
     moves,
@@ -79,7 +81,9 @@ async def pricing(desk: AtDesk, instance_id: TheInstance) -> InstancePricing:
         if row.agent_id is not None:
             agent = agents.of_client(tx, desk.client_id, row.agent_id)
             by_type = ondemand.prices_of(tx, desk.client_id, agent.region) if agent.region else {}
-            assessed = fleet.assess_pools(tx, desk.now, desk.client_id, agent)
+            bare = fleet.assess_pools(tx, desk.now, desk.client_id, agent)
+            rates = forecasts.rates(tx, desk.now, desk.client_id, [one.pool for one in bare])
+            assessed = forecasts.with_risks(bare, forecast.risks(rates))
             present = row.current_pool_id if row.current_mode == Mode.SPOT else None
             offers = [
                 _offer(one, by_type.get(one.pool.instance_type, on_demand), present) for one in assessed

@@ -47,6 +47,7 @@ agents = sa.Table(
     sa.Column("restore_points_kept", sa.Integer(), nullable=False),
     sa.Column("fence_after_minutes", sa.Integer(), nullable=True),
     sa.Column("restore_drill_days", sa.Integer(), nullable=False),
+    sa.Column("minute_value_usd", Money(precision=12, scale=6), nullable=True),
     sa.Column("quarantine_group", sa.String(length=32), nullable=True),
     sa.Column("traffic", sa.JSON(none_as_null=True), nullable=True),
     sa.Column("config_version", sa.Integer(), nullable=False),

@@ -51,6 +51,22 @@ spot_pools = sa.Table(
     **MYSQL,
 )
 
+pool_looks = sa.Table(
+    "pool_looks",
+    frozen,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+    sa.Column("client_id", sa.String(length=36), nullable=False),
+    sa.Column("pool_id", sa.String(length=128), nullable=False),
+    sa.Column("seen_at", UtcTime(), nullable=False),
+    sa.Column("up", sa.Boolean(), nullable=False),
+    sa.Column("because", sa.Text(), nullable=False),
+    sa.ForeignKeyConstraint(["client_id"], ["clients.id"], name=sa.schema.conv("fk_pool_looks_client_id")),
+    sa.ForeignKeyConstraint(["pool_id"], ["spot_pools.id"], name=sa.schema.conv("fk_pool_looks_pool_id")),
+    sa.PrimaryKeyConstraint("id", name=sa.schema.conv("pk_pool_looks")),
+    sa.Index("idx_look_client_time", "client_id", "seen_at"),
+    **MYSQL,
+)
+
 pool_quarantines = sa.Table(
     "pool_quarantines",
     frozen,

@@ -1,0 +1,79 @@
+"""What the age-hazard rule expects for agents: rates of pools from a tenant's own looks, figures for each decision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.domain.decisions import PoolAssessment
+from spotguard.domain.ids import ClientId, PoolId
+from spotguard.domain.instances import Mode
+from spotguard.domain.pools import Pool
+from spotguard.engine import forecast
+from spotguard.engine.hazard import AgeHazard
+from spotguard.engine.rules_v1 import Situation
+from spotguard.engine.stakes import Stakes
+from spotguard.market import shipped
+from spotguard.store import looks
+
+STATELESS = Decimal(10)  # a minute down is worth so many minutes on demand, unless its user says otherwise
+Row = sa.Row[Any]
+
+
+@cache
+def rule() -> AgeHazard:
+    """The shipped one; its file never changes while the process lives."""
+    return shipped.age_hazard()
+
+
+def rates(
+    tx: sa.Connection, now: datetime, client_id: ClientId, pools: Iterable[Pool]
+) -> dict[PoolId, float]:
+    """Interruptions per hour, from what this tenant saw alone."""
+    wanted = list(pools)
+    told = rule().rates(wanted, looks.records(tx, now, client_id), now)
+    return {pool.id: rate for pool, rate in zip(wanted, told.tolist(), strict=True)}
+
+
+def stakes(agent: Row, ondemand_usd: Decimal) -> Stakes:
+    """What moves and interruptions cost this agent. `minute_value_usd` None: it has no state to lose."""
+    minute = agent.minute_value_usd
+    return Stakes(
+        ondemand_usd=float(ondemand_usd),
+        minute_usd=float(STATELESS * ondemand_usd / 60 if minute is None else minute),
+        wait_hours=agent.terminate_wait_seconds / 3600,
+    )
+
+
+def figures(
+    found: Sequence[tuple[Row, Situation]], rates_: dict[PoolId, float]
+) -> list[forecast.Figures | None]:
+    """For each agent of one market, all at once; None where its on-demand price is unknown."""
+    asks = [_ask(agent, situation) for agent, situation in found]
+    told = iter(forecast.figures([ask for ask in asks if ask is not None], rates_))
+    return [None if ask is None else next(told) for ask in asks]
+
+
+def with_risks(assessments: Sequence[PoolAssessment], risks: dict[PoolId, Decimal]) -> list[PoolAssessment]:
+    return [replace(a, risk_6h=risks.get(a.pool.id)) for a in assessments]
+
+
+def _ask(agent: Row, situation: Situation) -> forecast.Ask | None:
+    if situation.ondemand_usd is None:
+        return None
+    on_spot = situation.mode is Mode.SPOT
+    return forecast.Ask(
+        present=situation.present_pool,
+        present_usd=situation.present_usd,
+        pools=situation.pools,
+        stakes=stakes(agent, situation.ondemand_usd),
+        least_saving_percent=situation.min_savings_percent if on_spot else Decimal(0),
+        risk_limit=Decimal(1) if situation.forced_stay else agent.risk_threshold,
+        cap_usd=agent.max_hourly_usd,
+    )

@@ -1,0 +1,57 @@
+"""What a tenant's launches and instances showed of spot pools, look by look, and the records that come of it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from spotguard.domain.ids import ClientId
+from spotguard.domain.instances import InstanceState, Mode
+from spotguard.domain.pools import Pool, parse_pool_id
+from spotguard.engine.records import PoolRecord, seen
+from spotguard.store import pools
+from spotguard.store.tables import instances, pool_looks
+
+REMEMBERED = timedelta(days=30)
+
+
+def note(
+    tx: sa.Connection, now: datetime, client_id: ClientId, pool: Pool, *, up: bool, because: str
+) -> None:
+    """A launch that succeeded or was refused, an interruption."""
+    pools.ensure_pools(tx, now, [pool])
+    row = {"client_id": client_id, "pool_id": pool.id, "seen_at": now, "up": up, "because": because}
+    tx.execute(sa.insert(pool_looks), row)
+
+
+def records(tx: sa.Connection, now: datetime, client_id: ClientId) -> dict[Pool, PoolRecord]:
+    """Of every pool that this tenant saw within a month: looks in order, then what runs there at this moment."""
+    told: dict[Pool, PoolRecord] = {}
+    for at, pool_id, up in _looks(tx, now, client_id):
+        pool = parse_pool_id(pool_id)
+        told[pool] = seen(told.get(pool), at, up=up)
+    return told
+
+
+def _looks(tx: sa.Connection, now: datetime, client_id: ClientId) -> list[tuple[datetime, str, bool]]:
+    looks = tx.execute(
+        sa.select(pool_looks.c.seen_at, pool_looks.c.pool_id, pool_looks.c.up).where(
+            pool_looks.c.client_id == client_id,
+            pool_looks.c.seen_at > now - REMEMBERED,
+            pool_looks.c.seen_at <= now,
+        )
+    ).all()
+    running = tx.execute(
+        sa.select(instances.c.current_pool_id, instances.c.launched_at).where(
+            instances.c.client_id == client_id,
+            instances.c.is_active,
+            instances.c.current_mode == Mode.SPOT.value,
+            instances.c.current_pool_id.is_not(None),
+            instances.c.ec2_state == InstanceState.RUNNING.value,
+        )
+    ).all()
+    since = [(row.launched_at, row.current_pool_id, True) for row in running if row.launched_at is not None]
+    until = [(now, row.current_pool_id, True) for row in running]
+    told = [(row.seen_at, row.pool_id, bool(row.up)) for row in looks]
+    return sorted([*told, *since, *until])
