@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
-.PHONY: help setup demo test test-long lint types imports check fmt lock upgrade clean
+.PHONY: help setup demo web web-test test test-long lint types imports check fmt lock upgrade clean
 .PHONY: crash-matrix fault-matrix move-campaign idle-agent primacy-pairs planted-bugs storm
 
 help:  ## list the targets
@@ -40,11 +40,17 @@ $(DEV): $(RUNTIME) requirements/dev.txt
 	@touch $@
 
 # make demo PRICES='a.csv.gz b.csv.gz' ONDEMAND=c.csv.gz AGENTS=5 DAYS=30 SPEED=600 SEED=1 HEADLESS=1 ARGS='--any --other'
-demo: $(RUNTIME)  ## the whole system on a simulated cloud (PRICES= ONDEMAND= AGENTS= DAYS= SPEED= SEED= HEADLESS=1 ARGS=)
+demo: web  ## the whole system on a simulated cloud (PRICES= ONDEMAND= AGENTS= DAYS= SPEED= SEED= HEADLESS=1 ARGS=)
 	$(BIN)/spotguard demo $(strip \
 	  $(foreach file,$(PRICES),--prices '$(file)') $(if $(ONDEMAND),--ondemand '$(ONDEMAND)') \
 	  $(if $(AGENTS),--agents $(AGENTS)) $(if $(DAYS),--days $(DAYS)) $(if $(SPEED),--speed $(SPEED)) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(filter-out 0,$(HEADLESS)),--headless) $(ARGS))
+
+web: $(RUNTIME)  ## build the dashboard into the package; nothing to do when its inputs are the same
+	@$(BIN)/python web/build.py
+
+web-test: web  ## the dashboard's types, rules and components
+	$(BIN)/python web/build.py --npm run --silent check
 
 PYTEST = $(BIN)/pytest -q -n auto --dist loadfile
 
@@ -64,7 +70,7 @@ types: $(DEV)  ## mypy, strict
 imports: $(DEV)  ## the floors of the house
 	$(BIN)/lint-imports --no-logo
 
-check: lint types imports test test-long  ## everything that CI runs
+check: lint types imports web-test test test-long  ## everything that CI runs
 
 # The lab: the shipped processes on a simulated EC2 over HTTP. Each ends with one JSON object, and with 1 if it failed.
 LAB = $(BIN)/python -m tests.lab
@@ -102,5 +108,5 @@ upgrade: UPGRADE := --upgrade
 upgrade: lock  ## re-lock with the newest versions
 
 clean:  ## remove everything that make made
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist web/node_modules web/src/api/schema.d.ts src/spotguard/api/built .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -126,7 +126,8 @@ def _accounts(db: Database) -> Mapping[ClientId, Account]:
 def api_settings(settings: Settings) -> ApiSettings:
     usual = ApiSettings()
     beat = msgspec.structs.replace(usual.intervals, heartbeat_seconds=settings.heartbeat_seconds)
-    return replace(usual, rate_limits=rate_limits(settings), intervals=beat)
+    is_https = (settings.public_url or "").startswith("https:")
+    return replace(usual, rate_limits=rate_limits(settings), intervals=beat, is_public_https=is_https)
 
 
 def rate_limits(settings: Settings) -> RateLimits:
@@ -142,8 +143,8 @@ def demo_app(db: Database, clock: Clock, wakeup: Wakeup, notice: str) -> Applica
     return create_app(db, clock, wakeup, settings=replace(DEMO_API, notice=notice))
 
 
-# No limits: the minutes are the virtual clock's, and it stands still at the end.
-DEMO_API = ApiSettings(new_agent_autonomy=Autonomy.AUTO, rate_limits=None)
+# No limits: the minutes are the virtual clock's, and it stands still at the end. So are a session's hours.
+DEMO_API = ApiSettings(new_agent_autonomy=Autonomy.AUTO, rate_limits=None, session_seconds=10 * 365 * 86_400)
 
 
 def coordinator_settings(settings: Settings) -> CoordinatorSettings:

@@ -11,7 +11,7 @@ from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from spotguard import __version__
-from spotguard.api import contract, credentials, page, problems, telemetry_routes
+from spotguard.api import contract, credentials, dashboard, problems, telemetry_routes
 from spotguard.api.agent_routes import AGENT_CALLS
 from spotguard.api.client import (
     agents,
@@ -22,8 +22,10 @@ from spotguard.api.client import (
     leftovers,
     market,
     replicas,
+    session,
     stream,
     switches,
+    tokens,
 )
 from spotguard.api.context import Api
 from spotguard.api.limiting import IsGood, Limited
@@ -43,7 +45,9 @@ CLIENT_ROUTES = (
     market.routes,
     controls.routes,
     leftovers.routes,
+    session.routes,
     stream.routes,
+    tokens.routes,
 )
 
 
@@ -79,7 +83,7 @@ def create_app(
     plain += [
         *telemetry_routes.routes(api, metrics),
         *contract.routes(client_api),
-        *page.routes(api.settings.notice),
+        *dashboard.routes(api.settings.notice),
     ]
     app: ASGIApp = Router(plain, redirect_slashes=False, default=client_api)
     if api.settings.rate_limits is not None:

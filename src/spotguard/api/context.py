@@ -48,13 +48,13 @@ class Api:
 
     async def body(self, request: Request, decoder: msgspec.json.Decoder[T]) -> T:
         """The request's body. Whoever has no credential is told that, not what is wrong with the body."""
-        token_hash = credentials.token_hash_of(request)
+        shown = credentials.shown_by(request)
         raw = await read_body(request, self.settings)
         try:
             return decode(raw, decoder)
         except Problem:
             now = self.clock.now()
-            await self.read(lambda tx: credentials.require_any(tx, now, token_hash))
+            await self.read(lambda tx: credentials.require_any(tx, now, shown.hash))
             raise
 
 

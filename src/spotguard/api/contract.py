@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from spotguard import __version__
 from spotguard.api.agent_routes import AGENT_CALLS, Call
+from spotguard.api.credentials import COOKIE, CSRF_HEADER
 from spotguard.api.problems import MEDIA_TYPE, ProblemRoute
 
 _REF = "#/components/schemas/{name}"
@@ -76,7 +77,7 @@ def document(app: FastAPI) -> dict[str, Any]:
     for path in told["paths"].values():
         for operation in path.values():
             _describe_errors(operation)
-            operation["security"] = [{"client": []}]
+            operation.setdefault("security", [{"client": []}, {"session": []}])
     _add_agent_calls(told, schemas)
     told["paths"].update({path: {"get": _open_to_all(path, *probe)} for path, probe in _PROBES.items()})
     schemas["Problem"] = _PROBLEM
@@ -86,6 +87,12 @@ def document(app: FastAPI) -> dict[str, Any]:
     }
     told["components"]["securitySchemes"] = {
         name: {"type": "http", "scheme": "bearer", "description": text} for name, text in _CREDENTIALS.items()
+    }
+    told["components"]["securitySchemes"]["session"] = {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": COOKIE,
+        "description": f"a browser that signed in; changes need the header {CSRF_HEADER} too",
     }
     return told
 

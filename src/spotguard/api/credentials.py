@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
+from hmac import compare_digest
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,11 +14,56 @@ from starlette.requests import Request
 from spotguard.api.problems import forbidden, unauthorized
 from spotguard.domain.errors import NotFound
 from spotguard.domain.ids import ClientId
-from spotguard.store import agents, enrolment, tenants
+from spotguard.store import agents, enrolment, sessions, tenants
 from spotguard.store.secrets import hash_token
 from spotguard.store.tables import agents as agents_table
 
 _LONGEST = 512
+COOKIE, CSRF_HEADER = "spotguard_session", "X-CSRF-Token"
+_HARMLESS = {"GET", "HEAD"}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The hash of what a caller has shown: a bearer token, or a browser's session."""
+
+    hash: str
+    is_session: bool
+
+
+def shown_by(request: Request) -> Shown:
+    """A bearer token goes before a session. With a session whatever changes something needs its CSRF token too."""
+    session = None if "authorization" in request.headers else session_in(request.headers.get("cookie", ""))
+    if session is None:
+        return Shown(token_hash_of(request), is_session=False)
+    told = request.headers.get(CSRF_HEADER, "")
+    if request.method not in _HARMLESS and not compare_digest(told.encode(), csrf_of(session).encode()):
+        raise forbidden(f"with a session's cookie a change needs its {CSRF_HEADER}: sign in again")
+    return Shown(session, is_session=True)
+
+
+def session_in(header: str) -> str | None:
+    """The hash of the session's secret in a Cookie header (RFC 6265); None when there is none."""
+    for pair in header.split(";"):
+        name, _, secret = pair.strip().partition("=")
+        if name == COOKIE and 0 < len(secret) <= _LONGEST:
+            return hash_token(secret)
+    return None
+
+
+def csrf_of(session: str) -> str:
+    """From the hash of a session's secret: only a page that may read our answers knows it."""
+    return hash_token(f"csrf of {session}")
+
+
+def tenant(tx: Connection, now: datetime, shown: Shown) -> ClientId:
+    """Whose calls these are."""
+    if not shown.is_session:
+        return client(tx, now, shown.hash)
+    row = sessions.of_secret(tx, now, shown.hash)
+    if row is None:
+        raise unauthorized("this session is over: sign in again")
+    return ClientId(row.client_id)
 
 
 def token_hash_of(request: Request) -> str:
@@ -78,11 +125,12 @@ def require_any(tx: Connection, now: datetime, token_hash: str) -> None:
 
 
 def opens_anything(tx: Connection, now: datetime, token_hash: str) -> bool:
-    """Whether it is a tenant's, an agent's or an enrolment's."""
+    """Whether it is a tenant's, an agent's, an enrolment's or a session's."""
     return (
         tenants.client_of_token(tx, token_hash) is not None
         or agents.caller_of_token(tx, now, token_hash) is not None
         or enrolment.of_token(tx, token_hash) is not None
+        or sessions.of_secret(tx, now, token_hash) is not None
     )
 
 

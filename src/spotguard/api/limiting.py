@@ -19,7 +19,7 @@ from limits.storage import Storage
 from limits.strategies import FixedWindowRateLimiter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from spotguard.api.credentials import hash_in
+from spotguard.api.credentials import hash_in, session_in
 from spotguard.api.problems import Problem, too_busy
 from spotguard.ports.clock import Clock
 
@@ -86,7 +86,7 @@ class Windows(Storage):
 
 
 class Caller(NamedTuple):
-    """Who asks. `token`: the hash of the bearer token, None without one."""
+    """Who asks. `token`: the hash of the bearer token or of the session's secret, None without one."""
 
     address: str
     path: str
@@ -185,9 +185,11 @@ def _item(name: str, per_minute: int) -> RateLimitItem | None:
 
 
 def _caller(scope: Scope) -> Caller:
-    header = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+    told = {name: value.decode("latin-1") for name, value in reversed(scope["headers"])}
+    bearer = told.get(b"authorization")
+    token = session_in(told.get(b"cookie", "")) if bearer is None else hash_in(bearer)
     host = scope["client"][0] if scope.get("client") else ""
-    return Caller(host, scope["path"], hash_in(header.decode("latin-1")))
+    return Caller(host, scope["path"], token)
 
 
 def site_of(address: str) -> str:

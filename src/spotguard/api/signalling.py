@@ -152,11 +152,11 @@ def _replica(row: Any) -> ReplicaReply:
 
 async def promote(api: Api, request: Request) -> Response:
     await api.body(request, _EMPTY)
-    token_hash = credentials.token_hash_of(request)
+    shown = credentials.shown_by(request)
     now = api.clock.now()
 
     def work(tx: Connection) -> Promotion:
-        client_id = credentials.client(tx, now, token_hash)
+        client_id = credentials.tenant(tx, now, shown)
         agent_id = AgentId(request.path_params["agent_id"])
         replica_id = ReplicaId(request.path_params["replica_id"])
         agent = agents.of_client(tx, client_id, agent_id)

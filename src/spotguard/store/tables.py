@@ -35,6 +35,7 @@ from spotguard.store.tables_tenants import (
     enrolments,
     installations,
     kill_switches,
+    sessions,
 )
 from spotguard.store.tables_work import (
     commands,
@@ -74,6 +75,7 @@ __all__ = [
     "pool_quarantines",
     "replica_instances",
     "salvages",
+    "sessions",
     "spot_interruption_events",
     "spot_pools",
     "spot_price_snapshots",

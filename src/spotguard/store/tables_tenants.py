@@ -71,6 +71,18 @@ agent_tokens = sa.Table(
     **MYSQL,
 )
 
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    # a browser that signed in; it stands while the token that it was opened with does
+    sa.Column("secret_hash", sa.String(64), primary_key=True),
+    ref("client_id", "clients.id", uuid),
+    sa.Column("api_token", sa.String(64), nullable=False),
+    created_at(),
+    sa.Column("expires_at", UtcTime, nullable=False),
+    **MYSQL,
+)
+
 enrolments = sa.Table(
     "enrolments",
     metadata,

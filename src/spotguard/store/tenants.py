@@ -81,6 +81,11 @@ def client_of_token(tx: Connection, token_hash: str) -> Row[Any] | None:
     return tx.execute(_OF_TOKEN, {"hash": token_hash}).one_or_none()
 
 
+def get(tx: Connection, client_id: ClientId) -> Row[Any]:
+    """The tenant's row, whose credential the caller has seen."""
+    return tx.execute(sa.select(clients).where(clients.c.id == client_id)).one()
+
+
 def client_named(tx: Connection, name_or_id: str) -> ClientId:
     """The one client of this id or name; `NotFound` if there is none, `InvalidInput` if the name is not unique."""
     found = tx.scalars(sa.select(clients.c.id).where(clients.c.id == name_or_id)).all()

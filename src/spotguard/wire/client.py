@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
+from spotguard.domain.agents import AgentStatus, Autonomy, Executor
 from spotguard.domain.clock import rfc3339
+from spotguard.domain.commands import CommandStatus, CommandType, CreatedBy
+from spotguard.domain.decisions import Aim, Verdict
+from spotguard.domain.instances import GateState, Mode, Role
 from spotguard.domain.money import usd_text
+from spotguard.domain.replicas import ReplicaStatus, ReplicaType, SyncStatus
+from spotguard.domain.signals import SignalAction, SignalType
+from spotguard.domain.switches import MoveKind, Step, SwitchStatus, Trigger, WhenLate
 
 T = TypeVar("T")
+HealthWord = Literal["healthy", "unhealthy", "silent", "unknown", "deleted"]
 
 Moment = Annotated[
     datetime,
@@ -54,7 +62,7 @@ class Me(Given):
     id: str
     name: str
     email: str | None
-    executor: str
+    executor: Executor
     created_at: Moment
     version: str
 
@@ -63,9 +71,9 @@ class SignalBrief(Given):
     """The newest signal of the serving instance."""
 
     event_id: str
-    signal_type: str
+    signal_type: SignalType
     signal_time: Moment
-    action: str
+    action: SignalAction
     because: str | None
 
 
@@ -102,15 +110,15 @@ class AgentState(Given):
 
     id: str
     logical_agent_id: str
-    status: str
-    health: str
-    role: str | None
+    status: AgentStatus
+    health: HealthWord
+    role: Role | None
     epoch: int
     instance_id: str | None
     instance_type: str | None
     region: str | None
     az: str | None
-    current_mode: str | None
+    current_mode: Mode | None
     current_pool_id: str | None
     price_usd: Usd | None
     on_demand_usd: Usd | None
@@ -155,7 +163,7 @@ class Configuration(Given):
     """What people set for one agent."""
 
     enabled: bool
-    autonomy: str
+    autonomy: Autonomy
     auto_switch_enabled: bool
     manual_replica_enabled: bool
     auto_terminate_enabled: bool
@@ -195,11 +203,11 @@ class ReplicaState(Given):
     id: str
     agent_id: str
     instance_id: str | None
-    replica_type: str
+    replica_type: ReplicaType
     pool_id: str | None
-    mode: str
-    status: str
-    sync_status: str | None
+    mode: Mode
+    status: ReplicaStatus
+    sync_status: SyncStatus | None
     state_transfer_progress: Percent
     sync_latency_ms: int | None
     is_active: bool
@@ -221,9 +229,9 @@ class DecisionState(Given):
     agent_id: str
     decided_at: Moment
     policy: str
-    verdict: str
-    aim: str | None
-    target_mode: str | None
+    verdict: Verdict
+    aim: Aim | None
+    target_mode: Mode | None
     target_pool_id: str | None
     because: str
     inputs: Any
@@ -237,13 +245,13 @@ class CommandState(Given):
     id: str
     agent_id: str
     instance_id: str
-    command_type: str
-    target_mode: str | None
+    command_type: CommandType
+    target_mode: Mode | None
     target_pool_id: str | None
     priority: int
     terminate_wait_seconds: int | None
-    status: str
-    created_by: str
+    status: CommandStatus
+    created_by: CreatedBy
     trigger_type: str | None
     reason: str | None
     message: str | None
@@ -268,7 +276,7 @@ class EventState(Given):
 class StepState(Given):
     """One recorded step of a move."""
 
-    step: str
+    step: Step
     at: Moment
     actor: str
     detail: Any
@@ -277,9 +285,9 @@ class StepState(Given):
 class DueState(Given):
     """The step that a move waits for, until when, and what happens then."""
 
-    step: str
+    step: Step
     at: Moment
-    late: str
+    late: WhenLate
 
 
 class FallbackState(Given):
@@ -287,7 +295,7 @@ class FallbackState(Given):
     whole is. `discardsSeconds`: of the workload's writes, by going back now; 0 in sync. Null unknown.
     """
 
-    sync_status: str
+    sync_status: SyncStatus
     told_at: Moment
     age_seconds: Percent | None
     discards_seconds: Percent | None
@@ -303,15 +311,15 @@ class SwitchState(Given):
     agent_id: str
     logical_agent_id: str
     command_id: str | None
-    trigger: str = Field(validation_alias="event_trigger")
-    status: str
-    kind: str
+    trigger: Trigger = Field(validation_alias="event_trigger")
+    status: SwitchStatus
+    kind: MoveKind
     is_recovery: bool
     old_instance_id: str | None
-    old_mode: str | None
+    old_mode: Mode | None
     old_pool_id: str | None
     new_instance_id: str | None
-    new_mode: str | None
+    new_mode: Mode | None
     new_pool_id: str | None
     on_demand_price: Usd | None
     old_spot_price: Usd | None
@@ -339,11 +347,11 @@ class InterruptionState(Given):
     agent_id: str
     logical_agent_id: str
     instance_id: str | None
-    signal_type: str
+    signal_type: SignalType
     signal_time: Moment
     action_time: Moment | None
     detected_at: Moment
-    action: str
+    action: SignalAction
     because: str | None
     replica_id: str | None
     failover_completed: bool
@@ -356,19 +364,19 @@ class InstanceState(Given):
     id: str
     agent_id: str | None
     logical_agent_id: str | None
-    role: str
+    role: Role
     instance_type: str | None
     region: str | None
     az: str | None
     ami_id: str | None
-    current_mode: str | None
+    current_mode: Mode | None
     current_pool_id: str | None
     spot_price: Usd | None
     ondemand_price: Usd | None
     baseline_ondemand_price: Usd | None
     is_active: bool
     ec2_state: str | None
-    gate: str | None
+    gate: GateState | None
     workload_healthy: bool | None
     last_heartbeat_at: Moment | None
     launched_at: Moment | None

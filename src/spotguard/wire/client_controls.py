@@ -9,9 +9,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from spotguard.domain.agents import HIGHEST_TERMINATE_WAIT_SECONDS, Autonomy
+from spotguard.domain.instances import Mode
+from spotguard.domain.switches import MoveKind, Step, WhenLate
 from spotguard.wire.client import EventState, FallbackState, Given, Moment, Percent, Taken, Usd
 from spotguard.wire.client_traffic import TrafficChange
 
+KillWord = Literal["none", "voluntary", "all"]
 _BIG = 2**31 - 1
 TypeName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$", max_length=32)]
 AzName = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d[a-z]$", max_length=32)]
@@ -105,7 +108,7 @@ class PoolOffer(Given):
 class InstancePricing(Given):
     """The manual switching panel."""
 
-    current_mode: str | None
+    current_mode: Mode | None
     current_pool: str | None
     on_demand: Usd | None
     pools: list[PoolOffer]
@@ -122,7 +125,7 @@ class Mark(Given):
     """Something that happened, for the chart."""
 
     time: Moment
-    kind: str
+    kind: Literal["switch", "signal"]
     label: str
 
 
@@ -135,7 +138,11 @@ class PriceHistory(Given):
 
 
 class PoolState(Given):
-    """A spot capacity pool and its present price, as this tenant sees it."""
+    """A spot capacity pool and its present price, as this tenant sees it.
+
+    `quarantinedUntil`: null while it may be used; `strikes` and `struckBecause` of its last trouble, null without one.
+    `interruptions`, `launched`: of this tenant's instances that were seen there on spot.
+    """
 
     id: str
     name: str | None
@@ -146,6 +153,11 @@ class PoolState(Given):
     product: str
     price: Usd | None
     captured_at: Moment | None
+    quarantined_until: Moment | None
+    strikes: int | None
+    struck_because: str | None
+    interruptions: int
+    launched: int
 
 
 class ForceSwitch(Taken):
@@ -174,16 +186,16 @@ class ForcedSwitch(Given):
 
     command_id: str | None
     switch_id: str
-    kind: str
+    kind: MoveKind
     kept: KeptInstance | None = None
 
 
 class PlannedStep(Given):
     """A step with its time, counted from the step before it, and what happens when that is over."""
 
-    step: str
+    step: Step
     within_seconds: int
-    when_late: str
+    when_late: WhenLate
 
 
 class PlannedTraffic(Given):
@@ -201,9 +213,9 @@ class MovePreview(Given):
     traffic's seconds. Overlap is the time in which both instances are billed. Unknown is null.
     """
 
-    kind: str
+    kind: MoveKind
     because: str
-    target_mode: str
+    target_mode: Mode
     target_pool: str | None
     downtime_minutes: Percent
     downtime_from: str
@@ -331,7 +343,7 @@ class KillState(Given):
     """One switch of those that hold here."""
 
     scope: str
-    level: str
+    level: KillWord
     reason: str
     updated_at: Moment
 
@@ -343,7 +355,7 @@ class KillSwitches(Given):
     """
 
     scope: str
-    level: str
+    level: KillWord
     note: str
     switches: list[KillState]
 
@@ -351,7 +363,7 @@ class KillSwitches(Given):
 class KillChange(Taken):
     """`scope`: `client`, or an agent's id."""
 
-    level: Literal["none", "voluntary", "all"]
+    level: KillWord
     scope: Annotated[str, StringConstraints(max_length=36)] = "client"
     reason: Annotated[Sentence, StringConstraints(min_length=1)]
 
@@ -367,7 +379,7 @@ class Health(Given):
     agents_behind: list[AgentBehind]
     queue: QueueState
     model: ModelState
-    kill_switch: str
+    kill_switch: KillWord
     kill_switches: list[KillState]
 
 

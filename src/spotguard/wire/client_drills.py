@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from spotguard.domain.drills import DrillKind, DrillStatus
+from spotguard.domain.instances import Mode
 from spotguard.planning.drills import certificate_text
 from spotguard.wire.client import (
     AgentState,
@@ -60,8 +62,8 @@ class DrillState(Given):
 
     id: str
     agent_id: str
-    kind: str
-    status: str
+    kind: DrillKind
+    status: DrillStatus
     created_by: str
     created_at: Moment
     deadline_at: Moment
@@ -86,7 +88,7 @@ class RestorePreview(Given):
     image_id: str
     image_made_at: Moment
     state_age_seconds: Percent
-    mode: str
+    mode: Mode
     pool: str
     usd_per_hour: Usd | None
     quarantine_group: str | None

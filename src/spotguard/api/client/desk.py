@@ -16,6 +16,7 @@ from starlette.types import Scope
 from spotguard.api import credentials
 from spotguard.api.body import decode_any, read_body
 from spotguard.api.context import Api
+from spotguard.api.credentials import Shown
 from spotguard.api.problems import Problem, invalid
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId, SwitchId
 from spotguard.store.views_paging import HIGHEST_LIMIT, Asked
@@ -30,7 +31,7 @@ class Desk:
     api: Api
     client_id: ClientId
     now: datetime
-    token_hash: str
+    shown: Shown
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         return await self.api.read(work)
@@ -54,9 +55,9 @@ def api_of(request: Request) -> Api:
 
 async def desk_of(request: Request) -> Desk:
     api, now = api_of(request), api_of(request).clock.now()
-    token_hash = credentials.token_hash_of(request)
-    client_id = await api.read(lambda tx: credentials.client(tx, now, token_hash))
-    return Desk(api, client_id, now, token_hash)
+    shown = credentials.shown_by(request)
+    client_id = await api.read(lambda tx: credentials.tenant(tx, now, shown))
+    return Desk(api, client_id, now, shown)
 
 
 async def asked_of(
@@ -118,7 +119,7 @@ def _parameters(dependant: Dependant) -> set[str]:
 def _as_json(scope: Scope) -> Scope:
     """A body is JSON whatever it is called: `curl -d` calls it a form, and nothing but JSON is ever taken.
 
-    What browsers send across sites without asking is no danger to a bearer token.
+    What browsers send across sites without asking carries no bearer token, no CSRF token, and no cookie of ours.
     """
     other = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
     return {**scope, "headers": [*other, (b"content-type", b"application/json")]}

@@ -14,7 +14,7 @@ from spotguard.api.problems import invalid
 from spotguard.domain.clock import parse_time
 from spotguard.domain.errors import InvalidInput
 from spotguard.domain.pools import parse_pool_id
-from spotguard.store import prices, views_market, views_savings
+from spotguard.store import prices, views_market, views_pools, views_savings
 from spotguard.store.views_savings import GroupBy, Spent
 from spotguard.wire.client import Listed
 from spotguard.wire.client_controls import PoolState, PriceSeries, Savings, SpendingGroup
@@ -37,9 +37,9 @@ async def pools(
         page = views_market.pools(
             tx, desk.now, desk.client_id, asked, region=region, instance_type=instance_type
         )
-        return Listed(
-            items=[PoolState.model_validate(one) for one in page.rows], next_cursor=page.next_cursor
-        )
+        met = views_pools.met(tx, desk.now, desk.client_id, [one["id"] for one in page.rows])
+        items = [PoolState.model_validate({**one, **met[one["id"]]}) for one in page.rows]
+        return Listed(items=items, next_cursor=page.next_cursor)
 
     return await desk.read(work)
 

@@ -59,7 +59,7 @@ async def _lines(desk: Desk, begin: int) -> AsyncIterator[bytes]:
         while loop.time() < end and not desk.api.ending.begun:
             rows = await _after(desk, max(begin, last - _OVERLAP))
             if rows is None:
-                return  # the token was rotated (whoever reads on must show the new one), or the database is away
+                return  # its credential opens nothing any more, or the database is away
             fresh = [row for row in rows if row.id not in sent]
             for row in fresh:
                 yield _event(row)
@@ -79,7 +79,7 @@ async def _lines(desk: Desk, begin: int) -> AsyncIterator[bytes]:
 async def _after(desk: Desk, last: int) -> Sequence[Any] | None:
     def work(tx: Connection) -> Sequence[Any] | None:
         try:
-            credentials.client(tx, desk.now, desk.token_hash)
+            credentials.tenant(tx, desk.api.clock.now(), desk.shown)
         except Problem:
             return None
         return events.after(tx, desk.client_id, last, _AT_ONCE)

@@ -74,6 +74,19 @@ cloud_accounts = sa.Table(
     **MYSQL,
 )
 
+sessions = sa.Table(
+    "sessions",
+    frozen,
+    sa.Column("secret_hash", sa.String(length=64), nullable=False),
+    sa.Column("client_id", sa.String(length=36), nullable=False),
+    sa.Column("api_token", sa.String(length=64), nullable=False),
+    sa.Column("created_at", UtcTime(), nullable=False),
+    sa.Column("expires_at", UtcTime(), nullable=False),
+    sa.ForeignKeyConstraint(["client_id"], ["clients.id"], name=sa.schema.conv("fk_sessions_client_id")),
+    sa.PrimaryKeyConstraint("secret_hash", name=sa.schema.conv("pk_sessions")),
+    **MYSQL,
+)
+
 agent_tokens = sa.Table(
     "agent_tokens",
     frozen,

@@ -1,0 +1,82 @@
+"""`/session`: signing in by token, who is signed in, signing out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Request, Response
+from sqlalchemy.engine import Connection
+
+from spotguard.api import credentials
+from spotguard.api.client.desk import api_of, router
+from spotguard.api.problems import forbidden, unauthorized
+from spotguard.store import sessions
+from spotguard.store.secrets import hash_token
+from spotguard.wire.client_session import SessionState, SignIn
+
+routes = router()
+
+
+@routes.post("/session", status_code=201, openapi_extra={"security": []})
+async def sign_in(request: Request, response: Response, said: SignIn) -> SessionState:
+    """A session for the tenant of this token, as a cookie that scripts cannot read and other sites cannot send."""
+    _require_same_site(request)
+    api, now = api_of(request), api_of(request).clock.now()
+    token_hash, lasts = hash_token(said.token.strip()), api.settings.session_seconds
+
+    def work(tx: Connection) -> tuple[str, Any]:
+        client_id = credentials.client(tx, now, token_hash)
+        secret = sessions.begin(tx, now, client_id, token_hash, valid_seconds=lasts)
+        return secret, sessions.of_secret(tx, now, hash_token(secret))
+
+    secret, row = await api.write(work)
+    response.set_cookie(
+        credentials.COOKIE,
+        secret,
+        max_age=int(lasts),
+        path="/",
+        secure=api.settings.is_public_https or request.url.scheme == "https",
+        httponly=True,
+        samesite="strict",
+    )
+    response.headers["Cache-Control"] = "no-store"
+    return _state(row)
+
+
+@routes.get("/session")
+async def session(request: Request, response: Response) -> SessionState:
+    """401 for everyone but a browser with a session that stands."""
+    api, now = api_of(request), api_of(request).clock.now()
+    shown = credentials.shown_by(request)
+    row = await api.read(lambda tx: sessions.of_secret(tx, now, shown.hash))
+    if row is None or not shown.is_session:
+        raise unauthorized("there is no session: sign in")
+    response.headers["Cache-Control"] = "no-store"
+    return _state(row)
+
+
+@routes.delete("/session", status_code=204)
+async def sign_out(request: Request) -> Response:
+    """It opens nothing any more, wherever its cookie was copied to."""
+    shown = credentials.shown_by(request)
+    if not shown.is_session:
+        raise unauthorized("there is no session to end")
+    await api_of(request).write(lambda tx: sessions.end(tx, shown.hash))
+    response = Response(status_code=204)
+    response.delete_cookie(credentials.COOKIE, path="/", httponly=True, samesite="strict")
+    return response
+
+
+def _require_same_site(request: Request) -> None:
+    """No other site signs anybody in here (Fetch Metadata; programs do not send it)."""
+    if request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
+        raise forbidden("another site may not sign you in")
+
+
+def _state(row: Any) -> SessionState:
+    return SessionState(
+        client_id=row.client_id,
+        name=row.name,
+        csrf_token=credentials.csrf_of(row.secret_hash),
+        expires_at=row.expires_at,
+    )

@@ -1,0 +1,121 @@
+"""Browsers: signed in by token, held by a cookie, guarded by a CSRF token, ended by logout and by rotation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from spotguard.api.direct import Answer
+from spotguard.store.tables import agent_events
+from tests.api.world import Machine, Tenant, World
+
+
+class Browser:
+    """Signs in and keeps the cookie, as a browser does."""
+
+    def __init__(self, world: World, token: str, **headers: str) -> None:
+        self.world = world
+        self.answer = self._send("POST", "/session", {"token": token}, headers)
+        self.cookie = self.answer.headers.get("set-cookie", "").partition(";")[0]
+        self.csrf = self.answer.json().get("csrfToken", "")
+
+    def get(self, path: str) -> Answer:
+        return self._send("GET", path, None, {"Cookie": self.cookie})
+
+    def change(self, method: str, path: str, body: Any = None, csrf: str | None = None) -> Answer:
+        token = self.csrf if csrf is None else csrf
+        return self._send(method, path, body, {"Cookie": self.cookie, "X-CSRF-Token": token})
+
+    def _send(self, method: str, path: str, body: Any, headers: dict[str, str]) -> Answer:
+        content = b"" if body is None else msgspec.json.encode(body)
+        place = path if path.startswith("/api") else f"/api/client{path}"
+        return self.world.link.send(method, place, content, headers=headers)
+
+
+@pytest.fixture
+def browser(world: World, acme: Tenant) -> Browser:
+    return Browser(world, acme.token)
+
+
+def test_a_token_is_exchanged_for_a_cookie_that_no_script_reads_and_no_other_site_sends(browser: Browser):
+    assert browser.answer.status == 201
+    cookie = browser.answer.headers["set-cookie"]
+    assert {"HttpOnly", "Path=/", "SameSite=strict"} <= set(cookie.split("; "))
+    assert "Secure" not in cookie
+    assert browser.get("/me").json()["name"] == "Acme"
+    assert browser.get("/session").json()["csrfToken"] == browser.csrf
+
+
+def test_behind_https_the_cookie_travels_nowhere_else():
+    world = World(is_public_https=True)
+    assert "Secure" in Browser(world, world.tenant().token).answer.headers["set-cookie"]
+
+
+def test_nobody_signs_in_with_another_token_or_from_another_site(world: World, acme: Tenant, web: Machine):
+    assert Browser(world, "sgc_wrong").answer.status == 401
+    assert Browser(world, web.token).answer.status == 403
+    assert Browser(world, acme.token, **{"Sec-Fetch-Site": "cross-site"}).answer.status == 403
+
+
+def test_a_change_needs_the_csrf_token(browser: Browser, web: Machine):
+    change = ("POST", f"/agents/{web.agent_id}/config", {"enabled": False})
+    assert browser.change(*change, csrf="").status == 403
+    assert browser.change(*change, csrf="0" * 64).status == 403
+    assert browser.get(f"/agents/{web.agent_id}").json()["config"]["enabled"] is True
+    assert browser.change(*change).status == 200
+
+
+def test_a_session_may_promote_and_speaks_for_no_agent(browser: Browser, web: Machine):
+    promote = f"/api/agents/{web.agent_id}/replicas/none/promote"
+    assert browser.change("POST", promote, {}, csrf="").status == 403
+    assert browser.change("POST", promote, {}).status == 404
+    assert browser.get(f"/api/agents/{web.agent_id}/config").status == 401
+
+
+def test_a_session_sees_only_its_own_tenant(world: World, browser: Browser, web: Machine):
+    other = Browser(world, world.tenant("Umbrella").token)
+    assert browser.get(f"/agents/{web.agent_id}").status == 200
+    assert other.get(f"/agents/{web.agent_id}").status == 404
+    assert other.change("POST", f"/agents/{web.agent_id}/config", {"enabled": False}).status == 404
+    assert other.get("/tokens").json()["agentTokens"] == []
+
+
+def test_signing_out_ends_the_session_wherever_its_cookie_is(browser: Browser):
+    assert browser.change("DELETE", "/session", csrf="").status == 403
+    assert browser.change("DELETE", "/session").status == 204
+    assert browser.get("/me").status == 401
+
+
+def test_a_session_ends_by_itself(world: World, browser: Browser):
+    world.clock.pass_seconds(12 * 3600 - 1)
+    assert browser.get("/me").status == 200
+    world.clock.pass_seconds(1)
+    assert browser.get("/me").status == 401
+
+
+def test_rotating_the_token_ends_every_session_but_the_one_that_did_it(
+    world: World, acme: Tenant, browser: Browser
+):
+    other = Browser(world, acme.token)
+    assert len(browser.get("/tokens").json()["browsers"]) == 2
+    token = browser.change("POST", "/token/rotate").json()["token"]
+    assert (browser.get("/me").status, other.get("/me").status) == (200, 401)
+    assert world.link.send("GET", "/api/client/me", token=acme.token).status == 401
+    assert Browser(world, token).answer.status == 201
+    assert token not in str(world.rows(agent_events))
+
+
+def test_a_bearer_token_goes_before_a_cookie(world: World, browser: Browser):
+    umbrella = world.tenant("Umbrella")
+    answer = world.link.send(
+        "GET", "/api/client/me", token=umbrella.token, headers={"Cookie": browser.cookie}
+    )
+    assert answer.json()["name"] == "Umbrella"
+
+
+def test_agents_tokens_are_listed_without_a_secret(browser: Browser, web: Machine):
+    (row,) = browser.get("/tokens").json()["agentTokens"]
+    assert (row["logicalAgentId"], row["instanceId"], row["revokedAt"]) == ("web", web.id, None)
+    assert web.token not in browser.get("/tokens").content.decode()

@@ -1,0 +1,111 @@
+import { describe, expect, it } from "vitest";
+import { EventLines } from "../api/sse";
+import { agentOf } from "../test/agents";
+import { chartOf } from "./chart";
+import { matches, NO_FILTERS, sorted, sumOf } from "./fleet";
+import { fromMicros, micros, usdText } from "./money";
+import { span } from "./time";
+
+describe("money", () => {
+  it("is never a float: a sum of ten thousand tenths of a cent is exact", () => {
+    const sum = Array.from({ length: 10_000 }, () => micros("0.001100")).reduce((a, b) => a + b, 0n);
+    expect(fromMicros(sum)).toBe("11.000000");
+  });
+  it("is rounded half away from zero and keeps its sign", () => {
+    expect(usdText("0.031250", 4)).toBe("$0.0313");
+    expect(usdText("-0.031250", 4)).toBe("−$0.0313");
+    expect(usdText("-0.000001", 4)).toBe("$0.0000");
+    expect(usdText("1234.5", 2)).toBe("$1234.50");
+    expect(usdText("12", 0)).toBe("$12");
+  });
+});
+
+describe("spans of time", () => {
+  it("have two units at the most", () => {
+    expect([0.4, 5, 60, 125, 3600, 90_061].map(span)).toEqual([
+      "0.4 s",
+      "5 s",
+      "1 min",
+      "2 min 5 s",
+      "1 h",
+      "1 d 1 h",
+    ]);
+  });
+});
+
+describe("the event stream", () => {
+  it("is read whole however its bytes are cut, comments left out", () => {
+    const text = 'retry: 2000\n\n: still here\n\nid: 7\nevent: gate\ndata: {"a":1}\n\nid: 8\ndata: {}\n\n';
+    for (let cut = 1; cut < text.length; cut += 1) {
+      const lines = new EventLines();
+      const told = [...lines.read(text.slice(0, cut)), ...lines.read(text.slice(cut))];
+      expect(told).toEqual([
+        { id: "7", kind: "gate", data: '{"a":1}' },
+        { id: "8", kind: "", data: "{}" },
+      ]);
+    }
+  });
+});
+
+describe("the fleet", () => {
+  const web = agentOf();
+  const db = agentOf({
+    id: "a2",
+    logicalAgentId: "db",
+    priceUsd: null,
+    savingPercent: null,
+    health: "silent",
+  });
+  const job = agentOf({ id: "a3", logicalAgentId: "job", currentMode: "ondemand", priceUsd: "0.044800" });
+
+  it("sums what is known and counts what is not", () => {
+    expect(sumOf([web, db, job])).toEqual({
+      usd: "0.058200",
+      onDemandUsd: "0.089600",
+      savedPercent: 35.04,
+      unknown: 1,
+    });
+    expect(sumOf([db]).savedPercent).toBeNull();
+  });
+  it("has unknown figures last, whichever way it is sorted", () => {
+    const names = (falling: boolean) =>
+      sorted([db, job, web], { by: "price", falling }).map((one) => one.logicalAgentId);
+    expect(names(false)).toEqual(["web", "job", "db"]);
+    expect(names(true)).toEqual(["job", "web", "db"]);
+  });
+  it("is filtered by text, health and mode together", () => {
+    const pass = (filters: object) =>
+      [web, db, job].filter((one) => matches(one, { ...NO_FILTERS, ...filters })).map((one) => one.id);
+    expect(pass({ text: " WEB " })).toEqual(["a1"]);
+    expect(pass({ health: "silent" })).toEqual(["a2"]);
+    expect(pass({ mode: "spot", text: "ap-south-1a" })).toEqual(["a1", "a2"]);
+  });
+});
+
+describe("the chart", () => {
+  it("holds each price until the next and knows nothing before the first or after null", () => {
+    const drawn = chartOf(
+      {
+        pools: [
+          {
+            id: "a",
+            points: [
+              ["2026-03-01T00:00:00Z", "0.01"],
+              ["2026-03-01T02:00:00Z", null],
+            ],
+          },
+          { id: "b", points: [["2026-03-01T01:00:00Z", "0.02"]] },
+        ],
+        onDemandPrice: "0.05",
+        marks: [],
+      },
+      "b",
+    );
+    expect(drawn.data.slice(1)).toEqual([
+      [0.01, 0.01, null],
+      [null, 0.02, 0.02],
+      [0.05, 0.05, 0.05],
+    ]);
+    expect(drawn.labels.map((label) => label.isServing)).toEqual([false, true, false]);
+  });
+});

@@ -1,0 +1,26 @@
+const LOCAL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const LOCAL_DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+
+export const localTime = (at: string) => LOCAL.format(new Date(at));
+export const localDay = (at: string) => LOCAL_DAY.format(new Date(at));
+export const utcTime = (at: string) => `${at.slice(0, 19).replace("T", " ")} UTC`;
+
+const UNITS: readonly [number, string][] = [
+  [86_400, "d"],
+  [3_600, "h"],
+  [60, "min"],
+];
+
+/** "2 min 5 s", "3 h", "0.4 s": two units at the most. */
+export function span(seconds: number): string {
+  if (seconds < 60) return `${Number.isInteger(seconds) ? seconds : seconds.toFixed(1)} s`;
+  const index = UNITS.findIndex(([size]) => seconds >= size);
+  const [size, name] = UNITS[index] ?? [60, "min"];
+  const whole = Math.floor(seconds / size);
+  const rest = seconds - whole * size;
+  const [smaller, smallerName] = UNITS[index + 1] ?? [1, "s"];
+  const more = Math.floor(rest / smaller);
+  return more > 0 ? `${whole} ${name} ${more} ${smallerName}` : `${whole} ${name}`;
+}
+
+export const secondsBetween = (from: string, to: string) => (Date.parse(to) - Date.parse(from)) / 1000;

@@ -1,0 +1,223 @@
+import { Button, NativeSelect, TextInput } from "@mantine/core";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { useState } from "react";
+import { api, type Schemas, told } from "../api/client";
+import { healthQuery, leftoversQuery, limitsQuery } from "../api/queries";
+import { KILL } from "../lib/words";
+import { Card } from "../parts/Card";
+import { Confirm } from "../parts/Confirm";
+import { Facts } from "../parts/Facts";
+import { Usd, When } from "../parts/figures";
+import { Limits } from "../parts/Limits";
+import { Loading, Refused } from "../parts/states";
+import { Table } from "../parts/Table";
+import { Tag } from "../parts/Tag";
+
+type Level = Schemas["Health"]["killSwitch"];
+
+export function Health() {
+  const { data: health, error } = useQuery(healthQuery);
+  return (
+    <>
+      <h1>Health</h1>
+      <Refused error={error} what="Health could not be read" />
+      {health === undefined ? error === null && <Loading /> : <Told health={health} />}
+      <div className="cards">
+        <SpendCaps />
+        <Leftovers />
+      </div>
+    </>
+  );
+}
+
+function Told({ health }: { health: Schemas["Health"] }) {
+  const { invariants, queue, model } = health;
+  return (
+    <div className="cards">
+      <Card title="Invariants">
+        <p>
+          <Tag
+            word={
+              invariants.broken.length === 0
+                ? { text: `all ${invariants.checked.length} hold`, tone: "good" }
+                : { text: `${invariants.broken.length} broken`, tone: "bad" }
+            }
+          />
+        </p>
+        <ul>
+          {invariants.broken.map((one) => (
+            <li key={one}>{one}</li>
+          ))}
+        </ul>
+        <details>
+          <summary>Checked just now</summary>
+          <ul>
+            {invariants.checked.map((one) => (
+              <li key={one}>{one}</li>
+            ))}
+          </ul>
+        </details>
+      </Card>
+      <KillSwitch health={health} />
+      <Card title="Coordinators">
+        <Table
+          label="Coordinators"
+          rows={health.coordinators}
+          keyOf={(one) => one.name}
+          empty="No coordinator has ever held a lease in this database."
+          columns={[
+            { head: "Name", cell: (one) => <span className="mono">{one.name}</span> },
+            {
+              head: "State",
+              cell: (one) => (
+                <Tag word={one.alive ? { text: "alive", tone: "good" } : { text: "ended", tone: "calm" }} />
+              ),
+            },
+            { head: "Until", cell: (one) => <When at={one.until} /> },
+          ]}
+        />
+      </Card>
+      <Card title="Agents behind">
+        <Table
+          label="Agents behind"
+          rows={health.agentsBehind}
+          keyOf={(one) => one.id}
+          empty="None: every serving instance was heard within two minutes."
+          columns={[
+            {
+              head: "Agent",
+              cell: (one) => (
+                <Link to="/agents/$agentId" params={{ agentId: one.id }}>
+                  {one.logicalAgentId}
+                </Link>
+              ),
+            },
+            { head: "Last heard", cell: (one) => <When at={one.lastHeartbeatAt} never="never" /> },
+          ]}
+        />
+      </Card>
+      <Card title="Commands and model">
+        <Facts
+          of={[
+            ["Commands waiting", queue.pending],
+            ["Commands in hand", queue.leased],
+            ["Oldest waiting since", <When key="o" at={queue.oldestPendingAt} never="none waits" />],
+            ["Policy that decides", model.policy],
+            ["Risk model", model.risk ?? "none measures risks"],
+          ]}
+        />
+      </Card>
+    </div>
+  );
+}
+
+function KillSwitch({ health }: { health: Schemas["Health"] }) {
+  const client = useQueryClient();
+  const [level, setLevel] = useState<Level>("none");
+  const [reason, setReason] = useState("");
+  const [isAsking, setAsking] = useState(false);
+  const turn = useMutation({
+    mutationFn: () => told(api.PUT("/api/client/kill-switch", { body: { level, reason, scope: "client" } })),
+    onSuccess: () => {
+      setAsking(false);
+      setReason("");
+    },
+    onSettled: () => client.invalidateQueries(),
+  });
+  return (
+    <Card title="Kill switch">
+      <p>
+        <Tag word={KILL[health.killSwitch]} />
+      </p>
+      <ul>
+        {health.killSwitches.map((one) => (
+          <li key={one.scope}>
+            {one.scope === "client"
+              ? "all agents"
+              : one.scope === "*"
+                ? "the installation"
+                : `agent ${one.scope}`}
+            : {KILL[one.level].text}, since <When at={one.updatedAt} />: {one.reason}
+          </li>
+        ))}
+      </ul>
+      <form
+        className="row filters"
+        onSubmit={(event) => {
+          event.preventDefault();
+          setAsking(true);
+        }}
+      >
+        <TextInput
+          label="Reason, for the next person"
+          required
+          value={reason}
+          onChange={(event) => setReason(event.currentTarget.value)}
+        />
+        <NativeSelect
+          label="From now on"
+          value={level}
+          onChange={(event) => setLevel(event.currentTarget.value as Level)}
+          data={Object.entries(KILL).map(([value, word]) => ({ value, label: word.text }))}
+        />
+        <Button type="submit" color="red" variant="outline">
+          Turn it…
+        </Button>
+      </form>
+      <Confirm
+        title="Turn the kill switch for all agents"
+        action="Turn it"
+        isOpen={isAsking}
+        isPending={turn.isPending}
+        error={turn.error}
+        onClose={() => setAsking(false)}
+        onConfirm={() => turn.mutate()}
+      >
+        <p>
+          From now on <strong>{KILL[level].text}</strong>
+          {level === "all" && ": an interruption by AWS then ends the workload"}. Open commands:{" "}
+          {health.queue.pending + health.queue.leased}. Reason: {reason}
+        </p>
+      </Confirm>
+    </Card>
+  );
+}
+
+function SpendCaps() {
+  const { data, error } = useQuery(limitsQuery);
+  return (
+    <Card title="Spend caps">
+      <p className="reason">They bind voluntary and standby launches, never an emergency.</p>
+      <Refused error={error} what="Caps could not be read" />
+      {data !== undefined && <Limits key={JSON.stringify(data)} limits={data} />}
+    </Card>
+  );
+}
+
+function Leftovers() {
+  const { data, error } = useQuery(leftoversQuery);
+  return (
+    <Card title="Left over in the account">
+      <Refused error={error} what="Leftovers could not be read" />
+      {data !== undefined && (
+        <p>
+          <Usd of={data.usdPerMonth} places={2} /> a month, of what is known.
+        </p>
+      )}
+      <Table
+        label="Leftovers"
+        rows={data?.items ?? []}
+        keyOf={(one) => one.resourceId}
+        empty={data === undefined ? "" : "Nothing of ours is loose."}
+        columns={[
+          { head: "What", cell: (one) => `${one.kind} ${one.resourceId}` },
+          { head: "Why loose", cell: (one) => <span className="reason">{one.looseBecause}</span> },
+          { head: "Plan", cell: (one) => <span className="reason">{one.plan}</span> },
+          { head: "May go", cell: (one) => <When at={one.mayGoAt} never="after the next look" /> },
+          { head: "$/month", isNumber: true, cell: (one) => <Usd of={one.usdPerMonth} places={2} /> },
+        ]}
+      />
+    </Card>
+  );
+}

@@ -1,0 +1,80 @@
+import { useComputedColorScheme } from "@mantine/core";
+import { useEffect, useRef } from "react";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import type { Drawn } from "../lib/chart";
+
+const HEIGHT = 320;
+const LIGHT = { ink: "#16202a", line: "#d0d5d9", signal: "#b3261e", move: "#1c4f9c", serving: "#0b7285" };
+const DARK = { ink: "#e4e9ed", line: "#3c444b", signal: "#ff9c94", move: "#8ec1ff", serving: "#66d9e8" };
+type Colours = typeof LIGHT;
+
+/** Prices as steps, the serving pool thick, moves and signals as upright lines. */
+export function Chart({ drawn }: { drawn: Drawn }) {
+  const box = useRef<HTMLDivElement>(null);
+  const scheme = useComputedColorScheme("light");
+  useEffect(() => {
+    const element = box.current;
+    if (element === null) return;
+    performance.mark("chart-data");
+    const colours = scheme === "dark" ? DARK : LIGHT;
+    const plot = new uPlot(optionsOf(drawn, colours, element.clientWidth), drawn.data, element);
+    const measured = () => performance.measure("chart-drawn", "chart-data");
+    requestAnimationFrame(measured);
+    const fit = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height: HEIGHT }));
+    fit.observe(element);
+    return () => {
+      fit.disconnect();
+      plot.destroy();
+    };
+  }, [drawn, scheme]);
+  return (
+    <div ref={box} className="chart" role="img" aria-label="Spot prices as steps; told in words below" />
+  );
+}
+
+function optionsOf(drawn: Drawn, colours: Colours, width: number): uPlot.Options {
+  const stepped = uPlot.paths.stepped?.({ align: 1 });
+  const axis = {
+    stroke: colours.ink,
+    grid: { stroke: colours.line, width: 1 },
+    ticks: { stroke: colours.line },
+  };
+  return {
+    width,
+    height: HEIGHT,
+    series: [
+      {},
+      ...drawn.labels.map((label, index) => ({
+        label: label.name,
+        stroke: label.isServing ? colours.serving : hue(index, drawn.labels.length),
+        width: label.isServing ? 3 : 1,
+        ...(label.isOnDemand ? { dash: [6, 4] } : {}),
+        ...(stepped ? { paths: stepped } : {}),
+        points: { show: false },
+        value: (_plot: uPlot, value: number | null, _series: number, index: number | null) =>
+          index === null ? "–" : value === null ? "unknown" : `$${value.toFixed(4)}`,
+      })),
+    ],
+    axes: [axis, { ...axis, size: 64, values: (_plot, ticks) => ticks.map((tick) => `$${tick.toFixed(4)}`) }],
+    hooks: { draw: [(plot) => drawMarks(plot, drawn, colours)] },
+  };
+}
+
+const hue = (index: number, count: number) => `hsl(${Math.round((360 * index) / count)} 55% 50%)`;
+
+function drawMarks(plot: uPlot, drawn: Drawn, colours: Colours): void {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  for (const mark of drawn.marks) {
+    const x = plot.valToPos(mark.at, "x", true);
+    if (x < bbox.left || x > bbox.left + bbox.width) continue;
+    ctx.strokeStyle = mark.kind === "signal" ? colours.signal : colours.move;
+    ctx.lineWidth = devicePixelRatio;
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+  }
+  ctx.restore();
+}

@@ -1,0 +1,67 @@
+import { Link } from "@tanstack/react-router";
+import type { Switch } from "../api/queries";
+import { secondsBetween, span } from "../lib/time";
+import { MOVE_KIND, place, STEP, SWITCH_STATUS, TRIGGER, WHEN_LATE } from "../lib/words";
+import { When } from "./figures";
+import { Tag } from "./Tag";
+
+/** One move, with its timeline behind it. */
+export function MoveLine({ move, isOpen }: { move: Switch; isOpen: boolean }) {
+  return (
+    <details open={isOpen}>
+      <summary>
+        <When at={move.initiatedAt} />: {place(move.oldMode, move.oldPoolId)} →{" "}
+        {place(move.newMode, move.newPoolId)}, {TRIGGER[move.trigger]}, {MOVE_KIND[move.kind].text}{" "}
+        <Tag word={SWITCH_STATUS[move.status]} />
+      </summary>
+      <Timeline move={move} />
+      <Link
+        to="/switches/$switchId"
+        params={{ switchId: move.id }}
+        aria-label={`Details of the move ${move.id}`}
+      >
+        Details
+      </Link>
+    </details>
+  );
+}
+
+/** Each step with the seconds since the one before it. */
+export function Timeline({ move }: { move: Switch }) {
+  const steps = move.steps ?? [];
+  return (
+    <>
+      <ol className="steps" aria-label="Steps">
+        {steps.map((step, index) => {
+          const before = steps[index - 1];
+          return (
+            <li key={step.step}>
+              <span className="took">
+                {before ? `+${span(secondsBetween(before.at, step.at))}` : "begin"}
+              </span>
+              <span>
+                {STEP[step.step]} <span className="reason">by {step.actor},</span>{" "}
+                <span className="reason">
+                  <When at={step.at} />
+                </span>
+              </span>
+            </li>
+          );
+        })}
+        {move.due && (
+          <li>
+            <span className="took">next</span>
+            <span>
+              {STEP[move.due.step]}, due <When at={move.due.at} />{" "}
+              <span className="reason">(late: {WHEN_LATE[move.due.late]})</span>
+            </span>
+          </li>
+        )}
+      </ol>
+      {move.endedBecause !== null && <p className="reason">{move.endedBecause}</p>}
+      {move.lostSeconds !== null && (
+        <p className="reason">At most {span(move.lostSeconds)} of writes were lost with the dead holder.</p>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,134 @@
+import { Button } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { useAction } from "../../api/changes";
+import { api, told } from "../../api/client";
+import { type AgentDetail, restorePointsQuery } from "../../api/queries";
+import { span } from "../../lib/time";
+import { place } from "../../lib/words";
+import { Card } from "../Card";
+import { Confirm } from "../Confirm";
+import { Facts } from "../Facts";
+import { Usd, When } from "../figures";
+import { Loading, Refused } from "../states";
+import { Table } from "../Table";
+import { Tag } from "../Tag";
+import { Preview } from "./Preview";
+
+type Kind = "failover" | "restore";
+
+const TITLE: Record<Kind, string> = {
+  failover: "Rehearse a failover, for real",
+  restore: "Boot the newest restore point in quarantine",
+};
+
+export function Drills({ agent }: { agent: AgentDetail }) {
+  const [kind, setKind] = useState<Kind | null>(null);
+  const points = useQuery(restorePointsQuery(agent.id));
+  const { lastDrill, restoreCertificate } = agent;
+  return (
+    <Card title="Proof that it comes back">
+      <p>
+        {restoreCertificate === null ? (
+          "No restore point was ever proven."
+        ) : (
+          <>
+            <Tag
+              word={
+                restoreCertificate.proven ? { text: "proven", tone: "good" } : { text: "failed", tone: "bad" }
+              }
+            />{" "}
+            {restoreCertificate.text}
+          </>
+        )}
+      </p>
+      <p>
+        {lastDrill === null ? (
+          "No failover was rehearsed."
+        ) : (
+          <>
+            Failover drill <When at={lastDrill.at} />:{" "}
+            <Tag
+              word={lastDrill.passed ? { text: "passed", tone: "good" } : { text: "failed", tone: "bad" }}
+            />{" "}
+            {lastDrill.seconds !== null && `${span(lastDrill.seconds)} to the first healthy serving`}
+            {lastDrill.outageSeconds !== null && `, ${span(lastDrill.outageSeconds)} without`}
+            {lastDrill.because !== null && ` (${lastDrill.because})`}
+          </>
+        )}
+      </p>
+      <div className="row">
+        <Button size="compact-sm" variant="default" onClick={() => setKind("failover")}>
+          Rehearse a failover…
+        </Button>
+        <Button size="compact-sm" variant="default" onClick={() => setKind("restore")}>
+          Rehearse a restore…
+        </Button>
+      </div>
+      <h3>Restore points</h3>
+      <Table
+        label="Restore points"
+        rows={points.data?.items ?? []}
+        keyOf={(one) => one.imageId}
+        empty={points.data === undefined ? "" : "There is none."}
+        columns={[
+          { head: "Image", cell: (one) => <span className="mono">{one.imageId}</span> },
+          { head: "State", cell: (one) => one.state },
+          { head: "Made", cell: (one) => <When at={one.madeAt} /> },
+          { head: "Size", isNumber: true, cell: (one) => `${one.sizeGib} GiB` },
+          { head: "$/month", isNumber: true, cell: (one) => <Usd of={one.monthlyUsd} places={2} /> },
+        ]}
+      />
+      {kind !== null && <Ask agentId={agent.id} kind={kind} onClose={() => setKind(null)} />}
+    </Card>
+  );
+}
+
+function Ask({ agentId, kind, onClose }: { agentId: string; kind: Kind; onClose: () => void }) {
+  const params = { path: { agentId } };
+  const dry = useQuery({
+    queryKey: ["agent", agentId, "drill", kind],
+    queryFn: () =>
+      told(api.POST("/api/client/agents/{agentId}/drill", { params, body: { kind, dryRun: true } })),
+    retry: false,
+    staleTime: 0,
+    gcTime: 0,
+  });
+  const begin = useAction(agentId, () =>
+    told(api.POST("/api/client/agents/{agentId}/drill", { params, body: { kind, dryRun: false } })),
+  );
+  const restore = dry.data?.restore;
+  return (
+    <Confirm
+      title={TITLE[kind]}
+      action="Begin"
+      isOpen
+      isPending={begin.isPending}
+      isReady={dry.data !== undefined}
+      error={begin.error}
+      onClose={onClose}
+      onConfirm={() => begin.mutate(undefined, { onSuccess: onClose })}
+    >
+      {dry.isPending && <Loading />}
+      <Refused error={dry.error} what="Not possible now" />
+      {dry.data?.move && <Preview move={dry.data.move} />}
+      {restore && (
+        <Facts
+          of={[
+            [
+              "Image",
+              <span key="i" className="mono">
+                {restore.imageId}
+              </span>,
+            ],
+            ["Its state is", `${span(Math.round(restore.stateAgeSeconds))} old`],
+            ["Boots in", place(restore.mode, restore.pool)],
+            ["Costs an hour", <Usd key="u" of={restore.usdPerHour} />],
+            ["At the most", span(restore.mostSeconds)],
+            ["Security group", restore.quarantineGroup ?? "its original's"],
+          ]}
+        />
+      )}
+    </Confirm>
+  );
+}

@@ -1,0 +1,44 @@
+import { useQuery } from "@tanstack/react-query";
+import { useMemo } from "react";
+import { priceHistoryQuery } from "../../api/queries";
+import { chartOf } from "../../lib/chart";
+import { Card } from "../Card";
+import { Chart } from "../Chart";
+import { Loading, Refused } from "../states";
+
+const DAYS = 7;
+
+export default function PriceChart({
+  instanceId,
+  servingPool,
+}: {
+  instanceId: string;
+  servingPool: string | null;
+}) {
+  const { data, error } = useQuery(priceHistoryQuery(instanceId, DAYS));
+  const drawn = useMemo(() => (data === undefined ? null : chartOf(data, servingPool)), [data, servingPool]);
+  return (
+    <Card title="Prices of the last 7 days">
+      <Refused error={error} what="Prices could not be read" />
+      {drawn === null ? error === null && <Loading /> : <Chart drawn={drawn} />}
+      {data !== undefined && (
+        <details>
+          <summary>What the chart shows, in words</summary>
+          <ul>
+            {data.marks.map((mark) => (
+              <li key={`${mark.time} ${mark.label}`}>
+                <time dateTime={mark.time}>{new Date(mark.time).toLocaleString()}</time>: {mark.kind}{" "}
+                {mark.label}
+              </li>
+            ))}
+            {data.pools.map((pool) => (
+              <li key={pool.id}>
+                {pool.id}: {pool.points.length} changes, now {pool.points.at(-1)?.[1] ?? "unknown"}
+              </li>
+            ))}
+          </ul>
+        </details>
+      )}
+    </Card>
+  );
+}

@@ -1,0 +1,115 @@
+import { NativeSelect, NumberInput, Radio, Stack, Switch } from "@mantine/core";
+import { useState } from "react";
+import { useConfigure } from "../../api/changes";
+import type { Schemas } from "../../api/client";
+import type { AgentDetail } from "../../api/queries";
+import { span } from "../../lib/time";
+import { AUTONOMY } from "../../lib/words";
+import { Card } from "../Card";
+import { Usd } from "../figures";
+import { Refused } from "../states";
+
+type Kind = "automatic" | "manual" | "none";
+
+const KINDS: Record<Kind, { label: string; description: string; change: Schemas["ConfigurationChange"] }> = {
+  automatic: {
+    label: "Automatic switching",
+    description: "the engine moves it; a standby only when AWS signals",
+    change: { autoSwitchEnabled: true },
+  },
+  manual: {
+    label: "Manual replica",
+    description: "you move it; a standby always stands by",
+    change: { manualReplicaEnabled: true },
+  },
+  none: {
+    label: "Neither",
+    description: "no voluntary moves; it still hands over in an emergency if it can",
+    change: { autoSwitchEnabled: false, manualReplicaEnabled: false },
+  },
+};
+
+/** The exclusive toggles and what goes with them. A refused one goes back, with the reason under it. */
+export function Protection({ agent }: { agent: AgentDetail }) {
+  const { config } = agent;
+  const configure = useConfigure(agent.id);
+  const kind: Kind = config.manualReplicaEnabled ? "manual" : config.autoSwitchEnabled ? "automatic" : "none";
+  return (
+    <Card title="Protection">
+      <Radio.Group
+        label="Who moves it"
+        value={kind}
+        onChange={(next) => configure.mutate(KINDS[next as Kind].change)}
+      >
+        <Stack gap={6} mt={4}>
+          {Object.entries(KINDS).map(([value, told]) => (
+            <Radio key={value} value={value} label={told.label} description={told.description} />
+          ))}
+        </Stack>
+      </Radio.Group>
+      <StandbyCost cost={agent.standbyCost} />
+      <NativeSelect
+        label="Autonomy"
+        mt="sm"
+        value={config.autonomy}
+        onChange={(event) => configure.mutate({ autonomy: event.currentTarget.value as Schemas["Autonomy"] })}
+        data={Object.entries(AUTONOMY).map(([value, label]) => ({ value, label }))}
+      />
+      <Switch
+        mt="md"
+        label="End the old instance after a move"
+        checked={config.autoTerminateEnabled}
+        onChange={(event) => configure.mutate({ autoTerminateEnabled: event.currentTarget.checked })}
+      />
+      <Wait
+        key={config.configVersion}
+        seconds={config.terminateWaitSeconds}
+        onChange={(terminateWaitSeconds) => configure.mutate({ terminateWaitSeconds })}
+      />
+      <Switch
+        mt="md"
+        label="Enabled"
+        description="Off is hands off: signals are recorded and told, nothing is done."
+        checked={config.enabled}
+        onChange={(event) => configure.mutate({ enabled: event.currentTarget.checked })}
+      />
+      <Refused error={configure.error} what="Not changed" />
+    </Card>
+  );
+}
+
+function Wait({ seconds, onChange }: { seconds: number; onChange: (seconds: number) => void }) {
+  const [wanted, setWanted] = useState<number | string>(seconds);
+  const store = () => {
+    if (typeof wanted === "number" && wanted !== seconds) onChange(wanted);
+  };
+  return (
+    <NumberInput
+      mt="md"
+      label="Seconds to wait before that"
+      description={`now ${span(seconds)}; the old instance is stopped cold and can be gone back to until then`}
+      min={0}
+      max={86_400}
+      allowDecimal={false}
+      value={wanted}
+      onChange={setWanted}
+      onBlur={store}
+      onKeyDown={(event) => event.key === "Enter" && store()}
+      hideControls
+    />
+  );
+}
+
+function StandbyCost({ cost }: { cost: Schemas["StandbyCostState"] }) {
+  return (
+    <p className="reason" data-testid="standby-cost">
+      With a standing replica: <Usd of={cost.primaryUsd} /> primary + <Usd of={cost.standbyUsd} /> standby +{" "}
+      <Usd of={cost.storageUsd} /> disks ={" "}
+      <strong>
+        <Usd of={cost.totalUsd} />
+      </strong>{" "}
+      an hour, beside <Usd of={cost.onDemandUsd} /> on demand
+      {cost.dearerThanOnDemand === true && <strong className="tag bad"> dearer than on demand</strong>}.
+    </p>
+  );
+}

@@ -1,0 +1,151 @@
+import { Button } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { useAction } from "../../api/changes";
+import { api, told } from "../../api/client";
+import { type AgentDetail, type Replica, replicasQuery } from "../../api/queries";
+import { span } from "../../lib/time";
+import { REPLICA_STATUS, REPLICA_TYPE, SYNC_STATUS } from "../../lib/words";
+import { Card } from "../Card";
+import { Confirm } from "../Confirm";
+import { Usd, When } from "../figures";
+import { Refused } from "../states";
+import { Table } from "../Table";
+import { Tag } from "../Tag";
+
+type Asked = { what: "promote" | "terminate"; replica: Replica };
+
+export function Replicas({ agent }: { agent: AgentDetail }) {
+  const { data, error } = useQuery(replicasQuery(agent.id));
+  const [asked, setAsked] = useState<Asked | null>(null);
+  const params = { path: { agentId: agent.id } };
+  const create = useAction(agent.id, () =>
+    told(api.POST("/api/client/agents/{agentId}/replicas", { params })),
+  );
+  return (
+    <Card
+      title="Replicas"
+      aside={
+        <Button
+          size="compact-sm"
+          variant="default"
+          loading={create.isPending}
+          onClick={() => create.mutate()}
+        >
+          Create one now
+        </Button>
+      }
+    >
+      <Refused error={create.error} what="None was created" />
+      <Refused error={error} what="Replicas could not be read" />
+      <Table
+        label="Replicas"
+        rows={data?.items ?? []}
+        keyOf={(one) => one.id}
+        empty={data === undefined ? "" : "There was none yet."}
+        columns={[
+          {
+            head: "State",
+            cell: (one) => (
+              <>
+                <Tag word={REPLICA_STATUS[one.status]} />{" "}
+                {one.syncStatus !== null && one.isActive && <Tag word={SYNC_STATUS[one.syncStatus]} />}
+              </>
+            ),
+          },
+          { head: "Pool", cell: (one) => one.poolId ?? (one.mode === "ondemand" ? "on demand" : "unknown") },
+          {
+            head: "Instance",
+            cell: (one) => <span className="mono">{one.instanceId ?? "not named yet"}</span>,
+          },
+          { head: "State transfer", cell: (one) => <Progress of={one.stateTransferProgress} /> },
+          {
+            head: "Lag",
+            isNumber: true,
+            cell: (one) => (one.syncLatencyMs === null ? "unknown" : span(one.syncLatencyMs / 1000)),
+          },
+          { head: "$/h", isNumber: true, cell: (one) => <Usd of={one.hourlyCost} /> },
+          { head: "Created", cell: (one) => <When at={one.createdAt} /> },
+          { head: "Ready", cell: (one) => <When at={one.readyAt} never="not yet" /> },
+          {
+            head: "Why",
+            cell: (one) => (
+              <span className="reason">
+                {REPLICA_TYPE[one.replicaType]}
+                {one.because !== null && `: ${one.because}`}
+              </span>
+            ),
+          },
+          { head: "", cell: (one) => one.isActive && <Actions replica={one} onAsk={setAsked} /> },
+        ]}
+      />
+      {asked !== null && <Ask agentId={agent.id} asked={asked} onClose={() => setAsked(null)} />}
+    </Card>
+  );
+}
+
+function Progress({ of }: { of: number }) {
+  return (
+    <>
+      {of} %
+      <div className="bar" aria-hidden="true">
+        <div style={{ width: `${of}%` }} />
+      </div>
+    </>
+  );
+}
+
+function Actions({ replica, onAsk }: { replica: Replica; onAsk: (asked: Asked) => void }) {
+  return (
+    <span className="row">
+      <Button size="compact-sm" onClick={() => onAsk({ what: "promote", replica })}>
+        Promote…
+      </Button>
+      <Button size="compact-sm" variant="default" onClick={() => onAsk({ what: "terminate", replica })}>
+        Terminate…
+      </Button>
+    </span>
+  );
+}
+
+function Ask({ agentId, asked, onClose }: { agentId: string; asked: Asked; onClose: () => void }) {
+  const { replica } = asked;
+  const isPromotion = asked.what === "promote";
+  const act = useAction<unknown>(agentId, () =>
+    isPromotion
+      ? told(
+          api.POST("/api/agents/{agent_id}/replicas/{replica_id}/promote", {
+            params: { path: { agent_id: agentId, replica_id: replica.id } },
+            body: {},
+          }),
+        )
+      : told(
+          api.DELETE("/api/client/agents/{agentId}/replicas/{replicaId}", {
+            params: { path: { agentId, replicaId: replica.id } },
+          }),
+        ),
+  );
+  return (
+    <Confirm
+      title={isPromotion ? "Promote this standby" : "Terminate this standby"}
+      action={isPromotion ? "Promote it" : "Terminate it"}
+      isOpen
+      isPending={act.isPending}
+      error={act.error}
+      onClose={onClose}
+      onConfirm={() => act.mutate(undefined, { onSuccess: onClose })}
+    >
+      <p>
+        Instance <span className="mono">{replica.instanceId ?? "not named yet"}</span> in{" "}
+        {replica.poolId ?? "on demand"}, <Usd of={replica.hourlyCost} /> an hour,{" "}
+        {REPLICA_STATUS[replica.status].text}; {replica.stateTransferProgress} % of the state has reached it,
+        lag {replica.syncLatencyMs === null ? "unknown" : span(replica.syncLatencyMs / 1000)}.
+      </p>
+      <p>
+        {isPromotion
+          ? "The workload stops on the present instance, the last delta travels, and it serves from the standby on. This is not undone by itself."
+          : "Its machine and disks end and cannot be brought back. In manual mode another standby follows; until it is ready nothing stands by."}
+      </p>
+    </Confirm>
+  );
+}

@@ -1,0 +1,108 @@
+import { MantineProvider } from "@mantine/core";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { cleanup, fireEvent, render, screen, waitFor } from "@testing-library/react";
+import type { ReactNode } from "react";
+import { afterEach, describe, expect, it } from "vitest";
+import type { Schemas } from "../api/client";
+import { type AgentDetail, agentQuery } from "../api/queries";
+import { detailOf } from "../test/agents";
+import { cheapestSafe, linesOf } from "./agent/Panel";
+import { Protection } from "./agent/Protection";
+import { Percent, Usd, When } from "./figures";
+
+afterEach(cleanup);
+
+function shown(children: ReactNode, client = new QueryClient()) {
+  return render(
+    <MantineProvider>
+      <QueryClientProvider client={client}>{children}</QueryClientProvider>
+    </MantineProvider>,
+  );
+}
+
+describe("figures", () => {
+  it("say unknown, never zero", () => {
+    const { container } = shown([
+      <Usd key="u" of={null} />,
+      <Percent key="p" of={null} />,
+      <When key="w" at={null} />,
+    ]);
+    expect(container.textContent).toContain("unknownunknownunknown");
+  });
+  it("are rounded for reading and exact in their title; times have UTC there", () => {
+    shown([<Usd key="u" of="0.013372" />, <When key="w" at="2026-03-01T12:00:00.000000Z" />]);
+    expect(screen.getByText("$0.0134").title).toBe("$0.013372");
+    expect(document.querySelector("time")?.title).toBe("2026-03-01 12:00:00 UTC");
+  });
+});
+
+const offer = (id: string, price: string | null, allowed = true): Schemas["PoolOffer"] => ({
+  id,
+  name: id,
+  az: id,
+  price,
+  ageSeconds: 1,
+  savingPercent: null,
+  risk: null,
+  quarantinedUntil: null,
+  allowed,
+  because: allowed ? "allowed" : "it refused a launch",
+});
+
+describe("the manual switching panel", () => {
+  const pools = [offer("c", null), offer("b", "0.02"), offer("a", "0.01", false), offer("d", "0.03")];
+  it("has on demand on top, then pools by price, those without a price last", () => {
+    const lines = linesOf({ currentMode: "spot", currentPool: "d", onDemand: "0.05", pools });
+    expect(lines.map((line) => line.key)).toEqual(["ondemand", "a", "b", "d", "c"]);
+    expect(lines.filter((line) => line.isPresent).map((line) => line.key)).toEqual(["d"]);
+  });
+  it("marks the cheapest that is allowed, and none when none is", () => {
+    expect(cheapestSafe(pools)).toBe("b");
+    expect(cheapestSafe([offer("a", "0.01", false), offer("c", null)])).toBeNull();
+  });
+});
+
+/** A server of one answer, in front of the real client. */
+function answering(status: number, body: unknown): () => Request[] {
+  const asked: Request[] = [];
+  globalThis.fetch = async (input) => {
+    asked.push(input as Request);
+    return new Response(JSON.stringify(body), { status, headers: { "Content-Type": "application/json" } });
+  };
+  return () => asked;
+}
+
+function Watched({ client, agent }: { client: QueryClient; agent: AgentDetail }) {
+  client.setQueryData(agentQuery(agent.id).queryKey, agent);
+  return <Protection agent={agent} />;
+}
+
+describe("the toggles", () => {
+  it("are stored by one request and exclude each other at once", async () => {
+    const client = new QueryClient();
+    const agent = detailOf();
+    const asked = answering(200, agent.config);
+    shown(<Watched client={client} agent={agent} />, client);
+    fireEvent.click(screen.getByLabelText(/Manual replica/));
+    await waitFor(() => expect(asked()[0]?.method).toBe("POST"));
+    expect(await asked()[0]?.json()).toEqual({ manualReplicaEnabled: true });
+    const now = client.getQueryData(agentQuery(agent.id).queryKey);
+    expect([now?.config.manualReplicaEnabled, now?.config.autoSwitchEnabled]).toEqual([true, false]);
+  });
+  it("go back when the server refuses, and say why", async () => {
+    const client = new QueryClient();
+    const agent = detailOf();
+    answering(409, { detail: "auto needs a failover drill that passed in the last 90 days", status: 409 });
+    shown(<Watched client={client} agent={agent} />, client);
+    fireEvent.click(screen.getByLabelText(/End the old instance/));
+    expect((await screen.findByRole("alert")).textContent).toContain("auto needs a failover drill");
+    expect(client.getQueryData(agentQuery(agent.id).queryKey)?.config.autoTerminateEnabled).toBe(true);
+  });
+  it("tell what a standby costs, and what of it is unknown", () => {
+    const client = new QueryClient();
+    shown(<Watched client={client} agent={detailOf()} />, client);
+    expect(screen.getByTestId("standby-cost").textContent).toBe(
+      "With a standing replica: $0.0134 primary + $0.0141 standby + unknown disks = unknown an hour, beside $0.0448 on demand.",
+    );
+  });
+});
