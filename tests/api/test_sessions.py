@@ -48,6 +48,17 @@ def test_a_token_is_exchanged_for_a_cookie_that_no_script_reads_and_no_other_sit
     assert browser.get("/session").json()["csrfToken"] == browser.csrf
 
 
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[]", b"null", b"{}", b'{"token": 1}', b'{"token": ""}', b'{"token": "a\x00"}', b"\xff"],
+)
+def test_a_hostile_body_is_turned_away_at_the_door(world: World, acme: Tenant, body: bytes):
+    answer = world.link.send("POST", "/api/client/session", body)
+    assert answer.status in {400, 401, 422}
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "set-cookie" not in answer.headers
+
+
 def test_behind_https_the_cookie_travels_nowhere_else():
     world = World(is_public_https=True)
     assert "Secure" in Browser(world, world.tenant().token).answer.headers["set-cookie"]
@@ -100,7 +111,7 @@ def test_rotating_the_token_ends_every_session_but_the_one_that_did_it(
 ):
     other = Browser(world, acme.token)
     assert len(browser.get("/tokens").json()["browsers"]) == 2
-    token = browser.change("POST", "/token/rotate").json()["token"]
+    token = browser.change("POST", "/token/rotate", {"confirm": True}).json()["token"]
     assert (browser.get("/me").status, other.get("/me").status) == (200, 401)
     assert world.link.send("GET", "/api/client/me", token=acme.token).status == 401
     assert Browser(world, token).answer.status == 201

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from spotguard.wire.client import Given, Moment
+from typing import Literal
+
+from spotguard.wire.client import Given, Moment, Taken
 
 
 class AgentTokenState(Given):
@@ -28,6 +30,12 @@ class Tokens(Given):
 
     agent_tokens: list[AgentTokenState]
     browsers: list[BrowserState]
+
+
+class RotationWish(Taken):
+    """Said in so many words, since every script with the former token fails from then on."""
+
+    confirm: Literal[True]
 
 
 class NewToken(Given):

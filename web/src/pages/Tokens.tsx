@@ -85,7 +85,7 @@ export function Tokens() {
 
 function Rotation({ browsers }: { browsers: number | null }) {
   const [isAsking, setAsking] = useState(false);
-  const rotate = useMutation({ mutationFn: () => told(api.POST("/api/client/token/rotate")) });
+  const rotate = useMutation({ mutationFn: () => told(api.POST("/api/client/token/rotate", { body: { confirm: true } })) });
   if (rotate.data !== undefined) {
     return (
       <div role="status">

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 from spotguard.api.client.desk import AtDesk, router
 from spotguard.store import events, sessions, tenants, views_tokens
 from spotguard.store.secrets import hash_token
-from spotguard.wire.client_tokens import AgentTokenState, BrowserState, NewToken, Tokens
+from spotguard.wire.client_tokens import AgentTokenState, BrowserState, NewToken, RotationWish, Tokens
 
 routes = router()
 
@@ -32,7 +32,7 @@ async def tokens(desk: AtDesk) -> Tokens:
 
 
 @routes.post("/token/rotate")
-async def rotate(desk: AtDesk, response: Response) -> NewToken:
+async def rotate(desk: AtDesk, _wish: RotationWish, response: Response) -> NewToken:
     """A new token for the tenant. The former one and other browsers open nothing any more; agents keep theirs."""
 
     def work(tx: Connection) -> NewToken:
