@@ -1,6 +1,6 @@
 import type { QueryClient } from "@tanstack/react-query";
 import { refusalOf } from "./client";
-import { fleetQuery, refreshAgent } from "./fleet";
+import { fleetQuery, isLarge, refreshAgent } from "./fleet";
 import { EventLines, type Told } from "./sse";
 
 export type Link = "connecting" | "live" | "polling" | "signed out";
@@ -50,7 +50,7 @@ export class Live {
     const answer = await fetch("/api/client/stream", { headers, signal: this.ending.signal });
     if (!answer.ok || answer.body === null) throw refusalOf(answer.status, null);
     this.onLink("live");
-    if (this.lastId === null) this.refreshAll(); // what happened between the first look and now
+    if (this.lastId === null) this.catchUp();
     const lines = new EventLines();
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
@@ -78,6 +78,15 @@ export class Live {
     }
     if (agents.length > MANY) void this.client.invalidateQueries({ queryKey: fleetQuery.queryKey });
     else for (const id of agents) void refreshAgent(this.client, id).catch(() => this.refreshAll());
+  }
+
+  /** What happened between the first look and the first event that can be heard; a large fleet is still being read. */
+  private catchUp(): void {
+    const fleet = this.client.getQueryData(fleetQuery.queryKey);
+    const isRead = fleet?.complete === true && !isLarge(fleet);
+    void this.client.invalidateQueries({
+      predicate: ({ queryKey }) => queryKey[0] !== "session" && (isRead || queryKey[0] !== "fleet"),
+    });
   }
 
   private refreshAll(): void {

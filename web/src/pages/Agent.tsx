@@ -36,6 +36,7 @@ function Parts({ agent }: { agent: AgentDetail }) {
   const serving = agent.instanceId;
   return (
     <>
+      <title>{`${agent.logicalAgentId} · SpotGuard`}</title>
       <div className="row">
         <h1>{agent.logicalAgentId}</h1>
         <Tag word={AGENT_STATUS[agent.status]} />

@@ -24,6 +24,7 @@ export function Fleet() {
   );
   return (
     <>
+      <title>Fleet · SpotGuard</title>
       <h1>Fleet</h1>
       {agents === undefined ? (
         fleet.error === null && <Loading />

@@ -20,6 +20,7 @@ export function Health() {
   const { data: health, error } = useQuery(healthQuery);
   return (
     <>
+      <title>Health · SpotGuard</title>
       <h1>Health</h1>
       <Refused error={error} what="Health could not be read" />
       {health === undefined ? error === null && <Loading /> : <Told health={health} />}

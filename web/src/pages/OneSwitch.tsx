@@ -27,6 +27,7 @@ export function OneSwitch() {
 function Told({ move }: { move: Switch }) {
   return (
     <>
+      <title>{`Switch of ${move.logicalAgentId} · SpotGuard`}</title>
       <div className="row">
         <h1>
           {move.logicalAgentId}: {place(move.oldMode, move.oldPoolId)} → {place(move.newMode, move.newPoolId)}

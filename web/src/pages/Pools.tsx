@@ -17,6 +17,7 @@ export function Pools() {
   const shown = (data?.items ?? []).filter((one) => one.id.toLowerCase().includes(wanted));
   return (
     <>
+      <title>Pools · SpotGuard</title>
       <h1>Pools</h1>
       <search className="row filters">
         <TextInput

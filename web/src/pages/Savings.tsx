@@ -22,6 +22,7 @@ export function Savings() {
   const { data, error } = useQuery(savingsQuery(asked));
   return (
     <>
+      <title>Savings · SpotGuard</title>
       <h1>Savings</h1>
       <p className="dim">
         Metered from the running seconds of every instance, standbys and double running included; the newest

@@ -20,6 +20,7 @@ export function SignIn() {
   });
   return (
     <main className="narrow">
+      <title>Sign in · SpotGuard</title>
       <h1>SpotGuard</h1>
       {notice() !== "" && <p className="notice">{notice()}</p>}
       <form

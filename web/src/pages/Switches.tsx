@@ -57,6 +57,7 @@ export function Switches() {
   const shown = (data?.items ?? []).filter((one) => passes(one, filters));
   return (
     <>
+      <title>Switches · SpotGuard</title>
       <h1>Switches</h1>
       <search className="row filters">
         <TextInput

@@ -20,6 +20,7 @@ export function Tokens() {
   });
   return (
     <>
+      <title>Tokens · SpotGuard</title>
       <h1>Tokens</h1>
       <Refused error={error} what="Tokens could not be read" />
       <div className="cards">
@@ -85,7 +86,9 @@ export function Tokens() {
 
 function Rotation({ browsers }: { browsers: number | null }) {
   const [isAsking, setAsking] = useState(false);
-  const rotate = useMutation({ mutationFn: () => told(api.POST("/api/client/token/rotate", { body: { confirm: true } })) });
+  const rotate = useMutation({
+    mutationFn: () => told(api.POST("/api/client/token/rotate", { body: { confirm: true } })),
+  });
   if (rotate.data !== undefined) {
     return (
       <div role="status">
