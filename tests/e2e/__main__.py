@@ -88,16 +88,16 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="spotguard-e2e-") as folder, chromium() as browser:
         if options.shots or wants & {"stories", "pages"}:
             stage = Stage(Path(folder), AGENTS, SPEED)
-            stage.begin(WARM_UP)
+            stage.begin(timedelta(hours=5) if options.shots else WARM_UP)
             watch = Watch(stage.base)
             try:
                 if options.shots:
-                    shot(browser, watch, stage.world.client_token, options.shots)
+                    shot(browser, watch, stage.token, options.shots)
                     return 0
-                if "pages" in wants:
-                    report |= looked_at(browser, watch, stage.world.client_token)
                 if "stories" in wants:
                     report["stories"] = told(stage, browser, watch)
+                if "pages" in wants:
+                    report |= looked_at(browser, watch, stage.token)
             finally:
                 stage.end()
             report |= {"requests_to_other_hosts": watch.outside, "complaints": watch.complaints}

@@ -46,7 +46,7 @@ def a_wrong_token_is_refused_with_its_reason_and_a_right_one_opens_the_fleet(tol
     field.fill("sgc_wrong")
     told.page.get_by_role("button", name="Sign in").click()
     expect(told.page.get_by_role("alert")).to_contain_text("not valid")
-    field.fill(told.stage.world.client_token)
+    field.fill(told.stage.token)
     told.page.get_by_role("button", name="Sign in").click()
     rows = told.page.locator(".rows [role=row]")
     expect(rows).to_have_count(len(told.stage.world.servers))
@@ -71,7 +71,8 @@ def the_fleets_figures_are_those_of_the_api_and_of_the_database(told: Told) -> N
             row = told.page.locator(f"#agent-{one['id']}")
             exact = row.locator("[data-exact]").evaluate_all("all => all.map(one => one.dataset.exact)")
             known = [one["priceUsd"], one["onDemandUsd"], one["savingPercent"]]
-            assert [str(value) for value in known if value is not None] == exact, one["logicalAgentId"]
+            told_exactly = [Decimal(str(value)) for value in known if value is not None]
+            assert told_exactly == [Decimal(value) for value in exact], one["logicalAgentId"]
             place = "on demand" if one["currentMode"] == "ondemand" else one["currentPoolId"]
             expect(row).to_contain_text(place or "unknown")
             stored = rows[one["id"]]
@@ -89,8 +90,8 @@ def a_manual_replica_is_asked_for_and_watched_until_it_is_ready(told: Told) -> N
     expect(told.page.get_by_test_id("standby-cost")).to_contain_text("beside")
     told.page.get_by_label("Manual replica").check()
     expect(told.page.get_by_label("Automatic switching")).not_to_be_checked()
-    table = told.page.get_by_role("region", name="Replicas").last
-    expect(table).to_contain_text("ready", timeout=PATIENCE_MS)
+    states = told.page.get_by_role("region", name="Replicas").locator(".tag")
+    expect(states.filter(has_text=re.compile("^ready$")).first).to_be_visible(timeout=PATIENCE_MS)
 
     def stored(tx: sa.Connection) -> object:
         query = sa.select(replica_instances.c.status).where(replica_instances.c.agent_id == agent["id"])
@@ -116,7 +117,7 @@ def a_switch_is_forced_and_its_timeline_followed_to_the_end(told: Told) -> None:
     wait = told.page.get_by_label("Seconds to wait before that")
     wait.fill("0")
     wait.press("Enter")
-    told.page.get_by_role("button", name=re.compile("^Move to .*…$")).last.click()
+    told.page.get_by_role("button", name=re.compile("^Move to .*…$")).first.click()
     dialog = told.page.get_by_role("dialog")
     expect(dialog).to_contain_text("Downtime")
     dialog.get_by_role("button", name="Move it now").click()
@@ -184,7 +185,7 @@ def a_refused_change_goes_back_and_says_why(told: Told) -> None:
     told.open_agent(2)
     field = told.page.get_by_label("Allowed zones; empty: all of the region")
     field.fill("eu-west-1a")
-    told.page.get_by_role("button", name="Store").click()
+    told.page.get_by_role("button", name="Store", exact=True).click()
     expect(told.page.get_by_role("alert")).to_contain_text("this agent's workload runs in")
 
 
@@ -223,6 +224,7 @@ def a_rotated_token_signs_every_browser_out(told: Told) -> None:
     )
     token = world.db.write(lambda tx: tenants.rotate_token(tx, world.clock.now(), mine))
     told.page.wait_for_url("**/sign-in", timeout=PATIENCE_MS)
+    told.stage.token = token
     told.me.sign_in(token)
 
 

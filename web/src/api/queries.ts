@@ -9,6 +9,8 @@ export type Replica = Schemas["ReplicaState"];
 /** So often while the event stream is open; what changes without an event (prices) is seen by this. */
 export const CALM_MS = 30_000;
 
+const isOnItsWay = (one: Replica) => one.isActive && one.status !== "ready";
+
 const path = (agentId: string) => ({ params: { path: { agentId } } });
 
 export const meQuery = queryOptions({
@@ -28,6 +30,7 @@ export const replicasQuery = (id: string) =>
   queryOptions({
     queryKey: ["agent", id, "replicas"],
     queryFn: () => told(api.GET("/api/client/agents/{agentId}/replicas", path(id))),
+    refetchInterval: (query) => (query.state.data?.items.some(isOnItsWay) ? 3_000 : CALM_MS),
   });
 
 export const decisionsQuery = (id: string) =>

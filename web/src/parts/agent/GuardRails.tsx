@@ -30,7 +30,7 @@ const FIELDS: readonly { name: Field; label: string; max: number; step: number }
 export function GuardRails({ agent }: { agent: AgentDetail }) {
   return (
     <Card title="Guard-rails">
-      <Form key={agent.config.configVersion} agentId={agent.id} config={agent.config} />
+      <Form key={valuesOf(agent.config)} agentId={agent.id} config={agent.config} />
     </Card>
   );
 }
@@ -88,6 +88,10 @@ function Form({ agentId, config }: { agentId: string; config: Config }) {
 
 const numbersOf = (config: Config) =>
   Object.fromEntries(FIELDS.map(({ name }) => [name, config[name]])) as Record<Field, number>;
+
+/** The form begins anew when one of its own values was stored, not when another part of the configuration was. */
+const valuesOf = (config: Config) =>
+  JSON.stringify([numbersOf(config), config.maxHourlyUsd, config.allowedInstanceTypes, config.allowedAzs]);
 
 const listOf = (text: string) => text.split(/[\s,]+/).filter((one) => one !== "");
 

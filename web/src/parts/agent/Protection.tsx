@@ -62,7 +62,7 @@ export function Protection({ agent }: { agent: AgentDetail }) {
         onChange={(event) => configure.mutate({ autoTerminateEnabled: event.currentTarget.checked })}
       />
       <Wait
-        key={config.configVersion}
+        key={config.terminateWaitSeconds}
         seconds={config.terminateWaitSeconds}
         onChange={(terminateWaitSeconds) => configure.mutate({ terminateWaitSeconds })}
       />
