@@ -1,0 +1,1 @@
+"""SpotBench: replays a market against policies, with `planning` and `engine` exactly as shipped."""
