@@ -139,8 +139,8 @@ def test_a_rebalance_signal_is_heard_where_it_is_sent():
     quiet, told = Scripted({0.0: go(0)}), Scripted({0.0: go(0)})
     played(there, quiet)
     played(there, told, rebalance=True)
-    assert not any(view.signal for view in quiet.views)
-    assert [view.now for view in told.views if view.signal] == [T0 + 4.0 * HOUR]
+    assert not any(view.signalled_at > 0 for view in quiet.views)
+    assert [view.now for view in told.views if view.signalled_at == view.now] == [T0 + 4.0 * HOUR]
 
 
 def test_days_add_up_to_the_whole():

@@ -13,13 +13,15 @@ from spotguard.backtest.world import World
 
 @dataclass(frozen=True)
 class Outcome:
-    """One policy in one window. `cost_usd` and `down_seconds` by calendar day (UTC), the first one `first_day`.
+    """One policy in one window. `cost_usd` and `down_seconds` by calendar day (UTC) from `first_day` on, of which
+    `day_seconds` belong to the window.
 
     `moves`: planned moves but for returns to spot (from the start, an interruption or an escape), which `returns`
     counts. `waived_usd`: part of the cost that AWS would not have charged, since it interrupted within the first hour.
     """
 
     first_day: int
+    day_seconds: Floats
     cost_usd: Floats
     down_seconds: Floats
     ondemand_usd: float
@@ -45,6 +47,14 @@ class Outcome:
 
     def j(self, weight: float) -> float:
         return self.cost_ratio + weight * self.down_share
+
+
+def seconds_by_day(start: float, end: float) -> Floats:
+    """How much of each calendar day lies between the two."""
+    first, last = int(start // DAY), int(np.ceil(end / DAY))
+    edges = np.clip(np.arange(first, last + 1) * DAY, start, end)
+    seconds: Floats = np.diff(edges)
+    return seconds
 
 
 class Account:

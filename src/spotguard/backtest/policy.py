@@ -81,10 +81,10 @@ class Memory:
 class View:
     """One workload at `now`. Arrays are over pools; NaN: no price is known, bucket -1: unknown.
 
-    `at`: its pool or `ONDEMAND`, serving there since `since`. `forced`: on demand by the start, an interruption or an
-    escape, not by choice. `standby`: where it has one, `standby_ready_at` when that could take over. `signal`: its
-    present instance got a rebalance recommendation. `minute_usd`: what a minute of downtime is worth to its owner.
-    `up_since`: only for who is told the state of every pool (`Policy.sees_states`), NaN where a pool is down.
+    `at`: its pool or `ONDEMAND`, serving there since `since`. `forced`: on demand by an interruption or an escape, not
+    by choice. `standby`: where it has one, `standby_ready_at` when that could take over. `signalled_at`: when its
+    present instance last got a rebalance recommendation, -inf: never. `minute_usd`: what a minute of downtime is worth
+    to its owner. `up_since`: only for who is told the state of every pool (`Policy.sees_states`), NaN where it is down.
     """
 
     now: float
@@ -92,7 +92,6 @@ class View:
     pools: Sequence[Pool]
     home: Pool
     usd: Floats
-    priced_at: Floats
     ondemand_usd: float
     buckets: Numbers
     at: int
@@ -100,7 +99,7 @@ class View:
     forced: bool
     standby: int | None
     standby_ready_at: float
-    signal: bool
+    signalled_at: float
     minute_usd: float
     memory: Memory
     prices_before: Callable[[float], Floats]

@@ -8,7 +8,7 @@ from math import inf
 
 import numpy as np
 
-from spotguard.backtest.account import Account, Outcome
+from spotguard.backtest.account import Account, Outcome, seconds_by_day
 from spotguard.backtest.alarm import Alarm
 from spotguard.backtest.physics import Physics
 from spotguard.backtest.policy import (
@@ -74,7 +74,7 @@ class Run:
         self.standby: Instance | None = None
         self.successor: Instance | None = None
         self.forced = True  # its start counts as one, so that the first move is a return
-        self.signal = False
+        self.signalled_at = -inf
         self.wake_at = start
         self.moves = self.returns = self.refusals = self.probes = 0
 
@@ -85,6 +85,7 @@ class Run:
         cost, down = self.account.totals()
         return Outcome(
             first_day=self.account.first_day,
+            day_seconds=seconds_by_day(self.start, self.end),
             cost_usd=cost,
             down_seconds=down,
             ondemand_usd=self.account.ondemand_usd(),
@@ -143,7 +144,6 @@ class Run:
             pools=world.pools,
             home=world.home,
             usd=world.prices(now),
-            priced_at=world.changed_at[world.tick(now)].copy(),
             ondemand_usd=world.ondemand_usd,
             buckets=world.buckets(now),
             at=self.primary.pool,
@@ -151,7 +151,7 @@ class Run:
             forced=self.forced and self.primary.since > self.start,
             standby=None if self.standby is None else self.standby.pool,
             standby_ready_at=inf if self.standby is None else self.standby.ready_at,
-            signal=self.signal,
+            signalled_at=self.signalled_at,
             minute_usd=self.minute_usd,
             memory=self.memory,
             prices_before=prices_before,
@@ -176,7 +176,7 @@ class Run:
         self.wake_at = max(self._alarm.next(wake, self.now, self.primary.pool), self.now + LEAST_STEP)
 
     def _signalled(self) -> None:
-        self.signal = True
+        self.signalled_at = self.now
         self._ask()
 
     def saw(self, pool: int, at: float, how: Sight, *, up: bool) -> None:
@@ -272,7 +272,7 @@ class Run:
 
     def serve_from(self, new: Instance, at: float, *, forced: bool) -> None:
         self.primary, self.successor = new, None
-        self.serving_since, self.forced, self.signal = at, forced, False
+        self.serving_since, self.forced, self.signalled_at = at, forced, -inf
         if new.pool != ONDEMAND:
             self.memory.stays.append(Stay(new.pool, new.since))
         self.now = self.wake_at = at

@@ -48,7 +48,7 @@ class Life:
 class World:
     """`ticks`: seconds at which any price changes, ascending; `usd[tick, pool]`: the price from then on, NaN unknown.
 
-    `advisor`: (date in seconds, buckets over pools), ascending.
+    `advisor`: (date in seconds, buckets over pools), ascending. `span`: between which moments the files tell.
     """
 
     home: Pool
@@ -58,6 +58,7 @@ class World:
     usd: Floats
     lives: tuple[Life, ...]
     advisor: Sequence[tuple[float, Numbers]] = ()
+    span: tuple[float, float] = (0.0, 0.0)
 
     @cached_property
     def spent(self) -> Floats:
@@ -86,17 +87,18 @@ class World:
         last = np.nan_to_num(self.usd[at, pool]) * (edges - self.ticks[at]) / HOUR
         return np.diff(self.spent[at, pool] + last)
 
-    @cached_property
-    def changed_at(self) -> Floats:
-        """For each tick and pool: when its price last changed."""
-        changed = np.vstack([np.ones((1, self.usd.shape[1]), dtype=np.bool_), np.diff(self.usd, axis=0) != 0])
-        numbers = np.where(changed, np.arange(len(self.ticks))[:, None], 0)
-        moments: Floats = self.ticks[np.maximum.accumulate(numbers, axis=0)]
-        return moments
-
     def buckets(self, at: float) -> Numbers:
-        known = [buckets for dated, buckets in self.advisor if dated <= at]
-        return known[-1] if known else np.full(len(self.pools), -1)
+        """The newest snapshot's; read-only."""
+        known = self._unknown
+        for dated, buckets in self.advisor:
+            if dated > at:
+                break
+            known = buckets
+        return known
+
+    @cached_property
+    def _unknown(self) -> Numbers:
+        return np.full(len(self.pools), -1)
 
     def can_launch(self, pool: int, at: float) -> bool:
         if pool == ONDEMAND:

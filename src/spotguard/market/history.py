@@ -80,6 +80,11 @@ class PriceHistory:
         track = self._tracks.get(pool_id)
         return None if track is None else track.pool
 
+    def changes_of(self, pool: Pool) -> tuple[Sequence[int], Sequence[Decimal]]:
+        """Whole seconds since 1970, ascending, and the price from each on; both empty for an unknown pool."""
+        track = self._tracks.get(pool.id)
+        return ((), ()) if track is None else (track.seconds, track.prices)
+
     def price_at(self, pool: Pool, at: datetime) -> Decimal | None:
         """USD per hour at this instant; None before the pool's first price, and for an unknown pool."""
         track = self._tracks.get(pool.id)

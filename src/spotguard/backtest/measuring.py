@@ -1,0 +1,110 @@
+"""Every policy in every window of a track, in one process or several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+from spotguard.backtest.account import Outcome
+from spotguard.backtest.alarm import Alarm
+from spotguard.backtest.clairvoyant import optimum
+from spotguard.backtest.physics import Physics
+from spotguard.backtest.policy import Policies
+from spotguard.backtest.simulator import run
+from spotguard.backtest.tracks import Group, Track
+from spotguard.backtest.world import World
+
+CLAIRVOYANT = "clairvoyant"
+WEIGHTS = (10.0, 100.0, 1000.0)
+"""λ of the profiles stateless, stateful and critical."""
+
+Runs = dict[float, list[Outcome]]
+"""Outcomes by weight, in the order of groups and windows."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a process needs to know; it makes the worlds itself."""
+
+    track: Track
+    physics: Physics
+    policies: Policies
+    weighing: frozenset[str]  # policies that decide by the value of a minute: run once for each weight
+    weights: tuple[float, ...] = WEIGHTS
+
+
+def measure(job: Job, workers: int, told: Callable[[], None]) -> dict[str, Runs]:
+    """Outcomes by policy, the clairvoyant among them. `told` is called once for each group and policy."""
+    names = [*job.policies, CLAIRVOYANT]
+    tasks = [(group, name) for group in range(len(job.track.groups)) for name in names]
+    found: dict[tuple[int, str], Runs] = {}
+    for group, name, runs in _results(job, tasks, workers):
+        found[group, name] = runs
+        told()
+    groups = range(len(job.track.groups))
+    return {
+        name: {
+            weight: [outcome for group in groups for outcome in found[group, name][weight]]
+            for weight in job.weights
+        }
+        for name in names
+    }
+
+
+def task_count(job: Job) -> int:
+    return len(job.track.groups) * (len(job.policies) + 1)
+
+
+def _results(job: Job, tasks: Sequence[tuple[int, str]], workers: int) -> Iterator[tuple[int, str, Runs]]:
+    if workers == 1:
+        bench = Bench(job)
+        for group, name in tasks:
+            yield group, name, bench.runs(group, name)
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin, initargs=(job,)) as pool:
+        waiting = {pool.submit(_work, *task): task for task in tasks}
+        for done in as_completed(waiting):
+            group, name = waiting[done]
+            yield group, name, done.result()
+
+
+class Bench:
+    """Keeps the world of the group that it worked on last."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._made: tuple[int, World, Alarm] | None = None
+
+    def runs(self, group: int, name: str) -> Runs:
+        world, alarm = self._world(group)
+        places = self._job.track.groups[group]
+        if name == CLAIRVOYANT:
+            best = [optimum(world, self._job.physics, w.start, w.end) for w in places.windows]
+            return dict.fromkeys(self._job.weights, best)
+        weights = self._job.weights if name in self._job.weighing else self._job.weights[:1]
+        runs = {weight: self._run(places, world, alarm, name, weight) for weight in weights}
+        return {weight: runs.get(weight, runs[weights[0]]) for weight in self._job.weights}
+
+    def _run(self, group: Group, world: World, alarm: Alarm, name: str, weight: float) -> list[Outcome]:
+        minute_usd = weight * world.ondemand_usd / 60
+        make, physics = self._job.policies[name], self._job.physics
+        return [run(world, make(), physics, w.start, w.end, minute_usd, alarm) for w in group.windows]
+
+    def _world(self, group: int) -> tuple[World, Alarm]:
+        if self._made is None or self._made[0] != group:
+            world = self._job.track.world(self._job.track.groups[group])
+            self._made = (group, world, Alarm(world))
+        return self._made[1], self._made[2]
+
+
+_bench: list[Bench] = []
+
+
+def _begin(job: Job) -> None:
+    _bench.append(Bench(job))
+
+
+def _work(group: int, name: str) -> Runs:
+    return _bench[0].runs(group, name)
