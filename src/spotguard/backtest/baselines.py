@@ -11,7 +11,7 @@ from math import inf
 import numpy as np
 
 from spotguard.backtest.physics import DAY, HOUR
-from spotguard.backtest.policy import ONDEMAND, Flags, Intention, View, Wake
+from spotguard.backtest.policy import ONDEMAND, Flags, Intention, Make, View, Wake
 
 RETRY_SECONDS = 300.0  # a refused pool is asked again as soon as the information rule allows it
 STAY_ON_DEMAND = 1.0  # a spot pool is worth a launch below this share of on-demand
@@ -257,7 +257,7 @@ class SpotHedge:
         return by_price(view, active)
 
 
-BASELINES = {
+BASELINES: dict[str, Make] = {
     "on-demand": OnDemand,
     "reactive": Reactive,
     "cheaper-5": Cheaper,

@@ -9,6 +9,7 @@ from multiprocessing import get_context
 
 from spotguard.backtest.account import Outcome
 from spotguard.backtest.alarm import Alarm
+from spotguard.backtest.calm import with_signals
 from spotguard.backtest.clairvoyant import optimum
 from spotguard.backtest.physics import Physics
 from spotguard.backtest.policy import Policies
@@ -32,6 +33,7 @@ class Job:
     physics: Physics
     policies: Policies
     weighing: frozenset[str]  # policies that decide by the value of a minute: run once for each weight
+    seed: int = 1
     weights: tuple[float, ...] = WEIGHTS
 
 
@@ -95,6 +97,8 @@ class Bench:
     def _world(self, group: int) -> tuple[World, Alarm]:
         if self._made is None or self._made[0] != group:
             world = self._job.track.world(self._job.track.groups[group])
+            if self._job.physics.rebalance:
+                world = with_signals(world, self._job.seed)
             self._made = (group, world, Alarm(world))
         return self._made[1], self._made[2]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -53,6 +53,10 @@ class Track(Protocol):
 
     def world(self, group: Group) -> World: ...
 
+    def told(self) -> dict[str, Any]:
+        """What else there is to tell of it."""
+        ...
+
 
 def evenly_spaced(span: tuple[float, float], days: Sequence[float], starts: int) -> tuple[Window, ...]:
     """`starts` windows of each length that fits. `InvalidInput` when none does."""
@@ -91,6 +95,9 @@ class PriceTrack:
             for region in market.regions()
             for own_type in workload_types(market.types(region))
         )
+
+    def told(self) -> dict[str, Any]:
+        return {}
 
     def world(self, group: Group) -> World:
         return price_world(self._market, group.region, group.own_type, self._facts, self._advisor)
@@ -132,6 +139,9 @@ class StormTrack:
         windows = evenly_spaced(span, fitting, starts) if fitting else ()
         region, own_type = place
         return Group(f"{own_type} in {region}", region, own_type, (*windows, Window(*span, None)))
+
+    def told(self) -> dict[str, Any]:
+        return {}
 
     def world(self, group: Group) -> World:
         return self._worlds[group.region, group.own_type]

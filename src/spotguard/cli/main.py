@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from spotguard import __version__
 from spotguard.cli import bench, client, db, iam, kill_switch, prices
 from spotguard.cli.agent import agent_app
+from spotguard.cli.backtest import backtest
 from spotguard.cli.cleanup import cleanup
 from spotguard.cli.demo import demo
 from spotguard.cli.doctor import doctor
@@ -74,6 +75,7 @@ def _options(
 
 app.command()(demo)
 app.command()(simulate)
+app.command()(backtest)
 app.command()(server)
 app.command()(coordinator)
 app.add_typer(agent_app, name="agent")
