@@ -12,7 +12,7 @@ from spotguard.domain.errors import InvalidInput
 from spotguard.engine import features, forecast, hazard
 from spotguard.engine.records import seen
 from spotguard.market.shipped import age_hazard
-from tests.engine.market import FAR, HOME, NEXT, NOW
+from tests.engine.market import FAR, HOME, NEXT, NOW, pool
 
 RULE = age_hazard()
 
@@ -35,12 +35,12 @@ def fell_and_rose(risen_hours_ago, *, times=1):
 def rate(record, bucket=None):
     records = {} if record is None else {NEXT: record}
     buckets = None if bucket is None else {NEXT.instance_type: bucket}
-    return float(RULE.rates([NEXT], records, NOW, buckets)[0])
+    return float(RULE.outlook([NEXT], records, NOW, buckets).rate_per_hour[0])
 
 
 def test_of_a_pool_that_nobody_watched_the_advisor_tells():
     assert rate(None, bucket=0) == pytest.approx(-math.log1p(-0.025) / 720)
-    assert rate(None, bucket=0) < rate(None) < rate(None, bucket=4)
+    assert rate(None, bucket=0) < rate(None, bucket=1) < rate(None, bucket=4)
 
 
 def test_calm_and_stormy_pools_differ_by_three_orders_of_magnitude():
@@ -48,7 +48,7 @@ def test_calm_and_stormy_pools_differ_by_three_orders_of_magnitude():
 
 
 def test_the_longer_it_is_up_the_safer_it_is():
-    rates = [rate(fell_and_rose(hours)) for hours in (0.1, 0.5, 1, 3, 12, 48, 100, 300)]
+    rates = [rate(fell_and_rose(hours)) for hours in (0.1, 0.5, 1, 3, 12, 48, 100, 300, 600)]
     assert rates == sorted(rates, reverse=True)
 
 
@@ -57,21 +57,22 @@ def test_the_more_often_it_fell_the_worse():
 
 
 def test_the_storm_passes_and_leaves_a_climate():
-    """A month later one fall counts as one fall."""
-    assert rate(fell_and_rose(24 * 30), bucket=0) < 2 / 720
+    """A month and a half later one fall counts as one fall."""
+    assert rate(fell_and_rose(24 * 45), bucket=0) < 2 / 720
 
 
 def test_peers_that_are_up_make_it_safer():
     up, down = seen(None, NOW, up=True), seen(None, NOW, up=False)
     own = fell_and_rose(0.5)
-    with_up = RULE.rates([NEXT], {NEXT: own, FAR: up}, NOW)[0]
-    with_down = RULE.rates([NEXT], {NEXT: own, FAR: down}, NOW)[0]
+    with_up = RULE.outlook([NEXT], {NEXT: own, FAR: up}, NOW).rate_per_hour[0]
+    with_down = RULE.outlook([NEXT], {NEXT: own, FAR: down}, NOW).rate_per_hour[0]
     assert with_up < with_down
 
 
 def test_a_peer_that_was_seen_long_ago_tells_nothing():
     own, old = fell_and_rose(0.5), seen(None, after(-2), up=False)
-    assert RULE.rates([NEXT], {NEXT: own, FAR: old}, NOW) == RULE.rates([NEXT], {NEXT: own}, NOW)
+    told, alone = (RULE.outlook([NEXT], known, NOW) for known in ({NEXT: own, FAR: old}, {NEXT: own}))
+    assert told.rate_per_hour == alone.rate_per_hour
 
 
 def test_risk_grows_with_time_and_is_a_probability():
@@ -84,7 +85,15 @@ def test_risk_grows_with_time_and_is_a_probability():
 
 
 def test_a_risk_that_is_no_number_is_not_told():
-    assert forecast.risks({HOME.id: 0.1, NEXT.id: math.nan}) == {HOME.id: Decimal("0.451188")}
+    known = {HOME.id: forecast.Prospect(0.1, 0.451188), NEXT.id: forecast.Prospect(math.nan, math.nan)}
+    told = forecast.with_risks([pool(HOME), pool(NEXT), pool(FAR)], known)
+    assert [one.risk_6h for one in told] == [Decimal("0.451188"), None, None]
+
+
+def test_of_a_pool_of_an_unknown_type_some_doubt_is_left_until_it_was_watched():
+    watched = seen(seen(None, after(-48), up=True), NOW, up=True)
+    assert rate(None) > 10 * rate(watched)
+    assert float(RULE.outlook([NEXT], {}, NOW).risk_6h[0]) < 0.30  # the guard-rail lets a calm market be used
 
 
 # Features
@@ -118,6 +127,8 @@ TEXT = json.dumps(
         "calm_months": 1,
         "fade_from_hours": 48,
         "fade_hours": 24,
+        "storm_share": 0.1,
+        "calm_after_hours": 6,
     }
 )
 

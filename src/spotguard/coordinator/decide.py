@@ -117,16 +117,15 @@ def _look(tx: sa.Connection, now: datetime) -> list[Found]:
         )
     found: dict[str, Found] = {}
     for place, (known, struck, fixed) in markets.items():
-        rates = forecasts.rates(tx, now, ClientId(place[0]), [price.pool for price in known])
-        risks = forecast.risks(rates)
+        prospects = forecasts.prospects(tx, now, ClientId(place[0]), [price.pool for price in known])
         asking = []
         for agent in (row for row in rows if (row.client_id, row.region) == place):
             own = {*fleet.allowance(agent).instance_types(), agent.instance_type}
             mine = [price for price in known if price.pool.instance_type in own]
             bare = fleet.assess_known(mine, struck, fleet.allowance_of_engine(tx, agent), now)
-            assessments = forecasts.with_risks(bare, risks)
+            assessments = forecast.with_risks(bare, prospects)
             asking.append((agent, decisions.situation(tx, now, agent, assessments, fixed)))
-        told = forecasts.figures(asking, rates)
+        told = forecasts.figures(asking, prospects)
         for (agent, situation), figures in zip(asking, told, strict=True):
             found[agent.id] = Found(agent, list(situation.pools), replace(situation, figures=figures))
     return [found[agent.id] for agent in rows]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -12,10 +12,22 @@ import numpy as np
 
 from spotguard.domain.decisions import PoolAssessment
 from spotguard.domain.ids import PoolId
+from spotguard.domain.pools import Pool
 from spotguard.engine import scoring
 from spotguard.engine.arrays import Floats
-from spotguard.engine.hazard import RISK_HOURS, risk
+from spotguard.engine.hazard import Outlook
 from spotguard.engine.stakes import Stakes
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """One pool: interruptions per hour, probability of one within 6 h."""
+
+    rate_per_hour: float
+    risk_6h: float
+
+
+_UNKNOWN = Prospect(math.nan, math.nan)
 
 
 @dataclass(frozen=True)
@@ -76,7 +88,7 @@ class Figures:
         return f"{told}; next best {self.runner_up} ({self.runner_up_gain_usd:+.4f})"
 
 
-def figures(asks: Sequence[Ask], rates: Mapping[PoolId, float]) -> list[Figures]:
+def figures(asks: Sequence[Ask], prospects: Mapping[PoolId, Prospect]) -> list[Figures]:
     """For each ask. A pool without a rate, or one that is not finite, is never chosen (ruling B14)."""
     ids = sorted(
         {a.pool.id for ask in asks for a in ask.pools} | {ask.present for ask in asks if ask.present}
@@ -84,21 +96,27 @@ def figures(asks: Sequence[Ask], rates: Mapping[PoolId, float]) -> list[Figures]
     if not ids or not asks:
         return [_nothing(ask) for ask in asks]
     index = {pool_id: number for number, pool_id in enumerate(ids)}
-    choices = scoring.choose(_market(asks, ids, rates), _fleet(asks, index))
+    choices = scoring.choose(_market(asks, ids, prospects), _fleet(asks, index))
     return [_figures(choices, row, ids, ask) for row, ask in enumerate(asks)]
 
 
-def risks(rates: Mapping[PoolId, float]) -> dict[PoolId, Decimal]:
-    """Probability of interruption within 6 h, as the guard-rails read it."""
-    found = risk(np.array(list(rates.values())), RISK_HOURS)
-    return {
-        pool: Decimal(f"{share:.6f}")
-        for pool, share in zip(rates, found.tolist(), strict=True)
-        if math.isfinite(share)
-    }
+def prospects(pools: Sequence[Pool], outlook: Outlook) -> dict[PoolId, Prospect]:
+    told = zip(pools, outlook.rate_per_hour.tolist(), outlook.risk_6h.tolist(), strict=True)
+    return {pool.id: Prospect(rate, risk) for pool, rate, risk in told}
 
 
-def _market(asks: Sequence[Ask], ids: list[PoolId], rates: Mapping[PoolId, float]) -> scoring.Market:
+def with_risks(pools: Sequence[PoolAssessment], known: Mapping[PoolId, Prospect]) -> list[PoolAssessment]:
+    """The probability of interruption within 6 h in each, as the guard-rails read it; none that is no number."""
+    return [replace(a, risk_6h=_share(known.get(a.pool.id))) for a in pools]
+
+
+def _share(prospect: Prospect | None) -> Decimal | None:
+    if prospect is None or not math.isfinite(prospect.risk_6h):
+        return None
+    return Decimal(f"{prospect.risk_6h:.6f}")
+
+
+def _market(asks: Sequence[Ask], ids: list[PoolId], known: Mapping[PoolId, Prospect]) -> scoring.Market:
     usd: dict[PoolId, float] = {}
     closed: set[PoolId] = set()
     for ask in asks:
@@ -107,11 +125,12 @@ def _market(asks: Sequence[Ask], ids: list[PoolId], rates: Mapping[PoolId, float
                 usd[a.pool.id] = float(a.usd_per_hour)
             if a.quarantined_until is not None:
                 closed.add(a.pool.id)
-    rate = np.array([rates.get(pool_id, math.nan) for pool_id in ids])
+    told = [known.get(pool_id, _UNKNOWN) for pool_id in ids]
+    rate = np.array([prospect.rate_per_hour for prospect in told])
     return scoring.Market(
         usd_per_hour=np.array([usd.get(pool_id, math.nan) for pool_id in ids]),
         rate_per_hour=np.where(np.isfinite(rate), rate, np.nan),
-        risk_6h=risk(rate, RISK_HOURS),
+        risk_6h=np.array([prospect.risk_6h for prospect in told]),
         closed=np.array([pool_id in closed for pool_id in ids]),
     )
 

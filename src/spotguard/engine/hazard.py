@@ -36,9 +36,19 @@ class Term:
 
 
 @dataclass(frozen=True)
+class Outlook:
+    """Arrays over pools: interruptions per hour, and the probability of one within 6 h."""
+
+    rate_per_hour: Floats
+    risk_6h: Floats
+
+
+@dataclass(frozen=True)
 class AgeHazard:
     """`step_hours`: of the discrete-time hazard. `monthly`: share of instances interrupted per 720 h, by advisor bucket
     (0: below 5 % … 4: above 20 %), None: unknown bucket. `calm_months`: how much watching the climate's prior weighs.
+    `storm_share`: of pools that nobody watched and no advisor tells of, how many are in weather all the same; the doubt
+    goes as one is watched, by e in `calm_after_hours`.
     """
 
     name: str
@@ -49,26 +59,26 @@ class AgeHazard:
     calm_months: float
     fade_from_hours: float
     fade_hours: float
+    storm_share: float
+    calm_after_hours: float
 
-    def rates(
+    def outlook(
         self,
         pools: Sequence[Pool],
         records: Mapping[Pool, PoolRecord],
         now: datetime,
         buckets: Mapping[str, int] | None = None,
-    ) -> Floats:
-        """Interruptions per hour of each pool, if it is up or a launch there succeeds now. `buckets`: by type."""
+    ) -> Outlook:
+        """For each pool, if it is up or a launch there succeeds now. `buckets`: by type."""
         weather = self.weather(features.of_pools(pools, records, now))
-        known = [records.get(pool) for pool in pools]
-        fading = np.array([self._fading(record, now) for record in known])
-        climate = np.array(
-            [
-                self._climate(record, (buckets or {}).get(pool.instance_type))
-                for pool, record in zip(pools, known, strict=True)
-            ]
+        told = [(records.get(pool), (buckets or {}).get(pool.instance_type)) for pool in pools]
+        stormy = np.array([self._stormy(record, bucket, now) for record, bucket in told])
+        climate = np.array([self._climate(record, bucket) for record, bucket in told])
+        calm_risk, weather_risk = risk(climate, RISK_HOURS), risk(weather, RISK_HOURS)
+        return Outlook(
+            rate_per_hour=np.maximum(climate, stormy * weather),
+            risk_6h=np.maximum(calm_risk, stormy * weather_risk),
         )
-        rates: Floats = np.maximum(climate, weather * fading)
-        return rates
 
     def weather(self, table: Floats) -> Floats:
         """Interruptions per hour of pools in weather, from rows of `features.NAMES`."""
@@ -78,9 +88,12 @@ class AgeHazard:
         odds: Floats = np.log1p(np.exp(self.intercept + known @ weights)) / self.step_hours
         return odds
 
-    def _fading(self, record: PoolRecord | None, now: datetime) -> float:
+    def _stormy(self, record: PoolRecord | None, bucket: int | None, now: datetime) -> float:
+        """How likely the pool is in weather: surely after a fall, less and less the longer it is up since."""
         if record is None or not record.flipped:
-            return 0.0
+            watched = 0.0 if record is None else (now - record.since).total_seconds() / 3600
+            doubt = self.storm_share if bucket is None else 0.0
+            return doubt * math.exp(-watched / self.calm_after_hours)
         beyond = hours_up(record, now) - self.fade_from_hours
         return math.exp(-max(0.0, beyond) / self.fade_hours)
 
@@ -120,13 +133,16 @@ def parse(text: str) -> AgeHazard:
             calm_months=_number(told["calm_months"]),
             fade_from_hours=_number(told["fade_from_hours"]),
             fade_hours=_number(told["fade_hours"]),
+            storm_share=_number(told["storm_share"]),
+            calm_after_hours=_number(told["calm_after_hours"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidInput(f"not a file of age-hazard coefficients: {error}") from error
-    if rule.step_hours <= 0 or rule.fade_hours <= 0 or rule.calm_months <= 0 or None not in monthly:
+    spans = (rule.step_hours, rule.fade_hours, rule.calm_months, rule.calm_after_hours)
+    if min(spans) <= 0 or None not in monthly:
         raise InvalidInput("age-hazard coefficients: steps, fading and prior have to be positive")
-    if not all(0 <= share < 1 for share in monthly.values()):
-        raise InvalidInput("age-hazard coefficients: monthly shares lie between 0 and 1")
+    if not all(0 <= share < 1 for share in [*monthly.values(), rule.storm_share]):
+        raise InvalidInput("age-hazard coefficients: shares lie between 0 and 1")
     return rule
 
 

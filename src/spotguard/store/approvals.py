@@ -83,10 +83,10 @@ def _waiting(tx: sa.Connection, now: datetime, client_id: ClientId, decision_id:
 def _still_proposed(tx: sa.Connection, now: datetime, agent: Row, row: Row) -> Proposal:
     allowed = fleet.allowance_of_engine(tx, agent)
     bare = fleet.assess_pools(tx, now, agent.client_id, agent, allowed)
-    rates = forecasts.rates(tx, now, ClientId(agent.client_id), [a.pool for a in bare])
-    assessments = forecasts.with_risks(bare, forecast.risks(rates))
+    prospects = forecasts.prospects(tx, now, ClientId(agent.client_id), [a.pool for a in bare])
+    assessments = forecast.with_risks(bare, prospects)
     situation = decisions.situation(tx, now, agent, assessments, fleet.ondemand_of(tx, agent))
-    (figures,) = forecasts.figures([(agent, situation)], rates)
+    (figures,) = forecasts.figures([(agent, situation)], prospects)
     situation = replace(situation, figures=figures)
     proposal = rules_v1.propose(situation)
     if proposal is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
@@ -11,11 +10,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from spotguard.domain.decisions import PoolAssessment
 from spotguard.domain.ids import ClientId, PoolId
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.engine import forecast
+from spotguard.engine.forecast import Prospect
 from spotguard.engine.hazard import AgeHazard
 from spotguard.engine.rules_v1 import Situation
 from spotguard.engine.stakes import Stakes
@@ -32,13 +31,12 @@ def rule() -> AgeHazard:
     return shipped.age_hazard()
 
 
-def rates(
+def prospects(
     tx: sa.Connection, now: datetime, client_id: ClientId, pools: Iterable[Pool]
-) -> dict[PoolId, float]:
-    """Interruptions per hour, from what this tenant saw alone."""
+) -> dict[PoolId, Prospect]:
+    """From what this tenant saw alone."""
     wanted = list(pools)
-    told = rule().rates(wanted, looks.records(tx, now, client_id), now)
-    return {pool.id: rate for pool, rate in zip(wanted, told.tolist(), strict=True)}
+    return forecast.prospects(wanted, rule().outlook(wanted, looks.records(tx, now, client_id), now))
 
 
 def stakes(agent: Row, ondemand_usd: Decimal) -> Stakes:
@@ -52,16 +50,12 @@ def stakes(agent: Row, ondemand_usd: Decimal) -> Stakes:
 
 
 def figures(
-    found: Sequence[tuple[Row, Situation]], rates_: dict[PoolId, float]
+    found: Sequence[tuple[Row, Situation]], known: dict[PoolId, Prospect]
 ) -> list[forecast.Figures | None]:
     """For each agent of one market, all at once; None where its on-demand price is unknown."""
     asks = [_ask(agent, situation) for agent, situation in found]
-    told = iter(forecast.figures([ask for ask in asks if ask is not None], rates_))
+    told = iter(forecast.figures([ask for ask in asks if ask is not None], known))
     return [None if ask is None else next(told) for ask in asks]
-
-
-def with_risks(assessments: Sequence[PoolAssessment], risks: dict[PoolId, Decimal]) -> list[PoolAssessment]:
-    return [replace(a, risk_6h=risks.get(a.pool.id)) for a in assessments]
 
 
 def _ask(agent: Row, situation: Situation) -> forecast.Ask | None:

@@ -16,7 +16,7 @@ from spotguard.store.tables import pool_quarantines
 from spotguard.store.upserts import insert_missing
 
 FIRST = timedelta(minutes=15)
-LONGEST = timedelta(hours=6)
+LONGEST = timedelta(minutes=30)  # beyond it the hazard of a pool that fell says whether it is worth a return
 REFUSED = "it refused a launch"
 _OF_CLIENT = Prepared(
     sa.select(pool_quarantines).where(

@@ -34,8 +34,10 @@ BUCKET_MIDDLES = {
     4: 0.30,
 }  # of < 5 %, 5–10, 10–15, 15–20, > 20 % a month
 CALM_MONTHS = 1.0
-FADE_FROM_HOURS = 48.0
-FADE_HOURS = 24.0
+FADE_FROM_HOURS = 168.0
+FADE_HOURS = 72.0
+CALM_AFTER_HOURS = 6.0
+STORM_SHARE = 0.05
 
 
 def fit(folder: Path) -> dict[str, Any]:
@@ -43,6 +45,7 @@ def fit(folder: Path) -> dict[str, Any]:
     paths = traces.files(folder)
     parts = [examples.of_trace(traces.read(path), last=TRAIN_SHARE) for path in paths]
     data = examples.joined(parts)
+    counts = bucket_counts(folder / ADVISOR_FILE)
     table, usual, scale = standardised(data.table)
     fell, told = data.within(examples.STEP_SECONDS / 60)
     weights = logistic(table[told], fell[told])
@@ -58,7 +61,9 @@ def fit(folder: Path) -> dict[str, Any]:
             name: {"coefficient": round(float(weight / spread), 4), "usual": round(float(middle), 4)}
             for name, weight, middle, spread in zip(features.NAMES, weights[1:], usual, scale, strict=True)
         },
-        "monthly": monthly(folder / ADVISOR_FILE),
+        "monthly": monthly(counts),
+        "storm_share": STORM_SHARE,
+        "calm_after_hours": CALM_AFTER_HOURS,
         "calm_months": CALM_MONTHS,
         "fade_from_hours": FADE_FROM_HOURS,
         "fade_hours": FADE_HOURS,
@@ -70,8 +75,8 @@ def fit(folder: Path) -> dict[str, Any]:
             "ridge": RIDGE,
             "files": {path.name: _sha256(path) for path in [*paths, folder / ADVISOR_FILE]},
             "assumed": (
-                "calm_months, fade_from_hours and fade_hours are judgement: no public data tells how a storm "
-                "ends for good. The advisor's buckets count as the middles that SpotBench draws around."
+                "calm_months, storm_share, calm_after_hours, fade_from_hours, fade_hours are judgement: no public data "
+                "tells how a storm ends for good. The advisor's buckets count as their middles."
             ),
         },
     }
@@ -98,13 +103,16 @@ def logistic(table: Floats, fell: Flags) -> Floats:
     return weights
 
 
-def monthly(path: Path) -> dict[str, float]:
-    """By bucket, and of a type whose bucket is not known: the mean over all Linux rows of the snapshots."""
+def bucket_counts(path: Path) -> Counter[int]:
+    """Of all Linux rows of the advisor's snapshots."""
     with gzip.open(path, "rt", newline="") as lines:
-        counts = Counter(
-            int(row["interruption_bucket"]) for row in csv.DictReader(lines) if row["os"] == "Linux"
-        )
-    mean = sum(BUCKET_MIDDLES[bucket] * count for bucket, count in counts.items()) / sum(counts.values())
+        rows = csv.DictReader(lines)
+        return Counter(int(row["interruption_bucket"]) for row in rows if row["os"] == "Linux")
+
+
+def monthly(counts: Counter[int]) -> dict[str, float]:
+    """By bucket, and of a type whose bucket is not known: the mean over all rows."""
+    mean = sum(BUCKET_MIDDLES[bucket] * count for bucket, count in counts.items()) / counts.total()
     return {**{str(bucket): share for bucket, share in BUCKET_MIDDLES.items()}, "unknown": round(mean, 4)}
 
 

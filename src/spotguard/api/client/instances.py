@@ -82,8 +82,8 @@ async def pricing(desk: AtDesk, instance_id: TheInstance) -> InstancePricing:
             agent = agents.of_client(tx, desk.client_id, row.agent_id)
             by_type = ondemand.prices_of(tx, desk.client_id, agent.region) if agent.region else {}
             bare = fleet.assess_pools(tx, desk.now, desk.client_id, agent)
-            rates = forecasts.rates(tx, desk.now, desk.client_id, [one.pool for one in bare])
-            assessed = forecasts.with_risks(bare, forecast.risks(rates))
+            prospects = forecasts.prospects(tx, desk.now, desk.client_id, [one.pool for one in bare])
+            assessed = forecast.with_risks(bare, prospects)
             present = row.current_pool_id if row.current_mode == Mode.SPOT else None
             offers = [
                 _offer(one, by_type.get(one.pool.instance_type, on_demand), present) for one in assessed
