@@ -1,7 +1,7 @@
 """The shipped decision with the age-hazard rule's figures, at the workload's value of a minute: SpotBench's `engine`.
 
-Proposals, rails, quarantine and rescue are those of `shipped.RulesV1`; what is added is what production adds (rates from
-its own looks, figures for `rules-v1`), and the probes and standbys that SpotBench lets a policy pay for.
+Proposals, rails, quarantine and rescue are those of `shipped.RulesV1`; what is added is what production adds (rates
+from its own looks, figures for `rules-v1`), and the probes and standbys that SpotBench lets a policy pay for.
 """
 
 from __future__ import annotations
