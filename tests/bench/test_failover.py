@@ -2,13 +2,15 @@
 
 import json
 import shutil
+from queue import Queue
 
 import pytest
 from typer.testing import CliRunner
 
 from spotguard.bench.failover import Kind, Run, summary
-from spotguard.bench.failovers import kinds_of
+from spotguard.bench.failovers import _collect, kinds_of
 from spotguard.bench.lab.bare import handover_seconds
+from spotguard.bench.lab.site import NotInTime
 from spotguard.cli.main import app
 
 needs_rsync = pytest.mark.skipif(
@@ -37,6 +39,16 @@ def test_only_what_is_lost_after_a_notice_breaks_a_promise():
     assert found["server_up"] == {"p50": 1.0, "p99": 3.0, "max": 3.0}
     assert found["unheard_death_gap"]["records"] == {"p50": 700, "max": 700}
     assert "server_down" not in found
+
+
+def test_a_site_that_cannot_go_on_is_told_and_what_the_others_did_counts():
+    heard = Queue()
+    run = Run(Kind.SERVER_UP, 1.0, 0, 0.0)
+    for told in (run, NotInTime("no standby came"), run, {"overlaps": 1, "doubled": 2}):
+        heard.put(told)
+    found = _collect(heard, [None, None], lambda run: None)
+    assert (found.runs, found.overlaps, found.doubled) == ([run, run], 1, 2)
+    assert found.failures == ["no standby came"]
 
 
 @needs_rsync

@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from itertools import cycle, islice
 from multiprocessing import get_context
 from multiprocessing.queues import Queue
@@ -24,7 +25,10 @@ _LOOK_SECONDS = 1.0
 
 
 def bench(runs: int, deaths: int, sites: int, told: Callable[[Run], None]) -> dict[str, Any]:
-    """`runs` after a notice, half of them with the server down, and `deaths` without a word; the contract's object."""
+    """`runs` after a notice, half of them with the server down, and `deaths` without a word; the contract's object.
+
+    A site that cannot go on is told among the `failures`; the others go on without it.
+    """
     began = time.perf_counter()
     context = get_context("spawn")
     heard: Queue[Any] = context.Queue()
@@ -36,7 +40,7 @@ def bench(runs: int, deaths: int, sites: int, told: Callable[[Run], None]) -> di
     for worker in workers:
         worker.start()
     try:
-        found, overlaps, doubled = _collect(heard, workers, told)
+        found = _collect(heard, workers, told)
     except BaseException:
         for worker in workers:
             worker.terminate()
@@ -46,7 +50,11 @@ def bench(runs: int, deaths: int, sites: int, told: Callable[[Run], None]) -> di
             worker.join()
     wall_seconds = time.perf_counter() - began
     baseline = seconds_of(handover_seconds(BARE_HANDOVERS))
-    return {**summary(found, overlaps, doubled, wall_seconds), "bare_handover": baseline}
+    return {
+        **summary(found.runs, found.overlaps, found.doubled, wall_seconds),
+        "failures": found.failures,
+        "bare_handover": baseline,
+    }
 
 
 def kinds_of(runs: int, deaths: int) -> list[Kind]:
@@ -74,11 +82,18 @@ def _site(number: int, kinds: list[Kind], heard: Queue[Any]) -> None:
         heard.put(error)
 
 
-def _collect(
-    heard: Queue[Any], workers: list[Any], told: Callable[[Run], None]
-) -> tuple[list[Run], int, int]:
-    found: list[Run] = []
-    overlaps = doubled = ended = 0
+@dataclass
+class _Found:
+    """What the sites have told so far."""
+
+    runs: list[Run] = field(default_factory=list)
+    overlaps: int = 0
+    doubled: int = 0
+    failures: list[str] = field(default_factory=list)
+
+
+def _collect(heard: Queue[Any], workers: list[Any], told: Callable[[Run], None]) -> _Found:
+    found, ended = _Found(), 0
     while ended < len(workers):
         try:
             one = heard.get(timeout=_LOOK_SECONDS)
@@ -86,13 +101,16 @@ def _collect(
             _require_alive(workers)
             continue
         if isinstance(one, Run):
-            found.append(one)
+            found.runs.append(one)
             told(one)
-        elif isinstance(one, Exception):
-            raise one
+            continue
+        ended += 1
+        if isinstance(one, Exception):
+            found.failures.append(str(one))
         else:
-            overlaps, doubled, ended = overlaps + one["overlaps"], doubled + one["doubled"], ended + 1
-    return found, overlaps, doubled
+            found.overlaps += one["overlaps"]
+            found.doubled += one["doubled"]
+    return found
 
 
 def _require_alive(workers: list[Any]) -> None:

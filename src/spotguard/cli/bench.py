@@ -33,7 +33,8 @@ def failover(
     """Take serving instances away and measure, at the client, how long nobody answers.
 
     Server, agents, workload and client are processes on this machine; EC2 is the simulated one over HTTP. It takes
-    about fifteen seconds a run. Exit code 1 when two served at once, or an acknowledged write was lost after a notice.
+    about fifteen seconds a run. Exit code 1 when two served at once, an acknowledged write was lost after a notice, or
+    a run came to no end.
     """
     _require_tools()
     from spotguard.bench.failovers import bench
@@ -47,8 +48,12 @@ def failover(
 
         found = bench(runs, deaths, sites, told)
     _show(found, as_json=as_json)
+    for failure in found["failures"]:
+        warn(f"a site could not go on: {failure}")
     if found["overlaps"] or found["lost_writes"] or found["doubled_writes"]:
         warn("a promise was broken")
+        raise typer.Exit(FAILED)
+    if found["failures"]:
         raise typer.Exit(FAILED)
 
 
