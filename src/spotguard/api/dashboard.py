@@ -28,7 +28,6 @@ PAGES = (
     "/pools",
     "/health",
     "/tokens",
-    "/backtest",
 )
 _FOR_EVER = "public, max-age=31536000, immutable"  # their names hold their contents' hashes
 _WORTH_PACKING = 1024
