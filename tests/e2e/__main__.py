@@ -16,11 +16,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from spotguard.telemetry import configure_logging
 from tests.e2e import figures, pages
-from tests.e2e.scene import Stage, Viewer, Watch, chromium, viewer
+from tests.e2e.scene import PATIENCE_MS, Stage, Viewer, Watch, chromium, viewer
 from tests.e2e.stories import STORIES, Told
 
 WARM_UP = timedelta(minutes=50)
@@ -84,6 +84,7 @@ def main() -> int:
     options = asked.parse_args()
     wants = {options.only} if options.only else {"stories", "pages", "figures"}
     configure_logging("error")
+    expect.set_options(timeout=PATIENCE_MS)
     report: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="spotguard-e2e-") as folder, chromium() as browser:
         if options.shots or wants & {"stories", "pages"}:

@@ -28,25 +28,32 @@ const FIELDS: readonly { name: Field; label: string; max: number; step: number }
 
 /** Limits that dispose of what a policy proposes; stored together. */
 export function GuardRails({ agent }: { agent: AgentDetail }) {
+  const configure = useConfigure(agent.id);
   return (
     <Card title="Guard-rails">
-      <Form key={valuesOf(agent.config)} agentId={agent.id} config={agent.config} />
+      <Form
+        key={valuesOf(agent.config)}
+        config={agent.config}
+        isPending={configure.isPending}
+        onStore={(change) => configure.mutate(change)}
+      />
+      <Refused error={configure.error} what="Not changed" />
     </Card>
   );
 }
 
-function Form({ agentId, config }: { agentId: string; config: Config }) {
+function Form(props: { config: Config; isPending: boolean; onStore: (change: Change) => void }) {
+  const { config } = props;
   const [numbers, setNumbers] = useState<Record<Field, number | string>>(() => numbersOf(config));
   const [types, setTypes] = useState(config.allowedInstanceTypes.join(", "));
   const [azs, setAzs] = useState(config.allowedAzs.join(", "));
   const [cap, setCap] = useState(config.maxHourlyUsd ?? "");
-  const configure = useConfigure(agentId);
   const change = changeOf(config, numbers, { types, azs, cap });
   return (
     <form
       onSubmit={(event) => {
         event.preventDefault();
-        configure.mutate(change);
+        props.onStore(change);
       }}
     >
       <div className="facts">
@@ -78,10 +85,9 @@ function Form({ agentId, config }: { agentId: string; config: Config }) {
           onChange={(event) => setAzs(event.currentTarget.value)}
         />
       </div>
-      <Button type="submit" variant="default" loading={configure.isPending}>
+      <Button type="submit" variant="default" loading={props.isPending}>
         Store
       </Button>
-      <Refused error={configure.error} what="Not changed" />
     </form>
   );
 }
