@@ -65,7 +65,8 @@ class Wanted:
 def prepare(files: Files, wanted: Wanted) -> Job:
     """Reads the files. `InvalidInput` with the position of what is broken, `BadSetting` for a file that is missing."""
     track = {"P": _price_track, "A": _storm_track, "C": _calm_track}[wanted.track](files, wanted)
-    return Job(track, wanted.physics, policies(wanted.policies), WEIGHING, wanted.seed)
+    chosen = policies(wanted.policies, wanted.physics.terminate_wait / 3600)
+    return Job(track, wanted.physics, chosen, WEIGHING, wanted.seed)
 
 
 def told(job: Job, wanted: Wanted, advance: Callable[[], None]) -> dict[str, Any]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 
+from spotguard.backtest import hindsight
 from spotguard.backtest.account import Outcome
 from spotguard.backtest.alarm import Alarm
 from spotguard.backtest.calm import with_signals
 from spotguard.backtest.clairvoyant import optimum
 from spotguard.backtest.physics import Physics
-from spotguard.backtest.policy import Policies
+from spotguard.backtest.policy import Make, Policies
 from spotguard.backtest.simulator import run
 from spotguard.backtest.tracks import Group, Track
 from spotguard.backtest.world import World
@@ -39,7 +41,7 @@ class Job:
 
 def measure(job: Job, workers: int, told: Callable[[], None]) -> dict[str, Runs]:
     """Outcomes by policy, the clairvoyant among them. `told` is called once for each group and policy."""
-    names = [*job.policies, CLAIRVOYANT]
+    names = names_of(job)
     tasks = [(group, name) for group in range(len(job.track.groups)) for name in names]
     found: dict[tuple[int, str], Runs] = {}
     for group, name, runs in _results(job, tasks, workers):
@@ -55,8 +57,14 @@ def measure(job: Job, workers: int, told: Callable[[], None]) -> dict[str, Runs]
     }
 
 
+def names_of(job: Job) -> list[str]:
+    """The policies, and what they are measured by; in a storm also what a causal policy could hope for."""
+    marks = [hindsight.NAME, CLAIRVOYANT] if job.track.name == "A" else [CLAIRVOYANT]
+    return [*job.policies, *marks]
+
+
 def task_count(job: Job) -> int:
-    return len(job.track.groups) * (len(job.policies) + 1)
+    return len(job.track.groups) * len(names_of(job))
 
 
 def _results(job: Job, tasks: Sequence[tuple[int, str]], workers: int) -> Iterator[tuple[int, str, Runs]]:
@@ -85,13 +93,20 @@ class Bench:
         if name == CLAIRVOYANT:
             best = [optimum(world, self._job.physics, w.start, w.end) for w in places.windows]
             return dict.fromkeys(self._job.weights, best)
-        weights = self._job.weights if name in self._job.weighing else self._job.weights[:1]
+        weighs = name in self._job.weighing or name == hindsight.NAME
+        weights = self._job.weights if weighs else self._job.weights[:1]
         runs = {weight: self._run(places, world, alarm, name, weight) for weight in weights}
         return {weight: runs.get(weight, runs[weights[0]]) for weight in self._job.weights}
 
     def _run(self, group: Group, world: World, alarm: Alarm, name: str, weight: float) -> list[Outcome]:
         minute_usd = weight * world.ondemand_usd / 60
-        make, physics = self._job.policies[name], self._job.physics
+        physics = self._job.physics
+        if name == hindsight.NAME:
+            first, last = min(w.start for w in group.windows), max(w.end for w in group.windows)
+            solved = hindsight.hindsight(world, physics, first, last, minute_usd)
+            make: Make = partial(_same, solved)
+        else:
+            make = self._job.policies[name]
         return [run(world, make(), physics, w.start, w.end, minute_usd, alarm) for w in group.windows]
 
     def _world(self, group: int) -> tuple[World, Alarm]:
@@ -112,3 +127,8 @@ def _begin(job: Job) -> None:
 
 def _work(group: int, name: str) -> Runs:
     return _bench[0].runs(group, name)
+
+
+def _same(policy: hindsight.Hindsight) -> hindsight.Hindsight:
+    """It remembers nothing, so that one serves all windows."""
+    return policy

@@ -6,22 +6,29 @@ from collections.abc import Sequence
 from functools import partial
 
 from spotguard.backtest.baselines import BASELINES
+from spotguard.backtest.engine import Engine
 from spotguard.backtest.measuring import CLAIRVOYANT
 from spotguard.backtest.policy import Make, Policies
 from spotguard.backtest.shipped import RulesV1
 from spotguard.domain.errors import BadSetting
 
-SHIPPED: dict[str, Make] = {
-    "rules-v1": RulesV1,
-    "rules-v1-unrailed": partial(RulesV1, railed=False),
-}
-WEIGHING: frozenset[str] = frozenset()
+WEIGHING = frozenset({"engine", "engine-unrailed"})
 """Policies that decide by what a minute of downtime is worth."""
 
 
-def policies(wanted: Sequence[str]) -> Policies:
+def shipped(wait_hours: float) -> dict[str, Make]:
+    """`rules-v1` knows no risk; `engine` is the same rules with the figures of the age-hazard rule."""
+    return {
+        "rules-v1": RulesV1,
+        "rules-v1-unrailed": partial(RulesV1, railed=False),
+        "engine": partial(Engine, wait_hours=wait_hours),
+        "engine-unrailed": partial(Engine, wait_hours=wait_hours, railed=False),
+    }
+
+
+def policies(wanted: Sequence[str], wait_hours: float) -> Policies:
     """All, unless some are named; the clairvoyant takes part in any case. `BadSetting` for an unknown name."""
-    known: dict[str, Make] = {**BASELINES, **SHIPPED}
+    known: dict[str, Make] = {**BASELINES, **shipped(wait_hours)}
     unknown = [name for name in wanted if name not in known and name != CLAIRVOYANT]
     if unknown:
         raise BadSetting(f"no policy is called {unknown[0]!r}; there are {', '.join([*known, CLAIRVOYANT])}")

@@ -66,8 +66,9 @@ class RulesV1:
 
     def decide(self, view: View) -> Intention:
         self._quarantine.learn(view)
-        pools = self._assessed(view)
-        proposal = rules_v1.propose(self._situation(view, pools))
+        situation = self._situation(view, self._assessed(view))
+        pools = situation.pools
+        proposal = rules_v1.propose(situation)
         standby = self._standby(view, pools)
         if proposal is None:
             return Intention(standby=standby, wake=self._wake(view, pending=standby is not None))

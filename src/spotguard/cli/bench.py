@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -75,6 +76,23 @@ def decide(
     if found["answers_differ"]:
         warn("the array program and the plain loop give different answers")
         raise typer.Exit(FAILED)
+
+
+@app.command()
+def backtest(
+    prices: Annotated[list[Path], typer.Option(help="price history, CSV or JSON, plain or .gz")],
+    ondemand: Annotated[Path, typer.Option(help="CSV: region, instance_type, ondemand_usd_h")],
+    policies: Annotated[str, typer.Option(help="names, separated by commas; all unless named")] = "",
+    as_json: Json = False,
+) -> None:
+    """Replay a whole price file, twelve workloads with all their pools: CPU seconds of each policy on one core."""
+    from spotguard.bench.backtest import bench
+
+    names = [name.strip() for name in policies.split(",") if name.strip()]
+    with _progress() as progress:
+        task = progress.add_task("policies and workloads", total=None)
+        found = bench(prices, ondemand, names, lambda: progress.advance(task))
+    _show(found, as_json=as_json)
 
 
 def _require_tools() -> None:
