@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from spotguard import __version__
-from spotguard.cli import bench, client, db, iam, kill_switch, prices
+from spotguard.cli import bench, client, db, iam, kill_switch, model, prices
 from spotguard.cli.agent import agent_app
 from spotguard.cli.backtest import backtest
 from spotguard.cli.cleanup import cleanup
@@ -76,6 +76,8 @@ def _options(
 app.command()(demo)
 app.command()(simulate)
 app.command()(backtest)
+app.command()(model.train)
+app.add_typer(model.app, name="model")
 app.command()(server)
 app.command()(coordinator)
 app.add_typer(agent_app, name="agent")

@@ -1,0 +1,66 @@
+"""`spotguard train` and `spotguard model`: learned models of the engine, and what their cards say."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from spotguard.cli.output import Json, print_json, say
+from spotguard.domain.errors import BadSetting
+
+app = typer.Typer(no_args_is_help=True, help="Learned models of the engine.")
+
+
+@app.callback()
+def _group() -> None:
+    """One command so far: typer would drop its name."""
+
+
+def train(
+    data: Annotated[Path, typer.Option(exists=True, file_okay=False, help="folder of availability files")],
+    out: Annotated[Path, typer.Option(help="the model file to write")],
+    seed: Annotated[int, typer.Option(help="the same data and seed give the same file")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Fit the engine's model, calibrate it on later days and score it on days later still, baselines beside it."""
+    _require_extra()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    from spotguard.training.train import train as fitted
+
+    body, card = fitted(data, seed)
+    out.write_bytes(body)
+    _show(card, as_json=as_json)
+
+
+@app.command()
+def show(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)], as_json: Json = False) -> None:
+    """The card of a model file: data, splits, scores beside the baselines. A file that was changed is refused."""
+    _require_extra()
+    from spotguard.training.model_file import load
+
+    _show(load(file)[1], as_json=as_json)
+
+
+def _require_extra() -> None:
+    try:
+        import skops.io  # noqa: F401
+    except ImportError as error:
+        raise BadSetting("learned models are an extra: pip install 'spotguard[training]'") from error
+
+
+def _show(card: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(card)
+        return
+    for name, value in card.items():
+        if name != "validation":
+            say(f"{name.replace('_', ' '):<24} {value}")
+    for region, by_horizon in card["validation"].items():
+        say(f"validation in {region}")
+        for minutes, told in by_horizon.items():
+            say(f"  {minutes} min: {told['falls']} falls in {told['examples']} looks")
+            for who in ("model", card["present_rule"], "time_since_flip"):
+                say(f"    {who:<18} {', '.join(f'{key} {one}' for key, one in told[who].items())}")

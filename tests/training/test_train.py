@@ -1,0 +1,127 @@
+"""`spotguard train` and `spotguard model show`: the same bytes again, and no file that was changed is read."""
+
+import hashlib
+import io
+import json
+import zipfile
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import skops.io
+from typer.testing import CliRunner
+
+from spotguard.cli.main import app
+from spotguard.domain.errors import InvalidInput
+from spotguard.training import model_file
+from spotguard.training.model_file import CARD, MODEL
+from spotguard.training.train import train
+from tests.training.test_age_hazard import written
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Twelve days of one pool that falls for half an hour, after some hours each time."""
+    dice = np.random.default_rng(1)
+    ups: list[bool] = []
+    while len(ups) < 5800:
+        ups += [True] * int(dice.exponential(150) + 1) + [False] * 10
+    made = tmp_path_factory.mktemp("data")
+    written(made, "one", ups[:5800])
+    return made
+
+
+@pytest.fixture(scope="module")
+def made(folder, tmp_path_factory):
+    body, _ = train(folder, seed=3)
+    path = tmp_path_factory.mktemp("model") / "m.spotguard"
+    path.write_bytes(body)
+    return path
+
+
+def repacked(path, target, **parts):
+    with zipfile.ZipFile(path) as file:
+        old = {name: file.read(name) for name in file.namelist()}
+    with zipfile.ZipFile(target, "w") as file:
+        for name, data in {**old, **parts}.items():
+            file.writestr(name, data)
+    return target
+
+
+def test_the_same_data_and_seed_give_the_same_bytes(folder, made):
+    again, _ = train(folder, seed=3)
+    assert hashlib.sha256(again).hexdigest() == hashlib.sha256(made.read_bytes()).hexdigest()
+
+
+def test_a_model_is_read_back_as_it_was(folder, made):
+    models, card = model_file.load(made)
+    assert [m.minutes for m in models] == [15, 60, 360]
+    table = np.zeros((2, len(card["features"])))
+    for model in models:
+        assert ((model.probability(table) > 0) & (model.probability(table) < 1)).all()
+    assert card["validation"]["eu-west-1"]["60"]["age-hazard-v1"]["auc"] is not None
+    assert card["split"] == {
+        "learned_until": 0.45, "calibrated_until": 0.6, "validated_until": 1.0, "by": "time",
+    }  # fmt: skip
+
+
+def test_a_changed_model_is_refused(made, tmp_path):
+    with zipfile.ZipFile(made) as file:
+        body = file.read(MODEL)
+    changed = repacked(made, tmp_path / "x", **{MODEL: body[:-1] + bytes([body[-1] ^ 1])})
+    with pytest.raises(InvalidInput, match="corrupt"):
+        model_file.load(changed)
+
+
+@dataclass
+class Stranger:
+    """A type that no model of ours has."""
+
+    x: int = 1
+
+
+def test_a_type_beyond_the_allow_list_is_refused_before_it_is_made(made, tmp_path):
+    body = skops.io.dumps([Stranger()])
+    card = {**model_file.read_card(made), "model_sha256": hashlib.sha256(body).hexdigest()}
+    strange = repacked(made, tmp_path / "x", **{MODEL: body, CARD: json.dumps(card).encode()})
+    with pytest.raises(InvalidInput, match="Stranger"):
+        model_file.load(strange)
+
+
+@pytest.mark.parametrize("body", [b"", b"not a zip", b"PK\x05\x06" + bytes(18)])
+def test_what_is_no_model_file_is_refused(tmp_path, body):
+    path = tmp_path / "x"
+    path.write_bytes(body)
+    with pytest.raises(InvalidInput, match="not a model file"):
+        model_file.load(path)
+
+
+def test_a_folder_without_availability_is_refused(tmp_path):
+    with pytest.raises(InvalidInput, match="no availability files"):
+        train(tmp_path, seed=0)
+
+
+def test_too_little_data_is_refused(tmp_path):
+    written(tmp_path, "short", [True] * 600)
+    with pytest.raises(InvalidInput, match="too little"):
+        train(tmp_path, seed=0)
+
+
+def test_a_market_in_which_nothing_falls_teaches_nothing(tmp_path):
+    written(tmp_path, "calm", [True] * 3000)
+    with pytest.raises(InvalidInput, match="nothing to learn from"):
+        train(tmp_path, seed=0)
+
+
+def test_the_card_is_shown(made):
+    told = CliRunner().invoke(app, ["model", "show", str(made), "--json"])
+    assert told.exit_code == 0, told.output
+    card = json.loads(told.stdout)
+    assert card["seed"] == 3
+    people = CliRunner().invoke(app, ["model", "show", str(made)])
+    assert "validation in eu-west-1" in people.stdout
+
+
+def test_a_zip_of_ours_has_no_times():
+    with zipfile.ZipFile(io.BytesIO(model_file.packed([], {}))) as file:
+        assert {info.date_time[0] for info in file.infolist()} == {1980}
