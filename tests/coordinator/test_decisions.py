@@ -3,7 +3,7 @@
 from spotguard.domain.agents import KillLevel
 from spotguard.domain.pools import Pool
 from spotguard.store import kill
-from spotguard.store.tables import decisions, instances, switches
+from spotguard.store.tables import decisions, instances, pool_looks, switches
 from tests.cloud.scene import prices
 from tests.coordinator.scene import A, B, C, Scene
 
@@ -34,6 +34,12 @@ def test_a_cheaper_pool_is_moved_to_once_the_dwell_time_is_over():
     assert [row.command_id for row in made] == [move.command_id]
     assert made[0].inputs["present_usd"] == "0.050000"
     assert {pool["id"] for pool in made[0].inputs["pools"]} == {A.id, B.id, C.id}
+    expected = made[0].inputs["expected"]
+    assert made[0].inputs["risk_model"] == "age-hazard-v1"
+    assert (expected["pool"], expected["runner_up"]) == (C.id, B.id)
+    assert expected["gain_usd"] > expected["runner_up_gain_usd"] > 0 > expected["leave_usd"]
+    assert all(0 < float(pool["risk_6h"]) < 0.3 for pool in made[0].inputs["pools"])
+    assert [(row.pool_id, row.up) for row in scene.rows(pool_looks)] == [(C.id, True)]
     assert scene.breaches() == []
 
 
