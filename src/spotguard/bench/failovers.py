@@ -41,7 +41,7 @@ def bench(runs: int, deaths: int, sites: int, told: Callable[[Run], None]) -> di
         worker.start()
     try:
         found = _collect(heard, workers, told)
-    except BaseException:
+    except BaseException:  # interrupted too: the sites' processes are not left behind
         for worker in workers:
             worker.terminate()
         raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -13,6 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from spotguard.cli.output import Json, print_json, say, say_table
 from spotguard.domain.errors import BadSetting
+
+if TYPE_CHECKING:
+    from spotguard.backtest.bench import Files, Wanted
 
 
 class TrackName(StrEnum):
@@ -30,15 +33,18 @@ class Pools(StrEnum):
     FLEX = "FLEX"
 
 
+PriceFiles = Annotated[list[Path] | None, typer.Option(help="price history, CSV or JSON, plain or .gz")]
+AvailabilityFiles = Annotated[
+    list[Path] | None, typer.Option(help="CSV: Timestamp, AvailabilityZone, InstanceType, Available, …")
+]
+WaitSeconds = Annotated[float, typer.Option(min=0, help="seconds for which the old one is kept")]
+
+
 def backtest(
     track: Annotated[TrackName, typer.Option(help="P price only, A storm, C calm")],
-    prices: Annotated[
-        list[Path] | None, typer.Option(help="price history, CSV or JSON, plain or .gz")
-    ] = None,
+    prices: PriceFiles = None,
     ondemand: Annotated[Path | None, typer.Option(help="CSV: region, instance_type, ondemand_usd_h")] = None,
-    availability: Annotated[
-        list[Path] | None, typer.Option(help="CSV: Timestamp, AvailabilityZone, InstanceType, Available, …")
-    ] = None,
+    availability: AvailabilityFiles = None,
     advisor: Annotated[Path | None, typer.Option(help="snapshots of the Spot Instance Advisor")] = None,
     types: Annotated[Path | None, typer.Option(help="facts of types that SpotGuard does not know")] = None,
     policies: Annotated[str, typer.Option(help="names, separated by commas; all unless named")] = "",
@@ -50,9 +56,7 @@ def backtest(
     seed: Annotated[int, typer.Option(min=0, help="of dice and intervals")] = 1,
     workers: Annotated[int, typer.Option(min=1, max=256, help="processes")] = 1,
     notice: Annotated[float, typer.Option(min=0, help="seconds before an interruption; 0: none")] = 120.0,
-    terminate_wait: Annotated[
-        float, typer.Option(min=0, help="seconds for which the old one is kept")
-    ] = 1800.0,
+    terminate_wait: WaitSeconds = 1800.0,
     rebalance: Annotated[bool, typer.Option(help="rebalance signals (an assumption)")] = False,
     boot: Annotated[float, typer.Option(min=0, help="seconds")] = 150.0,
     restore: Annotated[float, typer.Option(min=0, help="seconds")] = 60.0,
@@ -69,16 +73,8 @@ def backtest(
     from spotguard.backtest import bench
     from spotguard.backtest.physics import Physics
 
-    physics = Physics(
-        boot=boot,
-        restore=restore,
-        cut_over=cut_over,
-        snapshot=snapshot,
-        terminate_wait=terminate_wait,
-        notice=notice,
-        refusal=refusal,
-        rebalance=rebalance,
-    )
+    took = {"boot": boot, "restore": restore, "cut_over": cut_over, "snapshot": snapshot, "refusal": refusal}
+    physics = Physics(**took, terminate_wait=terminate_wait, notice=notice, rebalance=rebalance)
     wanted = bench.Wanted(
         track=track.value,
         policies=tuple(name.strip() for name in policies.split(",") if name.strip()),
@@ -92,15 +88,21 @@ def backtest(
         physics=physics,
     )
     files = bench.Files(tuple(prices or ()), ondemand, tuple(availability or ()), advisor, types)
-    with _progress() as progress:
-        task = progress.add_task("reading", total=None)
-        job = bench.prepare(files, wanted)
-        progress.update(task, description=f"track {track}", total=bench.steps(job))
-        found = bench.told(job, wanted, lambda: progress.advance(task))
+    found = _run(files, wanted)
     if as_json:
         print_json(found)
     else:
         _show(found)
+
+
+def _run(files: Files, wanted: Wanted) -> dict[str, Any]:
+    from spotguard.backtest import bench
+
+    with _progress() as progress:
+        task = progress.add_task("reading", total=None)
+        job = bench.prepare(files, wanted)
+        progress.update(task, description=f"track {wanted.track}", total=bench.steps(job))
+        return bench.told(job, wanted, lambda: progress.advance(task))
 
 
 def _numbers(option: str, texts: list[str]) -> tuple[float, ...]:

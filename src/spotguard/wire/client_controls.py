@@ -22,6 +22,7 @@ Whole = Annotated[int, Field(strict=True, ge=0, le=_BIG)]
 Flag = Annotated[bool, Field(strict=True)]
 Share = Annotated[Decimal, Field(ge=0, le=100, max_digits=6, decimal_places=2)]
 Sentence = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
+HourlyUsd = Annotated[Decimal, Field(ge=0, lt=1_000_000, max_digits=12, decimal_places=6)]
 
 
 class ConfigurationChange(Taken):
@@ -395,7 +396,5 @@ class LimitsChange(Taken):
     """What is not named stays; null lifts it."""
 
     max_instances: Whole | None = None
-    max_hourly_usd: Annotated[Decimal, Field(ge=0, lt=1_000_000, max_digits=12, decimal_places=6)] | None = (
-        None
-    )
+    max_hourly_usd: HourlyUsd | None = None
     max_launches_per_hour: Whole | None = None
