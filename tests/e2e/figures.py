@@ -19,7 +19,7 @@ from spotguard.host.clock import SystemClock
 from spotguard.store import events
 from spotguard.store.database import Database
 from tests.e2e import many
-from tests.e2e.scene import Viewer, Watch, viewer
+from tests.e2e.scene import Viewer, Watch, until, viewer
 
 LIMITS = {
     "first_paint_ms": 1000,
@@ -83,7 +83,7 @@ def measured(browser: Browser, folder: Path, agents: int, live_minutes: float) -
 def _of(me: Viewer, crowd: Crowd, agents: int, live_minutes: float) -> dict[str, Any]:
     paints = [_first_paint(me) for _ in range(5)]
     scripts = me.page.evaluate(SCRIPTS)
-    me.page.wait_for_function(f"document.querySelector('.count').innerText.includes('of {agents} agents')")
+    until(me.page, f"document.querySelector('.count').innerText.includes('of {agents} agents')")
     frames = me.page.evaluate(SCROLL)
     growth = _heap_growth(me, crowd, live_minutes)
     return {
@@ -103,15 +103,13 @@ def _of(me: Viewer, crowd: Crowd, agents: int, live_minutes: float) -> dict[str,
 
 def _first_paint(me: Viewer) -> float:
     me.open("/")
-    me.page.wait_for_function("window.firstRow !== undefined")
-    return float(me.page.evaluate("window.firstRow"))
+    return float(until(me.page, "window.firstRow"))
 
 
 def _chart(me: Viewer, crowd: Crowd) -> float:
     me.open(f"/agents/{crowd.agent_id}")
     me.page.locator(".chart canvas").wait_for()
-    me.page.wait_for_function("performance.getEntriesByName('chart-drawn').length > 0")
-    return float(me.page.evaluate(CHART))
+    return float(until(me.page, CHART))
 
 
 def _api(me: Viewer, crowd: Crowd) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page
 
-from tests.e2e.scene import NARROW, WIDE, Viewer, Watch, viewer
+from tests.e2e.scene import NARROW, WIDE, Viewer, Watch, until, viewer
 
 AXE = Path(__file__).parents[2] / "web/node_modules/axe-core/axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -48,7 +48,7 @@ def visits(browser: Browser, watch: Watch, token: str) -> Iterator[tuple[str, st
 
 
 def settle(page: Page, name: str) -> None:
-    page.wait_for_function(SETTLED)
+    until(page, SETTLED)
     page.locator("h1").first.wait_for()
     if name == "agent":
         page.locator(".chart canvas").wait_for()

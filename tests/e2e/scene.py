@@ -125,6 +125,16 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+def until(page: Page, expression: str) -> Any:
+    """The first truthy value. Not `wait_for_function`: our policy forbids pages to evaluate the strings it sends."""
+    end = time.monotonic() + PATIENCE_MS / 1000
+    while time.monotonic() < end:
+        if found := page.evaluate(expression):
+            return found
+        page.wait_for_timeout(25)
+    raise TimeoutError(expression)
+
+
 @dataclass
 class Viewer:
     """One person's browser."""
