@@ -33,18 +33,15 @@ class Pools(StrEnum):
     FLEX = "FLEX"
 
 
-PriceFiles = Annotated[list[Path] | None, typer.Option(help="price history, CSV or JSON, plain or .gz")]
-AvailabilityFiles = Annotated[
-    list[Path] | None, typer.Option(help="CSV: Timestamp, AvailabilityZone, InstanceType, Available, …")
-]
-WaitSeconds = Annotated[float, typer.Option(min=0, help="seconds for which the old one is kept")]
-
-
 def backtest(
     track: Annotated[TrackName, typer.Option(help="P price only, A storm, C calm")],
-    prices: PriceFiles = None,
+    prices: Annotated[
+        list[Path] | None, typer.Option(help="price history, CSV or JSON, plain or .gz")
+    ] = None,
     ondemand: Annotated[Path | None, typer.Option(help="CSV: region, instance_type, ondemand_usd_h")] = None,
-    availability: AvailabilityFiles = None,
+    availability: Annotated[
+        list[Path] | None, typer.Option(help="CSV: Timestamp, AvailabilityZone, InstanceType, Available, …")
+    ] = None,
     advisor: Annotated[Path | None, typer.Option(help="snapshots of the Spot Instance Advisor")] = None,
     types: Annotated[Path | None, typer.Option(help="facts of types that SpotGuard does not know")] = None,
     policies: Annotated[str, typer.Option(help="names, separated by commas; all unless named")] = "",
@@ -56,7 +53,9 @@ def backtest(
     seed: Annotated[int, typer.Option(min=0, help="of dice and intervals")] = 1,
     workers: Annotated[int, typer.Option(min=1, max=256, help="processes")] = 1,
     notice: Annotated[float, typer.Option(min=0, help="seconds before an interruption; 0: none")] = 120.0,
-    terminate_wait: WaitSeconds = 1800.0,
+    terminate_wait: Annotated[
+        float, typer.Option(min=0, help="seconds for which the old one is kept")
+    ] = 1800.0,
     rebalance: Annotated[bool, typer.Option(help="rebalance signals (an assumption)")] = False,
     boot: Annotated[float, typer.Option(min=0, help="seconds")] = 150.0,
     restore: Annotated[float, typer.Option(min=0, help="seconds")] = 60.0,
@@ -73,8 +72,7 @@ def backtest(
     from spotguard.backtest import bench
     from spotguard.backtest.physics import Physics
 
-    took = {"boot": boot, "restore": restore, "cut_over": cut_over, "snapshot": snapshot, "refusal": refusal}
-    physics = Physics(**took, terminate_wait=terminate_wait, notice=notice, rebalance=rebalance)
+    physics = Physics(boot, restore, cut_over, snapshot, terminate_wait, notice, refusal, rebalance=rebalance)
     wanted = bench.Wanted(
         track=track.value,
         policies=tuple(name.strip() for name in policies.split(",") if name.strip()),
@@ -88,14 +86,14 @@ def backtest(
         physics=physics,
     )
     files = bench.Files(tuple(prices or ()), ondemand, tuple(availability or ()), advisor, types)
-    found = _run(files, wanted)
+    found = _measured(files, wanted)
     if as_json:
         print_json(found)
     else:
         _show(found)
 
 
-def _run(files: Files, wanted: Wanted) -> dict[str, Any]:
+def _measured(files: Files, wanted: Wanted) -> dict[str, Any]:
     from spotguard.backtest import bench
 
     with _progress() as progress:
