@@ -138,29 +138,6 @@ class PriceHistory(Given):
     marks: list[Mark]
 
 
-class PoolState(Given):
-    """A spot capacity pool and its present price, as this tenant sees it.
-
-    `quarantinedUntil`: null while it may be used; `strikes` and `struckBecause` of its last trouble, null without one.
-    `interruptions`, `launched`: of this tenant's instances that were seen there on spot.
-    """
-
-    id: str
-    name: str | None
-    instance_type: str
-    region: str
-    az: str
-    az_id: str | None
-    product: str
-    price: Usd | None
-    captured_at: Moment | None
-    quarantined_until: Moment | None
-    strikes: int | None
-    struck_because: str | None
-    interruptions: int
-    launched: int
-
-
 class ForceSwitch(Taken):
     """Move this instance's workload now."""
 

@@ -17,7 +17,8 @@ from spotguard.domain.pools import parse_pool_id
 from spotguard.store import prices, views_market, views_pools, views_savings
 from spotguard.store.views_savings import GroupBy, Spent
 from spotguard.wire.client import Listed
-from spotguard.wire.client_controls import PoolState, PriceSeries, Savings, SpendingGroup
+from spotguard.wire.client_controls import PriceSeries, Savings, SpendingGroup
+from spotguard.wire.client_pools import PoolState
 
 routes = router()
 Time = Annotated[str | None, Query(max_length=64, description="RFC 3339 with a zone")]
