@@ -20,6 +20,7 @@ const CONFIG: Schemas["Configuration"] = {
   restorePointsKept: 1,
   fenceAfterMinutes: null,
   restoreDrillDays: 0,
+  minuteValueUsd: null,
   quarantineGroup: null,
   traffic: null,
   configVersion: 1,
