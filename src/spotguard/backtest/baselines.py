@@ -232,7 +232,8 @@ class SpotHedge:
             return Intention(standby=ONDEMAND if second is None else second, wake=wake)
         if view.standby == ONDEMAND and second is not None:
             return Intention(standby=second, wake=wake)
-        return Intention(standby=view.standby, wake=wake)
+        again = Wake() if view.standby != ONDEMAND else wake  # with two on spot only a fall changes anything
+        return Intention(standby=view.standby, wake=again)
 
     def fall_back(self, view: View) -> Sequence[int]:
         self._learn(view)

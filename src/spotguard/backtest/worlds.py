@@ -19,7 +19,7 @@ from spotguard.market.history import PriceHistory
 from spotguard.market.ondemand import OndemandPrices
 from spotguard.market.type_facts import Facts, equivalents
 
-SHARE_BEGUN = 0.95
+SHARE_BEGUN = 0.75
 """A file begins when so many of its pools have a price: the first row of a pool may lie far before, or late."""
 
 
