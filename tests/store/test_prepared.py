@@ -77,6 +77,13 @@ def test_a_list_of_any_length_is_asked_for_in_batches_of_one(told, known):
     assert list(batched([])) == []
 
 
+def test_a_value_that_is_forgotten_is_no_null(told):
+    """A wall or a condition that compares with NULL meets nothing, and says nothing of it."""
+    wanted = Prepared(sa.select(_s.pool_id).where(_s.pool_id == sa.bindparam("wanted")))
+    with pytest.raises((KeyError, sa.exc.StatementError), match="wanted"):
+        told.read(lambda tx: wanted.rows(tx, {"misspelt": POOL_A}))
+
+
 def _everywhere():
     """Every prepared statement of the store, by its name."""
     for module in pkgutil.iter_modules(spotguard.store.__path__, "spotguard.store."):

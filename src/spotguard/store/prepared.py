@@ -19,6 +19,7 @@ from sqlalchemy import exc
 from sqlalchemy.sql.compiler import SQLCompiler
 
 Processor = Callable[[Any], Any] | None
+_TOLD: Any = object()  # in place of a value that every execution tells: one that is forgotten is no NULL
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,11 @@ class _Compiled:
     row: Callable[[Sequence[Any]], Any]
 
     def bound(self, values: Mapping[str, Any]) -> list[Any]:
-        return [
-            process(values.get(name, fixed)) if process is not None else values.get(name, fixed)
+        told = [
+            (values[name] if fixed is _TOLD else values.get(name, fixed), process)
             for name, fixed, process in self.binds
         ]
+        return [process(value) if process is not None else value for value, process in told]
 
     def read(self, found: Sequence[Any]) -> Any:
         values = list(found)
@@ -90,7 +92,7 @@ class Prepared:
         made = self._statement.compile(dialect=dialect)  # type: ignore[attr-defined]
         if not isinstance(made, SQLCompiler):
             raise TypeError(f"not a statement that can be prepared: {self._statement}")
-        later = {bind.key: None for bind in made.bind_names if bind.required}
+        later = {bind.key: _TOLD for bind in made.bind_names if bind.required}
         written = made.construct_expanded_state(later)  # a list of fixed length is written out
         # private, but what an execution itself uses
         to_sqlite: Mapping[str, Any] = {**made._bind_processors, **written.processors}  # noqa: SLF001
