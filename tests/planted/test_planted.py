@@ -26,7 +26,7 @@ NAMED_AS_EXAMPLES = {
     "half a pass promoted": "half-a-pass-is-promoted",
     "terminate because a replica row is inactive": "an-inactive-replica-row-is-garbage",
 }
-QUICK = ("half-a-pass-counts", "a-released-epoch-opens-again")
+QUICK = ("half-a-pass-is-promoted", "a-released-epoch-opens-again")
 
 
 def by_name(name):
