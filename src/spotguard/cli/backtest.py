@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from spotguard.cli.output import Json, print_json, say, say_table
+from spotguard.cli.progress import progress_bar
 from spotguard.domain.errors import BadSetting
 
 if TYPE_CHECKING:
@@ -96,7 +94,7 @@ def backtest(
 def _measured(files: Files, wanted: Wanted) -> dict[str, Any]:
     from spotguard.backtest import bench
 
-    with _progress() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("reading", total=None)
         job = bench.prepare(files, wanted)
         progress.update(task, description=f"track {wanted.track}", total=bench.steps(job))
@@ -122,17 +120,6 @@ def _part(text: str) -> tuple[float, float]:
     if not 0 <= shares[0] < shares[1] <= 1:
         raise BadSetting(f"--part: shares like 0.6:1 are wanted, not {text[:40]!r}")
     return shares
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-    )
 
 
 def _show(found: dict[str, Any]) -> None:

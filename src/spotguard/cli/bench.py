@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from spotguard.cli.output import Json, print_json, say, warn
+from spotguard.cli.progress import progress_bar
 from spotguard.domain.errors import BadSetting
 
 if TYPE_CHECKING:
@@ -40,7 +38,7 @@ def failover(
     _require_tools()
     from spotguard.bench.failovers import bench
 
-    with _progress() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("failovers", total=runs + deaths)
 
         def told(run: Run) -> None:
@@ -89,7 +87,7 @@ def backtest(
     from spotguard.bench.backtest import bench
 
     names = [name.strip() for name in policies.split(",") if name.strip()]
-    with _progress() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("policies and workloads", total=None)
         found = bench(prices, ondemand, names, lambda: progress.advance(task))
     _show(found, as_json=as_json)
@@ -100,17 +98,6 @@ def _require_tools() -> None:
         raise BadSetting("the simulated EC2 over HTTP is an extra: pip install 'spotguard[wire]'")
     if shutil.which("rsync") is None:
         raise BadSetting("rsync is not installed: the standbys of this measurement are synced by it")
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-    )
 
 
 def _show(found: dict[str, Any], *, as_json: bool) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from spotguard.cli.progress import progress_bar
 
 FAILED = 1
 
@@ -36,8 +35,7 @@ def simulate(
     from spotguard.telemetry import configure_logging
 
     configure_logging("critical")  # faults make noise; what matters is what they broke
-    console = Console(stderr=True)
-    with _progress(console) as progress:
+    with progress_bar() as progress:
         task = progress.add_task("schedules", total=seeds)
 
         def heard(outcome: Outcome) -> None:
@@ -49,17 +47,6 @@ def simulate(
     _show(summary, as_json=as_json)
     if summary["violations"]:
         raise typer.Exit(FAILED)
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not sys.stderr.isatty(),
-    )
 
 
 def _show(summary: dict[str, Any], *, as_json: bool) -> None:
