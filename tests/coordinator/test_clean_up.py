@@ -13,7 +13,7 @@ from spotguard.domain.tags import ADOPTED_TAG, AGENT_TAG, CLIENT_TAG, MANAGED_TA
 from spotguard.planning.cleaning import SEEN_TWICE
 from spotguard.ports.cloud import LaunchRequest
 from spotguard.ports.intentions import TOKEN_TAG
-from spotguard.store import launch_orders, leftover_report, moves, reports, storage
+from spotguard.store import launch_orders, leftover_report, moves, reports, restore_points, storage
 from spotguard.store.report_ends import End, SwitchReport
 from spotguard.store.tables import agent_events, instances, metadata, storage_resources, switches
 from tests.coordinator.scene import A, B, Scene
@@ -244,3 +244,14 @@ def test_a_server_that_was_not_handed_over_runs_on_after_its_move():
     assert old in scene.running()
     assert scene.move(opened.switch_id).old_terminated_at is None
     assert scene.breaches() == []
+
+
+def test_a_snapshot_that_shows_later_than_its_image_belongs_to_it_all_the_same(scene, agent):
+    image = scene.ec2.create_image(
+        scene.serving(agent), "two disks", tags(scene, agent, restore_points.PURPOSE)
+    )
+    late = max(scene.ec2.world.images[image].snapshots.values())
+    scene.ec2.world.snapshots[late].visible_at = scene.now + timedelta(minutes=4)
+    scene.run(600)
+    (row,) = scene.rows(storage_resources, storage_resources.c.id == late)
+    assert (row.image_id, row.suspect_since) == (image, None)

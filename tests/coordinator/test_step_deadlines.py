@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from spotguard.domain.agents import Executor
+from spotguard.domain.agents import Executor, KillLevel
 from spotguard.domain.switches import MoveKind, Step
-from spotguard.store import move_deadlines
+from spotguard.store import configuration, kill, move_deadlines
 from spotguard.store.tables import agent_events
 from tests.coordinator.scene import A, B, Scene
 
@@ -107,3 +107,27 @@ def test_the_time_of_a_step_counts_from_when_the_server_heard_of_the_one_before(
     move = scene.move(opened.switch_id)
     due = scene.db.read(lambda tx: move_deadlines.due_of(tx, move))
     assert (due.step, due.at) == (Step.IMAGED, scene.now + timedelta(seconds=2400))
+
+
+@pytest.mark.parametrize("hold", ["kill switch", "disabled"])
+def test_what_its_user_has_held_is_due_from_his_later_word_on(scene, hold):
+    agent, opened = begun(scene, terminate_wait_seconds=60)
+    scene.run(900, until=lambda: Step.VERIFIED in scene.steps(opened.switch_id))
+
+    def say(*, held):
+        level = KillLevel.ALL if held else KillLevel.NONE
+        if hold == "kill switch":
+            scene.db.write(lambda tx: kill.set_level(tx, scene.now, scene.client_id, agent, level, "a test"))
+        else:
+            wanted = {"enabled": not held}
+            scene.db.write(
+                lambda tx: configuration.configure(tx, scene.now, scene.client_id, agent, wanted)
+            )
+
+    say(held=True)
+    scene.run(7200)
+    assert Step.OLD_ENDED not in scene.steps(opened.switch_id)
+    say(held=False)
+    assert scene.breaches() == []
+    scene.run(900, until=lambda: Step.OLD_ENDED in scene.steps(opened.switch_id))
+    assert Step.OLD_ENDED in scene.steps(opened.switch_id)

@@ -77,7 +77,15 @@ class ObserveStorage:
         if fresh or gone:
             self.ctx.db.write(lambda tx: _write(tx, now, look, fresh, gone))
             self._written.update(fresh)
+            self._forget_owners_of(fresh)
         return bool(fresh or gone)
+
+    def _forget_owners_of(self, fresh: dict[str, Any]) -> None:
+        """An image tells its snapshots whose they are, and EC2 may show one of them later than the image."""
+        views = [view for view in self._written.values() if isinstance(view, ImageView)]
+        for view in views:
+            if not fresh.keys().isdisjoint(view.snapshots.values()):
+                del self._written[view.image_id]
 
     def _gone(self, mine: list[Row], shown: dict[str, Any]) -> list[str]:
         """What is absent in two looks in a row has been deleted; once may be EC2's eventual consistency."""

@@ -86,7 +86,7 @@ def configure(
     )
     said = {name: str(value) if isinstance(value, Decimal) else value for name, value in values.items()}
     told = ", ".join(f"{name} = {_text(value)}" for name, value in sorted(said.items()))
-    events.append(tx, now, client_id, agent_id, "configured", told, said)
+    events.append(tx, now, client_id, agent_id, events.CONFIGURED, told, said)
     plans.protection_changed(tx, now, agent_id)
     _when_the_old_ends(tx, now, agent_id, values)
     return agent_store.of_client(tx, client_id, agent_id)

@@ -13,6 +13,7 @@ from spotguard.domain.ids import AgentId, ClientId
 from spotguard.store.prepared import Prepared, PreparedInsert
 from spotguard.store.tables import agent_events, agents
 
+CONFIGURED = "configured"  # kind of an event: its user has changed an agent's settings
 _APPEND = PreparedInsert(agent_events)
 _AFTER = (
     sa.select(agent_events)

@@ -22,18 +22,24 @@ EVERYONE = "*"  # client and scope of the installation's switch
 CLIENT = "client"  # scope of a client's switch; an agent's has the agent's id
 
 _k = kill_switches.c
-_LEVELS = Prepared(
-    sa.select(_k.level).where(
-        _k.client_id.in_([EVERYONE, sa.bindparam("client")]),
-        _k.scope.in_([EVERYONE, CLIENT, sa.bindparam("agent")]),
-    )
+_REACHES = (
+    _k.client_id.in_([EVERYONE, sa.bindparam("client")]),
+    _k.scope.in_([EVERYONE, CLIENT, sa.bindparam("agent")]),
 )
+_LEVELS = Prepared(sa.select(_k.level).where(*_REACHES))
+_TURNED = Prepared(sa.select(sa.func.max(_k.updated_at)).where(*_REACHES))
 
 
 def level_for(tx: Connection, client_id: ClientId, agent_id: AgentId | None = None) -> KillLevel:
     """The strongest of the installation's, the client's and the agent's."""
     rows = _LEVELS.rows(tx, {"client": client_id, "agent": agent_id or CLIENT})
     return max((KillLevel[row.level.upper()] for row in rows), default=KillLevel.NONE)
+
+
+def turned_at(tx: Connection, client_id: ClientId, agent_id: AgentId) -> datetime | None:
+    """When one of the three was last turned, on or off; None: never yet."""
+    turned: datetime | None = _TURNED.scalar(tx, {"client": client_id, "agent": agent_id})
+    return turned
 
 
 def levels_of(tx: Connection, client_id: ClientId) -> dict[str, KillLevel]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -45,9 +46,11 @@ def due_of(tx: sa.Connection, switch: Row) -> DueStep | None:
     ):  # a later holder may have to open and prove itself in its place
         granted_at = _HELD.scalar(tx, {"agent": switch.agent_id})
     due = due_of_row(switch, heard_times(tx, switch.id), granted_at)
-    if due is not None and due.step is Step.OLD_ENDED and old_ends.why_held(tx, switch.agent_id) is not None:
+    if due is None or due.step is not Step.OLD_ENDED:
+        return due
+    if old_ends.why_held(tx, switch.agent_id) is not None:
         return None  # its user wants it so
-    return due
+    return replace(due, at=max(due.at, old_ends.said_at(tx, switch.agent_id) or due.at))
 
 
 def due_of_row(switch: Row, heard: Mapping[Step, datetime], granted_at: datetime | None) -> DueStep | None:

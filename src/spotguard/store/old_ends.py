@@ -12,9 +12,10 @@ from spotguard.domain.agents import KillLevel
 from spotguard.domain.ids import AgentId
 from spotguard.domain.switches import Step, SwitchStatus
 from spotguard.store import fleet, kill
+from spotguard.store.events import CONFIGURED
 from spotguard.store.prepared import Prepared
 from spotguard.store.steps import heard_times
-from spotguard.store.tables import switches
+from spotguard.store.tables import agent_events, switches
 
 Row = sa.Row[Any]
 _earlier = switches.alias("earlier")
@@ -27,6 +28,11 @@ _BACK = Prepared(
         _earlier.c.old_instance_id == switches.c.new_instance_id,
     )
     .limit(1)
+)
+_CONFIGURED = Prepared(
+    sa.select(sa.func.max(agent_events.c.at)).where(
+        agent_events.c.agent_id == sa.bindparam("agent"), agent_events.c.kind == CONFIGURED
+    )
 )
 
 
@@ -64,6 +70,14 @@ def why_held(tx: sa.Connection, agent_id: AgentId) -> str | None:
     if level is not KillLevel.NONE:
         return f"the kill switch stands at {level.name.lower()}: nothing is ended"
     return "its workload is on the way back to it" if _goes_back(tx, agent_id) else None
+
+
+def said_at(tx: sa.Connection, agent_id: AgentId) -> datetime | None:
+    """When its user last said something of it: what he held until then is due from then on. None: never yet."""
+    agent = fleet.agent_row(tx, agent_id)
+    turned = kill.turned_at(tx, agent.client_id, agent.id)
+    configured = _CONFIGURED.scalar(tx, {"agent": agent_id})
+    return max((at for at in (turned, configured) if at is not None), default=None)
 
 
 def _goes_back(tx: sa.Connection, agent_id: AgentId) -> bool:
