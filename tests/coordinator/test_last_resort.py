@@ -8,9 +8,9 @@ from spotguard.domain.agents import Executor
 from spotguard.domain.errors import Throttled
 from spotguard.domain.ids import ClientToken
 from spotguard.domain.switches import MoveKind
-from spotguard.store import launch_orders
+from spotguard.store import launch_orders, restore_points
 from spotguard.store.tables import agent_events, storage_resources
-from tests.coordinator.scene import A, Scene
+from tests.coordinator.scene import A, B, Scene
 
 TEN = timedelta(seconds=10)
 
@@ -31,6 +31,13 @@ def state_volume(scene):
     return scene.row(storage_resources, storage_resources.c.device == "/dev/sdf").id
 
 
+def restore_point(scene, agent):
+    tags = scene.db.read(lambda tx: launch_orders.tags_of(tx, scene.client_id, agent, restore_points.PURPOSE))
+    scene.ec2.create_image(scene.serving(agent), "of today", tags)
+    kept = storage_resources.c.kind == "image", storage_resources.c.state == "done"
+    scene.run(900, until=lambda: scene.rows(storage_resources, *kept))
+
+
 def told(scene):
     return [event.message for event in scene.rows(agent_events, agent_events.c.kind == "instance_ended")]
 
@@ -38,6 +45,7 @@ def told(scene):
 def test_a_volume_that_may_hold_the_state_keeps_the_image_away_until_a_person_says_so(scene, agent):
     old, volume = scene.serving(agent), state_volume(scene)
     tags = scene.db.read(lambda tx: launch_orders.tags_of(tx, scene.client_id, agent, "standby"))
+    restore_point(scene, agent)
     stray = scene.ec2.create_volume(ClientToken("stray"), A.az, 20, tags)
     scene.ec2.detach_volume(volume)
     scene.clock.time += TEN
@@ -64,4 +72,36 @@ def test_while_ec2_does_not_tell_what_is_left_it_is_asked_again(scene, agent):
     faults.clear()
     scene.run(600, until=lambda: scene.serving(agent) != old and scene.is_open(agent))
     (view,) = scene.ec2.describe_volumes([volume])
+    assert view.attached_to == scene.serving(agent)
+
+
+def test_an_instance_without_the_state_is_no_resort(scene, agent):
+    """Neither volume nor restore point: whoever booted its first image would serve an empty workload, or nothing."""
+    old, volume = scene.serving(agent), state_volume(scene)
+    scene.ec2.detach_volume(volume)
+    scene.clock.time += TEN
+    scene.ec2.delete_volume(volume)
+    scene.run(300)
+    scene.ec2.controls.fail_instance(old)
+    scene.run(900)
+    assert scene.serving(agent) == old
+    assert "restore a backup of your own" in told(scene)[0]
+
+
+def test_a_volume_that_ec2_does_not_show_yet_is_waited_for(scene, agent):
+    """The holder dies minutes after its launch, and so does the sight of what was made with it."""
+    old = scene.serving(agent)
+    scene.switch(agent, B)
+    scene.run(300, until=lambda: scene.last_move(agent).new_instance_id is not None)
+    new = scene.last_move(agent).new_instance_id
+    made = scene.ec2.world.machine(new).volumes
+    for volume in made.values():
+        volume.visible_at = scene.now + timedelta(minutes=4)
+    scene.run(900, until=lambda: scene.serving(agent) != old and scene.is_open(agent))
+    state = made["/dev/sdf"].volume_id
+    assert scene.rows(storage_resources, storage_resources.c.id == state) == []
+    scene.ec2.controls.fail_instance(new)
+    scene.run(1200, until=lambda: scene.serving(agent) != new and scene.is_open(agent))
+    assert scene.last_move(agent).kind == MoveKind.VOLUME
+    (view,) = scene.ec2.describe_volumes([state])
     assert view.attached_to == scene.serving(agent)

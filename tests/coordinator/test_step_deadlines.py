@@ -120,9 +120,7 @@ def test_what_its_user_has_held_is_due_from_his_later_word_on(scene, hold):
             scene.db.write(lambda tx: kill.set_level(tx, scene.now, scene.client_id, agent, level, "a test"))
         else:
             wanted = {"enabled": not held}
-            scene.db.write(
-                lambda tx: configuration.configure(tx, scene.now, scene.client_id, agent, wanted)
-            )
+            scene.db.write(lambda tx: configuration.configure(tx, scene.now, scene.client_id, agent, wanted))
 
     say(held=True)
     scene.run(7200)

@@ -141,6 +141,27 @@ def test_the_image_is_never_taken_while_a_volume_is_left_of_which_nobody_knows_w
             assert plan == death.plan
 
 
+def test_while_ec2_need_not_show_the_newest_state_yet_nothing_older_is_taken():
+    for death in everything():
+        if death.facts.volume_survives:
+            continue
+        plan = recover(replace(death.facts, may_be_hidden=True, keeps_state=True))
+        assert plan.how in (Recovery.STANDBY, None)
+        if plan.how is Recovery.STANDBY:
+            assert plan.replica_id in {s.replica_id for s in death.safe}
+            assert plan.lost_seconds == 0 or not death.facts.gate_was_closed
+
+
+def test_an_image_from_before_the_state_is_no_resort_where_there_is_state():
+    for death in everything():
+        bare = recover(replace(death.facts, keeps_state=True))
+        kept = recover(replace(death.facts, keeps_state=True, image_age_seconds=60.0))
+        if death.plan.how is Recovery.IMAGE:
+            assert (bare.how, kept.how, kept.lost_seconds) == (None, Recovery.IMAGE, Decimal("60.0"))
+        else:
+            assert bare == kept == death.plan
+
+
 def test_who_received_the_last_delta_takes_over_and_nothing_is_lost():
     """Invariant 4: no acknowledged write is lost on a noticed hand-over, however good another standby looks."""
     for death in everything():

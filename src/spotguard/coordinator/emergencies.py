@@ -17,7 +17,7 @@ from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId
 from spotguard.domain.signals import SignalType
 from spotguard.domain.switches import MoveKind, Step, SwitchStatus
 from spotguard.planning import retirement
-from spotguard.planning.emergency import DeathFacts, Recovery, RecoveryPlan, recover
+from spotguard.planning.emergency import SHOWS_WITHIN, DeathFacts, Recovery, RecoveryPlan, recover
 from spotguard.planning.standby import resume_at
 from spotguard.store import (
     deaths,
@@ -29,6 +29,7 @@ from spotguard.store import (
     move_grants,
     moves,
     plans,
+    sightings,
     standbys,
     state_left,
     storage,
@@ -204,6 +205,7 @@ def _death_facts(
     steps = moves.recorded_steps(tx, last.id) if same_epoch and last is not None else []
     delta = Step.DELTA_SENT in steps and last is not None
     image = storage.newest_image_of(tx, agent.id)
+    keeps_state = storage.has_kept_state(tx, agent.id)
     return DeathFacts(
         enabled=agent.enabled,
         kill=kill.level_for(tx, agent.client_id, agent.id),
@@ -211,6 +213,8 @@ def _death_facts(
         volume_survives=bool(left.volumes),
         looked=looked,
         stray_volumes=tuple(row.id for row in left.strays),
+        keeps_state=keeps_state,
+        may_be_hidden=keeps_state and not left.volumes and _is_young(tx, now, held.instance_id),
         same_az_has_capacity=not _zone_was_dry(tx, now, agent.id),
         gate_was_closed=held.released_at is not None
         or Step.GATE_CLOSED in steps
@@ -220,6 +224,11 @@ def _death_facts(
         handed_over_to=ReplicaId(last.replica_id) if delta and last is not None and last.replica_id else None,
         is_stopped=deaths.is_stopped(tx, held.instance_id),
     )
+
+
+def _is_young(tx: sa.Connection, now: datetime, instance_id: str) -> bool:
+    row = sightings.get(tx, instance_id)
+    return row is not None and row.launched_at is not None and bool(now - row.launched_at < SHOWS_WITHIN)
 
 
 def _last_move(tx: sa.Connection, agent_id: AgentId) -> Row | None:

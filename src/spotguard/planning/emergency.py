@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -17,6 +18,9 @@ RECENT_PASS_SECONDS = 60
 
 An older pass would give up more writes than the minutes that fetching the volume costs are worth: the volume lost none.
 """
+
+SHOWS_WITHIN = timedelta(minutes=5)
+"""For so long EC2 may not show what it has just made: until then its absence means nothing (eventual consistency)."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,8 @@ class DeathFacts:
     doubt: str | None = None  # who of two that have ended served last: nobody can tell
     image_age_seconds: float | None = None  # of the newest complete restore point; None: there is none
     looked: bool = True  # EC2 has just told which volumes are left
+    may_be_hidden: bool = False  # its volumes, made so lately that EC2 need not show them yet
+    keeps_state: bool = False  # on a volume besides the root: no image of before holds any of it
     stray_volumes: tuple[
         str, ...
     ] = ()  # free ones of this agent's, and nobody knows whether they are the holder's
@@ -195,6 +201,7 @@ def recover(facts: DeathFacts) -> RecoveryPlan:
         or _by_standby(facts)
         or _await_look(facts)
         or _by_volume(facts)
+        or _await_sight(facts)
         or _by_old_pass(facts)
         or _ask_whose(facts)
         or _by_image(facts)
@@ -224,7 +231,7 @@ def _by_standby(facts: DeathFacts) -> RecoveryPlan | None:
     standby = best_standby(_usable(facts))
     if standby is None:
         return None
-    if facts.gate_was_closed and (facts.volume_survives or not facts.looked):
+    if facts.gate_was_closed and (facts.volume_survives or facts.may_be_hidden or not facts.looked):
         return None  # it closed its gate first: its volume lacks no write, the standby may
     age = Decimal(str(round(standby.complete_pass_age_seconds or 0, 3)))
     if standby.status is ReplicaStatus.READY:
@@ -241,6 +248,15 @@ def _await_look(facts: DeathFacts) -> RecoveryPlan | None:
     if facts.looked:
         return None
     because = "EC2 does not tell which volumes are left: asked again until it does"
+    return RecoveryPlan(None, None, None, because)
+
+
+def _await_sight(facts: DeathFacts) -> RecoveryPlan | None:
+    """Nothing older is taken while the newest may only be out of sight."""
+    if not facts.may_be_hidden:
+        return None
+    minutes = SHOWS_WITHIN.total_seconds() / 60
+    because = f"EC2 shows no volume of it, and need not yet: asked again until {minutes:.0f} minutes after its launch"
     return RecoveryPlan(None, None, None, because)
 
 
@@ -296,6 +312,12 @@ def _by_old_pass(facts: DeathFacts) -> RecoveryPlan | None:
 
 def _by_image(facts: DeathFacts) -> RecoveryPlan:
     because = "neither standby nor volume is left: the newest image is the last resort"
+    if facts.image_age_seconds is None and facts.keeps_state:
+        because = (
+            "neither standby, volume nor restore point is left, and an instance without the state would serve "
+            "nothing: restore a backup of your own to a new instance and register that under the agent's name"
+        )
+        return RecoveryPlan(None, None, None, because)
     if facts.image_age_seconds is None:
         return RecoveryPlan(Recovery.IMAGE, None, None, because)
     age = Decimal(str(round(facts.image_age_seconds, 3)))

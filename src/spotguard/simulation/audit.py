@@ -21,7 +21,7 @@ from spotguard.domain.signals import SignalType
 from spotguard.domain.switches import OPEN_SWITCH, Trigger
 from spotguard.domain.tags import MANAGED_TAG, REPLICA_TAG, SWITCH_TAG
 from spotguard.planning.restore_points import RestorePoint
-from spotguard.simulation import lookups, rehearsed
+from spotguard.simulation import lookups, rehearsed, waiting
 from spotguard.simulation.machine import state_of
 from spotguard.simulation.world import World
 from spotguard.store import audit, ledger, restore_points
@@ -153,12 +153,14 @@ def nothing_doubled(world: World) -> list[str]:
 
 
 def everybody_serves(world: World) -> list[str]:
-    """No workload is lost: each has one serving instance, or a move or recovery of it is open."""
+    """No workload is lost: each has one serving instance, or a move or recovery of it is open, or a person decides."""
     moving = {row.agent_id for row in lookups.moves(world) if row.status in OPEN_SWITCH}
     return [
         f"{name} is served by nobody"
         for name, register in world.registers.items()
-        if not register.serving() and lookups.agent(world, name).id not in moving
+        if not register.serving()
+        and lookups.agent(world, name).id not in moving
+        and not waiting.for_a_person(world, name)
     ]
 
 
@@ -251,6 +253,7 @@ def _wanted(world: World) -> set[str]:
         live = [row for row in lookups.replicas(world, agent_id) if row.status in LIVE_REPLICA]
         wanted |= {row.instance_id for row in live if row.instance_id}
         wanted |= {point.image_id for point in world.db.read(partial(_restore_points, AgentId(agent_id)))}
+        wanted |= waiting.kept_volumes(world, name) | waiting.left_running(world, agent_id)
         moving = [row.id for row in lookups.moves(world, agent_id) if row.status in OPEN_SWITCH]
         wanted |= _of_moves(world, moving)
     return wanted

@@ -173,6 +173,11 @@ def data_volumes_of(tx: sa.Connection, instance_id: InstanceId) -> list[Row]:
     return list(_DATA_VOLUMES_OF.rows(tx, {"machine": instance_id}))
 
 
+def has_kept_state(tx: sa.Connection, agent_id: AgentId) -> bool:
+    """Whether one of its instances was ever seen with a volume, besides the root, that was to outlive it."""
+    return _HAS_KEPT_STATE.first(tx, {"agent": agent_id}) is not None
+
+
 def data_volumes_named(tx: sa.Connection, volume_ids: Sequence[str]) -> list[Row]:
     """Those of the named volumes that are still there, whoever has them."""
     if not volume_ids:
@@ -212,6 +217,17 @@ _DATA_VOLUMES_OF = Prepared(
             ),
         )
     )
+)
+_HAS_KEPT_STATE = Prepared(
+    sa.select(_s.id)
+    .where(
+        _s.agent_id == sa.bindparam("agent"),
+        _s.kind == "volume",
+        _s.device.is_not(None),
+        _s.device.not_in(sorted(ROOT_DEVICES)),
+        sa.not_(_s.delete_with_instance),
+    )
+    .limit(1)
 )
 
 

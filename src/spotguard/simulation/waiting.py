@@ -1,0 +1,68 @@
+"""What waits for a person, who never comes in a simulated world: kept for him, and no breach of a promise."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from spotguard.domain.ids import AgentId, VolumeId
+from spotguard.domain.switches import Step
+from spotguard.simulation import lookups
+from spotguard.simulation.records import Records
+from spotguard.simulation.world import World
+from spotguard.store import deaths, grants, state_left, tickets
+from spotguard.store.steps import LEFT_RUNNING
+from spotguard.store.tables import agent_events, storage_resources, switch_steps, switches
+
+
+def for_a_person(world: World, name: str) -> bool:
+    """A ticket was out, both of its ends have ended, and nobody can tell who served last: he was told, both are kept.
+
+    That one of the two kept volumes has every record the client's register knows; the product cannot.
+    """
+    doubt, _ = _doubt(world, name)
+    if doubt is None:
+        return False
+    told = (
+        sa.select(agent_events.c.id).where(agent_events.c.message.contains(doubt, autoescape=True)).limit(1)
+    )
+    newest = world.registers[name].acknowledged
+    return world.db.read(lambda tx: tx.execute(told).first()) is not None and any(
+        volume.content.last >= newest
+        for volume_id in kept_volumes(world, name)
+        if isinstance((volume := world.ec2.world.volumes[VolumeId(volume_id)]).content, Records)
+    )
+
+
+def kept_volumes(world: World, name: str) -> set[str]:
+    """The volumes of both ends of such a ticket."""
+    _, pair = _doubt(world, name)
+    of_pair = sa.select(storage_resources.c.id).where(
+        storage_resources.c.kind == "volume",
+        storage_resources.c.ended_at.is_(None),
+        storage_resources.c.last_attached_to.in_(pair),
+    )
+    return set(world.db.read(lambda tx: tx.scalars(of_pair).all()))
+
+
+def _doubt(world: World, name: str) -> tuple[str | None, list[str]]:
+    agent = lookups.agent(world, name)
+
+    def look(tx: sa.Connection) -> tuple[str | None, list[str]]:
+        held = grants.holder(tx, AgentId(agent.id))
+        if held is None or not deaths.is_dead(tx, held.instance_id):
+            return None, []
+        doubt, out = state_left.who_served_last(tx, agent, held), tickets.out_of(tx, agent.id)
+        return doubt, [] if doubt is None or out is None else [held.instance_id, out.to_instance_id]
+
+    return world.db.read(look)
+
+
+def left_running(world: World, agent_id: str) -> set[str]:
+    """Old instances that their user did not want ended (auto-terminate off)."""
+    wanted = (
+        sa.select(switch_steps.c.detail, switches.c.old_instance_id)
+        .join(switches, switches.c.id == switch_steps.c.switch_id)
+        .where(switches.c.agent_id == agent_id, switch_steps.c.step == Step.OLD_ENDED.value)
+    )
+    rows = world.db.read(lambda tx: tx.execute(wanted).all())
+    return {row.old_instance_id for row in rows if row.detail.get(LEFT_RUNNING)}
