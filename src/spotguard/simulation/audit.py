@@ -36,6 +36,7 @@ from spotguard.store.tables import (
 )
 
 UNTOLD_SECONDS = 10.0  # between the last pass that a rule looked at and the death itself
+HALF_A_CENT = Decimal("0.005")
 CLEARED_WITHIN = timedelta(minutes=5)
 _UNHEARD = (Trigger.EMERGENCY, Trigger.REBALANCE)
 
@@ -191,10 +192,10 @@ def ledger_is_recomputable(world: World) -> list[str]:
 
 def ledger_equals_meter(world: World) -> list[str]:
     """The ledger knows only what EC2 shows; the meter knows all. They agree to the cent."""
-    ledger_usd, meter_usd = cents(ledger_cost(world)), cents(world.meter_usd())
-    return (
-        [] if ledger_usd == meter_usd else [f"the ledger says {ledger_usd} USD, EC2's meter {meter_usd} USD"]
-    )
+    ledger_usd, meter_usd = ledger_cost(world), world.meter_usd()
+    if abs(ledger_usd - meter_usd) < HALF_A_CENT:
+        return []
+    return [f"the ledger says {cents(ledger_usd)} USD, EC2's meter {cents(meter_usd)} USD"]
 
 
 def ledger_cost(world: World) -> Decimal:

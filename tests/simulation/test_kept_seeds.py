@@ -1,0 +1,21 @@
+"""Schedules that once broke a promise, whole: each runs as the command runs it, and breaks none."""
+
+import pytest
+
+from spotguard.simulation import campaign
+
+pytestmark = pytest.mark.long
+
+KEPT = {
+    115: "a ledger and a meter that differ by a thousandth of a cent were rounded to two cents",
+    150: "an old instance that its user wants left running counted as an orphan",
+    159: "a snapshot that EC2 showed later than its image was taken for nobody's",
+    256: "what the kill switch had held for hours was late at the moment of its release",
+    337: "a holder died minutes after its launch, its volume was out of sight, and an empty machine took its place",
+    396: "holder and standby both died while a ticket was out: only a person can say who served last",
+}
+
+
+@pytest.mark.parametrize("seed", KEPT)
+def test_a_kept_seed_breaks_nothing(seed):
+    assert campaign.run(seed).violations == ()
