@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 
 from spotguard.backtest import hindsight
 from spotguard.backtest.account import Outcome
@@ -18,6 +17,7 @@ from spotguard.backtest.policy import Make, Policies
 from spotguard.backtest.simulator import run
 from spotguard.backtest.tracks import Group, Track
 from spotguard.backtest.world import World
+from spotguard.workers import process_pool
 
 CLAIRVOYANT = "clairvoyant"
 WEIGHTS = (10.0, 100.0, 1000.0)
@@ -73,7 +73,7 @@ def _results(job: Job, tasks: Sequence[tuple[int, str]], workers: int) -> Iterat
         for group, name in tasks:
             yield group, name, bench.runs(group, name)
         return
-    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin, initargs=(job,)) as pool:
+    with process_pool(workers, _begin, job) as pool:
         waiting = {pool.submit(_work, *task): task for task in tasks}
         for done in as_completed(waiting):
             group, name = waiting[done]

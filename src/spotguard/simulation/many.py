@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from functools import partial
 from itertools import chain, islice
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from spotguard.simulation.campaign import HOURS, Outcome, run
 from spotguard.simulation.recorded import Recorded, revision
 from spotguard.telemetry import configure_logging
+from spotguard.workers import process_pool
 
 Heard = Callable[[Outcome], None]
 _AHEAD = 2  # schedules in the queue of each process: no longer list of futures than that
@@ -87,7 +87,7 @@ def _outcomes(seeds: Iterable[int], workers: int, hours: float) -> Iterator[Outc
     if workers == 1:
         yield from map(one, seeds)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_quiet) as pool:
+    with process_pool(workers, _quiet) as pool:
         yield from _as_they_end(pool, one, iter(seeds), workers * _AHEAD)
 
 

@@ -1,0 +1,47 @@
+"""Whoever kills a long measurement kills its worker processes too."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="counts processes in /proc")
+PATIENCE = 60.0
+
+
+def workers_of(pid):
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = (process / "stat").read_text().rsplit(")", 1)[1].split()[1]
+            command = (process / "cmdline").read_bytes()
+        except OSError:
+            continue  # it has ended meanwhile
+        if int(parent) == pid and b"spawn_main" in command:
+            found.append(int(process.name))
+    return found
+
+
+def lives(pid):
+    return Path(f"/proc/{pid}").exists() and ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+
+
+def until(happened):
+    began = time.monotonic()
+    while not happened():
+        assert time.monotonic() - began < PATIENCE
+        time.sleep(0.1)
+
+
+def test_workers_end_with_the_command_however_it_is_ended():
+    run = "from spotguard.cli.entry import main; main()"
+    command = [sys.executable, "-c", run, "simulate", "--seeds", "50", "--workers", "2"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as main:
+        until(lambda: len(workers_of(main.pid)) == 2)
+        workers = workers_of(main.pid)
+        os.kill(main.pid, signal.SIGKILL)
+    until(lambda: not any(map(lives, workers)))
