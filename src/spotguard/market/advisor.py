@@ -7,14 +7,13 @@ month, 1: 5–10, 2: 10–15, 3: 15–20, 4: above 20 %.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from spotguard.domain.errors import InvalidInput
 from spotguard.market.cells import moment
-from spotguard.market.files import CutOff, text_pieces
+from spotguard.market.files import numbered_lines
 from spotguard.market.price_csv import columns_of, reason_of, split
 
 COLUMNS = ("snapshot_date", "region", "os", "instance_type", "interruption_bucket")
@@ -33,7 +32,7 @@ def read_advisor(path: Path) -> list[Snapshot]:
     """Ascending in time. `InvalidInput` names the line of what cannot be read."""
     found: defaultdict[datetime, dict[tuple[str, str], int]] = defaultdict(dict)
     wanted: list[int] = []
-    for number, line in enumerate(_lines(path), 1):
+    for number, line in numbered_lines(path):
         try:
             if number == 1:
                 wanted = columns_of(split(line), COLUMNS)
@@ -45,17 +44,6 @@ def read_advisor(path: Path) -> list[Snapshot]:
     if not found:
         raise InvalidInput(f"{path.name} holds no snapshot of Linux")
     return [Snapshot(at, found[at]) for at in sorted(found)]
-
-
-def _lines(path: Path) -> Iterator[str]:
-    number = 0
-    try:
-        for piece in text_pieces(path):
-            for line in piece.rstrip("\n").split("\n"):
-                number += 1
-                yield line.rstrip("\r")
-    except CutOff as error:
-        raise InvalidInput(f"{path.name}, line {number}: {error}") from error
 
 
 def _add(found: defaultdict[datetime, dict[tuple[str, str], int]], cells: list[str]) -> None:

@@ -17,7 +17,7 @@ from spotguard.domain.errors import InvalidInput
 from spotguard.domain.money import parse_price
 from spotguard.domain.pools import Pool, parse_pool_id
 from spotguard.market.cells import moment
-from spotguard.market.files import CutOff, text_pieces
+from spotguard.market.files import numbered_lines
 from spotguard.market.price_csv import columns_of, reason_of, split
 
 COLUMNS = ("Timestamp", "AvailabilityZone", "InstanceType", "Available")
@@ -52,14 +52,15 @@ def read_availability(paths: Sequence[Path]) -> Availability:
 
 
 def _looks(path: Path) -> Iterator[tuple[Pool, Sighting]]:
-    lines = _lines(path)
+    lines = numbered_lines(path)
     try:
-        header = split(next(lines, ""))
+        _, first = next(lines, (1, ""))
+        header = split(first)
         wanted = columns_of(header, COLUMNS)
     except InvalidInput as error:
         raise InvalidInput(f"{path.name}, line 1: {error}") from error
     prices = [_maybe(header, name) for name in ("SpotPrice", "OnDemandPrice")]
-    for number, line in enumerate(lines, 2):
+    for number, line in lines:
         if not line.strip():
             continue
         try:
@@ -75,17 +76,6 @@ def _look(cells: list[str], prices: list[str | None]) -> tuple[Pool, Sighting]:
         raise InvalidInput(f"Available is 0 or 1, not {up[:20]!r}")
     spot, ondemand = [parse_price(text) if text else None for text in prices]
     return parse_pool_id(f"{instance_type}.{az}"), Sighting(moment(at), up == "1", spot, ondemand)
-
-
-def _lines(path: Path) -> Iterator[str]:
-    number = 1
-    try:
-        for piece in text_pieces(path):
-            for line in piece.rstrip("\n").split("\n"):
-                number += 1
-                yield line.rstrip("\r")
-    except CutOff as error:
-        raise InvalidInput(f"{path.name}, line {number}: {error}") from error
 
 
 def _maybe(header: list[str], name: str) -> int | None:

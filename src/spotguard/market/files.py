@@ -41,6 +41,18 @@ def text_pieces(path: Path, on_progress: Progress | None = None) -> Iterator[str
         yield rest.decode("utf-8", "replace")
 
 
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Each line with its number from 1. `InvalidInput` names the line after which a gzip stream breaks off."""
+    number = 0
+    try:
+        for piece in text_pieces(path):
+            for line in piece.rstrip("\n").split("\n"):
+                number += 1
+                yield number, line.rstrip("\r")
+    except CutOff as error:
+        raise InvalidInput(f"{path.name}, line {number}: {error}") from error
+
+
 def _pieces(path: Path, on_progress: Progress | None) -> Iterator[bytes]:
     raw = _raw(path, on_progress)
     first = next(raw, b"")

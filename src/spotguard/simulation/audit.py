@@ -22,6 +22,7 @@ from spotguard.domain.switches import OPEN_SWITCH, Trigger
 from spotguard.domain.tags import MANAGED_TAG, REPLICA_TAG, SWITCH_TAG
 from spotguard.planning.restore_points import RestorePoint
 from spotguard.simulation import lookups, rehearsed, waiting
+from spotguard.simulation.lookups import Row
 from spotguard.simulation.machine import state_of
 from spotguard.simulation.world import World
 from spotguard.store import audit, ledger, restore_points
@@ -102,15 +103,24 @@ def losses_are_told(world: World) -> list[str]:
     made_by = {row.new_instance_id: row for row in lookups.moves(world) if row.new_instance_id}
     broken = []
     for name, register in world.registers.items():
+        served = {session.instance_id for session in register.sessions}
         for loss in register.losses:
-            move = made_by.get(loss.instance_id)
-            told = move.lost_seconds if move is not None else None
+            told = _told(made_by, served, loss.instance_id)
             lost = loss.count * register.seconds_per_record
-            if lost > float(told or 0) + UNTOLD_SECONDS:
+            if lost > told + UNTOLD_SECONDS:
                 broken.append(
                     f"{name}: {lost:.0f} s of records lost at {loss.at.isoformat()}, told were {told}"
                 )
     return broken
+
+
+def _told(made_by: dict[str, Row], served: set[str], instance_id: str) -> float:
+    """Seconds, by the move that made it, and by those before it whose own instance died before it ever served."""
+    told, move = 0.0, made_by.get(instance_id)
+    while move is not None:
+        told += float(move.lost_seconds or 0)
+        move = None if move.old_instance_id in served else made_by.get(move.old_instance_id)
+    return told
 
 
 def asked_once(world: World) -> list[str]:

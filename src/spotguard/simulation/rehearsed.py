@@ -107,13 +107,15 @@ def salvages_tell_the_truth(world: World) -> list[str]:
     rows = world.db.read(lambda tx: tx.execute(query).all())
     broken = []
     for row in rows:
+        served = {session.instance_id for r in world.registers.values() for session in r.sessions}
+        first = (
+            row.heir if row.heir in served else row.instance_id
+        )  # the heir may have died before it ever served
         lost = sum(
-            loss.count for r in world.registers.values() for loss in r.losses if loss.instance_id == row.heir
+            loss.count for r in world.registers.values() for loss in r.losses if loss.instance_id == first
         )
         if row.status == SalvageStatus.OFFERED and row.files != lost:
-            broken.append(
-                f"{row.volume_id} is said to have {row.files} records that {row.heir} lacks: {lost}"
-            )
+            broken.append(f"{row.volume_id} is said to have {row.files} records that {first} lacks: {lost}")
         volume = world.ec2.world.volumes[VolumeId(row.volume_id)]
         has_it = volume.machine is not None and volume.machine.instance_id == row.instance_id
         if row.completed_at is not None and has_it and not volume.detaching:

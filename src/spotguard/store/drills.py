@@ -22,6 +22,7 @@ from spotguard.domain.errors import Refused
 from spotguard.domain.ids import AgentId, ClientId, DrillId, ReplicaId
 from spotguard.planning.drills import Verdict
 from spotguard.store import events
+from spotguard.store.stepping import step
 from spotguard.store.tables import drills
 
 Row = sa.Row[Any]
@@ -84,15 +85,7 @@ def open_ones(tx: sa.Connection) -> list[DrillId]:
 
 def move(tx: sa.Connection, drill: Row, wanted: DrillStatus, **values: Any) -> bool:
     """One legal step from the row that was seen; False: somebody was first."""
-    seen = DrillStatus(drill.status)
-    if seen is not wanted:
-        DRILL_LIFE.require(seen, wanted)
-    moved = tx.execute(
-        sa.update(drills)
-        .where(_d.id == drill.id, _d.status == seen.value)
-        .values(status=wanted.value, **values)
-    )
-    return moved.rowcount == 1
+    return step(tx, drills, DRILL_LIFE, drill, wanted, values)
 
 
 def conclude(tx: sa.Connection, now: datetime, drill: Row, verdict: Verdict) -> bool:

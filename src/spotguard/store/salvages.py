@@ -16,6 +16,7 @@ from spotguard.domain.salvages import OPEN_SALVAGE, SALVAGE_LIFE, SalvageStatus
 from spotguard.domain.switches import MoveKind, Step, SwitchStatus
 from spotguard.store import commands, events, grants, storage
 from spotguard.store.prepared import Prepared
+from spotguard.store.stepping import step
 from spotguard.store.tables import instances, salvages, switch_steps, switches
 from spotguard.store.upserts import insert_missing
 
@@ -67,7 +68,7 @@ def begin(tx: sa.Connection, now: datetime, switch: Row) -> bool:
     left = [
         v for v in storage.data_volumes_of(tx, InstanceId(switch.old_instance_id)) if v.attached_to is None
     ]
-    if held is None or held.instance_id != switch.new_instance_id or not left:
+    if held is None or not left:
         return False
     az = tx.execute(sa.select(instances.c.az).where(instances.c.id == held.instance_id)).scalar_one()
     is_here = left[0].az == az
@@ -93,15 +94,7 @@ def shown(salvage: Row) -> VolumeId:
 
 def move(tx: sa.Connection, salvage: Row, wanted: SalvageStatus, **values: Any) -> bool:
     """One legal step from the row that was seen; False: somebody was first."""
-    seen = SalvageStatus(salvage.status)
-    if seen is not wanted:
-        SALVAGE_LIFE.require(seen, wanted)
-    moved = tx.execute(
-        sa.update(salvages)
-        .where(_v.id == salvage.id, _v.status == seen.value)
-        .values(status=wanted.value, **values)
-    )
-    return moved.rowcount == 1
+    return step(tx, salvages, SALVAGE_LIFE, salvage, wanted, values)
 
 
 def ask(tx: sa.Connection, now: datetime, salvage: Row) -> bool:
