@@ -22,6 +22,7 @@ from spotguard.store import (
     tables_drills,
     tables_fleet,
     tables_market,
+    tables_models,
     tables_record,
     tables_tenants,
     tables_work,
@@ -37,6 +38,7 @@ ROOMS = {
     "work": tables_work,
     "record": tables_record,
     "drills": tables_drills,
+    "models": tables_models,
 }
 HEAD = '''"""Tables of the first revision, frozen: {room}. Written by scripts/freeze_initial_schema.py."""
 # ruff: noqa: E501 -- frozen SQL is not folded

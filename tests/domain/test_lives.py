@@ -11,6 +11,7 @@ from spotguard.domain.drills import DRILL_LIFE, OPEN_DRILL
 from spotguard.domain.epochs import GRANT_LIFE
 from spotguard.domain.errors import IllegalMove
 from spotguard.domain.instances import INSTANCE_LIFE, InstanceState, Mode, is_proof_of_death
+from spotguard.domain.models import MODEL_LIFE
 from spotguard.domain.replicas import LIVE_REPLICA, REPLICA_LIFE
 from spotguard.domain.salvages import OPEN_SALVAGE, SALVAGE_LIFE
 from spotguard.domain.switches import (
@@ -30,6 +31,7 @@ LIVES = [
     DRILL_LIFE,
     GRANT_LIFE,
     INSTANCE_LIFE,
+    MODEL_LIFE,
     REPLICA_LIFE,
     SALVAGE_LIFE,
     SWITCH_LIFE,

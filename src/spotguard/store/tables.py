@@ -2,7 +2,7 @@
 
 Groups: `tenants` (clients, tokens, limits), `fleet` (agents, instances, replicas, epochs), `work` (commands,
 switches, intentions, signals, storage, coordinator leases), `drills` (rehearsals, salvages), `market` (pools, prices,
-quarantine, quotas), `record` (decisions, ledger, events, foundlings).
+quarantine, quotas), `record` (decisions, ledger, events, foundlings), `models` (learned models and their trial).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from spotguard.store.tables_market import (
     vcpu_quotas,
 )
 from spotguard.store.tables_meta import metadata
+from spotguard.store.tables_models import model_moves, models, predictions, shadow_decisions
 from spotguard.store.tables_record import agent_events, decisions, foundlings, ledger_entries
 from spotguard.store.tables_tenants import (
     agent_tokens,
@@ -70,12 +71,16 @@ __all__ = [
     "leases",
     "ledger_entries",
     "metadata",
+    "model_moves",
+    "models",
     "ondemand_prices",
     "pool_looks",
     "pool_quarantines",
+    "predictions",
     "replica_instances",
     "salvages",
     "sessions",
+    "shadow_decisions",
     "spot_interruption_events",
     "spot_pools",
     "spot_price_snapshots",
