@@ -127,7 +127,14 @@ def api_settings(settings: Settings) -> ApiSettings:
     usual = ApiSettings()
     beat = msgspec.structs.replace(usual.intervals, heartbeat_seconds=settings.heartbeat_seconds)
     is_https = (settings.public_url or "").startswith("https:")
-    return replace(usual, rate_limits=rate_limits(settings), intervals=beat, is_public_https=is_https)
+    return replace(
+        usual,
+        rate_limits=rate_limits(settings),
+        intervals=beat,
+        is_public_https=is_https,
+        model_folder=settings.model_folder,
+        model_stale_days=settings.model_stale_days,
+    )
 
 
 def rate_limits(settings: Settings) -> RateLimits:
@@ -153,6 +160,8 @@ def coordinator_settings(settings: Settings) -> CoordinatorSettings:
         public_url=settings.public_url or f"http://{settings.host}:{settings.port}",
         name=f"{socket.gethostname()}:{os.getpid()}",
         pass_seconds=settings.pass_seconds,
+        model_folder=settings.model_folder,
+        model_stale_days=settings.model_stale_days,
     )
 
 

@@ -16,6 +16,7 @@ from pydantic_settings import (
 )
 
 from spotguard.domain.errors import BadSetting, Refused
+from spotguard.domain.models import STALE_DAYS
 
 _EMBEDDED = "sqlite:///"
 _SHAPES = "sqlite:///FILE or mysql+pymysql://USER:PASSWORD@HOST/NAME"
@@ -79,6 +80,16 @@ class Settings(BaseSettings):
     )
     failed_credentials_per_minute: int = Field(
         default=60, ge=0, description="requests from one address whose token opens nothing; 0: no limit"
+    )
+    model_folder: Path = Field(
+        default_factory=lambda: state_folder() / "models",
+        description="where the files of registered models lie, on each host that runs a server or coordinator",
+    )
+    model_stale_days: int = Field(
+        default=STALE_DAYS,
+        ge=1,
+        le=3650,
+        description="days since its registration after which a learned model does not decide",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="debug, info, warning or error"

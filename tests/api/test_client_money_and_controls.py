@@ -154,7 +154,12 @@ def test_health(world: World, acme: Tenant, web: Machine):
     assert health["invariants"]["broken"] == []
     assert health["queue"] == {"pending": 1, "leased": 0, "oldestPendingAt": "2026-03-01T12:00:00.000000Z"}
     assert health["agentsBehind"] == []
-    assert health["model"] == {"policy": "rules-v1", "risk": "age-hazard-v1"}
+    assert health["model"] == {
+        "policy": "rules-v1",
+        "risk": "age-hazard-v1",
+        "active": None,
+        "shadow": None,
+    }
     assert (health["killSwitch"], health["killSwitches"]) == ("none", [])
     turned = {"level": "voluntary", "scope": web.agent_id, "reason": "audit"}
     assert acme.call("PUT", "/kill-switch", turned).status == 200

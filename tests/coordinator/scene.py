@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -53,6 +54,7 @@ class Scene(Guests):
         prices: Any = PRICES,
         has_cloud: bool = True,
         db: Database | None = None,
+        model_folder: Path | None = None,
     ) -> None:
         self.clock = StoryClock(START)
         self.ec2 = SimulatedEc2(self.clock, 1, prices, ONDEMAND, settings=settings)
@@ -60,6 +62,7 @@ class Scene(Guests):
         self.db.upgrade()
         self.wakeup = Calls()
         self.has_cloud = has_cloud
+        self.model_folder = model_folder
         self.guests: dict[InstanceId, Guest] = {}
         self.mute: set[InstanceId] = set()
         self.keep_closed: set[InstanceId] = set()
@@ -77,7 +80,7 @@ class Scene(Guests):
             self.db,
             lambda _client: self.ec2 if self.has_cloud else None,
             self.clock,
-            CoordinatorSettings(installation="story", name=name),
+            CoordinatorSettings(installation="story", name=name, model_folder=self.model_folder),
             self.wakeup,
         )
 

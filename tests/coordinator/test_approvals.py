@@ -42,7 +42,8 @@ class Desk:
     def approve(self, decision_id=None):
         wanted = decision_id or self.proposal.id
         scene = self.scene
-        return scene.db.write(lambda tx: approvals.approve(tx, scene.now, scene.client_id, wanted))
+        shelf = scene.coordinator.ctx.shelf
+        return scene.db.write(lambda tx: approvals.approve(tx, scene.now, scene.client_id, wanted, shelf))
 
     def reject(self, reason=None):
         scene, wanted = self.scene, self.proposal.id

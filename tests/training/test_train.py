@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from spotguard.cli.main import app
 from spotguard.domain.errors import InvalidInput
-from spotguard.training import model_file
-from spotguard.training.model_file import CARD, MODEL
+from spotguard.models import model_file
+from spotguard.models.model_file import CARD, MODEL
 from spotguard.training.train import train
 from tests.training.test_age_hazard import written
 

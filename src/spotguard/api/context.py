@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,6 +19,7 @@ from spotguard.api.offload import Offload
 from spotguard.api.problems import Problem
 from spotguard.api.settings import ApiSettings
 from spotguard.api.wakeups import Ending
+from spotguard.models.shelf import Shelf
 from spotguard.ports.clock import Clock
 from spotguard.ports.wakeup import Wakeup
 from spotguard.store.database import Database
@@ -39,6 +41,11 @@ class Api:
     ending: Ending = field(default_factory=Ending)
     long_polls: int = 0
     streams: int = 0
+    shelf: Shelf = field(init=False)
+
+    def __post_init__(self) -> None:
+        told = self.settings
+        self.shelf = Shelf(told.model_folder, timedelta(days=told.model_stale_days))
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         return await self.offload(lambda: self.db.read(work))

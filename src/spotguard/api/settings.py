@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from spotguard.api.limiting import RateLimits
 from spotguard.domain.agents import Autonomy
+from spotguard.domain.models import STALE_DAYS
 from spotguard.wire.agent import Intervals
 
 
@@ -28,6 +30,8 @@ class ApiSettings:
     is_public_https: bool = False  # people reach it by HTTPS, even if TLS ends before this process
     notice: str = ""  # shown on the page, above every figure
     rate_limits: RateLimits | None = field(default_factory=RateLimits)
+    model_folder: Path | None = None  # None: learned models are not read
+    model_stale_days: int = STALE_DAYS
 
     @property
     def auto_needs_drill(self) -> bool:

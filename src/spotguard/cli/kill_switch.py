@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spotguard.cli.databases import DatabaseUrl, opened
+from spotguard.cli.operators import user
 from spotguard.cli.output import Json, print_json, say, warn
 from spotguard.domain.agents import KillLevel
 
@@ -52,7 +51,7 @@ def kill_switch(
     that is stopped is undone, unless it has closed its workload's gate already: then it goes on to its end.
     """
     now = datetime.now(UTC)
-    reason = f"from the command line by {_user()}" if reason is None else reason
+    reason = f"from the command line by {user()}" if reason is None else reason
     with opened(database_url) as database:
         client_id, scope = database.write(
             lambda tx: _turn(tx, now, level, reason, agent=agent, client=client)
@@ -66,13 +65,6 @@ def kill_switch(
         return
     whom = {"*": "everybody", "client": f"client {client_id}"}.get(scope, f"agent {scope}")
     say(f"The kill switch of {whom} is at {level.value}.")
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # nobody of that number is known to the machine
-        return f"user {os.getuid()}"
 
 
 def _turn(

@@ -8,15 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
+from spotguard.cli import registry
 from spotguard.cli.output import Json, print_json, say
-from spotguard.domain.errors import BadSetting
+from spotguard.cli.registry import require_extra
 
-app = typer.Typer(no_args_is_help=True, help="Learned models of the engine.")
-
-
-@app.callback()
-def _group() -> None:
-    """One command so far: typer would drop its name."""
+app = typer.Typer(no_args_is_help=True, help="Learned models of the engine, and their registry.")
+app.command()(registry.register)
+app.command("list")(registry.list_all)
+app.command()(registry.shadow)
+app.command()(registry.activate)
+app.command()(registry.retire)
 
 
 def train(
@@ -26,7 +27,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Fit the engine's model, calibrate it on later days and score it on days later still, baselines beside it."""
-    _require_extra()
+    require_extra()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from spotguard.training.train import train as fitted
 
@@ -38,17 +39,10 @@ def train(
 @app.command()
 def show(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)], as_json: Json = False) -> None:
     """The card of a model file: data, splits, scores beside the baselines. A file that was changed is refused."""
-    _require_extra()
-    from spotguard.training.model_file import load
+    require_extra()
+    from spotguard.models.model_file import load
 
     _show(load(file)[1], as_json=as_json)
-
-
-def _require_extra() -> None:
-    try:
-        import skops.io  # noqa: F401
-    except ImportError as error:
-        raise BadSetting("learned models are an extra: pip install 'spotguard[training]'") from error
 
 
 def _show(card: dict[str, Any], *, as_json: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -12,7 +13,9 @@ import sqlalchemy as sa
 from spotguard.domain.agents import PROVEN_CHECKS
 from spotguard.domain.errors import CloudError
 from spotguard.domain.ids import ClientId
+from spotguard.domain.models import STALE_DAYS
 from spotguard.domain.tags import CLIENT_TAG, MANAGED_TAG
+from spotguard.models.shelf import Shelf
 from spotguard.ports.clock import Clock
 from spotguard.ports.cloud import Cloud
 from spotguard.ports.traffic import Traffic
@@ -56,6 +59,8 @@ class CoordinatorSettings:
     healthy_checks: int = PROVEN_CHECKS
     enrol_within_seconds: float = 900
     most_deletions_per_pass: int = 10
+    model_folder: Path | None = None  # None: learned models are not read
+    model_stale_days: int = STALE_DAYS
 
 
 @dataclass
@@ -72,6 +77,11 @@ class Context:
     told: dict[tuple[str, str], datetime] = field(default_factory=dict)
     resting: dict[str, datetime] = field(default_factory=dict)
     lane_until: dict[ClientId, datetime] = field(default_factory=dict)
+    shelf: Shelf = field(init=False)
+
+    def __post_init__(self) -> None:
+        told = self.settings
+        self.shelf = Shelf(told.model_folder, timedelta(days=told.model_stale_days))
 
     def soon(self, now: datetime, seconds: float) -> None:
         self.again_at.append(now + timedelta(seconds=max(seconds, 1.0)))

@@ -9,14 +9,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from spotguard.coordinator.context import Beat, Context, Row
+from spotguard.coordinator.context import Beat, Context, Row, log
+from spotguard.coordinator.trial import Found, Trial
 from spotguard.domain.agents import Autonomy
-from spotguard.domain.decisions import PoolAssessment, Proposal, Verdict
+from spotguard.domain.decisions import Proposal, Verdict
 from spotguard.domain.errors import Refused
 from spotguard.domain.ids import AgentId, ClientId
 from spotguard.engine import forecast, rules_v1
 from spotguard.planning import approvals, guard_rails
-from spotguard.store import decisions, events, fleet, forecasts, ondemand, prices, quarantine
+from spotguard.store import decisions, events, fleet, forecasts, judges, ondemand, prices, quarantine
+from spotguard.store.judges import Judge
 
 AT_LEAST_EVERY = timedelta(minutes=5)  # dwell times and quarantines run out without any row changing
 
@@ -30,19 +32,36 @@ class Decide:
         self._seen: tuple[Any, ...] | None = None
         self._worked_at: datetime | None = None
         self._keys: dict[str, str | None] = {}
+        self._bench = judges.Bench(judges.built_in())
+        self._trial = Trial(ctx)
 
     def run(self, now: datetime, frozen: dict[ClientId, str]) -> int:
         if not self._beat.is_due(now):
             return 0
-        state = (*self.ctx.db.read(decisions.market_state), tuple(frozen.items()))
+        market = self.ctx.db.read(decisions.market_state)
+        state = (*market, tuple(frozen.items()))
         rested = self._worked_at is not None and now - self._worked_at < AT_LEAST_EVERY
         if state == self._seen and rested:
             return 0
         self._seen, self._worked_at = state, now
-        situations = self.ctx.db.read(lambda tx: _look(tx, now))
-        return self.ctx.each("decide", situations, lambda found: self._decide(now, found, frozen))
+        self._seat(now, market[-1])
+        situations = self.ctx.db.read(lambda tx: _look(tx, now, self._bench.present))
+        moved = self.ctx.each("decide", situations, lambda found: self._decide(now, found, frozen))
+        self._trial.run(now, self._bench, situations)
+        return moved
+
+    def _seat(self, now: datetime, models_moved: int | None) -> None:
+        """Whose risks decide, and who is on trial; without a registered model nothing is asked."""
+        if models_moved is None:
+            return
+        self._bench = self.ctx.db.read(lambda tx: judges.sitting(tx, now, self.ctx.shelf))
+        flaw = self._bench.present.flaw
+        if flaw is not None and self.ctx.news(self._bench.present.name, flaw, now):
+            log.warning("no voluntary move is made: the active model may not be asked", because=flaw)
 
     def _decide(self, now: datetime, found: Found, frozen: dict[ClientId, str]) -> bool:
+        if found.flaw is not None:
+            return self._stay(now, found)
         proposal = rules_v1.propose(found.situation)
         if proposal is None:
             return self._stay(now, found)
@@ -56,12 +75,13 @@ class Decide:
 
     def _stay(self, now: datetime, found: Found) -> bool:
         """Stored when something was considered and it differs from the last decision."""
-        because = rules_v1.why_stay(found.situation)
-        key = f"{Verdict.STAY}:{_cheapest(found)}:{_stand(found.agent)}"
+        because = found.flaw or rules_v1.why_stay(found.situation)
+        considered = _cheapest(found) if found.flaw is None else "flawed"
+        key = f"{Verdict.STAY}:{considered}:{_stand(found.agent)}"
         if key == self._key(found.agent.id):
             return False
         self._keys[found.agent.id] = key
-        inputs = decisions.inputs_of(found.situation, found.assessments, found.agent, key)
+        inputs = decisions.inputs_of(found.situation, found.assessments, found.agent, key, found.judge)
         self.ctx.db.write(
             lambda tx: decisions.record(
                 tx, now, found.agent, verdict=Verdict.STAY, proposal=None, because=because, inputs=inputs
@@ -73,16 +93,6 @@ class Decide:
         if agent_id not in self._keys:
             self._keys[agent_id] = self.ctx.db.read(lambda tx: decisions.last_key(tx, AgentId(agent_id)))
         return self._keys[agent_id]
-
-
-class Found:
-    """One agent with its market, as they are now."""
-
-    def __init__(self, agent: Row, assessments: list[PoolAssessment], situation: rules_v1.Situation) -> None:
-        self.agent = agent
-        self.id = agent.id
-        self.assessments = assessments
-        self.situation = situation
 
 
 def _cheapest(found: Found) -> str:
@@ -99,7 +109,7 @@ def _stand(agent: Row) -> str:
     return f"{agent.epoch}:{agent.config_version}"
 
 
-def _look(tx: sa.Connection, now: datetime) -> list[Found]:
+def _look(tx: sa.Connection, now: datetime, judge: Judge) -> list[Found]:
     """Each market once, however many agents share it."""
     rows = decisions.candidates(tx)
     markets: dict[tuple[str, str], tuple[list[prices.PoolPrice], dict[Any, Row], dict[str, Decimal]]] = {}
@@ -117,7 +127,9 @@ def _look(tx: sa.Connection, now: datetime) -> list[Found]:
         )
     found: dict[str, Found] = {}
     for place, (known, struck, fixed) in markets.items():
-        prospects = forecasts.prospects(tx, now, ClientId(place[0]), [price.pool for price in known])
+        pools = [price.pool for price in known]
+        prospects = forecasts.prospects(tx, now, ClientId(place[0]), pools, judge.hazard)
+        flaw = judge.flaw or judges.why_not(judge, prospects)
         asking = []
         for agent in (row for row in rows if (row.client_id, row.region) == place):
             own = {*fleet.allowance(agent).instance_types(), agent.instance_type}
@@ -127,7 +139,8 @@ def _look(tx: sa.Connection, now: datetime) -> list[Found]:
             asking.append((agent, decisions.situation(tx, now, agent, assessments, fixed)))
         told = forecasts.figures(asking, prospects)
         for (agent, situation), figures in zip(asking, told, strict=True):
-            found[agent.id] = Found(agent, list(situation.pools), replace(situation, figures=figures))
+            whole = replace(situation, figures=figures)
+            found[agent.id] = Found(agent, whole, prospects, judge.name, flaw)
     return [found[agent.id] for agent in rows]
 
 
@@ -164,7 +177,7 @@ def _dispose(
         verdict=verdict,
         proposal=proposal,
         because=because,
-        inputs=decisions.inputs_of(found.situation, found.assessments, agent, key),
+        inputs=decisions.inputs_of(found.situation, found.assessments, agent, key, found.judge),
         command_id=command_id,
     )
     if verdict in (Verdict.RECOMMEND, Verdict.AWAIT_APPROVAL):

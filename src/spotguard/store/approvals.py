@@ -15,9 +15,11 @@ from spotguard.domain.errors import NotFound, Refused
 from spotguard.domain.ids import ClientId
 from spotguard.domain.instances import Mode
 from spotguard.engine import forecast, rules_v1
+from spotguard.models.shelf import Shelf
 from spotguard.planning import guard_rails
 from spotguard.planning.approvals import stands_until
-from spotguard.store import decisions, events, fleet, forecasts, moves, silence
+from spotguard.store import decisions, events, fleet, forecasts, judges, moves, silence
+from spotguard.store.judges import Judge
 from spotguard.store.tables import decisions as rows
 
 Row = sa.Row[Any]
@@ -31,8 +33,13 @@ class Approved:
     instance_id: str
 
 
-def approve(tx: sa.Connection, now: datetime, client_id: ClientId, decision_id: str) -> Approved:
-    """Opens the proposed move, if the policy still proposes it and every guard-rail agrees now."""
+def approve(
+    tx: sa.Connection, now: datetime, client_id: ClientId, decision_id: str, shelf: Shelf
+) -> Approved:
+    """Opens the proposed move, if the policy still proposes it and every guard-rail agrees now.
+
+    `shelf`: where the active model lies, whose risks are asked for again.
+    """
     row = _waiting(tx, now, client_id, decision_id)
     agent = decisions.candidate(tx, row.agent_id)
     if agent is None:
@@ -41,7 +48,7 @@ def approve(tx: sa.Connection, now: datetime, client_id: ClientId, decision_id: 
         )
     if agent.autonomy != Autonomy.APPROVE:
         raise Refused(f"this agent's autonomy is {agent.autonomy} now: set it to approve, or force a switch")
-    proposal = _still_proposed(tx, now, agent, row)
+    proposal = _still_proposed(tx, now, agent, row, judges.sitting(tx, now, shelf).present)
     _answer(tx, now, row, Verdict.MOVE, "approved by its user", {"approved_at": rfc3339(now)})
     opened = decisions.open_proposed(tx, now, agent, proposal)
     tx.execute(sa.update(rows).where(rows.c.id == row.id).values(command_id=opened.command_id))
@@ -80,10 +87,13 @@ def _waiting(tx: sa.Connection, now: datetime, client_id: ClientId, decision_id:
     return row
 
 
-def _still_proposed(tx: sa.Connection, now: datetime, agent: Row, row: Row) -> Proposal:
+def _still_proposed(tx: sa.Connection, now: datetime, agent: Row, row: Row, judge: Judge) -> Proposal:
     allowed = fleet.allowance_of_engine(tx, agent)
     bare = fleet.assess_pools(tx, now, agent.client_id, agent, allowed)
-    prospects = forecasts.prospects(tx, now, ClientId(agent.client_id), [a.pool for a in bare])
+    prospects = forecasts.prospects(tx, now, ClientId(agent.client_id), [a.pool for a in bare], judge.hazard)
+    flaw = judge.flaw or judges.why_not(judge, prospects)
+    if flaw is not None:
+        raise Refused(f"no voluntary move is made: {flaw}")
     assessments = forecast.with_risks(bare, prospects)
     situation = decisions.situation(tx, now, agent, assessments, fleet.ondemand_of(tx, agent))
     (figures,) = forecasts.figures([(agent, situation)], prospects)

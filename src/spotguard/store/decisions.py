@@ -21,7 +21,7 @@ from spotguard.engine import rules_v1
 from spotguard.planning.approvals import Said
 from spotguard.planning.guard_rails import PastSwitch, RailFacts, SpendFacts
 from spotguard.planning.switching import MoveFacts, choose
-from spotguard.store import fleet, forecasts, intentions, kill, move_plans, moves, quarantine, quotas, storage
+from spotguard.store import fleet, intentions, kill, models, move_plans, moves, quarantine, quotas, storage
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import (
     agents,
@@ -65,6 +65,7 @@ _MARKET_STATE = Prepared(
         ).scalar_subquery(),
         sa.select(sa.func.sum(agents.c.epoch + agents.c.config_version)).scalar_subquery(),
         sa.select(sa.func.count()).select_from(switches).scalar_subquery(),
+        models.NEWEST_MOVE.label("models_moved"),
     )
 )
 _LAST_MOVE: sa.Select[Any] = (
@@ -107,7 +108,7 @@ def candidates(tx: sa.Connection) -> list[Row]:
 
 
 def market_state(tx: sa.Connection) -> tuple[Any, ...]:
-    """Changes whenever a price, a quarantine, an agent's place or its settings do."""
+    """Changes whenever a price, a quarantine, an agent's place or its settings do; the last: a model's state."""
     return tuple(_MARKET_STATE.rows(tx, {})[0])
 
 
@@ -277,9 +278,12 @@ def open_proposed(tx: sa.Connection, now: datetime, agent: Row, proposal: Propos
 
 
 def inputs_of(
-    situation_: rules_v1.Situation, assessments: list[PoolAssessment], agent: Row, key: str
+    situation_: rules_v1.Situation, assessments: list[PoolAssessment], agent: Row, key: str, judge: str
 ) -> dict[str, Any]:
-    """Price and age of each allowed pool, the present one, the rails: what a person needs to follow the reason."""
+    """Price and age of each allowed pool, the present one, the rails: what a person needs to follow the reason.
+
+    `judge`: whose risks they are.
+    """
     return {
         "key": key,
         "epoch": agent.epoch,
@@ -289,7 +293,7 @@ def inputs_of(
         "present_usd": _text(situation_.present_usd),
         "ondemand_usd": _text(situation_.ondemand_usd),
         "forced_stay": situation_.forced_stay,
-        "risk_model": None if situation_.figures is None else forecasts.rule().name,
+        "risk_model": None if situation_.figures is None else judge,
         "expected": None if situation_.figures is None else situation_.figures.told(),
         "minute_value_usd": _text(agent.minute_value_usd),
         "pools": [

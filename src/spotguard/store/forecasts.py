@@ -32,11 +32,16 @@ def rule() -> AgeHazard:
 
 
 def prospects(
-    tx: sa.Connection, now: datetime, client_id: ClientId, pools: Iterable[Pool]
+    tx: sa.Connection,
+    now: datetime,
+    client_id: ClientId,
+    pools: Iterable[Pool],
+    hazard: AgeHazard | None = None,
 ) -> dict[PoolId, Prospect]:
-    """From what this tenant saw alone."""
+    """From what this tenant saw alone, by the built-in rule unless another hazard is given."""
     wanted = list(pools)
-    return forecast.prospects(wanted, rule().outlook(wanted, looks.records(tx, now, client_id), now))
+    judge = hazard or rule()
+    return forecast.prospects(wanted, judge.outlook(wanted, looks.records(tx, now, client_id), now))
 
 
 def stakes(agent: Row, ondemand_usd: Decimal) -> Stakes:

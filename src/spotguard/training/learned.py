@@ -7,7 +7,6 @@ days of calibration, never on those of validation. Both are made calibrated by a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,27 +19,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from spotguard.domain.errors import InvalidInput
-from spotguard.engine.arrays import Floats
+from spotguard.models.learned import HORIZONS, Model
 from spotguard.training.examples import Examples
 
-HORIZONS = (15, 60, 360)  # minutes
 KINDS = ("logistic", "boosted")
-LEAST_SHARE = 1e-4  # a calibrated probability is never 0 or 1: nobody saw that much
-
-
-@dataclass(frozen=True)
-class Model:
-    """One horizon. `calibration` maps the classifier's probability to the measured one."""
-
-    minutes: int
-    kind: str
-    classifier: Any
-    calibration: Any
-
-    def probability(self, table: Floats) -> Floats:
-        raw = self.classifier.predict_proba(table)[:, 1]
-        calibrated: Floats = np.clip(self.calibration.predict(raw), LEAST_SHARE, 1 - LEAST_SHARE)
-        return calibrated
 
 
 def fit(training: Examples, calibration: Examples, seed: int) -> list[Model]:

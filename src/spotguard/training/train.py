@@ -13,9 +13,10 @@ from spotguard.domain.errors import InvalidInput
 from spotguard.engine import features
 from spotguard.engine.hazard import AgeHazard, risk
 from spotguard.market import shipped
-from spotguard.training import examples, learned, model_file, scores, traces
+from spotguard.models import model_file
+from spotguard.models.learned import Model
+from spotguard.training import examples, learned, scores, traces
 from spotguard.training.examples import Examples
-from spotguard.training.learned import Model
 
 FITTED, TRAINED = (
     0.45,

@@ -12,6 +12,7 @@ from spotguard.domain.agents import HIGHEST_TERMINATE_WAIT_SECONDS, Autonomy
 from spotguard.domain.instances import Mode
 from spotguard.domain.switches import MoveKind, Step, WhenLate
 from spotguard.wire.client import EventState, FallbackState, Given, Moment, Percent, Taken, Usd
+from spotguard.wire.client_models import ModelState
 from spotguard.wire.client_traffic import TrafficChange
 
 KillWord = Literal["none", "voluntary", "all"]
@@ -308,13 +309,6 @@ class QueueState(Given):
     pending: int
     leased: int
     oldest_pending_at: Moment | None
-
-
-class ModelState(Given):
-    """Which policy decides, and whose risks `riskThreshold` is held against; null: nothing measures them."""
-
-    policy: str
-    risk: str | None
 
 
 class KillState(Given):

@@ -12,7 +12,8 @@ from spotguard.api.problems import invalid
 from spotguard.domain.agents import KillLevel
 from spotguard.domain.ids import AgentId
 from spotguard.engine import rules_v1
-from spotguard.store import agents, configuration, events, forecasts, kill, leases, views_health
+from spotguard.store import agents, configuration, events, judges, kill, leases, trials, views_health
+from spotguard.store.judges import Judge
 from spotguard.wire.client_controls import (
     AgentBehind,
     CoordinatorState,
@@ -23,9 +24,9 @@ from spotguard.wire.client_controls import (
     KillSwitches,
     Limits,
     LimitsChange,
-    ModelState,
     QueueState,
 )
+from spotguard.wire.client_models import JudgeState, ModelState, TrialState
 
 routes = router()
 _NOTES = {
@@ -57,7 +58,7 @@ async def health(desk: AtDesk) -> Health:
             queue=QueueState(
                 pending=waiting.pending, leased=waiting.leased, oldest_pending_at=waiting.oldest_pending_at
             ),
-            model=ModelState(policy=rules_v1.NAME, risk=forecasts.rule().name),
+            model=_model(tx, desk),
             kill_switch=kill.level_for(tx, desk.client_id).name.lower(),
             kill_switches=[
                 KillState.model_validate(row)
@@ -67,6 +68,30 @@ async def health(desk: AtDesk) -> Health:
         )
 
     return await desk.read(work)
+
+
+def _model(tx: Connection, desk: Desk) -> ModelState:
+    """Scores are of this tenant's own pools: nobody else's outcomes are told here."""
+    bench = judges.sitting(tx, desk.now, desk.api.shelf)
+    return ModelState(
+        policy=rules_v1.NAME,
+        risk=bench.present.name if bench.present.flaw is None else None,
+        active=None if bench.present.model_id is None else JudgeState(**_judge(bench.present)),
+        shadow=None if bench.shadow is None else _trial(tx, desk, bench.present, bench.shadow),
+    )
+
+
+def _judge(judge: Judge) -> dict[str, Any]:
+    told = ("name", "registered_at", "since", "flaw")
+    return {name: getattr(judge, name) for name in told}
+
+
+def _trial(tx: Connection, desk: Desk, present: Judge, shadow: Judge) -> TrialState:
+    judged = trials.judged(tx, str(shadow.model_id), present.name, desk.client_id)
+    chosen = trials.choices(tx, str(shadow.model_id), desk.client_id)
+    return TrialState(
+        **_judge(shadow), **vars(judged), choices=chosen.stored, choices_differing=chosen.differing
+    )
 
 
 def _switches(tx: Connection, desk: Desk, scope: str) -> KillSwitches:

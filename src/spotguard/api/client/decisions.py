@@ -37,7 +37,10 @@ async def decision(desk: AtDesk, decision_id: TheDecision) -> DecisionState:
 @routes.post("/decisions/{decisionId}/approve", status_code=202)
 async def approve(desk: AtDesk, decision_id: TheDecision) -> ForcedSwitch:
     """Begin the proposed move, if it is still what the engine proposes and every guard-rail agrees now."""
-    approved = await desk.write(lambda tx: approvals.approve(tx, desk.now, desk.client_id, decision_id))
+    shelf = desk.api.shelf
+    approved = await desk.write(
+        lambda tx: approvals.approve(tx, desk.now, desk.client_id, decision_id, shelf)
+    )
     desk.wake(approved.instance_id)
     move = approved.move
     return ForcedSwitch(command_id=move.command_id, switch_id=move.switch_id, kind=move.kind.value)

@@ -23,6 +23,7 @@ from spotguard.store import (
     agents,
     fleet,
     forecasts,
+    judges,
     move_orders,
     move_rows,
     moves,
@@ -82,7 +83,9 @@ async def pricing(desk: AtDesk, instance_id: TheInstance) -> InstancePricing:
             agent = agents.of_client(tx, desk.client_id, row.agent_id)
             by_type = ondemand.prices_of(tx, desk.client_id, agent.region) if agent.region else {}
             bare = fleet.assess_pools(tx, desk.now, desk.client_id, agent)
-            prospects = forecasts.prospects(tx, desk.now, desk.client_id, [one.pool for one in bare])
+            judge = judges.sitting(tx, desk.now, desk.api.shelf).present
+            pools = [one.pool for one in bare]
+            prospects = forecasts.prospects(tx, desk.now, desk.client_id, pools, judge.hazard)
             assessed = forecast.with_risks(bare, prospects)
             present = row.current_pool_id if row.current_mode == Mode.SPOT else None
             offers = [
