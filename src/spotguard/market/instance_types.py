@@ -14,6 +14,7 @@ from spotguard.domain.errors import InvalidInput
 from spotguard.domain.quotas import QuotaClass
 
 _TYPE = re.compile(r"([a-z]+)([a-z0-9-]*)\.([a-z0-9-]+)")
+_BURSTABLE = re.compile(r"t\d[a-z]*\.")
 _SIZE = re.compile(r"(?:metal-)?(\d*)(?:xlarge|xl)")
 _SMALL = {"nano": 2, "micro": 2, "small": 2, "medium": 2, "large": 2}
 _OTHER_SIZES = {
@@ -41,6 +42,11 @@ _CLASS_OF = {
     "u": QuotaClass.HIGH_MEMORY, "hpc": QuotaClass.HPC, "inf": QuotaClass.INF, "mac": QuotaClass.MAC,
     "p": QuotaClass.P, "trn": QuotaClass.TRN, "x": QuotaClass.X,
 }  # fmt: skip
+
+
+def is_burstable(instance_type: str) -> bool:
+    """The families of letter t: a share of a core, and credits (EC2 User Guide, burstable performance instances)."""
+    return _BURSTABLE.match(instance_type) is not None
 
 
 def is_instance_type(text: str) -> bool:
