@@ -16,7 +16,7 @@ from spotguard.advice.paths import Picture, picture
 from spotguard.advice.plans import Choice, Plan, Situation, choose
 from spotguard.advice.replay import AUTOMATIC, ON_DEMAND, STANDBY, Replayed, names_for, replay
 from spotguard.advice.standby_worth import StandbyWorth, standby_worth
-from spotguard.advice.wish import HOURS, Wish
+from spotguard.advice.wish import HOURS, Wish, interruption_usd
 
 POLICY_OF: Mapping[Plan, str] = {
     Plan.ON_DEMAND: ON_DEMAND,
@@ -111,7 +111,7 @@ def advise(
     measured = market.kind is Kind.AVAILABILITY
     policies = figures(replayed, wish, world.ondemand_usd, tells_interruptions=measured)
     shown = offers(offered_by or market, stakes)
-    situation = _situation(market, wish, policies, shown, replayed[AUTOMATIC])
+    situation = _situation(market, wish, policies, shown, _on_spot(replayed))
     choice = choose(situation)
     return Advice(
         instance_type=world.home.instance_type,
@@ -139,12 +139,12 @@ def _situation(
     wish: Wish,
     policies: tuple[PolicyFigures, ...],
     shown: tuple[Offer, ...],
-    automatically: Replayed,
+    on_spot: Replayed,
 ) -> Situation:
     stakes = wish.stakes(market.world.ondemand_usd)
     by_name = {figures.name: figures for figures in policies}
     automatic, standing = by_name[AUTOMATIC], by_name[STANDBY]
-    interruptions = expected(market, automatic, automatically, stakes)
+    interruptions = expected(market, automatic, on_spot, stakes)
     fit = [offer for offer in shown if offer.recommended]
     measured = (automatic, standing) if market.kind is Kind.AVAILABILITY else None
     present_usd = next((offer.usd_per_hour for offer in fit if offer.usd_per_hour), stakes.ondemand_usd)
@@ -157,8 +157,13 @@ def _situation(
         interruptions=interruptions,
         worth=standby_worth(shown, interruptions, stakes, wish.disks, measured),
         pools=len(fit),
-        interruption_usd=stakes.interruption_usd(present_usd, on_spot=True),
+        interruption_usd=interruption_usd(stakes, present_usd),
     )
+
+
+def _on_spot(replayed: Mapping[str, Replayed]) -> Replayed:
+    """SpotGuard's own stays; where it would stay on demand, those of who goes to spot all the same."""
+    return replayed[AUTOMATIC if replayed[AUTOMATIC].stays else STANDBY]
 
 
 def _picture(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spotguard.advice.replay import ON_DEMAND, WHAT, Replayed
+from spotguard.advice.replay import CLAIRVOYANT, ON_DEMAND, WHAT, Replayed
 from spotguard.advice.wish import HOURS, Disks, Wish
 from spotguard.backtest.account import Outcome
 from spotguard.backtest.figures import Days, Dice, days_of
@@ -21,6 +21,7 @@ LEAST_DAYS = 14
 """Shorter files give no interval: of fewer than five blocks of three days there is nothing to draw again."""
 
 EDGES = (0.025, 0.975)
+_NEVER = frozenset({ON_DEMAND, CLAIRVOYANT})  # interrupted
 EBS_MONTH_HOURS = 730  # EBS bills by the second of a month that AWS counts so (ports.cloud.StorageRates)
 
 
@@ -91,7 +92,7 @@ def _figures(
         plan_net_usd=less(plan_usd, burden),
         moves=outcome.moves / months,
         returns=outcome.returns / months,
-        interruptions=outcome.interruptions / months if tells_interruptions else None,
+        interruptions=outcome.interruptions / months if tells_interruptions or one.name in _NEVER else None,
         minutes_down=_of(_down(outcome), dice, MONTH / 60, 0.0),
         worst_recovery_seconds=outcome.worst_down_seconds,
         standby_usd=outcome.standby_usd / months,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spotguard.advice.market import Kind, Market
+from spotguard.advice.wish import interruption_usd
 from spotguard.backtest.calm import MONTHLY
 from spotguard.backtest.physics import DAY, MONTH
 from spotguard.backtest.world import World
@@ -122,7 +123,7 @@ def _expected(offer: Offer, stakes: Stakes) -> float | None:
         hourly = MONTHLY[offer.bucket] / 720
     else:
         return offer.usd_per_hour
-    return offer.usd_per_hour + hourly * stakes.interruption_usd(offer.usd_per_hour, on_spot=True)
+    return offer.usd_per_hour + hourly * interruption_usd(stakes, offer.usd_per_hour)
 
 
 def _why_not(offer: Offer) -> str | None:

@@ -41,6 +41,19 @@ class Situation:
     interruption_usd: float
 
     @property
+    def stands(self) -> bool:
+        """Whether the plan would have a standby: it is wanted or surely pays, and leaves something."""
+        if self.wish.standby is StandbyWish.NEVER:
+            return False
+        wanted = self.wish.standby is StandbyWish.ALWAYS or bool(self.worth.pays)
+        return wanted and _net(self, self.standby) > 0
+
+    @property
+    def figures(self) -> PolicyFigures:
+        """Of the plan that is weighed against on-demand."""
+        return self.standby if self.stands else self.automatic
+
+    @property
     def most(self) -> float:
         """Interruptions in 30 days that take up what is surely saved."""
         return max(0.0, _low(self.automatic.net_usd)) / self.interruption_usd
@@ -71,15 +84,25 @@ def without_a_cheaper_pool_nothing_is_moved(s: Situation) -> Choice | None:
     return _nothing("no pool is well below the on-demand price at the end of the file")
 
 
-def what_may_save_nothing_is_left_alone(s: Situation) -> Choice | None:
-    if _low(s.automatic.saving_usd) > 0:
+def where_spotguard_itself_would_stay(s: Situation) -> Choice | None:
+    """Its own rule weighs what a minute is worth against what it has reason to fear."""
+    if s.stands or s.automatic.returns > 0:
         return None
-    return _nothing(f"the saving may be nothing: {_between(s.automatic.saving_usd)} USD in 30 days")
+    told = (
+        "" if s.interruptions.basis is not Basis.UNKNOWN else "; nobody has told how often it is interrupted"
+    )
+    return _nothing(f"at {s.stakes.minute_usd:.4f} USD a minute SpotGuard itself would stay on demand{told}")
+
+
+def what_may_save_nothing_is_left_alone(s: Situation) -> Choice | None:
+    if _low(s.figures.saving_usd) > 0:
+        return None
+    return _nothing(f"the saving may be nothing: {_between(s.figures.saving_usd)} USD in 30 days")
 
 
 def downtime_must_not_cost_more_than_it_saves(s: Situation) -> Choice | None:
-    best = max(_net(s, s.automatic), _net(s, s.standby) if _may_stand_by(s) else float("-inf"))
-    if best > 0:
+    net = _net(s, s.figures)
+    if net > 0:
         return None
     if s.interruptions.basis is Basis.UNKNOWN:
         return _nothing(
@@ -88,29 +111,26 @@ def downtime_must_not_cost_more_than_it_saves(s: Situation) -> Choice | None:
         )
     return _nothing(
         f"at {s.stakes.minute_usd:.4f} USD a minute its downtime may cost more than is saved "
-        f"({best:+.2f} USD in 30 days with it, at worst)"
+        f"({net:+.2f} USD in 30 days with it, at worst)"
     )
 
 
 def a_savings_plan_that_saves_as_much_wins(s: Situation) -> Choice | None:
-    figures = s.standby if s.wish.standby is StandbyWish.ALWAYS else s.automatic
-    if _low(figures.plan_net_usd) - _unmeasured(s, figures) > 0:
+    if _low(s.figures.plan_net_usd) - _unmeasured(s, s.figures) > 0:
         return None
     return _nothing(
         f"a 1-year Savings Plan ({100 * s.wish.savings_plan:.0f} % off) may save as much, without interruptions: "
-        f"against it spot makes {_between(figures.plan_net_usd)} USD in 30 days, what downtime is worth taken off"
+        f"against it spot makes {_between(s.figures.plan_net_usd)} USD in 30 days, what downtime is worth taken off"
     )
 
 
 def a_standby_where_it_pays_or_is_wanted(s: Situation) -> Choice | None:
-    if not _may_stand_by(s) or _net(s, s.standby) <= 0:
+    if not s.stands:
         return None
     saves = f"saves {_between(s.standby.saving_usd)} USD in 30 days with its standby paid"
     if s.wish.standby is StandbyWish.ALWAYS:
         return Choice(Plan.STANDBY, f"as wanted: {saves}")
-    if s.worth.pays:
-        return Choice(Plan.STANDBY, f"{saves}, and the standby pays: {s.worth.because}")
-    return None
+    return Choice(Plan.STANDBY, f"{saves}, and the standby pays: {s.worth.because}")
 
 
 def otherwise_automatic_emergencies(s: Situation) -> Choice | None:
@@ -128,6 +148,7 @@ def otherwise_automatic_emergencies(s: Situation) -> Choice | None:
 RULES: tuple[Rule, ...] = (
     few_days_tell_nothing,
     without_a_cheaper_pool_nothing_is_moved,
+    where_spotguard_itself_would_stay,
     what_may_save_nothing_is_left_alone,
     downtime_must_not_cost_more_than_it_saves,
     a_savings_plan_that_saves_as_much_wins,
@@ -138,10 +159,6 @@ RULES: tuple[Rule, ...] = (
 
 def choose(situation: Situation) -> Choice:
     return next(choice for rule in RULES if (choice := rule(situation)) is not None)
-
-
-def _may_stand_by(s: Situation) -> bool:
-    return s.wish.standby is not StandbyWish.NEVER
 
 
 def _net(s: Situation, figures: PolicyFigures) -> float:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from spotguard.advice.market import Kind, Market
-from spotguard.advice.standing import Standing
+from spotguard.advice.policies import Hourly, Standing
 from spotguard.advice.wish import Wish
 from spotguard.backtest.account import Outcome
 from spotguard.backtest.alarm import Alarm
 from spotguard.backtest.clairvoyant import optimum
-from spotguard.backtest.policy import Make, Policies, Stay
+from spotguard.backtest.physics import HOUR
+from spotguard.backtest.policy import Policies, Stay
 from spotguard.backtest.registry import policies
 from spotguard.backtest.simulator import Run
 
@@ -58,7 +59,7 @@ def replay(market: Market, wish: Wish, names: Sequence[str], told: Callable[[], 
     """`told` is called after each policy."""
     world, (start, end) = market.world, market.world.span
     minute_usd, alarm = wish.minute_value(world.ondemand_usd), Alarm(market.world)
-    made = _made(wish)
+    made = _made(wish, hourly=market.kind is Kind.PRICES)
     found: dict[str, Replayed] = {}
     for name in names:
         if name == CLAIRVOYANT:
@@ -70,14 +71,13 @@ def replay(market: Market, wish: Wish, names: Sequence[str], told: Callable[[], 
     return found
 
 
-def _made(wish: Wish) -> Policies:
-    known = policies([name for name in WHAT if name not in (STANDBY, CLAIRVOYANT)], _wait_hours(wish))
-    return {**known, STANDBY: _standing(known[_STAYS])}
-
-
-def _standing(inner: Make) -> Make:
-    return lambda: Standing(inner())
-
-
-def _wait_hours(wish: Wish) -> float:
-    return wish.physics.terminate_wait / 3600
+def _made(wish: Wish, *, hourly: bool) -> Policies:
+    known = policies(
+        [name for name in WHAT if name not in (STANDBY, CLAIRVOYANT)], wish.physics.terminate_wait / HOUR
+    )
+    engine, stays = known[AUTOMATIC], known[_STAYS]
+    return {
+        **known,
+        AUTOMATIC: (lambda: Hourly(engine())) if hourly else engine,
+        STANDBY: lambda: Standing(stays()),
+    }

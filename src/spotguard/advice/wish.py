@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from spotguard.backtest.physics import Physics
-from spotguard.engine.stakes import Stakes
+from spotguard.engine.stakes import WAIT_HOURS, Stakes
 
 HOURS = 720
 """Of the 30 days for which every monthly figure is told."""
@@ -73,3 +73,9 @@ class Wish:
             interruption_minutes=max(0.0, physics.serving + physics.cut_over - physics.notice) / 60,
             promotion_minutes=physics.cut_over / 60,
         )
+
+
+def interruption_usd(stakes: Stakes, present_usd: float) -> float:
+    """What one costs in a pool at this price: its minutes, an hour or so on demand, and the way back to spot."""
+    waiting = max(0.0, stakes.ondemand_usd - present_usd) * WAIT_HOURS
+    return stakes.downtime_usd() + waiting + stakes.move_usd(stakes.ondemand_usd)

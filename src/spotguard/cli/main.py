@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from spotguard import __version__
 from spotguard.cli import bench, client, db, iam, kill_switch, model, prices
+from spotguard.cli.advise import advise
 from spotguard.cli.agent import agent_app
 from spotguard.cli.backtest import backtest
 from spotguard.cli.cleanup import cleanup
@@ -75,6 +76,7 @@ def _options(
 
 app.command()(demo)
 app.command()(simulate)
+app.command()(advise)
 app.command()(backtest)
 app.command()(model.train)
 app.add_typer(model.app, name="model")

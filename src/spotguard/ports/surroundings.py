@@ -5,11 +5,13 @@ A question that is not permitted, or not answered, is `Unseen` with the reason, 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Protocol
 
 from spotguard.domain.agents import Executor
 from spotguard.domain.ids import InstanceId
+from spotguard.planning.compatibility import TypeFacts
 from spotguard.planning.eligibility.facts import Instance, Permission, Quota, Surroundings
 from spotguard.planning.eligibility.pointers import Pointers
 from spotguard.planning.findings import Unseen
@@ -27,6 +29,14 @@ class AccountView(Protocol):
         ...
 
     def instance(self, instance_id: InstanceId) -> Instance | Unseen: ...
+
+    def running(self) -> tuple[Instance, ...] | Unseen:
+        """Every running instance, by DescribeInstances alone: volumes, credits and protection are `Unseen`."""
+        ...
+
+    def types(self, names: Iterable[str]) -> tuple[TypeFacts, ...] | Unseen:
+        """Of those that this region offers; the others are left out."""
+        ...
 
     def surroundings(self, instance: Instance, executor: Executor) -> Surroundings: ...
 

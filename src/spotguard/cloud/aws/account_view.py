@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from operator import itemgetter
@@ -53,6 +53,12 @@ class AwsAccountView:
 
     def instance(self, instance_id: InstanceId) -> Instance | Unseen:
         return looked(lambda: sighting.instance(self._connection, instance_id))
+
+    def running(self) -> tuple[Instance, ...] | Unseen:
+        return looked(lambda: sighting.running(self._connection))
+
+    def types(self, names: Iterable[str]) -> tuple[TypeFacts, ...] | Unseen:
+        return looked(lambda: shapes.instance_types(self._connection, names))
 
     def surroundings(self, instance: Instance, executor: Executor) -> Surroundings:
         spot, ondemand = self.quotas(instance.instance_type)

@@ -21,18 +21,19 @@ def instances(
     shown = [
         read(instance_view, one)
         for filters in by_filters(ids, "instance-id", others)
-        for one in _shown(connection, filters)
+        for one in each_shown(connection, filters)
     ]
     return once_each(shown, lambda view: view.instance_id)
 
 
 def instance(connection: Connection, instance_id: InstanceId) -> Mapping[str, Any]:
     """EC2's own words about one; `NotVisible` when it shows none."""
-    for shown in _shown(connection, [filter_of("instance-id", instance_id)]):
+    for shown in each_shown(connection, [filter_of("instance-id", instance_id)]):
         return shown
     raise NotVisible("InvalidInstanceID.NotFound", instance_id)
 
 
-def _shown(connection: Connection, filters: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+def each_shown(connection: Connection, filters: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """EC2's own words about each."""
     for reservation in connection.pages("describe_instances", "Reservations", Filters=filters):
         yield from reservation.get("Instances", ())

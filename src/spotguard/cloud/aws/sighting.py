@@ -8,7 +8,7 @@ from typing import Any
 from spotguard.cloud.aws import looking
 from spotguard.cloud.aws.connection import Connection
 from spotguard.cloud.aws.errors import read
-from spotguard.cloud.aws.filters import filter_of, tags_of
+from spotguard.cloud.aws.filters import filter_of, once_each, tags_of
 from spotguard.cloud.aws.machines import BURSTABLE
 from spotguard.domain.errors import CloudError
 from spotguard.domain.ids import InstanceId, VolumeId
@@ -27,6 +27,16 @@ def instance(connection: Connection, instance_id: InstanceId) -> Instance:
         ),
         shown,
     )
+
+
+def running(connection: Connection) -> tuple[Instance, ...]:
+    """Every one of the region, as DescribeInstances alone shows it; a page's instance comes once."""
+    not_asked = Unseen("DescribeInstances does not tell")
+    found = [
+        read(lambda told: instance_of(told, not_asked, not_asked, not_asked), shown)
+        for shown in looking.each_shown(connection, [filter_of("instance-state-name", "running")])
+    ]
+    return once_each(found, lambda one: one.instance_id)
 
 
 def instance_of(
