@@ -136,7 +136,7 @@ def test_a_path_with_many_changes_is_thinned(advice):
 
 def test_the_text_is_short_and_says_the_same(advice):
     told = "\n".join(lines(advice))
-    assert "ADVICE     spot, with automatic emergencies" in told
+    assert "ADVICE     spot, with automatic emergencies. Saves" in told
     assert len(told.splitlines()) < 60
     assert max(len(line) for line in told.splitlines()) <= 120
     assert "unknown: files of prices say nothing about capacity" in told.replace("\n           ", " ")
@@ -144,5 +144,5 @@ def test_the_text_is_short_and_says_the_same(advice):
 
 def test_nothing_to_do_is_said_first():
     told = "\n".join(lines(advised(calm(0.095, 0.099))))
-    assert "ADVICE     stay on demand: do nothing:" in told
+    assert "ADVICE     stay on demand. Do nothing:" in told
     assert "no pool is recommended" in told

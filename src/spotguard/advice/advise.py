@@ -29,8 +29,8 @@ POLICY_OF: Mapping[Plan, str] = {
 class Advice:
     """Everything that is told of one workload. Money in USD; figures are of 30 days where nothing else is said.
 
-    `most_interruptions`: in 30 days, at which spot pays no more; None when it pays in no case. `remarks`: what is not
-    counted and what the files cannot say.
+    `most_interruptions`: in 30 days, at which spot pays no more; None where they are measured or it pays in no case.
+    `remarks`: what is not counted and what the files cannot say.
     """
 
     instance_type: str
@@ -127,7 +127,7 @@ def advise(
         because=choice.because,
         policies=policies,
         interruptions=situation.interruptions,
-        most_interruptions=situation.most or None,
+        most_interruptions=None if measured else situation.most or None,
         standby=situation.worth,
         remarks=remarks.of(market, offered_by or market, wish, now),
         picture=_picture(market, shown, replayed, choice),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from spotguard.advice import words
 from spotguard.advice.advise import POLICY_OF, Advice
 from spotguard.advice.charts import both_widths, cost_chart, legend, price_chart
+from spotguard.advice.market import Kind
 from spotguard.advice.markup import Html, element
 from spotguard.advice.offers import Offer
 from spotguard.advice.page import card, named, notes, page, section, table
@@ -28,7 +29,7 @@ def body(advice: Advice) -> Sequence[Html]:
         element(
             "div",
             element("h2", words.PLAN[advice.plan].capitalize()),
-            element("p", f"{_sentence(advice.because)}.{words.begin(advice)}"),
+            element("p", f"{words.sentence(advice.because)}.{words.begin(advice)}"),
             class_=f"verdict {advice.plan}",
         ),
         _cards(advice),
@@ -126,7 +127,7 @@ def _policies(advice: Advice) -> Html:
     rows.insert(1, (discount, words.usd(advice.savings_plan_usd), plan, "-", plan, "0.00", "0.00", "0.0"))
     chosen.insert(1, False)
     down = (
-        "" if advice.interruptions.basis == "measured" else "; minutes down are those of planned moves alone"
+        "" if advice.market.kind is Kind.AVAILABILITY else "; minutes down are those of planned moves alone"
     )
     return table(f"In 30 days, in USD where nothing else is said{down}.", heads, rows, chosen=chosen)
 
@@ -169,7 +170,3 @@ def _standby(advice: Advice) -> Html:
         parts.append(element("p", most))
     parts.append(element("p", f"A standby {words.standby(advice)}. It {words.break_even(advice)}."))
     return section("Interruptions, and when a standby pays", *parts)
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -77,7 +77,7 @@ def _workload(advice: Advice) -> Html:
     picture = advice.picture
     return section(
         f"{advice.instance_type} in {advice.region}: {words.PLAN[advice.plan]}",
-        element("p", f"{advice.because[:1].upper()}{advice.because[1:]}."),
+        element("p", f"{words.sentence(advice.because)}."),
         element("p", f"Interruptions: {words.interruptions(advice.interruptions)}."),
         element(
             "figure",

@@ -7,6 +7,7 @@ from textwrap import wrap
 
 from spotguard.advice import words
 from spotguard.advice.advise import Advice
+from spotguard.advice.market import Kind
 
 WIDTH = 110
 _INDENT = 11
@@ -20,7 +21,9 @@ def lines(advice: Advice) -> Iterator[str]:
     yield from said("replayed", words.replayed(advice))
     yield from said("counted", words.minute(advice.wish, advice.minute_usd))
     yield ""
-    yield from said("ADVICE", f"{words.PLAN[advice.plan]}: {advice.because}.{words.begin(advice)}")
+    yield from said(
+        "ADVICE", f"{words.PLAN[advice.plan]}. {words.sentence(advice.because)}.{words.begin(advice)}"
+    )
     yield from said("saving", words.saving(advice))
     yield from said("", words.against_plan(advice))
     yield from said("downtime", words.interruptions(advice.interruptions))
@@ -96,8 +99,7 @@ def _policies(advice: Advice) -> Iterator[str]:
         ("in 30 days", "USD", "saved", "95 %", "moves", "interrupted", "min down"),
         rows,
     )
-    yield f"engine: SpotGuard; minutes down{_of(advice)}"
-
-
-def _of(advice: Advice) -> str:
-    return "" if advice.interruptions.basis == "measured" else " are those of planned moves alone"
+    alone = (
+        "" if advice.market.kind is Kind.AVAILABILITY else "; minutes down are those of planned moves alone"
+    )
+    yield f"engine: SpotGuard{alone}"

@@ -22,6 +22,11 @@ def usd(value: float) -> str:
     return f"{round(value, 2) + 0.0:,.2f}"
 
 
+def sentence(text: str) -> str:
+    """With a capital letter."""
+    return text[:1].upper() + text[1:]
+
+
 def between(told: Estimate) -> str:
     """The 95 % interval."""
     if told.low is None or told.high is None:
@@ -144,7 +149,7 @@ def moves(figures: PolicyFigures) -> str:
 
 def replayed(advice: Advice) -> str:
     start, end = advice.span
-    kind = "prices" if advice.market.kind == "prices" else "availability"
+    kind = advice.market.kind.value
     pools = advice.market.world.pools
     types = len({pool.instance_type for pool in pools})
     return (
