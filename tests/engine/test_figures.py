@@ -82,6 +82,44 @@ def test_who_cannot_be_down_leaves_a_pool_that_is_likely_to_fall():
     assert proposed(judged(here, CRITICAL)) is None
 
 
+def test_who_cannot_be_down_goes_only_where_a_pool_has_proven_itself():
+    """On demand, and a pool of which little is known: the stateless tries it, the critical waits until it is."""
+    unproven, proven = replace(CALM, doubt_per_hour=1.0), replace(CALM, doubt_per_hour=0.01)
+    market = on_demand(pool(NEXT, "0.040"))
+    assert proposed(judged(market, next_=unproven)) == (Aim.RECOVER, NEXT)
+    assert proposed(judged(market, CRITICAL, next_=unproven)) is None
+    assert proposed(judged(market, CRITICAL, next_=proven)) == (Aim.RECOVER, NEXT)
+
+
+def test_nobody_leaves_a_pool_for_a_doubt_alone():
+    assert (
+        proposed(judged(on_spot(pool(HOME, "0.050")), CRITICAL, home=replace(CALM, doubt_per_hour=1.0)))
+        is None
+    )
+
+
+def test_caution_and_proof_grow_with_what_a_minute_is_worth():
+    by_minute = [Stakes(0.1, weight * 0.1 / 60, wait_hours=0.5) for weight in (1, 10, 100, 1000)]
+    assert [round(stakes.caution(), 3) for stakes in by_minute] == [0.0, 0.003, 0.288, 1.0]
+    assert [round(stakes.proof_hours(0.05), 1) for stakes in by_minute] == [0.1, 0.6, 5.8, 58.3]
+    assert CRITICAL.proof_hours(0.1) == math.inf
+
+
+def test_a_calm_pool_in_its_zone_is_a_refuge_from_which_no_way_back_is_paid():
+    beside = replace(HOME, instance_type="m6a.large")
+    known = {HOME.id: Prospect(0.2, 0.7), NEXT.id: CALM, beside.id: CALM}
+    here = pool(HOME, "0.050")
+    assert not forecast.has_refuge(HOME.id, [here, pool(NEXT, "0.050")], known)
+    assert forecast.has_refuge(HOME.id, [here, pool(beside, "0.060")], known)
+    assert not forecast.has_refuge(HOME.id, [here, pool(beside, "0.060", allowed=False)], known)
+    assert not forecast.has_refuge(HOME.id, [here, pool(beside, "0.060")], {**known, beside.id: STORMY})
+    alone = judged(here := on_spot(pool(HOME, "0.050")), home=known[HOME.id])
+    sheltered = forecast.figures(
+        [Ask(HOME.id, Decimal("0.050"), [*here.pools, pool(beside, "0.060")], STATELESS)], known
+    )[0]
+    assert sheltered.present_usd_per_hour < alone.figures.present_usd_per_hour
+
+
 @pytest.mark.parametrize("broken", [math.nan, math.inf])
 def test_a_rate_that_is_no_number_is_never_acted_on(broken):
     situation = judged(on_spot(pool(HOME, "0.050"), pool(NEXT, "0.010")), next_=Prospect(broken, broken))

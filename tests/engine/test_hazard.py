@@ -21,7 +21,7 @@ def after(hours):
     return NOW + timedelta(hours=hours)
 
 
-def fell_and_rose(risen_hours_ago, *, times=1):
+def fell_and_rose(risen_hours_ago, *, times=1, throughout=False):
     """Up for a day, then down for half an hour and up again, so many times; the last rise is so long ago."""
     record, start = None, NOW - timedelta(hours=risen_hours_ago + times + 24)
     record = seen(record, start, up=True)
@@ -29,7 +29,7 @@ def fell_and_rose(risen_hours_ago, *, times=1):
         down = NOW - timedelta(hours=risen_hours_ago + 0.5 + (times - 1 - number))
         record = seen(record, down, up=False)
         record = seen(record, down + timedelta(hours=0.5), up=True)
-    return seen(record, NOW, up=True)
+    return seen(record, NOW, up=True, throughout=throughout)
 
 
 def rate(record, bucket=None):
@@ -94,6 +94,35 @@ def test_of_a_pool_of_an_unknown_type_some_doubt_is_left_until_it_was_watched():
     watched = seen(seen(None, after(-48), up=True), NOW, up=True)
     assert rate(None) > 10 * rate(watched)
     assert float(RULE.outlook([NEXT], {}, NOW).risk_6h[0]) < 0.30  # the guard-rail lets a calm market be used
+
+
+# What is not excluded
+
+
+def doubt(record, bucket=None):
+    records = {} if record is None else {NEXT: record}
+    buckets = None if bucket is None else {NEXT.instance_type: bucket}
+    return float(RULE.outlook([NEXT], records, NOW, buckets).doubt_per_hour[0])
+
+
+def ran_for(hours):
+    return seen(seen(None, after(-hours), up=True), NOW, up=True, throughout=True)
+
+
+def test_the_longer_a_pool_was_watched_the_less_is_left_of_the_doubt():
+    doubts = [doubt(record) for record in (None, *map(ran_for, (1, 10, 100, 500)))]
+    assert doubts == sorted(doubts, reverse=True)
+    assert doubts[3] == pytest.approx(3 / 103 - rate(ran_for(100)))
+
+
+def test_an_advisor_vouches_for_a_type_until_it_is_seen_to_fall():
+    assert doubt(None, bucket=2) == doubt(ran_for(5), bucket=2) == 0
+    assert doubt(fell_and_rose(20), bucket=2) > 0
+
+
+def test_a_pool_that_fell_every_other_hour_is_not_proven_by_one_long_day():
+    often, once = (fell_and_rose(60, times=times, throughout=True) for times in (8, 1))
+    assert rate(often) + doubt(often) > rate(once) + doubt(once)
 
 
 # Features

@@ -56,6 +56,21 @@ def test_a_late_look_changes_nothing():
     assert seen(record, after(1), up=False) == record
 
 
+def test_a_look_vouches_for_an_hour_and_an_instance_for_as_long_as_it_ran():
+    looked = watched((0, True), (0.5, True), (12, True))
+    ran = seen(seen(None, NOW, up=True), after(12), up=True, throughout=True)
+    assert (looked.proven_hours, ran.proven_hours) == (1.5, 12)
+    assert looked.up_hours == ran.up_hours == 12
+
+
+def test_what_was_proven_is_lost_with_a_fall():
+    record = seen(seen(None, NOW, up=True), after(50), up=True, throughout=True)
+    fallen = seen(record, after(51), up=False)
+    risen = seen(fallen, after(52), up=True)
+    assert (fallen.proven_hours, risen.proven_hours) == (0, 0)
+    assert seen(risen, after(52.5), up=True).proven_hours == 0.5
+
+
 @given(st.lists(st.tuples(st.floats(0.01, 30), st.booleans()), min_size=1, max_size=30))
 def test_shares_stay_shares(steps):
     record, hours = None, 0.0

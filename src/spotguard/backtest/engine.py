@@ -19,14 +19,18 @@ from spotguard.backtest.shipped import RulesV1
 from spotguard.domain.pools import Pool
 from spotguard.engine import forecast, rules_v1
 from spotguard.engine.hazard import AgeHazard, Outlook
-from spotguard.engine.records import PoolRecord, hours_up, seen
+from spotguard.engine.records import VOUCHED_HOURS, PoolRecord, hours_up, seen
 from spotguard.engine.stakes import Stakes, standby
 from spotguard.market import shipped
 from spotguard.planning.guard_rails import refusal
 
 PAUSE_SECONDS = 300.0  # between two looks at a pool that is down: the information rule
 LOOK_AGAIN = 0.5  # of a pool's age: the longer it was seen up, the later it is looked at again
-CALM_RATE = 1e-3  # interruptions per hour below which nothing has to be looked at by the clock
+DOWN_AGAIN, UP_AGAIN = 1 / 2, 1 / 8
+"""Of the time for which a pool has to stay up to pay for a fall: each look at one that is up costs a minute's bill, and
+no news of it can bring a return much earlier.
+"""
+
 WATCH_SECONDS = HOUR / 2  # in a pool that is not calm: the hour of the day changes its rate
 UNCHANGED_SECONDS = HOUR  # after a refusal or a saving that does not pay
 
@@ -67,7 +71,7 @@ class Engine(RulesV1):
         """Where the volume is: a calm spot pool of its zone saves the way back; in a storm on demand at once."""
         self._learn(view)
         rates = dict(enumerate(self._outlook(view).rate_per_hour.tolist()))
-        return [p for p in super().fall_back(view) if p == ONDEMAND or rates[p] < CALM_RATE]
+        return [p for p in super().fall_back(view) if p == ONDEMAND or rates[p] < forecast.CALM_RATE]
 
     # --- what is known --------------------------------------------------------------------------------------------
 
@@ -80,7 +84,7 @@ class Engine(RulesV1):
             self._looked[number] = len(looks)
         if view.at != ONDEMAND:
             here = view.pools[view.at]
-            self._records[here] = seen(self._records.get(here), view.moment, up=True)
+            self._records[here] = seen(self._records.get(here), view.moment, up=True, throughout=True)
 
     def _outlook(self, view: View) -> Outlook:
         told = zip(view.pools, view.buckets.tolist(), strict=True)
@@ -94,7 +98,11 @@ class Engine(RulesV1):
             replace(a, allowed=view.may_look(numbers[a.pool], PAUSE_SECONDS))
             for a in forecast.with_risks(self._assessed(view), prospects)
         ]
-        bare = replace(self._situation(view, pools), forced_stay=_is_forced(view))
+        bare = replace(
+            self._situation(view, pools),
+            forced_stay=_is_forced(view),
+            min_savings_percent=self._least_percent(),
+        )
         (figures,) = forecast.figures([self._ask(view, bare)], prospects)
         return replace(bare, figures=figures)
 
@@ -106,7 +114,7 @@ class Engine(RulesV1):
             present_usd=situation.present_usd,
             pools=situation.pools,
             stakes=self._stakes(view),
-            least_saving_percent=self._rails.min_savings_percent if on_spot else Decimal(0),
+            least_saving_percent=situation.min_savings_percent if on_spot else Decimal(0),
             risk_limit=Decimal(1) if free else self._rails.risk_threshold,
             standby_usd=_second_zone_usd(view),
         )
@@ -114,25 +122,35 @@ class Engine(RulesV1):
     def _stakes(self, view: View) -> Stakes:
         return Stakes(view.ondemand_usd, view.minute_usd, self._wait_hours)
 
+    def _least_percent(self) -> Decimal:
+        return self._rails.min_savings_percent if self._railed else Decimal(0)
+
+    def _tempting_share(self, view: View) -> float:
+        """Of the present price: a pool above it cannot be worth a move, whatever its risk."""
+        stakes = self._stakes(view)
+        paid_back = stakes.move_usd(view.present_usd) / (stakes.horizon_hours * view.present_usd)
+        return 1 - max(float(self._least_percent()) / 100, paid_back)
+
     # --- while it stays -------------------------------------------------------------------------------------------
 
     def _tempted(self, view: View) -> bool:
         """Some pool is cheap enough for a question that has just been answered: not again at every change."""
-        least = 1 - float(self._rails.min_savings_percent) / 100
-        return view.at != ONDEMAND and bool((view.usd <= least * view.present_usd).any())
+        if view.at == ONDEMAND:
+            return False
+        return bool((view.usd <= self._tempting_share(view) * view.present_usd).any())
 
     def _staying(self, view: View, rates: Floats, *, pending: bool) -> Intention:
         if view.at == ONDEMAND:
             return Intention(probes=self._due(view), wake=Wake(at=view.now + PAUSE_SECONDS))
         kept = self._kept_standby(view, rates)
-        stormy = float(rates[view.at]) >= CALM_RATE or kept is not None
+        stormy = float(rates[view.at]) >= forecast.CALM_RATE or kept is not None
         if pending:
             return Intention(standby=kept, wake=Wake(at=view.now + UNCHANGED_SECONDS))
         return Intention(
             standby=kept,
             wake=Wake(
                 at=view.now + WATCH_SECONDS if stormy else inf,
-                cheaper=1 - float(self._rails.min_savings_percent) / 100,
+                cheaper=self._tempting_share(view),
                 above_usd=float(rules_v1.NEAR_ONDEMAND) * view.ondemand_usd,
             ),
         )
@@ -142,11 +160,12 @@ class Engine(RulesV1):
         return tuple(n for n, pool in enumerate(view.pools) if self._is_due(view, n, self._records.get(pool)))
 
     def _is_due(self, view: View, number: int, record: PoolRecord | None) -> bool:
-        if record is None or not view.usd[number] < view.ondemand_usd:
+        if not view.usd[number] < view.ondemand_usd:
             return False
-        ago = view.now - record.seen_at.timestamp()
-        age = HOUR * hours_up(record, record.seen_at) if record.up else 0.0
-        return ago >= max(PAUSE_SECONDS, LOOK_AGAIN * age)
+        if record is None:
+            return True
+        proof = HOUR * self._stakes(view).proof_hours(float(view.usd[number]))
+        return view.now - record.seen_at.timestamp() >= max(PAUSE_SECONDS, _pause(record, proof))
 
     def _kept_standby(self, view: View, rates: Floats) -> int | None:
         """In another zone, where it pays at this value of a minute; the one that runs is not changed for a cheaper."""
@@ -159,6 +178,16 @@ class Engine(RulesV1):
             return None
         worth = standby(float(rates[view.at]), float(view.usd[best]), float(rates[best]), self._stakes(view))
         return best if worth.pays else None
+
+
+def _pause(record: PoolRecord, proof: float) -> float:
+    """Seconds until the next look, `proof`: those that it has to stay up. Close to a return no fall may be missed."""
+    if not record.up:
+        return DOWN_AGAIN * proof
+    age = HOUR * hours_up(record, record.seen_at)
+    if age < proof / 2:
+        return UP_AGAIN * proof
+    return min(HOUR * VOUCHED_HOURS, LOOK_AGAIN * age)
 
 
 def _is_forced(view: View) -> bool:

@@ -55,7 +55,8 @@ def world(agents: int, pools: int, seed: int) -> tuple[Market, Fleet]:
     dice = np.random.default_rng(seed)
     price = dice.lognormal(-1.0, 0.5, pools)
     rate = 10 ** dice.uniform(-5, 0, pools)
-    market = Market(price, rate, risk(rate, RISK_HOURS), dice.random(pools) < QUARANTINED)
+    doubt = rate * dice.uniform(0.0, 2.0, pools)
+    market = Market(price, rate, doubt, risk(rate, RISK_HOURS), dice.random(pools) < QUARANTINED)
     present = dice.integers(ON_DEMAND, pools, agents)
     ondemand = dice.lognormal(0.0, 0.3, agents)
     loss = dice.lognormal(0.0, 1.0, agents)
@@ -65,6 +66,7 @@ def world(agents: int, pools: int, seed: int) -> tuple[Market, Fleet]:
         present_usd=paid,
         ondemand_usd=ondemand,
         horizon_hours=dice.choice([24.0, 72.0, 168.0], agents),
+        caution=dice.random(agents),
         interruption_usd=loss,
         downtime_usd=0.4 * loss,
         promotion_usd=0.7 * loss,
@@ -97,7 +99,7 @@ def plain_choice(market: Market, fleet: Fleet, agent: int) -> Answer:
     loss, promotion = float(fleet.interruption_usd[agent]), float(fleet.promotion_usd[agent])
     standby, horizon = float(fleet.standby_usd[agent]), float(fleet.horizon_hours[agent])
     present, paid = int(fleet.present[agent]), float(fleet.present_usd[agent])
-    move = float(fleet.move_usd[agent])
+    move, caution = float(fleet.move_usd[agent]), float(fleet.caution[agent])
     most = min((1.0 - float(fleet.least_share[agent])) * paid, float(fleet.cap_usd[agent]))
 
     def cost(price: float, rate: float) -> float:
@@ -115,7 +117,8 @@ def plain_choice(market: Market, fleet: Fleet, agent: int) -> Answer:
         known = not (math.isnan(price) or math.isnan(rate))
         fit = known and price <= most and float(market.risk_6h[pool]) <= float(fleet.risk_limit[agent])
         if fit and pool != present and not market.closed[pool] and not fleet.barred[agent, pool]:
-            ranked.append(((now - cost(price, rate)) * hours(rate) - move, pool))
+            doubt = caution * float(fleet.downtime_usd[agent]) * float(market.doubt_per_hour[pool])
+            ranked.append(((now - cost(price, rate) - doubt) * hours(rate) - move, pool))
     order = sorted(ranked, key=lambda one: (-one[0], one[1]))
     leave = -math.inf
     if present != ON_DEMAND:

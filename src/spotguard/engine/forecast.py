@@ -21,12 +21,16 @@ from spotguard.engine.stakes import Stakes
 
 @dataclass(frozen=True)
 class Prospect:
-    """One pool: interruptions per hour, probability of one within 6 h."""
+    """One pool: interruptions per hour, probability of one within 6 h, by how much the rate may be higher."""
 
     rate_per_hour: float
     risk_6h: float
+    doubt_per_hour: float = 0.0
 
 
+CALM_RATE = (
+    1e-3  # interruptions per hour; pools of calm markets have some 1e-5 to 1e-3, those of storms 1e-2 to 1
+)
 _UNKNOWN = Prospect(math.nan, math.nan)
 
 
@@ -96,13 +100,27 @@ def figures(asks: Sequence[Ask], prospects: Mapping[PoolId, Prospect]) -> list[F
     if not ids or not asks:
         return [_nothing(ask) for ask in asks]
     index = {pool_id: number for number, pool_id in enumerate(ids)}
-    choices = scoring.choose(_market(asks, ids, prospects), _fleet(asks, index))
+    choices = scoring.choose(_market(asks, ids, prospects), _fleet(asks, index, prospects))
     return [_figures(choices, row, ids, ask) for row, ask in enumerate(asks)]
 
 
+def has_refuge(present: PoolId, pools: Sequence[PoolAssessment], known: Mapping[PoolId, Prospect]) -> bool:
+    """Whether a calm pool in the zone of the present one would take it in: its volume is there, and spot it stays."""
+    zone = next((a.pool.az for a in pools if a.pool.id == present), None)
+    return any(
+        a.pool.az == zone
+        and a.pool.id != present
+        and a.allowed
+        and a.usd_per_hour is not None
+        and a.quarantined_until is None
+        and known.get(a.pool.id, _UNKNOWN).rate_per_hour < CALM_RATE
+        for a in pools
+    )
+
+
 def prospects(pools: Sequence[Pool], outlook: Outlook) -> dict[PoolId, Prospect]:
-    told = zip(pools, outlook.rate_per_hour.tolist(), outlook.risk_6h.tolist(), strict=True)
-    return {pool.id: Prospect(rate, risk) for pool, rate, risk in told}
+    columns = (outlook.rate_per_hour.tolist(), outlook.risk_6h.tolist(), outlook.doubt_per_hour.tolist())
+    return {pool.id: Prospect(*told) for pool, *told in zip(pools, *columns, strict=True)}
 
 
 def with_risks(pools: Sequence[PoolAssessment], known: Mapping[PoolId, Prospect]) -> list[PoolAssessment]:
@@ -130,12 +148,15 @@ def _market(asks: Sequence[Ask], ids: list[PoolId], known: Mapping[PoolId, Prosp
     return scoring.Market(
         usd_per_hour=np.array([usd.get(pool_id, math.nan) for pool_id in ids]),
         rate_per_hour=np.where(np.isfinite(rate), rate, np.nan),
+        doubt_per_hour=np.array([prospect.doubt_per_hour for prospect in told]),
         risk_6h=np.array([prospect.risk_6h for prospect in told]),
         closed=np.array([pool_id in closed for pool_id in ids]),
     )
 
 
-def _fleet(asks: Sequence[Ask], index: Mapping[PoolId, int]) -> scoring.Fleet:
+def _fleet(
+    asks: Sequence[Ask], index: Mapping[PoolId, int], known: Mapping[PoolId, Prospect]
+) -> scoring.Fleet:
     barred = np.ones((len(asks), len(index)), dtype=np.bool_)
     for row, ask in enumerate(asks):
         barred[row, [index[a.pool.id] for a in ask.pools if a.allowed]] = False
@@ -144,16 +165,19 @@ def _fleet(asks: Sequence[Ask], index: Mapping[PoolId, int]) -> scoring.Fleet:
         return np.array(values, dtype=np.float64)
 
     present = [math.nan if ask.present_usd is None else float(ask.present_usd) for ask in asks]
-    on_spot = [ask.present is not None for ask in asks]
-    priced = list(zip(asks, present, on_spot, strict=True))
+    strands = [ask.present is not None and not has_refuge(ask.present, ask.pools, known) for ask in asks]
+    priced = list(zip(asks, present, strands, strict=True))
     return scoring.Fleet(
         present=np.array([scoring.ON_DEMAND if a.present is None else index[a.present] for a in asks]),
         present_usd=column(present),
         ondemand_usd=column([a.stakes.ondemand_usd for a in asks]),
         horizon_hours=column([a.stakes.horizon_hours for a in asks]),
-        interruption_usd=column([a.stakes.interruption_usd(usd, on_spot=spot) for a, usd, spot in priced]),
+        caution=column([a.stakes.caution() for a in asks]),
+        interruption_usd=column(
+            [a.stakes.interruption_usd(usd, strands=stranded) for a, usd, stranded in priced]
+        ),
         downtime_usd=column([a.stakes.downtime_usd() for a in asks]),
-        promotion_usd=column([a.stakes.promotion_usd(usd, on_spot=spot) for a, usd, spot in priced]),
+        promotion_usd=column([a.stakes.promotion_usd(usd, strands=stranded) for a, usd, stranded in priced]),
         standby_usd=column([a.standby_usd for a in asks]),
         move_usd=column([a.stakes.move_usd(usd) for a, usd, _ in priced]),
         least_share=column([float(a.least_saving_percent) / 100 for a in asks]),

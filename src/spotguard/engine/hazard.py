@@ -4,6 +4,9 @@ A pool that was seen to fall is in weather: a logistic discrete-time hazard of i
 how soon it will fall again. A pool that was never seen to fall has a climate: the advisor's rate of its type, and what
 was seen of it. The weather passes as the pool stays up. Rates are per hour and taken to hold from now on, which errs
 to the careful side: measured hazards decrease with age.
+
+Beside what is expected stands what is not excluded (`doubt_per_hour`): a pool that nobody knows, or that fell, has not
+proved a longer life than the one that was watched.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ from spotguard.engine.records import PoolRecord, hours_up
 
 HOURS_PER_MONTH = 720.0
 RISK_HOURS = 6.0  # of the guard-rail on the probability of interruption
+RULE_OF_THREE = 3.0  # Hanley and Lippman-Hand, JAMA 1983: none in n excludes more than 3/n
+UNPROVEN_HOURS = 3.0  # granted to a pool that was not watched at all
 
 
 @dataclass(frozen=True)
@@ -37,10 +42,13 @@ class Term:
 
 @dataclass(frozen=True)
 class Outlook:
-    """Arrays over pools: interruptions per hour, and the probability of one within 6 h."""
+    """Arrays over pools: interruptions per hour, and the probability of one within 6 h. `doubt_per_hour`: by how much
+    the rate may be higher, for all that was watched.
+    """
 
     rate_per_hour: Floats
     risk_6h: Floats
+    doubt_per_hour: Floats
 
 
 @dataclass(frozen=True)
@@ -75,9 +83,12 @@ class AgeHazard:
         stormy = np.array([self._stormy(record, bucket, now) for record, bucket in told])
         climate = np.array([self._climate(record, bucket) for record, bucket in told])
         calm_risk, weather_risk = risk(climate, RISK_HOURS), risk(weather, RISK_HOURS)
+        rate = np.maximum(climate, stormy * weather)
+        unproven = np.array([self._unproven(record, bucket, now) for record, bucket in told])
         return Outlook(
-            rate_per_hour=np.maximum(climate, stormy * weather),
+            rate_per_hour=rate,
             risk_6h=np.maximum(calm_risk, stormy * weather_risk),
+            doubt_per_hour=np.maximum(unproven - rate, 0.0),
         )
 
     def weather(self, table: Floats) -> Floats:
@@ -96,6 +107,18 @@ class AgeHazard:
             return doubt * math.exp(-watched / self.calm_after_hours)
         beyond = hours_up(record, now) - self.fade_from_hours
         return math.exp(-max(0.0, beyond) / self.fade_hours)
+
+    def _unproven(self, record: PoolRecord | None, bucket: int | None, now: datetime) -> float:
+        """The rate that is not excluded by so many hours without a fall (rule of three: with 95 % confidence), nor by
+        all that was ever seen; 0 where an advisor vouches for a type that was not seen to fall.
+        """
+        if record is None:
+            return 0.0 if bucket is not None else RULE_OF_THREE / UNPROVEN_HOURS
+        of_its_age = RULE_OF_THREE / (record.proven_hours + UNPROVEN_HOURS)
+        if not record.flipped:
+            return 0.0 if bucket is not None else of_its_age
+        of_its_past = record.drops / (record.up_hours + UNPROVEN_HOURS)
+        return self._stormy(record, bucket, now) * max(of_its_age, of_its_past)
 
     def _climate(self, record: PoolRecord | None, bucket: int | None) -> float:
         """Gamma prior of the bucket's rate, and what was seen since."""

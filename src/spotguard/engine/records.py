@@ -11,13 +11,18 @@ from datetime import datetime
 
 SHORT_HOURS = 6.0
 LONG_HOURS = 24.0
+VOUCHED_HOURS = 1.0
+"""For how long a single look vouches: a fall and a rise between two looks that are further apart may have been missed.
+Half of the spells down of the training data are shorter than 42 minutes.
+"""
 
 
 @dataclass(frozen=True)
 class PoolRecord:
     """`since`: when it last changed between up and down, as far as was seen; `uptime_*`: share of the time up, the past
     weighing less by e in so many hours, `weight_*` how much of that past was watched at all; `drops_*`: changes from
-    up to down, faded likewise. `drops` and `up_hours` count all that was ever seen.
+    up to down, faded likewise. `drops` and `up_hours` count all that was ever seen, `proven_hours` those of this spell
+    in which no fall can have been missed.
     """
 
     seen_at: datetime
@@ -30,6 +35,7 @@ class PoolRecord:
     drops_short: float = 0.0
     drops: int = 0
     up_hours: float = 0.0
+    proven_hours: float = 0.0
 
     @property
     def flipped(self) -> bool:
@@ -48,8 +54,11 @@ def first_seen(at: datetime, *, up: bool) -> PoolRecord:
     return PoolRecord(seen_at=at, up=up, since=at)
 
 
-def seen(record: PoolRecord | None, at: datetime, *, up: bool) -> PoolRecord:
-    """The record after one more look; a look that is older than the last one changes nothing."""
+def seen(record: PoolRecord | None, at: datetime, *, up: bool, throughout: bool = False) -> PoolRecord:
+    """The record after one more look; a look that is older than the last one changes nothing.
+
+    `throughout`: an instance ran there since the last look, so that no fall was missed.
+    """
     if record is None:
         return first_seen(at, up=up)
     hours = (at - record.seen_at).total_seconds() / 3600
@@ -58,6 +67,7 @@ def seen(record: PoolRecord | None, at: datetime, *, up: bool) -> PoolRecord:
     short, long = math.exp(-hours / SHORT_HOURS), math.exp(-hours / LONG_HOURS)
     was_up = float(record.up)
     dropped = record.up and not up
+    proven = record.proven_hours + (hours if throughout else min(hours, VOUCHED_HOURS))
     return replace(
         record,
         seen_at=at,
@@ -70,4 +80,5 @@ def seen(record: PoolRecord | None, at: datetime, *, up: bool) -> PoolRecord:
         drops_short=record.drops_short * short + float(dropped),
         drops=record.drops + int(dropped),
         up_hours=record.up_hours + hours * was_up,
+        proven_hours=proven if record.up and up else 0.0,
     )

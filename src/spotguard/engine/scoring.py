@@ -4,7 +4,11 @@ For each agent and pool: cost per hour = price + rate × what an interruption co
 for as long as the pool is expected to stay up within the horizon, less what the move itself costs. From on demand the
 interruption's own cost alone counts, since one falls back to where one is; the best moment to return is then when
 rate × (move + interruption) has fallen below the saving per hour (one-step look-ahead, optimal where the hazard
-decreases). Agents are taken in blocks whose arrays stay in the processor's cache.
+decreases).
+
+Who has much to lose goes by more than what is expected of a pool: `caution` is the share of the doubt in its rate that
+counts, and no standby takes it away, whose pool nobody vouches for either. Of the present pool it does not count, so
+that nobody leaves for a doubt alone. Agents are taken in blocks whose arrays stay in the processor's cache.
 """
 
 from __future__ import annotations
@@ -22,10 +26,13 @@ BLOCK = 32  # agents: 32 × 500 pools × 8 bytes are 128 KB
 
 @dataclass(frozen=True)
 class Market:
-    """Arrays over pools. NaN: unknown; such a pool is never chosen. `closed`: in quarantine, or its price too old."""
+    """Arrays over pools. NaN: unknown; such a pool is never chosen. `doubt_per_hour`: by how much the rate may be
+    higher. `closed`: in quarantine, or its price too old.
+    """
 
     usd_per_hour: Floats
     rate_per_hour: Floats
+    doubt_per_hour: Floats
     risk_6h: Floats
     closed: Flags
 
@@ -35,8 +42,8 @@ class Fleet:
     """Arrays over agents, `barred` over agents × pools (not allowed, or left a short time ago).
 
     `present`: index of its pool, or `ON_DEMAND`, and `present_usd` what it pays there. `interruption_usd`: what one
-    costs at the agent's value of a minute, from a spot pool the way back to one included;
-    `downtime_usd`: its minutes alone. `move_usd`: downtime and double running of a planned move.
+    costs at the agent's value of a minute, from a spot pool the way back to one included; `downtime_usd`: its minutes
+    alone; `caution`: the share of a doubt that counts. `move_usd`: downtime and double running of a planned move.
     `standby_usd`: what a standby costs an hour, infinite for none; with it an interruption costs `promotion_usd`.
     `least_share`: of the present price that a target must save at least, 0 where it need not (a recovery).
     """
@@ -45,6 +52,7 @@ class Fleet:
     present_usd: Floats
     ondemand_usd: Floats
     horizon_hours: Floats
+    caution: Floats
     interruption_usd: Floats
     downtime_usd: Floats
     promotion_usd: Floats
@@ -88,7 +96,7 @@ def _block(market: Market, fleet: Fleet, rows: slice) -> Choices:
     pools = _usable(market)
     agents = _agents(market, fleet, rows)
     hours = _expected_hours(market.rate_per_hour, fleet.horizon_hours[rows])
-    saving = _hourly_saving(pools, market.rate_per_hour, agents)
+    saving = _hourly_saving(pools, market, agents)
     gain = np.multiply(saving, hours, out=saving)
     unfit = _unfit(pools, market.risk_6h, fleet, agents, rows)
     np.copyto(gain, -np.inf, where=unfit)
@@ -118,7 +126,7 @@ def _block(market: Market, fleet: Fleet, rows: slice) -> Choices:
 
 @dataclass(frozen=True)
 class _Agents:
-    """One block's agents, at their present place."""
+    """One block's agents, at their present place. `dread`: USD that an interruption more an hour takes, by caution."""
 
     present: Indices
     present_usd: Floats
@@ -128,6 +136,7 @@ class _Agents:
     promotion: Floats
     standby: Floats
     has_standby: bool
+    dread: Floats
 
 
 def _agents(market: Market, fleet: Fleet, rows: slice) -> _Agents:
@@ -146,6 +155,7 @@ def _agents(market: Market, fleet: Fleet, rows: slice) -> _Agents:
         promotion=fleet.promotion_usd[rows],
         standby=standby,
         has_standby=bool(np.isfinite(standby).any()),
+        dread=fleet.caution[rows] * fleet.downtime_usd[rows],
     )
     return replace(bare, present_expected=price + _interruptions(rate, bare))
 
@@ -164,13 +174,14 @@ def _interruptions(rate: Floats, agents: _Agents) -> Floats:
     return np.minimum(alone, agents.standby + rate * agents.promotion)
 
 
-def _hourly_saving(prices: Floats, rates: Floats, agents: _Agents) -> Floats:
+def _hourly_saving(prices: Floats, market: Market, agents: _Agents) -> Floats:
     """For agents × pools: the present cost less the pool's, interruptions included in both."""
-    cost = np.multiply.outer(agents.interruption, rates)
+    cost = np.multiply.outer(agents.interruption, market.rate_per_hour)
     if agents.has_standby:
-        shielded = np.multiply.outer(agents.promotion, rates)
+        shielded = np.multiply.outer(agents.promotion, market.rate_per_hour)
         shielded += agents.standby[:, None]
         np.minimum(cost, shielded, out=cost)
+    cost += np.multiply.outer(agents.dread, market.doubt_per_hour)
     cost += prices
     return np.subtract(agents.present_expected[:, None], cost, out=cost)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 SERVING_HOURS = (
@@ -12,7 +13,12 @@ INTERRUPTION_MINUTES = 1.75  # boot, restore and cut-over, less the two minutes 
 PROMOTION_MINUTES = 0.25  # with a ready standby
 WAIT_HOURS = 1.0  # on demand after an interruption, until a pool is worth a return: measured in storms
 HORIZON_HOURS = 72.0
-"""For how long a difference in price or risk is taken to last: prices are sticky for days, not for weeks."""
+"""Within which a move has to pay. Differences in price last longer (docs/engine.md), but each one that is taken at once
+may be overtaken by a larger one: a shorter horizon keeps moves few.
+"""
+
+DARING_HOURS = 5.0
+"""Of on-demand's price: a loss far below it is a cost among others, one far above it is not to be gambled on."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +40,24 @@ class Stakes:
         """A planned move: the old instance runs on for a while, and the cut-over."""
         return present_usd * (self.serving_hours + self.wait_hours) + self.planned_minutes * self.minute_usd
 
-    def interruption_usd(self, present_usd: float, *, on_spot: bool) -> float:
-        """From a spot pool, what the way back to spot costs is lost too; from on demand one is where one was."""
-        return self.downtime_usd() + (self._return_usd(present_usd) if on_spot else 0.0)
+    def interruption_usd(self, present_usd: float, *, strands: bool) -> float:
+        """`strands`: on demand, from a spot pool, so that what the way back to spot costs is lost too."""
+        return self.downtime_usd() + (self._return_usd(present_usd) if strands else 0.0)
 
     def downtime_usd(self) -> float:
         return self.interruption_minutes * self.minute_usd
 
-    def promotion_usd(self, present_usd: float, *, on_spot: bool) -> float:
-        return self.promotion_minutes * self.minute_usd + (self._return_usd(present_usd) if on_spot else 0.0)
+    def caution(self) -> float:
+        """How much of the doubt in a pool's rate counts, from 0 to 1: the more an interruption takes, the more."""
+        return -math.expm1(-((self.downtime_usd() / (DARING_HOURS * self.ondemand_usd)) ** 2))
+
+    def proof_hours(self, usd_per_hour: float) -> float:
+        """For how long a pool has to stay up between two falls, so that what it saves pays for their minutes."""
+        saving = self.ondemand_usd - usd_per_hour
+        return math.inf if saving <= 0 else self.downtime_usd() / saving
+
+    def promotion_usd(self, present_usd: float, *, strands: bool) -> float:
+        return self.promotion_minutes * self.minute_usd + (self._return_usd(present_usd) if strands else 0.0)
 
     def _return_usd(self, present_usd: float) -> float:
         waiting = max(0.0, self.ondemand_usd - present_usd) * WAIT_HOURS

@@ -28,13 +28,14 @@ def note(
 def records(tx: sa.Connection, now: datetime, client_id: ClientId) -> dict[Pool, PoolRecord]:
     """Of every pool that this tenant saw within a month: looks in order, then what runs there at this moment."""
     told: dict[Pool, PoolRecord] = {}
-    for at, pool_id, up in _looks(tx, now, client_id):
+    for at, pool_id, up, throughout in _looks(tx, now, client_id):
         pool = parse_pool_id(pool_id)
-        told[pool] = seen(told.get(pool), at, up=up)
+        told[pool] = seen(told.get(pool), at, up=up, throughout=throughout)
     return told
 
 
-def _looks(tx: sa.Connection, now: datetime, client_id: ClientId) -> list[tuple[datetime, str, bool]]:
+def _looks(tx: sa.Connection, now: datetime, client_id: ClientId) -> list[tuple[datetime, str, bool, bool]]:
+    """(when, pool, up, whether an instance has run there since the look before)."""
     looks = tx.execute(
         sa.select(pool_looks.c.seen_at, pool_looks.c.pool_id, pool_looks.c.up).where(
             pool_looks.c.client_id == client_id,
@@ -51,7 +52,9 @@ def _looks(tx: sa.Connection, now: datetime, client_id: ClientId) -> list[tuple[
             instances.c.ec2_state == InstanceState.RUNNING.value,
         )
     ).all()
-    since = [(row.launched_at, row.current_pool_id, True) for row in running if row.launched_at is not None]
-    until = [(now, row.current_pool_id, True) for row in running]
-    told = [(row.seen_at, row.pool_id, bool(row.up)) for row in looks]
+    since = [
+        (row.launched_at, row.current_pool_id, True, False) for row in running if row.launched_at is not None
+    ]
+    until = [(now, row.current_pool_id, True, True) for row in running]
+    told = [(row.seen_at, row.pool_id, bool(row.up), False) for row in looks]
     return sorted([*told, *since, *until])
