@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import threading
 import time
@@ -87,6 +88,7 @@ def _of(me: Viewer, crowd: Crowd, agents: int, live_minutes: float) -> dict[str,
     frames = me.page.evaluate(SCROLL)
     growth = _heap_growth(me, crowd, live_minutes)
     return {
+        "load": [round(load, 1) for load in os.getloadavg()],
         "agents": agents,
         "pools": len(many.ZONES),
         "days_of_prices": many.DAYS,
@@ -123,11 +125,14 @@ def _api(me: Viewer, crowd: Crowd) -> dict[str, Any]:
         "savings": "/savings?group=day",
         "pools": "/pools?limit=200",
     }
+    whole = [_milliseconds(me, "/health") for _ in range(ROUNDS)]
     by_call = {name: [_milliseconds(me, path) for _ in range(ROUNDS)] for name, path in paths.items()}
     everything = [one for times in by_call.values() for one in times]
     return {
         "api_p95_ms": round(_p95(everything)),
         "api_median_ms": {name: round(statistics.median(times)) for name, times in by_call.items()},
+        # no page of a list: every row of every agent is held against the invariants
+        "health_of_all_agents_ms": round(statistics.median(whole)),
     }
 
 

@@ -1,4 +1,7 @@
-"""A tenant with very many agents and a week of prices of twenty pools: one is registered, the others are its copies."""
+"""A tenant with very many agents, each with decisions behind it, and a week of prices of twenty pools.
+
+One agent is registered, the others are its copies.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +24,13 @@ from spotguard.domain.pools import parse_pool_id
 from spotguard.host.clock import SystemClock
 from spotguard.store import pools, tenants
 from spotguard.store.database import Database
-from spotguard.store.tables import agents, epoch_grants, instances, metadata, spot_price_snapshots
+from spotguard.store.tables import agents, decisions, epoch_grants, instances, metadata, spot_price_snapshots
 
 REGION, TYPE = "us-east-1", "m5.large"
 ZONES = [f"{REGION}{letter}" for letter in "abcdefghijklmnopqrst"]
 ON_DEMAND = 0.096
 DAYS = 7
+DECISIONS = 20  # of each agent
 PER_POOL = 24 * DAYS * 2  # prices that change every half hour: more than AWS's do
 
 
@@ -41,6 +45,7 @@ def filled(db: Database, count: int) -> tuple[str, str, str]:
     told = _register(link, token)
     db.write(lambda tx: _prices(tx, now, random.Random(7)))
     db.write(lambda tx: _copy(tx, told["agent_id"], count - 1))
+    db.write(lambda tx: _decided(tx, now))
     return client_id, token, told["agent_id"]
 
 
@@ -99,6 +104,27 @@ def _copy(tx: Connection, agent_id: str, count: int) -> None:
         row = tx.execute(sa.select(table).where(table.c[key] == agent_id)).one()
         stored = {column.name: getattr(row, column.name) for column in table.c if column.computed is None}
         tx.execute(sa.insert(table), [_renamed(table.name, stored, *name) for name in names])
+
+
+def _decided(tx: Connection, now: datetime) -> None:
+    """As many decisions for every agent, the newest an hour ago."""
+    everybody = tx.execute(sa.select(agents.c.id, agents.c.client_id)).all()
+    for number in range(DECISIONS):
+        at = now - timedelta(hours=DECISIONS - number)
+        rows = [
+            {
+                "id": str(uuid4()),
+                "client_id": one.client_id,
+                "agent_id": one.id,
+                "decided_at": at,
+                "policy": "rules-v1",
+                "verdict": "stay",
+                "because": "the present pool is the cheapest",
+                "inputs": {"epoch": 1, "config_version": 1},
+            }
+            for one in everybody
+        ]
+        tx.execute(sa.insert(decisions), rows)
 
 
 def _renamed(table: str, row: dict[str, Any], agent_id: str, name: str, machine: str) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 import { MantineProvider } from "@mantine/core";
-import "@mantine/core/styles.css";
+import "./app/styles.css";
 import "./app.css";
 import { MutationCache, QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { Refusal } from "./api/client";
+import { fleetQuery } from "./api/fleet";
+import { sessionQuery } from "./api/session";
 import { nonce } from "./app/page";
 import { routerOf } from "./app/router";
 import { theme } from "./app/theme";
@@ -31,6 +33,13 @@ const client = new QueryClient({
   },
 });
 const router = routerOf(client);
+
+// What the first page needs is asked for at once, not one after the other: who is signed in, the agents, the page.
+if (window.location.pathname === "/") {
+  void client.prefetchQuery(sessionQuery);
+  void client.prefetchQuery(fleetQuery);
+  void import("./pages/Fleet");
+}
 
 const root = document.getElementById("root");
 if (root === null) throw new Error("index.html has no #root");

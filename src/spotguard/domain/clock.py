@@ -29,7 +29,7 @@ def parse_time(text: str) -> datetime:
 
 def rfc3339(moment: datetime) -> str:
     """UTC with microseconds, as the API gives every time."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def seconds(count: float) -> timedelta:

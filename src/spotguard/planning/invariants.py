@@ -25,7 +25,7 @@ RETURN_PAUSE = timedelta(hours=6)
 MANY_SWITCHES_A_DAY = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AgentFact:
     """An agent's row, as far as it must agree with others."""
 
@@ -41,7 +41,7 @@ class AgentFact:
     is_deleted: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class GrantFact:
     """One epoch. `former_died`: EC2 has ended the former holder. `ticket_out_to`: who lives and could have taken this
     epoch by a ticket when it was granted to another one.
@@ -59,7 +59,7 @@ class GrantFact:
     ticket_out_to: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class InstanceFact:
     """A machine. `gate_open`: what its newest heartbeat said."""
 
@@ -76,7 +76,7 @@ class InstanceFact:
     has_role: bool  # referenced by a live row: a grant, a live replica, an open switch, an open intention
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ReplicaFact:
     """A replica row."""
 
@@ -89,7 +89,7 @@ class ReplicaFact:
     promoted_instance_held_epoch: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SwitchFact:
     """A switch with its steps."""
 
@@ -106,7 +106,7 @@ class SwitchFact:
     due: DueStep | None = None  # what it waits for; None: nothing, or somebody who is away
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StorageFact:
     """A volume, snapshot or image that carries our tags."""
 
@@ -115,7 +115,7 @@ class StorageFact:
     suspect_since: datetime | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CapFact:
     """A cap under which a client's newest voluntary launch or standby was let in, and what it came to with it.
 
@@ -128,7 +128,7 @@ class CapFact:
     reached: Decimal | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that the checks look at."""
 
@@ -142,7 +142,7 @@ class Facts:
     caps: Sequence[CapFact] = field(default=())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Breach:
     """One broken promise."""
 

@@ -92,7 +92,22 @@ def _agents(tx: sa.Connection, client_id: ClientId | None) -> list[inv.AgentFact
     ]
 
 
-_AGENTS = _Rows(sa.select(agents), agents.c.client_id)
+_a = agents.c
+_AGENTS = _Rows(
+    sa.select(
+        _a.id,
+        _a.client_id,
+        _a.epoch,
+        _a.instance_id,
+        _a.auto_switch_enabled,
+        _a.manual_replica_enabled,
+        _a.replica_count,
+        _a.current_replica_id,
+        _a.instance_count,
+        _a.status,
+    ),
+    _a.client_id,
+)
 
 
 def _grants(tx: sa.Connection, client_id: ClientId | None) -> list[inv.GrantFact]:
@@ -135,9 +150,16 @@ def _ticket_out_to() -> sa.ScalarSelect[Any]:
 
 
 _former = epoch_grants.alias("former")
+_g = epoch_grants.c
 _GRANTS = _Rows(
     sa.select(
-        epoch_grants,
+        _g.agent_id,
+        _g.epoch,
+        _g.instance_id,
+        _g.status,
+        _g.granted_at,
+        _g.proof,
+        _g.released_at,
         _former.c.released_at.label("former_released_at"),
         instances.c.ec2_state.label("former_state"),
         instances.c.current_mode.label("former_mode"),
@@ -183,9 +205,23 @@ def _machines(tx: sa.Connection, client_id: ClientId | None) -> list[inv.Instanc
     ]
 
 
+_i = instances.c
 _MACHINES = _Rows(
     sa.select(
-        instances,
+        _i.id,
+        _i.agent_id,
+        _i.client_id,
+        _i.is_active,
+        _i.gate,
+        _i.drill_id,
+        _i.last_heartbeat_at,
+        _i.current_mode,
+        _i.spot_price,
+        _i.ondemand_price,
+        _i.intention_token,
+        _i.updated_at,
+        _i.created_at,
+        _i.ec2_state,
         switches.c.completed_at.label("move_over"),
         replica_instances.c.terminated_at.label("standby_over"),
     )
@@ -211,8 +247,12 @@ def _replicas(tx: sa.Connection, client_id: ClientId | None, held: set[str]) -> 
     ]
 
 
+_r = replica_instances.c
 _REPLICAS = _Rows(
-    sa.select(replica_instances).join(agents, agents.c.id == replica_instances.c.agent_id), agents.c.client_id
+    sa.select(_r.id, _r.agent_id, _r.replica_type, _r.status, _r.is_active, _r.instance_id).join(
+        agents, _a.id == _r.agent_id
+    ),
+    _a.client_id,
 )
 
 

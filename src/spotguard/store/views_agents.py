@@ -22,6 +22,8 @@ from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus
 from spotguard.planning.approvals import stands_until
 from spotguard.planning.outlook import LastDecision, LiveStandby, OpenMove, Outlook, Standing, outlook
 from spotguard.store import drills, fleet, kill, ondemand, prices
+from spotguard.store.batches import batch_of, batched
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import (
     agents,
     decisions,
@@ -164,11 +166,9 @@ def _views(tx: Connection, now: datetime, client_id: ClientId, rows: Sequence[An
     ids = [row.id for row in rows]
     serving = _serving(tx, ids)
     replicas = _live_replicas(tx, ids)
-    moves = _newest(
-        tx, switches, switches.c.created_at, ids, switches.c.status.in_([s.value for s in OPEN_SWITCH])
-    )
-    decided = _newest(tx, decisions, decisions.c.decided_at, ids)
-    signals = _newest(tx, spot_interruption_events, spot_interruption_events.c.detected_at, ids)
+    moves = _newest(tx, _OPEN_MOVE, ids)
+    decided = _newest(tx, _DECISION, ids)
+    signals = _newest(tx, _SIGNAL, ids)
     failovers = drills.newest(tx, ids, DrillKind.FAILOVER)
     restores = drills.newest(tx, ids, DrillKind.RESTORE)
     levels = kill.levels_of(tx, client_id)
@@ -220,17 +220,28 @@ def _live_replicas(tx: Connection, ids: Sequence[str]) -> dict[str, list[Any]]:
     return found
 
 
-def _newest(
-    tx: Connection,
-    table: sa.Table,
-    at: sa.ColumnElement[Any],
-    ids: Sequence[str],
-    *conditions: sa.ColumnElement[bool],
-) -> dict[str, Any]:
-    """Of each agent the newest row of a table."""
-    place = sa.func.row_number().over(partition_by=table.c.agent_id, order_by=(at.desc(), table.c.id.desc()))
-    ranked = sa.select(table, place.label("place")).where(table.c.agent_id.in_(ids), *conditions).subquery()
-    return {row.agent_id: row for row in tx.execute(sa.select(ranked).where(ranked.c.place == 1))}
+def _newest(tx: Connection, statement: Prepared, ids: Sequence[str]) -> dict[str, Any]:
+    return {row.agent_id: row for some in batched(ids) for row in statement.rows(tx, some)}
+
+
+def _newest_of(table: sa.Table, at: str, statuses: Sequence[str] = ()) -> Prepared:
+    """Of each agent the newest row: one look into an index by agent and time, however long the history is."""
+    mine = table.alias("mine").c
+    newest = (
+        sa.select(mine.id)
+        .where(mine.agent_id == _a.id, *([mine.status.in_(statuses)] if statuses else []))
+        .order_by(mine[at].desc(), mine.id.desc())
+        .limit(1)
+        .correlate(agents)
+        .scalar_subquery()
+    )
+    found = sa.select(table).select_from(agents.join(table, table.c.id == newest))
+    return Prepared(found.where(_a.id.in_(batch_of(_a.id))))
+
+
+_OPEN_MOVE = _newest_of(switches, "created_at", [status.value for status in OPEN_SWITCH])
+_DECISION = _newest_of(decisions, "decided_at")
+_SIGNAL = _newest_of(spot_interruption_events, "detected_at")
 
 
 class _Market:

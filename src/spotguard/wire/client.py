@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
@@ -41,6 +41,11 @@ class Given(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, from_attributes=True, serialize_by_alias=True
     )
+
+    @classmethod
+    def of_row(cls, row: Any) -> Self:
+        """From a row that has every field: `model_validate` asks it for each alias first, which takes a row long."""
+        return cls(**{name: getattr(row, name) for name in cls.model_fields})
 
 
 class Taken(BaseModel):

@@ -106,7 +106,7 @@ async def configure(desk: AtDesk, agent_id: TheAgent, change: ConfigurationChang
 
     row, serving = await desk.write(work)
     desk.wake(serving)
-    return Configuration.model_validate(row)
+    return Configuration.of_row(row)
 
 
 def _wanted(change: ConfigurationChange) -> dict[str, Any]:
@@ -192,7 +192,7 @@ def agent_state(view: views_agents.AgentView) -> AgentState:
         ),
         last_drill=last_of(view.failover),
         restore_certificate=certificate_of(view.restore, view.now),
-        config=Configuration.model_validate(row),
+        config=Configuration.of_row(row),
     )
 
 
