@@ -20,6 +20,7 @@ from spotguard.api.limiting import RateLimits
 from spotguard.api.offload import inline
 from spotguard.api.settings import ApiSettings
 from spotguard.api.wakeups import Wakeups
+from spotguard.backtest.apart import Apart
 from spotguard.cloud.aws.accounts import AwsClouds
 from spotguard.cloud.aws.connection import Account
 from spotguard.config import Settings
@@ -93,7 +94,7 @@ def plane_on(
     wake = threading.Event()
     clock = SystemClock()
     wakeup = Wakeups(wake.set)
-    app = create_app(db, clock, wakeup, settings=api or api_settings(settings))
+    app = create_app(db, clock, wakeup, settings=api or api_settings(settings), replayer=Apart())
     told = told or coordinator_settings(settings)
     # an API without a coordinator beside it opens moves too: what it tags them with must be known before
     who = Installation(told.installation, told.public_url)
@@ -147,7 +148,7 @@ def rate_limits(settings: Settings) -> RateLimits:
 
 def demo_app(db: Database, clock: Clock, wakeup: Wakeup, notice: str) -> Application:
     """The API for people beside a simulation: threads of its own, new agents in `auto` (ruling B17)."""
-    return create_app(db, clock, wakeup, settings=replace(DEMO_API, notice=notice))
+    return create_app(db, clock, wakeup, settings=replace(DEMO_API, notice=notice), replayer=Apart())
 
 
 # No limits: the minutes are the virtual clock's, and it stands still at the end. So are a session's hours.

@@ -51,6 +51,7 @@ def test_every_call_of_the_specification_is_there(world: World):
         "/api/client/me": "get",
         "/api/client/agents": "get",
         "/api/client/agents/{agentId}": "delete get",
+        "/api/client/agents/{agentId}/backtest": "get",
         "/api/client/agents/{agentId}/config": "post",
         "/api/client/agents/{agentId}/replicas": "get post",
         "/api/client/agents/{agentId}/replicas/{replicaId}": "delete",

@@ -15,20 +15,41 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 SETTLED = "document.querySelector('main') !== null && !document.body.innerText.includes('Loading…')"
 
 
+def require_a_move(me: Viewer, token: str) -> None:
+    """One is ordered if there is none yet: its page is looked at as well."""
+    if me.api("/switches?limit=1")["items"]:
+        return
+    served, to = next(_possible_moves(me))
+    answer = me.context.request.post(
+        f"{me.base}/api/client/instances/{served}/force-switch",
+        headers={"Authorization": f"Bearer {token}"},
+        data={"target": "pool", "poolId": to},
+    )
+    assert answer.status == 202, answer.text()
+
+
+def _possible_moves(me: Viewer) -> Iterator[tuple[str, str]]:
+    for agent in me.api("/agents")["items"]:
+        for offer in me.api(f"/instances/{agent['instanceId']}/pricing")["pools"]:
+            if offer["allowed"]:
+                yield agent["instanceId"], offer["id"]
+
+
 def paths(me: Viewer) -> dict[str, str]:
     """By name; those of one agent and one switch are the first that has been moved."""
     moves = me.api("/switches")["items"]
-    agent = moves[0]["agentId"] if moves else me.api("/agents")["items"][0]["id"]
-    found = {
+    agent = moves[0]["agentId"]
+    return {
         "fleet": "/",
         "agent": f"/agents/{agent}",
         "switches": "/switches",
         "savings": "/savings",
+        "backtest": f"/backtest?agent={agent}&days=7",
         "pools": "/pools",
         "health": "/health",
         "tokens": "/tokens",
+        "switch": f"/switches/{moves[0]['id']}",
     }
-    return found | ({"switch": f"/switches/{moves[0]['id']}"} if moves else {})
 
 
 def visits(browser: Browser, watch: Watch, token: str) -> Iterator[tuple[str, str, str, Page]]:
@@ -40,6 +61,7 @@ def visits(browser: Browser, watch: Watch, token: str) -> Iterator[tuple[str, st
         me.page.get_by_role("button", name="Sign in").wait_for()
         yield "sign-in", scheme, name, me.page
         me.sign_in(token)
+        require_a_move(me, token)
         for page, path in paths(me).items():
             me.open(path)
             settle(me.page, page)
@@ -51,6 +73,9 @@ def settle(page: Page, name: str) -> None:
     until(page, SETTLED)
     page.locator("h1").first.wait_for()
     if name == "agent":
+        page.locator(".chart canvas").wait_for()
+    if name == "backtest":
+        page.get_by_role("heading", name="What this does not know").wait_for()
         page.locator(".chart canvas").wait_for()
     if name == "fleet":
         page.locator(".rows [role=row]").first.wait_for()

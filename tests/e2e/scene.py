@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from spotguard.store.database import Database
 CHROMIUM = "/usr/bin/chromium"
 NOTICE = "Simulated: EC2 and its interruptions are played, nothing touches AWS."
 FRAME_SECONDS = 0.1
+BEFORE = timedelta(days=8)  # of prices that EC2 tells of the time before: a backtest needs them
 WIDE = {"width": 1400, "height": 900}
 NARROW = {"width": 360, "height": 740}
 PATIENCE_MS = 90_000  # the machine may be busy: a story is about what happens, the figures about how soon
@@ -34,7 +35,8 @@ class Stage:
     def __init__(self, folder: Path, agents: int, speed: float) -> None:
         db = Database.open(f"sqlite:///{folder}/e2e.sqlite3")
         db.upgrade()
-        market = synthetic(seed=7, days=3)
+        market = synthetic(seed=7, days=BEFORE.days + 3)
+        market = replace(market, start=market.start + BEFORE)
         self.world = World(WorldPlan(market=market, agents=agents, seed=7, climate=Climate()), db)
         self._speed, self._going, self._over = speed, threading.Event(), threading.Event()
         self._turn = threading.Lock()

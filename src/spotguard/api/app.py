@@ -15,6 +15,7 @@ from spotguard.api import contract, credentials, dashboard, problems, telemetry_
 from spotguard.api.agent_routes import AGENT_CALLS
 from spotguard.api.client import (
     agents,
+    backtests,
     controls,
     decisions,
     drills,
@@ -30,13 +31,16 @@ from spotguard.api.client import (
 from spotguard.api.context import Api
 from spotguard.api.limiting import IsGood, Limited
 from spotguard.api.offload import Offload, Threads
+from spotguard.api.replaying import Replays
 from spotguard.api.settings import ApiSettings
 from spotguard.ports.clock import Clock
+from spotguard.ports.replay import Replayer
 from spotguard.ports.wakeup import Wakeup
 from spotguard.store.database import Database, is_away
 
 CLIENT_ROUTES = (
     agents.routes,
+    backtests.routes,
     replicas.routes,
     decisions.routes,
     drills.routes,
@@ -69,13 +73,15 @@ def create_app(
     *,
     settings: ApiSettings | None = None,
     offload: Offload | None = None,
+    replayer: Replayer | None = None,
 ) -> Application:
     """The ASGI application over a migrated database.
 
     `wakeup`: give `wakeups.Wakeups`, so that long polls of this process are woken; any other is told, too, but its
     polls look once a second. `offload`: threads unless told otherwise; `offload.inline` for a single thread.
+    `replayer`: works backtests out; without one they are refused.
     """
-    api = Api(db, clock, wakeup, settings or ApiSettings(), offload or Threads())
+    api = Api(db, clock, wakeup, settings or ApiSettings(), offload or Threads(), replays=Replays(replayer))
     client_api = client_app(api)
     metrics = telemetry_routes.Metrics(api)
     # Tried in order, the hot ones first; whatever is none of these is FastAPI's.

@@ -17,6 +17,7 @@ from spotguard.api.body import decode, read_body
 from spotguard.api.market import MarketMemory
 from spotguard.api.offload import Offload
 from spotguard.api.problems import Problem
+from spotguard.api.replaying import Replays
 from spotguard.api.settings import ApiSettings
 from spotguard.api.wakeups import Ending
 from spotguard.models.shelf import Shelf
@@ -39,6 +40,7 @@ class Api:
     offload: Offload
     market: MarketMemory = field(default_factory=MarketMemory)
     ending: Ending = field(default_factory=Ending)
+    replays: Replays = field(default_factory=lambda: Replays(None))
     long_polls: int = 0
     streams: int = 0
     shelf: Shelf = field(init=False)

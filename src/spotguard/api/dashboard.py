@@ -25,6 +25,7 @@ PAGES = (
     "/switches",
     "/switches/{id}",
     "/savings",
+    "/backtest",
     "/pools",
     "/health",
     "/tokens",

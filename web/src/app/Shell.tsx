@@ -12,6 +12,7 @@ const PAGES = [
   { to: "/", text: "Fleet" },
   { to: "/switches", text: "Switches" },
   { to: "/savings", text: "Savings" },
+  { to: "/backtest", text: "Backtest" },
   { to: "/pools", text: "Pools" },
   { to: "/health", text: "Health" },
   { to: "/tokens", text: "Tokens" },

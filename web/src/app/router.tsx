@@ -65,6 +65,19 @@ const savings = createRoute({
   component: lazyRouteComponent(() => import("../pages/Savings"), "Savings"),
 });
 
+type BacktestAsked = { agent?: string; days: number };
+const MOST_DAYS = 30;
+
+const backtest = createRoute({
+  getParentRoute: () => inside,
+  path: "/backtest",
+  validateSearch: (told: Record<string, unknown>): BacktestAsked => {
+    const days = Math.min(MOST_DAYS, Math.max(1, Math.trunc(Number(told.days)) || 7));
+    return typeof told.agent === "string" ? { agent: told.agent, days } : { days };
+  },
+  component: lazyRouteComponent(() => import("../pages/Backtest"), "Backtest"),
+});
+
 const pools = createRoute({
   getParentRoute: () => inside,
   path: "/pools",
@@ -85,7 +98,7 @@ const tokens = createRoute({
 
 const tree = root.addChildren([
   signIn,
-  inside.addChildren([fleet, agent, switches, oneSwitch, savings, pools, health, tokens]),
+  inside.addChildren([fleet, agent, switches, oneSwitch, savings, backtest, pools, health, tokens]),
 ]);
 
 export const routerOf = (client: QueryClient) =>

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { EventLines } from "../api/sse";
 import { agentOf } from "../test/agents";
 import { chartOf } from "./chart";
+import { courseChart } from "./courses";
 import { matches, NO_FILTERS, sorted, sumOf } from "./fleet";
 import { fromMicros, micros, usdText } from "./money";
 import { span } from "./time";
@@ -107,5 +108,48 @@ describe("the chart", () => {
       [0.05, 0.05, 0.05],
     ]);
     expect(drawn.labels.map((label) => label.isServing)).toEqual([false, true, false]);
+  });
+});
+
+describe("the chart of a backtest", () => {
+  it("adds days up exactly, ends where the replay ends, and marks the engine", () => {
+    const course = {
+      savedPercent: 0,
+      savedPercentInterval: null,
+      moves: 0,
+      returns: 0,
+      downSeconds: 0,
+      usd: "0.3",
+    };
+    const days = [
+      { day: "2026-03-01", usd: "0.100000" },
+      { day: "2026-03-02", usd: "0.200000" },
+    ];
+    const drawn = courseChart({
+      agentId: "a",
+      since: "2026-03-01T06:00:00Z",
+      until: "2026-03-02T12:00:00Z",
+      onDemandUsd: "3",
+      onDemandUsdPerHour: "0.1",
+      minuteUsd: "0",
+      pools: [],
+      leftOut: [],
+      unknown: [],
+      policies: [
+        { ...course, policy: "on-demand", days },
+        { ...course, policy: "engine", days },
+      ],
+    });
+    const hour = 3600;
+    const begin = Date.parse("2026-03-01T06:00:00Z") / 1000;
+    expect(drawn.data).toEqual([
+      [begin, begin + 18 * hour, begin + 30 * hour],
+      [0, 0.1, 0.3],
+      [0, 0.1, 0.3],
+    ]);
+    expect(drawn.labels.map((label) => [label.isServing, label.isOnDemand])).toEqual([
+      [false, true],
+      [true, false],
+    ]);
   });
 });

@@ -122,6 +122,14 @@ export const AIM: Record<Schemas["Aim"], string> = {
   recover: "back to spot",
 };
 
+export const REPLAY_POLICY: Record<Schemas["PolicyCourse"]["policy"], { text: string; means: string }> = {
+  "on-demand": { text: "on demand", means: "never on spot" },
+  reactive: { text: "reactive", means: "the cheapest pool once, then it stays" },
+  "cheaper-5": { text: "cheaper by 5 %", means: "moves whenever a pool is 5 % cheaper" },
+  engine: { text: "engine", means: "SpotGuard's rules within this agent's guard-rails" },
+  clairvoyant: { text: "clairvoyant", means: "knows every price in advance: nobody can do better" },
+};
+
 export const MODE: Record<Schemas["Mode"], string> = { spot: "spot", ondemand: "on demand" };
 
 export const AUTONOMY: Record<Schemas["Autonomy"], string> = {

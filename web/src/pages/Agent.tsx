@@ -45,6 +45,11 @@ function Parts({ agent }: { agent: AgentDetail }) {
       <p>
         <strong>{agent.nextAction}</strong> <span className="dim">({agent.why})</span>
       </p>
+      <p>
+        <Link to="/backtest" search={{ agent: agent.id, days: 7 }}>
+          What would it have saved?
+        </Link>
+      </p>
       <Approval agent={agent} />
       <div className="cards">
         <State agent={agent} />

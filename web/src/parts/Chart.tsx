@@ -9,8 +9,8 @@ const LIGHT = { ink: "#16202a", line: "#d0d5d9", signal: "#b3261e", move: "#1c4f
 const DARK = { ink: "#e4e9ed", line: "#3c444b", signal: "#ff9c94", move: "#8ec1ff", serving: "#66d9e8" };
 type Colours = typeof LIGHT;
 
-/** Prices as steps, the serving pool thick, moves and signals as upright lines. */
-export function Chart({ drawn }: { drawn: Drawn }) {
+/** Steps, or straight lines between points; the serving one thick, moves and signals as upright lines. */
+export function Chart({ drawn, label, isStepped }: { drawn: Drawn; label: string; isStepped: boolean }) {
   const box = useRef<HTMLDivElement>(null);
   const scheme = useComputedColorScheme("light");
   useEffect(() => {
@@ -18,7 +18,7 @@ export function Chart({ drawn }: { drawn: Drawn }) {
     if (element === null) return;
     performance.mark("chart-data");
     const colours = scheme === "dark" ? DARK : LIGHT;
-    const plot = new uPlot(optionsOf(drawn, colours, element.clientWidth), drawn.data, element);
+    const plot = new uPlot(optionsOf(drawn, colours, element.clientWidth, isStepped), drawn.data, element);
     const measured = () => performance.measure("chart-drawn", "chart-data");
     requestAnimationFrame(measured);
     const fit = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height: HEIGHT }));
@@ -27,14 +27,12 @@ export function Chart({ drawn }: { drawn: Drawn }) {
       fit.disconnect();
       plot.destroy();
     };
-  }, [drawn, scheme]);
-  return (
-    <div ref={box} className="chart" role="img" aria-label="Spot prices as steps; told in words below" />
-  );
+  }, [drawn, scheme, isStepped]);
+  return <div ref={box} className="chart" role="img" aria-label={`${label}; told in words below`} />;
 }
 
-function optionsOf(drawn: Drawn, colours: Colours, width: number): uPlot.Options {
-  const stepped = uPlot.paths.stepped?.({ align: 1 });
+function optionsOf(drawn: Drawn, colours: Colours, width: number, isStepped: boolean): uPlot.Options {
+  const stepped = isStepped ? uPlot.paths.stepped?.({ align: 1 }) : undefined;
   const axis = {
     stroke: colours.ink,
     grid: { stroke: colours.line, width: 1 },

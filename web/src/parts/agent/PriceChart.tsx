@@ -20,7 +20,7 @@ export default function PriceChart({
   return (
     <Card title="Prices of the last 7 days">
       <Refused error={error} what="Prices could not be read" />
-      {drawn === null ? error === null && <Loading /> : <Chart drawn={drawn} />}
+      {drawn === null ? error === null && <Loading /> : <Chart drawn={drawn} label="Spot prices" isStepped />}
       {data !== undefined && (
         <details>
           <summary>What the chart shows, in words</summary>
