@@ -19,6 +19,7 @@ from spotguard.api.app import client_app
 from spotguard.api.context import Api
 from spotguard.api.contract import document, text
 from spotguard.api.offload import inline
+from spotguard.backtest.replays import replayed
 from tests.api.world import World
 
 COMMITTED = Path(__file__).parents[2] / "openapi.json"
@@ -53,6 +54,7 @@ def test_every_call_of_the_specification_is_there(world: World):
         "/api/client/agents/{agentId}": "delete get",
         "/api/client/agents/{agentId}/backtest": "get",
         "/api/client/agents/{agentId}/config": "post",
+        "/api/client/agents/{agentId}/controls": "get",
         "/api/client/agents/{agentId}/replicas": "get post",
         "/api/client/agents/{agentId}/replicas/{replicaId}": "delete",
         "/api/client/agents/{agentId}/decisions": "get",
@@ -95,7 +97,7 @@ def test_every_call_of_the_specification_is_there(world: World):
     assert len(AGENT_CALLS) == 11
 
 
-WORLD = World()
+WORLD = World(replayer=lambda question, _is_given_up: replayed(question))
 TENANT = WORLD.tenant()
 MACHINE = WORLD.register(TENANT)
 MACHINE.prices({"t3.medium.ap-south-1a": 0.03, "t3.medium.ap-south-1b": 0.02})

@@ -17,6 +17,7 @@ from spotguard.api.settings import ApiSettings
 from spotguard.domain.agents import Autonomy, Executor
 from spotguard.domain.clock import rfc3339
 from spotguard.domain.commands import CommandType, CreatedBy, Priority
+from spotguard.ports.replay import Replayer
 from spotguard.ports.server import Reply
 from spotguard.store import commands, enrolment, tenants
 from spotguard.store.database import Database
@@ -138,7 +139,11 @@ class World:
     """The application over an empty database in memory."""
 
     def __init__(
-        self, autonomy: Autonomy = Autonomy.OBSERVE, database: Database | None = None, **settings: Any
+        self,
+        autonomy: Autonomy = Autonomy.OBSERVE,
+        database: Database | None = None,
+        replayer: Replayer | None = None,
+        **settings: Any,
     ) -> None:
         self.clock = HandClock()
         self.bell = Bell()
@@ -147,7 +152,9 @@ class World:
             weakref.finalize(self, _FREE.append, self.db)
         unlimited = {"rate_limits": None}  # the clock stands still: a minute never ends
         self.settings = ApiSettings(new_agent_autonomy=autonomy, **(unlimited | settings))
-        self.app = create_app(self.db, self.clock, self.bell, settings=self.settings, offload=inline)
+        self.app = create_app(
+            self.db, self.clock, self.bell, settings=self.settings, offload=inline, replayer=replayer
+        )
         self.link = DirectLink(self.app)
         self.machines = 0
 

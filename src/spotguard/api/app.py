@@ -14,6 +14,7 @@ from spotguard import __version__
 from spotguard.api import contract, credentials, dashboard, problems, telemetry_routes
 from spotguard.api.agent_routes import AGENT_CALLS
 from spotguard.api.client import (
+    agent_controls,
     agents,
     backtests,
     controls,
@@ -40,6 +41,7 @@ from spotguard.store.database import Database, is_away
 
 CLIENT_ROUTES = (
     agents.routes,
+    agent_controls.routes,
     backtests.routes,
     replicas.routes,
     decisions.routes,

@@ -146,19 +146,42 @@ class MoveOrder:
 
 def prepare(tx: sa.Connection, now: datetime, wish: MoveOrder) -> MoveOrder:
     """The wish with its agent, holder, plan and prices. `Refused` says which rule forbids it and what to do."""
-    agent = fleet.agent_row(tx, wish.agent_id, wish.client_id)
-    held = grants.holder(tx, wish.agent_id)
-    order = replace(wish, agent=agent, held=held)
-    require_permission(tx, order)
-    _require_idle(tx, now, order)
+    order = _permitted(tx, now, wish)
     order = _with_target(tx, now, order)
-    order = replace(order, prices=prices_of(tx, now, agent, order.target, order.target_mode))
+    order = replace(order, prices=prices_of(tx, now, order.agent, order.target, order.target_mode))
     _require_price(order)
     if order.is_capped:
         intentions.require_caps(tx, now, order.client_id, order.agent_id, order.prices["new"])
         quotas.require_room(tx, now, order.client_id, order.target, order.mode)
     order = replace(order, plan=_plan(tx, order))
     return replace(order, warnings=_warnings(tx, now, order))
+
+
+def _permitted(tx: sa.Connection, now: datetime, wish: MoveOrder) -> MoveOrder:
+    agent = fleet.agent_row(tx, wish.agent_id, wish.client_id)
+    order = replace(wish, agent=agent, held=grants.holder(tx, wish.agent_id))
+    require_permission(tx, order)
+    _require_idle(tx, now, order)
+    return order
+
+
+def require_movable(tx: sa.Connection, now: datetime, client_id: ClientId, agent_id: AgentId) -> None:
+    """`Refused` when no move by hand would be taken now, wherever it went. In a trial: see `agent_controls`."""
+    nowhere = MoveOrder(
+        client_id=client_id,
+        agent_id=agent_id,
+        trigger=Trigger.MANUAL,
+        created_by=CreatedBy.USER,
+        priority=Priority.USER,
+        target_pool=None,
+        target_mode=Mode.ONDEMAND,
+        replica_id=None,
+        kind=None,
+        close_by=None,
+        reason="",
+        plan_extra={},
+    )
+    _permitted(tx, now, nowhere)
 
 
 def preview(tx: sa.Connection, now: datetime, wish: MoveOrder) -> MoveOrder:

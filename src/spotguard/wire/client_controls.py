@@ -28,8 +28,8 @@ HourlyUsd = Annotated[Decimal, Field(ge=0, lt=1_000_000, max_digits=12, decimal_
 
 class ConfigurationChange(Taken):
     """Any of them; what is not named stays. `maxHourlyUsd` null lifts the cap, `restorePointHours` null makes none,
-    `fenceAfterMinutes` null never ends a primary that hangs, `traffic` null moves none, `quarantineGroup` null leaves a
-    rehearsed clone in its original's security groups.
+    `fenceAfterMinutes` null never ends a primary that hangs, `minuteValueUsd` null has no state to lose, `traffic`
+    null moves none, `quarantineGroup` null leaves a rehearsed clone in its original's security groups.
     """
 
     enabled: Flag | None = None

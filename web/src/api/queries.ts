@@ -5,6 +5,7 @@ export type Agent = Schemas["AgentState"];
 export type AgentDetail = Schemas["AgentDetail"];
 export type Switch = Schemas["SwitchState"];
 export type Replica = Schemas["ReplicaState"];
+export type Control = Schemas["Control"];
 
 /** So often while the event stream is open; what changes without an event (prices) is seen by this. */
 export const CALM_MS = 30_000;
@@ -23,6 +24,14 @@ export const agentQuery = (id: string) =>
   queryOptions({
     queryKey: ["agent", id],
     queryFn: () => told(api.GET("/api/client/agents/{agentId}", path(id))),
+    refetchInterval: CALM_MS,
+  });
+
+/** What may be ordered now, judged by the rules that judge the orders. */
+export const controlsQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["agent", id, "controls"],
+    queryFn: () => told(api.GET("/api/client/agents/{agentId}/controls", path(id))),
     refetchInterval: CALM_MS,
   });
 

@@ -7,7 +7,8 @@ import { secondsBetween, span } from "../lib/time";
 import { MOVE_KIND, place, SIGNAL, SIGNAL_ACTION, SWITCH_STATUS, TRIGGER } from "../lib/words";
 import { Card } from "../parts/Card";
 import { Usd, When } from "../parts/figures";
-import { Pager, usePages } from "../parts/Pager";
+import { Listing } from "../parts/Listing";
+import { usePages } from "../parts/Pager";
 import { Refused } from "../parts/states";
 import { type Column, Table } from "../parts/Table";
 import { Tag } from "../parts/Tag";
@@ -52,58 +53,58 @@ function took(one: Switch) {
 
 export function Switches() {
   const pages = usePages();
-  const { data, error } = useQuery(switchesQuery(pages.cursor));
   const [filters, setFilters] = useState<Filters>({ text: "", status: "", trigger: "" });
-  const shown = (data?.items ?? []).filter((one) => passes(one, filters));
   return (
     <>
-      <title>Switches · SpotGuard</title>
-      <h1>Switches</h1>
-      <search className="row filters">
-        <TextInput
-          label="Search"
-          placeholder="agent, pool, instance"
-          value={filters.text}
-          onChange={(event) => setFilters({ ...filters, text: event.currentTarget.value })}
-        />
-        <NativeSelect
-          label="State"
-          value={filters.status}
-          onChange={(event) =>
-            setFilters({ ...filters, status: event.currentTarget.value as Filters["status"] })
-          }
-          data={[
-            { value: "", label: "any" },
-            ...Object.entries(SWITCH_STATUS).map(([value, word]) => ({ value, label: word.text })),
-          ]}
-        />
-        <NativeSelect
-          label="Trigger"
-          value={filters.trigger}
-          onChange={(event) =>
-            setFilters({ ...filters, trigger: event.currentTarget.value as Filters["trigger"] })
-          }
-          data={[
-            { value: "", label: "any" },
-            ...Object.entries(TRIGGER).map(([value, label]) => ({ value, label })),
-          ]}
-        />
-        <Button component="a" href="/api/client/switches.csv" download variant="default">
-          Export as CSV
-        </Button>
-      </search>
-      <Refused error={error} what="Switches could not be read" />
-      <Card title="History">
-        <Table
-          label="Switches"
-          rows={shown}
-          keyOf={(one) => one.id}
-          columns={COLUMNS}
-          empty={data === undefined ? "" : "No switch is here, or none of this page passes the filters."}
-        />
-        <Pager pages={pages} next={data?.nextCursor ?? null} />
-      </Card>
+      <Listing
+        title="Switches"
+        heading="History"
+        label="Switches"
+        pages={pages}
+        asked={useQuery(switchesQuery(pages.cursor))}
+        passes={(one) => passes(one, filters)}
+        keyOf={(one) => one.id}
+        columns={COLUMNS}
+        empty="No switch is here, or none of this page passes the filters."
+        filters={<Bar filters={filters} onChange={setFilters} />}
+      />
       <Interruptions />
+    </>
+  );
+}
+
+function Bar({ filters, onChange }: { filters: Filters; onChange: (filters: Filters) => void }) {
+  return (
+    <>
+      <TextInput
+        label="Search"
+        placeholder="agent, pool, instance"
+        value={filters.text}
+        onChange={(event) => onChange({ ...filters, text: event.currentTarget.value })}
+      />
+      <NativeSelect
+        label="State"
+        value={filters.status}
+        onChange={(event) => onChange({ ...filters, status: event.currentTarget.value as Filters["status"] })}
+        data={[
+          { value: "", label: "any" },
+          ...Object.entries(SWITCH_STATUS).map(([value, word]) => ({ value, label: word.text })),
+        ]}
+      />
+      <NativeSelect
+        label="Trigger"
+        value={filters.trigger}
+        onChange={(event) =>
+          onChange({ ...filters, trigger: event.currentTarget.value as Filters["trigger"] })
+        }
+        data={[
+          { value: "", label: "any" },
+          ...Object.entries(TRIGGER).map(([value, label]) => ({ value, label })),
+        ]}
+      />
+      <Button component="a" href="/api/client/switches.csv" download variant="default">
+        Export as CSV
+      </Button>
     </>
   );
 }

@@ -62,11 +62,30 @@ describe("the manual switching panel", () => {
   });
 });
 
-/** A server of one answer, in front of the real client. */
-function answering(status: number, body: unknown): () => Request[] {
+const free: Schemas["Control"] = { allowed: true, because: null };
+const FREE: Schemas["AgentControls"] = {
+  move: free,
+  automatic: free,
+  manual: free,
+  autonomyAuto: free,
+  createReplica: free,
+  failoverDrill: free,
+  restoreDrill: free,
+  approve: null,
+  promote: {},
+};
+
+/** A server of one answer, and of these controls, in front of the real client. */
+function answering(
+  status: number,
+  body: unknown,
+  controls: Schemas["AgentControls"] = FREE,
+): () => Request[] {
   const asked: Request[] = [];
   globalThis.fetch = async (input) => {
-    asked.push(input as Request);
+    const request = input as Request;
+    if (request.url.endsWith("/controls")) return Response.json(controls);
+    asked.push(request);
     return new Response(JSON.stringify(body), { status, headers: { "Content-Type": "application/json" } });
   };
   return () => asked;
@@ -98,8 +117,26 @@ describe("the toggles", () => {
     expect((await screen.findByRole("alert")).textContent).toContain("auto needs a failover drill");
     expect(client.getQueryData(agentQuery(agent.id).queryKey)?.config.autoTerminateEnabled).toBe(true);
   });
+  it("that the server bars are disabled with its reason, and the others are not", async () => {
+    const because = "autonomy auto needs a passed failover drill within 90 days, and this agent has none";
+    const barred = { allowed: false, because };
+    answering(
+      200,
+      {},
+      { ...FREE, autonomyAuto: barred, manual: { allowed: false, because: "nothing syncs" } },
+    );
+    const agent = detailOf({ config: { ...detailOf().config, autonomy: "observe" } });
+    shown(<Watched client={new QueryClient()} agent={agent} />);
+    expect(await screen.findByText(`Not auto now: ${because}`)).toBeTruthy();
+    expect(screen.getByText("No manual replica now: nothing syncs")).toBeTruthy();
+    const isDisabled = (label: RegExp) => (screen.getByLabelText(label) as HTMLInputElement).disabled;
+    expect([isDisabled(/Manual replica/), isDisabled(/Neither/)]).toEqual([true, false]);
+    expect((screen.getByRole("option", { name: /^auto/ }) as HTMLOptionElement).disabled).toBe(true);
+    expect((screen.getByRole("option", { name: /^approve/ }) as HTMLOptionElement).disabled).toBe(false);
+  });
   it("tell what a standby costs, and what of it is unknown", () => {
     const client = new QueryClient();
+    answering(200, {});
     shown(<Watched client={client} agent={detailOf()} />, client);
     expect(screen.getByTestId("standby-cost").textContent).toBe(
       "With a standing replica: $0.0134 primary + $0.0141 standby + unknown disks = unknown an hour, beside $0.0448 on demand.",

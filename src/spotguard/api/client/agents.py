@@ -32,7 +32,14 @@ from spotguard.wire.client_controls import ConfigurationChange
 from spotguard.wire.client_drills import AgentDetail, LostState, certificate_of, last_of
 
 routes = router()
-_NULLABLE = {"max_hourly_usd", "restore_point_hours", "fence_after_minutes", "quarantine_group", "traffic"}
+_NULLABLE = {
+    "max_hourly_usd",
+    "restore_point_hours",
+    "fence_after_minutes",
+    "minute_value_usd",
+    "quarantine_group",
+    "traffic",
+}
 
 
 @routes.get("/me")

@@ -3,11 +3,12 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useAction } from "../../api/changes";
 import { api, told } from "../../api/client";
-import type { AgentDetail } from "../../api/queries";
+import { type AgentDetail, controlsQuery } from "../../api/queries";
 import { AIM, place } from "../../lib/words";
 import { Card } from "../Card";
 import { When } from "../figures";
 import { Refused } from "../states";
+import { isBarred, WhyNot } from "../WhyNot";
 
 /** A move that waits for a person's word. */
 export function Approval({ agent }: { agent: AgentDetail }) {
@@ -22,6 +23,7 @@ function Waiting({ agentId, decisionId }: { agentId: string; decisionId: string 
     queryKey: ["agent", agentId, "decision", decisionId],
     queryFn: () => told(api.GET("/api/client/decisions/{decisionId}", { params })),
   });
+  const { data: controls } = useQuery(controlsQuery(agentId));
   const [reason, setReason] = useState("");
   const approve = useAction(agentId, () =>
     told(api.POST("/api/client/decisions/{decisionId}/approve", { params })),
@@ -50,13 +52,18 @@ function Waiting({ agentId, decisionId }: { agentId: string; decisionId: string 
           value={reason}
           onChange={(event) => setReason(event.currentTarget.value)}
         />
-        <Button onClick={() => approve.mutate()} loading={approve.isPending}>
+        <Button
+          onClick={() => approve.mutate()}
+          loading={approve.isPending}
+          disabled={isBarred(controls?.approve)}
+        >
           Approve the move
         </Button>
         <Button variant="default" onClick={() => reject.mutate()} loading={reject.isPending}>
           Reject
         </Button>
       </div>
+      <WhyNot control={controls?.approve} what="Not to be approved now" />
       <Refused error={approve.error ?? reject.error} />
     </Card>
   );

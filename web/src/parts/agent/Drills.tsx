@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useAction } from "../../api/changes";
 import { api, told } from "../../api/client";
-import { type AgentDetail, restorePointsQuery } from "../../api/queries";
+import { type AgentDetail, controlsQuery, restorePointsQuery } from "../../api/queries";
 import { span } from "../../lib/time";
 import { place } from "../../lib/words";
 import { Card } from "../Card";
@@ -13,6 +13,7 @@ import { Usd, When } from "../figures";
 import { Loading, Refused } from "../states";
 import { Table } from "../Table";
 import { Tag } from "../Tag";
+import { isBarred, WhyNot } from "../WhyNot";
 import { Preview } from "./Preview";
 
 type Kind = "failover" | "restore";
@@ -25,6 +26,7 @@ const TITLE: Record<Kind, string> = {
 export function Drills({ agent }: { agent: AgentDetail }) {
   const [kind, setKind] = useState<Kind | null>(null);
   const points = useQuery(restorePointsQuery(agent.id));
+  const { data: controls } = useQuery(controlsQuery(agent.id));
   const { lastDrill, restoreCertificate } = agent;
   return (
     <Card title="Proof that it comes back">
@@ -58,13 +60,25 @@ export function Drills({ agent }: { agent: AgentDetail }) {
         )}
       </p>
       <div className="row">
-        <Button size="compact-sm" variant="default" onClick={() => setKind("failover")}>
+        <Button
+          size="compact-sm"
+          variant="default"
+          disabled={isBarred(controls?.failoverDrill)}
+          onClick={() => setKind("failover")}
+        >
           Rehearse a failover…
         </Button>
-        <Button size="compact-sm" variant="default" onClick={() => setKind("restore")}>
+        <Button
+          size="compact-sm"
+          variant="default"
+          disabled={isBarred(controls?.restoreDrill)}
+          onClick={() => setKind("restore")}
+        >
           Rehearse a restore…
         </Button>
       </div>
+      <WhyNot control={controls?.failoverDrill} what="No failover now" />
+      <WhyNot control={controls?.restoreDrill} what="No restore now" />
       <h3>Restore points</h3>
       <Table
         label="Restore points"

@@ -48,7 +48,8 @@ function Form(props: { config: Config; isPending: boolean; onStore: (change: Cha
   const [types, setTypes] = useState(config.allowedInstanceTypes.join(", "));
   const [azs, setAzs] = useState(config.allowedAzs.join(", "));
   const [cap, setCap] = useState(config.maxHourlyUsd ?? "");
-  const change = changeOf(config, numbers, { types, azs, cap });
+  const [minute, setMinute] = useState(config.minuteValueUsd ?? "");
+  const change = changeOf(config, numbers, { types, azs, cap, minute });
   return (
     <form
       onSubmit={(event) => {
@@ -75,6 +76,11 @@ function Form(props: { config: Config; isPending: boolean; onStore: (change: Cha
           onChange={(event) => setCap(event.currentTarget.value)}
         />
         <TextInput
+          label="A minute of downtime is worth, USD; empty: it has no state to lose"
+          value={minute}
+          onChange={(event) => setMinute(event.currentTarget.value)}
+        />
+        <TextInput
           label="Allowed types; empty: only its own"
           value={types}
           onChange={(event) => setTypes(event.currentTarget.value)}
@@ -97,7 +103,13 @@ const numbersOf = (config: Config) =>
 
 /** The form begins anew when one of its own values was stored, not when another part of the configuration was. */
 const valuesOf = (config: Config) =>
-  JSON.stringify([numbersOf(config), config.maxHourlyUsd, config.allowedInstanceTypes, config.allowedAzs]);
+  JSON.stringify([
+    numbersOf(config),
+    config.maxHourlyUsd,
+    config.minuteValueUsd,
+    config.allowedInstanceTypes,
+    config.allowedAzs,
+  ]);
 
 const listOf = (text: string) => text.split(/[\s,]+/).filter((one) => one !== "");
 
@@ -105,7 +117,7 @@ const listOf = (text: string) => text.split(/[\s,]+/).filter((one) => one !== ""
 function changeOf(
   config: Config,
   numbers: Record<Field, number | string>,
-  texts: { types: string; azs: string; cap: string },
+  texts: { types: string; azs: string; cap: string; minute: string },
 ): Change {
   const change: Change = {};
   for (const { name } of FIELDS) {
@@ -118,5 +130,7 @@ function changeOf(
   if (azs.join() !== config.allowedAzs.join()) change.allowedAzs = azs;
   const cap = texts.cap.trim();
   if (cap !== (config.maxHourlyUsd ?? "")) change.maxHourlyUsd = cap === "" ? null : cap;
+  const minute = texts.minute.trim();
+  if (minute !== (config.minuteValueUsd ?? "")) change.minuteValueUsd = minute === "" ? null : minute;
   return change;
 }

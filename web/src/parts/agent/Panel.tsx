@@ -2,7 +2,7 @@ import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Schemas } from "../../api/client";
-import { type AgentDetail, pricingQuery } from "../../api/queries";
+import { type AgentDetail, controlsQuery, pricingQuery } from "../../api/queries";
 import { micros } from "../../lib/money";
 import { span } from "../../lib/time";
 import { Card } from "../Card";
@@ -10,6 +10,7 @@ import { Percent, Usd, When } from "../figures";
 import { Loading, Refused } from "../states";
 import { type Column, Table } from "../Table";
 import { Tag } from "../Tag";
+import { isBarred, WhyNot } from "../WhyNot";
 import { SwitchDialog } from "./SwitchDialog";
 
 type Offer = Schemas["PoolOffer"];
@@ -19,9 +20,11 @@ type Line = { key: string; target: Target; isPresent: boolean; offer: Offer | nu
 /** Manual switching: on demand first, then every pool by price; the cheapest that SpotGuard would take is marked. */
 export function Panel({ agent, instanceId }: { agent: AgentDetail; instanceId: string }) {
   const { data: pricing, error } = useQuery(pricingQuery(instanceId));
+  const { data: controls } = useQuery(controlsQuery(agent.id));
   const [target, setTarget] = useState<Target | null>(null);
   return (
     <Card title="Move it by hand">
+      <WhyNot control={controls?.move} what="It cannot be moved now" />
       <Refused error={error} what="Prices could not be read" />
       {pricing === undefined ? (
         error === null && <Loading />
@@ -30,7 +33,7 @@ export function Panel({ agent, instanceId }: { agent: AgentDetail; instanceId: s
           label="Prices of all pools"
           rows={linesOf(pricing)}
           keyOf={(line) => line.key}
-          columns={columns(pricing, setTarget)}
+          columns={columns(pricing, isBarred(controls?.move), setTarget)}
           empty="no pool is known"
         />
       )}
@@ -75,7 +78,11 @@ export const cheapestSafe = (pools: readonly Offer[]): string | null =>
     .filter((offer) => offer.allowed && offer.price !== null)
     .sort((a, b) => Number(micros(a.price ?? "0") - micros(b.price ?? "0")))[0]?.id ?? null;
 
-function columns(pricing: Schemas["InstancePricing"], pick: (target: Target) => void): Column<Line>[] {
+function columns(
+  pricing: Schemas["InstancePricing"],
+  isMoveBarred: boolean,
+  pick: (target: Target) => void,
+): Column<Line>[] {
   const best = cheapestSafe(pricing.pools);
   return [
     {
@@ -133,6 +140,7 @@ function columns(pricing: Schemas["InstancePricing"], pick: (target: Target) => 
           <Button
             size="compact-sm"
             variant="default"
+            disabled={isMoveBarred}
             onClick={() => pick(target)}
             aria-label={`Move to ${offer?.name ?? "on demand"}…`}
           >

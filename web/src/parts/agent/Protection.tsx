@@ -1,13 +1,15 @@
 import { NativeSelect, NumberInput, Radio, Stack, Switch } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useConfigure } from "../../api/changes";
 import type { Schemas } from "../../api/client";
-import type { AgentDetail } from "../../api/queries";
+import { type AgentDetail, controlsQuery } from "../../api/queries";
 import { span } from "../../lib/time";
 import { AUTONOMY } from "../../lib/words";
 import { Card } from "../Card";
 import { Usd } from "../figures";
 import { Refused } from "../states";
+import { isBarred, WhyNot } from "../WhyNot";
 
 type Kind = "automatic" | "manual" | "none";
 
@@ -33,6 +35,8 @@ const KINDS: Record<Kind, { label: string; description: string; change: Schemas[
 export function Protection({ agent }: { agent: AgentDetail }) {
   const { config } = agent;
   const configure = useConfigure(agent.id);
+  const { data: controls } = useQuery(controlsQuery(agent.id));
+  const barred = { automatic: controls?.automatic, manual: controls?.manual, none: undefined };
   const kind: Kind = config.manualReplicaEnabled ? "manual" : config.autoSwitchEnabled ? "automatic" : "none";
   return (
     <Card title="Protection">
@@ -42,19 +46,32 @@ export function Protection({ agent }: { agent: AgentDetail }) {
         onChange={(next) => configure.mutate(KINDS[next as Kind].change)}
       >
         <Stack gap={6} mt={4}>
-          {Object.entries(KINDS).map(([value, told]) => (
-            <Radio key={value} value={value} label={told.label} description={told.description} />
+          {(Object.keys(KINDS) as Kind[]).map((value) => (
+            <Radio
+              key={value}
+              value={value}
+              label={KINDS[value].label}
+              description={KINDS[value].description}
+              disabled={value !== kind && isBarred(barred[value])}
+            />
           ))}
         </Stack>
       </Radio.Group>
+      {kind !== "automatic" && <WhyNot control={controls?.automatic} what="No automatic switching now" />}
+      {kind !== "manual" && <WhyNot control={controls?.manual} what="No manual replica now" />}
       <StandbyCost cost={agent.standbyCost} />
       <NativeSelect
         label="Autonomy"
         mt="sm"
         value={config.autonomy}
         onChange={(event) => configure.mutate({ autonomy: event.currentTarget.value as Schemas["Autonomy"] })}
-        data={Object.entries(AUTONOMY).map(([value, label]) => ({ value, label }))}
+        data={Object.entries(AUTONOMY).map(([value, label]) => ({
+          value,
+          label,
+          disabled: value === "auto" && config.autonomy !== "auto" && isBarred(controls?.autonomyAuto),
+        }))}
       />
+      {config.autonomy !== "auto" && <WhyNot control={controls?.autonomyAuto} what="Not auto now" />}
       <Switch
         mt="md"
         label="End the old instance after a move"

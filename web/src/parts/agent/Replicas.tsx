@@ -3,7 +3,13 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useAction } from "../../api/changes";
 import { api, told } from "../../api/client";
-import { type AgentDetail, type Replica, replicasQuery } from "../../api/queries";
+import {
+  type AgentDetail,
+  type Control,
+  controlsQuery,
+  type Replica,
+  replicasQuery,
+} from "../../api/queries";
 import { span } from "../../lib/time";
 import { REPLICA_STATUS, REPLICA_TYPE, SYNC_STATUS } from "../../lib/words";
 import { Card } from "../Card";
@@ -12,11 +18,13 @@ import { Usd, When } from "../figures";
 import { Refused } from "../states";
 import { Table } from "../Table";
 import { Tag } from "../Tag";
+import { isBarred, WhyNot } from "../WhyNot";
 
 type Asked = { what: "promote" | "terminate"; replica: Replica };
 
 export function Replicas({ agent }: { agent: AgentDetail }) {
   const { data, error } = useQuery(replicasQuery(agent.id));
+  const { data: controls } = useQuery(controlsQuery(agent.id));
   const [asked, setAsked] = useState<Asked | null>(null);
   const params = { path: { agentId: agent.id } };
   const create = useAction(agent.id, () =>
@@ -30,12 +38,14 @@ export function Replicas({ agent }: { agent: AgentDetail }) {
           size="compact-sm"
           variant="default"
           loading={create.isPending}
+          disabled={isBarred(controls?.createReplica)}
           onClick={() => create.mutate()}
         >
           Create one now
         </Button>
       }
     >
+      <WhyNot control={controls?.createReplica} what="None can be created now" />
       <Refused error={create.error} what="None was created" />
       <Refused error={error} what="Replicas could not be read" />
       <Table
@@ -76,7 +86,11 @@ export function Replicas({ agent }: { agent: AgentDetail }) {
               </span>
             ),
           },
-          { head: "", cell: (one) => one.isActive && <Actions replica={one} onAsk={setAsked} /> },
+          {
+            head: "",
+            cell: (one) =>
+              one.isActive && <Actions replica={one} promote={controls?.promote[one.id]} onAsk={setAsked} />,
+          },
         ]}
       />
       {asked !== null && <Ask agentId={agent.id} asked={asked} onClose={() => setAsked(null)} />}
@@ -95,15 +109,21 @@ function Progress({ of }: { of: number }) {
   );
 }
 
-function Actions({ replica, onAsk }: { replica: Replica; onAsk: (asked: Asked) => void }) {
+function Actions(props: { replica: Replica; promote: Control | undefined; onAsk: (asked: Asked) => void }) {
+  const { replica, promote, onAsk } = props;
   return (
     <span className="row">
-      <Button size="compact-sm" onClick={() => onAsk({ what: "promote", replica })}>
+      <Button
+        size="compact-sm"
+        disabled={isBarred(promote)}
+        onClick={() => onAsk({ what: "promote", replica })}
+      >
         Promote…
       </Button>
       <Button size="compact-sm" variant="default" onClick={() => onAsk({ what: "terminate", replica })}>
         Terminate…
       </Button>
+      <WhyNot control={promote} what="Not to be promoted" />
     </span>
   );
 }
