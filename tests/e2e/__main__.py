@@ -1,6 +1,6 @@
 """`python -m tests.e2e`: the browser stories, axe on every page, and the figures; one JSON object at the end.
 
-`--shots FOLDER` only takes a picture of each page, light and dark. `--only stories|pages|figures` runs one part.
+`--shots FOLDER` only takes a picture of each page, light and dark. `--only stories|pages|figures|demo` runs one part.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from typing import Any
 from playwright.sync_api import Browser, expect
 
 from spotguard.telemetry import configure_logging
-from tests.e2e import figures, pages
+from tests.e2e import demo, figures, pages
 from tests.e2e.scene import PATIENCE_MS, Stage, Viewer, Watch, chromium, viewer
-from tests.e2e.stories import STORIES, Told
+from tests.e2e.stories import BEGINNING, END, Told
+from tests.e2e.traces import every_page_shows_what_the_api_and_the_database_say
 
+STORIES = (*BEGINNING, every_page_shows_what_the_api_and_the_database_say, *END)
 WARM_UP = timedelta(minutes=50)
 SPEED = 90
 AGENTS = 6
@@ -73,7 +75,7 @@ def shot(browser: Browser, watch: Watch, token: str, folder: Path) -> None:
 
 def main() -> int:
     asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--only", choices=("stories", "pages", "figures"))
+    asked.add_argument("--only", choices=("stories", "pages", "figures", "demo"))
     asked.add_argument("--shots", type=Path)
     asked.add_argument(
         "--agents", type=int, default=10_000, help="of the fleet that the figures are measured on"
@@ -82,7 +84,7 @@ def main() -> int:
         "--live-minutes", type=float, default=1, help="of live updates while memory is measured"
     )
     options = asked.parse_args()
-    wants = {options.only} if options.only else {"stories", "pages", "figures"}
+    wants = {options.only} if options.only else {"stories", "pages", "figures", "demo"}
     configure_logging("error")
     expect.set_options(timeout=PATIENCE_MS)
     report: dict[str, Any] = {}
@@ -102,6 +104,8 @@ def main() -> int:
             finally:
                 stage.end()
             report |= {"requests_to_other_hosts": watch.outside, "complaints": watch.complaints}
+        if "demo" in wants:
+            report["demo"] = demo.measured(browser)
         if "figures" in wants:
             report["figures"] = figures.measured(browser, Path(folder), options.agents, options.live_minutes)
     print(json.dumps(report, indent=1))
@@ -111,7 +115,7 @@ def main() -> int:
 def _is_bad(report: dict[str, Any]) -> bool:
     stories = report.get("stories", {})
     lists = ("violations", "requests_to_other_hosts", "complaints")
-    missed = report.get("figures", {}).get("missed", [])
+    missed = [one for part in ("figures", "demo") for one in report.get(part, {}).get("missed", [])]
     return (
         any(report.get(name) for name in lists) or bool(missed) or set(stories.values()) - {"passed"} != set()
     )

@@ -189,21 +189,6 @@ def a_refused_change_goes_back_and_says_why(told: Told) -> None:
     expect(told.page.get_by_role("alert")).to_contain_text("this agent's workload runs in")
 
 
-def every_other_page_shows_what_the_api_says(told: Told) -> None:
-    told.me.open("/pools")
-    pools = told.me.api("/pools?limit=200")["items"]
-    expect(told.page.locator("tbody tr")).to_have_count(len(pools))
-    told.me.open("/health")
-    health = told.me.api("/health")
-    expect(told.page.locator("main")).to_contain_text(f"all {len(health['invariants']['checked'])} hold")
-    expect(told.page.locator("main")).to_contain_text(health["model"]["policy"])
-    told.me.open("/tokens")
-    tokens = told.me.api("/tokens")["agentTokens"]
-    expect(told.page.get_by_role("region", name="Agents' tokens").last.locator("tbody tr")).to_have_count(
-        len(tokens)
-    )
-
-
 def another_tenant_sees_nothing_of_it(told: Told) -> None:
     world = told.stage.world
     _, token = world.db.write(lambda tx: tenants.create_client(tx, world.clock.now(), "Umbrella"))
@@ -228,7 +213,7 @@ def a_rotated_token_signs_every_browser_out(told: Told) -> None:
     told.me.sign_in(token)
 
 
-STORIES = (
+BEGINNING = (
     a_wrong_token_is_refused_with_its_reason_and_a_right_one_opens_the_fleet,
     the_fleets_figures_are_those_of_the_api_and_of_the_database,
     a_manual_replica_is_asked_for_and_watched_until_it_is_ready,
@@ -238,7 +223,8 @@ STORIES = (
     savings_are_those_of_the_ledger,
     switches_are_exported_as_the_api_has_them,
     a_refused_change_goes_back_and_says_why,
-    every_other_page_shows_what_the_api_says,
+)
+END = (
     another_tenant_sees_nothing_of_it,
     a_rotated_token_signs_every_browser_out,
 )
