@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from spotguard.cli import registry
+from spotguard.cli.outcomes import outcomes
 from spotguard.cli.output import Json, print_json, say
 from spotguard.cli.registry import require_extra
 
@@ -18,6 +19,7 @@ app.command("list")(registry.list_all)
 app.command()(registry.shadow)
 app.command()(registry.activate)
 app.command()(registry.retire)
+app.command()(outcomes)
 
 
 def train(

@@ -109,7 +109,7 @@ def carry_on(ctx: Context, now: datetime, cloud: Cloud, order: Order) -> LaunchR
         ctx.keep_lane(client_id, now)
     known = {i.token for i in former}
     fresh = [i for i in intentions.of(order.seed) if i.token not in known]
-    dry = [(pool, mode) for mode in Mode for pool in refused(fresh, mode)]
+    dry = [(pool, mode, _code(fresh, pool, mode)) for mode in Mode for pool in refused(fresh, mode)]
     ctx.db.write(lambda tx: _write(tx, now, order, result, dry))
     return result
 
@@ -132,7 +132,11 @@ def _attempt(former: Sequence[Intention]) -> int:
 
 
 def _write(
-    tx: sa.Connection, now: datetime, order: Order, result: LaunchResult, dry: Sequence[tuple[Pool, Mode]]
+    tx: sa.Connection,
+    now: datetime,
+    order: Order,
+    result: LaunchResult,
+    dry: Sequence[tuple[Pool, Mode, str]],
 ) -> None:
     client_id = ClientId(order.agent.client_id)
     if isinstance(result, Launched):
@@ -140,8 +144,16 @@ def _write(
         sightings.saw(tx, now, client_id, [result.instance])
         if is_new:
             _tell_last_resort(tx, now, order, result.instance)
-    for pool, mode in dry:
-        quarantine.strike(tx, now, client_id, pool, REFUSED, mode)
+    for pool, mode, code in dry:
+        quarantine.strike(tx, now, client_id, pool, f"{REFUSED} ({code})", mode)
+
+
+def _code(attempts: Sequence[Intention], pool: Pool, mode: Mode) -> str:
+    """EC2's own, of the newest refusal."""
+    codes = [
+        i.outcome.error_code for i in attempts if (i.pool, i.mode) == (pool, mode) and i.outcome is not None
+    ]
+    return str(codes[-1])
 
 
 def _tell_last_resort(tx: sa.Connection, now: datetime, order: Order, view: InstanceView) -> None:

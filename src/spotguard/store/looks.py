@@ -25,6 +25,11 @@ def note(
     tx.execute(sa.insert(pool_looks), row)
 
 
+def launched(tx: sa.Connection, now: datetime, client_id: ClientId, pool: Pool, instance_id: str) -> None:
+    """When the row of an instance that was launched for a client is made, whoever tells of it first."""
+    note(tx, now, client_id, pool, up=True, because=f"{instance_id} was launched")
+
+
 def records(tx: sa.Connection, now: datetime, client_id: ClientId) -> dict[Pool, PoolRecord]:
     """Of every pool that this tenant saw within a month: looks in order, then what runs there at this moment."""
     told: dict[Pool, PoolRecord] = {}

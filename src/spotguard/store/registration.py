@@ -18,7 +18,7 @@ from spotguard.domain.errors import InvalidInput, NotFound, Refused
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId, SwitchId, is_instance_id
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
-from spotguard.store import enrolment, events, grants, moves, ondemand, pools, replicas
+from spotguard.store import enrolment, events, grants, looks, moves, ondemand, pools, replicas
 from spotguard.store.secrets import hash_token as hash_of
 from spotguard.store.secrets import new_id, new_token
 from spotguard.store.tables import agent_tokens, agents, instances, replica_instances
@@ -80,6 +80,8 @@ def register(
     pools.ensure_pools(tx, now, [Pool(newcomer.pool.instance_type, newcomer.pool.az, newcomer.pool.product)])
     again = former is not None and former.boot_id == newcomer.boot_id
     _write_instance(tx, now, client_id, agent, newcomer, former)
+    if former is None and enrolled_by is not None and newcomer.mode is Mode.SPOT:
+        looks.launched(tx, now, client_id, newcomer.pool, newcomer.instance_id)
     if enrolled_by is not None:
         _take_place(tx, now, enrolled_by, newcomer)
     moves.enrolled(tx, now, newcomer.instance_id)

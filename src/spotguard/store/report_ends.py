@@ -14,8 +14,10 @@ from sqlalchemy.exc import IntegrityError
 
 from spotguard.domain.errors import InvalidInput, NotFound, Refused
 from spotguard.domain.ids import AgentId, ClientId, CommandId, InstanceId, SwitchId, is_instance_id
+from spotguard.domain.instances import Mode
+from spotguard.domain.pools import parse_pool_id
 from spotguard.domain.switches import MoveKind, Step, SwitchStatus, Trigger
-from spotguard.store import events, intentions
+from spotguard.store import events, intentions, looks
 from spotguard.store.secrets import new_id
 from spotguard.store.steps import SERVER, record_step
 from spotguard.store.tables import agents, commands, instances, switches
@@ -118,6 +120,8 @@ def _insert_instance(tx: Connection, now: datetime, row: Row[Any], new: End) -> 
             "switch_id": row.id,
         },
     )
+    if new.mode == Mode.SPOT and new.pool_id is not None:
+        looks.launched(tx, now, ClientId(row.client_id), parse_pool_id(new.pool_id), new.instance_id)
 
 
 def adopt(

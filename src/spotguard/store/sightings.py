@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, PoolId
-from spotguard.domain.instances import InstanceState, Mode
+from spotguard.domain.instances import EndReason, InstanceState, Mode
 from spotguard.domain.tags import AGENT_TAG, DRILL_TAG, REPLICA_TAG, SWITCH_TAG
 from spotguard.ports.cloud import InstanceView, Tags
 from spotguard.ports.intentions import TOKEN_TAG
@@ -74,8 +74,11 @@ def _saw(tx: sa.Connection, now: datetime, client_id: ClientId, view: InstanceVi
         pools.ensure_pools(tx, now, [view.pool])
         tx.execute(sa.insert(instances), _new_row(tx, now, client_id, agent_id, view))
         if view.mode is Mode.SPOT:
-            looks.note(tx, now, client_id, view.pool, up=True, because=f"{view.instance_id} was launched")
+            looks.launched(tx, now, client_id, view.pool, view.instance_id)
     else:
+        if view.end_reason is EndReason.INTERRUPTED and known.end_reason is None:
+            why = f"AWS interrupted {view.instance_id}"
+            looks.note(tx, now, client_id, view.pool, up=False, because=why)
         if _runs_again(view, known):
             insert_missing(tx, instance_runs, [_former_run(view, known)])
         _write(tx, view.instance_id, _shown(now, view, known))
