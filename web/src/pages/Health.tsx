@@ -10,6 +10,7 @@ import { Confirm } from "../parts/Confirm";
 import { Facts } from "../parts/Facts";
 import { Usd, When } from "../parts/figures";
 import { Limits } from "../parts/Limits";
+import { Models } from "../parts/Models";
 import { Loading, Refused } from "../parts/states";
 import { Table } from "../parts/Table";
 import { Tag } from "../parts/Tag";
@@ -104,10 +105,9 @@ function Told({ health }: { health: Schemas["Health"] }) {
             ["Commands waiting", queue.pending],
             ["Commands in hand", queue.leased],
             ["Oldest waiting since", <When key="o" at={queue.oldestPendingAt} never="none waits" />],
-            ["Policy that decides", model.policy],
-            ["Risk model", model.risk ?? "none measures risks"],
           ]}
         />
+        <Models of={model} />
       </Card>
     </div>
   );
