@@ -1,7 +1,9 @@
 """`spotguard model register`, `list`, `shadow`, `activate`, `retire`: one step at a time, and who made it."""
 
 import sqlalchemy as sa
+from typer.testing import CliRunner
 
+from spotguard.cli.main import app
 from spotguard.store import models, trials
 from spotguard.store import tables as t
 from tests.registry import made
@@ -190,3 +192,19 @@ def test_a_missing_file_is_told_and_decides_nothing(shell, tmp_path, model_folde
     file.unlink()
     assert "not in the model folder" in shell.fails("model", "shadow", "storms")
     assert shell.json("model", "list")["models"][0]["state"] == "registered"
+
+
+def test_the_shell_completes_names_and_offers_nothing_where_there_is_no_database(
+    shell, new_shell, tmp_path, monkeypatch
+):
+    shell.json("model", "register", str(made.file(tmp_path)))
+    asked = {
+        "_SPOTGUARD_COMPLETE": "complete_bash",
+        "COMP_WORDS": "spotguard model shadow st",
+        "COMP_CWORD": "3",
+    }
+    told = CliRunner().invoke(app, [], prog_name="spotguard", env=asked)
+    assert told.stdout.split() == ["storms@1"]
+    monkeypatch.setenv("SPOTGUARD_DATABASE_URL", f"sqlite:///{tmp_path / 'none.db'}")
+    told = CliRunner().invoke(app, [], prog_name="spotguard", env=asked)
+    assert told.stdout.split() == []

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from spotguard.domain.errors import Refused
 from spotguard.domain.ids import InstanceId
 from spotguard.domain.models import ModelName, ModelState
 from spotguard.engine import features
 from spotguard.models.shelf import Offered, Shelf
-from spotguard.store import models, tenants, trials
+from spotguard.store import approvals, models, tenants, trials
 from spotguard.store.pools import ensure_pools
 from spotguard.store.tables import (
     commands,
@@ -298,3 +299,43 @@ def test_what_another_tenant_saw_settles_nothing(tmp_path):
     yours = story.db.read(lambda tx: trials.judged(tx, row.id, "age-hazard-v1", other))
     assert mine.outcomes >= 1
     assert yours.outcomes == 0
+
+
+def waiting(story, agent):
+    """The newest proposal that waits for a person."""
+    story.config(agent, autonomy="approve")
+    at = decisions.c.verdict == "await_approval"
+    story.run(1200, until=lambda: bool(story.rows(decisions, at)))
+    return max(story.rows(decisions, at), key=lambda one: one.decided_at)
+
+
+def approve(story, row):
+    return story.db.write(
+        lambda tx: approvals.approve(tx, story.now, story.client_id, row.id, story.coordinator.ctx.shelf)
+    )
+
+
+def test_a_person_approves_what_the_active_model_proposes(tmp_path):
+    story = Story(tmp_path)
+    agent = story.protect(pool=A, min_pool_hours=0, terminate_wait_seconds=0)
+    it_fell_once(story, C, hours=0.5)  # the built-in rule would not go there now
+    story.put(made.body(says=0.001), *ACTIVE)
+    row = waiting(story, agent)
+    assert (row.target_pool_id, row.inputs["risk_model"]) == (C.id, "storms@1")
+    approve(story, row)
+    story.run(1800, until=lambda: story.agent(agent).current_pool_id == C.id)
+
+
+def test_nothing_can_be_approved_while_the_active_model_cannot_be_asked(tmp_path):
+    story = Story(tmp_path)
+    agent = story.protect(pool=A, min_pool_hours=0, terminate_wait_seconds=0)
+    model = story.put(made.body(says=0.001), *ACTIVE)
+    row = waiting(story, agent)
+    long_ago = story.now - timedelta(days=100)
+    story.db.write(
+        lambda tx: tx.execute(
+            sa.update(registry).where(registry.c.id == model.id).values(registered_at=long_ago)
+        )
+    )
+    with pytest.raises(Refused, match="no voluntary move is made: storms@1 is stale"):
+        approve(story, row)

@@ -115,6 +115,9 @@ def _read(body: bytes, name: str) -> tuple[list[Any], dict[str, Any]]:
 
 
 def _reader() -> Any:
+    os.environ.setdefault(
+        "OMP_NUM_THREADS", "1"
+    )  # several threads for a few hundred pools only get in each other's way
     try:
         from spotguard.models import model_file  # noqa: PLC0415 -- an extra, and 100 MB: only where there is a model
     except ImportError as error:
