@@ -8,8 +8,11 @@ import zipfile
 import numpy as np
 import pytest
 import skops.io
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.impute import SimpleImputer
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 from spotguard.domain.errors import InvalidInput, NotFound, Refused
 from spotguard.models import model_file, shelf
@@ -81,6 +84,16 @@ def test_it_is_refused_with_one_line(tmp_path, body):
         shelf.offered(path)
     assert "m.model" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_boosted_trees_are_opened_too():
+    table = np.random.default_rng(0).normal(size=(60, len(made.CARD["features"])))
+    trees = HistGradientBoostingClassifier(max_iter=2, min_samples_leaf=5)
+    boosted = make_pipeline(SimpleImputer(keep_empty_features=True), trees).fit(table, table[:, 0] > 0)
+    flat = made.models()[0].calibration
+    body = made.body(made=[Model(minutes, "boosted", boosted, flat) for minutes in (15, 60, 360)])
+    models, _ = model_file.opened(body, "m")
+    assert [model.kind for model in models] == ["boosted"] * 3
 
 
 def test_every_byte_that_is_changed_is_refused_or_harmless(tmp_path):
