@@ -134,7 +134,7 @@ def _policies(advice: Advice) -> Html:
 
 def _pools(advice: Advice) -> Html:
     others = [offer for offer in advice.offers if not offer.recommended]
-    told = [_offers("Pools to allow, the best first.", advice.recommended)] if advice.recommended else []
+    told = [_offers("Worth allowing, the best first.", advice.recommended)] if advice.recommended else []
     if others:
         told.append(
             element(

@@ -72,7 +72,7 @@ def _pools(advice: Advice) -> Iterator[str]:
         )
         for offer in advice.recommended
     ]
-    heads = ("pools to allow", "USD/h", "of on demand", "held for", "last 30 days, USD/h", "interrupted")
+    heads = ("best pools", "USD/h", "of on demand", "held for", "last 30 days, USD/h", "interrupted")
     yield from columns(heads, rows)
     others = len(advice.offers) - len(rows)
     if others:

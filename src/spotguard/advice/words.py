@@ -35,7 +35,7 @@ def between(told: Estimate) -> str:
 
 
 def percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
+    return f"{round(100 * value, 1) + 0.0:.1f} %"
 
 
 def count(value: float | None) -> str:

@@ -6,12 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
+from spotguard.cli import advise_options as o
 from spotguard.cli.advise_files import Files, Sources, read
 from spotguard.cli.backtest import Pools
 from spotguard.cli.databases import DatabaseUrl
@@ -23,85 +21,31 @@ if TYPE_CHECKING:
     from spotguard.advice.account import AccountAdvice, Looked
     from spotguard.advice.advise import Advice
     from spotguard.advice.market import Market
-    from spotguard.advice.wish import Wish
-
-
-class ProfileName(StrEnum):
-    """How much downtime hurts."""
-
-    STATELESS = "stateless"
-    STATEFUL = "stateful"
-    CRITICAL = "critical"
-
-
-class StandbyChoice(StrEnum):
-    """Whether the plan may have, must have or must not have a standby."""
-
-    AUTO = "auto"
-    ALWAYS = "always"
-    NEVER = "never"
-
-
-def _types_like(incomplete: str) -> list[str]:
-    from spotguard.market.type_facts import shipped
-
-    return sorted(name for name in shipped() if name.startswith(incomplete))
+    from spotguard.advice.wish import Disks, Wish
 
 
 def advise(
     *,
-    instance_type: Annotated[
-        str | None, typer.Option(help="Such as m5.large.", autocompletion=_types_like)
-    ] = None,
-    region: Annotated[
-        list[str] | None, typer.Option(help="Such as eu-west-1; with --account repeatable.")
-    ] = None,
-    account: Annotated[
-        bool, typer.Option("--account", help="Every running instance of this process's AWS account, ranked.")
-    ] = False,
-    prices: Annotated[
-        list[Path] | None,
-        typer.Option(help="Price history, CSV or JSON, plain or .gz; repeatable. Default: what was fetched."),
-    ] = None,
-    ondemand: Annotated[
-        Path | None,
-        typer.Option(help="CSV: region, instance_type, ondemand_usd_h. Default: what was fetched."),
-    ] = None,
-    advisor: Annotated[Path | None, typer.Option(help="Snapshots of the Spot Instance Advisor.")] = None,
-    availability: Annotated[
-        list[Path] | None, typer.Option(help="CSV: Timestamp, AvailabilityZone, InstanceType, Available, …")
-    ] = None,
-    types: Annotated[Path | None, typer.Option(help="Facts of types that SpotGuard does not know.")] = None,
-    pools: Annotated[
-        Pools, typer.Option(help="Zones of its own type, or of equivalent types too.")
-    ] = Pools.FLEX,
-    profile: Annotated[
-        ProfileName, typer.Option(help="What a minute down is worth: 10, 100 or 1000 minutes on demand.")
-    ] = ProfileName.STATELESS,
-    minute_value_usd: Annotated[
-        str | None, typer.Option(metavar="USD", help="What it is worth, instead of a profile.")
-    ] = None,
-    standby: Annotated[
-        StandbyChoice, typer.Option(help="A manual standby: where it pays, always or never.")
-    ] = StandbyChoice.AUTO,
-    terminate_wait: Annotated[
-        float, typer.Option(min=0, max=86_400, help="Seconds for which the old instance is kept.")
-    ] = 1800.0,
-    savings_plan: Annotated[
-        str, typer.Option(metavar="SHARE", help="What a 1-year Savings Plan takes off.")
-    ] = "0.28",
-    volume_gb: Annotated[
-        int, typer.Option(min=0, max=1_000_000, help="GiB of its EBS volumes together.")
-    ] = 0,
-    volume_usd_per_gb_month: Annotated[
-        str | None, typer.Option(metavar="USD", help="Of a volume. Default: not counted.")
-    ] = None,
-    snapshot_usd_per_gb_month: Annotated[
-        str | None, typer.Option(metavar="USD", help="Of a snapshot. Default: not counted.")
-    ] = None,
-    html: Annotated[Path | None, typer.Option(help="Write a report that is one self-contained file.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the intervals.")] = 1,
-    endpoint_url: Annotated[str | None, typer.Option(help="Another endpoint than AWS's own.")] = None,
+    instance_type: o.InstanceType = None,
+    region: o.Regions = None,
+    account: o.Account = False,
+    prices: o.Prices = None,
+    ondemand: o.Ondemand = None,
+    advisor: o.Advisor = None,
+    availability: o.Availability = None,
+    types: o.Types = None,
+    pools: o.PoolsOf = Pools.FLEX,
+    profile: o.Profile = o.ProfileName.STATELESS,
+    minute_value_usd: o.MinuteValue = None,
+    standby: o.Standby = o.StandbyChoice.AUTO,
+    terminate_wait: o.TerminateWait = 1800.0,
+    savings_plan: o.SavingsPlan = "0.28",
+    volume_gb: o.VolumeGb = 0,
+    volume_usd_per_gb_month: o.VolumeRate = None,
+    snapshot_usd_per_gb_month: o.SnapshotRate = None,
+    html: o.HtmlFile = None,
+    seed: o.Seed = 1,
+    endpoint_url: o.EndpointUrl = None,
     database_url: DatabaseUrl = None,
     as_json: Json = False,
 ) -> None:
@@ -110,33 +54,11 @@ def advise(
     Prices of the past are replayed; nothing is changed anywhere. --account needs the policy that `spotguard iam policy
     read` prints: DescribeInstances and DescribeInstanceTypes.
     """
-    from spotguard.advice.wish import Disks, Profile, StandbyWish, Wish
-    from spotguard.backtest.physics import Physics
-
-    discount = _number("--savings-plan", savings_plan)
-    if discount >= 1:
-        raise BadSetting("--savings-plan is the share that is taken off, as 0.28")
-    wish = Wish(
-        profile=Profile(profile),
-        minute_usd=_maybe("--minute-value-usd", minute_value_usd),
-        standby=StandbyWish(standby),
-        savings_plan=discount,
-        disks=Disks(
-            volume_gb,
-            _maybe("--volume-usd-per-gb-month", volume_usd_per_gb_month),
-            _maybe("--snapshot-usd-per-gb-month", snapshot_usd_per_gb_month),
-        ),
-        physics=Physics(terminate_wait=terminate_wait),
-        seed=seed,
-    )
-    files = Files(
-        tuple(prices or ()),
-        ondemand,
-        tuple(availability or ()),
-        advisor,
-        types,
-        pools is Pools.FLEX,
-        database_url,
+    several = tuple(prices or ()), tuple(availability or ())
+    files = Files(several[0], ondemand, several[1], advisor, types, pools is Pools.FLEX, database_url)
+    rates = volume_usd_per_gb_month, snapshot_usd_per_gb_month
+    wish = _wish(
+        profile, minute_value_usd, standby, savings_plan, terminate_wait, seed, _disks(volume_gb, *rates)
     )
     asked = _Asked(files, wish, datetime.now(UTC))
     if account:
@@ -147,6 +69,42 @@ def advise(
         if instance_type is None or region is None or len(region) != 1:
             raise BadSetting("name one --instance-type and one --region, or --account")
         _tell(_of_workload(asked, instance_type, region[0]), html, as_json=as_json)
+
+
+def _wish(
+    profile: o.ProfileName,
+    minute_value_usd: str | None,
+    standby: o.StandbyChoice,
+    savings_plan: str,
+    terminate_wait: float,
+    seed: int,
+    disks: Disks,
+) -> Wish:
+    from spotguard.advice.wish import Profile, StandbyWish, Wish
+    from spotguard.backtest.physics import Physics
+
+    discount = _number("--savings-plan", savings_plan)
+    if discount >= 1:
+        raise BadSetting("--savings-plan is the share that is taken off, as 0.28")
+    return Wish(
+        profile=Profile(profile),
+        minute_usd=_maybe("--minute-value-usd", minute_value_usd),
+        standby=StandbyWish(standby),
+        savings_plan=discount,
+        disks=disks,
+        physics=Physics(terminate_wait=terminate_wait),
+        seed=seed,
+    )
+
+
+def _disks(gib: int, volume: str | None, snapshot: str | None) -> Disks:
+    from spotguard.advice.wish import Disks
+
+    return Disks(
+        gib,
+        _maybe("--volume-usd-per-gb-month", volume),
+        _maybe("--snapshot-usd-per-gb-month", snapshot),
+    )
 
 
 @dataclass(frozen=True)
