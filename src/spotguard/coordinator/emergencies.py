@@ -20,6 +20,7 @@ from spotguard.planning import retirement
 from spotguard.planning.emergency import SHOWS_WITHIN, DeathFacts, Recovery, RecoveryPlan, recover
 from spotguard.planning.standby import resume_at
 from spotguard.store import (
+    closed_gates,
     deaths,
     events,
     fleet,
@@ -112,7 +113,7 @@ def _succeed(tx: sa.Connection, now: datetime, agent_id: AgentId, *, looked: boo
     if switch is not None:
         if moves.grant_if_due(tx, now, switch.id):
             return True
-        if not _is_hopeless(tx, now, switch, dead=dead):
+        if not _is_hopeless(tx, now, switch, dead=dead, released=held.released_at is not None):
             return False
         moves.unwind(tx, now, switch.id, "its old instance is gone before the state was complete")
         if moves.preparing_of(tx, agent_id) is not None:
@@ -122,7 +123,7 @@ def _succeed(tx: sa.Connection, now: datetime, agent_id: AgentId, *, looked: boo
     return _recover(tx, now, agent, held, looked=looked)
 
 
-def _is_hopeless(tx: sa.Connection, now: datetime, switch: Row, *, dead: bool) -> bool:
+def _is_hopeless(tx: sa.Connection, now: datetime, switch: Row, *, dead: bool, released: bool) -> bool:
     """Its new instance cannot get the state any more, or is itself gone, or does not come up."""
     if switch.unwinding_since is not None:
         return dead  # nobody is left to bring the volumes back to
@@ -133,6 +134,8 @@ def _is_hopeless(tx: sa.Connection, now: datetime, switch: Row, *, dead: bool) -
         return (due is not None and now > due.at) or move_deadlines.is_past(switch, now)
     complete = move_grants.COMPLETE_AT[MoveKind(switch.kind)] in moves.recorded_steps(tx, switch.id)
     if not complete or switch.new_instance_id is None:
+        return True
+    if not released and not move_grants.has_everything(tx, switch):
         return True
     newest = tx.execute(
         sa.select(sa.func.max(switch_steps.c.recorded_at, type_=switch_steps.c.recorded_at.type)).where(
@@ -200,10 +203,7 @@ def _recovery_plan(tx: sa.Connection, agent: Row, volumes: list[Row]) -> dict[st
 def _death_facts(
     tx: sa.Connection, now: datetime, agent: Row, held: Row, left: StateLeft, *, looked: bool
 ) -> DeathFacts:
-    last = _last_move(tx, agent.id)
-    same_epoch = last is not None and last.from_epoch == held.epoch
-    steps = moves.recorded_steps(tx, last.id) if same_epoch and last is not None else []
-    delta = Step.DELTA_SENT in steps and last is not None
+    gate_was_closed, heir = _last_hand_over(tx, agent, held)
     image = storage.newest_image_of(tx, agent.id)
     keeps_state = storage.has_kept_state(tx, agent.id)
     return DeathFacts(
@@ -216,14 +216,24 @@ def _death_facts(
         keeps_state=keeps_state,
         may_be_hidden=keeps_state and not left.volumes and _is_young(tx, now, held.instance_id),
         same_az_has_capacity=not _zone_was_dry(tx, now, agent.id),
-        gate_was_closed=held.released_at is not None
-        or Step.GATE_CLOSED in steps
-        or state_left.was_taken_unheard(tx, held.instance_id),
+        gate_was_closed=gate_was_closed or state_left.was_taken_unheard(tx, held.instance_id),
         doubt=state_left.who_served_last(tx, agent, held),
         image_age_seconds=None if image is None else (now - image.created_at).total_seconds(),
-        handed_over_to=ReplicaId(last.replica_id) if delta and last is not None and last.replica_id else None,
+        handed_over_to=heir,
         is_stopped=deaths.is_stopped(tx, held.instance_id),
     )
+
+
+def _last_hand_over(tx: sa.Connection, agent: Row, held: Row) -> tuple[bool, ReplicaId | None]:
+    """Whether the holder may have ended with its gate closed, and the replica that surely has all it ever wrote."""
+    released, last = held.released_at is not None, _last_move(tx, agent.id)
+    if last is None or last.from_epoch != held.epoch:
+        return released, None
+    steps = moves.recorded_steps(tx, last.id)
+    was_closed = Step.GATE_CLOSED in steps and not closed_gates.was_reopened(tx, last)
+    stayed_closed = Step.RELEASED in steps or closed_gates.until_its_end(tx, last)
+    has_all = Step.DELTA_SENT in steps and stayed_closed and last.replica_id is not None
+    return released or was_closed, ReplicaId(last.replica_id) if has_all else None
 
 
 def _is_young(tx: sa.Connection, now: datetime, instance_id: str) -> bool:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from spotguard.domain.epochs import Proof
 from spotguard.domain.ids import SwitchId
 from spotguard.domain.switches import MoveKind, Step, WhenLate
-from spotguard.store import deaths, grants, move_deadlines, unwinding
+from spotguard.store import closed_gates, deaths, grants, move_deadlines, unwinding
 from spotguard.store.deaths import can_serve
 from spotguard.store.move_rows import get
 from spotguard.store.steps import step_times
@@ -39,6 +39,8 @@ def grant_if_due(tx: sa.Connection, now: datetime, switch_id: SwitchId) -> bool:
     if not can_serve(tx, switch.new_instance_id):
         return False
     proof = _proof(tx, now, held, switch, steps)
+    if proof is Proof.DEAD and not has_everything(tx, switch):
+        return False
     return proof is not None and grants.grant(
         tx,
         now,
@@ -57,6 +59,13 @@ def _state_is_complete(switch: Row, steps: Mapping[Step, datetime]) -> bool:
     if switch.is_recovery and kind in (MoveKind.SYNCED, MoveKind.IMAGE):
         return True
     return COMPLETE_AT[kind] in steps
+
+
+def has_everything(tx: sa.Connection, switch: Row) -> bool:
+    """Of a move whose holder died before it let go: nothing was written after what the new one has."""
+    if switch.is_recovery or switch.kind == MoveKind.VOLUME:
+        return True
+    return closed_gates.until_its_end(tx, switch)
 
 
 def _proof(
