@@ -35,7 +35,13 @@ class FolderDisk:
     def append(self, name: str, line: bytes) -> None:
         path = self._path(name)
         is_new = not path.exists()
-        _write(path, line, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        size = 0 if is_new else path.stat().st_size
+        try:
+            _write(path, line, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        except OSError:
+            if path.exists():
+                os.truncate(path, size)  # half a line would spoil the next one
+            raise
         if is_new:
             self._sync_folder()
 
