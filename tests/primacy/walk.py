@@ -17,6 +17,7 @@ import msgspec
 from spotguard.domain.ids import InstanceId
 from spotguard.domain.instances import InstanceState
 from spotguard.domain.switches import Step
+from spotguard.simulation import audit
 from tests.primacy.table import Event, Place, Side
 from tests.stories.scene import Scene
 
@@ -105,7 +106,7 @@ class Walk:
         world.bring_server_back()
         world.run_for(seconds=CONVERGES.total_seconds())
         register = world.registers[WEB]
-        wrong = [*register.overlaps, *world.surprises]
+        wrong = [*register.overlaps, *world.surprises, *audit.losses_are_told(world)]
         world.coordinator.check_invariants(world.clock.now())
         wrong += [f"{breach.invariant}: {breach.what}" for seat in world.seats for breach in seat.breaches]
         lost = sum(loss.count for loss in register.losses)
