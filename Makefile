@@ -15,7 +15,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --for
 	--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
 .PHONY: help setup demo web web-test test test-long lint types imports check fmt lock upgrade clean
-.PHONY: crash-matrix fault-matrix move-campaign idle-agent primacy-pairs planted-bugs storm e2e soak-ui screenshots
+.PHONY: engine-tables crash-matrix fault-matrix move-campaign idle-agent primacy-pairs planted-bugs storm e2e soak-ui screenshots
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
@@ -95,6 +95,9 @@ planted-bugs: $(DEV)  ## plant every bug of the list and look who notices (ARGS=
 
 storm: $(DEV)  ## 200 workloads of one zone are interrupted at one instant (ARGS='--agents 200 --bystanders 40')
 	$(BIN)/python -m tests.storm $(ARGS)
+
+engine-tables: $(DEV)  ## the tables of docs/engine.md anew, about 25 CPU minutes (DATA= ARGS=--full for all windows)
+	$(BIN)/python -m spotguard.bench.engine_tables $(or $(DATA),../shared/data) $(ARGS)
 
 # The browser is the machine's own Chromium (/usr/bin/chromium).
 e2e: $(DEV) web  ## browser stories, axe on every page, figures as JSON (ARGS='--only figures --agents 10000')

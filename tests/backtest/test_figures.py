@@ -53,6 +53,21 @@ def test_half_the_gap_is_half_the_gap():
     assert engine["j10_against_best_interval"] == pytest.approx([-0.1, -0.1]), "every day is the same"
 
 
+def test_the_interval_of_the_gap_draws_the_optimum_and_the_rival_along():
+    """A dear week for everybody: the share that is closed is the same on any days, and so is its interval."""
+    good, engine, best = outcome(6.0), outcome(5.0), outcome(4.0)
+    for one, dear in ((good, 60.0), (engine, 50.0), (best, 40.0)):
+        one.cost_usd[5:] = dear
+    found = told(good=good, bad=outcome(99.0), engine=engine, clairvoyant=best)
+    assert found["policies"]["engine"]["j10_gap_closed_interval"] == pytest.approx([0.5, 0.5])
+
+
+def test_where_there_is_no_gap_none_is_closed():
+    found = told(good=outcome(4.0), bad=outcome(9.0), engine=outcome(5.0), clairvoyant=outcome(4.0))
+    assert found["policies"]["engine"]["j10_gap_closed"] is None
+    assert found["policies"]["engine"]["j10_gap_closed_interval"] is None
+
+
 def test_moves_are_counted_in_thirty_days():
     assert (
         told(good=outcome(5.0, moves=2), clairvoyant=outcome(4.0))["policies"]["good"]["moves_per_30d"] == 6

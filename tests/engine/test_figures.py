@@ -100,7 +100,7 @@ def test_nobody_leaves_a_pool_for_a_doubt_alone():
 
 def test_caution_and_proof_grow_with_what_a_minute_is_worth():
     by_minute = [Stakes(0.1, weight * 0.1 / 60, wait_hours=0.5) for weight in (1, 10, 100, 1000)]
-    assert [round(stakes.caution(), 3) for stakes in by_minute] == [0.0, 0.003, 0.288, 1.0]
+    assert [round(stakes.caution(), 3) for stakes in by_minute] == [0.0, 0.009, 0.611, 1.0]
     assert [round(stakes.proof_hours(0.05), 1) for stakes in by_minute] == [0.1, 0.6, 5.8, 58.3]
     assert CRITICAL.proof_hours(0.1) == math.inf
 

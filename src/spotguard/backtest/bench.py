@@ -65,13 +65,19 @@ class Wanted:
 def prepare(files: Files, wanted: Wanted) -> Job:
     """Reads the files. `InvalidInput` with the position of what is broken, `BadSetting` for a file that is missing."""
     track = {"P": _price_track, "A": _storm_track, "C": _calm_track}[wanted.track](files, wanted)
-    chosen = policies(wanted.policies, wanted.physics.terminate_wait / 3600)
+    chosen = policies(
+        wanted.policies, wanted.physics.terminate_wait / 3600, wanted.physics.interruption_minutes
+    )
     return Job(track, wanted.physics, chosen, WEIGHING, wanted.seed)
 
 
 def told(job: Job, wanted: Wanted, advance: Callable[[], None]) -> dict[str, Any]:
     """The figures, as `spotguard backtest --json` gives them."""
-    measured = measure(job, wanted.workers, advance)
+    return told_of(job, wanted, measure(job, wanted.workers, advance))
+
+
+def told_of(job: Job, wanted: Wanted, measured: dict[str, Runs]) -> dict[str, Any]:
+    """The same of runs that were measured already."""
     figures = summary(measured, list(BASELINES), wanted.seed, wanted.physics.terminate_wait / 3600)
     return {
         "track": job.track.name,
@@ -165,6 +171,7 @@ def _calm_track(files: Files, wanted: Wanted) -> Track:
         _spells(files, wanted.part),
         wanted.seeds,
         wanted.seed,
+        spells_from=[path.name for path in files.availability],
         **lengths,
     )
 

@@ -49,12 +49,17 @@ class CalmTrack:
         seeds: int = SEEDS,
         seed: int = 1,
         days: float = DAYS,
+        spells_from: Sequence[str] = (),
     ) -> None:
-        """`spells`: seconds for which pools were seen down. Without advisor snapshots buckets are drawn by type."""
+        """`spells`: seconds for which pools were seen down, in the files `spells_from`, none: the shipped deciles.
+        Without advisor snapshots buckets are drawn by type.
+        """
         if market.end - market.start < days * DAY:
             raise InvalidInput(f"track C needs price files that span {days:g} days")
         self._market, self._facts, self._spells, self._seed = market, facts, spells, seed
         self._advisor = list(advisor) or [_drawn(market)]
+        self._is_drawn = not advisor
+        self._spells_from = tuple(spells_from)
         self.excluded = market.excluded
         found = [self._group(number, seed, days) for number in range(seeds)]
         self.groups = tuple(group for group in found if group is not None)
@@ -63,7 +68,22 @@ class CalmTrack:
 
     def told(self) -> dict[str, Any]:
         deciles = np.quantile(self._spells / 60, np.arange(1, 10) / 10)
-        return {"spells": len(self._spells), "spell_minutes_deciles": [round(float(d), 1) for d in deciles]}
+        return {
+            "spells": len(self._spells),
+            "spell_minutes_deciles": [round(float(d), 1) for d in deciles],
+            "spells_from": list(self._spells_from) or "shipped deciles: no availability file was named",
+            "buckets_from": self._buckets_from(),
+        }
+
+    def _buckets_from(self) -> str:
+        """What stands in for what is not known is said."""
+        if self._is_drawn:
+            return "dice, by type: no advisor snapshots were named"
+        first = self._advisor[0].at.timestamp()
+        early = sum(group.windows[0].start < first for group in self.groups)
+        if not early:
+            return "advisor snapshots"
+        return f"advisor snapshots; the first one, which policies are not told yet, for {early} windows before it"
 
     def world(self, group: Group) -> World:
         calm = price_world(self._market, group.region, group.own_type, self._facts, self._advisor)

@@ -20,7 +20,7 @@ from spotguard.domain.pools import Pool
 from spotguard.engine import forecast, rules_v1
 from spotguard.engine.hazard import AgeHazard, Outlook
 from spotguard.engine.records import VOUCHED_HOURS, PoolRecord, hours_up, seen
-from spotguard.engine.stakes import Stakes, standby
+from spotguard.engine.stakes import INTERRUPTION_MINUTES, Stakes, standby
 from spotguard.market import shipped
 from spotguard.planning.guard_rails import refusal
 
@@ -30,6 +30,8 @@ DOWN_AGAIN, UP_AGAIN = 1 / 2, 1 / 8
 """Of the time for which a pool has to stay up to pay for a fall: each look at one that is up costs a minute's bill, and
 no news of it can bring a return much earlier.
 """
+
+ON_SPOT_PAUSE, ON_SPOT_AGAIN = HOUR / 4, 2.0  # while it runs in one that is not calm, others need no haste
 
 WATCH_SECONDS = HOUR / 2  # in a pool that is not calm: the hour of the day changes its rate
 UNCHANGED_SECONDS = HOUR  # after a refusal or a saving that does not pay
@@ -41,12 +43,20 @@ def _shipped_rule() -> AgeHazard:
 
 
 class Engine(RulesV1):
-    """`railed` False: no guard-rail disposes and no pool is in quarantine. `wait_hours`: the terminate wait."""
+    """`railed` False: no guard-rail disposes, no minimum is asked of a saving and no pool is in quarantine.
+    `wait_hours`: the terminate wait; `interruption_minutes`: what an interruption takes where nobody stands by.
+    """
 
     def __init__(
-        self, *, railed: bool = True, wait_hours: float = 0.5, rule: AgeHazard | None = None
+        self,
+        *,
+        railed: bool = True,
+        wait_hours: float = 0.5,
+        interruption_minutes: float = INTERRUPTION_MINUTES,
+        rule: AgeHazard | None = None,
     ) -> None:
         super().__init__(railed=railed)
+        self._interruption_minutes = interruption_minutes
         self._rule = rule or _shipped_rule()
         self._wait_hours = wait_hours
         self._records: dict[Pool, PoolRecord] = {}
@@ -120,7 +130,12 @@ class Engine(RulesV1):
         )
 
     def _stakes(self, view: View) -> Stakes:
-        return Stakes(view.ondemand_usd, view.minute_usd, self._wait_hours)
+        return Stakes(
+            ondemand_usd=view.ondemand_usd,
+            minute_usd=view.minute_usd,
+            wait_hours=self._wait_hours,
+            interruption_minutes=self._interruption_minutes,
+        )
 
     def _least_percent(self) -> Decimal:
         return self._rails.min_savings_percent if self._railed else Decimal(0)
@@ -143,11 +158,15 @@ class Engine(RulesV1):
         if view.at == ONDEMAND:
             return Intention(probes=self._due(view), wake=Wake(at=view.now + PAUSE_SECONDS))
         kept = self._kept_standby(view, rates)
+        if kept is None:
+            kept = self._standby(view, self._assessed(view))
         stormy = float(rates[view.at]) >= forecast.CALM_RATE or kept is not None
+        probes = tuple(n for n in self._due(view) if n not in (view.at, kept)) if stormy else ()
         if pending:
-            return Intention(standby=kept, wake=Wake(at=view.now + UNCHANGED_SECONDS))
+            return Intention(standby=kept, probes=probes, wake=Wake(at=view.now + UNCHANGED_SECONDS))
         return Intention(
             standby=kept,
+            probes=probes,
             wake=Wake(
                 at=view.now + WATCH_SECONDS if stormy else inf,
                 cheaper=self._tempting_share(view),
@@ -156,16 +175,21 @@ class Engine(RulesV1):
         )
 
     def _due(self, view: View) -> tuple[int, ...]:
-        """Pools that fell and may be worth a return: a refusal costs nothing, a success a minute's bill."""
+        """Pools that may be worth a return, now or after the next fall: a refusal costs nothing, a success a minute's
+        bill. Of those that were never seen only the zones of its own type.
+        """
         return tuple(n for n, pool in enumerate(view.pools) if self._is_due(view, n, self._records.get(pool)))
 
     def _is_due(self, view: View, number: int, record: PoolRecord | None) -> bool:
         if not view.usd[number] < view.ondemand_usd:
             return False
         if record is None:
-            return True
+            return view.pools[number].instance_type == view.home.instance_type
         proof = HOUR * self._stakes(view).proof_hours(float(view.usd[number]))
-        return view.now - record.seen_at.timestamp() >= max(PAUSE_SECONDS, _pause(record, proof))
+        pause = max(PAUSE_SECONDS, _pause(record, proof))
+        if view.at != ONDEMAND:
+            pause = max(pause, ON_SPOT_PAUSE, ON_SPOT_AGAIN * _age(record))
+        return view.now - record.seen_at.timestamp() >= pause
 
     def _kept_standby(self, view: View, rates: Floats) -> int | None:
         """In another zone, where it pays at this value of a minute; the one that runs is not changed for a cheaper."""
@@ -184,10 +208,15 @@ def _pause(record: PoolRecord, proof: float) -> float:
     """Seconds until the next look, `proof`: those that it has to stay up. Close to a return no fall may be missed."""
     if not record.up:
         return DOWN_AGAIN * proof
-    age = HOUR * hours_up(record, record.seen_at)
+    age = _age(record)
     if age < proof / 2:
         return UP_AGAIN * proof
     return min(HOUR * VOUCHED_HOURS, LOOK_AGAIN * age)
+
+
+def _age(record: PoolRecord) -> float:
+    """Seconds for which it was up when it was last seen."""
+    return HOUR * hours_up(record, record.seen_at) if record.up else 0.0
 
 
 def _is_forced(view: View) -> bool:

@@ -132,9 +132,22 @@ def _of_weight(
         rival = by_day[best[weight], weight]
         figures[f"{key}_against_best"] = rounded(own.mean - rival.mean)
         figures[f"{key}_against_best_interval"] = interval(dice.means(own) - dice.means(rival))
-        gap = rival.mean - optimal.mean
-        figures[f"{key}_gap_closed"] = rounded((rival.mean - own.mean) / gap) if gap > 0 else None
+        figures |= _gap_closed(key, own, rival, optimal, dice)
     return figures
+
+
+def _gap_closed(key: str, own: Days, rival: Days, optimal: Days, dice: Dice) -> dict[str, Any]:
+    """On each draw of days rival and optimum are those of the days that were drawn."""
+    gap = rival.mean - optimal.mean
+    gaps = dice.means(rival) - dice.means(optimal)
+    if gap <= 0 or not (gaps > 0).any():
+        return {f"{key}_gap_closed": None, f"{key}_gap_closed_interval": None}
+    open_ones = gaps > 0
+    drawn = (dice.means(rival) - dice.means(own))[open_ones] / gaps[open_ones]
+    return {
+        f"{key}_gap_closed": rounded((rival.mean - own.mean) / gap),
+        f"{key}_gap_closed_interval": interval(drawn),
+    }
 
 
 def rounded(value: float) -> float:

@@ -31,6 +31,11 @@ class Physics:
         return self.boot + self.restore
 
     @property
+    def interruption_minutes(self) -> float:
+        """Down with nobody standing by, where the volume is: what the notice does not cover."""
+        return max(0.0, self.serving + self.cut_over - self.notice) / 60
+
+    @property
     def overlap_hours(self) -> float:
         """For how long a planned move bills both."""
         return (self.serving + self.terminate_wait) / HOUR

@@ -11,24 +11,28 @@ from spotguard.backtest.measuring import CLAIRVOYANT
 from spotguard.backtest.policy import Make, Policies
 from spotguard.backtest.shipped import RulesV1
 from spotguard.domain.errors import BadSetting
+from spotguard.engine.stakes import INTERRUPTION_MINUTES
 
 WEIGHING = frozenset({"engine", "engine-unrailed"})
 """Policies that decide by what a minute of downtime is worth."""
 
 
-def shipped(wait_hours: float) -> dict[str, Make]:
+def shipped(wait_hours: float, interruption_minutes: float = INTERRUPTION_MINUTES) -> dict[str, Make]:
     """`rules-v1` knows no risk; `engine` is the same rules with the figures of the age-hazard rule."""
+    engine = partial(Engine, wait_hours=wait_hours, interruption_minutes=interruption_minutes)
     return {
         "rules-v1": RulesV1,
         "rules-v1-unrailed": partial(RulesV1, railed=False),
-        "engine": partial(Engine, wait_hours=wait_hours),
-        "engine-unrailed": partial(Engine, wait_hours=wait_hours, railed=False),
+        "engine": engine,
+        "engine-unrailed": partial(engine, railed=False),
     }
 
 
-def policies(wanted: Sequence[str], wait_hours: float) -> Policies:
+def policies(
+    wanted: Sequence[str], wait_hours: float, interruption_minutes: float = INTERRUPTION_MINUTES
+) -> Policies:
     """All, unless some are named; the clairvoyant takes part in any case. `BadSetting` for an unknown name."""
-    known: dict[str, Make] = {**BASELINES, **shipped(wait_hours)}
+    known: dict[str, Make] = {**BASELINES, **shipped(wait_hours, interruption_minutes)}
     unknown = [name for name in wanted if name not in known and name != CLAIRVOYANT]
     if unknown:
         raise BadSetting(f"no policy is called {unknown[0]!r}; there are {', '.join([*known, CLAIRVOYANT])}")

@@ -17,7 +17,7 @@ HORIZON_HOURS = 72.0
 may be overtaken by a larger one: a shorter horizon keeps moves few.
 """
 
-DARING_HOURS = 5.0
+DARING_HOURS = 3.0
 """Of on-demand's price: a loss far below it is a cost among others, one far above it is not to be gambled on."""
 
 

@@ -12,6 +12,7 @@ import hashlib
 import json
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,9 @@ CALM_AFTER_HOURS = 6.0
 STORM_SHARE = 0.05
 
 
-def fit(folder: Path) -> dict[str, Any]:
-    """What the coefficients file says."""
-    paths = traces.files(folder)
+def fit(folder: Path, only: Sequence[str] = ()) -> dict[str, Any]:
+    """What the coefficients file says. `only`: names of the availability files that are looked at, all unless named."""
+    paths = [path for path in traces.files(folder) if not only or path.name in only]
     parts = [examples.of_trace(traces.read(path), last=TRAIN_SHARE) for path in paths]
     data = examples.joined(parts)
     counts = bucket_counts(folder / ADVISOR_FILE)
