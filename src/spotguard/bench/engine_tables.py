@@ -17,10 +17,11 @@ from typing import Any
 
 from spotguard.backtest.bench import Files, Wanted, prepare, told_of
 from spotguard.backtest.engine import Engine
-from spotguard.backtest.measuring import Job, Runs, measure
+from spotguard.backtest.measuring import measure
 from spotguard.backtest.physics import Physics
 from spotguard.backtest.policy import Intention, View
 from spotguard.bench import engine_tables_text as text
+from spotguard.bench.engine_tables_text import Measured
 from spotguard.engine.hazard import AgeHazard, parse
 from spotguard.training import age_hazard, predictions
 
@@ -53,15 +54,6 @@ class Sizes:
 
 
 THIN, FULL = Sizes(storm=4, scenario=1, price=1, seeds=30), Sizes(storm=30, scenario=30, price=30, seeds=200)
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One section: what was run and what came out."""
-
-    job: Job
-    runs: dict[str, Runs]
-    told: dict[str, Any]
 
 
 class Elsewhere:

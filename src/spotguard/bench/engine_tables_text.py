@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from spotguard.backtest.account import Outcome
 from spotguard.backtest.baselines import BASELINES
 from spotguard.backtest.figures import summary
-from spotguard.backtest.measuring import CLAIRVOYANT, WEIGHTS
+from spotguard.backtest.measuring import CLAIRVOYANT, WEIGHTS, Job, Runs
 from spotguard.backtest.physics import MONTH
 
-if TYPE_CHECKING:
-    from spotguard.bench.engine_tables import Measured
-
-Named = Sequence[tuple[str, "Measured"]]
 SAVINGS_PLAN = 0.28  # off on-demand: a one-year Savings Plan without payment upfront
 PEOPLE = ("reactive", "cheaper-5", "engine")
 ALIKE = 1e-9
 CLOSED, MOVES, MOVES_IN_CALM, SLOPE = 0.5, 0.5, 0.1, (0.9, 1.1)  # spec/benchmark.md
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One section: what was run and what came out."""
+
+    job: Job
+    runs: dict[str, Runs]
+    told: dict[str, Any]
+
+
+Named = Sequence[tuple[str, Measured]]
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
