@@ -96,7 +96,7 @@ planted-bugs: $(DEV)  ## plant every bug of the list and look who notices (ARGS=
 storm: $(DEV)  ## 200 workloads of one zone are interrupted at one instant (ARGS='--agents 200 --bystanders 40')
 	$(BIN)/python -m tests.storm $(ARGS)
 
-engine-tables: $(DEV)  ## the tables of docs/engine.md anew, about 25 CPU minutes (DATA= ARGS=--full for all windows)
+engine-tables: $(DEV)  ## the tables of docs/engine.md anew, about 10 CPU minutes (DATA= ARGS=--full: all windows, hours)
 	$(BIN)/python -m spotguard.bench.engine_tables $(or $(DATA),../shared/data) $(ARGS)
 
 # The browser is the machine's own Chromium (/usr/bin/chromium).

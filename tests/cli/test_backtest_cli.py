@@ -83,6 +83,15 @@ def test_the_json_is_that_of_the_contract(files, track, names, more):
         assert found["excluded"] == ["f1.2xlarge"]
 
 
+def test_track_c_says_what_stands_in_for_files_that_were_not_named(files):
+    few = ("--seeds", 1, "--days", "5", "--policies", "on-demand", "--json")
+    bare = told("backtest", "--track", "C", *some(files, "--prices", "--ondemand"), *few)
+    assert bare["buckets_from"].startswith("dice")
+    assert bare["spells_from"].startswith("shipped deciles")
+    named = told("backtest", "--track", "C", *some(files, "--prices", "--ondemand", "--availability"), *few)
+    assert named["spells_from"] == [files["--availability"].name]
+
+
 def test_several_processes_tell_the_same(files):
     arguments = (
         "backtest",
