@@ -8,6 +8,7 @@ from spotguard.advice.interruptions import Basis
 from spotguard.advice.plans import Plan
 from spotguard.advice.wish import Disks, Profile, StandbyWish
 from spotguard.backtest.physics import Physics
+from spotguard.domain.errors import InvalidInput
 from spotguard.domain.pools import Pool
 from tests.advice.little import COUSIN, TYPE, A, B, advised, calm, priced, sighted
 
@@ -62,6 +63,10 @@ class TestWhatIsToBeDone:
         assert advice.plan is Plan.ON_DEMAND
         assert "10.0 days" in advice.because
         assert advice.policy("engine").saving_usd.low is None
+
+    def test_a_file_of_one_moment_is_refused(self):
+        with pytest.raises(InvalidInput, match=r"prices\.csv: it tells of less than an hour of m5\.large"):
+            calm(days=0)
 
     def test_the_same_files_and_seed_give_the_same_advice(self):
         paths = {A: [(day, 0.03 + 0.002 * (day % 5)) for day in range(30)], B: 0.035}

@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import cache
 
+from spotguard.advice import remarks
 from spotguard.advice.advise import Advice, advise
 from spotguard.advice.market import Market
 from spotguard.advice.movable import why_not
@@ -73,8 +74,8 @@ class AccountAdvice:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """Of all its workloads, each once."""
-        return tuple(dict.fromkeys(remark for advice in self.workloads for remark in advice.remarks))
+        """Of all its workloads."""
+        return remarks.of_several((advice.offered_by, advice.remarks) for advice in self.workloads)
 
 
 FindMarket = Callable[[str, str], Market]  # (region, type); `InvalidInput` says why there is none

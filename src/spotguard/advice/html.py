@@ -58,13 +58,13 @@ def _cards(advice: Advice) -> Html:
         ),
         card(
             "Net of what downtime is worth",
-            f"{told.net_usd.value:,.2f} USD",
+            f"{words.usd(told.net_usd.value)} USD",
             f"95 %: {words.between(told.net_usd)}; {words.minute(advice.wish, advice.minute_usd)}",
         ),
         card(
             "Interruptions in 30 days",
             words.often(advice.interruptions),
-            f"{advice.interruptions.basis}; more below",
+            f"{advice.interruptions.basis}; what that rests on is told below",
         ),
         card(
             "Moves in 30 days",

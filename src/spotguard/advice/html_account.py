@@ -43,8 +43,7 @@ def _ranked(found: AccountAdvice) -> Html:
         return element("p", "No instance could be weighed.")
     heads = ("Instance", "Saved in 30 days, USD", "95 %", "Type", "Zone", "Advice")
     rows = [_row(one, advice) for one in found.ranked if (advice := one.advice) is not None]
-    chosen = [one.saving_usd > 0 for one in found.ranked]
-    return table("The highest first.", heads, rows, chosen=chosen, words=frozenset({5}))
+    return table("The highest first.", heads, rows, words=frozenset({5}))
 
 
 def _row(one: Listed, advice: Advice) -> tuple[str, ...]:

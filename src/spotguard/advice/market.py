@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from spotguard.backtest.physics import HOUR
 from spotguard.backtest.world import World
 from spotguard.backtest.worlds import price_market, price_world, storm_worlds
 from spotguard.domain.errors import InvalidInput
@@ -47,8 +48,7 @@ class NoOndemandPrice(InvalidInput):
     def __init__(self, instance_type: str, region: str) -> None:
         super().__init__(
             f"no on-demand price of {instance_type} in {region} is known: name a CSV with the columns region, "
-            "instance_type, ondemand_usd_h by --ondemand, or fetch it (spotguard prices fetch --region "
-            f"{region}) and leave --prices out"
+            f"instance_type, ondemand_usd_h by --ondemand, or fetch it: spotguard prices fetch --region {region}"
         )
 
 
@@ -77,6 +77,7 @@ def of_prices(
     wanted = [own_type] if fit is None else equivalents(fit, own_type, types)
     found = price_market(history.of_region(region).of_types(wanted), ondemand)
     world = price_world(found, region, own_type, fit, advisor)
+    _require_time(world, history.source)
     return Market(Kind.PRICES, history.source, world, found.excluded)
 
 
@@ -102,7 +103,13 @@ def of_availability(
     if not any(look.spot_usd is not None for told in looks.values() for look in told):
         raise InvalidInput(f"{source}: no SpotPrice of {own_type} in {region}: what spot costs is not told")
     (world,), _ = storm_worlds(Availability(looks), ondemand)
+    _require_time(world, source)
     return Market(Kind.AVAILABILITY, source, world)
+
+
+def _require_time(world: World, source: str) -> None:
+    if world.span[1] - world.span[0] < HOUR:
+        raise InvalidInput(f"{source}: it tells of less than an hour of {world.home.instance_type}")
 
 
 def _require(what: str, wanted: str, known: Iterable[str], source: str) -> None:

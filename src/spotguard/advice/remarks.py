@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from spotguard.advice.market import Kind, Market
@@ -16,9 +16,22 @@ def of(market: Market, offered_by: Market, wish: Wish, now: datetime) -> tuple[s
         *_age(offered_by, now),
         *_kind(market),
         *_disks(wish.disks),
-        *_excluded(offered_by),
+        *_excluded(offered_by.excluded),
         *_ALWAYS,
     )
+
+
+def of_several(told: Iterable[tuple[Market, Sequence[str]]]) -> tuple[str, ...]:
+    """Of several workloads, each remark once; types that are left out in one sentence."""
+    several = tuple(told)
+    general = [
+        remark
+        for market, remarks in several
+        for remark in remarks
+        if remark not in set(_excluded(market.excluded))
+    ]
+    names = sorted({name for market, _ in several for name in market.excluded})
+    return (*dict.fromkeys(general), *_excluded(names))
 
 
 _UNCOUNTED = (
@@ -79,6 +92,6 @@ def _disks(disks: Disks) -> Iterator[str]:
         )
 
 
-def _excluded(market: Market) -> Iterator[str]:
-    if market.excluded:
-        yield f"left out, as no on-demand price of theirs is known: {', '.join(market.excluded)}"
+def _excluded(names: Sequence[str]) -> Iterator[str]:
+    if names:
+        yield f"left out, as no on-demand price of theirs is known: {', '.join(names)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
 from spotguard.advice import words
@@ -64,17 +65,21 @@ def lines(found: AccountAdvice) -> Iterator[str]:
         )
         yield ""
     for advice in found.workloads:
-        yield from said(f"{advice.instance_type} {advice.region}:", advice.because)
+        yield from said("type", f"{advice.instance_type} in {advice.region}: {advice.because}")
     yield ""
-    if found.skipped:
-        yield f"{len(found.skipped)} are skipped:"
-        rows = [(o.instance.instance_id, o.name, o.instance.instance_type, o.because) for o in found.skipped]
-        yield from columns(("instance", "name", "type", "because"), rows, left=4)
-        yield ""
+    for because, alike in groupby(found.skipped, lambda one: one.because):
+        yield from said("skipped", f"{because}:")
+        yield from said("", ", ".join(_told(one) for one in alike))
+    yield ""
     for region, because in found.unseen:
         yield from said("unseen", f"{region}: {because}")
     for remark in found.remarks:
         yield from said("note", remark)
+
+
+def _told(one: Listed) -> str:
+    name = f"{one.name}, " if one.name else ""
+    return f"{one.instance.instance_id} ({name}{one.instance.instance_type})"
 
 
 def _row(one: Listed, advice: Advice) -> tuple[str, ...]:
