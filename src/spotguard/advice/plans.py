@@ -118,9 +118,11 @@ def downtime_must_not_cost_more_than_it_saves(s: Situation) -> Choice | None:
 def a_savings_plan_that_saves_as_much_wins(s: Situation) -> Choice | None:
     if _low(s.figures.plan_net_usd) - _unmeasured(s, s.figures) > 0:
         return None
+    high = s.figures.plan_net_usd.high
+    more = "saves more" if high is not None and high < 0 else "may save as much"
     return _nothing(
-        f"a 1-year Savings Plan ({100 * s.wish.savings_plan:.0f} % off) may save as much, without interruptions: "
-        f"against it spot makes {_between(s.figures.plan_net_usd)} USD in 30 days, what downtime is worth taken off"
+        f"a 1-year Savings Plan ({100 * s.wish.savings_plan:.0f} % off) {more}, without interruptions: against it "
+        f"spot makes {_between(s.figures.plan_net_usd)} USD in 30 days, what downtime is worth taken off"
     )
 
 
