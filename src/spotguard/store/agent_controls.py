@@ -15,6 +15,7 @@ from spotguard.domain.agents import Autonomy
 from spotguard.domain.commands import CreatedBy
 from spotguard.domain.errors import IllegalMove, InvalidInput, Refused
 from spotguard.domain.ids import AgentId, ClientId, ReplicaId
+from spotguard.models.shelf import Shelf
 from spotguard.store import (
     approvals,
     configuration,
@@ -57,9 +58,18 @@ class Controls:
 
 
 def of_agent(
-    tx: sa.Connection, now: datetime, client_id: ClientId, agent_id: AgentId, *, auto_needs_drill: bool
+    tx: sa.Connection,
+    now: datetime,
+    client_id: ClientId,
+    agent_id: AgentId,
+    shelf: Shelf,
+    *,
+    auto_needs_drill: bool,
 ) -> Controls:
-    """In a transaction that may write: every row is afterwards as it was. `NotFound` for another tenant's agent."""
+    """In a transaction that may write: every row is afterwards as it was. `NotFound` for another tenant's agent.
+
+    `shelf`: where the models lie that an approval asks again.
+    """
     fleet.agent_row(tx, agent_id, client_id)
     whom = (tx, now, client_id, agent_id)
     waiting = views_agents.agent(*whom).waiting
@@ -93,7 +103,7 @@ def of_agent(
         restore_drill=_tried(tx, lambda: restore_orders.order_restore(*whom, CreatedBy.USER)),
         approve=None
         if waiting is None
-        else _tried(tx, lambda: approvals.approve(tx, now, client_id, waiting.id)),
+        else _tried(tx, lambda: approvals.approve(tx, now, client_id, waiting.id, shelf)),
         promote={one: _tried(tx, promotion(one)) for one in live},
     )
 

@@ -18,6 +18,7 @@ async def controls(desk: AtDesk, agent_id: TheAgent) -> AgentControls:
             desk.now,
             desk.client_id,
             agent_id,
+            desk.api.shelf,
             auto_needs_drill=desk.api.settings.auto_needs_drill,
         )
     )
