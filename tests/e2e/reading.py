@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from playwright.sync_api import Locator, Page
+
+from tests.e2e.scene import PATIENCE_MS
 
 ZONE = ZoneInfo("Asia/Kolkata")  # of `scene.viewer`
 _CELL = """
@@ -49,8 +52,15 @@ class Cell:
 Row = Mapping[str, Cell]
 
 
-def table(page: Page, label: str) -> list[Row]:
-    return [_row(row) for row in page.evaluate(_TABLE, label)]
+def table(page: Page, label: str, count: int) -> list[Row]:
+    """Its rows, once there are as many as there have to be."""
+    end = time.monotonic() + PATIENCE_MS / 1000
+    found = page.evaluate(_TABLE, label)
+    while len(found) != count and time.monotonic() < end:
+        page.wait_for_timeout(50)
+        found = page.evaluate(_TABLE, label)
+    assert len(found) == count, (label, len(found), count)
+    return [_row(row) for row in found]
 
 
 def facts(part: Locator) -> Row:

@@ -21,7 +21,7 @@ from spotguard.ports.replay import Replayed, ReplayQuestion
 
 CPU_SECONDS = 20  # a month of a hundred pools takes a tenth of it
 WALL_SECONDS = 60.0
-NICER = 10
+NICER = 5
 LOOK_SECONDS = 0.05
 _MODULE = "spotguard.backtest.apart"
 

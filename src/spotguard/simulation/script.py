@@ -60,7 +60,7 @@ def acts_of(names: Sequence[str]) -> list[Act]:
 
     web, db, queue, build, cache, mail = (who(number) for number in range(6))
     return [
-        Act(0.2, f"user: a standing replica for {db}", partial(configure, db, manualReplicaEnabled=True)),
+        Act(0.1, f"user: a standing replica for {db}", partial(configure, db, manualReplicaEnabled=True)),
         Act(0.4, f"user: move {web} to the cheapest pool", partial(force, web, None)),
         Act(0.6, f"user: move {queue} within its zone (volume)", partial(force, queue, MoveKind.VOLUME)),
         Act(1.0, f"user: promote the replica of {db}", partial(promote, db)),
