@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import sqlalchemy as sa
 
@@ -71,13 +72,57 @@ def of_agent(
     `shelf`: where the models lie that an approval asks again.
     """
     fleet.agent_row(tx, agent_id, client_id)
-    whom = (tx, now, client_id, agent_id)
-    waiting = views_agents.agent(*whom).waiting
+    orders = _Orders(tx, now, client_id, agent_id)
+    waiting = views_agents.agent(tx, now, client_id, agent_id).waiting
+    live = [ReplicaId(row.id) for row in replicas.live(tx, agent_id)]
+    setting = partial(orders.setting, auto_needs_drill=auto_needs_drill)
+    return Controls(
+        move=_tried(tx, orders.move),
+        automatic=_tried(tx, setting("auto_switch_enabled", True)),
+        manual=_tried(tx, setting("manual_replica_enabled", True)),
+        autonomy_auto=_tried(tx, setting("autonomy", Autonomy.AUTO.value)),
+        create_replica=_tried(tx, orders.create_replica),
+        failover_drill=_tried(tx, orders.failover_drill),
+        restore_drill=_tried(tx, orders.restore_drill),
+        approve=None if waiting is None else _tried(tx, orders.approval(waiting.id, shelf)),
+        promote={replica: _tried(tx, orders.promotion(replica)) for replica in live},
+    )
 
-    def setting(**wanted: object) -> Control:
-        return _tried(tx, lambda: configuration.configure(*whom, wanted, auto_needs_drill=auto_needs_drill))
 
-    def promotion(replica_id: ReplicaId) -> Order:
+@dataclass(frozen=True)
+class _Orders:
+    """As the API gives them."""
+
+    tx: sa.Connection
+    now: datetime
+    client_id: ClientId
+    agent_id: AgentId
+
+    @property
+    def whom(self) -> tuple[sa.Connection, datetime, ClientId, AgentId]:
+        return self.tx, self.now, self.client_id, self.agent_id
+
+    def move(self) -> None:
+        move_orders.require_movable(*self.whom)
+
+    def setting(self, name: str, value: object, *, auto_needs_drill: bool) -> Order:
+        return lambda: configuration.configure(*self.whom, {name: value}, auto_needs_drill=auto_needs_drill)
+
+    def create_replica(self) -> None:
+        tx, now, client_id, agent_id = self.whom
+        plans.create_replica(tx, now, client_id=client_id, agent_id=agent_id, created_by=CreatedBy.USER)
+
+    def failover_drill(self) -> None:
+        drill_orders.open_failover(*self.whom, CreatedBy.USER)
+
+    def restore_drill(self) -> None:
+        restore_orders.order_restore(*self.whom, CreatedBy.USER)
+
+    def approval(self, decision_id: str, shelf: Shelf) -> Order:
+        return lambda: approvals.approve(self.tx, self.now, self.client_id, decision_id, shelf)
+
+    def promotion(self, replica_id: ReplicaId) -> Order:
+        tx, now, client_id, agent_id = self.whom
         return lambda: plans.promote(
             tx,
             now,
@@ -86,26 +131,6 @@ def of_agent(
             replica_id=replica_id,
             created_by=CreatedBy.USER,
         )
-
-    live = [ReplicaId(row.id) for row in replicas.live(tx, agent_id)]
-    return Controls(
-        move=_tried(tx, lambda: move_orders.require_movable(*whom)),
-        automatic=setting(auto_switch_enabled=True),
-        manual=setting(manual_replica_enabled=True),
-        autonomy_auto=setting(autonomy=Autonomy.AUTO.value),
-        create_replica=_tried(
-            tx,
-            lambda: plans.create_replica(
-                tx, now, client_id=client_id, agent_id=agent_id, created_by=CreatedBy.USER
-            ),
-        ),
-        failover_drill=_tried(tx, lambda: drill_orders.open_failover(*whom, CreatedBy.USER)),
-        restore_drill=_tried(tx, lambda: restore_orders.order_restore(*whom, CreatedBy.USER)),
-        approve=None
-        if waiting is None
-        else _tried(tx, lambda: approvals.approve(tx, now, client_id, waiting.id, shelf)),
-        promote={one: _tried(tx, promotion(one)) for one in live},
-    )
 
 
 def _tried(tx: sa.Connection, order: Order) -> Control:
