@@ -275,6 +275,7 @@ def the_health_page(told: Told) -> None:
     require_text(shown["Commands waiting"], api["queue"]["pending"])
     require_text(shown["Commands in hand"], api["queue"]["leased"])
     require_text(shown["Policy that decides"], api["model"]["policy"])
+    require_text(shown["Risk model"], api["model"]["risk"])
     count = len(api["invariants"]["checked"])
     assert f"all {count} hold" in region(told, "Invariants").inner_text()
     coordinators = table(told.page, "Coordinators", len(api["coordinators"]))

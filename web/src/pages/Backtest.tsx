@@ -97,14 +97,14 @@ const COLUMNS: readonly Column<Course>[] = [
   {
     head: "Policy",
     cell: (one) => (
-      <>
+      <span>
         {one.policy === "engine" ? (
           <strong>{REPLAY_POLICY[one.policy].text}</strong>
         ) : (
           REPLAY_POLICY[one.policy].text
         )}{" "}
         <span className="reason">{REPLAY_POLICY[one.policy].means}</span>
-      </>
+      </span>
     ),
   },
   { head: "Bill", isNumber: true, cell: (one) => <Usd of={one.usd} places={2} /> },

@@ -54,10 +54,16 @@ function optionsOf(drawn: Drawn, colours: Colours, width: number, isStepped: boo
           index === null ? "–" : value === null ? "unknown" : `$${value.toFixed(4)}`,
       })),
     ],
-    axes: [axis, { ...axis, size: 64, values: (_plot, ticks) => ticks.map((tick) => `$${tick.toFixed(4)}`) }],
+    axes: [axis, { ...axis, size: 64, values: (_plot, ticks) => usdTicks(ticks) }],
     hooks: { draw: [(plot) => drawMarks(plot, drawn, colours)] },
   };
 }
+
+/** Cents where dollars are drawn, and prices an hour to their last place. */
+const usdTicks = (ticks: number[]) => {
+  const places = Math.max(...ticks) >= 1 ? 2 : 4;
+  return ticks.map((tick) => `$${tick.toFixed(places)}`);
+};
 
 const hue = (index: number, count: number) => `hsl(${Math.round((360 * index) / count)} 55% 50%)`;
 
