@@ -103,6 +103,7 @@ def test_it_begins_where_the_first_price_is_known():
     assert found.since == BEGIN + timedelta(days=1)
 
 
+@pytest.mark.long
 def test_apart_gives_the_same_answer_and_the_same_refusal():
     asked = question(steps(A, (0, "0.03"), (100, "0.06")), steps(B, (0, "0.05")))
     assert Apart()(asked, lambda: False) == replayed(asked)

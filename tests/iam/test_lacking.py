@@ -5,6 +5,7 @@ import pytest
 from tests.iam.scene import enforced
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("action", "kind"),
     [

@@ -47,7 +47,7 @@ BUGS = (
         (
             Edit(
                 "planning/emergency.py",
-                "    if facts.gate_was_closed and (facts.volume_survives or not facts.looked):\n"
+                "    if facts.gate_was_closed and (facts.volume_survives or facts.may_be_hidden or not facts.looked):\n"
                 "        return None  # it closed its gate first: its volume lacks no write, the standby may\n",
                 "",
             ),

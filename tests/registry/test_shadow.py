@@ -123,6 +123,7 @@ def test_what_nobody_saw_stays_unknown(tmp_path):
     assert one.fell is None
 
 
+@pytest.mark.long
 def test_a_frightened_shadow_is_written_down_and_moves_nobody(tmp_path):
     story = Story(tmp_path, prices=CALM)
     agent = story.protect(pool=A, minute_value_usd=Decimal("0.1"))

@@ -64,6 +64,7 @@ def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path, text, says
     assert path.read_text() == text
 
 
+@pytest.mark.long
 def test_a_run_goes_on_where_it_was_left(tmp_path):
     path = tmp_path / "run.jsonl"
     heard = []

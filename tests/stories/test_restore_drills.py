@@ -1,5 +1,7 @@
 """The newest restore point is booted in quarantine: probed, timed, ended with its volumes, and told with a date."""
 
+import pytest
+
 from spotguard.cloud.simulated.faults import lost_answer
 from spotguard.domain.epochs import Proof
 from spotguard.domain.ids import InstanceId
@@ -128,6 +130,7 @@ def test_one_that_does_not_become_healthy_is_a_certificate_that_says_why_and_is_
     )
 
 
+@pytest.mark.long
 def test_the_schedule_rehearses_by_itself_and_zero_days_never(scene):
     with_a_point(scene)
     scene.wait(hours=2)

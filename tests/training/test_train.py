@@ -48,6 +48,7 @@ def repacked(path, target, **parts):
     return target
 
 
+@pytest.mark.long
 def test_the_same_data_and_seed_give_the_same_bytes(folder, made):
     again, _ = train(folder, seed=3)
     assert hashlib.sha256(again).hexdigest() == hashlib.sha256(made.read_bytes()).hexdigest()

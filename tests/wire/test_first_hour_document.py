@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 DRAWN = re.compile(r"\b(?:i|sg|vol)-[0-9a-f]{17}\b|\b54\.\d+\.\d+\.\d+\b")
 
@@ -24,6 +26,7 @@ def test_a_python_without_the_extra_is_told_how_to_get_it():
     assert install in (ROOT / "docs" / "enrolment.md").read_text()
 
 
+@pytest.mark.long
 def test_the_document_shows_what_the_script_says():
     script = [sys.executable, str(ROOT / "scripts" / "first_hour.py")]
     said = plain(subprocess.run(script, capture_output=True, text=True, check=True).stdout)
