@@ -39,8 +39,8 @@ class Model:
 class LearnedHazard(AgeHazard):
     """The age-hazard rule with a learned weather.
 
-    It learned from pools that were seen to fall. What is not known of the others (the climate), and how a storm passes,
-    stay the rule's.
+    It learned from pools that were seen to fall. What is not known of the others (the climate, the doubt), and how a
+    storm passes, stay the rule's.
     """
 
     hour: Model
