@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from spotguard.domain.errors import SalvageFailed
-from spotguard.host.salvage import MountedSalvage, device_of, missing_in, within_its_mount
+from spotguard.host.commands import run
+from spotguard.host.salvage import MountedSalvage, device_of, missing_in, mounted_at, within_its_mount
 from spotguard.ports.salvage import Missing
 
 OLD, NEW = 1_700_000_000, 1_700_000_500
@@ -93,3 +94,35 @@ def test_a_disk_that_is_not_there_is_told(tmp_path):
         asked(MountedSalvage(tmp_path))
     with pytest.raises(SalvageFailed, match="vol-0fffffffffffffff0"):
         device_of("vol-0fffffffffffffff0")
+
+
+def test_a_link_that_leads_out_of_the_volume_is_refused(trees, tmp_path):
+    present, _ = trees
+    root = tmp_path / "mounted"
+    there = root / within_its_mount(present)
+    there.parent.mkdir(parents=True)
+    there.symlink_to(present)
+
+    @contextmanager
+    def mount(_):
+        yield root
+
+    with pytest.raises(SalvageFailed, match="out of it"):
+        asked(MountedSalvage(present, mount))
+
+
+@pytest.mark.parametrize("refused", ["true", "false"])
+def test_nothing_is_mounted_before_the_device_refuses_writes(refused, tmp_path):
+    called = []
+
+    def runs(command, seconds):
+        called.append(command[0])
+        return run(("false",) if command[0] == "blockdev" and refused == "true" else ("true",), seconds)
+
+    if refused == "true":
+        with pytest.raises(SalvageFailed, match="set read-only"), mounted_at(tmp_path, "vol-1", runs):
+            pass
+        assert called == ["blockdev"]
+    else:
+        with mounted_at(tmp_path, "vol-1", runs):
+            assert called == ["blockdev", "mount"]

@@ -1,6 +1,6 @@
 """`ports.salvage.Salvage` on a machine: the volume is mounted read-only beside the state, and the trees compared.
 
-`noload` (ext3, ext4) and `norecovery` (XFS) keep the mount from replaying a journal, so that not a byte is written.
+The device itself is set read-only first: a mount with `ro` alone may replay a journal, and writes to the disk.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from spotguard.domain.errors import SalvageFailed
-from spotguard.host.commands import run
+from spotguard.host.commands import Ran, run
 from spotguard.ports.salvage import Missing
 
 _BY_ID = Path("/dev/disk/by-id")
@@ -27,6 +27,7 @@ _OPTIONS = (
 MOUNT_SECONDS = 60.0
 
 
+Run = Callable[[tuple[str, ...], float], Ran]
 Mounted = Callable[[str], AbstractContextManager[Path]]
 
 
@@ -57,7 +58,7 @@ class MountedSalvage:
     def _look(self, volume_id: str) -> None:
         try:
             with self._mounted(volume_id) as root:
-                self._found = missing_in(self._state_path, root / within_its_mount(self._state_path))
+                self._found = missing_in(self._state_path, inside(root, within_its_mount(self._state_path)))
         except (OSError, SalvageFailed) as error:
             self._found = SalvageFailed(str(error))
 
@@ -65,7 +66,16 @@ class MountedSalvage:
 @contextmanager
 def mounted_read_only(volume_id: str) -> Iterator[Path]:
     """Its file system at a folder that is gone afterwards. `SalvageFailed` with what `mount` said."""
-    device = device_of(volume_id)
+    with mounted_at(device_of(volume_id), volume_id) as root:
+        yield root
+
+
+@contextmanager
+def mounted_at(device: Path, volume_id: str, run: Run = run) -> Iterator[Path]:
+    """Nothing is mounted where the kernel does not first refuse every write to the device (blockdev(8))."""
+    barred = run(("blockdev", "--setro", str(device)), MOUNT_SECONDS)
+    if not barred.succeeded:
+        raise SalvageFailed(f"{volume_id} cannot be set read-only: {barred.output[-300:]}")
     with tempfile.TemporaryDirectory(prefix="spotguard-salvage-") as folder:
         said = ""
         for options in _OPTIONS:
@@ -99,6 +109,14 @@ def within_its_mount(path: Path) -> Path:
     while not os.path.ismount(top):
         top = top.parent
     return whole.relative_to(top)
+
+
+def inside(root: Path, place: Path) -> Path:
+    """`place` in the dead file system; `SalvageFailed` where a link of it leads out, onto the live machine."""
+    there = (root / place).resolve()
+    if not there.is_relative_to(root.resolve()):
+        raise SalvageFailed(f"a link on the volume leads {place} out of it")
+    return there
 
 
 def missing_in(present: Path, lost: Path) -> Missing:
