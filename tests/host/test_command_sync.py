@@ -126,7 +126,9 @@ def test_a_long_push_keeps_nobody_waiting_and_a_failed_one_begins_anew(tmp_path)
     told = sync(push=[sys.executable, "-c", script])
     assert told.push(TARGET) is None
     assert told.push(TARGET) is None
-    flag.write_text("fail")
+    whole = tmp_path / "word"
+    whole.write_text("fail")
+    whole.replace(flag)  # at once: the script reads no half of it
     with pytest.raises(SyncFailed):
         whole_pass(told)
     flag.write_text("")
