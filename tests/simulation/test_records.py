@@ -36,6 +36,18 @@ def test_a_standby_that_lacks_the_last_records_is_a_loss():
     assert standby.faults_against(register.acknowledged) == (4, 0)
 
 
+def test_what_a_standby_lacks_is_counted_once_though_it_opens_again_before_its_first_record():
+    register, primary, standby = Register(), Records(), Records()
+    register.opened("i-1", 1, START, primary)
+    register.closed("i-1", after(8))
+    register.opened("i-2", 2, after(12), standby)
+    register.closed("i-2", after(12.5))
+    register.opened("i-2", 2, after(48), standby)
+    register.closed("i-2", after(48.5))
+    register.opened("i-3", 3, after(90), standby)  # its volume goes on to another
+    assert [(loss.instance_id, loss.count) for loss in register.losses] == [("i-2", 8)]
+
+
 def test_two_open_gates_are_an_overlap():
     register = Register()
     register.opened("i-1", 1, START, Records())

@@ -104,6 +104,7 @@ class Register:
         self.losses: list[Loss] = []
         self.acknowledged = 0
         self._open: dict[str, _Open] = {}
+        self._gap: tuple[int, int] | None = None  # the last loss: after which record, up to which
         self.rehearsing: set[str] = set()  # clones in quarantine whose workload runs: no client reaches them
         self.rehearsed: set[str] = set()  # all those whose workload ever ran
 
@@ -111,8 +112,12 @@ class Register:
         others = [other for other in self._open if other != instance_id]
         if others:
             self.overlaps.append(f"{now.isoformat()}: {instance_id} opened while {', '.join(others)} served")
-        if content.last < self.acknowledged:
+        gap = content.last, self.acknowledged
+        if (
+            content.last < self.acknowledged and gap != self._gap
+        ):  # counted once, until somebody takes a record
             self.losses.append(Loss(now, instance_id, self.acknowledged - content.last))
+            self._gap = gap
         first = self.acknowledged + 1
         self._open[instance_id] = _Open(instance_id, epoch, now, first, content, first - 1)
 
