@@ -135,7 +135,7 @@ def _config(tx: Connection, row: Any) -> AgentConfig:
         allowed_instance_types=row.allowed_instance_types,
         allowed_azs=row.allowed_azs,
         max_hourly_usd=row.max_hourly_usd,
-        ends_held=old_ends.why_held(tx, AgentId(row.id)),
+        ends_held=old_ends.why_held(tx, row),
         standbys=fed,
         fallback=None if back is None else Fallback(back.switch_id, back.instance_id, back.address),
         traffic=_traffic(tx, row),

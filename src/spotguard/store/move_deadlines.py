@@ -48,9 +48,8 @@ def due_of(tx: sa.Connection, switch: Row) -> DueStep | None:
     due = due_of_row(switch, heard_times(tx, switch.id), granted_at)
     if due is None or due.step is not Step.OLD_ENDED:
         return due
-    if old_ends.why_held(tx, switch.agent_id) is not None:
-        return None  # its user wants it so
-    return replace(due, at=max(due.at, old_ends.said_at(tx, switch.agent_id) or due.at))
+    at = old_ends.due_at(tx, switch.agent_id, due.at)
+    return None if at is None else replace(due, at=at)
 
 
 def due_of_row(switch: Row, heard: Mapping[Step, datetime], granted_at: datetime | None) -> DueStep | None:

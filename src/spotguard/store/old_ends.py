@@ -57,27 +57,28 @@ def word(tx: sa.Connection, switch: Row) -> Word:
     return Word(
         auto_terminate=bool(agent.auto_terminate_enabled),
         due=heard[Step.OPENED] + wait if proven else None,
-        hold=why_held(tx, agent.id),
+        hold=why_held(tx, agent),
     )
 
 
-def why_held(tx: sa.Connection, agent_id: AgentId) -> str | None:
-    """Why nothing is ended at this moment: its user's word, or his order to go back; None when that is not so."""
+def due_at(tx: sa.Connection, agent_id: AgentId, planned: datetime) -> datetime | None:
+    """When an end that was planned for then is due: no sooner than its user's last word. None: he wants it held now."""
     agent = fleet.agent_row(tx, agent_id)
+    if why_held(tx, agent) is not None:
+        return None
+    turned = kill.turned_at(tx, agent.client_id, agent.id)
+    configured = _CONFIGURED.scalar(tx, {"agent": agent_id})
+    return max(at for at in (planned, turned, configured) if at is not None)
+
+
+def why_held(tx: sa.Connection, agent: Row) -> str | None:
+    """Why nothing is ended at this moment: its user's word, or his order to go back; None when that is not so."""
     if not agent.enabled:
         return "disabled by its user: nothing is ended"
     level = kill.level_for(tx, agent.client_id, agent.id)
     if level is not KillLevel.NONE:
         return f"the kill switch stands at {level.name.lower()}: nothing is ended"
-    return "its workload is on the way back to it" if _goes_back(tx, agent_id) else None
-
-
-def said_at(tx: sa.Connection, agent_id: AgentId) -> datetime | None:
-    """When its user last said something of it: what he held until then is due from then on. None: never yet."""
-    agent = fleet.agent_row(tx, agent_id)
-    turned = kill.turned_at(tx, agent.client_id, agent.id)
-    configured = _CONFIGURED.scalar(tx, {"agent": agent_id})
-    return max((at for at in (turned, configured) if at is not None), default=None)
+    return "its workload is on the way back to it" if _goes_back(tx, agent.id) else None
 
 
 def _goes_back(tx: sa.Connection, agent_id: AgentId) -> bool:
