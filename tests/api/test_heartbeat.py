@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 import sqlalchemy as sa
 
+from spotguard.domain.epochs import Proof
+from spotguard.store import grants
 from spotguard.store.tables import agent_events, agents, epoch_grants, instances, switch_steps
 from tests.api.world import Machine, Tenant, World
 
@@ -173,3 +177,96 @@ def test_whether_it_can_sync_is_what_was_said_last(world: World, acme: Tenant, w
     other = world.register(acme, "db", can_sync=False)
     assert world.rows(instances, instances.c.id == other.id)[0].can_sync is False
     assert web.heartbeat(can_sync="no").status == 422
+
+
+class _Stopped:
+    """An on-demand holder that somebody stopped: EC2 has shown it, and another instance was granted the epoch."""
+
+    def __init__(self, world: World, tenant: Tenant):
+        self.world, self.tenant = world, tenant
+        self.old = world.register(tenant, "web", mode="ondemand")
+        self.old.heartbeat(gate="open", workload_healthy=True)
+        self.next = world.register(tenant, "web", letter="b")
+        world.clock.pass_seconds(10)
+        self.looked("stopped")
+        self.heard_at = world.clock.now() - timedelta(seconds=10)
+
+    def looked(self, state: str) -> None:
+        now = self.world.clock.now()
+        shown = sa.update(instances).where(instances.c.id == self.old.id).values(ec2_state=state, seen_at=now)
+        self.world.write(lambda tx: tx.execute(shown))
+
+    def succeeded(self) -> None:
+        granted = self.world.write(
+            lambda tx: grants.grant(
+                tx,
+                self.world.clock.now(),
+                agent_id=self.old.agent_id,
+                seen_epoch=1,
+                to_instance=self.next.id,
+                proof=Proof.DEAD,
+                switch_id=None,
+                because="the former holder is stopped",
+            )
+        )
+        assert granted
+        self.world.clock.pass_seconds(30)
+
+    def row(self):
+        return self.world.rows(instances, instances.c.id == self.old.id)[0]
+
+    def broken(self) -> list[str]:
+        return self.tenant.get("/health")["invariants"]["broken"]
+
+
+@pytest.fixture
+def stopped(world: World, acme: Tenant) -> _Stopped:
+    return _Stopped(world, acme)
+
+
+def test_what_a_stopped_instance_said_before_its_end_and_arrives_after_it_is_no_presence(stopped: _Stopped):
+    stopped.succeeded()
+    late = stopped.old.heartbeat(gate="open", workload_healthy=True)
+    assert (late.body["role"], late.body["epoch"]) == ("passive", 2)
+    assert stopped.row().last_heartbeat_at == stopped.heard_at
+    assert stopped.broken() == []
+
+
+def test_a_late_word_of_a_dead_holder_does_not_make_its_agent_online(world: World, stopped: _Stopped):
+    world.write(lambda tx: tx.execute(sa.update(agents).values(status="offline")))
+    stopped.old.heartbeat(gate="open", workload_healthy=True)
+    (agent,) = world.rows(agents)
+    assert (agent.status, agent.last_heartbeat_at) == ("offline", stopped.heard_at)
+
+
+def test_a_late_word_still_tells_that_its_epoch_was_released(world: World, stopped: _Stopped):
+    assert stopped.old.heartbeat(gate="closed", released=1).body["role"] == "passive"
+    assert world.rows(epoch_grants)[0].released_at == world.clock.now()
+
+
+def test_who_serves_without_the_epoch_is_told_as_soon_as_ec2_shows_that_it_runs(stopped: _Stopped):
+    """A hibernated machine comes back as the run that it was, its gate open."""
+    stopped.succeeded()
+    stopped.looked("running")
+    stopped.old.heartbeat(gate="open")
+    assert "one primary" in " ".join(stopped.broken())
+
+
+def test_one_that_looks_do_not_show_any_more_is_heard_on(world: World, stopped: _Stopped):
+    """That EC2 does not show it counts as its end after a while; a word of it says otherwise."""
+    absent = {"ec2_state": "terminated", "absent_since": world.clock.now()}
+    world.write(
+        lambda tx: tx.execute(sa.update(instances).where(instances.c.id == stopped.old.id).values(**absent))
+    )
+    world.clock.pass_seconds(30)
+    stopped.old.heartbeat(gate="open")
+    assert stopped.row().last_heartbeat_at == world.clock.now()
+
+
+def test_started_again_it_is_heard_before_a_look_shows_it(world: World, acme: Tenant, stopped: _Stopped):
+    stopped.succeeded()
+    again = world.register(acme, "web", number=1, mode="ondemand", boot_id="another")
+    world.clock.pass_seconds(30)
+    again.heartbeat(gate="open")
+    assert stopped.row().last_heartbeat_at == world.clock.now()
+    assert "one primary" in " ".join(stopped.broken())

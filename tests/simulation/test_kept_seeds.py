@@ -15,7 +15,17 @@ KEPT = {
     396: "holder and standby both died while a ticket was out: only a person can say who served last",
 }
 
+KEPT_HOURS = {
+    201320: "a heartbeat of a stopped holder arrived after its end, and the row named a server without its epoch",
+    202146: "the same, of a holder that was started again three minutes later",
+}
+
 
 @pytest.mark.parametrize("seed", KEPT)
 def test_a_kept_seed_breaks_nothing(seed):
     assert campaign.run(seed).violations == ()
+
+
+@pytest.mark.parametrize("seed", KEPT_HOURS)
+def test_a_kept_hour_breaks_nothing(seed):
+    assert campaign.run(seed, hours=1).violations == ()

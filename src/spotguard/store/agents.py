@@ -12,7 +12,7 @@ from spotguard.domain.agents import AgentStatus
 from spotguard.domain.commands import CommandStatus
 from spotguard.domain.errors import NotFound
 from spotguard.domain.ids import AgentId, ClientId, InstanceId
-from spotguard.domain.instances import GateState, Mode, Role
+from spotguard.domain.instances import GateState, InstanceState, Mode, Role
 from spotguard.domain.switches import SwitchStatus
 from spotguard.store import events
 from spotguard.store.prepared import Prepared
@@ -61,6 +61,7 @@ _CALLER = Prepared(
         agent_tokens.c.client_id,
         agent_tokens.c.agent_id,
         agent_tokens.c.instance_id,
+        agent_tokens.c.created_at.label("registered_at"),
         _a.logical_agent_id,
         _a.status,
         _a.enabled,
@@ -120,13 +121,17 @@ def heartbeat(  # noqa: PLR0913 -- what it says
     can_sync: bool | None = None,
     has_traffic_script: bool | None = None,
 ) -> Role:
-    """This instance lives. Only the epoch holder moves the agent's row; nothing touches `switching` or `deleted`."""
+    """This instance lives. Only the epoch holder moves the agent's row; nothing touches `switching` or `deleted`.
+
+    What arrives of a run that EC2 has shown to be over was said before its end: it moves no row.
+    """
     role = role_of(caller)
     healthy = gate is GateState.OPEN and workload_healthy is True
-    (_HEALTHY if healthy else _NOT_HEALTHY).change(
+    lives = (_HEALTHY if healthy else _NOT_HEALTHY).change(
         tx,
         {
             "wanted": caller.instance_id,
+            "registered": caller.registered_at,
             "now": now,
             "gate_now": gate.value if gate else None,
             "workload": workload_healthy,
@@ -134,6 +139,8 @@ def heartbeat(  # noqa: PLR0913 -- what it says
             "script_now": has_traffic_script,
         },
     )
+    if not lives:
+        return role
     if role is Role.PRIMARY:
         _SERVING.change(
             tx,
@@ -164,10 +171,19 @@ def _tell(tx: Connection, now: datetime, caller: Row[Any], kind: str, message: s
     events.append(tx, now, ClientId(caller.client_id), AgentId(caller.agent_id), kind, message, detail)
 
 
+def _run_is_over() -> sa.ColumnElement[bool]:
+    """A look has shown the run that registered so, which is more than that looks show the instance no more."""
+    return sa.and_(
+        sa.func.coalesce(_i.ec2_state, "").in_([InstanceState.STOPPED.value, InstanceState.TERMINATED.value]),
+        _i.absent_since.is_(None),
+        _i.seen_at > sa.bindparam("registered"),
+    )
+
+
 def _presence(streak: Any) -> sa.Update:
     return (
         sa.update(instances)
-        .where(_i.id == sa.bindparam("wanted"))
+        .where(_i.id == sa.bindparam("wanted"), sa.not_(_run_is_over()))
         .values(
             last_heartbeat_at=sa.bindparam("now"),
             updated_at=sa.bindparam("now"),
