@@ -270,3 +270,15 @@ def test_started_again_it_is_heard_before_a_look_shows_it(world: World, acme: Te
     again.heartbeat(gate="open")
     assert stopped.row().last_heartbeat_at == world.clock.now()
     assert "one primary" in " ".join(stopped.broken())
+
+
+def test_what_its_former_boot_said_of_the_gate_is_not_the_new_ones(
+    world: World, acme: Tenant, stopped: _Stopped
+):
+    """Its registration arrives, its heartbeats do not yet: nobody knows the gate, and it came up closed."""
+    stopped.succeeded()
+    world.register(acme, "web", number=1, mode="ondemand", boot_id="another")
+    row = stopped.row()
+    assert (row.gate, row.workload_healthy, row.healthy_streak) == (None, None, 0)
+    assert row.last_heartbeat_at == world.clock.now()
+    assert stopped.broken() == []

@@ -23,6 +23,11 @@ from spotguard.store.secrets import hash_token as hash_of
 from spotguard.store.secrets import new_id, new_token
 from spotguard.store.tables import agent_tokens, agents, instances, replica_instances
 
+_UNSAID = {
+    "gate": None,
+    "workload_healthy": None,
+    "healthy_streak": 0,
+}  # of another boot: nobody has said it yet
 TOKEN_PREFIX = "sga"  # noqa: S105 -- what an agent's token begins with, not a token
 
 
@@ -216,7 +221,9 @@ def _write_instance(
     }
     if former is not None:
         first = {} if former.installed_at is not None else {"installed_at": now}
-        tx.execute(sa.update(instances).where(instances.c.id == newcomer.instance_id).values(**told, **first))
+        unsaid = {} if former.boot_id == newcomer.boot_id else _UNSAID
+        mine = instances.c.id == newcomer.instance_id
+        tx.execute(sa.update(instances).where(mine).values(**told, **first, **unsaid))
         return
     price = _ondemand_of(tx, client_id, pool)
     new = {
