@@ -50,6 +50,14 @@ def test_a_click_above_a_cap_is_refused_with_the_reason_and_leaves_nothing(scene
     assert scene.rows(commands, commands.c.command_type == "switch") == []
 
 
+def test_machines_that_cost_the_same_are_each_counted(scene):
+    scene.protect("database", pool=A, auto_switch_enabled=False)
+    agent = priced(scene)
+    scene.limit(max_hourly_usd=Decimal("0.10"))
+    with pytest.raises(Refused, match=r"would come to 0\.11"):
+        scene.switch(agent, B)
+
+
 def test_a_click_above_the_agents_own_cap_is_refused(scene):
     agent = priced(scene, max_hourly_usd=Decimal("0.05"))
     with pytest.raises(Refused, match="this agent's spending"):

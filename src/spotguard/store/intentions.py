@@ -291,29 +291,25 @@ def _machines_usd(tx: sa.Connection, client_id: ClientId, agent_id: AgentId | No
     reserved = sa.func.coalesce(
         ours.c.hourly_usd, agents_own.c.hourly_usd, type_=intentions.c.hourly_usd.type
     )
+    priced = (instances.c.current_mode, instances.c.spot_price, instances.c.ondemand_price, reserved)
     machines = (
-        sa.select(
-            instances.c.current_mode,
-            instances.c.spot_price,
-            instances.c.ondemand_price,
-            reserved.label("reserved"),
-        )
+        sa.select(*priced[:3], reserved.label("reserved"), sa.func.count().label("many"))
         .outerjoin(ours, ours.c.token == instances.c.intention_token)
         .outerjoin(agents_own, agents_own.c.token == sa.literal(_AGENTS) + role)
         .where(instances.c.client_id == client_id, instances.c.is_active)
+        .group_by(*priced)
     )
     if agent_id is not None:
         machines = machines.where(instances.c.agent_id == agent_id)
     return total_usd(_usd_of(row) for row in tx.execute(machines))
 
 
-def _usd_of(machine: Any) -> Decimal | None:
-    """Its present price; what was reserved for it until one is written."""
-    present: Decimal | None = (
-        machine.spot_price if machine.current_mode == Mode.SPOT else machine.ondemand_price
-    )
-    reserved: Decimal | None = machine.reserved
-    return reserved if present is None else present
+def _usd_of(alike: Any) -> Decimal | None:
+    """Of machines that cost the same: their present price; what was reserved for each until one is written."""
+    present: Decimal | None = alike.spot_price if alike.current_mode == Mode.SPOT else alike.ondemand_price
+    reserved: Decimal | None = alike.reserved
+    each = reserved if present is None else present
+    return None if each is None else each * alike.many
 
 
 def total_usd(costs: Iterable[Decimal | None]) -> Decimal | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -35,12 +36,14 @@ _QUOTA = Prepared(
     )
 )
 _RUNNING = Prepared(
-    sa.select(_i.instance_type, _i.current_mode).where(
+    sa.select(_i.instance_type, _i.current_mode, sa.func.count().label("many"))
+    .where(
         _i.client_id == sa.bindparam("client"),
         _i.is_active,
         _i.current_mode.is_not(None),
         sa.func.coalesce(_i.ec2_state, "").not_in(_USES_NONE),
     )
+    .group_by(_i.instance_type, _i.current_mode)
 )
 _ASKED = Prepared(sa.select(intentions).where(unseen_since(sa.bindparam("since"), sa.bindparam("client"))))
 _MOVES = Prepared(
@@ -61,7 +64,7 @@ _STANDBYS = Prepared(
 
 def record(tx: sa.Connection, now: datetime, client_id: ClientId, told: Iterable[VcpuQuota]) -> None:
     """What others use is kept apart, so that our own is counted as it is when somebody asks."""
-    ours = list(_ours(tx, now, client_id))
+    ours = _ours(tx, now, client_id)
     rows = [
         {
             "client_id": client_id,
@@ -82,7 +85,7 @@ def why_not(
     client_id: ClientId,
     pool: Pool,
     mode: Mode,
-    ours: Sequence[Machine] | None = None,
+    ours: Mapping[Machine, int] | None = None,
 ) -> str | None:
     """Why an instance there would not fit; None when it does, or when nobody knows."""
     try:
@@ -92,7 +95,7 @@ def why_not(
     known = _QUOTA.first(tx, {"client": client_id, "class": wanted_class.value, "market": mode.value})
     if known is None:
         return None
-    machines = list(_ours(tx, now, client_id)) if ours is None else ours
+    machines = _ours(tx, now, client_id) if ours is None else ours
     own = _sum(machines, wanted_class, mode)
     quota = VcpuQuota(wanted_class, mode, known.limit_vcpus, known.others_vcpus + own)
     code = CODES[wanted_class, mode]
@@ -114,7 +117,7 @@ def with_room(
     replica_id: ReplicaId | None = None,
 ) -> tuple[Place, ...]:
     """Those of the places that fit; `Refused` as the first of them was when none does. `replica_id`: for whom it is."""
-    ours = list(_ours(tx, now, client_id, but_for=replica_id))
+    ours = _ours(tx, now, client_id, but_for=replica_id)
     refused = [(place, why_not(tx, now, client_id, place.pool, place.mode, ours)) for place in places]
     fit = tuple(place for place, because in refused if because is None)
     because = next((because for _, because in refused if because is not None), None)
@@ -123,8 +126,8 @@ def with_room(
     return fit
 
 
-def _sum(machines: Iterable[Machine], wanted: QuotaClass, mode: Mode) -> int:
-    return sum(_vcpus_in(kind, wanted) for kind, market in machines if market is mode)
+def _sum(machines: Mapping[Machine, int], wanted: QuotaClass, mode: Mode) -> int:
+    return sum(many * _vcpus_in(kind, wanted) for (kind, market), many in machines.items() if market is mode)
 
 
 def _vcpus_in(instance_type: str, wanted: QuotaClass) -> int:
@@ -137,15 +140,16 @@ def _vcpus_in(instance_type: str, wanted: QuotaClass) -> int:
 
 def _ours(
     tx: sa.Connection, now: datetime, client_id: ClientId, but_for: ReplicaId | None = None
-) -> Iterator[Machine]:
+) -> Counter[Machine]:
     """What runs of this client's, what it has asked EC2 for, and what is ordered and not asked for yet; each once."""
-    for row in _RUNNING.rows(tx, {"client": client_id}):
-        yield row.instance_type, Mode(row.current_mode)
+    running = _RUNNING.rows(tx, {"client": client_id})
+    ours = Counter({(row.instance_type, Mode(row.current_mode)): int(row.many) for row in running})
     asked = _ASKED.rows(tx, {"client": client_id, "since": now - UNSEEN_FOR})
     for row in asked:
         if row.request["pool_id"] is not None and (but_for is None or row.replica_id != but_for):
-            yield parse_pool_id(row.request["pool_id"]).instance_type, Mode(row.request["mode"])
-    yield from _ordered(tx, client_id, {row.switch_id or row.replica_id for row in asked} | {but_for})
+            ours[parse_pool_id(row.request["pool_id"]).instance_type, Mode(row.request["mode"])] += 1
+    ours.update(_ordered(tx, client_id, {row.switch_id or row.replica_id for row in asked} | {but_for}))
+    return ours
 
 
 def _ordered(tx: sa.Connection, client_id: ClientId, asked: set[str | None]) -> Iterator[Machine]:
