@@ -39,12 +39,14 @@ _OPEN = [status.value for status in OPEN_SWITCH]
 _LIVE = [status.value for status in LIVE_REPLICA]
 
 _held = sa.exists().where(epoch_grants.c.instance_id == _i.id)
-_standby = sa.exists().where(
-    replica_instances.c.status.in_(_LIVE),
-    sa.or_(replica_instances.c.instance_id == _i.id, replica_instances.c.id == _i.replica_id),
+# Each half is a look by a key: an OR within would be a walk through all that lives, for every machine.
+_standby = sa.or_(
+    sa.exists().where(replica_instances.c.live_instance_id == _i.id),
+    sa.exists().where(replica_instances.c.id == _i.replica_id, replica_instances.c.status.in_(_LIVE)),
 )
-_moving = sa.exists().where(
-    switches.c.status.in_(_OPEN), sa.or_(switches.c.new_instance_id == _i.id, switches.c.id == _i.switch_id)
+_moving = sa.or_(
+    sa.exists().where(switches.c.new_instance_id == _i.id, switches.c.status.in_(_OPEN)),
+    sa.exists().where(switches.c.id == _i.switch_id, switches.c.status.in_(_OPEN)),
 )
 _wished = sa.exists().where(
     intentions.c.status == "open",

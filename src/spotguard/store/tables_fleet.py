@@ -262,6 +262,7 @@ epoch_grants = sa.Table(
     sa.Column("ended_at", UtcTime),
     sa.Column("because", sentence),
     sa.PrimaryKeyConstraint("agent_id", "epoch"),  # one grant per epoch
+    sa.Index("idx_grant_instance", "instance_id"),
     # and one holder at a time
     sa.Column(
         "held_agent_id",

@@ -138,6 +138,7 @@ epoch_grants = sa.Table(
     sa.ForeignKeyConstraint(["agent_id"], ["agents.id"], name=sa.schema.conv("fk_epoch_grants_agent_id")),
     sa.PrimaryKeyConstraint("agent_id", "epoch", name=sa.schema.conv("pk_epoch_grants")),
     sa.UniqueConstraint("held_agent_id", name=sa.schema.conv("uq_epoch_grants_held_agent_id")),
+    sa.Index("idx_grant_instance", "instance_id"),
     **MYSQL,
 )
 
