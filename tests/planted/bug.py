@@ -14,6 +14,8 @@ JUDGES = (
     "cloud/simulated/",
     "planning/invariants.py",
     "store/invariant_facts.py",
+    "store/invariant_moves.py",
+    "store/invariant_sieve.py",
     "store/audit.py",
 )
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from spotguard.store import leftover_rows
+from spotguard.store import leftover_rows, views_health
 from spotguard.store import tables as t
 from spotguard.store.database import Database
 from tests.store import rows
@@ -26,7 +26,18 @@ def fleet(database: Database, size: int) -> None:
     """Agents whose primary SpotGuard launched, each with a standby that is ready."""
     client_id = rows.client(database)
     told = [(f"agent-{n}", f"standby-{n}", machine_id(n, 1), machine_id(n, 2), f"t-{n}") for n in range(size)]
-    of_agents = [rows.agent(client_id, id=name, logical_agent_id=name, epoch=1) for name, *_ in told]
+    counted = {"epoch": 1, "instance_count": 2, "replica_count": 1}
+    of_agents = [
+        rows.agent(
+            client_id,
+            id=name,
+            logical_agent_id=name,
+            instance_id=serving,
+            current_replica_id=standby,
+            **counted,
+        )
+        for name, standby, serving, *_ in told
+    ]
     of_grants = [rows.grant(agent_id=name, instance_id=serving) for name, _, serving, *_ in told]
     machines = [
         rows.instance(client_id, id=one, agent_id=name, intention_token=f"{token}-{role}", replica_id=standby)
@@ -73,7 +84,12 @@ def steps(database: Database, ask: Question) -> int:
     return counted
 
 
-QUESTIONS: tuple[Question, ...] = (leftover_rows.orphan_machines,)
+def broken_invariants(tx: sa.Connection) -> None:
+    client_id = tx.scalars(sa.select(t.clients.c.id)).one()
+    assert views_health.broken_invariants(tx, rows.NOW, client_id) == []
+
+
+QUESTIONS: tuple[Question, ...] = (leftover_rows.orphan_machines, broken_invariants)
 
 
 @pytest.mark.parametrize("ask", QUESTIONS, ids=lambda ask: ask.__name__)

@@ -22,7 +22,7 @@ from spotguard.planning.deadlines import KEEP_AFTER_LOSS, lacks_writes
 from spotguard.ports.cloud import Cloud, VolumeState
 from spotguard.ports.intentions import Intention
 from spotguard.store import events, intentions, leftover_rows, state_left, storage, suspects
-from spotguard.store.invariant_facts import ENDS_IDLE
+from spotguard.store.invariant_moves import ENDS_IDLE
 
 NOT_OURS = "not_ours_to_end"
 NOTHING_REFERS = "nothing refers to it"

@@ -16,7 +16,7 @@ from spotguard.domain.switches import Step
 from spotguard.execution.ending import look_before_end
 from spotguard.ports.cloud import Cloud
 from spotguard.store import commands, events, fleet, grants, moves, old_ends, sightings
-from spotguard.store.invariant_facts import ENDS_OLD
+from spotguard.store.invariant_moves import ENDS_OLD
 from spotguard.store.steps import LEFT_RUNNING, SERVER
 from spotguard.store.tables import commands as commands_table
 from spotguard.store.tables import switches

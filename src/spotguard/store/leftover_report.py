@@ -24,7 +24,7 @@ from spotguard.planning.cleaning import (
 from spotguard.planning.deadlines import KEEP_AFTER_LOSS
 from spotguard.planning.restore_points import DropPoint, plan_restore_points
 from spotguard.store import foundlings, leftover_rows, restore_points, state_left
-from spotguard.store.invariant_facts import ENDS_IDLE, ENDS_OLD
+from spotguard.store.invariant_moves import ENDS_IDLE, ENDS_OLD
 from spotguard.store.tables import agent_events, replica_instances, storage_resources, switches
 
 Row = sa.Row[Any]

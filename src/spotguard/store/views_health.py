@@ -74,7 +74,7 @@ def agents_behind(tx: Connection, now: datetime, client_id: ClientId) -> Sequenc
 
 def broken_invariants(tx: Connection, now: datetime, client_id: ClientId) -> list[str]:
     """What does not hold in this tenant's rows just now: name and sentence."""
-    breaches = check(invariant_facts.gather(tx, now, client_id))
+    breaches = check(invariant_facts.gather_doubtful(tx, now, client_id))
     return [f"{breach.invariant.replace('_', ' ')}: {breach.what}" for breach in breaches]
 
 
