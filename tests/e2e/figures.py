@@ -6,6 +6,8 @@ import os
 import statistics
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ LIMITS = {
     "scroll_frame_ms_median": 17.5,  # 60 frames a second, and a little for the timer's own grain
     "chart_ms": 200,
     "api_p95_ms": 200,
+    "api_p95_live_ms": 200,
     "initial_javascript_kb": 250,
     "heap_growth_percent": 20,
 }
@@ -96,7 +99,7 @@ def _of(me: Viewer, crowd: Crowd, agents: int, live_minutes: float) -> dict[str,
         "scroll_frame_ms_median": round(statistics.median(frames), 1),
         "scroll_frame_ms_p95": round(_p95(frames), 1),
         "chart_ms": round(_chart(me, crowd)),
-        **_api(me, crowd),
+        **_answers(me, crowd),
         "initial_javascript_kb": round(scripts, 1),
         "live_minutes": live_minutes,
         "heap_growth_percent": round(growth, 1),
@@ -114,30 +117,45 @@ def _chart(me: Viewer, crowd: Crowd) -> float:
     return float(until(me.page, CHART))
 
 
-def _api(me: Viewer, crowd: Crowd) -> dict[str, Any]:
+def _answers(me: Viewer, crowd: Crowd) -> dict[str, Any]:
+    """Of the API: when nothing else happens, and beside news that an open fleet page follows."""
+    quiet, busy = _api(me, crowd)
+    me.open("/")
+    until(me.page, "window.firstRow")
+    with _news(me, crowd):
+        live, _ = _api(me, crowd)
+    everything, beside = _flat(quiet), _flat(live)
+    return {
+        "api_p95_ms": round(_p95(everything)),
+        "api_p95_live_ms": round(_p95(beside)),
+        "api_median_ms": {name: round(statistics.median(times)) for name, times in quiet.items()},
+        "api_median_live_ms": {name: round(statistics.median(times)) for name, times in live.items()},
+        # of server and asker together: what remains of the answers where others take the processor
+        "api_mean_cpu_ms": round(1000 * busy / len(everything)),
+    }
+
+
+def _flat(by_call: dict[str, list[float]]) -> list[float]:
+    return [one for times in by_call.values() for one in times]
+
+
+def _api(me: Viewer, crowd: Crowd) -> tuple[dict[str, list[float]], float]:
+    """Milliseconds of each answer, by call; and the processor's seconds of all together."""
     instance = "i-00000000000000001"
     paths = {
         "agents": "/agents?limit=50",
         "agent": f"/agents/{crowd.agent_id}",
+        "controls": f"/agents/{crowd.agent_id}/controls",
         "pricing": f"/instances/{instance}/pricing",
         "history": f"/instances/{instance}/price-history?days=7",
         "switches": "/switches?limit=100",
         "savings": "/savings?group=day",
         "pools": "/pools?limit=200",
+        "health": "/health",
     }
-    whole = [_milliseconds(me, "/health") for _ in range(ROUNDS)]
     busy = time.process_time()
     by_call = {name: [_milliseconds(me, path) for _ in range(ROUNDS)] for name, path in paths.items()}
-    busy = time.process_time() - busy
-    everything = [one for times in by_call.values() for one in times]
-    return {
-        "api_p95_ms": round(_p95(everything)),
-        "api_median_ms": {name: round(statistics.median(times)) for name, times in by_call.items()},
-        # of server and asker together: what remains of the answers where others take the processor
-        "api_mean_cpu_ms": round(1000 * busy / len(everything)),
-        # no page of a list: every row of every agent is held against the invariants
-        "health_of_all_agents_ms": round(statistics.median(whole)),
-    }
+    return by_call, time.process_time() - busy
 
 
 def _milliseconds(me: Viewer, path: str) -> float:
@@ -150,9 +168,9 @@ def _p95(values: list[float]) -> float:
     return statistics.quantiles(values, n=20)[-1]
 
 
-def _heap_growth(me: Viewer, crowd: Crowd, minutes: float) -> float:
-    """Percent of the heap after a collection, over minutes in which five agents a second have news."""
-    session = me.context.new_cdp_session(me.page)
+@contextmanager
+def _news(me: Viewer, crowd: Crowd) -> Iterator[None]:
+    """Meanwhile five agents a second have something to tell."""
     over = threading.Event()
     clock, ids = SystemClock(), [one["id"] for one in me.api("/agents?limit=100")["items"]]
 
@@ -166,13 +184,20 @@ def _heap_growth(me: Viewer, crowd: Crowd, minutes: float) -> float:
     thread = threading.Thread(target=chatter, daemon=True)
     thread.start()
     try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _heap_growth(me: Viewer, crowd: Crowd, minutes: float) -> float:
+    """Percent of the heap after a collection, over minutes of news."""
+    session = me.context.new_cdp_session(me.page)
+    with _news(me, crowd):
         me.page.wait_for_timeout(min(20_000, minutes * 30_000))  # caches fill first
         first = _heap(session)
         me.page.wait_for_timeout(minutes * 60_000)
         last = _heap(session)
-    finally:
-        over.set()
-        thread.join()
     return (last / first - 1) * 100
 
 
