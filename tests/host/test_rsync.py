@@ -15,6 +15,7 @@ import pytest
 from spotguard.domain.errors import SyncFailed
 from spotguard.host.inbox import Mark, pass_id
 from spotguard.host.rsync import RsyncSync
+from spotguard.host.term import UNKNOWN_TERM, Term
 from spotguard.host.transport import RsyncTransport
 from spotguard.ports.workload import SyncTarget
 
@@ -34,10 +35,10 @@ def pair(tmp_path):
     return opened(tmp_path), machine(tmp_path, "standby"), state, tmp_path / "standby"
 
 
-def machine(tmp_path, name):
+def machine(tmp_path, name, term=UNKNOWN_TERM):
     """What an agent has there: `name` is the state's folder, `name-inbox` where passes arrive."""
     return RsyncSync(
-        tmp_path / name, tmp_path / f"{name}-inbox", RsyncTransport(str(tmp_path / "{address}-inbox"))
+        tmp_path / name, tmp_path / f"{name}-inbox", RsyncTransport(str(tmp_path / "{address}-inbox")), term
     )
 
 
@@ -262,6 +263,31 @@ def test_a_restarted_agent_goes_on_where_it_was(pair, tmp_path):
     assert primary.position() == first.position, "nothing was written"
     assert whole_pass(primary).bytes_sent < 20_000, "what has not changed is not sent again"
     assert standby.received().position == first.position
+
+
+def forgetful(tmp_path, runs):
+    """A holder of epoch 3 whose memory never reached the disk, after its agent's restart."""
+    opened(tmp_path, epoch=3)
+    (tmp_path / "primary-inbox" / "memory.json").unlink()
+    return machine(tmp_path, "primary", Term(held=lambda: 3, runs=lambda: runs))
+
+
+def test_a_holder_whose_memory_was_lost_still_sends_what_is_adopted(pair, tmp_path):
+    _, standby, state, theirs = pair
+    whole_pass(opened(tmp_path, epoch=3))
+    (state / "a").write_text("acknowledged later")
+    settle()
+    whole_pass(forgetful(tmp_path, runs=True))
+    assert standby.adopt(4) is not None
+    assert (theirs / "a").read_text() == "acknowledged later"
+
+
+@pytest.mark.parametrize("runs", [False, None])
+def test_no_pass_counts_for_an_epoch_under_which_the_workload_may_never_have_opened(pair, tmp_path, runs):
+    _, standby, _, _ = pair
+    with pytest.raises(SyncFailed, match="holds epoch 3, and of the state here is known only epoch -1"):
+        whole_pass(forgetful(tmp_path, runs=runs))
+    assert standby.received().position is None
 
 
 def test_the_position_grows_with_every_change_whatever_the_clock_said(pair, tmp_path):

@@ -39,6 +39,7 @@ from spotguard.host.nothing import NoSync
 from spotguard.host.quiesce import CommandQuiesce
 from spotguard.host.rsync import RsyncSync
 from spotguard.host.salvage import MountedSalvage
+from spotguard.host.term import UNKNOWN_TERM, Term
 from spotguard.host.traffic import InstanceTraffic, ScriptTraffic
 from spotguard.host.transport import RsyncTransport
 from spotguard.host.watchdog import SystemdWatchdog
@@ -91,7 +92,7 @@ def agent_of(
     settings: AgentFile, told: AgentSettings, wrap: Callable[[Ports], Ports] = _as_they_are
 ) -> Iterator[Agent]:
     """The agent as the settings describe it. `wrap`: a harness stands between it and the world."""
-    gate, sync = workload_of(settings)
+    gate, sync = workload_of(settings, lambda: agent.desk.primacy.held)
     hooks, script = hooks_of(settings), script_of(settings)
     with (
         HttpLink(settings.server_url) as link,
@@ -143,8 +144,13 @@ def settings_of(file: AgentFile) -> AgentSettings:
     )
 
 
-def workload_of(file: AgentFile) -> tuple[Gate, StateSync]:
-    """The gate and the state sync that the settings describe; `InvalidInput` when they describe none."""
+def workload_of(
+    file: AgentFile, held: Callable[[], int | None] = UNKNOWN_TERM.held
+) -> tuple[Gate, StateSync]:
+    """The gate and the state sync that the settings describe; `InvalidInput` when they describe none.
+
+    `held`: the epoch that the agent here holds.
+    """
     gate: Any
     if file.unit and (file.start or file.stop or file.status):
         raise InvalidInput("the settings name two workloads: give unit, or start, stop and status, not both")
@@ -161,7 +167,7 @@ def workload_of(file: AgentFile) -> tuple[Gate, StateSync]:
     if file.state_path is None:
         return gate, NoSync()
     transport = RsyncTransport(file.sync_destination, file.sync_ssh_config)
-    sync = RsyncSync(file.state_path, file.inbox_path, transport)
+    sync = RsyncSync(file.state_path, file.inbox_path, transport, Term(held, gate.runs))
     return AdoptingGate(gate, sync.adopt), sync
 
 

@@ -44,11 +44,15 @@ class CommandGate:
         self._commands = commands
 
     def state(self) -> GateState:
+        """Unknown counts as open: whoever must be sure that it is closed is not."""
+        return GateState.CLOSED if self.runs() is False else GateState.OPEN
+
+    def runs(self) -> bool | None:
+        """Whether the workload does; None when that cannot be told."""
         try:
-            runs = _run(self._commands.status, PROBE_SECONDS).returncode == 0
+            return _run(self._commands.status, PROBE_SECONDS).returncode == 0
         except (OSError, subprocess.TimeoutExpired):
-            return GateState.OPEN  # unknown: whoever must be sure that it is closed is not
-        return GateState.OPEN if runs else GateState.CLOSED
+            return None
 
     def open(self, epoch: int) -> None:
         if self.state() is GateState.OPEN:
@@ -91,12 +95,12 @@ class SystemdGate(CommandGate):
             )
         )
 
-    def state(self) -> GateState:
+    def runs(self) -> bool | None:
         try:
             answer = _run(self._show, PROBE_SECONDS).stdout.strip()
         except (OSError, subprocess.TimeoutExpired):
-            return GateState.OPEN  # unknown: whoever must be sure that it is closed is not
-        return GateState.CLOSED if answer in {"inactive", "failed"} else GateState.OPEN
+            return None
+        return answer not in {"inactive", "failed"} if answer else None
 
     def _require(self, command: Command, seconds: float, environment: Mapping[str, str]) -> None:
         """As a child it leaves nothing running, and its last words tell why."""

@@ -24,6 +24,7 @@ from spotguard.host.inbox import KEPT_BROKEN, Inbox, Mark, pass_id
 from spotguard.host.notes import Notes
 from spotguard.host.state_folder import StateFolder, changed_since
 from spotguard.host.sync_memory import Sent, SyncMemory
+from spotguard.host.term import UNKNOWN_TERM, Term
 from spotguard.host.transport import RsyncTransport, failed
 from spotguard.ports.workload import Received, SyncPass, SyncTarget
 
@@ -64,7 +65,10 @@ class _UnderWay:
 class RsyncSync:
     """`state` is the folder of the workload's state, `inbox` where passes arrive on a standby."""
 
-    def __init__(self, state: Path, inbox: Path, transport: RsyncTransport) -> None:
+    def __init__(
+        self, state: Path, inbox: Path, transport: RsyncTransport, term: Term = UNKNOWN_TERM
+    ) -> None:
+        self._term = term
         self._transport, self._inbox, self._memory = transport, Inbox(inbox), SyncMemory(inbox)
         self._state = StateFolder(state, self._memory)
         self._notes = Notes(inbox, transport)
@@ -122,6 +126,7 @@ class RsyncSync:
     def _begin(self, target: SyncTarget) -> _UnderWay:
         if not self._state.path.is_dir():
             raise SyncFailed(f"{self._state.path} is not a folder")
+        self._recall_term()
         begun, began_ns = time.monotonic(), time.time_ns()
         sent = self._memory.sent_to(target.instance_id)
         is_linked = sent.whole is not None or bool(sent.broken)
@@ -138,6 +143,18 @@ class RsyncSync:
             stages=[*([] if sent.whole else ["begun"]), "data", *(["changed"] if changed else []), "whole"],
             changed=changed,
         )
+
+    def _recall_term(self) -> None:
+        """A memory that was lost would number this pass below those that the target has, and none would be adopted."""
+        held, known = self._term.held(), self._memory.known.epoch
+        if held is None or held <= known:
+            return
+        if not self._term.runs():
+            raise SyncFailed(
+                f"this instance holds epoch {held}, and of the state here is known only epoch {known}: "
+                "no pass until the workload is open"
+            )
+        self._memory.keep(epoch=held)
 
     def _carry_on(self, under_way: _UnderWay, target: SyncTarget) -> bool:
         """True when the mark of the whole pass has arrived. A small pass is carried through at once."""

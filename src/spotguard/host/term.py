@@ -1,0 +1,18 @@
+"""Under which epoch the state here is served, by who knows it best: the agent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Term:
+    """`held`: the epoch that this instance holds. `runs`: whether the workload does; None where nobody can tell."""
+
+    held: Callable[[], int | None]
+    runs: Callable[[], bool | None]
+
+
+UNKNOWN_TERM = Term(held=lambda: None, runs=lambda: None)
+"""Of a sync without an agent: its memory alone says the epoch."""

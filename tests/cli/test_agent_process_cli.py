@@ -1,0 +1,64 @@
+"""The agent as its settings put it together: what the parts hear of each other."""
+
+import shutil
+import threading
+
+import pytest
+
+from spotguard.cli.agent_process import agent_of, settings_of
+from spotguard.cli.agent_settings import agent_file_of
+from spotguard.domain.errors import SyncFailed
+from spotguard.host.rsync import RsyncSync
+from spotguard.host.transport import RsyncTransport
+from spotguard.ports.workload import SyncTarget
+
+pytestmark = pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
+
+STANDBY = SyncTarget("i-0123456789abcdef0", "standby")
+
+
+def settings(folder, *, running):
+    """Of a workload whose state is `folder`/state, and whose unit is a file that is there or not."""
+    (folder / "state").mkdir()
+    (folder / "state" / "a").write_text("acknowledged")
+    if running:
+        (folder / "running").touch()
+    lines = {
+        "server_url": "http://127.0.0.1:1",
+        "logical_agent_id": "shop",
+        "state_folder": str(folder / "agent"),
+        "state_path": str(folder / "state"),
+        "inbox_path": str(folder / "inbox"),
+        "sync_destination": str(folder / "{address}-inbox"),
+    }
+    told = "".join(f'{name} = "{value}"\n' for name, value in lines.items())
+    commands = f'start = ["true"]\nstop = ["true"]\nstatus = ["test", "-e", "{folder}/running"]\n'
+    return agent_file_of(told + commands, "agent.toml")
+
+
+def whole_pass(sync):
+    waiting = threading.Event()
+    for _ in range(500):
+        made = sync.push(STANDBY)
+        if made is not None:
+            return made
+        waiting.wait(0.01)
+    raise AssertionError("the pass never ended")
+
+
+def test_a_pass_of_an_agent_whose_sync_memory_was_lost_is_of_the_epoch_that_it_holds(tmp_path):
+    file = settings(tmp_path, running=True)
+    with agent_of(file, settings_of(file)) as agent:
+        agent.desk.primacy.told(3)
+        whole_pass(agent.desk.ports.sync)
+    standby = RsyncSync(tmp_path / "theirs", tmp_path / "standby-inbox", RsyncTransport("unused"))
+    assert (standby.adopt(4) or "").startswith("000000003-")
+    assert (tmp_path / "theirs" / "a").read_text() == "acknowledged"
+
+
+def test_no_pass_begins_while_the_workload_of_an_epoch_has_not_opened(tmp_path):
+    file = settings(tmp_path, running=False)
+    with agent_of(file, settings_of(file)) as agent:
+        agent.desk.primacy.told(3)
+        with pytest.raises(SyncFailed, match="holds epoch 3"):
+            agent.desk.ports.sync.push(STANDBY)
