@@ -59,7 +59,7 @@ def test_an_installation_that_is_well(shell, database, installation):
         result = shell.run("doctor", "--endpoint-url", scene.wire.url, "--json")
     ill = {name: what for name, what in told(result).items() if what[0] != "ok"}
     assert (result.exit_code, ill) == (0, {})
-    assert json.loads(result.stdout)["counts"] == {"ok": 21}
+    assert json.loads(result.stdout)["counts"] == {"ok": 22}
 
 
 def test_what_is_broken_is_told_with_what_to_do(shell, database, installation):

@@ -66,6 +66,25 @@ class TestEndings:
         with pytest.raises(NeedsPerson, match="UnsupportedOperation"):
             scene.ec2.controls.stop(scene.running())
 
+    def test_one_that_hibernates_goes_on_where_it_was(self):
+        """EC2 User Guide, "Hibernate your Amazon EC2 instance": its processes resume."""
+        scene = Scene()
+        instance = scene.running(A, Mode.ONDEMAND)
+        with pytest.raises(NeedsPerson, match="UnsupportedHibernationConfiguration"):
+            scene.ec2.controls.hibernate(instance)
+        scene.ec2.controls.configure_hibernation(instance)
+        scene.ec2.controls.hibernate(instance)
+        scene.wait(20)
+        scene.ec2.controls.start(instance)
+        scene.wait(70)
+        kinds = [kind for _, kind in scene.heard(instance)]
+        assert kinds[-3:] == [HappeningKind.ENDING, HappeningKind.HIBERNATED, HappeningKind.RESUMED]
+        scene.ec2.controls.stop(instance)
+        scene.wait(20)
+        scene.ec2.controls.start(instance)
+        scene.wait(70)
+        assert scene.heard(instance)[-1][1] is HappeningKind.BOOTED
+
     def test_ondemand_stops_and_starts_as_another_boot(self):
         """B4b: stopped and started is a new boot."""
         scene = Scene()

@@ -115,9 +115,10 @@ def test_every_step_travels_under_one_timing_name():
 
 
 def test_only_terminated_or_stopped_on_demand_proves_death():
-    proofs = {(state, mode) for state, mode in product(InstanceState, Mode) if is_proof_of_death(state, mode)}
-    assert proofs == {
-        (InstanceState.TERMINATED, Mode.SPOT),
-        (InstanceState.TERMINATED, Mode.ONDEMAND),
-        (InstanceState.STOPPED, Mode.ONDEMAND),
+    proofs = {
+        (state, mode, hibernates)
+        for state, mode, hibernates in product(InstanceState, Mode, (True, False, None))
+        if is_proof_of_death(state, mode, hibernates=hibernates)
     }
+    terminated = set(product([InstanceState.TERMINATED], Mode, (True, False, None)))
+    assert proofs == {*terminated, (InstanceState.STOPPED, Mode.ONDEMAND, False)}

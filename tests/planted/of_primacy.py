@@ -13,12 +13,10 @@ BUGS = (
         (
             Edit(
                 "store/deaths.py",
-                "    return is_proof_of_death(InstanceState(row.ec2_state), Mode(row.current_mode))\n",
+                "    return is_proof_of_death(state, mode, hibernates=row.hibernates)\n",
                 "    offline = sa.text(\"SELECT id FROM agents WHERE instance_id = :machine AND status = 'offline'\")\n"
                 "    silent = tx.execute(offline, {'machine': instance_id}).first()\n"
-                "    return silent is not None or is_proof_of_death(\n"
-                "        InstanceState(row.ec2_state), Mode(row.current_mode)\n"
-                "    )\n",
+                "    return silent is not None or is_proof_of_death(state, mode, hibernates=row.hibernates)\n",
             ),
             Edit(
                 "coordinator/agenda.py",
@@ -39,9 +37,9 @@ BUGS = (
         (
             Edit(
                 "store/deaths.py",
-                "    return is_proof_of_death(InstanceState(row.ec2_state), Mode(row.current_mode))\n",
+                "    return is_proof_of_death(state, mode, hibernates=row.hibernates)\n",
                 "    ending = row.ec2_state == InstanceState.SHUTTING_DOWN.value\n"
-                "    return ending or is_proof_of_death(InstanceState(row.ec2_state), Mode(row.current_mode))\n",
+                "    return ending or is_proof_of_death(state, mode, hibernates=row.hibernates)\n",
             ),
             Edit(
                 "coordinator/agenda.py",

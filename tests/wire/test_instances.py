@@ -5,7 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from spotguard.cloud.aws.instance_views import instance_view
 from spotguard.cloud.simulated.physics import Bucket, Quotas, fixed
+from spotguard.domain.ids import InstanceId
 from tests.cloud.scene import EXACT, QUIET, START, A, B, C
 from tests.wire.scene import TAGGED, refused, served
 
@@ -238,6 +240,18 @@ class TestEnding:
         with refused("InvalidInstanceID.NotFound"):
             scene.client.terminate_instances(InstanceIds=[known, "i-0123456789abcdef0"])
         assert scene.see(known)["State"]["Name"] == "running"
+
+    def test_whether_it_may_hibernate_is_told_and_only_then_it_does(self, scene):
+        plain, other = scene.running(spot=False), scene.running(spot=False)
+        scene.story.ec2.controls.configure_hibernation(InstanceId(other))
+        shown = scene.see(plain), scene.see(other)
+        assert [one["HibernationOptions"]["Configured"] for one in shown] == [False, True]
+        assert [instance_view(one).hibernates for one in shown] == [False, True]
+        with refused("UnsupportedHibernationConfiguration", 400):
+            scene.client.stop_instances(InstanceIds=[plain], Hibernate=True)
+        scene.client.stop_instances(InstanceIds=[other], Hibernate=True)
+        scene.wait(20)
+        assert scene.see(other)["State"]["Name"] == "stopped"
 
     def test_on_demand_stops_and_starts_and_spot_does_not(self, scene):
         spot, ondemand = scene.running(), scene.running(spot=False)

@@ -17,7 +17,7 @@ from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId
 from spotguard.domain.signals import SignalType
 from spotguard.domain.switches import MoveKind, Step, SwitchStatus
 from spotguard.planning import retirement
-from spotguard.planning.emergency import SHOWS_WITHIN, DeathFacts, Recovery, RecoveryPlan, recover
+from spotguard.planning.emergency import SHOWS_WITHIN, DeathFacts, Recovery, recover
 from spotguard.planning.standby import resume_at
 from spotguard.store import (
     closed_gates,
@@ -119,7 +119,7 @@ def _succeed(tx: sa.Connection, now: datetime, agent_id: AgentId, *, looked: boo
         if moves.preparing_of(tx, agent_id) is not None:
             return True  # its volumes come back first
     if not dead:
-        return _give_back(tx, now, agent, held)
+        return _give_back(tx, now, agent, held) or _tell_of_sleep(tx, now, agent, held)
     return _recover(tx, now, agent, held, looked=looked)
 
 
@@ -164,12 +164,25 @@ def _give_back(tx: sa.Connection, now: datetime, agent: Row, held: Row) -> bool:
     )
 
 
+def _tell_of_sleep(tx: sa.Connection, now: datetime, agent: Row, held: Row) -> bool:
+    """A holder that EC2 shows stopped and that no proof ends: a person brings it back, or ends it."""
+    if held.released_at is not None or not deaths.is_stopped(tx, held.instance_id):
+        return False
+    message = (
+        f"{held.instance_id} is stopped, and its start may give its processes back their memory (hibernation, or a "
+        "spot instance that EC2 stopped): it would serve on at once, so nobody takes over. Start it; or terminate it, "
+        "and the workload is recovered from its volumes or its standby"
+    )
+    return _tell_once(tx, now, agent, held, "holder_may_resume", message)
+
+
 def _recover(tx: sa.Connection, now: datetime, agent: Row, held: Row, *, looked: bool) -> bool:
     left = state_left.left_by(tx, agent)
     volumes = left.volumes
     plan = recover(_death_facts(tx, now, agent, held, left, looked=looked))
     if plan.how is None:
-        return _tell_once(tx, now, agent, held, plan)
+        ended = f"{held.instance_id} has ended. {plan.because}"
+        return _tell_once(tx, now, agent, held, "instance_ended", ended)
     try:
         opened = moves.open_recovery(
             tx,
@@ -265,18 +278,17 @@ def _zone_was_dry(tx: sa.Connection, now: datetime, agent_id: AgentId) -> bool:
     return tx.execute(found).first() is not None
 
 
-def _tell_once(tx: sa.Connection, now: datetime, agent: Row, held: Row, plan: RecoveryPlan) -> bool:
+def _tell_once(tx: sa.Connection, now: datetime, agent: Row, held: Row, kind: str, message: str) -> bool:
     """Recorded and told, nothing done: each reason once per epoch."""
-    message = f"{held.instance_id} has ended. {plan.because}"
     told = sa.select(agent_events.c.id).where(
         agent_events.c.agent_id == agent.id,
-        agent_events.c.kind == "instance_ended",
+        agent_events.c.kind == kind,
         agent_events.c.at >= held.granted_at,
         agent_events.c.message == message,
     )
     if tx.execute(told.limit(1)).first() is not None:
         return False
-    events.append(tx, now, agent.client_id, agent.id, "instance_ended", message, {"epoch": held.epoch})
+    events.append(tx, now, agent.client_id, agent.id, kind, message, {"epoch": held.epoch})
     return True
 
 

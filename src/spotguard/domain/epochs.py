@@ -15,7 +15,7 @@ class Proof(StrEnum):
 
     FIRST = "first"  # nobody held one before
     RELEASED = "released"  # the holder let go, durably, before it said so
-    DEAD = "dead"  # EC2 says terminated (stopped, if on-demand)
+    DEAD = "dead"  # EC2 says terminated (stopped, if on-demand and without hibernation)
     VANISHED = "vanished"  # once running, launched over an hour ago, absent in three looks over five minutes
     VOLUME_MOVED = "volume-moved"  # its only state volume is attached to the new holder
 

@@ -75,9 +75,15 @@ INSTANCE_LIFE = Life(
 )
 
 
-def is_proof_of_death(state: InstanceState, mode: Mode) -> bool:
-    """Ruling B4: terminated, or stopped if on-demand. `stopping` and `shutting-down` prove nothing."""
-    return state is InstanceState.TERMINATED or (state is InstanceState.STOPPED and mode is Mode.ONDEMAND)
+def is_proof_of_death(state: InstanceState, mode: Mode, *, hibernates: bool | None) -> bool:
+    """Ruling B4: terminated, or stopped if on-demand. `stopping` and `shutting-down` prove nothing.
+
+    A stopped one comes up closed, since its start is a boot. Where hibernation is configured (`hibernates`; None:
+    unknown) its start may give its processes back their memory, and the workload serves on at once under its old epoch
+    (EC2 User Guide, "Hibernate your Amazon EC2 instance").
+    """
+    boots = state is InstanceState.STOPPED and mode is Mode.ONDEMAND and hibernates is False
+    return state is InstanceState.TERMINATED or boots
 
 
 def parse_mode(text: str) -> Mode:

@@ -99,6 +99,7 @@ class InstanceView:
     ended_at: datetime | None = None  # when it began to end (StateTransitionReason): billing stops there
     end_reason: EndReason | None = None
     end_code: str | None = None  # EC2's own word for it (StateReason)
+    hibernates: bool = False  # configured at its launch, for its life: a stop may keep its memory
 
 
 class VolumeState(StrEnum):

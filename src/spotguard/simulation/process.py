@@ -179,6 +179,11 @@ class AgentProcess:
         for name in (*self.agent.duties, "start"):
             self._around.schedule.forget((self.instance_id, name))
 
+    def resume(self) -> None:
+        """The same process goes on: every wait of it is over by now."""
+        for duty in self.agent.duties:
+            self.wake(duty, self._around.clock.now())
+
     def wake(self, duty: str, at: datetime) -> None:
         """Run the duty then, unless it wants to run before."""
         self._plan(duty, at, lambda: self._run(duty))

@@ -104,6 +104,7 @@ class Register:
         self.losses: list[Loss] = []
         self.acknowledged = 0
         self._open: dict[str, _Open] = {}
+        self._asleep: dict[str, _Open] = {}
         self._gap: tuple[int, int] | None = None  # the last loss: after which record, up to which
         self.rehearsing: set[str] = set()  # clones in quarantine whose workload runs: no client reaches them
         self.rehearsed: set[str] = set()  # all those whose workload ever ran
@@ -136,6 +137,18 @@ class Register:
         self.sessions.append(
             Session(instance_id, session.epoch, session.opened_at, now, session.first, session.flushed_to)
         )
+
+    def sleeps(self, instance_id: str, now: datetime) -> None:
+        """Its workload stands still and takes no record; what it did it goes on to do when it wakes."""
+        session = self._open.get(instance_id)
+        if session is not None:
+            self.closed(instance_id, now)
+            self._asleep[instance_id] = session
+
+    def wakes(self, instance_id: str, now: datetime) -> None:
+        session = self._asleep.pop(instance_id, None)
+        if session is not None:
+            self.opened(instance_id, session.epoch, now, session.content)
 
     def rehearses(self, instance_id: str) -> None:
         self.rehearsing.add(instance_id)

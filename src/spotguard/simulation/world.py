@@ -141,6 +141,7 @@ class World:
         self.registers = {server.name: Register() for server in self.servers}
         self.ec2.traffic.answering = self._serves_since
         self.processes: dict[InstanceId, AgentProcess] = {}
+        self._asleep: dict[InstanceId, AgentProcess] = {}  # on the root disks of hibernated machines
         self._install()
         self._stillness = self._still()
         self.seats = [self._seat(number) for number in range(plan.coordinators)]
@@ -194,6 +195,7 @@ class World:
 
     def kill(self, instance_id: InstanceId, at: datetime | None = None) -> None:
         """The guest is down: no process of it runs on, the workload included."""
+        self._asleep.pop(instance_id, None)
         process = self.processes.pop(instance_id, None)
         if process is not None:
             process.stop()
@@ -255,10 +257,29 @@ class World:
     def _happened(self, happening: Happening) -> None:
         if happening.kind is HappeningKind.BOOTED:
             self.boot(happening.instance_id)
+        elif happening.kind is HappeningKind.HIBERNATED:
+            self._sleep(happening)
+        elif happening.kind is HappeningKind.RESUMED:
+            self._resume(happening.instance_id)
         elif happening.kind in _ENDS:
             self.kill(happening.instance_id, happening.at)
         elif happening.kind is HappeningKind.SIGNALLED and happening.instance_id in self.processes:
             self.processes[happening.instance_id].signalled(happening.at + SIGNAL_POLL)
+
+    def _sleep(self, happening: Happening) -> None:
+        process = self.processes.pop(happening.instance_id, None)
+        if process is not None:
+            process.stop()
+            process.register.sleeps(happening.instance_id, happening.at)
+            self._asleep[happening.instance_id] = process
+
+    def _resume(self, instance_id: InstanceId) -> None:
+        """Workload and agent go on in the midst of what they did, and know nothing of the time between."""
+        process = self._asleep.pop(instance_id, None)
+        if process is not None:
+            self.processes[instance_id] = process
+            process.register.wakes(instance_id, self.clock.now())
+            process.resume()
 
     def _note_arrived(self, instance_id: InstanceId) -> None:
         """Its agent looks every second."""

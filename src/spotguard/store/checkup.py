@@ -127,6 +127,7 @@ def _watched(tx: Connection, now: datetime) -> tuple[Watched, ...]:
             instances.c.gate,
             instances.c.current_pool_id,
             instances.c.az,
+            instances.c.hibernates,
         )
         .join(clients, clients.c.id == agents.c.client_id)
         .outerjoin(epoch_grants, epoch_grants.c.held_agent_id == agents.c.id)
@@ -145,6 +146,7 @@ def _watched(tx: Connection, now: datetime) -> tuple[Watched, ...]:
             pool_id=row.current_pool_id,
             az=row.az,
             standbys=standbys.get(row.id, ()),
+            hibernates=row.hibernates,
         )
         for row in tx.execute(query)
     )

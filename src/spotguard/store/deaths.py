@@ -11,7 +11,7 @@ from spotguard.store.prepared import Prepared
 from spotguard.store.tables import instances, spot_interruption_events
 
 _STATE = Prepared(
-    sa.select(instances.c.ec2_state, instances.c.current_mode).where(
+    sa.select(instances.c.ec2_state, instances.c.current_mode, instances.c.hibernates).where(
         instances.c.id == sa.bindparam("machine")
     )
 )
@@ -41,11 +41,12 @@ _FIT = Prepared(
 
 
 def is_dead(tx: sa.Connection, instance_id: InstanceId) -> bool:
-    """EC2 says terminated (stopped, if on demand), as the coordinator last saw it (ruling B4)."""
+    """EC2 says terminated (stopped, if its start is a boot), as the coordinator last saw it (ruling B4)."""
     row = _STATE.first(tx, {"machine": instance_id})
     if row is None or row.ec2_state is None or row.current_mode is None:
         return False
-    return is_proof_of_death(InstanceState(row.ec2_state), Mode(row.current_mode))
+    state, mode = InstanceState(row.ec2_state), Mode(row.current_mode)
+    return is_proof_of_death(state, mode, hibernates=row.hibernates)
 
 
 def is_stopped(tx: sa.Connection, instance_id: InstanceId) -> bool:

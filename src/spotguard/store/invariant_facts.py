@@ -187,6 +187,7 @@ _GRANTS = _Rows(
         _former.c.released_at.label("former_released_at"),
         instances.c.ec2_state.label("former_state"),
         instances.c.current_mode.label("former_mode"),
+        instances.c.hibernates.label("former_hibernates"),
         instances.c.launched_at.label("former_launched_at"),
         _ticket_out_to().label("ticket_out_to"),
     )
@@ -203,10 +204,13 @@ _GRANTS = _Rows(
 
 def _died(row: Row) -> bool:
     """A stopped holder that somebody has started since was dead when it mattered: its present run began later."""
-    if row.former_launched_at is not None and row.former_launched_at > row.granted_at:
+    began_later = row.former_launched_at is not None and row.former_launched_at > row.granted_at
+    if began_later and row.former_hibernates is False:
         return True
-    told = row.former_state and row.former_mode
-    return bool(told) and is_proof_of_death(InstanceState(row.former_state), Mode(row.former_mode))
+    if not (row.former_state and row.former_mode):
+        return False
+    state, mode = InstanceState(row.former_state), Mode(row.former_mode)
+    return is_proof_of_death(state, mode, hibernates=row.former_hibernates)
 
 
 def _machines(tx: sa.Connection, scope: _Scope, orphans: set[str]) -> list[inv.InstanceFact]:

@@ -89,6 +89,7 @@ def _saw(tx: sa.Connection, now: datetime, client_id: ClientId, view: InstanceVi
 
 _ALWAYS_SHOWN = (
     "ec2_state",
+    "hibernates",
     "seen_at",
     "absent_since",
     "absent_looks",
@@ -160,6 +161,7 @@ def _shown(now: datetime, view: InstanceView, known: Row | None) -> dict[str, An
     over = view.state is InstanceState.TERMINATED
     values: dict[str, Any] = {
         "ec2_state": view.state.value,
+        "hibernates": view.hibernates,
         "seen_at": now,
         "absent_since": None,
         "absent_looks": 0,

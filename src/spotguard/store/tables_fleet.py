@@ -141,6 +141,7 @@ instances = sa.Table(
     sa.Column("agent_version", sa.String(32)),
     # what EC2 says, as last seen
     sa.Column("ec2_state", sa.String(20)),
+    sa.Column("hibernates", sa.Boolean),  # hibernation is configured: a stop proves no death (ruling B4)
     sa.Column("seen_at", UtcTime),  # in the newest look that showed it
     sa.Column(
         "absent_since", UtcTime

@@ -14,9 +14,8 @@ from spotguard.domain.pools import LINUX, Pool
 from spotguard.ports.cloud import AttachedVolume, InstanceView
 
 _MOMENT = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:GMT|UTC)\)")
-_BY_REQUEST = frozenset(
-    {"Client.UserInitiatedShutdown", "Client.InstanceInitiatedShutdown", "Client.UserInitiatedHibernate"}
-)
+_HIBERNATED = "Client.UserInitiatedHibernate"
+_BY_REQUEST = frozenset({"Client.UserInitiatedShutdown", "Client.InstanceInitiatedShutdown", _HIBERNATED})
 _BY_SPOT = ("Server.SpotInstanceTermination", "Server.SpotInstanceShutdown")
 _PRODUCTS = (  # how PlatformDetails begins, and the product that the spot market knows it as
     ("Windows", "Windows"),
@@ -45,6 +44,7 @@ def instance_view(shown: Mapping[str, Any]) -> InstanceView:
         ended_at=ended_at(shown.get("StateTransitionReason", "")) if state in _ENDED else None,
         end_reason=end_reason(code, shown.get("StateTransitionReason", "")),
         end_code=code,
+        hibernates=bool(shown.get("HibernationOptions", {}).get("Configured")) or code == _HIBERNATED,
     )
 
 

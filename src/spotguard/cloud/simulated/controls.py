@@ -87,8 +87,18 @@ class Controls:
         """Somebody stops it: on-demand only."""
         self._lifecycle.stop(self._machine(instance_id))
 
+    def configure_hibernation(self, instance_id: InstanceId) -> None:
+        """As if its owner had launched it so."""
+        machine = self._machine(instance_id)
+        machine.hibernates = True
+        machine.changed()
+
+    def hibernate(self, instance_id: InstanceId) -> None:
+        """Somebody stops it with its memory kept, where that was configured."""
+        self._lifecycle.stop(self._machine(instance_id), hibernate=True)
+
     def start(self, instance_id: InstanceId) -> None:
-        """Somebody starts a stopped one: a new boot, and a new run on the bill."""
+        """Somebody starts a stopped one: a new boot unless it was hibernated, and a new run on the bill."""
         self._lifecycle.start_again(self._machine(instance_id))
 
     def add_public_image(self, name: str, content: VolumeContent, size_gib: int | None = None) -> ImageId:

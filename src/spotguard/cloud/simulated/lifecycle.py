@@ -44,7 +44,8 @@ class Lifecycle:
 
     def _booted(self, machine: Machine, start: int) -> None:
         if machine.state is InstanceState.RUNNING and machine.guest_starts == start:
-            self._world.happened(HappeningKind.BOOTED, machine)
+            resumes, machine.memory_is_kept = machine.memory_is_kept, False
+            self._world.happened(HappeningKind.RESUMED if resumes else HappeningKind.BOOTED, machine)
 
     def reboot(self, machine: Machine) -> None:
         """The guest goes down and comes up again; to EC2 it is the same boot, running all the time."""
@@ -84,14 +85,19 @@ class Lifecycle:
         forgotten = self._world.now + timedelta(seconds=self._world.physics.vanish_after_seconds)
         self._world.at(forgotten, partial(self._world.forget, machine))
 
-    def stop(self, machine: Machine) -> None:
+    def stop(self, machine: Machine, *, hibernate: bool = False) -> None:
         """On-demand only: a one-time spot instance cannot be stopped."""
+        if hibernate and not machine.hibernates:
+            raise NeedsPerson(
+                "UnsupportedHibernationConfiguration",
+                f"{machine.instance_id} was launched without hibernation",
+            )
         if machine.mode is Mode.SPOT:
             raise NeedsPerson("UnsupportedOperation", "a one-time spot instance cannot be stopped")
         if machine.state is not InstanceState.RUNNING:
             raise NeedsPerson("IncorrectInstanceState", f"{machine.instance_id} is {machine.state}")
         self._close_run(machine)
-        machine.end_reason = EndReason.REQUESTED
+        machine.end_reason, machine.memory_is_kept = EndReason.REQUESTED, hibernate
         machine.become(InstanceState.STOPPING)
         self._world.happened(HappeningKind.ENDING, machine)
         self._after(machine, self._world.physics.stop_seconds, partial(self._stopped, machine))
@@ -99,7 +105,8 @@ class Lifecycle:
     def _stopped(self, machine: Machine) -> None:
         if machine.state is InstanceState.STOPPING:
             machine.become(InstanceState.STOPPED)
-            self._world.happened(HappeningKind.STOPPED, machine)
+            kind = HappeningKind.HIBERNATED if machine.memory_is_kept else HappeningKind.STOPPED
+            self._world.happened(kind, machine)
 
     def start_again(self, machine: Machine) -> None:
         if machine.state is not InstanceState.STOPPED:

@@ -23,6 +23,8 @@ class HappeningKind(StrEnum):
     SIGNALLED = "signalled"  # metadata shows a rebalance recommendation or an interruption notice
     ENDING = "ending"  # EC2 takes it down; the guest may run on until `terminated` or `stopped`
     STOPPED = "stopped"
+    HIBERNATED = "hibernated"  # stopped, and every process as it was is on the root disk
+    RESUMED = "resumed"  # from there: the processes go on where they were
     TERMINATED = "terminated"
     REBOOTED = "rebooted"  # the guest is down; `booted` follows
 
@@ -70,6 +72,8 @@ class Machine:
     due: list[datetime] = field(default_factory=list)  # when something is planned for it
     metadata_version: int = 0
     view: InstanceView | None = None  # what Describe tells, until something changes
+    hibernates: bool = False  # configured at its launch
+    memory_is_kept: bool = False  # by the stop that it is in
     impaired_since: datetime | None = None  # its status checks fail
     public_ip: str | None = None  # only a network on the wire gives one
 

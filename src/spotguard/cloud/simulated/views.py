@@ -98,6 +98,7 @@ def instance_view(machine: Machine) -> InstanceView:
         public_ip=machine.public_ip,
         ended_at=machine.ended_at,
         end_reason=machine.end_reason,
+        hibernates=machine.hibernates,
     )
     return machine.view
 

@@ -61,6 +61,7 @@ class Watched:
     pool_id: str | None
     az: str | None
     standbys: tuple[Standby, ...] = ()
+    hibernates: bool | None = False  # of the instance that holds its epoch; None: EC2 has not shown it
 
 
 @dataclass(frozen=True)

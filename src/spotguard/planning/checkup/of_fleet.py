@@ -47,6 +47,17 @@ def every_agent_serves(facts: Facts) -> Verdict:
     return fine(f"{_count(facts)} with open gates, or in a move")
 
 
+def no_serving_instance_hibernates(facts: Facts) -> Verdict:
+    """Stopped it proves no death, since it may wake and serve on (ruling B4); and no image of it is usable (E11)."""
+    asleep = _told(a for a in seen(facts.fleet).agents if a.hibernates)
+    if asleep:
+        return care(
+            f"hibernation is configured: {asleep}; nobody takes over from one that is stopped until it is terminated",
+            "move it: what SpotGuard launches does not hibernate",
+        )
+    return fine("no instance that serves hibernates, as far as EC2 has shown them")
+
+
 def every_agent_has_this_version(facts: Facts) -> Verdict:
     """Both sides of the wire are released together."""
     others = tuple(
@@ -203,6 +214,7 @@ def _count(facts: Facts) -> str:
 RULES: tuple[Rule[Facts], ...] = (
     Rule(every_agent_is_heard, "ruling B16"),
     Rule(every_agent_serves, "ruling B4"),
+    Rule(no_serving_instance_hibernates, "ruling B4; E11"),
     Rule(every_agent_has_this_version, "users, first hour"),
     Rule(every_standby_is_fresh, "ruling B9"),
     Rule(every_standby_is_elsewhere, "ruling B6; U9"),

@@ -90,10 +90,11 @@ def its_root_is_on_ebs(facts: Facts) -> Verdict:
 
 
 def it_does_not_hibernate(facts: Facts) -> Verdict:
-    """No snapshots of hibernating instances: a clone may be unreachable (E11)."""
+    """EC2 makes no snapshots of hibernating instances (E11). Stopped, it proves no death (ruling B4)."""
     if seen(facts.instance).hibernates:
         return stop(
-            "hibernation is configured: EC2 makes no usable snapshot of it, and this cannot be changed after launch",
+            "hibernation is configured: EC2 makes no usable snapshot of it, nobody takes over from it while it is "
+            "stopped, since it may wake and serve on, and this cannot be changed after launch",
             "launch it anew without hibernation",
         )
     return fine("hibernation is not configured")
@@ -229,7 +230,7 @@ RULES: tuple[Rule[Facts], ...] = (
     Rule(nothing_else_owns_it, "docs/scope.md; U7"),
     Rule(its_image_may_run_on_spot, "E27"),
     Rule(its_root_is_on_ebs, "users, first hour"),
-    Rule(it_does_not_hibernate, "E11"),
+    Rule(it_does_not_hibernate, "E11; ruling B4"),
     Rule(its_place_can_be_copied, "users, first hour; E39"),
     Rule(one_plain_interface_is_enough, "users, first hour; E14"),
     Rule(its_private_address_is_not_needed, "E14"),

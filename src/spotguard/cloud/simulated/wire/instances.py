@@ -132,6 +132,7 @@ class InstanceAnswers(Answers):
             "EbsOptimized": mirror.ebs_optimized,
             "SourceDestCheck": mirror.source_dest_check,
             "MetadataOptions": _metadata_options(mirror),
+            "HibernationOptions": {"Configured": view.hibernates},
             "AmiLaunchIndex": 0,
             "ClientToken": view.token or "",
             "Tags": tag_list(view.tags),
@@ -187,9 +188,11 @@ class InstanceAnswers(Answers):
         machines = self._all_known()
         self.error_on_dryrun()
         before = [machine.state for machine in machines]
+        hibernate = self._get_bool_param("Hibernate", if_none=False)
+        stop = self.ec2.controls.hibernate if hibernate else self.ec2.controls.stop
         for machine in machines:
             if machine.state not in {InstanceState.STOPPING, InstanceState.STOPPED}:
-                self.ec2.controls.stop(machine.instance_id)
+                stop(machine.instance_id)
         return Told({"StoppingInstances": _changes(machines, before)})
 
     def start_instances(self) -> Told:

@@ -222,6 +222,7 @@ instances = sa.Table(
     sa.Column("public_ip", sa.String(length=45), nullable=True),
     sa.Column("agent_version", sa.String(length=32), nullable=True),
     sa.Column("ec2_state", sa.String(length=20), nullable=True),
+    sa.Column("hibernates", sa.Boolean(), nullable=True),
     sa.Column("seen_at", UtcTime(), nullable=True),
     sa.Column("absent_since", UtcTime(), nullable=True),
     sa.Column("absent_looks", sa.Integer(), nullable=False),
