@@ -1,13 +1,15 @@
 """Who may serve: starts, crashes, reboots, clones, lost servers."""
 
 import zlib
-from itertools import pairwise
+from itertools import pairwise, product
 
 import pytest
 
+from spotguard.agent.files import Damaged, Document
 from spotguard.domain.instances import GateState
 from spotguard.domain.switches import MoveKind, Step
 from spotguard.ports.server import Reply
+from spotguard.simulation.machine import SimulatedDisk
 from tests.agent.stage import Host, Stage
 from tests.cloud.scene import A, B
 
@@ -192,6 +194,22 @@ def test_a_damaged_disk_is_no_identity():
     stage.run(200)
     assert stage.register.serving() == [primary.instance_id], "the server says that it is the primary"
     assert primary.primacy.held == 1
+
+
+def test_no_flipped_bit_makes_another_epoch_of_what_stands_on_the_disk():
+    primary = Stage().primary()
+    whole = primary.files.files["primacy"].removesuffix(b"\n")
+    document = Document(SimulatedDisk(primary.files), "primacy")
+    written = document.read()
+    assert written["held"] == 1
+    for place, bit in product(range(len(whole)), range(8)):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << bit
+        primary.files.files["primacy"] = bytes(flipped)
+        try:
+            assert document.read() == written, "the checksum's own letters have two cases"
+        except Damaged:
+            continue
 
 
 def test_a_torn_journal_loses_nothing_that_was_whole():

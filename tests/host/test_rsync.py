@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 from spotguard.domain.errors import SyncFailed
 from spotguard.host.inbox import Mark, pass_id
 from spotguard.host.rsync import RsyncSync
+from spotguard.host.state_folder import look_at
 from spotguard.host.term import UNKNOWN_TERM, Term
 from spotguard.host.transport import RsyncTransport
 from spotguard.ports.workload import SyncTarget
@@ -165,6 +167,45 @@ def test_a_state_that_still_changes_is_not_called_complete(pair):
     primary, _, state, _ = pair
     (state / "a").write_text("written this very moment")
     assert whole_pass(primary).position < primary.position()
+
+
+def test_a_crash_while_a_pass_takes_the_place_of_the_state_leaves_nothing_behind(pair, tmp_path):
+    primary, standby, _, theirs = pair
+    theirs.mkdir()
+    (theirs / "a").write_text("older")
+    whole_pass(primary)
+    newest = standby.received()
+    name = next((tmp_path / "standby-inbox" / "passes").iterdir()).name
+    left, other = tmp_path / f".standby.before-{name}", tmp_path / ".standby.before-the-flood"
+    other.mkdir()
+
+    theirs.rename(left)  # killed between the two renames
+    standby = machine(tmp_path, "standby")
+    assert standby.adopt(2) == name
+    assert (theirs / "a").read_text() == "one"
+    assert not left.exists()
+
+    left.mkdir()  # killed while the former state was deleted
+    (left / "a").write_text("older")
+    assert machine(tmp_path, "standby").adopt(2) is None
+    assert not left.exists()
+    assert other.exists(), "what is not named by us is not ours"
+    assert (theirs / "a").read_text() == "one"
+    assert newest.position is not None
+
+
+def test_one_look_tells_the_position_and_everything_that_changed_for_it(tmp_path):
+    """Of two looks the second may see, and claim, what the first did not list."""
+    (tmp_path / "before").write_text("1")
+    settle()
+    since = time.time_ns()
+    settle()
+    (tmp_path / "after").write_text("2")
+    settle()
+    seen = look_at(tmp_path, since)
+    assert seen.changed == (b"after",)
+    assert seen.newest_microseconds == (tmp_path / "after").stat().st_ctime_ns // 1000
+    assert look_at(tmp_path).changed == ()
 
 
 def test_a_mark_that_does_not_read_counts_as_none(pair, tmp_path):

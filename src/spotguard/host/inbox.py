@@ -81,14 +81,15 @@ class Inbox:
         """Put the newest whole pass in the place of the state, if it was made after epoch `newer_than` and before
         epoch `before`; None when there is none.
         """
+        if state.exists():
+            _clear_asides(state)
         whole = self.newest("whole")
         if whole is None or not newer_than < whole.epoch < before or not self.path_of(whole.id).is_dir():
             return None
-        aside = state.with_name(f".{state.name}.before-{whole.id}")
         if state.exists():
-            state.rename(aside)
+            state.rename(state.with_name(f"{_aside(state)}{whole.id}"))
         self.path_of(whole.id).rename(state)
-        shutil.rmtree(aside, ignore_errors=True)
+        _clear_asides(state)
         return whole
 
     def _age(self, whole: Pass) -> float:
@@ -117,6 +118,18 @@ class Inbox:
                 for kind in ("whole", "begun"):
                     (self.folder / "marks" / f"{name}.{kind}").unlink(missing_ok=True)
                 shutil.rmtree(self.folder / "passes" / name, ignore_errors=True)
+
+
+def _aside(state: Path) -> str:
+    """How the names begin of what was the state before a pass took its place."""
+    return f".{state.name}.before-"
+
+
+def _clear_asides(state: Path) -> None:
+    """Those of a crash as well, once the state is in its place: none of them is ever asked for again."""
+    for path in state.parent.iterdir():
+        if path.name.startswith(_aside(state)) and _ID.fullmatch(path.name.removeprefix(_aside(state))):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _read(path: Path) -> Pass | None:

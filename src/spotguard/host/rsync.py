@@ -22,7 +22,7 @@ import msgspec
 from spotguard.domain.errors import SyncFailed
 from spotguard.host.inbox import KEPT_BROKEN, Inbox, Mark, pass_id
 from spotguard.host.notes import Notes
-from spotguard.host.state_folder import StateFolder, changed_since
+from spotguard.host.state_folder import StateFolder
 from spotguard.host.sync_memory import Sent, SyncMemory
 from spotguard.host.term import UNKNOWN_TERM, Term
 from spotguard.host.transport import RsyncTransport, failed
@@ -56,7 +56,7 @@ class _UnderWay:
     begun: float  # monotonic seconds
     began_ns: int  # by the clock that files' times have
     stages: list[str]
-    changed: list[bytes]  # of the files, since the passes began that it is linked to
+    changed: tuple[bytes, ...]  # of the files, since the passes began that it is linked to
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="spotguard-pass-")))
     process: subprocess.Popen[bytes] | None = None
     sent_bytes: int = 0
@@ -130,8 +130,7 @@ class RsyncSync:
         begun, began_ns = time.monotonic(), time.time_ns()
         sent = self._memory.sent_to(target.instance_id)
         is_linked = sent.whole is not None or bool(sent.broken)
-        changed = changed_since(self._state.path, sent.since_ns) if is_linked else []
-        position, seen = self._state.look()
+        position, seen = self._state.look(sent.since_ns if is_linked else None)
         known = self._memory.known
         known = self._memory.keep(last=max(known.last + 1, time.time_ns() // 1000))
         return _UnderWay(
@@ -140,8 +139,13 @@ class RsyncSync:
             size_bytes=seen.size_bytes,
             begun=begun,
             began_ns=began_ns,
-            stages=[*([] if sent.whole else ["begun"]), "data", *(["changed"] if changed else []), "whole"],
-            changed=changed,
+            stages=[
+                *([] if sent.whole else ["begun"]),
+                "data",
+                *(["changed"] if seen.changed else []),
+                "whole",
+            ],
+            changed=seen.changed,
         )
 
     def _recall_term(self) -> None:

@@ -24,6 +24,7 @@ class Look:
     newest_microseconds: int  # since 1970
     size_bytes: int
     settled: bool
+    changed: tuple[bytes, ...] = ()  # files of which something changed since the time that was asked about
 
 
 class StateFolder:
@@ -35,9 +36,9 @@ class StateFolder:
     def __init__(self, path: Path, memory: SyncMemory) -> None:
         self.path, self._memory = path, memory
 
-    def look(self) -> tuple[int, Look]:
+    def look(self, since_ns: int | None = None) -> tuple[int, Look]:
         """The position, and what it was taken from."""
-        seen = look_at(self.path)
+        seen = look_at(self.path, since_ns)
         known = self._memory.known
         if seen.fingerprint != known.fingerprint:
             position = max(known.position + 1, seen.newest_microseconds)
@@ -45,11 +46,16 @@ class StateFolder:
         return known.position, seen
 
 
-def look_at(folder: Path) -> Look:
-    """By change times: modification times can be set at will, and a change of owner does not touch them."""
+def look_at(folder: Path, since_ns: int | None = None) -> Look:
+    """By change times: modification times can be set at will, and a change of owner does not touch them.
+
+    `since_ns`: which files have changed since then, or a clock tick before, is told too, relative to the folder. One
+    walk tells both: of whatever counts for the fingerprint it is known whether it has changed.
+    """
     digest, newest, size, settled = hashlib.blake2b(digest_size=16), 0, 0, True
-    now = time.time_ns()
-    for name, found in _entries(os.fsencode(folder)):
+    now, top, changed = time.time_ns(), os.fsencode(folder), []
+    earliest = None if since_ns is None else since_ns - CLOCK_TICK_NANOSECONDS
+    for name, found in _entries(top):
         told = (
             found.st_mode,
             found.st_uid,
@@ -62,17 +68,9 @@ def look_at(folder: Path) -> Look:
         newest = max(newest, found.st_ctime_ns)
         settled = settled and abs(now - found.st_ctime_ns) > CLOCK_TICK_NANOSECONDS
         size += found.st_size
-    return Look(digest.hexdigest(), newest // 1000, size, settled)
-
-
-def changed_since(folder: Path, nanoseconds: int) -> list[bytes]:
-    """The files of which something has changed since then, or a clock tick before; names relative to the folder."""
-    top, earliest = os.fsencode(folder), nanoseconds - CLOCK_TICK_NANOSECONDS
-    return [
-        os.path.relpath(path, top)
-        for path, found in _entries(top)
-        if stat.S_ISREG(found.st_mode) and found.st_ctime_ns >= earliest
-    ]
+        if earliest is not None and stat.S_ISREG(found.st_mode) and found.st_ctime_ns >= earliest:
+            changed.append(os.path.relpath(name, top))
+    return Look(digest.hexdigest(), newest // 1000, size, settled, tuple(changed))
 
 
 def size_of(folder: Path) -> int:
