@@ -36,10 +36,10 @@ def history(paths, days=MONTH):
     return PriceHistory(rows, "prices.csv")
 
 
-def priced(paths, days=MONTH, ondemand=ONDEMAND, buckets=None):
-    """The market of `TYPE`. `buckets`: by type, known from the beginning."""
+def priced(paths, days=MONTH, ondemand=ONDEMAND, buckets=None, **more):
+    """The market of `TYPE`. `buckets`: by type, known from the beginning; `more`: of `of_prices`."""
     told = [] if buckets is None else [Snapshot(T0, {(REGION, name): n for name, n in buckets.items()})]
-    return of_prices(history(paths, days), ondemand, REGION, TYPE, shipped(), told)
+    return of_prices(history(paths, days), ondemand, REGION, TYPE, shipped(), told, **more)
 
 
 def sighted(spells, usd="0.03", days=MONTH):

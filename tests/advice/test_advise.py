@@ -10,7 +10,7 @@ from spotguard.advice.wish import Disks, Profile, StandbyWish
 from spotguard.backtest.physics import Physics
 from spotguard.domain.errors import InvalidInput
 from spotguard.domain.pools import Pool
-from tests.advice.little import COUSIN, TYPE, A, B, advised, calm, priced, sighted
+from tests.advice.little import COUSIN, ONDEMAND, REGION, TYPE, A, B, advised, calm, priced, sighted
 
 HOURS = 720
 
@@ -186,6 +186,17 @@ class TestPools:
         ondemand = {("eu-west-1", TYPE): Decimal("0.1"), ("eu-west-1", "t3.large"): Decimal("0.08")}
         market = priced({A: 0.03, burstable: 0.01}, ondemand=ondemand)
         assert burstable not in market.world.pools
+
+    def test_older_generations_are_left_out_and_named_unless_they_are_wanted(self):
+        relic, ondemand = Pool("m4.large", "eu-west-1a"), {**ONDEMAND, (REGION, "m4.large"): Decimal("0.2")}
+        advice = advised(priced({A: 0.03, relic: 0.01}, ondemand=ondemand))
+        assert [offer.pool for offer in advice.offers] == [A]
+        assert "left out, as EC2 calls their generation a previous one: m4.large (--older-generations)" in (
+            advice.remarks
+        )
+        wanted = advised(priced({A: 0.03, relic: 0.01}, ondemand=ondemand, older=True))
+        assert wanted.recommended[0].pool == relic
+        assert "m4.large" not in " ".join(wanted.remarks)
 
     def test_the_last_place_is_for_another_zone(self):
         zone_a = {

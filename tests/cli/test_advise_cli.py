@@ -28,14 +28,14 @@ def price_lines(days=30):
     return [
         f"{at(day)},{kind},{REGION}{zone},Linux/UNIX,{0.03 + 0.001 * (day % 3):.3f}"
         for day in range(days + 1)
-        for kind in ("m5.large", "m5a.large", "c5.large")
+        for kind in ("m5.large", "m5a.large", "c5.large", "m4.large")
         for zone in "ab"
     ]
 
 
 @pytest.fixture
 def files(tmp_path):
-    ondemand = [f"{REGION},m5.large,0.096", f"{REGION},m5a.large,0.086"]
+    ondemand = [f"{REGION},m5.large,0.096", f"{REGION},m5a.large,0.086", f"{REGION},m4.large,0.2"]
     looks = [
         f"{at(hour / 24)},{REGION}{zone},m5.large,{int((hour + ord(zone)) % 50 > 2)},0.04,0.096"
         for hour in range(24 * 16)
@@ -112,6 +112,16 @@ class TestAWorkload:
         told = new_shell.json(*WORKLOAD, *named(files, *PRICES), "--pools", "AZ")
         assert {pool["instance_type"] for pool in told["pools"]} == {"m5.large"}
 
+    def test_an_older_generation_is_offered_where_it_is_asked_for(self, new_shell, files):
+        offered = {}
+        for words in ((), ("--older-generations",)):
+            told = new_shell.json(*WORKLOAD, *named(files, *PRICES), *words)
+            offered[words] = {pool["instance_type"] for pool in told["pools"]}
+        assert offered == {
+            (): {"m5.large", "m5a.large"},
+            ("--older-generations",): {"m5.large", "m5a.large", "m4.large"},
+        }
+
     def test_what_was_fetched_is_read_where_no_file_is_named(self, shell, files):
         imported = shell.run("prices", "import", files["--prices"], "--ondemand", files["--ondemand"])
         assert imported.exit_code == 0, imported.output
@@ -132,7 +142,7 @@ class TestAWorkload:
             (
                 ("--instance-type", "x9.large", *WHERE),
                 2,
-                "no type 'x9.large'; it has c5.large, m5.large, m5a.large",
+                "no type 'x9.large'; it has c5.large, m4.large, m5.large, m5a.large",
             ),
             (
                 ("--instance-type", "m5.large", "--region", "eu-west-9"),

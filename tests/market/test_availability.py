@@ -8,7 +8,7 @@ from spotguard.domain.errors import InvalidInput
 from spotguard.domain.pools import Pool
 from spotguard.market.advisor import read_advisor
 from spotguard.market.availability import read_availability
-from spotguard.market.type_facts import equivalents, read_type_facts, shipped
+from spotguard.market.type_facts import equivalents, is_older, read_type_facts, shipped
 from tests.market.files import written
 
 HEADER = "Timestamp,AvailabilityZone,InstanceType,Available,SpotPrice,OnDemandPrice"
@@ -68,6 +68,30 @@ def test_equivalents_have_the_vcpus_at_least_the_memory_and_the_architecture():
     types = ["m5.large", "m5a.large", "r5.large", "c5.large", "m6g.large", "m5.xlarge", "unheard.of"]
     assert equivalents(shipped(), "m5.large", types) == ["m5.large", "m5a.large", "r5.large"]
     assert equivalents(shipped(), "unheard.of", types) == ["unheard.of"]
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "older"),
+    [
+        ("m1.large", "m7i.large", True),
+        ("m5.large", "m7i.large", True),
+        ("m5a.large", "m7i.large", False),
+        ("m1.large", "m5.large", True),  # both are previous ones, m1 by four generations
+        ("m6i.large", "m5.large", False),
+        ("r5.large", "m5.large", False),
+        ("m3.large", "m1.large", False),
+        ("m1.large", "m1.large", False),
+        ("unheard.of", "m7i.large", False),
+    ],
+)
+def test_older_is_what_ec2_calls_previous_and_its_own_type_is_not(name, own, older):
+    assert is_older(shipped(), name, own) is older
+
+
+def test_a_file_of_the_user_tells_generations_too(tmp_path):
+    head = "instance_type,vcpu,memory_gib,current"
+    facts = read_type_facts(written(tmp_path, f"{head}\nm0.large,2,8,0\nm99.large,2,8,1\n"))
+    assert [is_older(facts, name, "m7i.large") for name in ("m0.large", "m99.large")] == [True, False]
 
 
 def test_a_file_of_the_user_adds_types_and_changes_none(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 from spotguard.domain.errors import InvalidInput
 from spotguard.domain.quotas import QuotaClass
-from spotguard.market.instance_types import quota_class, vcpus
+from spotguard.market.instance_types import generation, quota_class, vcpus
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 no_shared_data = pytest.mark.skipif(not SHARED.is_dir(), reason="no published facts beside the repository")
@@ -31,6 +31,14 @@ no_shared_data = pytest.mark.skipif(not SHARED.is_dir(), reason="no published fa
 )
 def test_a_size_tells_its_vcpus(name, count):
     assert vcpus(name) == count
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [("m1.large", 1), ("m5dn.large", 5), ("m7i-flex.large", 7), ("c8gn.large", 8), ("u-6tb1.metal", 0)],
+)
+def test_a_family_tells_its_generation(name, number):
+    assert generation(name) == number
 
 
 @pytest.mark.parametrize("name", ["m5", "m5.", "m5.huge", "zz9.metal", "M5.LARGE", "m5.large; DROP"])

@@ -16,7 +16,7 @@ from spotguard.market.availability import Availability
 from spotguard.market.history import PriceHistory
 from spotguard.market.instance_types import is_burstable
 from spotguard.market.ondemand import OndemandPrices
-from spotguard.market.type_facts import Facts, equivalents
+from spotguard.market.type_facts import Facts, equivalents, is_older
 
 _NAMED = 12  # of what a file has, in an error
 
@@ -30,12 +30,15 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Market:
-    """`source`: names of the files. `excluded`: equivalent types left out, since they have no on-demand price."""
+    """`source`: names of the files. `excluded`: equivalent types left out, since they have no on-demand price; `older`:
+    those left out, since they are of older generations.
+    """
 
     kind: Kind
     source: str
     world: World
     excluded: tuple[str, ...] = ()
+    older: tuple[str, ...] = ()
 
     @property
     def days(self) -> float:
@@ -63,9 +66,11 @@ def of_prices(
     own_type: str,
     facts: Facts | None,
     advisor: Sequence[Snapshot] = (),
+    *,
+    older: bool = False,
 ) -> Market:
     """`facts` None: the zones of its own type alone; else of its equivalents too, but for burstable ones of a type that
-    is not: sustained load would be throttled there.
+    is not (sustained load would be throttled there) and, unless `older`, for those of older generations.
     """
     linux = [pool for pool in history.pools() if pool.product == LINUX]
     _require("region", region, {pool.region for pool in linux}, history.source)
@@ -74,11 +79,13 @@ def of_prices(
     if (region, own_type) not in ondemand:
         raise NoOndemandPrice(own_type, region)
     fit = None if facts is None else alike(facts, own_type)
-    wanted = [own_type] if fit is None else equivalents(fit, own_type, types)
+    serving = [own_type] if fit is None else equivalents(fit, own_type, types)
+    left_out = [name for name in serving if fit is not None and not older and is_older(fit, name, own_type)]
+    wanted = [name for name in serving if name not in left_out]
     found = price_market(history.of_region(region).of_types(wanted), ondemand)
     world = price_world(found, region, own_type, fit, advisor)
     _require_time(world, history.source)
-    return Market(Kind.PRICES, history.source, world, found.excluded)
+    return Market(Kind.PRICES, history.source, world, found.excluded, tuple(left_out))
 
 
 def alike(facts: Facts, own_type: str) -> Facts:

@@ -16,22 +16,20 @@ def of(market: Market, offered_by: Market, wish: Wish, now: datetime) -> tuple[s
         *_age(offered_by, now),
         *_kind(market),
         *_disks(wish.disks),
-        *_excluded(offered_by.excluded),
+        *_left_out(offered_by),
         *_ALWAYS,
     )
 
 
 def of_several(told: Iterable[tuple[Market, Sequence[str]]]) -> tuple[str, ...]:
-    """Of several workloads, each remark once; types that are left out in one sentence."""
+    """Of several workloads, each remark once; types that are left out in one sentence for each reason."""
     several = tuple(told)
     general = [
-        remark
-        for market, remarks in several
-        for remark in remarks
-        if remark not in set(_excluded(market.excluded))
+        remark for market, remarks in several for remark in remarks if remark not in set(_left_out(market))
     ]
-    names = sorted({name for market, _ in several for name in market.excluded})
-    return (*dict.fromkeys(general), *_excluded(names))
+    older = sorted({name for market, _ in several for name in market.older})
+    excluded = sorted({name for market, _ in several for name in market.excluded})
+    return (*dict.fromkeys(general), *_older(older), *_excluded(excluded))
 
 
 _UNCOUNTED = (
@@ -90,6 +88,16 @@ def _disks(disks: Disks) -> Iterator[str]:
             f"disks: {disks.gib} GiB twice while the two instances of a move stand and beside a standby, and one "
             "snapshot of them, counted in full; the rates are those that were named"
         )
+
+
+def _left_out(market: Market) -> Iterator[str]:
+    yield from _older(market.older)
+    yield from _excluded(market.excluded)
+
+
+def _older(names: Sequence[str]) -> Iterator[str]:
+    if names:
+        yield f"left out, as EC2 calls their generation a previous one: {', '.join(names)} (--older-generations)"
 
 
 def _excluded(names: Sequence[str]) -> Iterator[str]:

@@ -35,6 +35,7 @@ def advise(
     availability: o.Availability = None,
     types: o.Types = None,
     pools: o.PoolsOf = Pools.FLEX,
+    older_generations: o.OlderGenerations = False,
     profile: o.Profile = o.ProfileName.STATELESS,
     minute_value_usd: o.MinuteValue = None,
     standby: o.Standby = o.StandbyChoice.AUTO,
@@ -55,7 +56,8 @@ def advise(
     read` prints: DescribeInstances and DescribeInstanceTypes.
     """
     several = tuple(prices or ()), tuple(availability or ())
-    files = Files(several[0], ondemand, several[1], advisor, types, pools is Pools.FLEX, database_url)
+    flexible = pools is Pools.FLEX
+    files = Files(several[0], ondemand, several[1], advisor, types, flexible, older_generations, database_url)
     rates = volume_usd_per_gb_month, snapshot_usd_per_gb_month
     wish = _wish(
         profile, minute_value_usd, standby, savings_plan, terminate_wait, seed, _disks(volume_gb, *rates)
@@ -136,7 +138,13 @@ def _market(sources: Sources, region: str, instance_type: str) -> tuple[Market, 
     offered = None
     if sources.history is not None:
         offered = of_prices(
-            sources.history, sources.ondemand, region, instance_type, sources.facts, sources.advisor
+            sources.history,
+            sources.ondemand,
+            region,
+            instance_type,
+            sources.facts,
+            sources.advisor,
+            older=sources.older,
         )
     if sources.availability is None:
         if offered is None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Files:
-    """As they were named. `facts` False: equivalents are not wanted."""
+    """As they were named. `equivalents` False: its own type alone; `older`: those of older generations too."""
 
     prices: tuple[Path, ...] = ()
     ondemand: Path | None = None
@@ -32,6 +32,7 @@ class Files:
     advisor: Path | None = None
     types: Path | None = None
     equivalents: bool = True
+    older: bool = False
     database_url: str | None = None
 
 
@@ -45,6 +46,7 @@ class Sources:
     ondemand: OndemandPrices
     advisor: Sequence[Snapshot]
     facts: Facts | None
+    older: bool = False
 
 
 def read(files: Files, regions: Sequence[str], now: datetime) -> Sources:
@@ -61,6 +63,7 @@ def read(files: Files, regions: Sequence[str], now: datetime) -> Sources:
         ondemand=_ondemand(files, told),
         advisor=[] if files.advisor is None else read_advisor(files.advisor),
         facts=_facts(files) if files.equivalents else None,
+        older=files.older,
     )
 
 

@@ -51,6 +51,9 @@ Availability = Annotated[
 ]
 Types = Annotated[Path | None, typer.Option(help="Facts of types that SpotGuard does not know.")]
 PoolsOf = Annotated[Pools, typer.Option(help="Zones of its own type, or of equivalent types too.")]
+OlderGenerations = Annotated[
+    bool, typer.Option("--older-generations", help="Equivalent types of previous generations too.")
+]
 Profile = Annotated[
     ProfileName, typer.Option(help="What a minute down is worth: 10, 100 or 1000 minutes on demand.")
 ]

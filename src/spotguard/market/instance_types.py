@@ -1,4 +1,4 @@
-"""vCPUs and quota class of an EC2 instance type, from its name.
+"""vCPUs, quota class and generation of an EC2 instance type, from its name.
 
 Sizes: an xlarge has 4 vCPUs, an n-xlarge 4n, a large 2 (EC2 instance type naming conventions, "Instance sizes"); the
 names that break the rule stand in a table (EC2 instance type specifications). Quotas count vCPUs per class, spot and
@@ -14,6 +14,7 @@ from spotguard.domain.errors import InvalidInput
 from spotguard.domain.quotas import QuotaClass
 
 _TYPE = re.compile(r"([a-z]+)([a-z0-9-]*)\.([a-z0-9-]+)")
+_NUMBER = re.compile(r"\d+")
 _BURSTABLE = re.compile(r"t\d[a-z]*\.")
 _SIZE = re.compile(r"(?:metal-)?(\d*)(?:xlarge|xl)")
 _SMALL = {"nano": 2, "micro": 2, "small": 2, "medium": 2, "large": 2}
@@ -56,6 +57,13 @@ def is_instance_type(text: str) -> bool:
 
 def quota_class(instance_type: str) -> QuotaClass:
     return _CLASS_OF.get(_parts(instance_type)[0], QuotaClass.STANDARD)
+
+
+def generation(instance_type: str) -> int:
+    """The number right behind its letters, 5 of m5dn.large (naming conventions); 0 of u-6tb1, where none stands."""
+    letters, family, _ = _parts(instance_type)
+    found = _NUMBER.match(family, len(letters))
+    return int(found[0]) if found else 0
 
 
 def vcpus(instance_type: str) -> int:

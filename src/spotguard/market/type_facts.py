@@ -1,7 +1,8 @@
-"""vCPUs, memory and architecture of instance types: which types are equivalent to another.
+"""vCPUs, memory, architecture and generation of instance types: which types are equivalent to another.
 
 The shipped file is DescribeInstanceTypes' answer, as karpenter-provider-aws (Apache-2.0) keeps it; a user's file adds
-types. Columns `instance_type`, `vcpus` or `vcpu`, `memory_mib` or `memory_gib`, optionally `architectures`.
+types. Columns `instance_type`, `vcpus` or `vcpu`, `memory_mib` or `memory_gib`, optionally `architectures` and
+`current` (0: EC2 says that it is of a previous generation; it says so of today, whatever the date of the prices).
 """
 
 from __future__ import annotations
@@ -15,15 +16,17 @@ from pathlib import Path
 
 from spotguard.domain.errors import InvalidInput
 from spotguard.market.files import CutOff, text_pieces
+from spotguard.market.instance_types import generation
 
 
 @dataclass(frozen=True)
 class TypeFacts:
-    """One instance type."""
+    """One instance type. `current`: EC2's `CurrentGeneration`."""
 
     vcpus: int
     memory_mib: int
     architectures: frozenset[str]
+    current: bool = True
 
 
 Facts = dict[str, TypeFacts]
@@ -52,6 +55,14 @@ def equivalents(facts: Facts, own: str, types: Iterable[str]) -> list[str]:
     )
 
 
+def is_older(facts: Facts, name: str, own: str) -> bool:
+    """Of a previous generation, though its own type is not, or is by its name of a later one (m4 beside m5)."""
+    other, mine = facts.get(name), facts.get(own)
+    if name == own or other is None or other.current:
+        return False
+    return mine is None or mine.current or generation(name) < generation(own)
+
+
 def _serves(mine: TypeFacts, other: TypeFacts | None) -> bool:
     return (
         other is not None
@@ -70,7 +81,9 @@ def _facts(lines: list[str], name: str) -> Facts:
                 int(row["memory_mib"]) if row.get("memory_mib") else round(1024 * float(row["memory_gib"]))
             )
             told = row.get("architectures") or _usual_architecture(row["instance_type"])
-            facts[row["instance_type"]] = TypeFacts(vcpus, memory, frozenset(told.split("+")))
+            facts[row["instance_type"]] = TypeFacts(
+                vcpus, memory, frozenset(told.split("+")), current=row.get("current") != "0"
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise InvalidInput(
                 f"{name}, line {number}: not the facts of an instance type ({error})"
