@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from spotguard.domain.clock import rfc3339
 from spotguard.domain.replicas import SyncStatus
 from spotguard.store import replicas as replica_store
 from spotguard.store.tables import agents, replica_instances, spot_interruption_events
@@ -129,6 +130,26 @@ def test_a_standby_becomes_ready_by_its_own_word(
     assert acme.agent(market)["replicaCount"] == 1
 
 
+def test_a_report_that_comes_late_is_as_old_as_what_it_measured(world: World, standby: Machine):
+    call, said = f"replicas/{replica_id(world)}/sync-status", {"state_transfer_progress": 100, "position": 7}
+    then = world.ago(0)
+    world.clock.pass_seconds(40)
+    standby.post(call, {**said, "sync_status": "synced", "sync_latency_ms": 3000, "measured_at": then})
+    (row,) = world.rows(replica_instances)
+    assert (row.status, rfc3339(row.synced_at)) == ("ready", then)
+    world.clock.pass_seconds(5)
+    standby.post(call, {**said, "sync_status": "out-of-sync", "measured_at": world.ago(0)})
+    overtaken = standby.post(call, {**said, "sync_status": "synced", "measured_at": world.ago(10)})
+    assert overtaken.body["status"] == "syncing", "what was measured before the newest report says nothing"
+
+
+def test_nothing_is_measured_after_its_report(world: World, standby: Machine):
+    """Its clock is ahead of what it last heard of the server's."""
+    said = {"sync_status": "synced", "state_transfer_progress": 100, "measured_at": world.ago(-3600)}
+    standby.post(f"replicas/{replica_id(world)}/sync-status", said)
+    assert world.rows(replica_instances)[0].synced_at == world.clock.now()
+
+
 def test_only_the_replicas_own_instance_speaks_for_it(
     world: World, acme: Tenant, market: Machine, standby: Machine
 ):
@@ -150,6 +171,8 @@ def test_only_the_replicas_own_instance_speaks_for_it(
         {"position": -1},
         {"position": 2**63},
         {"sync_status": "perfect"},
+        {"measured_at": "yesterday"},
+        {"measured_at": "2020-01-01T00:00:00Z"},
         {"status": "great"},
     ],
 )

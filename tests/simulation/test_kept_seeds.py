@@ -17,9 +17,11 @@ KEPT = {
 
 KEPT_HOURS = {
     200264: "what the former boot had said of its gate stood in the row when the next boot registered",
+    201125: "a standby's report arrived 34 s late, and its pass was told to be as young as when it was measured",
     201320: "a heartbeat of a stopped holder arrived after its end, and the row named a server without its epoch",
     202146: "the same, of a holder that was started again three minutes later",
 }
+"""Of one hour each, with as many faults."""
 
 
 @pytest.mark.parametrize("seed", KEPT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from spotguard.agent.outbox import Outbox, Report
 from spotguard.agent.primacy import Primacy
 from spotguard.agent.serving import Serving
 from spotguard.agent.settings import AgentSettings, Intervals
+from spotguard.domain.clock import rfc3339
 from spotguard.domain.errors import SpotGuardError
 from spotguard.domain.ids import InstanceId
 from spotguard.domain.pools import Pool
@@ -100,7 +101,8 @@ class Desk:
         self.found_running = False  # the workload, when this agent was first installed
         self.config: Mapping[str, Any] = {}
         self.config_version: int | None = None
-        self.ahead = server_time.NONE  # our clock of the server's, as its last answer to a heartbeat tells
+        # our clock of the server's, as its last answer to a heartbeat tells; None before the first
+        self.ahead: timedelta | None = None
         self.traffic_stuck: str | None = None  # why the traffic that is ours to move does not come along
         self.prices: Mapping[Pool, Decimal] = {}
         self.ondemand: Decimal | None = None
@@ -110,11 +112,15 @@ class Desk:
     # whose time it is
 
     def server_now(self, now: datetime) -> datetime:
-        return now - self.ahead
+        return now - (self.ahead or server_time.NONE)
+
+    def told_as_servers(self, at: datetime) -> str | None:
+        """A moment of our own as the server's clock had it; None while that clock is unknown."""
+        return None if self.ahead is None else rfc3339(self.server_now(at))
 
     def own_time(self, told: datetime) -> datetime:
         """When that is by our own clock."""
-        return told + self.ahead
+        return told + (self.ahead or server_time.NONE)
 
     # who we are
 

@@ -145,7 +145,7 @@ class Presence:
         if told is None:
             return
         ahead = server_time.ahead(asked, told, desk.ports.clock.now())
-        if abs(ahead - desk.ahead) > WORTH_TELLING:
+        if abs(ahead - (desk.ahead or server_time.NONE)) > WORTH_TELLING:
             log.warning("our clock differs from the server's", ahead_seconds=ahead.total_seconds())
         desk.ahead = ahead
 

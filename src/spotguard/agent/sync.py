@@ -110,7 +110,9 @@ class Sync:
         if not changed and told is not None and now - told.at < REPORT_EVERY:
             return again
         try:
-            reply = self._desk.call("POST", path, report_of(received, status))
+            reply = self._desk.call(
+                "POST", path, report_of(received, status, self._desk.told_as_servers(now))
+            )
         except (ServerAway, NotEnrolled):
             return again
         if reply.status in OK:
@@ -135,12 +137,13 @@ def status_of(received: Received, highest_lag_seconds: float) -> SyncStatus:
     return SyncStatus.SYNCED
 
 
-def report_of(received: Received, status: SyncStatus) -> dict[str, Any]:
-    """Body of POST sync-status."""
+def report_of(received: Received, status: SyncStatus, measured_at: str | None) -> dict[str, Any]:
+    """Body of POST sync-status. `measured_at` by the server's clock: the report may reach it late."""
     lag = received.lag_seconds
     return {
         "sync_status": status.value,
         "state_transfer_progress": round(min(100.0, max(0.0, received.progress_percent)), 2),
         "sync_latency_ms": None if lag is None else int(lag * 1000),
         "position": received.position,
+        "measured_at": measured_at,
     }

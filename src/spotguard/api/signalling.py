@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -99,6 +99,7 @@ async def sync_status(api: Api, request: Request) -> Response:
             progress=Decimal(str(said.state_transfer_progress)),
             latency_ms=said.sync_latency_ms,
             position=said.position,
+            measured_at=_measured_at(said, now),
         )
         is_news = row.status == ReplicaStatus.READY and known.status != ReplicaStatus.READY
         primary = agents.serving_instance(tx, AgentId(caller.agent_id)) if is_news else None
@@ -122,17 +123,21 @@ async def fallback_status(api: Api, request: Request) -> Response:
         caller = credentials.agent(tx, now, token_hash, request.path_params["agent_id"])
         fallbacks.apply_status(
             tx,
-            now,
             AgentId(caller.agent_id),
             switch_id,
             InstanceId(caller.instance_id),
             sync_status=said.sync_status,
             latency_ms=said.sync_latency_ms,
             position=said.position,
+            measured_at=_measured_at(said, now),
         )
 
     await api.write(work)
     return reply(FallbackReply(switch_id=switch_id, sync_status=said.sync_status))
+
+
+def _measured_at(said: SyncReport, now: datetime) -> datetime:
+    return now if said.measured_at is None else happened_at(said.measured_at, now, "/measured_at")
 
 
 def _replica(row: Any) -> ReplicaReply:

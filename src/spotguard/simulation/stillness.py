@@ -48,7 +48,7 @@ WATCHED: dict[sa.Table, set[str]] = {
     epoch_grants: set(),
     instances: _PRESENCE | {"healthy_streak", "seen_at", "metered_until"},
     salvages: set(),
-    replica_instances: {"state_transfer_progress", "sync_latency_ms", "position", "synced_at"},
+    replica_instances: {"state_transfer_progress", "sync_latency_ms", "position", "synced_at", "reported_at"},
     spot_interruption_events: set(),
     storage_resources: set(),
     switch_steps: set(),

@@ -136,7 +136,6 @@ def _copies_back(tx: sa.Connection, switch: Row) -> bool:
 
 def apply_status(
     tx: sa.Connection,
-    now: datetime,
     agent_id: AgentId,
     switch_id: SwitchId,
     instance_id: InstanceId,
@@ -144,26 +143,32 @@ def apply_status(
     sync_status: SyncStatus,
     latency_ms: int | None,
     position: int | None,
+    measured_at: datetime,
 ) -> None:
-    """What the old instance has measured. `NotFound` for a move that is not its own, or is over."""
-    known = switches.c.fallback_position
+    """What the old instance has measured. `NotFound` for a move that is not its own, or is over.
+
+    What it measured before its newest report changes nothing.
+    """
+    s = switches.c
+    mine = sa.and_(
+        s.id == switch_id,
+        s.agent_id == agent_id,
+        s.old_instance_id == instance_id,
+        s.status == SwitchStatus.COMMITTED.value,
+    )
+    known = s.fallback_position
     furthest = known if position is None else sa.case((known > position, known), else_=sa.literal(position))
     told = tx.execute(
         sa.update(switches)
-        .where(
-            switches.c.id == switch_id,
-            switches.c.agent_id == agent_id,
-            switches.c.old_instance_id == instance_id,
-            switches.c.status == SwitchStatus.COMMITTED.value,
-        )
+        .where(mine, sa.or_(s.fallback_told_at.is_(None), s.fallback_told_at <= measured_at))
         .values(
             fallback_status=sync_status.value,
             fallback_lag_ms=latency_ms,
             fallback_position=furthest,
-            fallback_told_at=now,
+            fallback_told_at=measured_at,
         )
     )
-    if told.rowcount != 1:
+    if told.rowcount != 1 and tx.execute(sa.select(s.id).where(mine)).first() is None:
         raise NotFound("no move under way that this instance could take back")
 
 

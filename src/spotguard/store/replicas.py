@@ -150,11 +150,13 @@ def apply_sync_status(
     progress: Decimal,
     latency_ms: int | None,
     position: int | None = None,
+    measured_at: datetime | None = None,
 ) -> Row:
-    """What the standby has measured. Ready is what is synced and complete; anything else is no longer ready.
+    """What the standby has measured, `measured_at` (None: now). Ready is what is synced and complete; anything else is
+    no longer ready.
 
-    A replica whose life is over stays as it is: the row is returned unchanged. Only a complete pass moves `position`
-    and `synced_at`, and `position` never goes back.
+    A replica whose life is over stays as it is, and so does one that has told of a later measurement: the row is
+    returned unchanged. Only a complete pass moves `position` and `synced_at`, and `position` never goes back.
     """
     complete = sync_status is SyncStatus.SYNCED and progress == _COMPLETE
     wanted = ReplicaStatus.READY if complete else ReplicaStatus.SYNCING
@@ -163,9 +165,10 @@ def apply_sync_status(
         "said_status": sync_status.value,
         "said_progress": progress,
         "said_latency": latency_ms,
+        "measured_at": measured_at or now,
     }
     if complete:
-        values |= {"now": now, "said_position": position}
+        values |= {"said_position": position}
     changed = (_COMPLETE_REPORT if complete else _PARTIAL_REPORT).change(tx, values)
     row = _stored(tx, replica_id)
     if not changed or row.status == wanted:
@@ -185,11 +188,16 @@ def _report(**more: Any) -> Prepared:
     r = replica_instances.c
     return Prepared(
         sa.update(replica_instances)
-        .where(r.id == sa.bindparam("replica"), r.status.in_([sa.literal_column(f"'{s}'") for s in _LIVE]))
+        .where(
+            r.id == sa.bindparam("replica"),
+            r.status.in_([sa.literal_column(f"'{s}'") for s in _LIVE]),
+            sa.or_(r.reported_at.is_(None), r.reported_at <= sa.bindparam("measured_at")),
+        )
         .values(
             sync_status=sa.bindparam("said_status"),
             state_transfer_progress=sa.bindparam("said_progress"),
             sync_latency_ms=sa.bindparam("said_latency"),
+            reported_at=sa.bindparam("measured_at"),
             **more,
         )
     )
@@ -197,7 +205,7 @@ def _report(**more: Any) -> Prepared:
 
 _PARTIAL_REPORT = _report()
 _COMPLETE_REPORT = _report(
-    synced_at=sa.bindparam("now"),
+    synced_at=sa.bindparam("measured_at"),
     # the furthest that was ever told: a report that comes late takes nothing back
     position=sa.case(
         (replica_instances.c.position > sa.bindparam("said_position"), replica_instances.c.position),

@@ -212,7 +212,8 @@ replica_instances = sa.Table(
     sa.Column("state_transfer_progress", Money(5, 2), nullable=False, default=0),
     sa.Column("sync_latency_ms", sa.Integer),
     sa.Column("position", sa.BigInteger),  # newest complete pass
-    sa.Column("synced_at", UtcTime),  # when that was reported
+    sa.Column("synced_at", UtcTime),  # when that was measured
+    sa.Column("reported_at", UtcTime),  # when the newest report was measured, whatever it said
     sa.Column("is_active", sa.Boolean, nullable=False, default=True),
     sa.Column("created_by", word),
     sa.Column("parent_instance_id", instance_id),

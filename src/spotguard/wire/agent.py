@@ -330,12 +330,16 @@ class SignalReply(Struct, frozen=True, kw_only=True):
 
 
 class SyncReport(Struct, kw_only=True):
-    """POST replicas/{id}/sync-status: measured, never assumed."""
+    """POST replicas/{id}/sync-status: measured, never assumed.
+
+    `measured_at` by the server's clock, as far as its answers have told; without it the report counts as new.
+    """
 
     sync_status: SyncStatus
     state_transfer_progress: Percent
     sync_latency_ms: Count | None = None
     position: Annotated[int, Meta(ge=0, le=MAX_BIGINT)] | None = None
+    measured_at: Moment | None = None
     status: ReplicaStatus | UnsetType | None = UNSET
 
 

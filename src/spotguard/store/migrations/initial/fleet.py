@@ -276,6 +276,7 @@ replica_instances = sa.Table(
     sa.Column("sync_latency_ms", sa.Integer(), nullable=True),
     sa.Column("position", sa.BigInteger(), nullable=True),
     sa.Column("synced_at", UtcTime(), nullable=True),
+    sa.Column("reported_at", UtcTime(), nullable=True),
     sa.Column("is_active", sa.Boolean(), nullable=False),
     sa.Column("created_by", sa.String(length=50), nullable=True),
     sa.Column("parent_instance_id", sa.String(length=64), nullable=True),
