@@ -19,6 +19,7 @@ KEPT_HOURS = {
     200264: "what the former boot had said of its gate stood in the row when the next boot registered",
     201125: "a standby's report arrived 34 s late, and its pass was told to be as young as when it was measured",
     201320: "a heartbeat of a stopped holder arrived after its end, and the row named a server without its epoch",
+    201598: "the weather took a second holder in calm without a word, and its loss was laid to the first one's notice",
     202146: "the same, of a holder that was started again three minutes later",
 }
 """Of one hour each, with as many faults."""

@@ -48,6 +48,20 @@ def test_what_a_standby_lacks_is_counted_once_though_it_opens_again_before_its_f
     assert [(loss.instance_id, loss.count) for loss in register.losses] == [("i-2", 8)]
 
 
+def test_a_loss_is_laid_to_who_served_last_before_it():
+    register, primary, heir, third = Register(), Records(), Records(), Records()
+    assert register.served_before(START) is None
+    register.opened("i-1", 1, START, primary)
+    register.closed("i-1", after(8))
+    heir.become(primary, after(8))
+    register.opened("i-2", 2, after(9), heir)
+    register.closed("i-2", after(20))
+    register.opened("i-3", 3, after(40), third)
+    (loss,) = register.losses
+    assert register.served_before(loss.at) == "i-2"
+    assert register.served_before(after(9)) == "i-1"
+
+
 def test_two_open_gates_are_an_overlap():
     register = Register()
     register.opened("i-1", 1, START, Records())

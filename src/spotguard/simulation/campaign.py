@@ -212,7 +212,8 @@ class _Campaign:
     def _aftershock(self) -> None:
         """After all that a clean notice still hands over, without a record lost: nobody has gone deaf or got stuck.
 
-        Whoever is on demand gets none, and dies: its recovery serves, what it may lack `losses_are_told` judges.
+        Whoever is on demand gets none, and dies: its recovery serves, what it may lack `losses_are_told` judges. So it
+        does where the weather takes the next holder without a word.
         """
         taken = {name: self._taken(register) for name, register in self.world.registers.items()}
         lost = {name: len(register.losses) for name, register in self.world.registers.items()}
@@ -226,7 +227,8 @@ class _Campaign:
             if victim.mode is not Mode.SPOT:
                 continue
             for loss in register.losses[lost[name] :]:
-                self._broken(f"{name} lost {loss.count} records by a notice in calm")
+                if register.served_before(loss.at) == victim.instance_id:
+                    self._broken(f"{name} lost {loss.count} records by a notice in calm")
 
     def _taken(self, register: Register) -> Machine | None:
         """EC2 takes back what serves, or its hardware fails where it is on demand; None where nobody serves."""

@@ -179,6 +179,12 @@ class Register:
         ]
         return list(pairwise(sorted([*self.sessions, *running], key=lambda session: session.opened_at)))
 
+    def served_before(self, at: datetime) -> str | None:
+        """Whose session was the last that had closed by then."""
+        over = [session for session in self.sessions if session.closed_at <= at]
+        last = max(over, key=lambda session: session.closed_at, default=None)
+        return None if last is None else last.instance_id
+
     def downtime_seconds(self, since: datetime, until: datetime) -> float:
         """Seconds within [since, until] in which nobody served."""
         spans = [(session.opened_at, session.closed_at) for session in self.sessions]
