@@ -6,7 +6,7 @@ import pytest
 
 from spotguard.cloud.simulated.faults import lost_answer
 from spotguard.cloud.simulated.physics import Bucket, Physics
-from spotguard.domain.errors import CloudError, Doubtful, NeedsPerson, Throttled
+from spotguard.domain.errors import CloudError, Doubtful, NeedsPerson, PoolDry, QuotaReached, Throttled
 from tests.cloud.scene import EXACT, QUIET, TAGS, A, B, Scene
 
 
@@ -28,6 +28,20 @@ def test_the_answer_is_lost_after_the_effect():
         scene.ec2.run_instance(request)
     (made,) = scene.ec2.describe_instances(token="t")
     assert scene.ec2.run_instance(request).instance_id == made.instance_id
+
+
+@pytest.mark.parametrize(
+    "refusal", [QuotaReached("MaxSpotInstanceCountExceeded"), PoolDry("InsufficientInstanceCapacity")]
+)
+def test_a_used_token_is_answered_where_a_new_one_finds_no_room(refusal):
+    """E1: the same token with the same parameters is told what it made; quota and capacity are not asked again."""
+    scene = Scene()
+    made = scene.ec2.run_instance(scene.request(token="t")).instance_id
+    scene.ec2.faults.sometimes("run_instance", 1.0, lambda: refusal)
+    assert scene.ec2.run_instance(scene.request(token="t")).instance_id == made
+    with pytest.raises(type(refusal)):
+        scene.ec2.run_instance(scene.request(token="another"))
+    assert scene.ec2.faults.injected == {f"run_instance:{refusal.code}": 1}
 
 
 def test_planned_faults_queue():

@@ -2,11 +2,13 @@
 
 import pytest
 
-from spotguard.domain.errors import Refused
+from spotguard.cloud.simulated.faults import lost_answer
+from spotguard.domain.errors import QuotaReached, Refused
 from spotguard.domain.instances import Mode
 from spotguard.domain.replicas import ReplicaStatus
-from spotguard.store.tables import agents, intentions, pool_quarantines, replica_instances
+from spotguard.store.tables import agent_events, agents, intentions, pool_quarantines, replica_instances
 from tests.coordinator.scene import A, B, C, Scene
+from tests.execution.cloud import WithoutRoom
 
 
 def ready(scene, agent):
@@ -149,6 +151,25 @@ def test_one_whose_launch_was_never_answered_is_ended_too_when_nobody_wants_it_a
     scene.run(900)
     assert scene.running() == {scene.serving(agent)}
     assert [row.status for row in scene.rows(intentions)] == ["done"]
+    assert scene.breaches() == []
+
+
+def test_a_refusal_after_a_lost_answer_makes_no_second_one(scene):
+    """The first call made one that EC2 hides, whoever asks again finds the quota used up: one machine, no orphan."""
+    agent = scene.protect(pool=A, manual_replica_enabled=True)
+    scene.ec2.controls.hide_new((60, 60))
+    scene.ec2.faults.next("run_instance", lost_answer(), after_effect=True)
+    scene.run(60, until=lambda: scene.rows(intentions))
+    calm, scene.ec2 = scene.ec2, WithoutRoom(scene.ec2, QuotaReached("MaxSpotInstanceCountExceeded"))
+    scene.run(50)
+    assert [row.status for row in scene.rows(intentions)] == ["open"]
+    scene.ec2 = calm
+    scene.run(900)
+    made = [row.instance_id for row in scene.rows(replica_instances)]
+    assert scene.running() == {scene.serving(agent), *made}
+    assert len(made) == 1
+    assert [row.status for row in scene.rows(intentions)] == ["done"]
+    assert scene.rows(agent_events, agent_events.c.kind == "leftover_found") == []
     assert scene.breaches() == []
 
 

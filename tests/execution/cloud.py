@@ -33,6 +33,21 @@ class KeptIntentions:
         return [i for i in self.known if i.status is IntentionStatus.OPEN]
 
 
+class WithoutRoom:
+    """EC2 as it must not be relied on not to be: it refuses launches without a look at their tokens."""
+
+    def __init__(self, inner, refusal):
+        self._inner, self._refusal = inner, refusal
+
+    def run_instance(self, request):
+        raise self._refusal
+
+    create_fleet = run_instance
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+
 class Launching(Scene):
     """A scene in which one wish is pursued."""
 

@@ -9,6 +9,7 @@ from spotguard.cloud.simulated.physics import fixed
 from spotguard.domain.errors import (
     Doubtful,
     NeedsPerson,
+    PoolDry,
     QuotaReached,
     Refused,
     Throttled,
@@ -19,9 +20,11 @@ from spotguard.execution.launching import Candidate, Exhausted, Launched, NotYet
 from spotguard.execution.tokens import token_of
 from spotguard.ports.intentions import TOKEN_TAG, IntentionStatus
 from tests.cloud.scene import EXACT, QUIET, A, B, C
-from tests.execution.cloud import Launching
+from tests.execution.cloud import Launching, WithoutRoom
 
 LOST = Doubtful("RequestTimeout")
+NO_ROOM = [QuotaReached("MaxSpotInstanceCountExceeded"), PoolDry("InsufficientInstanceCapacity")]
+HIDDEN = replace(QUIET, physics=replace(EXACT, visible_after_seconds=fixed(240)))
 
 
 def test_a_token_is_its_wish_and_64_ascii_characters():
@@ -154,6 +157,56 @@ def test_a_lost_answer_with_the_look_up_lost_too():
     assert len(scene.intentions.still_open()) == 1
     assert isinstance(scene.go(), Launched)
     assert len(scene.made()) == 1
+
+
+def lost(at_once, refusal, *, after_effect=True):
+    """The first call's answer is lost and what it made is hidden; whoever asks again is refused."""
+    scene = Launching(A, Candidate(B, Mode.ONDEMAND), at_once=at_once, settings=HIDDEN)
+    scene.ec2.faults.next("create_fleet" if at_once else "run_instance", LOST, after_effect=after_effect)
+    assert isinstance(scene.go(), NotYet)
+    calm, scene.ec2 = scene.ec2, WithoutRoom(scene.ec2, refusal)
+    return scene, calm
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("refusal", NO_ROOM)
+def test_a_refusal_after_a_lost_answer_does_not_prove_that_nothing_was_made(at_once, refusal):
+    scene, _ = lost(at_once, refusal)
+    for _ in range(40):
+        scene.wait(5)
+        assert isinstance(scene.go(), NotYet)
+    assert len(scene.intentions.known) == 1, "no other candidate was tried"
+    scene.wait(45)
+    result = scene.go()
+    assert isinstance(result, Launched)
+    assert [view.instance_id for view in scene.made()] == [result.instance.instance_id]
+    assert scene.intentions.still_open() == []
+
+
+@pytest.mark.parametrize("refusal", NO_ROOM)
+def test_what_five_minutes_have_not_shown_was_not_made(refusal):
+    scene, calm = lost(at_once=False, refusal=refusal, after_effect=False)
+    scene.wait(290)
+    assert isinstance(scene.go(), NotYet)
+    scene.wait(15)
+    exhausted = scene.go()
+    assert isinstance(exhausted, Exhausted)
+    scene.ec2 = calm
+    assert isinstance(scene.go(attempt=2), Launched)
+    scene.wait(240)
+    assert len(scene.made()) == 1
+
+
+def test_a_right_that_is_taken_amid_a_doubt_leaves_the_doubt_open():
+    """A person must act; what the first call made is found by whoever carries the attempt on."""
+    scene, _ = lost(at_once=False, refusal=NeedsPerson("UnauthorizedOperation"))
+    scene.wait(5)
+    assert isinstance(scene.go(), Stopped)
+    assert len(scene.intentions.still_open()) == 1
+    scene.wait(240)
+    assert isinstance(scene.go(), Launched)
+    assert len(scene.made()) == 1
+    assert scene.intentions.still_open() == []
 
 
 def test_a_look_up_that_is_not_allowed_stops():

@@ -6,7 +6,8 @@ intentions, so whoever calls it next, after a crash or in another process, goes 
 A pool that is dry → the next candidate with a new token. A quota → no more spot in this wish, on-demand goes on.
 Throttled → the same token later. Configuration → stop, a person must act. No clear answer → look up by token, then
 by tag, and only then the same call with the same token: EC2 answers a used token with its former instance or with a
-mismatch, never with a second one.
+mismatch, never with a second one. If that repetition is refused, the refusal is of the repetition: what the first call
+may have made is waited for as long as EC2 may hide it, and no other candidate is tried meanwhile.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ DRY_CODES = frozenset(
     }
 )
 SOON_SECONDS = 5.0
+SHOWN_WITHIN = timedelta(minutes=5)  # "gradually up to five minutes" (EC2 API guide, "Eventual consistency")
 MISMATCH_FOR = timedelta(
     hours=2
 )  # an ended instance vanishes after about an hour: by then it is not coming back
@@ -225,14 +227,22 @@ def _all_of(wish: LaunchWish, now: datetime) -> Iterator[Intention]:
 
 
 def _ask(
-    cloud: Cloud, intentions: Intentions, wish: LaunchWish, intention: Intention, now: datetime
+    cloud: Cloud,
+    intentions: Intentions,
+    wish: LaunchWish,
+    intention: Intention,
+    now: datetime,
+    *,
+    may_have_made: bool = False,
 ) -> LaunchResult:
-    """One call to EC2 and the writing down of its answer; `PoolDry` and `QuotaReached` also reach the caller."""
+    """One call to EC2 and the writing down of its answer; `PoolDry` and `QuotaReached` also reach the caller.
+
+    `may_have_made`: an earlier call with this token has had no answer, and what it made may be hidden still.
+    """
     try:
         view = _call(cloud, wish, intention)
-    except (PoolDry, QuotaReached) as error:
-        _fail(intentions, intention, error)
-        raise
+    except (PoolDry, QuotaReached, NeedsPerson) as error:
+        return _refused(intentions, intention, error, may_have_made=may_have_made)
     except Throttled as error:
         return NotYet(SOON_SECONDS, f"EC2 is throttling ({error.code})", throttled=True)
     except (Doubtful, NotVisible, TokenMismatch) as error:
@@ -242,10 +252,20 @@ def _ask(
         if isinstance(error, TokenMismatch) and now - intention.opened_at > MISMATCH_FOR:
             return _fail(intentions, intention, error)
         return NotYet(SOON_SECONDS, f"no clear answer yet ({error.code})")
-    except NeedsPerson as error:
-        _fail(intentions, intention, error)
-        return Stopped(str(error), error.code)
     return _settle(intentions, intention, view)
+
+
+def _refused(
+    intentions: Intentions, intention: Intention, error: CloudError, *, may_have_made: bool
+) -> LaunchResult:
+    """This call made nothing. The attempt is over only if no earlier call can have made something."""
+    if not may_have_made:
+        _fail(intentions, intention, error)
+    if isinstance(error, NeedsPerson):
+        return Stopped(str(error), error.code)
+    if may_have_made:
+        return NotYet(SOON_SECONDS, f"refused ({error.code}); an earlier call may have made one")
+    raise error
 
 
 def _fail(intentions: Intentions, intention: Intention, error: CloudError) -> LaunchResult:
@@ -287,11 +307,12 @@ def _resume(
     cloud: Cloud, intentions: Intentions, wish: LaunchWish, intention: Intention, now: datetime
 ) -> LaunchResult | None:
     """Settle an attempt whose answer is missing. None: it came to nothing, go on with the next candidate."""
+    may_have_made = now - intention.opened_at <= SHOWN_WITHIN
     try:
         found = find(cloud, intention.token)
         if found is not None:
             return _settle(intentions, intention, found)
-        return _ask(cloud, intentions, wish, intention, now)
+        return _ask(cloud, intentions, wish, intention, now, may_have_made=may_have_made)
     except (PoolDry, QuotaReached):
         return None
 

@@ -112,11 +112,11 @@ class SimulatedEc2:
         self._volumes = Volumes(world, zones, settings.blank)
         self._copies = Copies(world)
         self._lifecycle = Lifecycle(world, self._volumes)
-        self._launches = Launches(world, self._capacity, self._volumes, self._lifecycle)
+        self.faults = Faults(world.dice("faults"))
+        self._launches = Launches(world, self._capacity, self._volumes, self._lifecycle, self.faults)
         self._weather = Weather(world, self._lifecycle, self._capacity, settings.climate, pools)
         self._meter = Meter(world, self._history, self._ondemand)
         self._imds: dict[InstanceId, ImdsServer] = {}
-        self.faults = Faults(world.dice("faults"))
         self.traffic = SimulatedTraffic(world, self._throttle, self.faults, region)
         self.controls = Controls(
             world, self._lifecycle, self._copies, self._capacity, self._weather, self.imds

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
+from typing import NoReturn
 
 from spotguard.cloud.simulated.physics import Bucket
-from spotguard.domain.errors import CloudError, Doubtful, Throttled
+from spotguard.domain.errors import CloudError, Doubtful, PoolDry, QuotaReached, Throttled
 
 _LAUNCHES = frozenset({"run_instance", "create_fleet"})
 _READS = ("describe_", "spot_price_history", "ondemand_prices", "storage_rates", "vcpu_quotas")
@@ -29,13 +30,18 @@ class _Chance:
 
 
 class Faults:
-    """Which calls fail. Actions are named as the methods of the `Cloud` port."""
+    """Which calls fail. Actions are named as the methods of the `Cloud` port.
+
+    A launch that fails for want of room fails after the look-up of its token: EC2 tells what a used token made before
+    it asks for quota and capacity (EC2 API Reference, "Ensuring idempotency").
+    """
 
     def __init__(self, dice: Random) -> None:
         self._dice = dice
         self._before: defaultdict[str, deque[CloudError]] = defaultdict(deque)
         self._after: defaultdict[str, deque[CloudError]] = defaultdict(deque)
         self._chances: dict[str, list[_Chance]] = {}
+        self._no_room: CloudError | None = None  # of the launch under way
         self.injected: defaultdict[str, int] = defaultdict(int)  # by action and EC2 code, for reports
 
     def next(self, action: str, error: CloudError, *, after_effect: bool = False) -> None:
@@ -66,23 +72,34 @@ class Faults:
         return bool(self._chances) or any(self._before.values()) or any(self._after.values())
 
     def before(self, action: str) -> None:
-        if self._before or self._chances:
-            self._perhaps_fail(action, self._before, after_effect=False)
+        self._no_room = None
+        error = self._drawn(action, self._before, after_effect=False)
+        if action in _LAUNCHES and isinstance(error, PoolDry | QuotaReached):
+            self._no_room = error
+        elif error is not None:
+            self._fail(action, error)
+
+    def require_room(self, action: str) -> None:
+        """Asked by a launch whose token has made nothing yet."""
+        if self._no_room is not None:
+            self._fail(action, self._no_room)
 
     def after(self, action: str) -> None:
-        if self._after or self._chances:
-            self._perhaps_fail(action, self._after, after_effect=True)
+        error = self._drawn(action, self._after, after_effect=True)
+        if error is not None:
+            self._fail(action, error)
 
-    def _perhaps_fail(
+    def _drawn(
         self, action: str, planned: Mapping[str, deque[CloudError]], *, after_effect: bool
-    ) -> None:
+    ) -> CloudError | None:
         if planned.get(action):
-            self._fail(action, planned[action].popleft())
+            return planned[action].popleft()
         for chance in self._chances.get(action, ()):
             if chance.after_effect is after_effect and self._dice.random() < chance.share:
-                self._fail(action, chance.make())
+                return chance.make()
+        return None
 
-    def _fail(self, action: str, error: CloudError) -> None:
+    def _fail(self, action: str, error: CloudError) -> NoReturn:
         self.injected[f"{action}:{error.code}"] += 1
         raise error
 

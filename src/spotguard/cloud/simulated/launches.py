@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from spotguard.cloud.simulated.capacity import Capacity
+from spotguard.cloud.simulated.faults import Faults
 from spotguard.cloud.simulated.labels import require_legal_tags
 from spotguard.cloud.simulated.lifecycle import Lifecycle
 from spotguard.cloud.simulated.state import Image, Machine, Snapshot
@@ -28,8 +29,11 @@ _Disks = list[tuple[BlockDevice, Snapshot | None]]
 class Launches:
     """Makes instances, once a token."""
 
-    def __init__(self, world: World, capacity: Capacity, volumes: Volumes, lifecycle: Lifecycle) -> None:
+    def __init__(
+        self, world: World, capacity: Capacity, volumes: Volumes, lifecycle: Lifecycle, faults: Faults
+    ) -> None:
         self._world = world
+        self._faults = faults
         self._capacity = capacity
         self._volumes = volumes
         self._lifecycle = lifecycle
@@ -43,6 +47,7 @@ class Launches:
             return self._world.machines[earlier]
         disks = self._disks(request)
         pool = self._capacity.existing(request.pool, request.mode)
+        self._faults.require_room("run_instance")
         self._capacity.require_room(pool, request.mode)
         machine = self._make(request, pool, request.mode, disks, request.token)
         self._by_zone.remember(request.token, az, parameters, machine.instance_id)
@@ -55,6 +60,7 @@ class Launches:
         if earlier is not None:
             return self._world.machines[earlier]
         disks = self._disks(request)
+        self._faults.require_room("create_fleet")
         pool, mode = self._first_with_room(request.candidates)
         machine = self._make(request, pool, mode, disks, None)
         self._by_region.remember(request.token, _REGIONAL, parameters, machine.instance_id)
