@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from spotguard.domain.agents import Executor
+from spotguard.domain.errors import Throttled
 from spotguard.domain.ids import ClientToken, InstanceId
 from spotguard.domain.instances import GateState, Mode
 from spotguard.domain.tags import ADOPTED_TAG, AGENT_TAG, CLIENT_TAG, MANAGED_TAG
@@ -95,6 +96,17 @@ def test_a_volume_is_told_with_its_price_and_its_end_with_the_reason(scene, agen
     scene.run(400, until=lambda: made not in alive(scene))
     (told,) = events(scene, "leftover_deleted")
     assert told.detail == {"kind": "volume", "resource_ids": [made], "because": "nothing refers to it"}
+
+
+def test_what_ec2_had_no_time_for_is_asked_again_before_the_next_look_and_not_in_every_pass(scene, agent):
+    made = stray_volume(scene, agent)
+    scene.run(300, until=lambda: any(one.suspect_since for one in report(scene)))
+    scene.ec2.faults.sometimes("delete_volume", 1.0, lambda: Throttled("RequestLimitExceeded"))
+    scene.run(300)
+    assert 5 <= scene.ec2.faults.injected["delete_volume:RequestLimitExceeded"] <= 7
+    scene.ec2.faults.clear()
+    scene.run(40, until=lambda: made not in alive(scene))
+    assert made not in alive(scene)
 
 
 def test_a_volume_with_which_nobody_was_ever_seen_is_kept_for_a_person(scene, agent):

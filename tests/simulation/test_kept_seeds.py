@@ -18,6 +18,7 @@ KEPT = {
 KEPT_HOURS = {
     200177: "a refusal that came after a lost answer was taken for proof that the first call had made nothing",
     200264: "what the former boot had said of its gate stood in the row when the next boot registered",
+    200648: "what a throttled EC2 would not delete was asked for again only after two minutes",
     201125: "a standby's report arrived 34 s late, and its pass was told to be as young as when it was measured",
     201320: "a heartbeat of a stopped holder arrived after its end, and the row named a server without its epoch",
     201598: "the weather took a second holder in calm without a word, and its loss was laid to the first one's notice",

@@ -6,14 +6,15 @@ never an instance that ever held an epoch, seen twice where nothing names it, an
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from spotguard.coordinator import doubtful
 from spotguard.coordinator.agenda import Agenda, Work
 from spotguard.coordinator.context import REST, Beat, Context, Row
-from spotguard.domain.errors import NeedsPerson, NotVisible, Refused
+from spotguard.domain.errors import Doubtful, NeedsPerson, NotVisible, Refused, Throttled
 from spotguard.domain.ids import ClientId, ImageId, InstanceId, SnapshotId, VolumeId
 from spotguard.domain.instances import InstanceState
 from spotguard.execution.ending import look_before_end
@@ -26,6 +27,8 @@ from spotguard.store.invariant_moves import ENDS_IDLE
 
 NOT_OURS = "not_ours_to_end"
 NOTHING_REFERS = "nothing refers to it"
+AGAIN = timedelta(seconds=30)
+"""Asked again when EC2 had no time: sooner than the next beat, more seldom than in every pass, which it is short of."""
 _ENDING = (InstanceState.SHUTTING_DOWN.value, InstanceState.TERMINATED.value)
 
 
@@ -35,6 +38,7 @@ class Leftovers:
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
         self._beat = Beat(ctx.settings.orphans_seconds)
+        self._again_at: datetime | None = None  # EC2 had no time for something that was due
 
     def run(self, now: datetime, agenda: Agenda) -> int:
         ended = self.ctx.each(
@@ -42,9 +46,16 @@ class Leftovers:
             self.ctx.awake(agenda.of(Work.IDLE), now),
             lambda row_id: self._end_idle(now, row_id),
         )
-        if not self._beat.is_due(now):
-            return ended
-        return ended + self.sweep(now)
+        if self._is_due(now):
+            ended += self.sweep(now)
+        if self._again_at is not None:
+            self.ctx.soon(now, (self._again_at - now).total_seconds())
+        return ended
+
+    def _is_due(self, now: datetime) -> bool:
+        if self._beat.is_due(now):
+            return True
+        return self._again_at is not None and now >= self._again_at
 
     def _end_idle(self, now: datetime, instance_id: str) -> bool:
         """The machine of a replica that was retired, or of a move that came to nothing, and that never served."""
@@ -87,6 +98,7 @@ class Leftovers:
 
     def sweep(self, now: datetime) -> int:
         """What nothing refers to: noted when it is first seen, ended or deleted a minute later at the earliest."""
+        self._again_at = None
         forsaken = self.ctx.db.read(intentions.forsaken)
         self.ctx.each("launches", forsaken, lambda one: self._settle(now, *one))
         machines, things = self.ctx.db.read(_unclaimed)
@@ -94,10 +106,23 @@ class Leftovers:
         if self.ctx.db.read(lambda tx: suspects.changed(tx, machines, noted)):
             self.ctx.db.write(lambda tx: suspects.note(tx, now, machines, noted))
         most = self.ctx.settings.most_deletions_per_pass
-        ended = self.ctx.each("orphans", _due(machines, now)[:most], lambda row: self._end_orphan(now, row))
-        return ended + self.ctx.each(
-            "leftovers", _due(things, now)[:most], lambda row: delete(self.ctx, now, row, NOTHING_REFERS)
+        ended = self.ctx.each(
+            "orphans",
+            _due(machines, now)[:most],
+            lambda row: self._unless_busy(now, lambda: self._end_orphan(now, row)),
         )
+        return ended + self.ctx.each(
+            "leftovers",
+            _due(things, now)[:most],
+            lambda row: self._unless_busy(now, lambda: delete(self.ctx, now, row, NOTHING_REFERS)),
+        )
+
+    def _unless_busy(self, now: datetime, work: Callable[[], bool]) -> bool:
+        try:
+            return work()
+        except (Throttled, Doubtful):
+            self._again_at = now + AGAIN
+            raise
 
     def _settle(self, now: datetime, client_id: ClientId, launch: Intention) -> bool:
         """Its replica or move is over, and its answer never came."""
