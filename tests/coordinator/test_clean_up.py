@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from spotguard.domain.agents import Executor
-from spotguard.domain.errors import Throttled
+from spotguard.domain.errors import NeedsPerson, Throttled
 from spotguard.domain.ids import ClientToken, InstanceId
 from spotguard.domain.instances import GateState, Mode
 from spotguard.domain.tags import ADOPTED_TAG, AGENT_TAG, CLIENT_TAG, MANAGED_TAG
@@ -106,6 +106,21 @@ def test_what_ec2_had_no_time_for_is_asked_again_before_the_next_look_and_not_in
     assert 5 <= scene.ec2.faults.injected["delete_volume:RequestLimitExceeded"] <= 7
     scene.ec2.faults.clear()
     scene.run(40, until=lambda: made not in alive(scene))
+    assert made not in alive(scene)
+
+
+def test_where_the_right_to_delete_is_missing_a_person_is_told_once_and_ec2_is_not_asked_more_often(
+    scene, agent
+):
+    made = stray_volume(scene, agent)
+    scene.run(300, until=lambda: any(one.suspect_since for one in report(scene)))
+    scene.ec2.faults.sometimes("delete_volume", 1.0, lambda: NeedsPerson("UnauthorizedOperation"))
+    scene.run(600)
+    assert scene.ec2.faults.injected["delete_volume:UnauthorizedOperation"] == 5, "one for each look"
+    (told,) = events(scene, "needs_person")
+    assert told.detail == {"kind": "volume", "resource_id": made, "code": "UnauthorizedOperation"}
+    scene.ec2.faults.clear()
+    scene.run(130, until=lambda: made not in alive(scene))
     assert made not in alive(scene)
 
 

@@ -29,6 +29,7 @@ NOT_OURS = "not_ours_to_end"
 NOTHING_REFERS = "nothing refers to it"
 AGAIN = timedelta(seconds=30)
 """Asked again when EC2 had no time: sooner than the next beat, more seldom than in every pass, which it is short of."""
+_STILL_USED = frozenset({"VolumeInUse", "InvalidSnapshot.InUse", "IncorrectState"})
 _ENDING = (InstanceState.SHUTTING_DOWN.value, InstanceState.TERMINATED.value)
 
 
@@ -79,6 +80,9 @@ class Leftovers:
             cloud.terminate_instance(InstanceId(row.id))
         except NotVisible:
             return False
+        except NeedsPerson as error:
+            _needs_person(self.ctx, now, row, "instance", error)
+            raise
         self.ctx.soon(now, 5)
         return True
 
@@ -169,7 +173,8 @@ def delete(ctx: Context, now: datetime, row: Row, because: str) -> bool:
     try:
         gone = _DELETE[row.kind](cloud, row.id)
     except NeedsPerson as error:
-        if error.code not in {"VolumeInUse", "InvalidSnapshot.InUse", "IncorrectState"}:
+        if error.code not in _STILL_USED:
+            _needs_person(ctx, now, row, row.kind, error)
             raise
         return False
     except NotVisible:
@@ -177,6 +182,17 @@ def delete(ctx: Context, now: datetime, row: Row, because: str) -> bool:
     if gone:
         ctx.db.write(lambda tx: _gone(tx, now, row, gone, because))
     return bool(gone)
+
+
+def _needs_person(ctx: Context, now: datetime, row: Row, kind: str, error: NeedsPerson) -> None:
+    """Told when it begins; asked again with every look all the same, since nobody tells us when it is mended."""
+    if not ctx.news(row.id, error.code, now):
+        return
+    message = f"EC2 refuses the end of the {kind} {row.id}, which nothing needs; a person must act: {error}"
+    detail = {"kind": kind, "resource_id": row.id, "code": error.code}
+    ctx.db.write(
+        lambda tx: events.append(tx, now, row.client_id, row.agent_id, "needs_person", message, detail)
+    )
 
 
 def _gone(tx: sa.Connection, now: datetime, row: Row, gone: list[str], because: str) -> None:

@@ -126,6 +126,7 @@ class _Campaign:
             elides=elides,
         )
         self.witness = Witness()
+        self.for_ec2 = waiting.ForEc2(self.witness.refused)
         self.world = World(plan, db, self.witness.reach)
         self.only_first = False
         self.faults = tuple(faults) if faults is not None else schedule_of(seed, self._names(), hours)
@@ -184,7 +185,7 @@ class _Campaign:
         for name, register in self.world.registers.items():
             while register.overlaps:
                 self._broken(f"{name}: {register.overlaps.pop()}")
-        for complaint in self.witness.complaints(self.world):
+        for complaint in (*self.witness.complaints(self.world), *self.for_ec2.complaints(self.world)):
             self._broken(complaint)
         while self.world.link.failures:
             self._broken(f"the server failed: {self.world.link.failures.pop()}")
@@ -252,7 +253,7 @@ class _Campaign:
 
     def _judge(self) -> None:
         self.world.settle()
-        verdict = judge(self.world)
+        verdict = judge(self.world, self.for_ec2.excused)
         self.checked += verdict.checked
         for what in verdict.broken:
             self._broken(what)

@@ -1,17 +1,62 @@
-"""What waits for a person, who never comes in a simulated world: kept for him, and no breach of a promise."""
+"""What waits for a person, who never comes in a simulated world: kept for him, and no breach of a promise.
+
+And what waits for EC2, which would not end it when it was asked: for that nobody can be blamed who goes on asking.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
 
 import sqlalchemy as sa
 
 from spotguard.domain.ids import AgentId, VolumeId
 from spotguard.domain.switches import Step
+from spotguard.planning.invariants import ORPHAN_AFTER, Breach, no_orphan
 from spotguard.simulation import lookups
 from spotguard.simulation.records import Records
 from spotguard.simulation.world import World
 from spotguard.store import deaths, grants, state_left, tickets
 from spotguard.store.steps import LEFT_RUNNING
-from spotguard.store.tables import agent_events, storage_resources, switch_steps, switches
+from spotguard.store.tables import agent_events, instances, storage_resources, switch_steps, switches
+
+_SUSPECTED = sa.union_all(
+    sa.select(instances.c.id).where(instances.c.suspect_since.is_not(None), instances.c.is_active),
+    sa.select(storage_resources.c.id).where(
+        storage_resources.c.suspect_since.is_not(None), storage_resources.c.ended_at.is_(None)
+    ),
+)
+
+
+class ForEc2:
+    """The five minutes within which what nothing refers to is gone begin anew when EC2 refuses a call for its end.
+
+    A breach that is `excused` so is watched on: without another refusal the resource has to be gone in time.
+    """
+
+    def __init__(self, refused: Mapping[str, datetime]) -> None:
+        """`refused`: when EC2 last refused it, by resource; grows while the world runs."""
+        self._refused = refused
+        self._known: set[Breach] = set()
+        self._waiting: set[str] = set()
+        self.excused: set[Breach] = set()
+
+    def complaints(self, world: World) -> list[str]:
+        """Of those that had been excused: who was left lying although EC2 would have let go of it."""
+        for breach in {breach for seat in world.seats for breach in seat.breaches} - self._known:
+            self._known.add(breach)
+            resource = breach.what.split()[0]
+            if breach.invariant == no_orphan.__name__ and self._is_young(world, resource):
+                self.excused.add(breach)
+                self._waiting.add(resource)
+        late = {resource for resource in self._waiting if not self._is_young(world, resource)}
+        self._waiting -= late
+        left = late and late & set(world.db.read(lambda tx: tx.scalars(_SUSPECTED).all()))
+        return [f"{resource} belongs to nothing, and EC2 would let go of it" for resource in sorted(left)]
+
+    def _is_young(self, world: World, resource: str) -> bool:
+        at = self._refused.get(resource)
+        return at is not None and world.clock.now() - at <= ORPHAN_AFTER
 
 
 def for_a_person(world: World, name: str) -> bool:

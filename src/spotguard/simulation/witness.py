@@ -5,6 +5,8 @@ And once a minute it compares what is said of the way back with what is there.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +15,8 @@ import sqlalchemy as sa
 from spotguard.cloud.simulated.ec2 import SimulatedEc2
 from spotguard.domain.drills import DrillStatus
 from spotguard.domain.epochs import GrantStatus
-from spotguard.domain.ids import InstanceId, VolumeId
+from spotguard.domain.errors import Doubtful, NeedsPerson, Throttled
+from spotguard.domain.ids import ImageId, InstanceId, SnapshotId, VolumeId
 from spotguard.domain.replicas import SyncStatus
 from spotguard.domain.switches import MoveKind, Step, SwitchStatus
 from spotguard.planning.deadlines import KEEP_AFTER_LOSS
@@ -23,6 +26,7 @@ from spotguard.simulation.world import Reach, World
 from spotguard.store import fallbacks
 from spotguard.store.tables import agents, drills, epoch_grants, storage_resources, switch_steps, switches
 
+FORBIDDEN = "UnauthorizedOperation"
 LOOK_EVERY = timedelta(minutes=1)
 OLDEST_IN_SYNC = fallbacks.FRESH + timedelta(
     seconds=150
@@ -30,16 +34,20 @@ OLDEST_IN_SYNC = fallbacks.FRESH + timedelta(
 
 
 class Witness:
-    """Passes everything on, and remembers what was told to end, or deleted, since it was last asked."""
+    """Passes everything on, and remembers what was told to end, or deleted, since it was last asked.
+
+    `refused` tells of each resource when EC2 was last asked for its end, and would not.
+    """
 
     def __init__(self) -> None:
         self._told_to_end: list[InstanceId] = []
         self._deleted: list[VolumeId] = []
+        self.refused: dict[str, datetime] = {}
         self._looks_at: datetime | None = None
 
     def reach(self, ec2: SimulatedEc2) -> Reach:
         """Server and agents call EC2 past this witness."""
-        watched: Any = _Watched(ec2, self._told_to_end, self._deleted)
+        watched: Any = _Watched(ec2, self._told_to_end, self._deleted, self.refused)
         return Reach(watched, watched)
 
     def complaints(self, world: World) -> list[str]:
@@ -82,16 +90,56 @@ class Witness:
 class _Watched:
     """A `Cloud` under the witness's eyes."""
 
-    def __init__(self, inner: SimulatedEc2, told_to_end: list[InstanceId], deleted: list[VolumeId]) -> None:
+    def __init__(
+        self,
+        inner: SimulatedEc2,
+        told_to_end: list[InstanceId],
+        deleted: list[VolumeId],
+        refused: dict[str, datetime],
+    ) -> None:
         self._inner, self._told_to_end, self._deleted = inner, told_to_end, deleted
+        self._refused = refused
 
     def terminate_instance(self, instance_id: InstanceId) -> None:
         self._told_to_end.append(instance_id)
-        self._inner.terminate_instance(instance_id)
+        with self._noting(instance_id):
+            self._inner.terminate_instance(instance_id)
 
     def delete_volume(self, volume_id: VolumeId) -> None:
         self._deleted.append(volume_id)
-        self._inner.delete_volume(volume_id)
+        with self._noting(volume_id):
+            self._inner.delete_volume(volume_id)
+
+    def delete_snapshot(self, snapshot_id: SnapshotId) -> None:
+        with self._noting(snapshot_id):
+            self._inner.delete_snapshot(snapshot_id)
+
+    def deregister_image(self, image_id: ImageId) -> None:
+        with self._noting(image_id):
+            self._inner.deregister_image(image_id)
+
+    def describe_instances(self, ids: Iterable[InstanceId] = (), **more: Any) -> Any:
+        return self._shown(self._inner.describe_instances, tuple(ids), more)
+
+    def describe_volumes(self, ids: Iterable[VolumeId] = (), **more: Any) -> Any:
+        return self._shown(self._inner.describe_volumes, tuple(ids), more)
+
+    def _shown(self, describe: Callable[..., Any], ids: tuple[str, ...], more: dict[str, Any]) -> Any:
+        """The look at one resource before its end is a part of the asking."""
+        if len(ids) != 1:
+            return describe(ids, **more)
+        with self._noting(ids[0]):
+            return describe(ids, **more)
+
+    @contextmanager
+    def _noting(self, resource_id: str) -> Iterator[None]:
+        """Busy, silent or forbidding: nobody could do it. Still in use is no refusal: whoever uses it must let go."""
+        try:
+            yield
+        except (Throttled, Doubtful, NeedsPerson) as error:
+            if not isinstance(error, NeedsPerson) or error.code == FORBIDDEN:
+                self._refused[resource_id] = self._inner.world.now
+            raise
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
