@@ -159,7 +159,7 @@ def test_a_lost_answer_with_the_look_up_lost_too():
     assert len(scene.made()) == 1
 
 
-def lost(at_once, refusal, *, after_effect=True):
+def lost(refusal, *, at_once=False, after_effect=True):
     """The first call's answer is lost and what it made is hidden; whoever asks again is refused."""
     scene = Launching(A, Candidate(B, Mode.ONDEMAND), at_once=at_once, settings=HIDDEN)
     scene.ec2.faults.next("create_fleet" if at_once else "run_instance", LOST, after_effect=after_effect)
@@ -168,10 +168,9 @@ def lost(at_once, refusal, *, after_effect=True):
     return scene, calm
 
 
-@pytest.mark.parametrize("at_once", [False, True])
 @pytest.mark.parametrize("refusal", NO_ROOM)
-def test_a_refusal_after_a_lost_answer_does_not_prove_that_nothing_was_made(at_once, refusal):
-    scene, _ = lost(at_once, refusal)
+def test_a_refusal_after_a_lost_answer_does_not_prove_that_nothing_was_made(refusal):
+    scene, _ = lost(refusal)
     for _ in range(40):
         scene.wait(5)
         assert isinstance(scene.go(), NotYet)
@@ -184,8 +183,17 @@ def test_a_refusal_after_a_lost_answer_does_not_prove_that_nothing_was_made(at_o
 
 
 @pytest.mark.parametrize("refusal", NO_ROOM)
+def test_an_emergency_does_not_wait_for_what_a_refused_repetition_leaves_in_doubt(refusal):
+    scene, calm = lost(refusal, at_once=True, after_effect=False)
+    scene.wait(5)
+    assert isinstance(scene.go(), Exhausted)
+    scene.ec2 = calm
+    assert isinstance(scene.go(attempt=2), Launched)
+
+
+@pytest.mark.parametrize("refusal", NO_ROOM)
 def test_what_five_minutes_have_not_shown_was_not_made(refusal):
-    scene, calm = lost(at_once=False, refusal=refusal, after_effect=False)
+    scene, calm = lost(refusal, after_effect=False)
     scene.wait(290)
     assert isinstance(scene.go(), NotYet)
     scene.wait(15)
@@ -199,7 +207,7 @@ def test_what_five_minutes_have_not_shown_was_not_made(refusal):
 
 def test_a_right_that_is_taken_amid_a_doubt_leaves_the_doubt_open():
     """A person must act; what the first call made is found by whoever carries the attempt on."""
-    scene, _ = lost(at_once=False, refusal=NeedsPerson("UnauthorizedOperation"))
+    scene, _ = lost(NeedsPerson("UnauthorizedOperation"))
     scene.wait(5)
     assert isinstance(scene.go(), Stopped)
     assert len(scene.intentions.still_open()) == 1

@@ -7,7 +7,8 @@ A pool that is dry → the next candidate with a new token. A quota → no more 
 Throttled → the same token later. Configuration → stop, a person must act. No clear answer → look up by token, then
 by tag, and only then the same call with the same token: EC2 answers a used token with its former instance or with a
 mismatch, never with a second one. If that repetition is refused, the refusal is of the repetition: what the first call
-may have made is waited for as long as EC2 may hide it, and no other candidate is tried meanwhile.
+may have made is waited for as long as EC2 may hide it, and no other candidate is tried meanwhile. In an emergency
+nobody waits for that: a second machine serves nobody, is found by its tag and ended; a minute without service is worse.
 """
 
 from __future__ import annotations
@@ -307,7 +308,7 @@ def _resume(
     cloud: Cloud, intentions: Intentions, wish: LaunchWish, intention: Intention, now: datetime
 ) -> LaunchResult | None:
     """Settle an attempt whose answer is missing. None: it came to nothing, go on with the next candidate."""
-    may_have_made = now - intention.opened_at <= SHOWN_WITHIN
+    may_have_made = not wish.at_once and now - intention.opened_at <= SHOWN_WITHIN
     try:
         found = find(cloud, intention.token)
         if found is not None:
