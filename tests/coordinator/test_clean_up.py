@@ -36,9 +36,9 @@ def tags(scene, agent, purpose="standby"):
     return scene.db.read(lambda tx: launch_orders.tags_of(tx, scene.client_id, agent, purpose))
 
 
-def stray_volume(scene, agent):
+def stray_volume(scene, agent, token="stray"):
     """Made by us, and left by a machine that has ended."""
-    made = scene.ec2.create_volume(ClientToken("stray"), A.az, 50, tags(scene, agent))
+    made = scene.ec2.create_volume(ClientToken(token), A.az, 50, tags(scene, agent))
     (view,) = scene.ec2.describe_volumes([made])
     rates = scene.ec2.storage_rates()
     attached = replace(view, attached_to=InstanceId("i-0123456789abcdef0"), device="/dev/sdf")
@@ -122,6 +122,31 @@ def test_where_the_right_to_delete_is_missing_a_person_is_told_once_and_ec2_is_n
     scene.ec2.faults.clear()
     scene.run(130, until=lambda: made not in alive(scene))
     assert made not in alive(scene)
+
+
+class Keeping:
+    """An EC2 in which somebody else's policy protects some volumes."""
+
+    def __init__(self, inner, kept):
+        self._inner, self._kept = inner, kept
+
+    def delete_volume(self, volume_id):
+        if volume_id in self._kept:
+            raise NeedsPerson("UnauthorizedOperation")
+        self._inner.delete_volume(volume_id)
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+
+def test_what_may_not_be_deleted_holds_up_nothing_else(scene, agent):
+    """A pass deletes ten: not the same ten for ever."""
+    most = scene.coordinator.ctx.settings.most_deletions_per_pass
+    made = sorted(stray_volume(scene, agent, f"stray-{number}") for number in range(most + 2))
+    scene.ec2 = Keeping(scene.ec2, set(made[:most]))
+    scene.run(600, until=lambda: alive(scene).isdisjoint(made[most:]))
+    assert alive(scene).isdisjoint(made[most:])
+    assert alive(scene) >= set(made[:most])
 
 
 def test_a_volume_with_which_nobody_was_ever_seen_is_kept_for_a_person(scene, agent):

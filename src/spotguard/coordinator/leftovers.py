@@ -40,6 +40,7 @@ class Leftovers:
         self.ctx = ctx
         self._beat = Beat(ctx.settings.orphans_seconds)
         self._again_at: datetime | None = None  # EC2 had no time for something that was due
+        self._tried: dict[str, datetime] = {}  # when each of what is suspect was last tried
 
     def run(self, now: datetime, agenda: Agenda) -> int:
         ended = self.ctx.each(
@@ -109,17 +110,24 @@ class Leftovers:
         noted = [*things, *self.ctx.db.read(state_left.never_seen)]
         if self.ctx.db.read(lambda tx: suspects.changed(tx, machines, noted)):
             self.ctx.db.write(lambda tx: suspects.note(tx, now, machines, noted))
-        most = self.ctx.settings.most_deletions_per_pass
+        self._tried = {row.id: self._tried[row.id] for row in (*machines, *things) if row.id in self._tried}
         ended = self.ctx.each(
             "orphans",
-            _due(machines, now)[:most],
+            self._turns(machines, now),
             lambda row: self._unless_busy(now, lambda: self._end_orphan(now, row)),
         )
         return ended + self.ctx.each(
             "leftovers",
-            _due(things, now)[:most],
+            self._turns(things, now),
             lambda row: self._unless_busy(now, lambda: delete(self.ctx, now, row, NOTHING_REFERS)),
         )
+
+    def _turns(self, rows: list[Row], now: datetime) -> list[Row]:
+        """As many as a pass may end, who has waited longest first: what EC2 goes on refusing holds up nothing else."""
+        due = sorted(_due(rows, now), key=lambda row: self._tried.get(row.id, row.suspect_since))
+        turns = due[: self.ctx.settings.most_deletions_per_pass]
+        self._tried.update((row.id, now) for row in turns)
+        return turns
 
     def _unless_busy(self, now: datetime, work: Callable[[], bool]) -> bool:
         try:
