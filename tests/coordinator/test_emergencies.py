@@ -122,6 +122,21 @@ def test_a_death_without_a_word_brings_the_volume_to_a_new_instance(scene, agent
     assert scene.breaches() == []
 
 
+def test_an_instance_that_never_enrols_is_not_waited_for_because_it_has_the_volume(scene, agent):
+    old = scene.serving(agent)
+    scene.ec2.controls.interrupt(old, notice_seconds=0)
+    scene.run(300, until=lambda: scene.rows(switches, switches.c.new_instance_id.is_not(None)))
+    first = scene.last_move(agent)
+    scene.mute.add(first.new_instance_id)
+    scene.run(300, until=lambda: Step.VOLUMES_MOVED in scene.steps(first.id))
+    scene.run(1800, until=serves_elsewhere(scene, agent, old))
+    assert scene.move(first.id).status == "unwound"
+    assert (scene.serving(agent) == first.new_instance_id, scene.last_move(agent).lost_seconds) == (False, 0)
+    scene.run(900)
+    assert scene.running() == {scene.serving(agent)}
+    assert scene.breaches() == []
+
+
 def test_where_the_zone_has_nothing_a_snapshot_carries_the_state_to_another(scene, agent):
     old = scene.serving(agent)
     for mode in ("spot", "ondemand"):

@@ -20,6 +20,7 @@ KEEP_AFTER_LOSS = timedelta(hours=24)
 
 
 _SOONER = frozenset({Step.OLD_ENDED, Step.PRUNED})  # the old instance may end before the new one is proven
+_CARRIED = frozenset({Step.VOLUMES_MOVED})  # to a recovery's new instance while it still boots
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ def lacks_writes(lost_seconds: Decimal | None, *, is_recovery: bool) -> bool:
 def next_due(move: OpenMove, heard: Mapping[Step, datetime]) -> DueStep | None:
     """The first step of the table that is still to come; None when all have happened."""
     rules = rules_of(move.kind, is_recovery=move.is_recovery)
-    got_past = [n for n, rule in enumerate(rules) if rule.step in heard and rule.step not in _SOONER]
+    sooner = _SOONER | _CARRIED if move.is_recovery else _SOONER
+    got_past = [n for n, rule in enumerate(rules) if rule.step in heard and rule.step not in sooner]
     ahead = rules[max(got_past, default=-1) + 1 :]
     rule = next((rule for rule in ahead if rule.step not in heard), None)
     if rule is None:
