@@ -168,6 +168,7 @@ def test_health(world: World, acme: Tenant, web: Machine):
     world.clock.pass_seconds(121)
     health = acme.get("/health")
     assert [behind["logicalAgentId"] for behind in health["agentsBehind"]] == ["web"]
+    assert health["agentsBehindCount"] == 1
     assert health["coordinators"][0]["alive"] is False
 
 

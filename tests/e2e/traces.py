@@ -282,6 +282,7 @@ def the_health_page(told: Told) -> None:
     assert [cells["Name"].text for cells in coordinators] == [one["name"] for one in api["coordinators"]]
     for cells, one in zip(coordinators, api["coordinators"], strict=True):
         require_time(cells["Until"], one["until"])
+    assert api["agentsBehindCount"] == len(api["agentsBehind"])
     behind = table(told.page, "Agents behind", len(api["agentsBehind"]))
     assert [cells["Agent"].text for cells in behind] == [one["logicalAgentId"] for one in api["agentsBehind"]]
 

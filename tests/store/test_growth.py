@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -101,3 +102,20 @@ def test_it_grows_with_the_fleet_and_not_with_its_square(tmp_path, ask):
         fleet(database, size)
         counts.append(steps(database, ask))
     assert 0 < counts[1] <= 1.5 * MANY / FEW * counts[0]
+
+
+def test_when_a_whole_fleet_is_silent_its_count_is_told_and_the_longest_silent_of_it(sqlite_database):
+    fleet(sqlite_database, MANY)
+    heard = {machine_id(n, 1): rows.NOW - timedelta(hours=1, seconds=n) for n in range(MANY - 1)}
+
+    def hear(tx: sa.Connection) -> None:
+        for machine, at in heard.items():
+            tx.execute(sa.update(t.instances).where(t.instances.c.id == machine).values(last_heartbeat_at=at))
+
+    sqlite_database.write(hear)
+    client_id = sqlite_database.read(lambda tx: tx.scalars(sa.select(t.clients.c.id)).one())
+    silent = sqlite_database.read(lambda tx: views_health.agents_behind(tx, rows.NOW, client_id))
+    assert (silent.count, len(silent.first)) == (MANY, views_health.TOLD)
+    never, longest = silent.first[:2]
+    assert (never.logical_agent_id, never.last_heartbeat_at) == (f"agent-{MANY - 1}", None)
+    assert longest.last_heartbeat_at == min(heard.values())

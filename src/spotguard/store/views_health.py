@@ -18,6 +18,8 @@ from spotguard.planning.invariants import INVARIANTS, check
 from spotguard.store import invariant_facts
 from spotguard.store.tables import agents, commands, epoch_grants, instances
 
+TOLD = 200  # of a list whose length nobody can bound: when a whole fleet is silent, its count says so
+
 
 def require_ready(tx: Connection) -> None:
     """`Refused` when the database answers but cannot be written: a Galera node without a quorum."""
@@ -56,20 +58,34 @@ def queue(tx: Connection, client_id: ClientId) -> Queue:
     )
 
 
-def agents_behind(tx: Connection, now: datetime, client_id: ClientId) -> Sequence[Any]:
-    """Live agents whose serving instance has not been heard for 120 s: id, name, since when."""
+@dataclass(frozen=True)
+class Silent:
+    """Live agents whose serving instance has not been heard for 120 s.
+
+    `first`: id, name, since when; at most `TOLD` of them.
+    """
+
+    count: int
+    first: Sequence[Any]
+
+
+def agents_behind(tx: Connection, now: datetime, client_id: ClientId) -> Silent:
+    """Whoever has been silent longest comes first."""
     late = now - timedelta(seconds=OFFLINE_AFTER_SECONDS)
+    heard = instances.c.last_heartbeat_at
     query = (
-        sa.select(agents.c.id, agents.c.logical_agent_id, instances.c.last_heartbeat_at)
+        sa.select(agents.c.id, agents.c.logical_agent_id, heard)
         .join(epoch_grants, epoch_grants.c.held_agent_id == agents.c.id)
         .join(instances, instances.c.id == epoch_grants.c.instance_id)
         .where(
             agents.c.client_id == client_id,
             agents.c.status != AgentStatus.DELETED.value,
-            sa.or_(instances.c.last_heartbeat_at.is_(None), instances.c.last_heartbeat_at < late),
+            sa.or_(heard.is_(None), heard < late),
         )
     )
-    return tx.execute(query.order_by(agents.c.logical_agent_id)).all()
+    count = tx.execute(sa.select(sa.func.count()).select_from(query.subquery())).scalar_one()
+    first = query.order_by(heard.is_not(None), heard, agents.c.logical_agent_id).limit(TOLD)
+    return Silent(count, tx.execute(first).all())
 
 
 def broken_invariants(tx: Connection, now: datetime, client_id: ClientId) -> list[str]:

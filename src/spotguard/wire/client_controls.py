@@ -281,10 +281,11 @@ class Savings(Spending):
 
 
 class InvariantReport(Given):
-    """Which invariants were checked just now, and what does not hold."""
+    """Which invariants were checked just now, and what does not hold: at most 200 sentences, and how many there are."""
 
     checked: list[str]
     broken: list[str]
+    broken_count: int
 
 
 class CoordinatorState(Given):
@@ -344,11 +345,13 @@ class Health(Given):
     """What a tenant looks at to know whether all is well.
 
     `killSwitch`: what holds for all of its agents; `killSwitches`: every switch that stops something.
+    `agentsBehind`: the 200 that have been silent longest, of `agentsBehindCount`.
     """
 
     invariants: InvariantReport
     coordinators: list[CoordinatorState]
     agents_behind: list[AgentBehind]
+    agents_behind_count: int
     queue: QueueState
     model: ModelState
     kill_switch: KillWord

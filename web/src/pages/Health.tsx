@@ -41,9 +41,9 @@ function Told({ health }: { health: Schemas["Health"] }) {
         <p>
           <Tag
             word={
-              invariants.broken.length === 0
+              invariants.brokenCount === 0
                 ? { text: `all ${invariants.checked.length} hold`, tone: "good" }
-                : { text: `${invariants.broken.length} broken`, tone: "bad" }
+                : { text: `${invariants.brokenCount} broken`, tone: "bad" }
             }
           />
         </p>
@@ -52,6 +52,7 @@ function Told({ health }: { health: Schemas["Health"] }) {
             <li key={one}>{one}</li>
           ))}
         </ul>
+        <More told={invariants.broken.length} of={invariants.brokenCount} />
         <details>
           <summary>Checked just now</summary>
           <ul>
@@ -98,6 +99,7 @@ function Told({ health }: { health: Schemas["Health"] }) {
             { head: "Last heard", cell: (one) => <When at={one.lastHeartbeatAt} never="never" /> },
           ]}
         />
+        <More told={health.agentsBehind.length} of={health.agentsBehindCount} />
       </Card>
       <Card title="Commands and model">
         <Facts
@@ -111,6 +113,11 @@ function Told({ health }: { health: Schemas["Health"] }) {
       </Card>
     </div>
   );
+}
+
+/** What a list that is cut leaves out. */
+function More({ told, of }: { told: number; of: number }) {
+  return told < of && <p>{`and ${of - told} more, ${of} in all`}</p>;
 }
 
 function KillSwitch({ health }: { health: Schemas["Health"] }) {

@@ -40,10 +40,13 @@ _NOTES = {
 async def health(desk: AtDesk) -> Health:
     def work(tx: Connection) -> Health:
         waiting = views_health.queue(tx, desk.client_id)
+        broken = views_health.broken_invariants(tx, desk.now, desk.client_id)
+        silent = views_health.agents_behind(tx, desk.now, desk.client_id)
         return Health(
             invariants=InvariantReport(
                 checked=views_health.checked_invariants(),
-                broken=views_health.broken_invariants(tx, desk.now, desk.client_id),
+                broken=broken[: views_health.TOLD],
+                broken_count=len(broken),
             ),
             coordinators=[
                 CoordinatorState(name=row.name, alive=row.until > desk.now, until=row.until)
@@ -53,8 +56,9 @@ async def health(desk: AtDesk) -> Health:
                 AgentBehind(
                     id=row.id, logical_agent_id=row.logical_agent_id, last_heartbeat_at=row.last_heartbeat_at
                 )
-                for row in views_health.agents_behind(tx, desk.now, desk.client_id)
+                for row in silent.first
             ],
+            agents_behind_count=silent.count,
             queue=QueueState(
                 pending=waiting.pending, leased=waiting.leased, oldest_pending_at=waiting.oldest_pending_at
             ),
