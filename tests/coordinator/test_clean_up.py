@@ -16,7 +16,14 @@ from spotguard.ports.cloud import LaunchRequest
 from spotguard.ports.intentions import TOKEN_TAG
 from spotguard.store import launch_orders, leftover_report, moves, reports, restore_points, storage
 from spotguard.store.report_ends import End, SwitchReport
-from spotguard.store.tables import agent_events, instances, metadata, storage_resources, switches
+from spotguard.store.tables import (
+    agent_events,
+    epoch_grants,
+    instances,
+    metadata,
+    storage_resources,
+    switches,
+)
 from tests.coordinator.scene import A, B, Scene
 
 
@@ -155,9 +162,75 @@ def test_a_volume_with_which_nobody_was_ever_seen_is_kept_for_a_person(scene, ag
     scene.run(1800)
     assert made in alive(scene)
     (found,) = report(scene)
-    assert (found.resource_id, found.plan) == (made, "kept until a person deletes it")
+    assert (found.resource_id, found.may_go_at) == (made, None)
+    assert found.plan.startswith("kept until a person deletes it")
     assert [e.detail["resource_id"] for e in events(scene, "leftover_found")] == [made]
     assert scene.breaches() == []
+
+
+def stranded_volume(scene, agent):
+    """A move took it from who served then, and came to nothing; who had it last has ended. Others serve on."""
+    former = scene.serving(agent)
+    opened = scene.switch(agent, B)
+    scene.run(1800, until=lambda: scene.move(opened.switch_id).status == "completed")
+    made = scene.ec2.create_volume(ClientToken("carried"), A.az, 50, tags(scene, agent))
+    (view,) = scene.ec2.describe_volumes([made])
+    rates = scene.ec2.storage_rates()
+    for holder in (former, InstanceId("i-0123456789abcdef0")):
+        attached = replace(view, attached_to=holder, device="/dev/sdf")
+        scene.db.write(lambda tx, shown=attached: storage.saw_volume(tx, scene.client_id, shown, rates))
+    return made, former
+
+
+def test_the_state_of_a_move_that_came_to_nothing_is_kept_and_a_person_is_told_once(scene, agent):
+    made, former = stranded_volume(scene, agent)
+    scene.run(300, until=lambda: made in told_of(scene))
+    let_go = scene.row(epoch_grants, epoch_grants.c.instance_id == former).released_at
+    (told,) = [e for e in events(scene, "leftover_found") if e.detail["resource_id"] == made]
+    for word in (made, "50 GiB", f"the state of {former} as of {let_go:%Y-%m-%d %H:%M:%S} UTC", *BY_HAND):
+        assert word in told.message
+    (kept,) = [one for one in report(scene) if one.resource_id == made]
+    assert (kept.may_go_at, kept.agent_id) == (None, agent)
+    assert f"the state of {former}" in kept.loose_because
+    assert all(word in kept.plan for word in BY_HAND)
+
+    gate(scene, agent, GateState.CLOSED)  # nobody is proven to serve for a while
+    scene.coordinator.clean_up(scene.now)
+    assert made in {one.resource_id for one in report(scene)}
+    scene.run(3600)
+    assert made in alive(scene)
+    assert told_of(scene).count(made) == 1
+    assert scene.breaches() == []
+
+    scene.ec2.delete_volume(made)
+    scene.run(300, until=lambda: made not in {one.resource_id for one in report(scene)})
+
+
+BY_HAND = ("aws ec2 attach-volume --region us-east-1", "aws ec2 delete-volume --region us-east-1")
+
+
+def told_of(scene):
+    return [e.detail["resource_id"] for e in events(scene, "leftover_found")]
+
+
+def test_a_person_may_look_into_kept_state_and_it_is_kept_all_the_same(scene, agent):
+    """On a machine of his own, of which SpotGuard knows nothing: the volume is his until he gives it back."""
+    made, former = stranded_volume(scene, agent)
+    scene.run(300, until=lambda: made in told_of(scene))
+    request = LaunchRequest(
+        token=ClientToken("own"), pool=A, mode=Mode.ONDEMAND, image_id=scene.image, tags={"Name": "his own"}
+    )
+    own = scene.ec2.run_instance(request).instance_id
+    scene.mute.add(own)
+    scene.run(120)
+    scene.ec2.attach_volume(made, own, "/dev/sdy")
+    scene.run(300, until=lambda: report(scene) == [])
+
+    scene.ec2.detach_volume(made)
+    scene.run(3600)
+    (kept,) = report(scene)
+    assert (kept.resource_id, kept.may_go_at) == (made, None)
+    assert f"the state of {former}" in kept.loose_because
 
 
 def test_nothing_is_deleted_while_nobody_is_proven_to_serve(scene, agent):

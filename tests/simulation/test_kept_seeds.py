@@ -21,6 +21,7 @@ KEPT_HOURS = {
     200648: "what a throttled EC2 would not delete was asked for again only after two minutes",
     201125: "a standby's report arrived 34 s late, and its pass was told to be as young as when it was measured",
     201320: "a heartbeat of a stopped holder arrived after its end, and the row named a server without its epoch",
+    201375: "what a recovery had carried when its holder's ticket was told of was kept for ever, and nobody was told",
     201477: "what EC2 forbade to delete was called forgotten, and no person was told",
     201598: "the weather took a second holder in calm without a word, and its loss was laid to the first one's notice",
     202146: "the same, of a holder that was started again three minutes later",

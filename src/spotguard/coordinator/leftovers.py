@@ -22,7 +22,7 @@ from spotguard.planning.cleaning import DELETED, may_go_at
 from spotguard.planning.deadlines import KEEP_AFTER_LOSS, lacks_writes
 from spotguard.ports.cloud import Cloud, VolumeState
 from spotguard.ports.intentions import Intention
-from spotguard.store import events, intentions, leftover_rows, state_left, storage, suspects
+from spotguard.store import events, intentions, left_for_people, leftover_rows, storage, suspects
 from spotguard.store.invariant_moves import ENDS_IDLE
 
 NOT_OURS = "not_ours_to_end"
@@ -107,9 +107,9 @@ class Leftovers:
         forsaken = self.ctx.db.read(intentions.forsaken)
         self.ctx.each("launches", forsaken, lambda one: self._settle(now, *one))
         machines, things = self.ctx.db.read(_unclaimed)
-        noted = [*things, *self.ctx.db.read(state_left.never_seen)]
-        if self.ctx.db.read(lambda tx: suspects.changed(tx, machines, noted)):
-            self.ctx.db.write(lambda tx: suspects.note(tx, now, machines, noted))
+        kept = self.ctx.db.read(left_for_people.of_all)
+        if self.ctx.db.read(lambda tx: suspects.changed(tx, machines, things, kept)):
+            self.ctx.db.write(lambda tx: suspects.note(tx, now, machines, things, kept))
         self._tried = {row.id: self._tried[row.id] for row in (*machines, *things) if row.id in self._tried}
         ended = self.ctx.each(
             "orphans",

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from spotguard.domain.pools import region_of
+
 SEEN_TWICE = timedelta(seconds=60)
 """Between the look that finds nothing that refers to a resource, and the earliest one that may delete it."""
 
@@ -37,6 +39,30 @@ class Leftover:
 
 def names_nobody(agent_tag: str | None) -> str:
     return "it names no agent" if agent_tag is None else f"no row knows the agent that it names, {agent_tag}"
+
+
+def kept_plan(volume_id: str, az: str | None) -> str:
+    """What a person does with a volume that no clean-up deletes: look into it, use it, or delete it, in AWS's words.
+
+    Attached to an instance that SpotGuard protects it would count as state of that one.
+    """
+    named, where = f"--volume-id {volume_id}", "its zone" if az is None else az
+    if az is not None:
+        named = f"--region {region_of(az)} {named}"
+    return (
+        f"kept until a person deletes it (aws ec2 delete-volume {named}); to look into it or to take from it, attach "
+        f"it to an instance in {where} that SpotGuard does not protect (aws ec2 attach-volume {named} "
+        "--instance-id INSTANCE --device /dev/sdy), mounted read-only (docs/production.md)"
+    )
+
+
+def stranded_because(holder: str, until: datetime | None, carried_to: str) -> str:
+    """`until`: when the holder let go or ended, which is how old the state is."""
+    age = "nobody knows when" if until is None else f"{until:%Y-%m-%d %H:%M:%S} UTC"
+    return (
+        f"it holds the state of {holder} as of {age}: a move that came to nothing took it away, and "
+        f"{carried_to}, which had it last, has never served"
+    )
 
 
 def may_go_at(suspect_since: datetime | None) -> datetime | None:

@@ -260,7 +260,7 @@ def _wanted(world: World) -> set[str]:
         clones = tx.scalars(_CLONES)
         return {*held, *clones, *(image for image in images if image), *tx.scalars(being_cleared)}
 
-    wanted = world.db.read(look)
+    wanted = world.db.read(look) | waiting.told_volumes(world)
     for name in world.registers:
         agent_id = lookups.agent(world, name).id
         live = [row for row in lookups.replicas(world, agent_id) if row.status in LIVE_REPLICA]

@@ -12,11 +12,12 @@ import sqlalchemy as sa
 
 from spotguard.domain.ids import AgentId, VolumeId
 from spotguard.domain.switches import Step
+from spotguard.planning.cleaning import FOUND
 from spotguard.planning.invariants import ORPHAN_AFTER, Breach, no_orphan
 from spotguard.simulation import lookups
 from spotguard.simulation.records import Records
 from spotguard.simulation.world import World
-from spotguard.store import deaths, grants, state_left, tickets
+from spotguard.store import deaths, grants, leftover_report, leftover_rows, state_left, tickets
 from spotguard.store.steps import LEFT_RUNNING
 from spotguard.store.tables import agent_events, instances, storage_resources, switch_steps, switches
 
@@ -87,6 +88,21 @@ def kept_volumes(world: World, name: str) -> set[str]:
         storage_resources.c.last_attached_to.in_(pair),
     )
     return set(world.db.read(lambda tx: tx.scalars(of_pair).all()))
+
+
+def told_volumes(world: World) -> set[str]:
+    """The state of moves that came to nothing, where an event and the list of leftovers tell the tenant of it."""
+    told = sa.select(agent_events.c.detail).where(
+        agent_events.c.kind == FOUND, agent_events.c.client_id == world.client_id
+    )
+
+    def look(tx: sa.Connection) -> set[str]:
+        named = {detail["resource_id"] for detail in tx.scalars(told)}
+        kept = {row.id for row in leftover_rows.stranded(tx)}
+        listed = {one.resource_id for one in leftover_report.report(tx, world.clock.now(), world.client_id)}
+        return named & kept & listed
+
+    return world.db.read(look)
 
 
 def _doubt(world: World, name: str) -> tuple[str | None, list[str]]:

@@ -23,7 +23,7 @@ from spotguard.planning.cleaning import (
 )
 from spotguard.planning.deadlines import KEEP_AFTER_LOSS
 from spotguard.planning.restore_points import DropPoint, plan_restore_points
-from spotguard.store import foundlings, leftover_rows, restore_points, state_left
+from spotguard.store import foundlings, left_for_people, leftover_rows, restore_points
 from spotguard.store.invariant_moves import ENDS_IDLE, ENDS_OLD
 from spotguard.store.tables import agent_events, replica_instances, storage_resources, switches
 
@@ -33,7 +33,7 @@ _s = storage_resources.c
 
 def report(tx: sa.Connection, now: datetime, client_id: ClientId | None = None) -> list[Leftover]:
     """Oldest first; of one tenant, or of all."""
-    found = [*_machines(tx), *_things(tx), *_kept(tx), *_strays(tx), *_foundlings(tx), *_old_points(tx, now)]
+    found = [*_machines(tx), *_things(tx), *_lost(tx), *_kept(tx), *_foundlings(tx), *_old_points(tx, now)]
     mine = [one for one in found if client_id is None or one.client_id == client_id]
     unique = {one.resource_id: one for one in reversed(mine)}
     return sorted(unique.values(), key=lambda one: (one.since, one.resource_id))
@@ -85,7 +85,7 @@ def _things(tx: sa.Connection) -> Iterator[Leftover]:
         )
 
 
-def _kept(tx: sa.Connection) -> Iterator[Leftover]:
+def _lost(tx: sa.Connection) -> Iterator[Leftover]:
     """Of moves that wait for a person before they delete what the dead holder left."""
     waiting = tx.execute(
         sa.select(switches).where(
@@ -102,9 +102,9 @@ def _kept(tx: sa.Connection) -> Iterator[Leftover]:
         yield from (_of_storage(row, why, plan, until) for row in leftover_rows.of_switch(tx, switch))
 
 
-def _strays(tx: sa.Connection) -> Iterator[Leftover]:
-    for row in state_left.never_seen(tx):
-        yield _of_storage(row, "nobody was ever seen with it", "kept until a person deletes it", None)
+def _kept(tx: sa.Connection) -> Iterator[Leftover]:
+    for one in left_for_people.of_all(tx):
+        yield _of_storage(one.row, one.because, one.plan, None)
 
 
 def _foundlings(tx: sa.Connection) -> Iterator[Leftover]:
@@ -164,4 +164,6 @@ def _of_storage(
 def _why_ours(row: Row) -> str:
     if row.is_ours:
         return "it carries our tags, set when it was made"
-    return "its owner wanted it deleted with its instance"
+    if row.delete_with_instance:
+        return "its owner wanted it deleted with its instance"
+    return "its owner brought it, and a move of ours carried it"

@@ -147,6 +147,14 @@ def unreferenced(tx: sa.Connection) -> list[Row]:
     return list(_UNREFERENCED.rows(tx, {}))
 
 
+def stranded(tx: sa.Connection) -> list[Row]:
+    """Volumes that a move took from who served, and nobody needs: kept for a person, whosever they were.
+
+    One that was told stays told as long as nobody has it, though its agent is without a proven holder for a while.
+    """
+    return list(_STRANDED.rows(tx, {}))
+
+
 def _open_switch_needs_it() -> sa.ColumnElement[bool]:
     """Before the grant a move may need anything of its agent's; after it only its own copies and the old one's volumes.
 
@@ -167,6 +175,10 @@ def _free_volume() -> sa.ColumnElement[bool]:
     What a holder left is its move's to delete; here only what that move did not find. Of a volume that nobody was
     ever seen with nothing is known, and while nobody is proven to serve every volume may be the one that is needed.
     """
+    return sa.and_(_needless_volume(), sa.not_(_stranded_state()))
+
+
+def _needless_volume() -> sa.ColumnElement[bool]:
     last_lives = sa.exists().where(_i.id == _s.last_attached_to, _i.is_active)
     last_holds = sa.exists().where(
         epoch_grants.c.instance_id == _s.last_attached_to, epoch_grants.c.status == "held"
@@ -180,7 +192,6 @@ def _free_volume() -> sa.ColumnElement[bool]:
         sa.not_(last_holds),
         sa.not_(tickets.may_be_used_by(_s.last_attached_to)),
         sa.not_(_open_switch_needs_it()),
-        sa.not_(_orphaned_state()),
     )
 
 
@@ -208,7 +219,7 @@ def is_served(tx: sa.Connection, agent_id: str) -> bool:
     return tx.execute(sa.union_all(gone, serves).limit(1)).first() is not None
 
 
-def _orphaned_state() -> sa.ColumnElement[bool]:
+def _stranded_state() -> sa.ColumnElement[bool]:
     """It came from somebody who served to somebody who never did: the state of a move that came to nothing."""
     from_server = sa.exists().where(epoch_grants.c.instance_id == _s.moved_from)
     at_server = sa.exists().where(epoch_grants.c.instance_id == _s.last_attached_to)
@@ -243,4 +254,15 @@ _UNREFERENCED = Prepared(
     sa.select(storage_resources).where(
         _s.ended_at.is_(None), _s.is_ours, sa.or_(_free_volume(), _loose_copy(), _loose_image())
     )
+)
+_STRANDED = Prepared(
+    sa.select(storage_resources)
+    .where(
+        _s.kind == "volume",
+        _s.ended_at.is_(None),
+        _s.attached_to.is_(None),
+        _stranded_state(),
+        sa.or_(_s.suspect_since.is_not(None), _needless_volume()),
+    )
+    .order_by(_s.created_at, _s.id)
 )

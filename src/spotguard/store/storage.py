@@ -218,6 +218,9 @@ _DATA_VOLUMES_OF = Prepared(
         )
     )
 )
+_SERVED = (
+    sa.select(epoch_grants.c.epoch).where(epoch_grants.c.instance_id == sa.bindparam("machine")).limit(1)
+)
 _HAS_KEPT_STATE = Prepared(
     sa.select(_s.id)
     .where(
@@ -249,13 +252,18 @@ def _attachment(tx: sa.Connection, agent_id: str, view: VolumeView, known: Row |
         if known is None or known.device is None:
             values["device"] = made_with.device(tx, agent_id, view)
     else:
-        former = known.last_attached_to if known is not None else None
         values |= {"last_attached_to": view.attached_to}
         if view.device is not None:
             values |= {"device": view.device}
-        if former is not None and former != view.attached_to:
-            values |= {"moved_from": former}
+        if known is not None and known.last_attached_to not in (None, view.attached_to):
+            values |= {"moved_from": _whose(tx, known)}
     return values
+
+
+def _whose(tx: sa.Connection, known: Row) -> str:
+    """Whose state it brings along: who had it last, unless that was only carrying it and never served."""
+    served = tx.execute(_SERVED, {"machine": known.last_attached_to}).first() is not None
+    return str(known.last_attached_to if served or known.moved_from is None else known.moved_from)
 
 
 def saw_snapshot(

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from spotguard.planning.cleaning import FOUND
 from spotguard.store import events
+from spotguard.store.left_for_people import LeftForPeople
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import instances, storage_resources
 
@@ -20,20 +21,31 @@ Row = sa.Row[Any]
 _TABLES = (instances, storage_resources)
 
 
-def changed(tx: sa.Connection, machines: Sequence[Row], things: Sequence[Row]) -> bool:
+def changed(
+    tx: sa.Connection, machines: Sequence[Row], things: Sequence[Row], kept: Sequence[LeftForPeople] = ()
+) -> bool:
     """Somebody is new among them, or a former one is none any more."""
-    fresh = any(row.suspect_since is None for row in (*machines, *things))
+    stored = [*things, *(one.row for one in kept)]
+    fresh = any(row.suspect_since is None for row in (*machines, *stored))
     return fresh or any(
-        _cleared(tx, table, rows) for table, rows in zip(_TABLES, (machines, things), strict=True)
+        _cleared(tx, table, rows) for table, rows in zip(_TABLES, (machines, stored), strict=True)
     )
 
 
-def note(tx: sa.Connection, now: datetime, machines: Sequence[Row], things: Sequence[Row]) -> None:
-    """Write down who is suspect since now, tell it once, and forget who is referred to again."""
-    for table, rows in zip(_TABLES, (machines, things), strict=True):
-        for row in rows:
-            if row.suspect_since is None and _mark(tx, table, row.id, now):
-                _tell(tx, now, row)
+def note(
+    tx: sa.Connection,
+    now: datetime,
+    machines: Sequence[Row],
+    things: Sequence[Row],
+    kept: Sequence[LeftForPeople] = (),
+) -> None:
+    """Write down who is suspect since now, tell it once, and forget who is referred to again. `kept`: never deleted."""
+    told = [(row, _loose(row)) for row in (*machines, *things)]
+    for row, message in [*told, *((one.row, _for_a_person(one)) for one in kept)]:
+        table = instances if _kind(row) == "instance" else storage_resources
+        if row.suspect_since is None and _mark(tx, table, row.id, now):
+            _tell(tx, now, row, message)
+    for table, rows in zip(_TABLES, (machines, [*things, *(one.row for one in kept)]), strict=True):
         cleared = _cleared(tx, table, rows)
         if cleared:
             tx.execute(sa.update(table).where(table.c.id.in_(cleared)).values(suspect_since=None))
@@ -60,10 +72,18 @@ _SUSPECTED = {
 }
 
 
-def _tell(tx: sa.Connection, now: datetime, row: Row) -> None:
-    kind = getattr(row, "kind", "instance")
-    message = f"nothing refers to the {kind} {row.id}: looked at again before anything is done"
-    if kind == "volume" and row.last_attached_to is None:
-        message = f"nobody was ever seen with the volume {row.id}: it is kept until a person deletes it"
-    detail = {"kind": kind, "resource_id": row.id}
+def _tell(tx: sa.Connection, now: datetime, row: Row, message: str) -> None:
+    detail = {"kind": _kind(row), "resource_id": row.id}
     events.append(tx, now, row.client_id, row.agent_id, FOUND, message, detail)
+
+
+def _loose(row: Row) -> str:
+    return f"nothing refers to the {_kind(row)} {row.id}: looked at again before anything is done"
+
+
+def _for_a_person(one: LeftForPeople) -> str:
+    return f"the volume {one.row.id} ({one.row.size_gib} GiB): {one.because}; {one.plan}"
+
+
+def _kind(row: Row) -> str:
+    return str(getattr(row, "kind", "instance"))

@@ -218,7 +218,7 @@ class MovePreview(Given):
 class LeftoverState(Given):
     """Something of ours that nothing needs: why it is ours, why nothing needs it, what becomes of it.
 
-    `mayGoAt` null: noted in the next look. `usdPerMonth` null: not known.
+    `mayGoAt` null: noted in the next look, or kept for a person, as `plan` says. `usdPerMonth` null: not known.
     """
 
     resource_id: str

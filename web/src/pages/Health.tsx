@@ -222,7 +222,15 @@ function Leftovers() {
           { head: "What", cell: (one) => `${one.kind} ${one.resourceId}` },
           { head: "Why loose", cell: (one) => <span className="reason">{one.looseBecause}</span> },
           { head: "Plan", cell: (one) => <span className="reason">{one.plan}</span> },
-          { head: "May go", cell: (one) => <When at={one.mayGoAt} never="after the next look" /> },
+          {
+            head: "May go",
+            cell: (one) => (
+              <When
+                at={one.mayGoAt}
+                never={one.suspectSince === null ? "after the next look" : "never by itself"}
+              />
+            ),
+          },
           { head: "$/month", isNumber: true, cell: (one) => <Usd of={one.usdPerMonth} places={2} /> },
         ]}
       />

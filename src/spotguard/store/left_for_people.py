@@ -1,0 +1,53 @@
+"""Volumes that nobody needs and no clean-up deletes, since they may hold what somebody wrote: a person is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.planning.cleaning import kept_plan, stranded_because
+from spotguard.store import leftover_rows, state_left
+from spotguard.store.prepared import Prepared
+from spotguard.store.tables import epoch_grants, instances
+
+Row = sa.Row[Any]
+_NEVER_SEEN = "nobody was ever seen with it"
+_LET_GO = Prepared(
+    sa.select(epoch_grants.c.released_at, instances.c.ended_at)
+    .outerjoin(instances, instances.c.id == epoch_grants.c.instance_id)
+    .where(epoch_grants.c.instance_id == sa.bindparam("machine"))
+    .order_by(epoch_grants.c.epoch.desc())
+    .limit(1)
+)
+
+
+@dataclass(frozen=True)
+class LeftForPeople:
+    """`because`: whose state it holds and how it came to lie there; `plan`: what a person does with it."""
+
+    row: Row
+    because: str
+
+    @property
+    def plan(self) -> str:
+        return kept_plan(self.row.id, self.row.az)
+
+
+def of_all(tx: sa.Connection) -> list[LeftForPeople]:
+    """Of every tenant."""
+    unknown = [LeftForPeople(row, _NEVER_SEEN) for row in state_left.never_seen(tx)]
+    return unknown + [LeftForPeople(row, _because(tx, row)) for row in leftover_rows.stranded(tx)]
+
+
+def _because(tx: sa.Connection, row: Row) -> str:
+    return stranded_because(row.moved_from, _wrote_until(tx, row.moved_from), row.last_attached_to)
+
+
+def _wrote_until(tx: sa.Connection, holder: str) -> datetime | None:
+    """When it let go of its newest epoch or ended, whichever came first."""
+    last = _LET_GO.first(tx, {"machine": holder})
+    known = [] if last is None else [at for at in (last.released_at, last.ended_at) if at is not None]
+    return min(known, default=None)
