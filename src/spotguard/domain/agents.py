@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from enum import IntEnum, StrEnum
 
@@ -70,6 +71,7 @@ class KillLevel(IntEnum):
 HIGHEST_TERMINATE_WAIT_SECONDS = 86_400  # ruling B11
 DEFAULT_TERMINATE_WAIT_SECONDS = 1_800  # the specification's column default
 OFFLINE_AFTER_SECONDS = 120  # ruling B16
+OFFLINE_AFTER = timedelta(seconds=OFFLINE_AFTER_SECONDS)
 PROVEN_CHECKS = 3  # heartbeats in a row that find a new holder healthy
 
 

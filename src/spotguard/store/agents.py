@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
-from spotguard.domain.agents import AgentStatus
+from spotguard.domain.agents import OFFLINE_AFTER, AgentStatus
 from spotguard.domain.commands import CommandStatus
 from spotguard.domain.errors import NotFound
 from spotguard.domain.ids import AgentId, ClientId, InstanceId
@@ -133,6 +133,7 @@ def heartbeat(  # noqa: PLR0913 -- what it says
             "wanted": caller.instance_id,
             "registered": caller.registered_at,
             "now": now,
+            "unbroken": now - OFFLINE_AFTER,
             "gate_now": gate.value if gate else None,
             "workload": workload_healthy,
             "can_sync_now": can_sync,
@@ -171,6 +172,12 @@ def _tell(tx: Connection, now: datetime, caller: Row[Any], kind: str, message: s
     events.append(tx, now, ClientId(caller.client_id), AgentId(caller.agent_id), kind, message, detail)
 
 
+_NOW = sa.bindparam("now", type_=_i.heard_since.type)
+_HEARD_SINCE = sa.case(
+    (_i.last_heartbeat_at >= sa.bindparam("unbroken"), sa.func.coalesce(_i.heard_since, _NOW)), else_=_NOW
+)
+
+
 def _run_is_over() -> sa.ColumnElement[bool]:
     """A look has shown the run that registered so, which is more than that looks show the instance no more."""
     return sa.and_(
@@ -187,6 +194,7 @@ def _presence(streak: Any) -> sa.Update:
         .values(
             last_heartbeat_at=sa.bindparam("now"),
             updated_at=sa.bindparam("now"),
+            heard_since=_HEARD_SINCE,
             gate=sa.bindparam("gate_now"),
             workload_healthy=sa.bindparam("workload"),
             healthy_streak=streak,

@@ -217,6 +217,7 @@ def _write_instance(
         "can_sync": newcomer.can_sync,
         "has_traffic_script": newcomer.has_traffic_script,
         "last_heartbeat_at": now,
+        "heard_since": now,
         "updated_at": now,
     }
     if former is not None:

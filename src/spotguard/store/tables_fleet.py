@@ -129,6 +129,9 @@ instances = sa.Table(
     updated_at(),
     # presence, per instance (ruling S15)
     sa.Column("last_heartbeat_at", UtcTime),
+    sa.Column(
+        "heard_since", UtcTime
+    ),  # the first heartbeat of an unbroken row, none two minutes after another
     sa.Column("gate", sa.String(20)),
     sa.Column("workload_healthy", sa.Boolean),
     sa.Column("healthy_streak", sa.Integer, nullable=False, default=0),
