@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from spotguard.domain.commands import CommandType
 from spotguard.store import commands
 from spotguard.store.database import Database
-from spotguard.store.tables import ledger_entries
+from spotguard.store.tables import instances, ledger_entries
 from tests.api.world import POOL_A, POOL_B, POOL_C, Machine, Tenant, World
 
 
@@ -123,3 +123,17 @@ def test_a_report_after_the_fact(world: World, acme: Tenant, web: Machine):
     assert first.body["savings_impact"] == "0.001400"
     assert web.post("switch-report", body).body == first.body
     assert acme.get("/instances?active=true")["items"][0]["id"] == "i-0000000000000abcd"
+
+
+def test_the_row_of_heartbeats_is_unbroken_until_two_minutes_are_missed(world: World, web: Machine):
+    """MariaDB reads a column that stands left in the same SET as it is by then."""
+
+    def heard_since() -> timedelta:
+        (row,) = world.rows(instances, instances.c.id == web.id)
+        return row.heard_since - began
+
+    began = world.clock.now()
+    for seconds, since in ((0, 0), (100, 0), (120, 0), (121, 341), (30, 341)):
+        world.clock.time += timedelta(seconds=seconds)
+        web.heartbeat()
+        assert heard_since() == timedelta(seconds=since)

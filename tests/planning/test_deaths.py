@@ -116,6 +116,12 @@ def test_a_standby_under_a_signal_is_taken_only_when_the_image_would_be_the_alte
             assert not death.facts.volume_survives
 
 
+def test_a_silent_standby_is_taken_where_one_under_a_signal_would_be():
+    for death in everything():
+        standbys = tuple(replace(s, silent=s.under_signal, under_signal=False) for s in death.facts.standbys)
+        assert recover(replace(death.facts, standbys=standbys)) == death.plan
+
+
 def test_the_image_is_the_last_resort():
     for death in everything():
         nothing_else = not death.usable and not death.facts.volume_survives

@@ -239,6 +239,13 @@ def test_story(facts, action, replica_id):
     assert (told.action, told.replica_id) == (action, replica_id)
 
 
+def test_nothing_is_handed_over_to_a_silent_standby():
+    """It is answered as if it had a signal of its own."""
+    for told in everything():
+        standbys = tuple(replace(s, silent=s.under_signal, under_signal=False) for s in told.facts.standbys)
+        assert answer(replace(told.facts, standbys=standbys)) == told.answer
+
+
 def test_no_emergency_knows_of_money():
     """B13: spend caps bind voluntary and standby launches, never an emergency: its facts have no place for one."""
     known = {field.name for of in (SignalFacts, DeathFacts, StandbyFacts) for field in fields(of)}

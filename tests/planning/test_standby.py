@@ -225,6 +225,15 @@ def test_a_standby_with_a_signal_of_its_own_is_replaced():
     assert new.place == SPOT_THERE
 
 
+def test_a_standby_that_nobody_hears_is_replaced_as_one_with_a_signal_is():
+    """A poor one is better than none: it goes when another is launched."""
+    unheard = replace(replica(), unheard=True)
+    gone, new = plan_standbys(replace(WISH, replicas=(unheard,)))
+    assert (gone.replica_id, new.place) == ("r1", SPOT_THERE)
+    assert "not been heard for 5 minutes" in gone.because
+    assert plan_standbys(replace(WISH, replicas=(unheard,), places=())) == ()
+
+
 def test_the_primary_moved_into_its_standbys_pool():
     """B6: never the primary's own pool; over 92 % of interruptions in one pool fall within three minutes."""
     gone, new = plan_standbys(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
 
-from spotguard.domain.agents import OFFLINE_AFTER_SECONDS, AgentStatus
+from spotguard.domain.agents import OFFLINE_AFTER, AgentStatus
 from spotguard.domain.commands import OPEN_COMMAND
 from spotguard.domain.drills import OPEN_DRILL
 from spotguard.domain.epochs import GrantStatus
@@ -21,7 +21,8 @@ from spotguard.domain.replicas import LIVE_REPLICA, ReplicaStatus, ReplicaType
 from spotguard.domain.salvages import OPEN_SALVAGE
 from spotguard.domain.signals import SignalType
 from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus, Trigger
-from spotguard.store import adrift, sightings
+from spotguard.planning.presence import REPLACED_AFTER
+from spotguard.store import adrift, sightings, silence
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import (
     agents,
@@ -38,9 +39,6 @@ from spotguard.store.tables import (
 Row = sa.Row[Any]
 
 
-SILENCE = timedelta(seconds=OFFLINE_AFTER_SECONDS)
-
-
 class Work(StrEnum):
     """Kinds of work; the ids are those of the named rows."""
 
@@ -49,7 +47,9 @@ class Work(StrEnum):
     NOTICE = "notice"  # a termination notice, unresolved; the agent's id
     RECOMMENDATION = "recommendation"  # the same of a rebalance recommendation
     EXPIRED = "expired"  # an open command past its time
-    NEED = "need"  # an agent without the replica that its mode asks for, or with one that it should not have
+    NEED = (
+        "need"  # an agent without the replica that its mode asks for, or with one that is unwanted or silent
+    )
     DRILL = "drill"  # open
     SALVAGE = "salvage"  # open
     ENDED = "ended"  # an agent whose holder has ended or has let go
@@ -73,7 +73,9 @@ class Agenda:
 
 def look(tx: sa.Connection, now: datetime) -> Agenda:
     work: dict[Work, list[str]] = {}
-    for kind, row_id in _AGENDA.rows(tx, {"now": now, "silent": now - SILENCE}):
+    for kind, row_id in _AGENDA.rows(
+        tx, {"now": now, "silent": now - OFFLINE_AFTER, "given_up": now - REPLACED_AFTER}
+    ):
         work.setdefault(Work(kind), []).append(row_id)
     fleet = Counter(ClientId(client_id) for client_id in work.pop(Work.FLEET, ()))
     return Agenda(work, sightings.active(tx), dict(fleet))
@@ -101,7 +103,14 @@ _unfit = (
     sa.and_(
         replica_instances.c.replica_type == ReplicaType.MANUAL.value, sa.not_(agents.c.manual_replica_enabled)
     ),
-    sa.and_(agents.c.manual_replica_enabled, sa.or_(_beside_primary, _signalled)),
+    sa.and_(
+        agents.c.manual_replica_enabled,
+        sa.or_(_beside_primary, _signalled, silence.unheard_since(sa.bindparam("given_up"))),
+    ),
+    sa.and_(
+        replica_instances.c.status == ReplicaStatus.READY.value,
+        silence.unheard_since(sa.bindparam("silent")),
+    ),
 )
 
 _is_rescue = sa.or_(

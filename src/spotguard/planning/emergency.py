@@ -32,6 +32,11 @@ class StandbyFacts:
     enrolled: bool  # its machine runs and its agent has registered
     complete_pass_age_seconds: float | None  # None: no complete pass has reached it
     under_signal: bool
+    silent: bool = False  # nobody hears it, though its primary is heard
+
+    @property
+    def may_take_over(self) -> bool:
+        return not (self.under_signal or self.silent)
 
     @property
     def holds_state(self) -> bool:
@@ -109,8 +114,8 @@ class RecoveryPlan:
 
 
 def best_standby(standbys: tuple[StandbyFacts, ...]) -> StandbyFacts | None:
-    """A ready one before a syncing one, then the newest complete pass; never one under a signal of its own."""
-    fit = [s for s in standbys if not s.under_signal]
+    """A ready one before a syncing one, then the newest complete pass; never a silent one or one under a signal."""
+    fit = [s for s in standbys if s.may_take_over]
     return min(
         fit,
         key=lambda s: (
@@ -220,7 +225,7 @@ def _usable(facts: DeathFacts) -> tuple[StandbyFacts, ...]:
 
 def _by_heir(facts: DeathFacts) -> RecoveryPlan | None:
     """Before a better looking standby: this one lacks nothing."""
-    heirs = (s for s in _usable(facts) if s.replica_id == facts.handed_over_to and not s.under_signal)
+    heirs = (s for s in _usable(facts) if s.replica_id == facts.handed_over_to and s.may_take_over)
     heir = next(heirs, None)
     if heir is None:
         return None
@@ -294,7 +299,7 @@ def _by_volume(facts: DeathFacts) -> RecoveryPlan | None:
 
 
 def _by_old_pass(facts: DeathFacts) -> RecoveryPlan | None:
-    """A standby under a signal only here: its volume outlives it and has what the image lacks."""
+    """A standby that is silent or under a signal only here: its volume outlives it and has what the image lacks."""
     usable = _usable(facts)
     standby = best_standby(usable) or min(
         usable, key=lambda s: (s.complete_pass_age_seconds or 0.0, s.replica_id), default=None

@@ -11,6 +11,11 @@ from spotguard.domain.ids import AgentId
 
 FREEZE_FROM_AGENTS = 5
 FREEZE_SHARE = 3  # a third
+REPLACED_AFTER = timedelta(minutes=5)
+"""A standby that is not heard for so long is replaced: longer than a reboot, and shorter than what a storm leaves.
+
+It only stops counting as ready after `OFFLINE_AFTER`: to replace it is to sync all of the state anew.
+"""
 TOGETHER = timedelta(minutes=5)  # silences that begin within this time count as one
 
 

@@ -13,6 +13,7 @@ from spotguard.domain.ids import PoolId, ReplicaId
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.replicas import ReplicaType
+from spotguard.planning.presence import REPLACED_AFTER
 from spotguard.planning.switching import NO_SYNC
 
 _FIRST_PAUSE = timedelta(seconds=30)
@@ -34,13 +35,14 @@ class Place:
 
 @dataclass(frozen=True)
 class LiveReplica:
-    """A replica row that is alive. `doomed`: its own instance has a signal."""
+    """A replica row that is alive. `doomed`: its own instance has a signal. `unheard`: nobody has heard it for long."""
 
     replica_id: ReplicaId
     replica_type: ReplicaType
     pool_id: PoolId | None
     mode: Mode
     doomed: bool
+    unheard: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,10 @@ def _launch(need: StandbyNeed, unfit: tuple[RetireReplica, ...]) -> LaunchReplic
 def _unfit(need: StandbyNeed, replica: LiveReplica) -> RetireReplica | None:
     if replica.doomed:
         return RetireReplica(replica.replica_id, "its own instance has an interruption signal: replaced")
+    if replica.unheard:
+        minutes = REPLACED_AFTER.total_seconds() / 60
+        because = f"it has not been heard for {minutes:.0f} minutes in which its primary was: replaced"
+        return RetireReplica(replica.replica_id, because)
     if replica.mode is Mode.SPOT and replica.pool_id is not None and replica.pool_id == need.primary_pool:
         return RetireReplica(
             replica.replica_id, "the primary came to its pool and would fall with it: replaced"

@@ -15,13 +15,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from spotguard.cloud.simulated.ec2 import SimulatedEc2
-from spotguard.coordinator.agenda import SILENCE, Work
+from spotguard.coordinator.agenda import Work
 from spotguard.coordinator.context import Beat
 from spotguard.coordinator.coordinator import Coordinator, PassReport
+from spotguard.domain.agents import OFFLINE_AFTER
 from spotguard.domain.commands import OPEN_COMMAND
 from spotguard.domain.epochs import GrantStatus
 from spotguard.domain.instances import InstanceState
 from spotguard.domain.replicas import ReplicaStatus
+from spotguard.planning.presence import REPLACED_AFTER
 from spotguard.simulation.troubled_database import TroubledDatabase
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import (
@@ -56,6 +58,7 @@ WATCHED: dict[sa.Table, set[str]] = {
 }
 """The tables of the agenda, each with the columns whose change alone is no news to it."""
 
+_primary = instances.alias("primary")
 _HEARD = Prepared(
     sa.select(
         sa.func.min(instances.c.last_heartbeat_at, type_=instances.c.last_heartbeat_at.type).label("at")
@@ -66,6 +69,23 @@ _HEARD = Prepared(
 _EXPIRES = Prepared(
     sa.select(sa.func.min(commands.c.expires_at, type_=commands.c.expires_at.type).label("at")).where(
         commands.c.status.in_([sa.literal_column(f"'{state.value}'") for state in sorted(OPEN_COMMAND)])
+    )
+)
+_STANDBYS = Prepared(
+    sa.select(
+        replica_instances.c.status,
+        replica_instances.c.synced_at,
+        instances.c.last_heartbeat_at,
+        _primary.c.heard_since,
+    )
+    .join(instances, instances.c.id == replica_instances.c.instance_id)
+    .join(epoch_grants, epoch_grants.c.held_agent_id == replica_instances.c.agent_id)
+    .join(_primary, _primary.c.id == epoch_grants.c.instance_id)
+    .where(
+        replica_instances.c.is_active,
+        instances.c.last_heartbeat_at.is_not(None),
+        _primary.c.heard_since.is_not(None),
+        _primary.c.last_heartbeat_at >= sa.bindparam("silent"),
     )
 )
 _NOT_READY = Prepared(
@@ -113,7 +133,12 @@ class Stillness:
             return None
         if _ephemeral(self._ec2):
             return None
-        ends = [calm_until, *_beats(coordinator, now), *self._moments(), *self._rests(coordinator, work, now)]
+        ends = [
+            calm_until,
+            *_beats(coordinator, now),
+            *self._moments(now),
+            *self._rests(coordinator, work, now),
+        ]
         return Rest(min(ends), self._changes, self._shown(now))
 
     def _changed(self) -> None:
@@ -126,14 +151,20 @@ class Stillness:
             for machine in self._ec2.world.shown.values()
         )
 
-    def _moments(self) -> Iterator[datetime]:
-        """When a holder counts as silent, or a command as expired. Heartbeats only put the first off."""
+    def _moments(self, now: datetime) -> Iterator[datetime]:
+        """When a holder or a standby counts as silent, or a command as expired. Heartbeats only put it off."""
         heard = self._db.read(lambda tx: _HEARD.first(tx, {}))
         expires = self._db.read(lambda tx: _EXPIRES.first(tx, {}))
         if heard is not None and heard.at is not None:
-            yield heard.at + SILENCE
+            yield heard.at + OFFLINE_AFTER
         if expires is not None and expires.at is not None:
             yield expires.at
+        for standby in self._db.read(lambda tx: _STANDBYS.rows(tx, {"silent": now - OFFLINE_AFTER})):
+            heard_at = max(standby.last_heartbeat_at, standby.synced_at or standby.last_heartbeat_at)
+            since = max(heard_at, standby.heard_since)
+            if standby.status == ReplicaStatus.READY:
+                yield since + OFFLINE_AFTER
+            yield since + REPLACED_AFTER
 
     def _rests(
         self, coordinator: Coordinator, work: dict[Work, list[str]], now: datetime

@@ -191,15 +191,18 @@ def _presence(streak: Any) -> sa.Update:
     return (
         sa.update(instances)
         .where(_i.id == sa.bindparam("wanted"), sa.not_(_run_is_over()))
-        .values(
-            last_heartbeat_at=sa.bindparam("now"),
-            updated_at=sa.bindparam("now"),
-            heard_since=_HEARD_SINCE,
-            gate=sa.bindparam("gate_now"),
-            workload_healthy=sa.bindparam("workload"),
-            healthy_streak=streak,
-            can_sync=sa.func.coalesce(sa.bindparam("can_sync_now"), _i.can_sync),
-            has_traffic_script=sa.func.coalesce(sa.bindparam("script_now"), _i.has_traffic_script),
+        .ordered_values(
+            (_i.heard_since, _HEARD_SINCE),  # first: MariaDB reads what stands left of it as already changed
+            (_i.last_heartbeat_at, sa.bindparam("now")),
+            (_i.updated_at, sa.bindparam("now")),
+            (_i.gate, sa.bindparam("gate_now")),
+            (_i.workload_healthy, sa.bindparam("workload")),
+            (_i.healthy_streak, streak),
+            (_i.can_sync, sa.func.coalesce(sa.bindparam("can_sync_now"), _i.can_sync)),
+            (
+                _i.has_traffic_script,
+                sa.func.coalesce(sa.bindparam("script_now"), _i.has_traffic_script),
+            ),
         )
     )
 

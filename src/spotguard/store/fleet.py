@@ -20,7 +20,7 @@ from spotguard.domain.replicas import LIVE_REPLICA, ReplicaStatus
 from spotguard.engine.assessment import Allowance, PoolFacts, assess
 from spotguard.planning.emergency import StandbyFacts
 from spotguard.planning.standby import Place, emergency_places, standby_places
-from spotguard.store import ondemand, prices, quarantine, storage, type_facts
+from spotguard.store import ondemand, prices, quarantine, silence, storage, type_facts
 from spotguard.store.batches import batch_of, batched
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import agents, instances, replica_instances, spot_interruption_events
@@ -200,6 +200,7 @@ def standby_facts(tx: sa.Connection, now: datetime, agent_id: AgentId) -> tuple[
     """The live replicas of an agent as an emergency sees them."""
     rows = _STANDBYS.rows(tx, {"agent": agent_id})
     noticed = signalled(tx, [row.instance_id for row in rows])
+    silent = silence.silent_standbys(tx, now, agent_id)
     return tuple(
         StandbyFacts(
             replica_id=ReplicaId(row.id),
@@ -207,6 +208,7 @@ def standby_facts(tx: sa.Connection, now: datetime, agent_id: AgentId) -> tuple[
             enrolled=row.boot_id is not None and bool(row.machine_lives),
             complete_pass_age_seconds=_age_of_pass(row, now),
             under_signal=row.instance_id in noticed or row.machine_lives is False,
+            silent=row.id in silent,
         )
         for row in rows
     )

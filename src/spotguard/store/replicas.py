@@ -177,6 +177,18 @@ def apply_sync_status(
     return _stored(tx, replica_id)
 
 
+def unheard(tx: sa.Connection, now: datetime, replica_id: ReplicaId) -> bool:
+    """Nothing is known of it any more: what it said last counts no longer. False when it was not ready."""
+    ready = (ReplicaStatus.READY,)
+    out = SyncStatus.OUT_OF_SYNC.value
+    if not _move(tx, replica_id, ReplicaStatus.SYNCING, origins=ready, sync_status=out):
+        return False
+    row = _stored(tx, replica_id)
+    message = f"{row.instance_id} is not heard, though its primary is: it counts as ready no more"
+    _tell(tx, now, AgentId(row.agent_id), "replica_silent", message, replica_id)
+    return True
+
+
 def _stored(tx: sa.Connection, replica_id: ReplicaId) -> Row:
     row = row_of(tx, replica_id)
     if row is None:

@@ -1,4 +1,8 @@
-"""Who serves and when it was last heard; whether a client's voluntary action is frozen by it (ruling B10a)."""
+"""Who serves and when it was last heard; whether a client's voluntary action is frozen by it (ruling B10a).
+
+And which standbys are silent. The server may have been away itself: a standby counts as silent only while its primary
+was heard without a gap for as long, so that whoever could speak has had the time to.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from spotguard.domain.agents import AgentStatus
-from spotguard.domain.ids import AgentId, ClientId
-from spotguard.planning.presence import Presence, frozen_because
-from spotguard.store.tables import agents, epoch_grants, instances
+from spotguard.domain.agents import OFFLINE_AFTER, AgentStatus
+from spotguard.domain.ids import AgentId, ClientId, ReplicaId
+from spotguard.planning.presence import REPLACED_AFTER, Presence, frozen_because
+from spotguard.store.prepared import Prepared
+from spotguard.store.tables import agents, epoch_grants, instances, replica_instances
+
+Row = sa.Row[Any]
 
 _FLEET: sa.Select[Any] = (
     sa.select(
@@ -29,6 +36,50 @@ _FLEET: sa.Select[Any] = (
     .where(agents.c.status != AgentStatus.DELETED.value)
 )
 _FLEET_OF: sa.Select[Any] = _FLEET.where(agents.c.client_id == sa.bindparam("client"))
+
+
+_r = replica_instances.c
+_standby, _primary, _held = instances.alias("standby"), instances.alias("primary"), epoch_grants.alias("held")
+
+
+def unheard_since(at: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    """For a WHERE over replicas that binds `silent`: not a word of it since `at`, of its primary without a gap."""
+    return sa.exists().where(
+        _standby.c.id == _r.instance_id,
+        _standby.c.is_active,
+        _standby.c.last_heartbeat_at < at,
+        sa.or_(_r.synced_at.is_(None), _r.synced_at < at),
+        _held.c.held_agent_id == _r.agent_id,
+        _held.c.released_at.is_(None),
+        _primary.c.id == _held.c.instance_id,
+        _primary.c.last_heartbeat_at >= sa.bindparam("silent"),
+        _primary.c.heard_since < at,
+    )
+
+
+def _unheard(at: sa.ColumnElement[Any]) -> Prepared:
+    return Prepared(
+        sa.select(_r.id).where(_r.agent_id == sa.bindparam("agent"), _r.is_active, unheard_since(at))
+    )
+
+
+_SILENT = _unheard(sa.bindparam("silent"))
+_GIVEN_UP = _unheard(sa.bindparam("given_up"))
+
+
+def silent_standbys(tx: sa.Connection, now: datetime, agent_id: AgentId) -> set[ReplicaId]:
+    """Live replicas that could not take over, as far as anybody knows."""
+    rows = _SILENT.rows(tx, {"agent": agent_id, "silent": now - OFFLINE_AFTER})
+    return {ReplicaId(row.id) for row in rows}
+
+
+def standbys_to_replace(tx: sa.Connection, now: datetime, agent: Row) -> set[ReplicaId]:
+    """Those that are silent for long; none while the client's voluntary action is frozen."""
+    bounds = {"silent": now - OFFLINE_AFTER, "given_up": now - REPLACED_AFTER}
+    rows = _GIVEN_UP.rows(tx, {"agent": agent.id, **bounds})
+    if rows and frozen(tx, now, agent.client_id) is not None:
+        return set()
+    return {ReplicaId(row.id) for row in rows}
 
 
 def fleet(tx: sa.Connection) -> Sequence[Any]:

@@ -23,7 +23,7 @@ from spotguard.planning.standby import (
     plan_standbys,
     wants_launch,
 )
-from spotguard.store import agents, fleet, grants, kill, moves, replicas
+from spotguard.store import agents, fleet, grants, kill, moves, replicas, silence
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import replica_instances
 
@@ -39,8 +39,13 @@ _NEWEST = Prepared(
 
 
 def keep(tx: sa.Connection, now: datetime, agent: Row) -> list[ReplicaId]:
-    """Make and retire replica rows; the ids of new ones, whose machines the coordinator launches."""
+    """Make and retire replica rows; the ids of new ones, whose machines the coordinator launches.
+
+    A ready one that is not heard is ready no more.
+    """
     made: list[ReplicaId] = []
+    for replica_id in silence.silent_standbys(tx, now, agent.id):
+        replicas.unheard(tx, now, replica_id)
     for plan in plan_standbys(_need(tx, now, agent)):
         match plan:
             case RetireReplica():
@@ -83,6 +88,7 @@ def create(
 def _need(tx: sa.Connection, now: datetime, agent: Row) -> StandbyNeed:
     alive = replicas.live(tx, agent.id)
     doomed = fleet.signalled(tx, [row.instance_id for row in alive])
+    unheard = silence.standbys_to_replace(tx, now, agent)
     failures, failed_at = recent_failures(tx, now, agent.id)
     held = grants.holder(tx, agent.id)
     serving = held is not None and held.released_at is None and moves.can_serve(tx, held.instance_id)
@@ -102,6 +108,7 @@ def _need(tx: sa.Connection, now: datetime, agent: Row) -> StandbyNeed:
                 pool_id=PoolId(row.pool_id) if row.pool_id is not None else None,
                 mode=Mode(row.mode),
                 doomed=row.instance_id in doomed,
+                unheard=row.id in unheard,
             )
             for row in alive
         ),

@@ -1,0 +1,124 @@
+"""A standby that nobody hears is ready no more, and then replaced; an absence of the server's own is no silence."""
+
+from datetime import timedelta
+
+import pytest
+
+from spotguard.domain.agents import OFFLINE_AFTER
+from spotguard.domain.errors import Refused
+from spotguard.domain.replicas import ReplicaStatus, ReplicaType
+from spotguard.planning.presence import REPLACED_AFTER
+from spotguard.store.tables import agent_events, replica_instances, switches
+from tests.coordinator.scene import A, Scene
+
+MARGIN = timedelta(seconds=20)  # a pass, and the steps in which the scene's time goes
+
+
+@pytest.fixture
+def scene():
+    return Scene()
+
+
+@pytest.fixture
+def agent(scene):
+    agent = scene.protect(pool=A, terminate_wait_seconds=0, manual_replica_enabled=True)
+    scene.run(400, until=lambda: [r.status for r in scene.live_replicas(agent)] == [ReplicaStatus.READY])
+    scene.run(300)
+    return agent
+
+
+def standby(scene, agent):
+    (live,) = scene.live_replicas(agent)
+    return live
+
+
+def hush(scene, *instance_ids, silent=True):
+    for instance_id in instance_ids:
+        scene.guests[instance_id].silent = silent
+
+
+def told(scene, kind):
+    return scene.rows(agent_events, agent_events.c.kind == kind)
+
+
+def test_after_two_minutes_it_is_ready_no_more_and_after_five_another_takes_its_place(scene, agent):
+    first, began = standby(scene, agent), scene.now
+    hush(scene, first.instance_id)
+    scene.run(180, until=lambda: standby(scene, agent).status == ReplicaStatus.SYNCING)
+    assert OFFLINE_AFTER < scene.now - began <= OFFLINE_AFTER + MARGIN
+    assert standby(scene, agent).sync_status == "out-of-sync"
+    (event,) = told(scene, "replica_silent")
+    assert first.instance_id in event.message
+    with pytest.raises(Refused, match="not ready"):
+        scene.promote(agent, first.id)
+
+    scene.run(240, until=lambda: standby(scene, agent).id != first.id)
+    assert REPLACED_AFTER < scene.now - began <= REPLACED_AFTER + MARGIN
+    assert "not been heard for 5 minutes" in standby(scene, agent).because
+    scene.run(400, until=lambda: standby(scene, agent).status == ReplicaStatus.READY)
+    scene.run(300)
+    assert scene.running() == {scene.serving(agent), standby(scene, agent).instance_id}
+    assert len(told(scene, "replica_silent")) == 1
+    assert scene.breaches() == []
+
+
+def test_one_that_is_heard_again_before_that_is_ready_again_and_stays(scene, agent):
+    first = standby(scene, agent)
+    hush(scene, first.instance_id)
+    scene.run(200)
+    assert standby(scene, agent).status == ReplicaStatus.SYNCING
+    hush(scene, first.instance_id, silent=False)
+    scene.run(60, until=lambda: standby(scene, agent).status == ReplicaStatus.READY)
+    scene.run(1800)
+    assert (standby(scene, agent).id, standby(scene, agent).status) == (first.id, ReplicaStatus.READY)
+
+
+@pytest.mark.parametrize("later_seconds", [0, 90])
+def test_a_server_that_was_away_itself_calls_nobody_silent_who_had_no_time_to_speak(
+    scene, agent, later_seconds
+):
+    """For twenty minutes it hears nobody; then the primary first, and the standby as late as its pauses allow."""
+    first, primary = standby(scene, agent), scene.serving(agent)
+    hush(scene, primary, first.instance_id)
+    scene.run(1200)
+    assert standby(scene, agent).status == ReplicaStatus.READY
+    hush(scene, primary, silent=False)
+    scene.run(later_seconds)
+    hush(scene, first.instance_id, silent=False)
+    scene.run(1200)
+    assert standby(scene, agent).id == first.id
+    assert told(scene, "replica_silent") == []
+
+
+def test_after_an_absence_of_the_server_a_silent_one_is_found_all_the_same(scene, agent):
+    first, primary = standby(scene, agent), scene.serving(agent)
+    hush(scene, primary, first.instance_id)
+    scene.run(1200)
+    hush(scene, primary, silent=False)
+    heard_again = scene.now
+    scene.run(400, until=lambda: standby(scene, agent).id != first.id)
+    assert scene.now - heard_again > REPLACED_AFTER
+
+
+def test_a_notice_does_not_hand_over_to_one_that_nobody_hears(scene, agent):
+    first, old = standby(scene, agent), scene.serving(agent)
+    hush(scene, first.instance_id)
+    scene.run(200, until=lambda: bool(told(scene, "replica_silent")))
+    scene.ec2.controls.interrupt(old)
+    scene.run(60, until=lambda: bool(scene.rows(switches)))
+    taken = scene.row(replica_instances, replica_instances.c.id == scene.last_move(agent).replica_id)
+    assert (taken.replica_type, taken.id == first.id) == (ReplicaType.TERMINATION, False)
+    scene.run(900, until=lambda: scene.serving(agent) != old and scene.is_open(agent))
+    assert scene.serving(agent) != first.instance_id
+
+
+def test_while_many_primaries_fall_silent_together_none_is_replaced(scene, agent):
+    """It may be the server that is cut off from a part of the world (ruling B10a)."""
+    others = [scene.serving(scene.protect(f"other-{n}", pool=A)) for n in range(5)]
+    scene.run(300)
+    first = standby(scene, agent)
+    hush(scene, first.instance_id, *others)
+    scene.run(1200)
+    assert (standby(scene, agent).id, standby(scene, agent).status) == (first.id, ReplicaStatus.SYNCING)
+    hush(scene, *others, silent=False)
+    scene.run(120, until=lambda: standby(scene, agent).id != first.id)
