@@ -193,7 +193,7 @@ class _Stopped:
 
     def looked(self, state: str) -> None:
         now = self.world.clock.now()
-        shown = sa.update(instances).where(instances.c.id == self.old.id).values(ec2_state=state, seen_at=now)
+        shown = sa.update(instances).where(instances.c.id == self.old.id).values(ec2_state=state, hibernates=False, seen_at=now)
         self.world.write(lambda tx: tx.execute(shown))
 
     def succeeded(self) -> None:
