@@ -191,9 +191,9 @@ class _Stopped:
         self.looked("stopped")
         self.heard_at = world.clock.now() - timedelta(seconds=10)
 
-    def looked(self, state: str) -> None:
-        now = self.world.clock.now()
-        shown = sa.update(instances).where(instances.c.id == self.old.id).values(ec2_state=state, hibernates=False, seen_at=now)
+    def looked(self, state: str, *, hibernates: bool = False) -> None:
+        told = {"ec2_state": state, "seen_at": self.world.clock.now(), "hibernates": hibernates}
+        shown = sa.update(instances).where(instances.c.id == self.old.id).values(**told)
         self.world.write(lambda tx: tx.execute(shown))
 
     def succeeded(self) -> None:
@@ -244,8 +244,16 @@ def test_a_late_word_still_tells_that_its_epoch_was_released(world: World, stopp
     assert world.rows(epoch_grants)[0].released_at == world.clock.now()
 
 
+def test_one_that_may_hibernate_is_heard_as_soon_as_it_wakes(world: World, stopped: _Stopped):
+    """Its stop ends no run: it serves on before a look shows that it runs again."""
+    stopped.looked("stopped", hibernates=True)
+    world.clock.pass_seconds(30)
+    stopped.old.heartbeat(gate="open")
+    assert stopped.row().last_heartbeat_at == world.clock.now()
+
+
 def test_who_serves_without_the_epoch_is_told_as_soon_as_ec2_shows_that_it_runs(stopped: _Stopped):
-    """A hibernated machine comes back as the run that it was, its gate open."""
+    """Whatever its stop was taken for."""
     stopped.succeeded()
     stopped.looked("running")
     stopped.old.heartbeat(gate="open")

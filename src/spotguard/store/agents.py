@@ -12,9 +12,9 @@ from spotguard.domain.agents import OFFLINE_AFTER, AgentStatus
 from spotguard.domain.commands import CommandStatus
 from spotguard.domain.errors import NotFound
 from spotguard.domain.ids import AgentId, ClientId, InstanceId
-from spotguard.domain.instances import GateState, InstanceState, Mode, Role
+from spotguard.domain.instances import GateState, Mode, Role
 from spotguard.domain.switches import SwitchStatus
-from spotguard.store import events
+from spotguard.store import deaths, events
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import (
     agent_tokens,
@@ -181,9 +181,9 @@ _HEARD_SINCE = sa.case(
 def _run_is_over() -> sa.ColumnElement[bool]:
     """A look has shown the run that registered so, which is more than that looks show the instance no more."""
     return sa.and_(
-        sa.func.coalesce(_i.ec2_state, "").in_([InstanceState.STOPPED.value, InstanceState.TERMINATED.value]),
+        deaths.is_proven(),
         _i.absent_since.is_(None),
-        _i.seen_at > sa.bindparam("registered"),
+        sa.func.coalesce(_i.seen_at > sa.bindparam("registered"), sa.false()),
     )
 
 

@@ -49,6 +49,18 @@ def is_dead(tx: sa.Connection, instance_id: InstanceId) -> bool:
     return is_proof_of_death(state, mode, hibernates=row.hibernates)
 
 
+def is_proven() -> sa.ColumnElement[bool]:
+    """The same of the row of `instances` that a statement looks at; never NULL."""
+    i = instances.c
+    boots = sa.and_(
+        i.ec2_state == InstanceState.STOPPED.value,
+        i.current_mode == Mode.ONDEMAND.value,
+        i.hibernates == sa.false(),
+    )
+    ended = sa.and_(i.ec2_state == InstanceState.TERMINATED.value, i.current_mode.is_not(None))
+    return sa.func.coalesce(sa.or_(boots, ended), sa.false())
+
+
 def is_stopped(tx: sa.Connection, instance_id: InstanceId) -> bool:
     """Dead by ruling B4 while it is on demand, and yet somebody may start it again."""
     row = _STATE.first(tx, {"machine": instance_id})
