@@ -20,11 +20,17 @@ from playwright.sync_api import Browser, expect
 
 from spotguard.telemetry import configure_logging
 from tests.e2e import demo, figures, pages
+from tests.e2e.lies import a_wrong_figure_is_caught_on_every_page
 from tests.e2e.scene import PATIENCE_MS, Stage, Viewer, Watch, chromium, viewer
 from tests.e2e.stories import BEGINNING, END, Told
 from tests.e2e.traces import every_page_shows_what_the_api_and_the_database_say
 
-STORIES = (*BEGINNING, every_page_shows_what_the_api_and_the_database_say, *END)
+STORIES = (
+    *BEGINNING,
+    every_page_shows_what_the_api_and_the_database_say,
+    a_wrong_figure_is_caught_on_every_page,
+    *END,
+)
 WARM_UP = timedelta(minutes=50)
 SPEED = 90
 AGENTS = 6
@@ -49,7 +55,7 @@ def _tried(tell: Callable[[], None], me: Viewer, name: str) -> str:
         traceback.print_exc()
         shot = Path(tempfile.gettempdir()) / f"e2e-{name.replace(' ', '-')[:60]}.png"
         me.page.screenshot(path=shot)
-        return f"failed: {str(error).splitlines()[0]} ({shot})"
+        return f"failed: {next(iter(str(error).splitlines()), type(error).__name__)} ({shot})"
     print(f"  {time.monotonic() - began:6.1f} s  {name}", file=sys.stderr)
     return "passed"
 

@@ -37,6 +37,7 @@ from tests.e2e.reading import (
 from tests.e2e.stories import Told
 
 Trace = Callable[[Told], None]
+PERCENT_GRAIN = 0.005 + 1e-9  # the API rounds to two places
 
 
 def rows(told: Told, query: sa.Select[Any]) -> list[Any]:
@@ -78,8 +79,10 @@ def the_agents_page(told: Told) -> None:
     require_text(state["Epoch"], row.epoch)
     require_time(state["Last heartbeat"], api["lastHeartbeatAt"], "never")
     assert api["lastHeartbeatAt"] == moment(machine.last_heartbeat_at)
-    assert api["priceUsd"] == money(_price_of(told, row))
-    _its_pools(told, api["instanceId"])
+    price, on_demand = _price_of(told, row), _ondemand_of(told, row)
+    assert (api["priceUsd"], api["onDemandUsd"]) == (money(price), money(on_demand))
+    assert abs(api["savingPercent"] - float(100 * (1 - price / on_demand))) <= PERCENT_GRAIN
+    _its_pools(told, api["instanceId"], on_demand)
     _its_replicas(told, agent_id)
     _its_history(told, agent_id)
 
@@ -87,12 +90,16 @@ def the_agents_page(told: Told) -> None:
 def _price_of(told: Told, agent: Any) -> Decimal:
     """What the server fetched itself is newest here: its coordinator never stops."""
     if agent.current_mode == "ondemand":
-        kind = ondemand_prices.c
-        query = sa.select(kind.price).where(
-            kind.instance_type == agent.instance_type, kind.region == agent.region
-        )
-        return Decimal(rows(told, query)[0].price)
-    return _newest_price(told, agent.current_pool_id).price
+        return _ondemand_of(told, agent)
+    return Decimal(_newest_price(told, agent.current_pool_id).price)
+
+
+def _ondemand_of(told: Told, agent: Any) -> Decimal:
+    kind = ondemand_prices.c
+    query = sa.select(kind.price).where(
+        kind.instance_type == agent.instance_type, kind.region == agent.region
+    )
+    return Decimal(rows(told, query)[0].price)
 
 
 def _newest_price(told: Told, pool_id: str) -> Any:
@@ -103,8 +110,9 @@ def _newest_price(told: Told, pool_id: str) -> Any:
     return rows(told, query.order_by(snapshot.captured_at.desc()).limit(1))[0]
 
 
-def _its_pools(told: Told, instance_id: str) -> None:
+def _its_pools(told: Told, instance_id: str, on_demand: Decimal) -> None:
     api = told.me.api(f"/instances/{instance_id}/pricing")
+    assert api["onDemand"] == money(on_demand)
     shown = table(told.page, "Prices of all pools", len(api["pools"]) + 1)  # on demand on top
     require_usd(shown[0]["$/h"], api["onDemand"])
     known = {pool["name"]: pool for pool in api["pools"]}
@@ -114,7 +122,7 @@ def _its_pools(told: Told, instance_id: str) -> None:
         require_usd(cells["$/h"], pool["price"])
         require_percent(cells["Saving"], pool["savingPercent"])
         require_percent(cells["Risk in 6 h"], pool["risk"])
-        assert pool["because"] in cells["Would SpotGuard go there?"].text
+        assert cells["Would SpotGuard go there?"].text.endswith(f": {pool['because']}"), (cells, pool)
         assert pool["price"] == money(_newest_price(told, pool["id"]).price), pool
     assert not known
 
@@ -196,7 +204,7 @@ def the_page_of_one_switch(told: Told) -> None:
     require_text(shown["Old instance"], row.old_instance_id or "unknown")
     require_text(shown["New instance"], row.new_instance_id or "not named yet")
     for name, stored in (
-        ("Old price an hour", row.old_spot_price),
+        ("Old price an hour", row.on_demand_price if row.old_mode == "ondemand" else row.old_spot_price),
         ("New price an hour", row.new_spot_price),
         ("On demand an hour", row.on_demand_price),
         ("Saved an hour", row.savings_impact),
@@ -323,11 +331,7 @@ def the_backtest_page(told: Told) -> None:
     require_usd(whole["On demand, all of it"], api["onDemandUsd"], places=2)
     require_time(whole["From"], api["since"])
     (agent,) = rows(told, sa.select(agents).where(agents.c.id == agent_id))
-    kind = ondemand_prices.c
-    query = sa.select(kind.price).where(
-        kind.instance_type == agent.instance_type, kind.region == agent.region
-    )
-    hourly = Decimal(rows(told, query)[0].price)
+    hourly = _ondemand_of(told, agent)
     assert api["onDemandUsdPerHour"] == money(hourly)
     assert abs(Decimal(api["onDemandUsd"]) - hourly * 24 * 7) < Decimal("0.00001")
 

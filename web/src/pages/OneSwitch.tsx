@@ -62,7 +62,10 @@ function Told({ move }: { move: Switch }) {
                   {move.newInstanceId ?? "not named yet"}
                 </span>,
               ],
-              ["Old price an hour", <Usd key="p" of={move.oldSpotPrice} />],
+              [
+                "Old price an hour",
+                <Usd key="p" of={move.oldMode === "ondemand" ? move.onDemandPrice : move.oldSpotPrice} />,
+              ],
               ["New price an hour", <Usd key="q" of={move.newSpotPrice} />],
               ["On demand an hour", <Usd key="d" of={move.onDemandPrice} />],
               ["Saved an hour", <Usd key="s" of={move.savingsImpact} />],
