@@ -1,8 +1,13 @@
 const LOCAL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const LOCAL_DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+const HOUR = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const SHORT_DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 
 export const localTime = (at: string) => LOCAL.format(new Date(at));
 export const localDay = (at: string) => LOCAL_DAY.format(new Date(at));
+/** Of seconds since 1970. */
+export const hourOf = (seconds: number) => HOUR.format(seconds * 1000);
+export const dayOf = (seconds: number) => SHORT_DAY.format(seconds * 1000);
 export const utcTime = (at: string) => `${at.slice(0, 19).replace("T", " ")} UTC`;
 
 const UNITS: readonly [number, string][] = [

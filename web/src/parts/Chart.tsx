@@ -3,6 +3,7 @@ import { useEffect, useRef } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { Drawn } from "../lib/chart";
+import { dayOf, hourOf, localTime } from "../lib/time";
 
 const HEIGHT = 320;
 const LIGHT = { ink: "#16202a", line: "#d0d5d9", signal: "#b3261e", move: "#1c4f9c", serving: "#0b7285" };
@@ -42,7 +43,10 @@ function optionsOf(drawn: Drawn, colours: Colours, width: number, isStepped: boo
     width,
     height: HEIGHT,
     series: [
-      {},
+      {
+        value: (_plot: uPlot, at: number | null) =>
+          at === null ? "–" : localTime(new Date(at * 1000).toISOString()),
+      },
       ...drawn.labels.map((label, index) => ({
         label: label.name,
         stroke: label.isServing ? colours.serving : hue(index, drawn.labels.length),
@@ -54,10 +58,20 @@ function optionsOf(drawn: Drawn, colours: Colours, width: number, isStepped: boo
           index === null ? "–" : value === null ? "unknown" : `$${value.toFixed(4)}`,
       })),
     ],
-    axes: [axis, { ...axis, size: 64, values: (_plot, ticks) => usdTicks(ticks) }],
+    axes: [
+      { ...axis, space: 70, values: timeTicks },
+      { ...axis, size: 64, values: (_plot, ticks) => usdTicks(ticks) },
+    ],
     hooks: { draw: [(plot) => drawMarks(plot, drawn, colours)] },
   };
 }
+
+/** As everywhere on the screen: the viewer's own way to write a time; the day where it begins, and at the left edge. */
+const timeTicks = (_plot: uPlot, ticks: number[]) =>
+  ticks.map((tick, index) => {
+    const day = dayOf(tick);
+    return index > 0 && dayOf(ticks[index - 1] ?? tick) === day ? hourOf(tick) : `${hourOf(tick)}\n${day}`;
+  });
 
 /** Cents where dollars are drawn, and prices an hour to their last place. */
 const usdTicks = (ticks: number[]) => {

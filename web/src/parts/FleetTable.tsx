@@ -186,7 +186,7 @@ const Line = memo(function Line(props: {
       <span role="gridcell" data-head="Saving" className="right">
         <Percent of={agent.savingPercent} />
       </span>
-      <span role="gridcell">
+      <span role="gridcell" data-head="Signal">
         {signal === null ? <span className="dim">none</span> : <Tag word={SIGNAL[signal.signalType]} />}
       </span>
       <span role="gridcell" className="clip" title={`${agent.nextAction} (${agent.why})`}>
