@@ -125,8 +125,8 @@ BUGS = (
             ),
             Edit(
                 "planning/emergency.py",
-                "    fit = [s for s in standbys if not s.under_signal]\n",
-                "    fit = list(standbys)\n",
+                "    fit = [s for s in standbys if s.may_take_over]\n",
+                "    fit = [s for s in standbys if not s.silent]\n",
             ),
             Edit(
                 "store/plans.py",
@@ -135,6 +135,22 @@ BUGS = (
             ),
         ),
         hunt(F.FORCED_MOVE, F.TOGGLES, F.STANDBY_NOTICE, F.ZONE_WAVE, F.NOTICE),
+    ),
+    Bug(
+        "the-servers-absence-is-everybodys-silence",
+        "kubernetes#6228: the control plane was away, and everything is ended since nobody was heard meanwhile",
+        "2: a standby is replaced that had no time to speak",
+        (
+            Edit(
+                "store/silence.py",
+                "        _primary.c.heard_since < at,\n",
+                "",
+            ),
+        ),
+        Node(
+            "tests/coordinator/test_silent_standbys.py::test_a_server_that_was_away_itself_calls_nobody_silent_who_had_no_time_to_speak",
+            "the simulation breaks no promise over a standby that is replaced too soon",
+        ),
     ),
     Bug(
         "the-agents-row-follows-any-heartbeat",
