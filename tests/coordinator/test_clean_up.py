@@ -12,6 +12,7 @@ from spotguard.domain.ids import ClientToken, InstanceId
 from spotguard.domain.instances import GateState, Mode
 from spotguard.domain.tags import ADOPTED_TAG, AGENT_TAG, CLIENT_TAG, MANAGED_TAG
 from spotguard.planning.cleaning import SEEN_TWICE
+from spotguard.planning.switching import LOOK_DEVICE
 from spotguard.ports.cloud import LaunchRequest
 from spotguard.ports.intentions import TOKEN_TAG
 from spotguard.store import launch_orders, leftover_report, moves, reports, restore_points, storage
@@ -168,12 +169,12 @@ def test_a_volume_with_which_nobody_was_ever_seen_is_kept_for_a_person(scene, ag
     assert scene.breaches() == []
 
 
-def stranded_volume(scene, agent):
+def stranded_volume(scene, agent, az=A.az):
     """A move took it from who served then, and came to nothing; who had it last has ended. Others serve on."""
     former = scene.serving(agent)
     opened = scene.switch(agent, B)
     scene.run(1800, until=lambda: scene.move(opened.switch_id).status == "completed")
-    made = scene.ec2.create_volume(ClientToken("carried"), A.az, 50, tags(scene, agent))
+    made = scene.ec2.create_volume(ClientToken("carried"), az, 50, tags(scene, agent))
     (view,) = scene.ec2.describe_volumes([made])
     rates = scene.ec2.storage_rates()
     for holder in (former, InstanceId("i-0123456789abcdef0")):
@@ -223,7 +224,7 @@ def test_a_person_may_look_into_kept_state_and_it_is_kept_all_the_same(scene, ag
     own = scene.ec2.run_instance(request).instance_id
     scene.mute.add(own)
     scene.run(120)
-    scene.ec2.attach_volume(made, own, "/dev/sdy")
+    scene.ec2.attach_volume(made, own, "/dev/sdh")
     scene.run(300, until=lambda: report(scene) == [])
 
     scene.ec2.detach_volume(made)
@@ -231,6 +232,21 @@ def test_a_person_may_look_into_kept_state_and_it_is_kept_all_the_same(scene, ag
     (kept,) = report(scene)
     assert (kept.resource_id, kept.may_go_at) == (made, None)
     assert f"the state of {former}" in kept.loose_because
+
+
+def test_what_is_shown_to_the_present_holder_for_a_look_is_not_its_state(scene, agent):
+    """By hand, as docs/drills.md says: it is neither taken along nor attached again when the person takes it away."""
+    made, _ = stranded_volume(scene, agent, az=B.az)
+    scene.run(300, until=lambda: made in told_of(scene))
+    holder = scene.serving(agent)
+    scene.ec2.attach_volume(made, holder, LOOK_DEVICE)
+    scene.run(600)
+    assert made not in [row.id for row in scene.db.read(lambda tx: storage.data_volumes_of(tx, holder))]
+    scene.ec2.detach_volume(made)
+    scene.run(600)
+    assert [view.attached_to for view in scene.ec2.describe_volumes([made])] == [None]
+    assert [one.resource_id for one in report(scene)] == [made]
+    assert told_of(scene).count(made) == 1
 
 
 def test_nothing_is_deleted_while_nobody_is_proven_to_serve(scene, agent):

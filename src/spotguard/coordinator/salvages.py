@@ -18,11 +18,11 @@ from spotguard.domain.commands import CommandStatus
 from spotguard.domain.errors import InvalidInput, NeedsPerson, NotVisible
 from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.domain.salvages import SalvageStatus
+from spotguard.planning.switching import LOOK_DEVICE
 from spotguard.ports.cloud import Cloud, VolumeState
 from spotguard.store import fleet, moves, restore_orders, salvages
 from spotguard.store.tables import commands
 
-DEVICE = "/dev/sdy"  # of the names that EC2 recommends for data, the last but one
 OWED_SECONDS = 120.0
 SECONDS = 10.0  # between two looks at an open one
 _BUSY = ("VolumeInUse", "IncorrectState")
@@ -91,7 +91,7 @@ class Salvages:
             return asked
         if shown[0].attached_to is None and shown[0].state is VolumeState.AVAILABLE:
             try:
-                cloud.attach_volume(volume_id, InstanceId(row.instance_id), DEVICE)
+                cloud.attach_volume(volume_id, InstanceId(row.instance_id), LOOK_DEVICE)
             except NeedsPerson as error:
                 return self._judge(row, because=str(error)) if error.code not in _BUSY else False
         return False

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from spotguard.domain.pools import region_of
+from spotguard.planning.switching import LOOK_DEVICE
 
 SEEN_TWICE = timedelta(seconds=60)
 """Between the look that finds nothing that refers to a resource, and the earliest one that may delete it."""
@@ -44,7 +45,7 @@ def names_nobody(agent_tag: str | None) -> str:
 def kept_plan(volume_id: str, az: str | None) -> str:
     """What a person does with a volume that no clean-up deletes: look into it, use it, or delete it, in AWS's words.
 
-    Attached to an instance that SpotGuard protects it would count as state of that one.
+    With another device, attached to an instance that SpotGuard protects, it would count as state of that one.
     """
     named, where = f"--volume-id {volume_id}", "its zone" if az is None else az
     if az is not None:
@@ -52,7 +53,7 @@ def kept_plan(volume_id: str, az: str | None) -> str:
     return (
         f"kept until a person deletes it (aws ec2 delete-volume {named}); to look into it or to take from it, attach "
         f"it to an instance in {where} that SpotGuard does not protect (aws ec2 attach-volume {named} "
-        "--instance-id INSTANCE --device /dev/sdy), mounted read-only (docs/production.md)"
+        f"--instance-id INSTANCE --device {LOOK_DEVICE}), mounted read-only (docs/production.md)"
     )
 
 

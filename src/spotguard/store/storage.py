@@ -13,7 +13,7 @@ from spotguard.domain.ids import AgentId, ClientId, InstanceId, VolumeId
 from spotguard.domain.salvages import OPEN_SALVAGE
 from spotguard.domain.salvages import PURPOSE as SALVAGE
 from spotguard.domain.tags import AGENT_TAG, PURPOSE_TAG, SWITCH_TAG
-from spotguard.planning.switching import STATE_DEVICE
+from spotguard.planning.switching import LOOK_DEVICE, STATE_DEVICE
 from spotguard.ports.cloud import (
     ROOT_DEVICES,
     CopyState,
@@ -241,9 +241,9 @@ def newest_image_of(tx: sa.Connection, agent_id: AgentId) -> Row | None:
 def _attachment(tx: sa.Connection, agent_id: str, view: VolumeView, known: Row | None) -> dict[str, Any]:
     """Of a volume that is seen for the first time when nobody has it any more, what its launch tells.
 
-    A copy of a dead holder's volume that is shown for a look is nobody's state.
+    What is shown for a look, by us or by a person, is nobody's state: a copy, or a volume that had another device.
     """
-    if view.tags.get(PURPOSE_TAG) == SALVAGE:
+    if view.tags.get(PURPOSE_TAG) == SALVAGE or _is_looked_at(view, known):
         return {"state": view.state.value}
     values: dict[str, Any] = {"state": view.state.value, "attached_to": view.attached_to}
     if view.attached_to is None:
@@ -258,6 +258,12 @@ def _attachment(tx: sa.Connection, agent_id: str, view: VolumeView, known: Row |
         if known is not None and known.last_attached_to not in (None, view.attached_to):
             values |= {"moved_from": _whose(tx, known)}
     return values
+
+
+def _is_looked_at(view: VolumeView, known: Row | None) -> bool:
+    """A move keeps each volume's device."""
+    had = None if known is None else known.device
+    return view.device == LOOK_DEVICE and had not in (None, LOOK_DEVICE)
 
 
 def _whose(tx: sa.Connection, known: Row) -> str:
