@@ -100,8 +100,8 @@ class Machine:
         return self.world.link.call("GET", f"/api/agents/{self.agent_id}/{call}", token=self.token)
 
     def heartbeat(self, **more: Any) -> Reply:
-        said = {"status": "online", "instance_id": self.id, "mode": self.mode, "pool_id": self.pool, **more}
-        return self.post("heartbeat", said)
+        said = {"status": "online", "instance_id": self.id, "mode": self.mode, "pool_id": self.pool}
+        return self.post("heartbeat", {**said, "gate": "closed", **more})
 
     def prices(self, prices: dict[str, Any], on_demand: Any = 0.0416, **more: Any) -> Reply:
         pools = [{"id": pool, "price": price} for pool, price in prices.items()]
@@ -206,7 +206,7 @@ class World:
         reply = self.link.call("POST", "/api/agents/register", token=token or tenant.token, body=said)
         assert reply.status in {200, 201}, reply
         body = dict(reply.body)
-        return Machine(
+        machine = Machine(
             self,
             tenant,
             said["instance_id"],
@@ -216,6 +216,9 @@ class World:
             body["agent_token"],
             body,
         )
+        if token is not None:  # launched for a move or as a standby: its first beat follows at once
+            machine.heartbeat()
+        return machine
 
     def enrolment(self, machine: Machine, **more: Any) -> str:
         return self.write(

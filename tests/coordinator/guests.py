@@ -147,6 +147,8 @@ class Guests:
                 gate=guest.gate,
                 workload_healthy=guest.gate is GateState.OPEN,
             )
+            if caller.gate is None:
+                moves.enrolled(tx, self.now, guest.instance_id)
 
         self.db.write(work)
 

@@ -24,7 +24,8 @@ KEPT_HOURS = {
     201375: "what a recovery had carried when its holder's ticket was told of was kept for ever, and nobody was told",
     201477: "what EC2 forbade to delete was called forgotten, and no person was told",
     201598: "the weather took a second holder in calm without a word, and its loss was laid to the first one's notice",
-    202146: "the same, of a holder that was started again three minutes later",
+    201990: "a recovery's new instance registered, heard no answer for 20 minutes, and had been granted the epoch",
+    202146: "a heartbeat of a stopped holder arrived after it had been started again, with the same wrong row",
 }
 """Of one hour each, with as many faults."""
 

@@ -20,7 +20,7 @@ from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.domain.instances import Mode, Role, parse_mode
 from spotguard.domain.pools import Pool, parse_pool_id
 from spotguard.domain.tickets import Word
-from spotguard.store import agents, handovers, releases, ticket_turns, traffic
+from spotguard.store import agents, handovers, moves, releases, ticket_turns, traffic
 from spotguard.wire.agent import HandedOver, Heartbeat, HeartbeatReply, TicketSlip
 
 _DECODER = msgspec.json.Decoder(Heartbeat)
@@ -52,6 +52,9 @@ async def heartbeat(api: Api, request: Request) -> Response:
         if role is Role.PRIMARY and beat.traffic_stuck is not None:
             traffic.stuck(tx, now, ClientId(caller.client_id), AgentId(caller.agent_id), beat.traffic_stuck)
         has_let_go = role is Role.PRIMARY and _has_let_go(tx, now, caller, beat.released)
+        is_awaited = (
+            caller.gate is None and beat.gate is not None and moves.enrolled(tx, now, caller.instance_id)
+        )
         answer = ticket_turns.turn(tx, now, caller, ticket_turns.Said(beat.ticket, beat.destroyed))
         told = HeartbeatReply(
             config_version=caller.config_version,
@@ -62,10 +65,10 @@ async def heartbeat(api: Api, request: Request) -> Response:
             ticket=_slip(answer.slip),
             destroy_ticket=answer.destroy,
         )
-        return told, has_let_go
+        return told, has_let_go or is_awaited
 
-    told, has_let_go = await api.write(work)
-    if has_let_go:
+    told, is_news = await api.write(work)
+    if is_news:
         api.wakeup.coordinator()
     return reply(told)
 

@@ -112,7 +112,7 @@ _AFTER = (
 _ENDING = (StepRule(Step.GRANTED, 300), *_AFTER)
 _RECOVERED = (StepRule(Step.GRANTED, 120, WhenLate.ALARM), *_AFTER)
 _LAUNCHED = StepRule(Step.LAUNCHED, 300)
-_ENROLLED = StepRule(Step.ENROLLED, 900)  # boots, starts its agent, registers
+_ENROLLED = StepRule(Step.ENROLLED, 900)  # boots, starts its agent, registers, hears the answer
 _STOPPED = StepRule(Step.GATE_CLOSED, 300)  # systemd gives a unit 90 s to stop, its owner may give it more
 _RELEASED = StepRule(Step.RELEASED, 60)
 

@@ -280,11 +280,15 @@ def _take_kept(tx: sa.Connection, now: datetime, switch_id: SwitchId, kept: Kept
 
 
 def is_enrolled(machine: Row) -> bool:
-    return machine.boot_id is not None or machine.last_heartbeat_at is not None
+    """It has registered and heard the answer: it has told its gate with the token that it was given."""
+    return machine.gate is not None
 
 
 def enrolled(tx: sa.Connection, now: datetime, instance_id: InstanceId) -> bool:
-    """The agent on this instance has registered: the move that waits for it learns so."""
+    """The agent on this instance is heard with the token of its registration: the move that waits for it learns so.
+
+    An epoch is never taken back, so whoever cannot hear that it was granted must not be given it.
+    """
     waiting = tx.execute(
         sa.select(switches.c.id)
         .outerjoin(instances, instances.c.id == instance_id)

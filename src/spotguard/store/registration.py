@@ -89,7 +89,6 @@ def register(
         looks.launched(tx, now, client_id, newcomer.pool, newcomer.instance_id)
     if enrolled_by is not None:
         _take_place(tx, now, enrolled_by, newcomer)
-    moves.enrolled(tx, now, newcomer.instance_id)
     if agent.epoch == 0:
         grants.first_grant(tx, now, AgentId(agent.id), newcomer.instance_id)
     elif former is not None and former.boot_id is not None and not again:
