@@ -12,9 +12,9 @@ from tests.cloud.scene import B
 NOTICE = timedelta(seconds=120)
 
 
-def with_standby():
+def with_standby(stage=None):
     """A primary and an enrolled standby that it keeps in sync."""
-    stage = Stage()
+    stage = stage or Stage()
     old = stage.primary()
     stage.server.enrolments["enrol-replica-1"] = "replica-1"
     other = stage.launch(B, user_data=stage.server.user_data("enrol-replica-1"))

@@ -1,6 +1,9 @@
 """Passes under way end with their target, and with the epoch of who sends them."""
 
+from spotguard.domain.errors import StateMissing
 from spotguard.domain.switches import MoveKind
+from spotguard.simulation.machine import SimulatedSync
+from tests.agent.stage import STATE, Stage
 from tests.agent.test_notices import with_standby
 
 FOREVER = 1e7  # seconds
@@ -48,3 +51,60 @@ def test_who_holds_no_epoch_any_more_sends_nothing():
     stage.run(180)
     assert primary.primacy.held is None
     assert all(one.source != primary.instance_id for one in stage.fabric.passes.values())
+
+
+MISSING = "no pass is sent: nothing is mounted at /srv, where the state /srv/web lies: mount it"
+
+
+class Unmounting(Stage):
+    """The state's disk is not there while `unmounted`."""
+
+    unmounted = False
+
+    def sync_of(self, instance_id):
+        return WhereMounted(self, self.ec2, self.clock, self.register, self.fabric, instance_id)
+
+
+class WhereMounted(SimulatedSync):
+    def __init__(self, stage, *more):
+        super().__init__(*more)
+        self._stage = stage
+
+    def push(self, target):
+        if self._stage.unmounted:
+            raise StateMissing(MISSING)
+        return super().push(target)
+
+
+def test_that_the_state_is_not_where_it_was_is_said_for_as_long_as_it_is_so():
+    stage, primary, _ = with_standby(Unmounting())
+
+    def said():
+        mine = [
+            body
+            for _, what, who, body in stage.server.heard
+            if (what, who) == ("heartbeat", primary.instance_id)
+        ]
+        return mine[-1]["workload_stuck"]
+
+    assert said() is None
+    stage.unmounted = True
+    stage.run(180)
+    assert said() == MISSING
+    stage.unmounted = False
+    stage.run(420)
+    assert said() is None
+
+
+def test_why_a_workload_does_not_open_is_said():
+    stage, primary, _ = with_standby()
+    disk = next(
+        v for v in stage.ec2.describe_instances([primary.instance_id])[0].volumes if v.device == STATE
+    )
+    stage.register.closed(primary.instance_id, stage.clock.now())
+    stage.ec2.detach_volume(disk.volume_id)
+    stage.run(180)
+    beats = [
+        body for _, what, who, body in stage.server.heard if (what, who) == ("heartbeat", primary.instance_id)
+    ]
+    assert "has no state volume" in beats[-1]["workload_stuck"]

@@ -290,3 +290,19 @@ def test_what_its_former_boot_said_of_the_gate_is_not_the_new_ones(
     assert (row.gate, row.workload_healthy, row.healthy_streak) == (None, None, 0)
     assert row.last_heartbeat_at == world.clock.now()
     assert stopped.broken() == []
+
+
+def test_why_its_workload_does_not_open_is_told_to_people_once_an_hour(
+    world: World, acme: Tenant, web: Machine
+):
+    def told() -> list[str]:
+        return [row.message for row in world.rows(agent_events, agent_events.c.kind == "workload_stuck")]
+
+    clone = world.register(acme, "web", letter="b")
+    clone.heartbeat(workload_stuck="of no account: it serves nothing")
+    for _ in range(3):
+        web.heartbeat(gate="closed", workload_stuck="nothing is mounted\nat /srv: mount it")
+    assert told() == ["nothing is mounted at /srv: mount it"]
+    world.clock.pass_seconds(3700)
+    web.heartbeat(gate="closed", workload_stuck="nothing is mounted\nat /srv: mount it")
+    assert len(told()) == 2

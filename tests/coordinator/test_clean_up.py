@@ -10,9 +10,9 @@ from spotguard.domain.agents import Executor
 from spotguard.domain.errors import NeedsPerson, Throttled
 from spotguard.domain.ids import ClientToken, InstanceId
 from spotguard.domain.instances import GateState, Mode
+from spotguard.domain.salvages import SALVAGE_DEVICE
 from spotguard.domain.tags import ADOPTED_TAG, AGENT_TAG, CLIENT_TAG, MANAGED_TAG
 from spotguard.planning.cleaning import SEEN_TWICE
-from spotguard.planning.switching import LOOK_DEVICE
 from spotguard.ports.cloud import LaunchRequest
 from spotguard.ports.intentions import TOKEN_TAG
 from spotguard.store import launch_orders, leftover_report, moves, reports, restore_points, storage
@@ -239,7 +239,7 @@ def test_what_is_shown_to_the_present_holder_for_a_look_is_not_its_state(scene, 
     made, _ = stranded_volume(scene, agent, az=B.az)
     scene.run(300, until=lambda: made in told_of(scene))
     holder = scene.serving(agent)
-    scene.ec2.attach_volume(made, holder, LOOK_DEVICE)
+    scene.ec2.attach_volume(made, holder, SALVAGE_DEVICE)
     scene.run(600)
     assert made not in [row.id for row in scene.db.read(lambda tx: storage.data_volumes_of(tx, holder))]
     scene.ec2.detach_volume(made)

@@ -35,6 +35,7 @@ from spotguard.domain.commands import CommandType
 from spotguard.domain.errors import GateFailed, InvalidInput, ServerAway
 from spotguard.domain.instances import GateState
 from spotguard.ports.metadata import Identity
+from spotguard.ports.workload import STATE_MOUNT
 from spotguard.telemetry import get_logger
 
 FILES = (
@@ -49,6 +50,7 @@ FILES = (
     DiskIntentions.NAME,
     Quiet.NAME,
     TrafficDuty.NAME,
+    STATE_MOUNT,
     Primacy.NAME,
     "enrolment",
 )

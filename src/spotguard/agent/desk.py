@@ -103,6 +103,8 @@ class Desk:
         self.config_version: int | None = None
         # our clock of the server's, as its last answer to a heartbeat tells; None before the first
         self.ahead: timedelta | None = None
+        self.gate_stuck: str | None = None  # why the workload does not open or close as it should
+        self.state_stuck: str | None = None  # why no pass of its state begins, until a person has mended it
         self.traffic_stuck: str | None = None  # why the traffic that is ours to move does not come along
         self.prices: Mapping[Pool, Decimal] = {}
         self.ondemand: Decimal | None = None

@@ -32,6 +32,7 @@ HURRIED_SECONDS = (
 )
 HURRIED_BEATS = 5
 GATE_AGAIN_SECONDS = 5.0
+MOST_SAID = 1000  # characters of a complaint
 WORTH_TELLING = timedelta(seconds=30)
 
 log = get_logger("agent")
@@ -75,9 +76,11 @@ class Presence:
         except GateFailed as error:
             self._complain(error)
             return False
+        self._desk.gate_stuck = None
         return True
 
     def _complain(self, error: GateFailed) -> None:
+        self._desk.gate_stuck = str(error)[:MOST_SAID]
         log.error("gate", instance=self._desk.instance_id, because=str(error))
 
     def enrol(self) -> None:
@@ -130,6 +133,7 @@ class Presence:
             "can_sync": desk.ports.sync.can_sync(),
             "has_traffic_script": desk.settings.has_traffic_script,
             "traffic_stuck": desk.traffic_stuck,
+            "workload_stuck": desk.gate_stuck or desk.state_stuck,
             **self._tickets.said(),
         }
         asked = desk.ports.clock.now()

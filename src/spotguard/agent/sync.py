@@ -11,12 +11,13 @@ from typing import Any
 
 from spotguard.agent.backoff import Backoff
 from spotguard.agent.desk import OK, Desk, NotEnrolled
-from spotguard.domain.errors import ServerAway, SyncFailed
+from spotguard.domain.errors import ServerAway, StateMissing, SyncFailed
 from spotguard.domain.replicas import SyncStatus
 from spotguard.ports.workload import Received, SyncTarget
 from spotguard.telemetry import get_logger
 
 UNDER_WAY_SECONDS = 1.0
+MOST_SAID = 1000  # characters of a complaint
 LOOK_SECONDS = 5.0  # a standby at what has arrived
 REPORT_EVERY = timedelta(seconds=60)  # although nothing has changed
 
@@ -58,6 +59,7 @@ class Sync:
 
     def _push_all(self, targets: Mapping[str, SyncTarget], now: datetime) -> datetime | None:
         if not targets:
+            self._desk.state_stuck = None
             return None
         if self._move_is_open():  # which pushes to its own target; two passes at once would spoil each other
             return now + timedelta(seconds=self._desk.settings.sync_seconds)
@@ -80,11 +82,13 @@ class Sync:
         try:
             made = self._desk.ports.sync.push(target)
         except SyncFailed as error:
+            self._desk.state_stuck = str(error)[:MOST_SAID] if isinstance(error, StateMissing) else None
             if not backoff.failures:
                 log.warning("sync", standby=target.instance_id, because=str(error))
             due = backoff.failed(now)
         else:
             backoff.worked()
+            self._desk.state_stuck = None
             pause = UNDER_WAY_SECONDS if made is None else self._desk.settings.sync_seconds
             due = now + timedelta(seconds=pause)
         self._due[role] = due

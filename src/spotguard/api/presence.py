@@ -20,7 +20,7 @@ from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.domain.instances import Mode, Role, parse_mode
 from spotguard.domain.pools import Pool, parse_pool_id
 from spotguard.domain.tickets import Word
-from spotguard.store import agents, handovers, moves, releases, ticket_turns, traffic
+from spotguard.store import agents, events, handovers, moves, releases, ticket_turns, traffic
 from spotguard.wire.agent import HandedOver, Heartbeat, HeartbeatReply, TicketSlip
 
 _DECODER = msgspec.json.Decoder(Heartbeat)
@@ -49,8 +49,8 @@ async def heartbeat(api: Api, request: Request) -> Response:
             can_sync=beat.can_sync,
             has_traffic_script=beat.has_traffic_script,
         )
-        if role is Role.PRIMARY and beat.traffic_stuck is not None:
-            traffic.stuck(tx, now, ClientId(caller.client_id), AgentId(caller.agent_id), beat.traffic_stuck)
+        if role is Role.PRIMARY:
+            _tell_what_is_stuck(tx, now, caller, beat)
         has_let_go = role is Role.PRIMARY and _has_let_go(tx, now, caller, beat.released)
         is_awaited = (
             caller.gate is None and beat.gate is not None and moves.enrolled(tx, now, caller.instance_id)
@@ -71,6 +71,15 @@ async def heartbeat(api: Api, request: Request) -> Response:
     if is_news:
         api.wakeup.coordinator()
     return reply(told)
+
+
+def _tell_what_is_stuck(tx: Connection, now: datetime, caller: Row[Any], beat: Heartbeat) -> None:
+    client_id, agent_id = ClientId(caller.client_id), AgentId(caller.agent_id)
+    if beat.traffic_stuck is not None:
+        traffic.stuck(tx, now, client_id, agent_id, beat.traffic_stuck)
+    if beat.workload_stuck is not None:
+        message = " ".join(beat.workload_stuck.split())
+        events.append_hourly(tx, now, client_id, agent_id, events.WORKLOAD_STUCK, message)
 
 
 def _has_let_go(tx: Connection, now: datetime, caller: Row[Any], released: int | None) -> bool:

@@ -39,6 +39,7 @@ from spotguard.host.nothing import NoSync
 from spotguard.host.quiesce import CommandQuiesce
 from spotguard.host.rsync import RsyncSync
 from spotguard.host.salvage import MountedSalvage
+from spotguard.host.state_mount import MountedGate, StateMount
 from spotguard.host.term import UNKNOWN_TERM, Term
 from spotguard.host.traffic import InstanceTraffic, ScriptTraffic
 from spotguard.host.transport import RsyncTransport
@@ -167,8 +168,9 @@ def workload_of(
     if file.state_path is None:
         return gate, NoSync()
     transport = RsyncTransport(file.sync_destination, file.sync_ssh_config)
-    sync = RsyncSync(file.state_path, file.inbox_path, transport, Term(held, gate.runs))
-    return AdoptingGate(gate, sync.adopt), sync
+    mount = StateMount(file.state_path, file.state_folder)
+    sync = RsyncSync(file.state_path, file.inbox_path, transport, Term(held, gate.runs), mount)
+    return MountedGate(AdoptingGate(gate, sync.adopt), mount, sync.arrives), sync
 
 
 def sync_commands_of(file: AgentFile) -> SyncCommands | None:

@@ -17,8 +17,7 @@ from spotguard.coordinator.context import Beat, Context, Row
 from spotguard.domain.commands import CommandStatus
 from spotguard.domain.errors import InvalidInput, NeedsPerson, NotVisible
 from spotguard.domain.ids import AgentId, ClientId, InstanceId
-from spotguard.domain.salvages import SalvageStatus
-from spotguard.planning.switching import LOOK_DEVICE
+from spotguard.domain.salvages import SALVAGE_DEVICE, SalvageStatus
 from spotguard.ports.cloud import Cloud, VolumeState
 from spotguard.store import fleet, moves, restore_orders, salvages
 from spotguard.store.tables import commands
@@ -91,7 +90,7 @@ class Salvages:
             return asked
         if shown[0].attached_to is None and shown[0].state is VolumeState.AVAILABLE:
             try:
-                cloud.attach_volume(volume_id, InstanceId(row.instance_id), LOOK_DEVICE)
+                cloud.attach_volume(volume_id, InstanceId(row.instance_id), SALVAGE_DEVICE)
             except NeedsPerson as error:
                 return self._judge(row, because=str(error)) if error.code not in _BUSY else False
         return False

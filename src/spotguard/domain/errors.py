@@ -92,6 +92,10 @@ class SyncFailed(SpotGuardError):
     """A state-sync pass did not complete: the target keeps its last complete pass."""
 
 
+class StateMissing(SyncFailed):
+    """What lies where the state was is not the state: nothing is sent until a person has mended it."""
+
+
 class GateFailed(SpotGuardError):
     """The user's workload could not be started or stopped as asked."""
 

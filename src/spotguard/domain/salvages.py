@@ -18,6 +18,9 @@ class SalvageStatus(StrEnum):
     FAILED = "failed"
 
 
+SALVAGE_DEVICE = "/dev/sdy"
+"""As what a volume is attached for a look: of the names that EC2 recommends for data, the last but one."""
+
 PURPOSE = "salvage"
 """The tag of the copies that are made for it."""
 

@@ -83,13 +83,20 @@ class Inbox:
         """
         if state.exists():
             _clear_asides(state)
-        whole = self.newest("whole")
-        if whole is None or not newer_than < whole.epoch < before or not self.path_of(whole.id).is_dir():
+        whole = self.adoptable(newer_than, before)
+        if whole is None:
             return None
         if state.exists():
             state.rename(state.with_name(f"{_aside(state)}{whole.id}"))
         self.path_of(whole.id).rename(state)
         _clear_asides(state)
+        return whole
+
+    def adoptable(self, newer_than: int, before: int) -> Pass | None:
+        """What `adopt` would put in place."""
+        whole = self.newest("whole")
+        if whole is None or not newer_than < whole.epoch < before or not self.path_of(whole.id).is_dir():
+            return None
         return whole
 
     def _age(self, whole: Pass) -> float:

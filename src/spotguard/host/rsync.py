@@ -19,11 +19,12 @@ from pathlib import Path
 
 import msgspec
 
-from spotguard.domain.errors import SyncFailed
+from spotguard.domain.errors import StateMissing, SyncFailed
 from spotguard.host.inbox import KEPT_BROKEN, Inbox, Mark, pass_id
 from spotguard.host.notes import Notes
 from spotguard.host.state_folder import StateFolder
-from spotguard.host.sync_memory import Sent, SyncMemory
+from spotguard.host.state_mount import StateMount
+from spotguard.host.sync_memory import NEVER, Sent, SyncMemory
 from spotguard.host.term import UNKNOWN_TERM, Term
 from spotguard.host.transport import RsyncTransport, failed
 from spotguard.ports.workload import Received, SyncPass, SyncTarget
@@ -66,9 +67,15 @@ class RsyncSync:
     """`state` is the folder of the workload's state, `inbox` where passes arrive on a standby."""
 
     def __init__(
-        self, state: Path, inbox: Path, transport: RsyncTransport, term: Term = UNKNOWN_TERM
+        self,
+        state: Path,
+        inbox: Path,
+        transport: RsyncTransport,
+        term: Term = UNKNOWN_TERM,
+        mount: StateMount | None = None,
     ) -> None:
-        self._term = term
+        """`mount`: what knows where the state lies; None: it is taken to be in its place."""
+        self._term, self._mount = term, mount
         self._transport, self._inbox, self._memory = transport, Inbox(inbox), SyncMemory(inbox)
         self._state = StateFolder(state, self._memory)
         self._notes = Notes(inbox, transport)
@@ -92,16 +99,25 @@ class RsyncSync:
                 under_way = self._under_way[target.instance_id] = self._begin(target)
             if not self._carry_on(under_way, target):
                 return None
+        except StateMissing:
+            self._broken(target)
+            raise
         except (OSError, SyncFailed) as error:
             self._broken(target)
             raise SyncFailed(f"{target.instance_id}: {error}") from error
         self._memory.keep_sent(target.instance_id, Sent(under_way.id, since_ns=under_way.began_ns))
         self._forget(target)
+        if self._mount is not None:
+            self._mount.passed()
         taken = time.monotonic() - under_way.begun
         return SyncPass(under_way.position, under_way.sent_bytes, taken, taken)
 
     def received(self) -> Received:
         return self._inbox.received()
+
+    def arrives(self, epoch: int) -> bool:
+        """Whether a pass that was received here is to be the state; the memory beside a missing state is not asked."""
+        return self._inbox.adoptable(newer_than=NEVER, before=epoch) is not None
 
     def adopt(self, epoch: int) -> str | None:
         """Put the newest whole pass in the place of the state; its id, or None when there is nothing newer.
@@ -113,6 +129,8 @@ class RsyncSync:
         position = max(known.position, arrived.mark.position if arrived else 0)
         if epoch > known.epoch:
             self._memory.keep(epoch=epoch, position=position)
+        if self._mount is not None:
+            self._mount.opens()
         return arrived.id if arrived else None
 
     def deliver(self, target: SyncTarget, name: str, content: bytes) -> None:
@@ -123,7 +141,12 @@ class RsyncSync:
 
     # the primary's side
 
+    def _require_state(self) -> None:
+        if self._mount is not None:
+            self._mount.require_for_pass()
+
     def _begin(self, target: SyncTarget) -> _UnderWay:
+        self._require_state()
         if not self._state.path.is_dir():
             raise SyncFailed(f"{self._state.path} is not a folder")
         self._recall_term()
@@ -166,6 +189,8 @@ class RsyncSync:
         while under_way.process is None or _has_ended(under_way, until):
             if not under_way.stages:
                 return True
+            if under_way.stages[0] == "whole":
+                self._require_state()  # it was there all the time, or its absence was copied
             arguments = self._arguments(under_way, target)
             with _said(under_way).open("wb") as said, _told(under_way).open("wb") as told:
                 under_way.process = self._transport.start(arguments, said, told)

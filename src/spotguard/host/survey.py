@@ -12,6 +12,7 @@ from typing import Any
 from spotguard.domain.errors import GateFailed
 from spotguard.host.boot_links import named_in, own_links, unit_file, vendor_links
 from spotguard.host.databases import databases
+from spotguard.host.mounts import fstab
 from spotguard.planning.eligibility.facts import Database, Disk, DiskKind, FstabEntry, Machine, Unit
 from spotguard.planning.findings import Unseen
 from spotguard.ports.units import Units
@@ -92,13 +93,9 @@ def _databases(root: Path, state_path: str | None) -> tuple[Database, ...] | Uns
 
 def _fstab(root: Path) -> tuple[FstabEntry, ...] | Unseen:
     try:
-        text = (root / "etc/fstab").read_text(errors="replace")
-    except FileNotFoundError:
-        return ()
+        return fstab(root)
     except OSError as error:
         return Unseen(f"/etc/fstab cannot be read: {error.strerror}")
-    lines = [line.split() for line in text.splitlines() if not line.lstrip().startswith("#")]
-    return tuple(FstabEntry(fields[0], fields[1]) for fields in lines if len(fields) > 1)
 
 
 def _unit(root: Path, units: Units | None, name: str | None) -> Unit | Unseen:

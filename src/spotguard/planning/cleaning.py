@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from spotguard.domain.pools import region_of
-from spotguard.planning.switching import LOOK_DEVICE
+from spotguard.domain.salvages import SALVAGE_DEVICE
 
 SEEN_TWICE = timedelta(seconds=60)
 """Between the look that finds nothing that refers to a resource, and the earliest one that may delete it."""
@@ -53,7 +53,7 @@ def kept_plan(volume_id: str, az: str | None) -> str:
     return (
         f"kept until a person deletes it (aws ec2 delete-volume {named}); to look into it or to take from it, attach "
         f"it to an instance in {where} that SpotGuard does not protect (aws ec2 attach-volume {named} "
-        f"--instance-id INSTANCE --device {LOOK_DEVICE}), mounted read-only (docs/production.md)"
+        f"--instance-id INSTANCE --device {SALVAGE_DEVICE}), mounted read-only (docs/production.md)"
     )
 
 

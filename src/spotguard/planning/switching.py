@@ -11,9 +11,6 @@ from spotguard.domain.switches import MoveKind
 from spotguard.planning.traffic import TrafficCost
 
 STATE_DEVICE = "/dev/sdf"  # where an instance of ours carries its workload's state
-LOOK_DEVICE = (
-    "/dev/sdy"  # a dead one's volume beside it; of the names that EC2 recommends for data, the last but one
-)
 
 _HUNDREDTH = Decimal("0.01")
 

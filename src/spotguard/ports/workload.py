@@ -11,6 +11,9 @@ from spotguard.domain.instances import GateState
 REHEARSAL = 0
 """The epoch with which a gate opens in quarantine: nobody's term, and no client comes."""
 
+STATE_MOUNT = "state-mount"
+"""The name under which an instance remembers where its state lay when its workload opened."""
+
 
 class Gate(Protocol):
     """Starts and stops the user's workload. Closed means: stopped, flushed, and answering nobody.

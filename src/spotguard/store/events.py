@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,6 +14,8 @@ from spotguard.store.prepared import Prepared, PreparedInsert
 from spotguard.store.tables import agent_events, agents
 
 CONFIGURED = "configured"  # kind of an event: its user has changed an agent's settings
+WORKLOAD_STUCK = "workload_stuck"  # its workload does not open, or its state is not where it was
+_TOLD_AGAIN = timedelta(hours=1)
 _APPEND = PreparedInsert(agent_events)
 _AFTER = (
     sa.select(agent_events)
@@ -58,6 +60,22 @@ def append(
 
 
 _CLIENT = Prepared(sa.select(agents.c.client_id).where(agents.c.id == sa.bindparam("agent")))
+
+
+def append_hourly(
+    tx: Connection, now: datetime, client_id: ClientId, agent_id: AgentId, kind: str, message: str
+) -> None:
+    """What is said for as long as it is so: the same sentence once an hour."""
+    e = agent_events.c
+    told = sa.select(e.id).where(
+        e.client_id == client_id,
+        e.agent_id == agent_id,
+        e.kind == kind,
+        e.message == message,
+        e.at > now - _TOLD_AGAIN,
+    )
+    if tx.execute(told.limit(1)).first() is None:
+        append(tx, now, client_id, agent_id, kind, message)
 
 
 def append_of(

@@ -10,10 +10,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, VolumeId
-from spotguard.domain.salvages import OPEN_SALVAGE
+from spotguard.domain.salvages import OPEN_SALVAGE, SALVAGE_DEVICE
 from spotguard.domain.salvages import PURPOSE as SALVAGE
 from spotguard.domain.tags import AGENT_TAG, PURPOSE_TAG, SWITCH_TAG
-from spotguard.planning.switching import LOOK_DEVICE, STATE_DEVICE
+from spotguard.planning.switching import STATE_DEVICE
 from spotguard.ports.cloud import (
     ROOT_DEVICES,
     CopyState,
@@ -263,7 +263,7 @@ def _attachment(tx: sa.Connection, agent_id: str, view: VolumeView, known: Row |
 def _is_looked_at(view: VolumeView, known: Row | None) -> bool:
     """A move keeps each volume's device."""
     had = None if known is None else known.device
-    return view.device == LOOK_DEVICE and had not in (None, LOOK_DEVICE)
+    return view.device == SALVAGE_DEVICE and had not in (None, SALVAGE_DEVICE)
 
 
 def _whose(tx: sa.Connection, known: Row) -> str:

@@ -18,7 +18,6 @@ from spotguard.store import events, grants
 from spotguard.store.prepared import Prepared
 from spotguard.store.steps import record_step
 from spotguard.store.tables import (
-    agent_events,
     agents,
     clients,
     epoch_grants,
@@ -31,7 +30,6 @@ from spotguard.store.tables import (
 _a, _g, _i = agents.c, epoch_grants.c, instances.c
 _ENDED_WITHIN = timedelta(hours=1)  # longer ago, and it was withdrawn, or EC2 has forgotten it
 STUCK = "traffic_stuck"  # the kind of event
-_TOLD_AGAIN = timedelta(hours=1)
 
 _ENDPOINT = (_i.id, _i.private_ip, _i.public_ip)
 _ROUTE = Prepared(sa.select(_a.traffic).where(_a.id == sa.bindparam("agent")))
@@ -188,16 +186,7 @@ def arrived(tx: sa.Connection, now: datetime, road: Road, actor: str, because: s
 def stuck(tx: sa.Connection, now: datetime, client_id: ClientId, agent_id: AgentId, because: str) -> None:
     """What the agent that has to move it says; told once an hour for as long as it says so."""
     message = f"its traffic cannot be moved: {' '.join(because.split())}"
-    e = agent_events.c
-    told = sa.select(e.id).where(
-        e.client_id == client_id,
-        e.agent_id == agent_id,
-        e.kind == STUCK,
-        e.message == message,
-        e.at > now - _TOLD_AGAIN,
-    )
-    if tx.execute(told.limit(1)).first() is None:
-        events.append(tx, now, client_id, agent_id, STUCK, message)
+    events.append_hourly(tx, now, client_id, agent_id, STUCK, message)
 
 
 def _endpoint(row: Any) -> Endpoint | None:

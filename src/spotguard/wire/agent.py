@@ -154,7 +154,8 @@ class Heartbeat(Struct, kw_only=True):
     """POST heartbeat: presence of one instance (ruling S15). `released`: the highest epoch that it has let go of.
 
     `can_sync`, `has_traffic_script` as in Register; left out: what was said last holds. `traffic_stuck`: why the
-    traffic that this agent is to move does not come along, said for as long as it is so.
+    traffic that this agent is to move does not come along, `workload_stuck`: why its workload does not open, or no pass
+    of its state begins; said for as long as it is so.
     Of handover tickets: `ticket` is the one in its hand, `destroyed` those that it will never use or give,
     `handed_over` what it did by one until the server knows it.
     """
@@ -170,6 +171,7 @@ class Heartbeat(Struct, kw_only=True):
     can_sync: bool | None = None
     has_traffic_script: bool | None = None
     traffic_stuck: Sentence | None = None
+    workload_stuck: Sentence | None = None
     ticket: Id | None = None
     destroyed: Annotated[list[Id], Meta(max_length=MAX_DESTROYED)] = []
     handed_over: HandedOver | None = None

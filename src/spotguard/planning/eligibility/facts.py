@@ -32,10 +32,11 @@ class Disk:
 
 @dataclass(frozen=True)
 class FstabEntry:
-    """A line of /etc/fstab: what is mounted, and where."""
+    """A line of /etc/fstab: what is mounted, and where. `at_boot` false: `noauto`, somebody mounts it later."""
 
     spec: str
     path: str
+    at_boot: bool = True
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,116 @@
+"""What is mounted on this machine, what /etc/fstab says is to be, and the EBS volumes below."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from spotguard.host.nvme import attached_as
+from spotguard.planning.eligibility.facts import FstabEntry
+
+_OCTAL = re.compile(r"\\([0-7]{3})")  # proc(5), fstab(5): blanks and backslashes in a name
+_VOLUME = re.compile(r"vol-?([0-9a-f]{8,17})")
+_XEN = re.compile(r"(?:xvd|sd)([a-z]+)")
+
+
+@dataclass(frozen=True)
+class Mounted:
+    """`number`: major:minor of its device."""
+
+    number: str
+    source: str
+
+
+@dataclass(frozen=True)
+class BelowIt:
+    """A disk under a file system. `volume_id` and `attached_as` ("sdy") None: it does not say."""
+
+    name: str
+    volume_id: str | None
+    attached_as: str | None
+
+
+def fstab(root: Path) -> tuple[FstabEntry, ...]:
+    """Its lines without the comments; none where there is no such file. `OSError` when it cannot be read."""
+    try:
+        text = (root / "etc/fstab").read_text(errors="replace")
+    except FileNotFoundError:
+        return ()
+    lines = [line.split() for line in text.splitlines() if not line.lstrip().startswith("#")]
+    return tuple(
+        FstabEntry(fields[0], fields[1], "noauto" not in ",".join(fields[3:4]).split(","))
+        for fields in lines
+        if len(fields) > 1
+    )
+
+
+class Mounts:
+    """Read anew with every question. `root`: the machine's own, or a folder that looks like one."""
+
+    def __init__(
+        self, root: Path = Path("/"), attached_as: Callable[[Path], str | None] = attached_as
+    ) -> None:
+        self._root, self._attached_as = root, attached_as
+
+    def now(self) -> dict[str, Mounted]:
+        """By mount point; of several at one the newest, which hides the others."""
+        text = (self._root / "proc/self/mountinfo").read_text(errors="replace")
+        return dict(_mounted(line) for line in text.splitlines())
+
+    def promised_at(self, path: Path, *, at_boot: bool) -> str | None:
+        """The deepest mount point at or above the path that fstab names, the root of everything left out."""
+        points = [_plain(e.path) for e in fstab(self._root) if e.at_boot or not at_boot]
+        above = {str(folder) for folder in (path, *path.parents)} - {"/"}
+        return max((point for point in points if point in above), key=len, default=None)
+
+    def point_of(self, path: Path) -> str:
+        """The mount point below which it lies now."""
+        known = self.now()
+        return next((str(folder) for folder in (path, *path.parents) if str(folder) in known), "/")
+
+    def disks_of(self, point: str) -> tuple[BelowIt, ...]:
+        """Below its partition, its logical volumes and its encryption; none where it lies on no block device."""
+        mounted = self.now().get(point)
+        if mounted is None:
+            return ()
+        block = self._root / "sys/dev/block" / mounted.number
+        if not block.exists() and mounted.source.startswith("/dev/"):  # btrfs has a number of no device
+            name = (self._root / mounted.source.removeprefix("/")).resolve().name
+            block = self._root / "sys/class/block" / name
+        return tuple(self._disks(block.resolve())) if block.exists() else ()
+
+    def _disks(self, block: Path) -> Iterator[BelowIt]:
+        below = sorted((block / "slaves").glob("*"))
+        for one in below:
+            yield from self._disks(one.resolve())
+        if not below:
+            whole = block.parent if (block / "partition").exists() else block
+            yield BelowIt(whole.name, _volume_of(whole), self._place_of(whole.name))
+
+    def _place_of(self, name: str) -> str | None:
+        """Under which of EC2's names for devices it was attached, as "sdy"."""
+        told = name if name.startswith(("xvd", "sd")) else self._attached_as(self._root / "dev" / name)
+        found = _XEN.fullmatch((told or "").removeprefix("/dev/"))
+        return None if found is None else f"sd{found[1]}"
+
+
+def _mounted(line: str) -> tuple[str, Mounted]:
+    """A line of mountinfo (proc(5)): after the hyphen come the type and the source."""
+    front, _, back = line.partition(" - ")
+    fields, sources = front.split(), back.split()
+    return _plain(fields[4]), Mounted(fields[2], _plain(sources[1]) if len(sources) > 1 else "")
+
+
+def _plain(name: str) -> str:
+    return _OCTAL.sub(lambda found: chr(int(found[1], 8)), name).rstrip("/") or "/"
+
+
+def _volume_of(disk: Path) -> str | None:
+    """EC2's NVMe disks carry the volume's id as their serial number."""
+    try:
+        found = _VOLUME.fullmatch((disk / "device/serial").read_text().strip())
+    except OSError:
+        return None
+    return None if found is None else f"vol-{found[1]}"

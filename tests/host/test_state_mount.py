@@ -1,0 +1,300 @@
+"""A state that is not mounted, or another one in its place: nothing of it is served or sent."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from spotguard.domain.errors import GateFailed, StateMissing
+from spotguard.domain.instances import GateState
+from spotguard.host.adopting import AdoptingGate
+from spotguard.host.commands import Ran
+from spotguard.host.mounts import BelowIt, Mounts
+from spotguard.host.nvme import attached_as, name_in
+from spotguard.host.rsync import RsyncSync
+from spotguard.host.state_mount import MountedGate, StateMount
+from spotguard.host.transport import RsyncTransport
+from spotguard.ports.workload import STATE_MOUNT
+from tests.host.roots import Root
+from tests.host.test_rsync import TARGET, settle, whole_pass
+
+LIVE, DEAD = "vol0aaaaaaaaaaaaaaaa", "vol0bbbbbbbbbbbbbbbb"
+ROOT_LINE = "22 1 259:1 / / rw - ext4 /dev/nvme0n1p1 rw\n"
+SRV_LINE = "40 22 {number} / {point} rw,noatime shared:1 - ext4 {source} rw\n"
+FSTAB = "UUID=1 / ext4 defaults 0 1\nUUID=2 {point} ext4 defaults,nofail 0 2\n"
+
+
+class Machine:
+    """A root whose mounts the story moves; `mount` succeeds where a disk is `plugged`. The state is under `srv`."""
+
+    def __init__(self, tmp_path):
+        self.root, self.srv, self.agent = Root(tmp_path / "machine"), tmp_path / "srv", tmp_path / "agent"
+        self.state, self.inbox = self.srv / "web", self.srv / "inbox"
+        self.names, self.plugged, self.asked = {}, None, []
+        self.disk("nvme0n1", "259:0", "vol0cccccccccccccccc")
+        self.partition("nvme0n1", "nvme0n1p1", "259:1")
+        self.disk("nvme1n1", "259:2", LIVE)
+        self.disk("nvme2n1", "259:3", DEAD, "/dev/sdy")
+        self.fstab()
+        self.unmount()
+
+    def disk(self, name, number, serial, attached=None):
+        self.root.write(f"sys/devices/pci/{name}/device/serial", f"{serial}\n")
+        self.root.link(f"sys/dev/block/{number}", f"../../devices/pci/{name}")
+        self.names[name] = attached
+
+    def partition(self, disk, name, number):
+        self.root.write(f"sys/devices/pci/{disk}/{name}/partition", "1\n")
+        self.root.link(f"sys/dev/block/{number}", f"../../devices/pci/{disk}/{name}")
+
+    def fstab(self, text=FSTAB):
+        self.root.write("etc/fstab", text.format(point=str(self.srv).replace(" ", "\\040")))
+
+    def mount(self, number="259:2", source="/dev/nvme1n1"):
+        told = SRV_LINE.format(number=number, point=str(self.srv).replace(" ", "\\040"), source=source)
+        self.root.write("proc/self/mountinfo", ROOT_LINE + told)
+        self.state.mkdir(parents=True, exist_ok=True)
+
+    def unmount(self):
+        self.root.write("proc/self/mountinfo", ROOT_LINE)
+
+    def run(self, command, _seconds):
+        self.asked.append(command)
+        if self.plugged is None:
+            return Ran(32, "mount: can't find UUID=2.")
+        self.mount(*self.plugged)
+        return Ran(0, "")
+
+    @property
+    def mounts(self):
+        return Mounts(self.root.path, lambda device: self.names[device.name])
+
+    def guard(self):
+        """As a new process has it."""
+        return StateMount(self.state, self.agent, self.mounts, self.run)
+
+    def sync(self, tmp_path):
+        transport = RsyncTransport(str(tmp_path / "{address}-inbox"))
+        return RsyncSync(self.state, self.inbox, transport, mount=self.guard())
+
+    def gate(self, sync):
+        self.workload = Workload()
+        return MountedGate(AdoptingGate(self.workload, sync.adopt), self.guard(), sync.arrives)
+
+
+class Workload:
+    """Opens whenever it is told."""
+
+    def __init__(self):
+        self.epochs = []
+
+    def state(self):
+        return GateState.OPEN if self.epochs else GateState.CLOSED
+
+    def open(self, epoch):
+        self.epochs.append(epoch)
+
+    def close(self):
+        self.epochs.clear()
+
+    def healthy(self):
+        return bool(self.epochs)
+
+
+@pytest.fixture(params=["plain", "with blanks"])
+def machine(tmp_path, request):
+    return Machine(tmp_path / request.param)
+
+
+needs_rsync = pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
+
+
+@needs_rsync
+def test_an_empty_mount_point_does_not_prune_what_the_standby_has(machine, tmp_path):
+    machine.mount()
+    (machine.state / "a").write_text("acknowledged")
+    settle()
+    sync = machine.sync(tmp_path)
+    machine.gate(sync).open(1)
+    whole_pass(sync)
+
+    machine.unmount()
+    (machine.state / "a").unlink()  # what lies under the mount point
+    with pytest.raises(StateMissing, match=r"nothing is mounted at .*: mount it"):
+        whole_pass(machine.sync(tmp_path))
+    standby = RsyncSync(tmp_path / "theirs", tmp_path / "standby-inbox", RsyncTransport("unused"))
+    standby.adopt(2)
+    assert (tmp_path / "theirs" / "a").read_text() == "acknowledged"
+
+
+@needs_rsync
+def test_unmounted_in_the_middle_of_a_pass_it_is_never_marked_whole(machine, tmp_path):
+    machine.mount()
+    settle()
+
+    class Unmounting(RsyncTransport):
+        def start(self, arguments, said_to, told_to=subprocess.DEVNULL):
+            if "--stats" in arguments:
+                machine.unmount()
+            return super().start(arguments, said_to, told_to)
+
+    transport = Unmounting(str(tmp_path / "{address}-inbox"))
+    sync = RsyncSync(machine.state, machine.inbox, transport, mount=machine.guard())
+    machine.gate(sync).open(1)
+    with pytest.raises(StateMissing):
+        whole_pass(sync)
+    assert not list((tmp_path / "standby-inbox" / "marks").glob("*.whole"))
+
+
+@needs_rsync
+def test_a_mount_that_fstab_does_not_name_is_remembered(machine, tmp_path):
+    machine.fstab("")
+    machine.mount()
+    settle()
+    sync = machine.sync(tmp_path)
+    machine.gate(sync).open(1)
+    machine.unmount()
+    with pytest.raises(StateMissing):
+        sync.push(TARGET)
+    with pytest.raises(GateFailed, match=r"remove .*state-mount"):
+        machine.gate(sync).open(2)
+    (machine.agent / STATE_MOUNT).unlink()  # its user says that it is meant
+    machine.gate(sync).open(2)
+    assert machine.workload.epochs == [2]
+
+
+def test_the_gate_opens_on_no_empty_mount_point(machine, tmp_path):
+    gate = machine.gate(machine.sync(tmp_path))
+    with pytest.raises(GateFailed, match=r"nothing is mounted .*can't find UUID=2"):
+        gate.open(3)
+    assert machine.workload.epochs == []
+
+
+def test_a_volume_that_came_after_the_boot_is_mounted_before_the_gate_opens(machine, tmp_path):
+    machine.plugged = ("259:2", "/dev/nvme1n1")
+    machine.gate(machine.sync(tmp_path)).open(3)
+    assert machine.workload.epochs == [3]
+    assert machine.asked == [("mount", str(machine.srv))]
+
+
+def test_what_the_workload_mounts_itself_is_left_to_it(machine, tmp_path):
+    machine.fstab(FSTAB.replace("nofail", "noauto"))
+    machine.gate(machine.sync(tmp_path)).open(1)
+    assert (machine.workload.epochs, machine.asked) == ([1], [])
+
+
+@needs_rsync
+def test_a_standby_without_the_primarys_disk_serves_from_what_it_received(machine, tmp_path):
+    """Its image knows the line of fstab; the disk it never had. The pass lies in the file system of the inbox."""
+    source = tmp_path / "primary"
+    source.mkdir()
+    (source / "a").write_text("received")
+    settle()
+    primary = RsyncSync(source, tmp_path / "primary-inbox", RsyncTransport(str(machine.inbox)))
+    primary.adopt(1)
+    whole_pass(primary)
+    sync = machine.sync(tmp_path)
+    machine.gate(sync).open(2)
+    assert (machine.state / "a").read_text() == "received"
+    settle()
+    assert whole_pass(sync), "its state is where it was opened"
+    machine.gate(sync).open(2)  # after a reboot
+    assert machine.workload.epochs == [2]
+
+
+def test_a_dead_holders_disk_in_the_place_of_the_live_one_is_not_served(machine, tmp_path):
+    """It has the same UUID, and the look was not over when the new primary rebooted."""
+    machine.mount()
+    sync = machine.sync(tmp_path)
+    machine.gate(sync).open(2)
+    machine.mount("259:3", "/dev/nvme2n1")
+    with pytest.raises(
+        GateFailed, match="lies on vol-0bbbbbbbbbbbbbbbb, and was served from vol-0aaaaaaaaaaaaaaaa"
+    ):
+        machine.gate(sync).open(2)
+    with pytest.raises(StateMissing, match="no pass is sent"):
+        sync.push(TARGET)
+    machine.mount()
+    machine.gate(sync).open(2)
+    assert machine.workload.epochs == [2]
+
+
+def test_without_a_memory_a_disk_attached_for_a_look_is_known_by_its_name(machine, tmp_path):
+    """The machine has booted from the dead one's root: what is remembered there is another instance's, and gone."""
+    machine.mount("259:3", "/dev/nvme2n1")
+    with pytest.raises(GateFailed, match="attached as /dev/sdy"):
+        machine.gate(machine.sync(tmp_path)).open(2)
+
+
+def test_a_memory_that_does_not_read_is_none(machine, tmp_path):
+    machine.agent.mkdir()
+    (machine.agent / STATE_MOUNT).write_text("{")
+    machine.mount()
+    machine.gate(machine.sync(tmp_path)).open(2)
+    assert machine.workload.epochs == [2]
+
+
+def test_the_disks_below_a_logical_volume_are_those_of_the_state(machine):
+    machine.root.write("sys/devices/virtual/dm-0/slaves/.keep").unlink()
+    for name in ("nvme1n1", "nvme2n1"):
+        machine.root.link(f"sys/devices/virtual/dm-0/slaves/{name}", f"../../../pci/{name}")
+    machine.root.link("sys/dev/block/254:0", "../../devices/virtual/dm-0")
+    machine.mount("254:0", "/dev/mapper/vg-srv")
+    assert machine.mounts.disks_of(str(machine.srv)) == (
+        BelowIt("nvme1n1", "vol-0aaaaaaaaaaaaaaaa", None),
+        BelowIt("nvme2n1", "vol-0bbbbbbbbbbbbbbbb", "sdy"),
+    )
+
+
+def test_a_partition_is_of_its_disk_and_a_number_of_no_device_is_looked_up_by_its_source(machine):
+    assert [disk.name for disk in machine.mounts.disks_of("/")] == ["nvme0n1"]
+    machine.root.write("dev/nvme1n1")
+    machine.root.link("sys/class/block/nvme1n1", "../../devices/pci/nvme1n1")
+    machine.mount("0:41", "/dev/nvme1n1")
+    assert [disk.volume_id for disk in machine.mounts.disks_of(str(machine.srv))] == ["vol-0aaaaaaaaaaaaaaaa"]
+    machine.mount("0:42", "tmpfs")
+    assert machine.mounts.disks_of(str(machine.srv)) == ()
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "told"),
+    [
+        (b"Amazon Elastic Block Store", b"/dev/sdy", "/dev/sdy"),
+        (b"Amazon Elastic Block Store", b"sdf \0", "sdf"),
+        (b"Amazon Elastic Block Store", b"", None),
+        (b"Amazon EC2 NVMe Instance Storage", b"ephemeral0", None),
+    ],
+)
+def test_what_a_controller_says_of_itself(model, name, told):
+    identity = bytearray(4096)
+    identity[24 : 24 + len(model)] = model
+    identity[3072 : 3072 + len(name)] = name
+    assert name_in(bytes(identity)) == told
+
+
+def test_what_is_no_nvme_disk_has_no_such_name(tmp_path):
+    (tmp_path / "file").touch()
+    assert attached_as(tmp_path / "file") is None
+    assert attached_as(tmp_path / "none") is None
+
+
+def test_a_real_mount_is_seen_and_missed(tmp_path):
+    """The kernel's own mountinfo, and a file system in memory."""
+    point = tmp_path / "srv disk"
+    (point).mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "none", str(point)], capture_output=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip("nothing may be mounted here")
+    try:
+        state = point / "web"
+        state.mkdir()
+        guard = StateMount(state, tmp_path / "agent")
+        guard.require_to_open(lambda: False)
+        guard.opens()
+        guard.require_for_pass()
+    finally:
+        subprocess.run(["umount", str(point)], check=True)
+    with pytest.raises(StateMissing, match="srv disk"):
+        guard.require_for_pass()
+    assert Mounts().point_of(Path.cwd()) in Mounts().now()
