@@ -100,8 +100,8 @@ class Machine:
         return self.world.link.call("GET", f"/api/agents/{self.agent_id}/{call}", token=self.token)
 
     def heartbeat(self, **more: Any) -> Reply:
-        said = {"status": "online", "instance_id": self.id, "mode": self.mode, "pool_id": self.pool}
-        return self.post("heartbeat", {**said, "gate": "closed", **more})
+        said = {"status": "online", "instance_id": self.id, "mode": self.mode, "pool_id": self.pool, **more}
+        return self.post("heartbeat", said)
 
     def prices(self, prices: dict[str, Any], on_demand: Any = 0.0416, **more: Any) -> Reply:
         pools = [{"id": pool, "price": price} for pool, price in prices.items()]

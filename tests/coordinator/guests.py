@@ -147,7 +147,7 @@ class Guests:
                 gate=guest.gate,
                 workload_healthy=guest.gate is GateState.OPEN,
             )
-            if caller.gate is None:
+            if not caller.hears:
                 moves.enrolled(tx, self.now, guest.instance_id)
 
         self.db.write(work)

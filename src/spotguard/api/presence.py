@@ -52,9 +52,7 @@ async def heartbeat(api: Api, request: Request) -> Response:
         if role is Role.PRIMARY:
             _tell_what_is_stuck(tx, now, caller, beat)
         has_let_go = role is Role.PRIMARY and _has_let_go(tx, now, caller, beat.released)
-        is_awaited = (
-            caller.gate is None and beat.gate is not None and moves.enrolled(tx, now, caller.instance_id)
-        )
+        is_awaited = not caller.hears and moves.enrolled(tx, now, caller.instance_id)
         answer = ticket_turns.turn(tx, now, caller, ticket_turns.Said(beat.ticket, beat.destroyed))
         told = HeartbeatReply(
             config_version=caller.config_version,

@@ -73,6 +73,7 @@ _CALLER = Prepared(
         _a.baseline_ondemand_price,
         _i.instance_type,
         _i.az,
+        _i.hears,
         _i.gate,
         _i.spot_price,
         _i.ondemand_price,
@@ -195,6 +196,7 @@ def _presence(streak: Any) -> sa.Update:
             (_i.heard_since, _HEARD_SINCE),  # first: MariaDB reads what stands left of it as already changed
             (_i.last_heartbeat_at, sa.bindparam("now")),
             (_i.updated_at, sa.bindparam("now")),
+            (_i.hears, sa.true()),
             (_i.gate, sa.bindparam("gate_now")),
             (_i.workload_healthy, sa.bindparam("workload")),
             (_i.healthy_streak, streak),

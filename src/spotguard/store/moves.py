@@ -280,8 +280,8 @@ def _take_kept(tx: sa.Connection, now: datetime, switch_id: SwitchId, kept: Kept
 
 
 def is_enrolled(machine: Row) -> bool:
-    """It has registered and heard the answer: it has told its gate with the token that it was given."""
-    return machine.gate is not None
+    """It has registered and heard the answer: it has spoken with the token that it was given."""
+    return bool(machine.hears)
 
 
 def enrolled(tx: sa.Connection, now: datetime, instance_id: InstanceId) -> bool:

@@ -132,6 +132,7 @@ instances = sa.Table(
     sa.Column(
         "heard_since", UtcTime
     ),  # the first heartbeat of an unbroken row, none two minutes after another
+    sa.Column("hears", sa.Boolean, nullable=False, default=False),  # the answer to this boot's registration
     sa.Column("gate", sa.String(20)),
     sa.Column("workload_healthy", sa.Boolean),
     sa.Column("healthy_streak", sa.Integer, nullable=False, default=0),
