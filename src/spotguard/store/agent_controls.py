@@ -58,23 +58,38 @@ class Controls:
     promote: dict[ReplicaId, Control]
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What an agent's page has controls for. `waiting`: the decision that waits for an answer."""
+
+    waiting: str | None
+    live: tuple[ReplicaId, ...]
+
+
+def choice_of(tx: sa.Connection, now: datetime, client_id: ClientId, agent_id: AgentId) -> Choice:
+    """`NotFound` for another tenant's agent."""
+    waiting = views_agents.agent(tx, now, client_id, agent_id).waiting
+    live = tuple(ReplicaId(row.id) for row in replicas.live(tx, agent_id))
+    return Choice(None if waiting is None else waiting.id, live)
+
+
 def of_agent(
     tx: sa.Connection,
     now: datetime,
     client_id: ClientId,
     agent_id: AgentId,
     shelf: Shelf,
+    choice: Choice,
     *,
     auto_needs_drill: bool,
 ) -> Controls:
     """In a transaction that may write: every row is afterwards as it was. `NotFound` for another tenant's agent.
 
-    `shelf`: where the models lie that an approval asks again.
+    `shelf`: where the models lie that an approval asks again. `choice`: read in a transaction of its own, so that
+    SQLite's one writer is not held for it; what has ended since is refused for that.
     """
     fleet.agent_row(tx, agent_id, client_id)
     orders = _Orders(tx, now, client_id, agent_id)
-    waiting = views_agents.agent(tx, now, client_id, agent_id).waiting
-    live = [ReplicaId(row.id) for row in replicas.live(tx, agent_id)]
     setting = partial(orders.setting, auto_needs_drill=auto_needs_drill)
     return Controls(
         move=_tried(tx, orders.move),
@@ -84,8 +99,8 @@ def of_agent(
         create_replica=_tried(tx, orders.create_replica),
         failover_drill=_tried(tx, orders.failover_drill),
         restore_drill=_tried(tx, orders.restore_drill),
-        approve=None if waiting is None else _tried(tx, orders.approval(waiting.id, shelf)),
-        promote={replica: _tried(tx, orders.promotion(replica)) for replica in live},
+        approve=None if choice.waiting is None else _tried(tx, orders.approval(choice.waiting, shelf)),
+        promote={replica: _tried(tx, orders.promotion(replica)) for replica in choice.live},
     )
 
 

@@ -12,6 +12,7 @@ routes = router()
 @routes.get("/agents/{agentId}/controls")
 async def controls(desk: AtDesk, agent_id: TheAgent) -> AgentControls:
     """Each order is tried and taken back; nothing is done, nothing is reserved."""
+    choice = await desk.read(lambda tx: agent_controls.choice_of(tx, desk.now, desk.client_id, agent_id))
     told = await desk.write(
         lambda tx: agent_controls.of_agent(
             tx,
@@ -19,6 +20,7 @@ async def controls(desk: AtDesk, agent_id: TheAgent) -> AgentControls:
             desk.client_id,
             agent_id,
             desk.api.shelf,
+            choice,
             auto_needs_drill=desk.api.settings.auto_needs_drill,
         )
     )
