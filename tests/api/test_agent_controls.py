@@ -170,3 +170,28 @@ def test_a_standby_that_is_ready_may_be_promoted_and_nothing_else_may_while_it_i
 
 def test_another_tenant_is_told_nothing(world: World, web: Machine):
     assert world.tenant("Globex").call("GET", f"/agents/{web.agent_id}/controls").status == 404
+
+
+def test_under_the_kill_switch_a_manual_replica_is_refused_by_the_control_and_by_the_order(
+    world: World, acme: Tenant, web: Machine
+):
+    """A switch that says 'no new standbys' lets nobody order one."""
+    stopped(world, acme, web)
+    told = acme.get(f"/agents/{web.agent_id}/controls")["manual"]
+    assert not told["allowed"]
+    assert (
+        told["because"] == "the kill switch stands at voluntary: no new standby is made, set it to none first"
+    )
+    refused = acme.configure(web, manualReplicaEnabled=True)
+    assert (refused.status, told["because"] in str(refused.body)) == (409, True)
+    assert world.rows(replica_instances) == []
+
+
+def test_under_the_kill_switch_who_has_the_mode_on_stores_it_anew_and_clicks_for_no_replica(
+    world: World, acme: Tenant, web: Machine
+):
+    manual_without_a_standby(world, acme, web)
+    stopped(world, acme, web)
+    assert acme.configure(web, manualReplicaEnabled=True).status == 200
+    told = acme.get(f"/agents/{web.agent_id}/controls")["createReplica"]
+    assert (told["allowed"], "the kill switch" in told["because"]) == (False, True)

@@ -92,9 +92,15 @@ def test_the_kill_switch_at_all_stops_emergencies_and_says_so():
 
 
 def test_the_kill_switch_at_voluntary_never_stops_an_emergency():
+    """It holds a manual replica back: whoever waits for one is given an emergency replica in its place."""
     for told in everything():
         if told.facts.kill is KillLevel.VOLUNTARY:
-            assert told.answer == answer(replace(told.facts, kill=KillLevel.NONE))
+            free = answer(replace(told.facts, kill=KillLevel.NONE))
+            awaited = free.action is SignalAction.MONITOR and "manual replica is being made" in free.because
+            if awaited:
+                assert told.answer.action is SignalAction.CREATE_REPLICA
+            else:
+                assert told.answer == free
 
 
 def test_who_is_not_hands_off_is_never_left_without_an_answer():
@@ -147,10 +153,11 @@ def test_a_rebalance_recommendation_never_moves_the_workload():
     assert {told.answer.action for told in acting(SignalType.REBALANCE)} == gentle
 
 
-def test_a_rebalance_recommendation_makes_a_replica_in_automatic_mode_when_nothing_else_is_there():
+def test_a_rebalance_recommendation_makes_a_replica_when_nothing_else_is_there_or_comes():
     for told in acting(SignalType.REBALANCE):
         lonely = not told.fit and not told.facts.move_under_way
-        wanted = lonely and told.facts.protection is Protection.AUTOMATIC
+        held_back = told.facts.protection is Protection.MANUAL and told.facts.kill is KillLevel.VOLUNTARY
+        wanted = lonely and (told.facts.protection is Protection.AUTOMATIC or held_back)
         assert (told.answer.action is SignalAction.CREATE_REPLICA) is wanted
 
 

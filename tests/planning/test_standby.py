@@ -22,6 +22,7 @@ from spotguard.planning.standby import (
     StandbyPlan,
     plan_standbys,
     resume_at,
+    wants_launch,
 )
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -142,10 +143,13 @@ def test_while_nobody_serves_the_last_copies_are_left_alone():
             assert seen.retired == []
 
 
-def test_the_kill_switch_at_voluntary_leaves_protection_alone():
+def test_the_kill_switch_at_voluntary_launches_none_and_ends_no_poor_one_for_which_nothing_comes():
+    """Invariant 13, and what its note promises: no new standby. Whatever needs no launch goes on as ever."""
     for seen in living():
         if seen.need.kill is KillLevel.VOLUNTARY:
-            assert seen.plans == plan_standbys(replace(seen.need, kill=KillLevel.NONE))
+            free = Planned(seen.need, plan_standbys(replace(seen.need, kill=KillLevel.NONE)))
+            assert seen.plans == (() if free.launches else free.plans)
+            assert not wants_launch(seen.need)
 
 
 def test_only_manual_mode_keeps_a_standing_replica():
@@ -159,7 +163,7 @@ def test_only_manual_mode_keeps_a_standing_replica():
 def test_manual_mode_launches_exactly_when_no_fit_standby_is_left_and_it_may():
     for seen in living():
         need = seen.need
-        may = seen.is_free_to_act and need.places and need.failures == 0
+        may = seen.is_free_to_act and need.kill is KillLevel.NONE and need.places and need.failures == 0
         wanted = need.protection is Protection.MANUAL and not seen.fit and may
         assert len(seen.launches) == (1 if wanted else 0)
 

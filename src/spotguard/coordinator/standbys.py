@@ -13,9 +13,9 @@ from spotguard.coordinator import launches
 from spotguard.coordinator.agenda import Agenda, Work
 from spotguard.coordinator.context import REST, Context, Row
 from spotguard.coordinator.launches import Order
-from spotguard.domain.commands import CommandType, CreatedBy, Priority
+from spotguard.domain.commands import CommandStatus, CommandType, CreatedBy, Priority
 from spotguard.domain.errors import Refused
-from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId
+from spotguard.domain.ids import AgentId, ClientId, CommandId, InstanceId, ReplicaId
 from spotguard.domain.instances import InstanceState, Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.replicas import LIVE_REPLICA, ReplicaStatus, ReplicaType
@@ -68,6 +68,8 @@ class Standbys:
         if replica is None or agent is None or replica.status not in LIVE_REPLICA:
             return False
         if replica.instance_id is None:
+            if self.ctx.db.read(lambda tx: _why_given_up(tx, agent, replica)) is not None:
+                return self.ctx.db.write(lambda tx: _give_up(tx, now, agent, replica))
             return self._launch(now, agent, replica)
         because = _why_lost(now, replica, machine, self.ctx.settings.enrol_within_seconds)
         if because is None:
@@ -149,6 +151,38 @@ def _is_emergency(tx: sa.Connection, replica: Row) -> bool:
     return replica.replica_type != ReplicaType.MANUAL and not drills.is_made_for_one(tx, replica.id)
 
 
+def _why_given_up(tx: sa.Connection, agent: Row, replica: Row) -> str | None:
+    """Its user's word or the kill switch ends a wish for which nobody has asked EC2 yet; what was asked for goes on."""
+    because = standbys.why_stopped(tx, agent, is_emergency=_is_emergency(tx, replica))
+    if because is None or intentions.of_seed(tx, replica.id):
+        return None
+    leased = any(row.status == CommandStatus.LEASED for row in _orders(tx, agent, replica))
+    return None if leased else because
+
+
+def _give_up(tx: sa.Connection, now: datetime, agent: Row, replica: Row) -> bool:
+    """Judged again in the transaction that ends it: its agent may have fetched the order meanwhile."""
+    orders = _orders(tx, agent, replica, for_update=True)
+    because = _why_given_up(tx, agent, replica)
+    if because is None:
+        return False
+    for order in orders:
+        commands.cancel(tx, now, CommandId(order.id), because)
+    return replicas.retire(tx, now, replica.id, because)
+
+
+def _orders(tx: sa.Connection, agent: Row, replica: Row, *, for_update: bool = False) -> list[Row]:
+    """The commands that ask its agent for this replica's machine."""
+    c = commands_table.c
+    found = sa.select(c.id, c.status, c.payload).where(
+        c.agent_id == agent.id,
+        c.command_type == CommandType.LAUNCH_REPLICA.value,
+        c.created_at >= replica.created_at,
+    )
+    rows: Sequence[Any] = tx.execute(found.with_for_update() if for_update else found).all()
+    return [row for row in rows if row.payload.get("replica_id") == replica.id]
+
+
 def _parent(tx: sa.Connection, agent: Row, replica: Row) -> InstanceId | None:
     held = grants.holder(tx, agent.id)
     if held is not None:
@@ -204,15 +238,7 @@ def _ask_agent(tx: sa.Connection, now: datetime, agent: Row, replica: Row) -> bo
     held = grants.holder(tx, agent.id)
     if held is None:
         return False
-    c = commands_table.c
-    asked = tx.execute(
-        sa.select(c.payload).where(
-            c.agent_id == agent.id,
-            c.command_type == CommandType.LAUNCH_REPLICA.value,
-            c.created_at >= replica.created_at,
-        )
-    ).all()
-    if any(row.payload.get("replica_id") == replica.id for row in asked):
+    if _orders(tx, agent, replica):
         return False
     client_id, agent_id = ClientId(agent.client_id), AgentId(agent.id)
     voluntary = not _is_emergency(tx, replica)

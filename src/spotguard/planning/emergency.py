@@ -152,17 +152,14 @@ def _answer_rebalance(facts: SignalFacts) -> SignalAnswer:
         )
     if not facts.can_sync:
         return SignalAnswer(SignalAction.MONITOR, None, f"rebalance recommendation: {NO_SYNC}")
-    if facts.protection is Protection.AUTOMATIC:
-        return SignalAnswer(
-            SignalAction.CREATE_REPLICA, None, "rebalance recommendation: an emergency replica is made"
-        )
-    if facts.protection is Protection.MANUAL:
-        return SignalAnswer(
-            SignalAction.MONITOR, None, "rebalance recommendation: the manual replica is being made"
-        )
-    return SignalAnswer(
-        SignalAction.MONITOR, None, "rebalance recommendation: no protection mode, watched until a notice"
-    )
+    held_back = facts.protection is Protection.MANUAL and facts.kill is KillLevel.VOLUNTARY
+    if facts.protection is Protection.AUTOMATIC or held_back:
+        but = ", since the kill switch holds the manual one back" if held_back else ""
+        because = f"rebalance recommendation: an emergency replica is made{but}"
+        return SignalAnswer(SignalAction.CREATE_REPLICA, None, because)
+    comes = facts.protection is Protection.MANUAL
+    what = "the manual replica is being made" if comes else "no protection mode, watched until a notice"
+    return SignalAnswer(SignalAction.MONITOR, None, f"rebalance recommendation: {what}")
 
 
 def _answer_termination(facts: SignalFacts) -> SignalAnswer:

@@ -140,6 +140,8 @@ def a_signal_keeps_it_ready_to_leave(s: Standing) -> Outlook | None:
 def in_manual_mode_a_person_moves_it(s: Standing) -> Outlook | None:
     if s.protection is not Protection.MANUAL:
         return None
+    if s.standby is None and s.kill is KillLevel.VOLUNTARY:
+        return _stay(s, "the kill switch stands at voluntary: only an emergency moves it or makes a standby")
     if s.standby is None:
         return _stay(
             s, "manual mode keeps one: it waits for a price, a cap or the next pass", ", make a standby"

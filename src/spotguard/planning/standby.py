@@ -85,8 +85,10 @@ StandbyPlan = LaunchReplica | RetireReplica
 
 
 def wants_launch(need: StandbyNeed) -> bool:
-    """Whether places matter at all: a manual replica is due and none that is fit lives."""
+    """Whether places matter at all: a manual replica is due, may be made, and none that is fit lives."""
     if not need.serving or need.moving or need.protection is not Protection.MANUAL or not need.can_sync:
+        return False
+    if why_none_is_made(enabled=need.enabled, kill=need.kill, is_emergency=False) is not None:
         return False
     return all(_unfit(need, replica) is not None for replica in need.replicas)
 
@@ -110,8 +112,21 @@ def plan_standbys(need: StandbyNeed) -> tuple[StandbyPlan, ...]:
     return () if launch is None else (*unfit, launch)  # a poor standby is better than none
 
 
+def why_none_is_made(*, enabled: bool, kill: KillLevel, is_emergency: bool) -> str | None:
+    """Why no standby is launched now, or None. One that its user keeps is voluntary (invariant 13), also in the
+    place of one that was lost; one that a signal asks for is an emergency.
+    """
+    if not enabled:
+        return "the agent is disabled: no standby is made"
+    if kill is KillLevel.ALL or (kill is KillLevel.VOLUNTARY and not is_emergency):
+        return f"the kill switch stands at {kill.name.lower()}: no new standby is made, set it to none first"
+    return None
+
+
 def _launch(need: StandbyNeed, unfit: tuple[RetireReplica, ...]) -> LaunchReplica | None:
     place = next(iter(need.places), None)
+    if why_none_is_made(enabled=need.enabled, kill=need.kill, is_emergency=False) is not None:
+        return None
     if place is None or need.now < resume_at(need.failures, need.failed_at, need.now):
         return None
     because = unfit[0].because if unfit else "manual replica mode: a standby is always kept"

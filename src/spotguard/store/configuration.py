@@ -19,7 +19,7 @@ from spotguard.domain.switches import OPEN_SWITCH
 from spotguard.domain.traffic import Driver
 from spotguard.planning.switching import NO_SYNC
 from spotguard.store import agents as agent_store
-from spotguard.store import commands, drills, events, fleet, plans, replicas
+from spotguard.store import commands, drills, events, fleet, plans, replicas, standbys
 from spotguard.store.tables import agents, clients, switches
 from spotguard.store.tables import commands as commands_table
 
@@ -67,10 +67,8 @@ def configure(
     _require_alive(row)
     if wanted.get("autonomy") == Autonomy.AUTO and row.autonomy != Autonomy.AUTO and auto_needs_drill:
         drills.require_passed(tx, now, agent_id)
-    if wanted.get("manual_replica_enabled") and not agent_store.can_sync(
-        tx, agent_store.serving_instance(tx, agent_id)
-    ):
-        raise Refused(NO_SYNC)
+    if wanted.get("manual_replica_enabled"):
+        _require_standby(tx, row)
     _require_script(tx, agent_id, wanted.get("traffic"))
     values = _exclusive({name: wanted[name] for name in SETTABLE & wanted.keys()})
     if not values:
@@ -132,6 +130,14 @@ def _exclusive(values: dict[str, Any]) -> dict[str, Any]:
 def _require_alive(row: Row[Any]) -> None:
     if row.status == AgentStatus.DELETED:
         raise Refused("this agent was deleted: nothing about it changes any more")
+
+
+def _require_standby(tx: Connection, row: Row[Any]) -> None:
+    """Switching manual replicas on is an order for a standby: the kill switch refuses it as any other."""
+    if not agent_store.can_sync(tx, agent_store.serving_instance(tx, AgentId(row.id))):
+        raise Refused(NO_SYNC)
+    if not row.manual_replica_enabled:
+        standbys.require_may_make(tx, row)
 
 
 def _require_script(tx: Connection, agent_id: AgentId, route: Mapping[str, Any] | None) -> None:

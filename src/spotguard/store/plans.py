@@ -279,6 +279,7 @@ def create_replica(
     agent = fleet.agent_row(tx, agent_id, client_id)
     if not agent.enabled or not agent.manual_replica_enabled:
         raise Refused("manual replicas are switched off: enable manualReplicaEnabled first")
+    standbys.require_may_make(tx, agent)
     if not _can_sync(tx, agent_id):
         raise Refused(NO_SYNC)
     if replicas.live(tx, agent_id):

@@ -22,6 +22,7 @@ from spotguard.planning.standby import (
     StandbyNeed,
     plan_standbys,
     wants_launch,
+    why_none_is_made,
 )
 from spotguard.store import agents, fleet, grants, kill, moves, replicas, silence
 from spotguard.store.prepared import Prepared
@@ -83,6 +84,20 @@ def create(
         hourly_cost=place.usd_per_hour,
         because=because,
     )
+
+
+def why_stopped(tx: sa.Connection, agent: Row, *, is_emergency: bool) -> str | None:
+    """Why its user or the kill switch lets no standby be launched now."""
+    level = kill.level_for(tx, agent.client_id, agent.id)
+    return why_none_is_made(enabled=agent.enabled, kill=level, is_emergency=is_emergency)
+
+
+def require_may_make(tx: sa.Connection, agent: Row) -> None:
+    """`Refused` while the kill switch holds back what a user wishes for."""
+    level = kill.level_for(tx, agent.client_id, agent.id)
+    because = why_none_is_made(enabled=True, kill=level, is_emergency=False)
+    if because is not None:
+        raise Refused(because)
 
 
 def _need(tx: sa.Connection, now: datetime, agent: Row) -> StandbyNeed:
