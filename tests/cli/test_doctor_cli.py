@@ -79,6 +79,20 @@ def test_an_account_that_lets_nobody_in(shell, database, installation):
     assert found["awss-clock-is-this-machines"][0] == "unknown"
 
 
+def test_without_credentials_it_says_so_and_speaks_of_no_role(
+    shell, database, installation, monkeypatch, tmp_path
+):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    result = shell.run("doctor", "--json")
+    level, because = told(result)["every-account-lets-us-in"]
+    assert (level, because) == ("error", "no AWS credentials were found here, nothing was asked for: Acme")
+    assert "trust policy" not in result.stdout
+    assert "dry run" not in told(result)["every-call-of-a-move-is-permitted"][1]
+
+
 def test_an_instance_that_was_not_handed_over_is_named_with_the_line_to_type(shell, database, installation):
     with served() as scene:
         instance_id = scene.running(TagSpecifications=[])

@@ -64,6 +64,19 @@ def account(**changes):
     return replace(GOOD, accounts=(replace(ACCOUNT, **changes),))
 
 
+def test_who_is_not_let_in_is_told_about_the_role_only_where_there_is_one():
+    locked = account(identity=Unseen("AccessDenied"))
+    assert "trust policy" in str(F.every_account_lets_us_in(locked).mend)
+    own = account(identity=Unseen("AccessDenied"), has_role=False)
+    assert "the server's own credentials" in str(F.every_account_lets_us_in(own).mend)
+
+
+def test_where_nobody_was_let_in_it_is_not_said_that_ec2_answered():
+    blind = account(identity=BLIND, permissions=(Permission("ec2:RunInstances", allowed=None),))
+    [finding] = [one for one in checkup(blind) if one.name == "every-call-of-a-move-is-permitted"]
+    assert (finding.grade, finding.because) == (UNKNOWN, f"not looked at: {BLIND.because}")
+
+
 def owners(*, handed_over):
     """An instance that SpotGuard did not launch; EC2 refuses to end it."""
     denied = Permission("ec2:TerminateInstances", allowed=False, on_instance=True)
@@ -148,6 +161,7 @@ CASES = [
     (F.every_client_that_needs_an_account_has_one, DARK, UNKNOWN, "nobody may look"),
     (F.every_account_lets_us_in, GOOD, FINE, "1 accounts"),
     (F.every_account_lets_us_in, account(identity=Unseen("AccessDenied")), STOP, "acme (AccessDenied)"),
+    (F.every_account_lets_us_in, account(identity=BLIND, has_credentials=False), STOP, "no AWS credentials"),
     (F.every_account_lets_us_in, DARK, UNKNOWN, "nobody may look"),
     (F.every_call_of_a_move_is_permitted, GOOD, FINE, "every call"),
     (

@@ -16,6 +16,7 @@ from spotguard import __version__
 from spotguard.cli.databases import DatabaseUrl
 from spotguard.cli.findings import show_findings
 from spotguard.cli.output import Failed, Json, print_json
+from spotguard.domain.errors import WITHOUT_CREDENTIALS
 from spotguard.domain.tags import ADOPTED_TAG, AGENT_TAG, CLIENT_TAG, MANAGED_TAG
 
 if TYPE_CHECKING:
@@ -173,17 +174,22 @@ def _account(
     view = AwsAccountView(Account(told.region, endpoint_url, told.role_arn, external), tags)
     seen = [(agent_id, view.instance(instance_id)) for agent_id, instance_id in serving]
     first = seen[0][1] if seen else None
+    identity = view.identity()
     awss, here = view.clock(), datetime.now(UTC)
     types = database.read(lambda tx: checkup.types_in_use(tx, client.id)) or (_USUAL_TYPE,)
     return AccountFacts(
         client=client.name,
         executor=executor,
-        identity=view.identity(),
+        identity=identity,
         ahead_seconds=awss if isinstance(awss, Unseen) else (awss - here).total_seconds(),
         spot_role=view.spot_role(),
         permissions=first if isinstance(first, Unseen) else view.permissions(first, executor),
         quotas=tuple(quota for kind in _one_of_each_class(types) for quota in view.quotas(kind)),
         owned=tuple(_owned(agent_id, one) for agent_id, one in seen if not _is_ours(one)),
+        has_role=told.role_arn is not None,
+        has_credentials=not (
+            isinstance(identity, Unseen) and identity.because.startswith(WITHOUT_CREDENTIALS)
+        ),
     )
 
 

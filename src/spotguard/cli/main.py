@@ -20,10 +20,9 @@ from spotguard.cli.output import warn
 from spotguard.cli.serve import coordinator, server
 from spotguard.cli.simulate import simulate
 from spotguard.cli.verify import verify_aws
-from spotguard.domain.errors import BadSetting, CloudError, SpotGuardError
+from spotguard.domain.errors import WITHOUT_CREDENTIALS, BadSetting, CloudError, SpotGuardError
 from spotguard.telemetry import configure_logging
 
-_WITHOUT_CREDENTIALS = frozenset({"NoCredentialsError", "PartialCredentialsError"})
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 
@@ -97,7 +96,7 @@ app.command("kill-switch")(kill_switch.kill_switch)
 
 def _sentence(error: Exception) -> str | None:
     """What to tell a person; None for an error that nobody foresaw."""
-    if isinstance(error, CloudError) and error.code in _WITHOUT_CREDENTIALS:
+    if isinstance(error, CloudError) and error.code in WITHOUT_CREDENTIALS:
         return "no AWS credentials were found: give them by environment, profile or instance role (boto3's chain)"
     if isinstance(error, SpotGuardError):
         return str(error)

@@ -52,6 +52,12 @@ class CloudError(SpotGuardError):
         self.detail = message
 
 
+WITHOUT_CREDENTIALS = (
+    "NoCredentialsError",
+    "PartialCredentialsError",
+)  # codes: nothing was sent, for want of anything to sign with
+
+
 class PoolDry(CloudError):
     """This pool cannot take the launch: try the next pool with a new token."""
 

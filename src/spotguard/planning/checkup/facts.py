@@ -84,7 +84,10 @@ class Owned:
 
 @dataclass(frozen=True)
 class AccountFacts:
-    """A client's account. `ahead_seconds`: AWS's clock minus this machine's. `quotas`: of the classes in use."""
+    """A client's account. `ahead_seconds`: AWS's clock minus this machine's. `quotas`: of the classes in use.
+
+    `has_role`: the server takes a role there. `has_credentials`: there was anything to sign a call with.
+    """
 
     client: str
     executor: Executor
@@ -94,6 +97,8 @@ class AccountFacts:
     permissions: tuple[Permission, ...] | Unseen
     quotas: tuple[Quota | Unseen, ...]
     owned: tuple[Owned | Unseen, ...] = ()
+    has_role: bool = True
+    has_credentials: bool = True
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from spotguard.domain.agents import OFFLINE_AFTER_SECONDS
 from spotguard.domain.tags import ADOPTED_TAG
@@ -119,13 +119,29 @@ def every_client_that_needs_an_account_has_one(facts: Facts) -> Verdict:
 def every_account_lets_us_in(facts: Facts) -> Verdict:
     """`sts:GetCallerIdentity`."""
     accounts = seen(facts.accounts)
-    locked = tuple(f"{a.client} ({a.identity.because})" for a in accounts if isinstance(a.identity, Unseen))
-    if locked:
+    bare = tuple(account.client for account in accounts if not account.has_credentials)
+    if bare:
         return stop(
-            f"no way in: {shortened(locked)}",
-            "look at the role's trust policy and its external id (spotguard client account NAME)",
+            f"no AWS credentials were found here, nothing was asked for: {shortened(bare)}",
+            "give the server credentials (environment, profile or instance role: boto3's chain); run this with them",
         )
+    locked = [account for account in accounts if isinstance(account.identity, Unseen)]
+    if locked:
+        told = tuple(f"{account.client} ({_because(account.identity)})" for account in locked)
+        return stop(f"no way in: {shortened(told)}", _way_in(locked))
     return fine(f"{len(accounts)} accounts, each with an identity")
+
+
+def _because(looked: object) -> str:
+    return looked.because if isinstance(looked, Unseen) else ""
+
+
+def _way_in(locked: Sequence[AccountFacts]) -> str:
+    """Who signs: the role that is taken, or without one whoever the server itself is."""
+    role = "look at the role's trust policy and its external id (spotguard client account NAME)"
+    own = "look at the server's own credentials, and whether it reaches AWS: no role is set"
+    ways = {role if account.has_role else own: None for account in locked}
+    return "; ".join(ways)
 
 
 def every_call_of_a_move_is_permitted(facts: Facts) -> Verdict:
@@ -145,6 +161,7 @@ def every_call_of_a_move_is_permitted(facts: Facts) -> Verdict:
 def _denied(account: AccountFacts) -> list[str]:
     permissions = seen(account.permissions)
     if unclear := [one.action for one in permissions if one.allowed is None]:
+        seen(account.identity)  # without one nothing else was answered either
         seen(Unseen(f"{account.client}: EC2 answered the dry run of {', '.join(unclear)} otherwise"))
     owners = any(isinstance(one, Unseen) or not one.handed_over for one in account.owned)
     denied = [one for one in permissions if one.allowed is False]
