@@ -67,5 +67,8 @@ def test_wrong_usage_is_told_before_anything_is_asked(shell, tmp_path):
     words = ("drill", "web-1", "--token-file", str(empty), "--server-url", "localhost:8000")
     assert "--server-url is an address" in shell.fails(*words, code=2)
     nobody = ("drill", "web-1", "--token-file", str(empty), "--server-url", "http://127.0.0.1:1")
-    assert "/api/client/agents" in shell.fails(*nobody)
+    missed = shell.fails(*nobody)
+    assert "no answer of SpotGuard at http://127.0.0.1:1 (" in missed
+    assert "spotguard server" in missed
+    assert "--server-url" in missed
     assert "nothere" in shell.fails("drill", "web-1", "--token-file", str(tmp_path / "nothere"))

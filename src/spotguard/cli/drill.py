@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -55,7 +56,8 @@ def drill(
     """
     from spotguard.host.link import HttpLink
 
-    with HttpLink(_address(server_url)) as link:
+    address = _address(server_url)
+    with HttpLink(address) as link, _naming(address):
         errand = Errand(link, _token(token_file), time.sleep)
         agent_id = errand.agent_named(agent)
         answer = errand.ask(agent_id, "restore" if restore else "failover", dry_run=dry_run)
@@ -144,6 +146,16 @@ class Errand:
 
     def _reply(self, method: str, path: str, body: Mapping[str, Any] | None) -> Reply:
         return self.link.call(method, path, token=self.token, body=body)
+
+
+@contextmanager
+def _naming(address: str) -> Iterator[None]:
+    """Says whose answer was missed: the address may be one that nobody typed."""
+    try:
+        yield
+    except ServerAway as error:
+        hint = "see that it runs (spotguard server), or name another with --server-url"
+        raise Failed(f"no answer of SpotGuard at {address} ({error}): {hint}") from error
 
 
 def _address(server_url: str | None) -> str:
