@@ -97,6 +97,20 @@ def test_both_spellings_in_camel_case_out(acme: Tenant, web: Machine):
     assert (allowed["allowedAzs"], len(allowed["allowedInstanceTypes"])) == (["ap-south-1a"], 2)
 
 
+def test_a_zone_that_the_region_does_not_have_is_refused_with_those_that_have_a_price(
+    acme: Tenant, web: Machine
+):
+    """Before the first price nobody knows the zones; then one that has none would leave no pool at all."""
+    assert acme.configure(web, allowedAzs=["ap-south-1q"]).status == 200
+    web.prices({POOL_A: 0.0312, POOL_B: 0.0298})
+    refused = acme.configure(web, allowedAzs=["ap-south-1b", "ap-south-1q"])
+    assert refused.status == 422
+    assert "no spot price of ap-south-1q is known; of ap-south-1 these are: ap-south-1a, ap-south-1b" in str(
+        refused.body
+    )
+    assert acme.configure(web, allowedAzs=["ap-south-1b"]).body["allowedAzs"] == ["ap-south-1b"]
+
+
 @pytest.mark.parametrize(
     "change",
     [

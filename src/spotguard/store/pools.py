@@ -48,17 +48,28 @@ def ensure_pools(tx: Connection, now: datetime, pools: Iterable[Pool]) -> None:
         tx.execute(_NAME_AZ, zones)
 
 
+def priced_for(client_id: Any) -> sa.ColumnElement[bool]:
+    """Of a row of `spot_pools`: the server or this tenant has had a price of it."""
+    seen = spot_price_snapshots.c
+    return sa.exists().where(
+        seen.pool_id == spot_pools.c.id, sa.or_(seen.client_id.is_(None), seen.client_id == client_id)
+    )
+
+
 def known_for(client_id: Any) -> sa.ColumnElement[bool]:
     """Of a row of `spot_pools`: the server or this tenant has had a price of it, or runs an instance in it.
 
     The rows are everybody's, and a name that another tenant once reported proves nothing, not even that its zone is.
     """
-    seen, own = spot_price_snapshots.c, instances.c
-    priced = sa.exists().where(
-        seen.pool_id == spot_pools.c.id, sa.or_(seen.client_id.is_(None), seen.client_id == client_id)
-    )
+    own = instances.c
     runs = sa.exists().where(own.client_id == client_id, own.current_pool_id == spot_pools.c.id)
-    return sa.or_(priced, runs)
+    return sa.or_(priced_for(client_id), runs)
+
+
+def priced_zones(tx: Connection, client_id: ClientId, region: str) -> list[str]:
+    """The region's zones of which this tenant knows a price; none before the first report."""
+    found = sa.select(spot_pools.c.az).where(spot_pools.c.region == region, priced_for(client_id))
+    return sorted(tx.scalars(found.distinct()))
 
 
 def known_to(tx: Connection, client_id: ClientId, pool_ids: Sequence[PoolId]) -> set[PoolId]:

@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_camel
 from sqlalchemy.engine import Connection
 
 from spotguard import __version__
-from spotguard.api.client.desk import AskedFor, AtDesk, TheAgent, router
+from spotguard.api.client.desk import AskedFor, AtDesk, Desk, TheAgent, router
 from spotguard.api.problems import invalid
 from spotguard.domain.agents import AgentStatus
 from spotguard.domain.errors import InvalidInput
@@ -17,7 +17,7 @@ from spotguard.domain.instances import Role
 from spotguard.domain.pools import region_of
 from spotguard.domain.traffic import misfit, route_of, told_of
 from spotguard.store import agents as agent_store
-from spotguard.store import configuration, salvages, standby_cost, tenants, views_agents, views_history
+from spotguard.store import configuration, pools, salvages, standby_cost, tenants, views_agents, views_history
 from spotguard.wire.client import (
     AgentState,
     CommandState,
@@ -99,7 +99,7 @@ async def configure(desk: AtDesk, agent_id: TheAgent, change: ConfigurationChang
 
     def work(tx: Connection) -> tuple[Any, str | None]:
         row = agent_store.of_client(tx, desk.client_id, agent_id)
-        _require_region(wanted.get("allowed_azs"), row.region)
+        _require_zones(tx, desk, wanted.get("allowed_azs"), row)
         _require_reachable(wanted, row)
         row = configuration.configure(
             tx,
@@ -156,10 +156,17 @@ def _require_reachable(wanted: dict[str, Any], row: Any) -> None:
         raise invalid("/traffic" if "traffic" in wanted else "/allowedAzs", because)
 
 
-def _require_region(azs: list[str] | None, region: str | None) -> None:
-    for index, az in enumerate(azs or []):
-        if region_of(az) != region:
-            raise invalid(f"/allowedAzs/{index}", f"this agent's workload runs in {region}")
+def _require_zones(tx: Connection, desk: Desk, azs: list[str] | None, row: Any) -> None:
+    """Zones of its region that have a spot price, or the one where it runs; before the first price any is believed."""
+    if not azs:
+        return
+    known = [] if row.region is None else pools.priced_zones(tx, desk.client_id, row.region)
+    for index, az in enumerate(azs):
+        if region_of(az) != row.region:
+            raise invalid(f"/allowedAzs/{index}", f"this agent's workload runs in {row.region}")
+        if known and az not in (*known, row.az):
+            because = f"no spot price of {az} is known; of {row.region} these are: {', '.join(known)}"
+            raise invalid(f"/allowedAzs/{index}", because)
 
 
 @routes.get("/agents/{agentId}/commands")
