@@ -17,13 +17,14 @@ from spotguard.domain.decisions import PoolAssessment, Proposal
 from spotguard.domain.ids import PoolId
 from spotguard.domain.instances import Mode
 from spotguard.domain.money import PRICE_STEP
+from spotguard.domain.signals import REBALANCE_COUNTS_FOR
 from spotguard.engine import rules_v1
 from spotguard.planning.guard_rails import PastSwitch, RailFacts, SpendFacts, refusal
 from spotguard.planning.standby import emergency_places, standby_places
 from spotguard.store.quarantine import FIRST, FORGIVEN_AFTER, LONGEST
 
 AGAIN_SECONDS = 300.0  # coordinator.decide works a market out anew at least so often
-NO_ALL_CLEAR_SECONDS = 7200.0  # an emergency replica is retired when nothing came of the signal (B7)
+NO_ALL_CLEAR_SECONDS = REBALANCE_COUNTS_FOR.total_seconds()  # then an emergency replica is retired (B7)
 A_WEEK = timedelta(days=7)
 _SAME_STRIKE = timedelta(minutes=1)
 

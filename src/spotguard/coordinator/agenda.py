@@ -22,7 +22,7 @@ from spotguard.domain.salvages import OPEN_SALVAGE
 from spotguard.domain.signals import SignalType
 from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus, Trigger
 from spotguard.planning.presence import REPLACED_AFTER
-from spotguard.store import adrift, sightings, silence
+from spotguard.store import adrift, live_signals, sightings, silence
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import (
     agents,
@@ -73,9 +73,13 @@ class Agenda:
 
 def look(tx: sa.Connection, now: datetime) -> Agenda:
     work: dict[Work, list[str]] = {}
-    for kind, row_id in _AGENDA.rows(
-        tx, {"now": now, "silent": now - OFFLINE_AFTER, "given_up": now - REPLACED_AFTER}
-    ):
+    bounds = {
+        "now": now,
+        "silent": now - OFFLINE_AFTER,
+        "given_up": now - REPLACED_AFTER,
+        **live_signals.bounds(now),
+    }
+    for kind, row_id in _AGENDA.rows(tx, bounds):
         work.setdefault(Work(kind), []).append(row_id)
     fleet = Counter(ClientId(client_id) for client_id in work.pop(Work.FLEET, ()))
     return Agenda(work, sightings.active(tx), dict(fleet))
@@ -93,7 +97,9 @@ def _of(kind: Work, column: sa.ColumnElement[str]) -> Any:
 _alive = sa.and_(agents.c.status != AgentStatus.DELETED.value, agents.c.enabled)
 _ended_states = _values([InstanceState.TERMINATED, InstanceState.STOPPED])
 
-_signalled = sa.exists().where(spot_interruption_events.c.instance_id == replica_instances.c.instance_id)
+_signalled = sa.exists().where(
+    spot_interruption_events.c.instance_id == replica_instances.c.instance_id, live_signals.counts()
+)
 _beside_primary = sa.and_(
     replica_instances.c.mode == sa.literal_column(f"'{Mode.SPOT.value}'"),
     replica_instances.c.pool_id == agents.c.current_pool_id,

@@ -14,9 +14,8 @@ from spotguard.domain.agents import AgentStatus
 from spotguard.domain.epochs import Proof
 from spotguard.domain.errors import Refused
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId
-from spotguard.domain.signals import SignalType
+from spotguard.domain.signals import REBALANCE_COUNTS_FOR, SignalType
 from spotguard.domain.switches import MoveKind, Step, SwitchStatus
-from spotguard.planning import retirement
 from spotguard.planning.emergency import SHOWS_WITHIN, DeathFacts, Recovery, recover
 from spotguard.planning.standby import resume_at
 from spotguard.store import (
@@ -338,7 +337,7 @@ def _repeat_notice(tx: sa.Connection, now: datetime, agent: Row, notice: Row) ->
 
 
 def _repeat_rebalance(tx: sa.Connection, now: datetime, agent: Row, row: Row) -> bool:
-    if now - row.detected_at > retirement.KEEP:
+    if now - row.detected_at >= REBALANCE_COUNTS_FOR:
         _resolve(tx, now, row.id)
         return True
     failures, failed_at = standbys.recent_failures(tx, now, agent.id)

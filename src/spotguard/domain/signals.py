@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
 
 from spotguard.domain.errors import InvalidInput
@@ -30,6 +31,9 @@ _OLDER_SPELLINGS = {
     "termination": SignalType.TERMINATION,
     "rebalance": SignalType.REBALANCE,
 }
+
+REBALANCE_COUNTS_FOR = timedelta(hours=2)
+"""From when the server heard of it: AWS gives no all-clear (ruling B7). A termination notice counts for good."""
 
 NOTICE_SECONDS = 120  # AWS: the interruption comes two minutes after the notice
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from spotguard.domain.agents import KillLevel, Protection
 from spotguard.domain.ids import ReplicaId
 from spotguard.domain.replicas import ReplicaType
+from spotguard.domain.signals import REBALANCE_COUNTS_FOR
 from spotguard.planning.standby import RetireReplica
-
-KEEP = timedelta(hours=2)
 
 
 @dataclass(frozen=True)
@@ -46,5 +45,6 @@ def plan_retirements(facts: RetirementFacts) -> tuple[RetireReplica, ...]:
         RetireReplica(replica.replica_id, "two hours without a termination notice: no longer needed")
         for replica in facts.replicas
         if replica.replica_type is not ReplicaType.MANUAL
-        and facts.now - max(replica.created_at, replica.signalled_at or replica.created_at) >= KEEP
+        and facts.now - max(replica.created_at, replica.signalled_at or replica.created_at)
+        >= REBALANCE_COUNTS_FOR
     )

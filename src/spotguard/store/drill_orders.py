@@ -24,7 +24,18 @@ from spotguard.domain.switches import OPEN_SWITCH, MoveKind, Trigger
 from spotguard.planning.emergency import best_standby
 from spotguard.planning.standby import Place
 from spotguard.store import agents as agent_rows
-from spotguard.store import drills, fleet, grants, intentions, move_orders, moves, quotas, replicas, standbys
+from spotguard.store import (
+    drills,
+    fleet,
+    grants,
+    intentions,
+    live_signals,
+    move_orders,
+    moves,
+    quotas,
+    replicas,
+    standbys,
+)
 from spotguard.store.move_orders import MoveOrder
 from spotguard.store.tables import switches
 
@@ -96,7 +107,7 @@ def _way(
     tx: sa.Connection, now: datetime, client_id: ClientId, agent_id: AgentId, created_by: CreatedBy
 ) -> _Way:
     agent = fleet.agent_row(tx, agent_id, client_id)
-    _require_calm(tx, agent)
+    _require_calm(tx, now, agent)
     standby = best_standby(fleet.standby_facts(tx, now, agent_id))
     if standby is not None:
         return _Way(_to_replica(tx, agent, standby.replica_id, created_by), made=False)
@@ -105,7 +116,7 @@ def _way(
     return _Way(_without_sync(tx, now, agent, created_by), made=False)
 
 
-def _require_calm(tx: sa.Connection, agent: Any) -> None:
+def _require_calm(tx: sa.Connection, now: datetime, agent: Any) -> None:
     """Nothing of the real kind is under way; deleted, disabled and the kill switch are the order's own refusals."""
     if agent.status == AgentStatus.OFFLINE:
         raise Refused("the serving instance is silent: a drill would prove nothing, look at it first")
@@ -116,7 +127,7 @@ def _require_calm(tx: sa.Connection, agent: Any) -> None:
     if tx.execute(moving.limit(1)).first() is not None:
         raise Refused("a switch of this agent is not over yet: wait until its old instance has ended")
     held = grants.holder(tx, AgentId(agent.id))
-    if held is not None and fleet.signalled(tx, [held.instance_id]):
+    if held is not None and live_signals.signalled(tx, now, [held.instance_id]):
         raise Refused("the serving instance has an interruption signal: a real hand-over comes first")
 
 

@@ -13,17 +13,16 @@ import sqlalchemy as sa
 from spotguard.domain.agents import AgentStatus, GuardRails, Protection, protection_of
 from spotguard.domain.decisions import PoolAssessment
 from spotguard.domain.errors import NotFound
-from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId
+from spotguard.domain.ids import AgentId, ClientId, ReplicaId
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.replicas import LIVE_REPLICA, ReplicaStatus
 from spotguard.engine.assessment import Allowance, PoolFacts, assess
 from spotguard.planning.emergency import StandbyFacts
 from spotguard.planning.standby import Place, emergency_places, standby_places
-from spotguard.store import ondemand, prices, quarantine, silence, storage, type_facts
-from spotguard.store.batches import batch_of, batched
+from spotguard.store import live_signals, ondemand, prices, quarantine, silence, storage, type_facts
 from spotguard.store.prepared import Prepared
-from spotguard.store.tables import agents, instances, replica_instances, spot_interruption_events
+from spotguard.store.tables import agents, instances, replica_instances
 
 Row = sa.Row[Any]
 
@@ -32,11 +31,6 @@ PRICES_COME_WITHIN = timedelta(minutes=10)  # until then a standby waits for the
 _AGENT = Prepared(sa.select(agents).where(agents.c.id == sa.bindparam("agent")))
 _HOLD = Prepared(
     sa.update(agents).where(agents.c.id == sa.bindparam("agent")).values(updated_at=sa.bindparam("now"))
-)
-_SIGNALLED = Prepared(
-    sa.select(spot_interruption_events.c.instance_id)
-    .where(spot_interruption_events.c.instance_id.in_(batch_of(spot_interruption_events.c.instance_id)))
-    .distinct()
 )
 _STANDBYS = Prepared(
     sa.select(replica_instances, instances.c.boot_id, instances.c.is_active.label("machine_lives"))
@@ -190,16 +184,10 @@ def places_for_emergency(
     )
 
 
-def signalled(tx: sa.Connection, instance_ids: Iterable[str]) -> set[InstanceId]:
-    """Which of these instances have had a signal of any kind: there is no all-clear."""
-    ids = [instance_id for instance_id in instance_ids if instance_id]
-    return {InstanceId(row.instance_id) for some in batched(ids) for row in _SIGNALLED.rows(tx, some)}
-
-
 def standby_facts(tx: sa.Connection, now: datetime, agent_id: AgentId) -> tuple[StandbyFacts, ...]:
     """The live replicas of an agent as an emergency sees them."""
     rows = _STANDBYS.rows(tx, {"agent": agent_id})
-    noticed = signalled(tx, [row.instance_id for row in rows])
+    noticed = live_signals.signalled(tx, now, [row.instance_id for row in rows])
     silent = silence.silent_standbys(tx, now, agent_id)
     return tuple(
         StandbyFacts(

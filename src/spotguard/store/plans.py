@@ -18,7 +18,18 @@ from spotguard.domain.switches import MoveKind, Step, Trigger
 from spotguard.planning.emergency import SignalAnswer, SignalFacts, answer
 from spotguard.planning.switching import NO_SYNC
 from spotguard.store import agents as agent_rows
-from spotguard.store import events, fleet, grants, kill, moves, quarantine, quotas, replicas, standbys
+from spotguard.store import (
+    events,
+    fleet,
+    grants,
+    kill,
+    live_signals,
+    moves,
+    quarantine,
+    quotas,
+    replicas,
+    standbys,
+)
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import agents, instances, replica_instances, spot_interruption_events
 
@@ -252,7 +263,7 @@ def promote(
     replica = replicas.get(tx, agent_id, replica_id)
     if replica.status != ReplicaStatus.READY:
         raise Refused(f"this replica is {replica.status}, not ready: wait until its state is in sync")
-    if fleet.signalled(tx, [replica.instance_id]):
+    if live_signals.signalled(tx, now, [replica.instance_id]):
         raise Refused("this replica's own instance has an interruption signal: wait for its replacement")
     return moves.open_move(
         tx,

@@ -24,7 +24,7 @@ from spotguard.planning.standby import (
     wants_launch,
     why_none_is_made,
 )
-from spotguard.store import agents, fleet, grants, kill, moves, replicas, silence
+from spotguard.store import agents, fleet, grants, kill, live_signals, moves, replicas, silence
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import replica_instances
 
@@ -102,7 +102,7 @@ def require_may_make(tx: sa.Connection, agent: Row) -> None:
 
 def _need(tx: sa.Connection, now: datetime, agent: Row) -> StandbyNeed:
     alive = replicas.live(tx, agent.id)
-    doomed = fleet.signalled(tx, [row.instance_id for row in alive])
+    doomed = live_signals.signalled(tx, now, [row.instance_id for row in alive])
     unheard = silence.standbys_to_replace(tx, now, agent)
     failures, failed_at = recent_failures(tx, now, agent.id)
     held = grants.holder(tx, agent.id)

@@ -13,7 +13,7 @@ from spotguard.domain.ids import AgentId, InstanceId
 from spotguard.domain.replicas import ReplicaStatus
 from spotguard.domain.tickets import Ticket, seal_of
 from spotguard.planning.tickets import AskBack, Issue, Keep, OutTicket, TicketFacts, plan
-from spotguard.store import deaths, fleet, grants, kill, tickets
+from spotguard.store import deaths, grants, kill, live_signals, tickets
 from spotguard.store.deaths import can_serve
 from spotguard.store.move_rows import preparing_of
 from spotguard.store.prepared import Prepared
@@ -59,7 +59,7 @@ def turn(tx: sa.Connection, now: datetime, caller: Row, said: Said) -> Answer:
     if out is not None and me not in (out.from_instance_id, out.to_instance_id):
         return Answer()
     held = grants.holder(tx, agent_id)
-    match plan(_facts(tx, caller, held, out)):
+    match plan(_facts(tx, now, caller, held, out)):
         case AskBack(because) if out is not None:
             tickets.ask_back(tx, now, out, because)
             return Answer(destroy=out.id)
@@ -70,7 +70,7 @@ def turn(tx: sa.Connection, now: datetime, caller: Row, said: Said) -> Answer:
     return Answer(_slip(tx, out) if out is not None and out.from_instance_id == me else None)
 
 
-def _facts(tx: sa.Connection, caller: Row, held: Row | None, out: Row | None) -> TicketFacts:
+def _facts(tx: sa.Connection, now: datetime, caller: Row, held: Row | None, out: Row | None) -> TicketFacts:
     move = preparing_of(tx, caller.agent_id)
     over = held is None or held.released_at is not None or deaths.is_dead(tx, held.instance_id)
     return TicketFacts(
@@ -80,7 +80,7 @@ def _facts(tx: sa.Connection, caller: Row, held: Row | None, out: Row | None) ->
         is_moving=move is not None,
         moving_to=None if move is None or move.new_instance_id is None else InstanceId(move.new_instance_id),
         out=None if out is None else OutTicket(InstanceId(out.to_instance_id), _is_fit(tx, out)),
-        ready=() if out is not None else _ready(tx, AgentId(caller.agent_id)),
+        ready=() if out is not None else _ready(tx, now, AgentId(caller.agent_id)),
     )
 
 
@@ -89,10 +89,10 @@ def _is_fit(tx: sa.Connection, out: Row) -> bool:
     return stands_by is not None and can_serve(tx, InstanceId(out.to_instance_id))
 
 
-def _ready(tx: sa.Connection, agent_id: AgentId) -> tuple[InstanceId, ...]:
+def _ready(tx: sa.Connection, now: datetime, agent_id: AgentId) -> tuple[InstanceId, ...]:
     rows = _READY.rows(tx, {"agent": agent_id})
     alive = [machine for row in rows if can_serve(tx, machine := InstanceId(row.instance_id))]
-    doomed = fleet.signalled(tx, alive)
+    doomed = live_signals.signalled(tx, now, alive)
     return tuple(found for found in alive if found not in doomed)
 
 

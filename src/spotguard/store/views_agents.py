@@ -21,7 +21,7 @@ from spotguard.domain.replicas import LIVE_REPLICA, ReplicaStatus
 from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus
 from spotguard.planning.approvals import stands_until
 from spotguard.planning.outlook import LastDecision, LiveStandby, OpenMove, Outlook, Standing, outlook
-from spotguard.store import drills, fleet, kill, ondemand, prices
+from spotguard.store import drills, fleet, kill, live_signals, ondemand, prices
 from spotguard.store.batches import batch_of, batched
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import (
@@ -30,7 +30,6 @@ from spotguard.store.tables import (
     epoch_grants,
     instances,
     replica_instances,
-    spot_interruption_events,
     switches,
 )
 from spotguard.store.views_paging import Asked, Page, by_id
@@ -49,7 +48,7 @@ class AgentView:
     replicas: Sequence[Any]
     move: Any  # the newest open move
     decision: Any  # the newest
-    signal: Any  # the newest of the serving instance
+    signal: Any  # the newest of the serving instance that counts
     failover: Any  # the newest drill that is over, of either kind
     restore: Any
     kill: KillLevel
@@ -168,7 +167,7 @@ def _views(tx: Connection, now: datetime, client_id: ClientId, rows: Sequence[An
     replicas = _live_replicas(tx, ids)
     moves = _newest(tx, _OPEN_MOVE, ids)
     decided = _newest(tx, _DECISION, ids)
-    signals = _newest(tx, _SIGNAL, ids)
+    signals = live_signals.newest(tx, now, [machine.id for machine in serving.values()])
     failovers = drills.newest(tx, ids, DrillKind.FAILOVER)
     restores = drills.newest(tx, ids, DrillKind.RESTORE)
     levels = kill.levels_of(tx, client_id)
@@ -176,7 +175,6 @@ def _views(tx: Connection, now: datetime, client_id: ClientId, rows: Sequence[An
     views = []
     for row in rows:
         machine = serving.get(row.id)
-        signal = signals.get(row.id)
         on_demand = market.on_demand(machine or row) or row.baseline_ondemand_price
         views.append(
             AgentView(
@@ -187,9 +185,7 @@ def _views(tx: Connection, now: datetime, client_id: ClientId, rows: Sequence[An
                 replicas=replicas.get(row.id, []),
                 move=moves.get(row.id),
                 decision=decided.get(row.id),
-                signal=signal
-                if signal is not None and machine is not None and signal.instance_id == machine.id
-                else None,
+                signal=None if machine is None else signals.get(machine.id),
                 failover=failovers.get(row.id),
                 restore=restores.get(row.id),
                 kill=kill.level_among(levels, row.id),
@@ -241,7 +237,6 @@ def _newest_of(table: sa.Table, at: str, statuses: Sequence[str] = ()) -> Prepar
 
 _OPEN_MOVE = _newest_of(switches, "created_at", [status.value for status in OPEN_SWITCH])
 _DECISION = _newest_of(decisions, "decided_at")
-_SIGNAL = _newest_of(spot_interruption_events, "detected_at")
 
 
 class _Market:
