@@ -87,16 +87,20 @@ class Workload:
     """Opens whenever it is told."""
 
     def __init__(self):
-        self.epochs = []
+        self.epochs, self.starts, self.stops = [], [], []  # with what else it does when it starts and stops
 
     def state(self):
         return GateState.OPEN if self.epochs else GateState.CLOSED
 
     def open(self, epoch):
         self.epochs.append(epoch)
+        for does in self.starts:
+            does()
 
     def close(self):
         self.epochs.clear()
+        for does in self.stops:
+            does()
 
     def healthy(self):
         return bool(self.epochs)
@@ -182,6 +186,82 @@ def test_what_the_workload_mounts_itself_is_left_to_it(machine, tmp_path):
     machine.fstab(FSTAB.replace("nofail", "noauto"))
     machine.gate(machine.sync(tmp_path)).open(1)
     assert (machine.workload.epochs, machine.asked) == ([1], [])
+
+
+@needs_rsync
+@pytest.mark.parametrize("unmounts", [True, False], ids=["unmounts when it stops", "leaves it mounted"])
+@pytest.mark.parametrize("line", ["noauto", None], ids=["noauto", "no line"])
+def test_a_workload_that_mounts_its_own_state_is_sent_and_opens_again(machine, tmp_path, unmounts, line):
+    machine.fstab("" if line is None else FSTAB.replace("nofail", line))
+    sync = machine.sync(tmp_path)
+    gate = machine.gate(sync)
+    machine.workload.starts = [machine.mount]
+    machine.workload.stops = [machine.unmount] if unmounts else []
+    gate.open(1)
+    settle()
+    assert whole_pass(sync)
+    gate.close()
+    gate.open(1)  # a move that came to nothing
+    assert machine.workload.epochs == [1]
+    assert whole_pass(sync)
+    gate.close()
+    machine.unmount()  # a reboot
+    gate.open(1)
+    assert machine.workload.epochs == [1]
+
+    gate.close()
+    machine.mount("259:3", "/dev/nvme2n1")
+    with pytest.raises(GateFailed, match="was served from"):
+        gate.open(1)
+
+
+@needs_rsync
+def test_a_workload_that_fails_to_mount_its_own_state_sends_no_emptiness(machine, tmp_path):
+    machine.fstab(FSTAB.replace("nofail", "noauto"))
+    sync = machine.sync(tmp_path)
+    gate = machine.gate(sync)
+    machine.workload.starts, machine.workload.stops = [machine.mount], [machine.unmount]
+    gate.open(1)
+    settle()
+    whole_pass(sync)
+    gate.close()
+    machine.workload.starts = []
+    gate.open(1)
+    with pytest.raises(StateMissing, match="nothing is mounted"):
+        sync.push(TARGET)
+
+
+@needs_rsync
+@pytest.mark.parametrize("is_stopped_by_us", [True, False])
+def test_a_workload_found_running_that_mounts_its_own_state_opens_again(machine, tmp_path, is_stopped_by_us):
+    machine.fstab(FSTAB.replace("nofail", "noauto"))
+    machine.mount()
+    settle()
+    sync = machine.sync(tmp_path)
+    gate = machine.gate(sync)
+    machine.workload.epochs, machine.workload.stops = [1], [machine.unmount]
+    whole_pass(sync)
+    if is_stopped_by_us:
+        gate.close()
+        assert machine.guard()._kept().opened is not None
+    else:  # a reboot
+        machine.workload.close()
+    machine.workload.starts = [machine.mount]
+    gate.open(1)
+    assert machine.workload.epochs == [1]
+    settle()
+    assert whole_pass(sync)
+
+
+def test_what_is_remembered_of_another_path_is_nothing(machine, tmp_path):
+    machine.mount()
+    machine.gate(machine.sync(tmp_path)).open(1)
+    machine.fstab("")
+    machine.unmount()
+    machine.state = tmp_path / "elsewhere"  # its user has moved it, and changed the setting
+    machine.state.mkdir()
+    machine.gate(machine.sync(tmp_path)).open(1)
+    assert machine.workload.epochs == [1]
 
 
 @needs_rsync
@@ -291,7 +371,7 @@ def test_a_real_mount_is_seen_and_missed(tmp_path):
         state.mkdir()
         guard = StateMount(state, tmp_path / "agent")
         guard.require_to_open(lambda: False)
-        guard.opens()
+        guard.opens(arrived=False)
         guard.require_for_pass()
     finally:
         subprocess.run(["umount", str(point)], check=True)

@@ -130,7 +130,7 @@ class RsyncSync:
         if epoch > known.epoch:
             self._memory.keep(epoch=epoch, position=position)
         if self._mount is not None:
-            self._mount.opens()
+            self._mount.opens(arrived=arrived is not None)
         return arrived.id if arrived else None
 
     def deliver(self, target: SyncTarget, name: str, content: bytes) -> None:

@@ -6,10 +6,11 @@ a look (`host.salvage`) has the UUID and the label of the live one: after a rebo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
+import msgspec.structs
 
 from spotguard.domain.errors import GateFailed, StateMissing
 from spotguard.domain.instances import GateState
@@ -28,12 +29,25 @@ Run = Callable[[tuple[str, ...], float], Ran]
 log = get_logger("state")
 
 
-class Kept(msgspec.Struct, frozen=True):
-    """What is remembered on this instance: mount points of the state, and the volumes that it lay on."""
+class Lay(msgspec.Struct, frozen=True):
+    """Where a state lies: the mount point, and the EBS volumes below, as far as they say."""
 
-    opened: str | None = None  # right before the workload started
-    passed: str | None = None  # with the last whole pass since
+    point: str
     volumes: tuple[str, ...] = ()
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """What is remembered on this instance of the state at this path. A workload may mount its state when it starts."""
+
+    state: str | None = None
+    opened: Lay | None = None  # right before the workload started
+    served: Lay | None = None  # while it ran
+
+    @property
+    def is_mounted_by_its_start(self) -> bool:
+        if self.opened is None or self.served is None:
+            return False
+        return self.opened.point != self.served.point
 
 
 class StateMount:
@@ -46,33 +60,56 @@ class StateMount:
     def require_to_open(self, arrives: Callable[[], bool]) -> None:
         """`GateFailed` where the state is not. `arrives`: a pass was received, and is put in its place now."""
         kept = self._kept()
-        wanted = kept.opened or self._mounts.promised_at(self._path, at_boot=True)
-        if self._lacks(wanted) and not arrives():
-            said = self._run(("mount", str(wanted)), MOUNT_SECONDS).output
-            if self._lacks(wanted):
-                raise GateFailed(f"{self._not_there(wanted)} (mount: {said.strip()[-200:]})")
-        strange = self._strange(kept)
+        promised = self._mounts.promised_at(self._path, at_boot=True)
+        wanted = promised
+        if kept.opened is not None and not kept.is_mounted_by_its_start:
+            wanted = kept.opened.point
+        known = () if self._is_left_to_the_start(kept, promised) else (kept.opened, kept.served)
+        if self._lacks(wanted):
+            if arrives():
+                known = ()
+            else:
+                self._mount(wanted)
+        strange = self._strange(known)
         if strange is not None:
             raise GateFailed(strange)
 
-    def opens(self) -> None:
-        """The workload starts with the state that is there now."""
-        self._keep(Kept(self._point, None, self._volumes))
+    def opens(self, *, arrived: bool) -> None:
+        """The workload is to start with the state that is there now. `arrived`: a pass has just been put there."""
+        kept = self._kept()
+        if arrived or not kept.is_mounted_by_its_start:  # else it may be mounted still, and not after a boot
+            self._keep(Kept(str(self._state), self._lay, None if arrived else kept.served))
+
+    def opened(self) -> None:
+        """It has started: what lay elsewhere until then it has mounted itself, unless it has failed to."""
+        kept, lay = self._kept(), self._lay
+        if kept.served is None or not (self._lacks(kept.served.point) or _is_another(lay, kept.served)):
+            self._keep(msgspec.structs.replace(kept, state=str(self._state), served=lay))
+
+    def closed(self) -> None:
+        """It ran and has stopped: somebody else had started it, and what it left is what it starts with."""
+        kept = self._kept()
+        if kept.opened is None and kept.served is not None:
+            self._keep(msgspec.structs.replace(kept, opened=self._lay))
 
     def require_for_pass(self) -> None:
         """`StateMissing` where the state is not, whatever there is in its place."""
         kept = self._kept()
-        wanted = kept.passed or kept.opened or self._mounts.promised_at(self._path, at_boot=False)
+        known = kept.served or kept.opened
+        wanted = self._mounts.promised_at(self._path, at_boot=False) if known is None else known.point
         if self._lacks(wanted):
             raise StateMissing(f"no pass is sent: {self._not_there(wanted)}")
-        strange = self._strange(kept)
+        mounts_itself = kept.served is None and known is not None and known.point != self._point
+        strange = self._strange(() if mounts_itself else (known,))
         if strange is not None:
             raise StateMissing(f"no pass is sent: {strange}")
 
     def passed(self) -> None:
         """A whole pass of the state that is there now has arrived."""
-        kept = self._kept()
-        self._keep(Kept(kept.opened, self._point, self._volumes or kept.volumes))
+        kept, lay = self._kept(), self._lay
+        if not lay.volumes and kept.served is not None:
+            lay = Lay(lay.point, kept.served.volumes)
+        self._keep(msgspec.structs.replace(kept, state=str(self._state), served=lay))
 
     @property
     def _path(self) -> Path:
@@ -83,8 +120,22 @@ class StateMount:
         return self._mounts.point_of(self._path)
 
     @property
-    def _volumes(self) -> tuple[str, ...]:
-        return tuple(d.volume_id for d in self._mounts.disks_of(self._point) if d.volume_id is not None)
+    def _lay(self) -> Lay:
+        point = self._point
+        disks = self._mounts.disks_of(point)
+        return Lay(point, tuple(disk.volume_id for disk in disks if disk.volume_id is not None))
+
+    def _is_left_to_the_start(self, kept: Kept, promised: str | None) -> bool:
+        """Nobody has seen it start, and fstab names where it lay with `noauto`."""
+        if kept.opened is not None or kept.served is None or promised is not None:
+            return False
+        noauto = self._mounts.promised_at(self._path, at_boot=False)
+        return noauto == kept.served.point and self._lacks(noauto)
+
+    def _mount(self, wanted: str | None) -> None:
+        said = self._run(("mount", str(wanted)), MOUNT_SECONDS).output
+        if self._lacks(wanted):
+            raise GateFailed(f"{self._not_there(wanted)} (mount: {said.strip()[-200:]})")
 
     def _lacks(self, wanted: str | None) -> bool:
         return wanted is not None and wanted not in self._mounts.now()
@@ -95,17 +146,18 @@ class StateMount:
             f"{self._if_meant('if the state has moved to another file system')}"
         )
 
-    def _strange(self, kept: Kept) -> str | None:
+    def _strange(self, known: Iterable[Lay | None]) -> str | None:
         """Why what is mounted is not the state's own; None where nothing says so."""
-        disks = self._mounts.disks_of(self._point)
-        volumes = {disk.volume_id for disk in disks if disk.volume_id is not None}
-        if kept.volumes and volumes and not volumes & set(kept.volumes):
+        lays = [lay for lay in known if lay is not None and lay.volumes]
+        here = self._lay
+        if lays and all(_is_another(here, lay) for lay in lays):
+            was = sorted({volume for lay in lays for volume in lay.volumes})
             return (
-                f"the state {self._state} lies on {', '.join(sorted(volumes))}, and was served from "
-                f"{', '.join(kept.volumes)}: mount that (two disks may have the same UUID or label; a disk's id is in "
+                f"the state {self._state} lies on {', '.join(sorted(here.volumes))}, and was served from "
+                f"{', '.join(was)}: mount that (two disks may have the same UUID or label; a disk's id is in "
                 f"/dev/disk/by-id); {self._if_meant('if the disk was replaced')}"
             )
-        if not kept.volumes and any(disk.attached_as == _SALVAGE for disk in disks):
+        if not lays and any(disk.attached_as == _SALVAGE for disk in self._mounts.disks_of(here.point)):
             return (
                 f"the state {self._state} lies on a disk attached as {SALVAGE_DEVICE}, as a dead holder's is for "
                 "a look: unmount it, mount the live one, or attach it under another name if it is the live one"
@@ -117,12 +169,13 @@ class StateMount:
 
     def _kept(self) -> Kept:
         try:
-            return msgspec.json.decode((self._folder / STATE_MOUNT).read_bytes(), type=Kept)
+            kept = msgspec.json.decode((self._folder / STATE_MOUNT).read_bytes(), type=Kept)
         except FileNotFoundError:
             return Kept()
         except (OSError, msgspec.DecodeError) as error:
             log.warning("not known where the state lay", because=str(error))
             return Kept()
+        return kept if kept.state == str(self._state) else Kept()
 
     def _keep(self, kept: Kept) -> None:
         """A full disk must keep neither the workload from opening nor the state from leaving."""
@@ -132,6 +185,11 @@ class StateMount:
             FolderDisk(self._folder).replace(STATE_MOUNT, msgspec.json.encode(kept))
         except OSError as error:
             log.warning("not written where the state lies", because=str(error))
+
+
+def _is_another(here: Lay, known: Lay) -> bool:
+    """Both say on which volumes, and have none in common."""
+    return bool(here.volumes and known.volumes) and not set(here.volumes) & set(known.volumes)
 
 
 class MountedGate:
@@ -151,9 +209,26 @@ class MountedGate:
         except OSError as error:
             raise GateFailed(f"it cannot be seen what is mounted: {error}") from error
         self._gate.open(epoch)
+        self._note(self._mount.opened)
 
     def close(self) -> None:
+        ran = self._runs()
         self._gate.close()
+        if ran:
+            self._note(self._mount.closed)
+
+    def _runs(self) -> bool:
+        try:
+            return self._gate.state() is GateState.OPEN
+        except GateFailed:
+            return False
+
+    def _note(self, what: Callable[[], None]) -> None:
+        """The gate has moved, whatever can be seen of the disks."""
+        try:
+            what()
+        except OSError as error:
+            log.warning("not seen where the state lies", because=str(error))
 
     def healthy(self) -> bool:
         return self._gate.healthy()
