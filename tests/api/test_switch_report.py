@@ -10,7 +10,7 @@ import pytest
 
 from spotguard.domain.commands import CommandType
 from spotguard.store.tables import agent_events, epoch_grants, instances, switch_steps, switches
-from tests.api.world import Machine, Tenant, World, instance_id
+from tests.api.world import POOL_B, Machine, Tenant, World, instance_id
 
 NEW = instance_id(500)
 
@@ -129,6 +129,29 @@ def test_a_move_from_the_click_to_the_grant(world: World, acme: Tenant, moving: 
     told = acme.get(f"/switches/{switch_id}")
     assert "opened" in [step["step"] for step in told["steps"]]
     assert acme.agent(moving)["instanceId"] == successor.id
+
+
+def test_who_has_registered_and_not_heard_it_is_no_target_whoever_names_it(
+    world: World, acme: Tenant, moving: Machine
+):
+    switch_id = moving.next_command()["payload"]["switch_id"]
+    said, token = world.describe(letter="b"), world.enrolment(moving, switch_id=switch_id)
+    assert world.link.call("POST", "/api/agents/register", token=token, body=said).status == 201
+    launched = {
+        "switch_id": switch_id,
+        "new_instance": {"instance_id": said["instance_id"], "mode": "spot", "pool_id": POOL_B},
+        "timing": {"instance_launched_at": world.ago(60)},
+    }
+    told = moving.post("switch-report", launched).body
+    assert (told["target"], told["recorded"]) == (None, ["decided", "launched"])
+    again = world.link.call("POST", "/api/agents/register", token=token, body=said)
+    successor = Machine(
+        world, acme, said["instance_id"], said["az"], "spot", moving.agent_id, again.body["agent_token"], {}
+    )
+    successor.heartbeat()
+    told = moving.post("switch-report", launched).body
+    assert told["target"] == {"instance_id": successor.id, "address": said["private_ip"]}
+    assert told["recorded"] == ["decided", "launched", "enrolled"]
 
 
 def test_a_later_holder_that_was_asked_to_end_the_old_one_may_say_that_it_has(

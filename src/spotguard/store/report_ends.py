@@ -78,9 +78,7 @@ def name_new_instance(
         .values(switch_id=row.id, updated_at=now)
     )
     record_step(tx, now, SwitchId(row.id), Step.LAUNCHED, report.timing.get(Step.LAUNCHED, now), by)
-    enrolled_at = tx.scalar(
-        sa.select(instances.c.installed_at).where(known, instances.c.boot_id.is_not(None))
-    )
+    enrolled_at = tx.scalar(sa.select(instances.c.installed_at).where(known, instances.c.hears))
     if enrolled_at is not None:
         record_step(tx, now, SwitchId(row.id), Step.ENROLLED, enrolled_at, new.instance_id)
 

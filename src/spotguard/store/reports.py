@@ -54,7 +54,7 @@ _KEEP_LEASE = Prepared(
     .values(lease_until=sa.bindparam("until"))
 )
 _NEW = Prepared(
-    sa.select(instances.c.private_ip, instances.c.boot_id).where(instances.c.id == sa.bindparam("new"))
+    sa.select(instances.c.private_ip, instances.c.hears).where(instances.c.id == sa.bindparam("new"))
 )
 
 
@@ -225,4 +225,4 @@ def _target(tx: Connection, row: Row[Any]) -> tuple[str, str | None] | None:
     if row.new_instance_id is None:
         return None
     new = _NEW.first(tx, {"new": row.new_instance_id})
-    return None if new is None or new.boot_id is None else (row.new_instance_id, new.private_ip)
+    return None if new is None or not new.hears else (row.new_instance_id, new.private_ip)
