@@ -107,8 +107,40 @@ def test_more_days_than_the_file_holds_are_refused_with_the_reason(price_file, o
 def test_a_type_without_an_ondemand_price_is_never_guessed(price_file, tmp_path):
     empty = tmp_path / "ondemand.csv"
     empty.write_text("region,instance_type,ondemand_usd_h\neu-west-1,m5.large,0.1\n")
-    with pytest.raises(InvalidInput, match="on-demand price"):
+    with pytest.raises(InvalidInput, match=r"--ondemand has no price of this region .*c5\.large"):
         replayed([price_file], empty, days=1)
+
+
+def test_rows_in_force_before_the_start_do_not_make_the_demo_begin_weeks_early(tmp_path, ondemand_file):
+    """AWS gives for each pool the price in force before the time asked for, however old."""
+    rows = ["Timestamp,InstanceType,AvailabilityZone,ProductDescription,SpotPrice"]
+    for kind, firsts in (
+        ("c5.large", ("2021-02-01", "2021-03-01", "2021-03-01")),
+        ("m5.large", ("2021-03-01", "2021-03-01", "2021-03-01")),
+        ("r5.large", ("2021-01-05", "2021-01-06", "2021-01-07")),
+    ):
+        for zone, first in zip("abc", firsts, strict=True):
+            rows += [
+                f"{day}T00:00:00Z,{kind},eu-west-1{zone},Linux/UNIX,0.03" for day in (first, "2021-03-04")
+            ]
+    rows.append("2020-12-01T00:00:00Z,c5.large,us-east-1a,Linux/UNIX,0.03")
+    prices = tmp_path / "prices.csv"
+    prices.write_text("\n".join(rows))
+    ondemand_file.write_text(
+        "region,instance_type,ondemand_usd_h\n"
+        + "".join(f"eu-west-1,{kind}.large,0.1\n" for kind in ("c5", "m5", "r5"))
+    )
+    market = replayed([prices], ondemand_file, days=1)
+    assert market.start.isoformat() == "2021-03-02T00:00:00+00:00"
+    assert market.types == ("c5.large", "m5.large", "r5.large")
+
+
+def test_too_few_zones_are_told_as_what_they_are(price_file, ondemand_file, tmp_path):
+    two = tmp_path / "two.csv"
+    lines = gzip.decompress(price_file.read_bytes()).decode().splitlines()
+    two.write_text("\n".join(line for line in lines if "eu-west-1c" not in line))
+    with pytest.raises(InvalidInput, match=r"eu-west-1 in two.csv: no type .* in 3 zones, at most in 2"):
+        replayed([two], ondemand_file, days=1)
 
 
 def test_prices_without_ondemand_is_one_clear_line(price_file):

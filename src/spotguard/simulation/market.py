@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -73,17 +73,16 @@ def replayed(
     region = regions.most_common(1)[0][0]
     prices, _ = read_ondemand_prices(ondemand_file)
     ondemand = of_region(prices, region)
-    start = utc(history.span[0] + LOOK_BACK).replace(minute=0, second=0, microsecond=0)
+    known = _playable(_known_since(history.of_region(region)), ondemand, f"{region} in {history.source}")
+    complete = _median(known.values())
+    start = utc(complete + LOOK_BACK).replace(minute=0, second=0, microsecond=0)
     if start + timedelta(days=days) > history.span[1]:
         held = (history.span[1] - start).total_seconds() / 86_400
         raise InvalidInput(
-            f"{history.source} holds {max(held, 0):.1f} days after its first; --days asks for {days:g}"
+            f"{history.source} holds {max(held, 0):.1f} days after its first (from {complete:%Y-%m-%d %H:%M} UTC, when "
+            f"most prices are known); --days asks for {days:g}"
         )
-    types = _types(history.of_region(region), ondemand, start)[:MOST_TYPES]
-    if not types:
-        raise InvalidInput(
-            f"no type of {region} has spot prices in {FEWEST_ZONES} zones and an on-demand price"
-        )
+    types = tuple(sorted((kind for kind, since in known.items() if since <= start), key=_usual))[:MOST_TYPES]
     return DemoMarket(
         source=history.source,
         region=region,
@@ -102,14 +101,36 @@ def _complaints(source: str, broken: Sequence[BrokenLine]) -> tuple[str, ...]:
     return (*cut, *([f"{source}: {odd} broken line{'s' if odd > 1 else ''} left out"] if odd else []))
 
 
-def _types(history: PriceHistory, ondemand: dict[str, Decimal], start: datetime) -> tuple[str, ...]:
-    """Types with enough priced zones at the start and a known on-demand price, the usual ones first."""
-    zones: defaultdict[str, int] = defaultdict(int)
+def _known_since(history: PriceHistory) -> dict[str, list[datetime]]:
+    """By type: since when the price of each zone is known, the earliest first."""
+    zones: defaultdict[str, list[datetime]] = defaultdict(list)
     for pool in history.pools():
-        if pool.product == LINUX and history.price_at(pool, start) is not None:
-            zones[pool.instance_type] += 1
-    fit = [kind for kind, count in zones.items() if count >= FEWEST_ZONES and kind in ondemand]
-    return tuple(sorted(fit, key=_usual))
+        if pool.product == LINUX:
+            zones[pool.instance_type].append(datetime.fromtimestamp(history.changes_of(pool)[0][0], UTC))
+    return {kind: sorted(moments) for kind, moments in zones.items()}
+
+
+def _playable(known: dict[str, list[datetime]], ondemand: Container[str], where: str) -> dict[str, datetime]:
+    """Types with enough priced zones and a known on-demand price: since when they have that many."""
+    wide = {kind: zones[FEWEST_ZONES - 1] for kind, zones in known.items() if len(zones) >= FEWEST_ZONES}
+    if not wide:
+        most = max(len(zones) for zones in known.values())
+        raise InvalidInput(
+            f"{where}: no type has Linux/UNIX prices in {FEWEST_ZONES} zones, at most in {most}; give files of more"
+        )
+    priced = {kind: since for kind, since in wide.items() if kind in ondemand}
+    if not priced:
+        some = ", ".join(sorted(wide, key=_usual)[:3])
+        raise InvalidInput(
+            f"{where}: --ondemand has no price of this region for any type with {FEWEST_ZONES} zones ({some} …)"
+        )
+    return priced
+
+
+def _median(moments: Iterable[datetime]) -> datetime:
+    """AWS gives each pool's price in force before the time asked for: a few such rows are weeks older than the rest."""
+    ordered = sorted(moments)
+    return ordered[len(ordered) // 2]
 
 
 def _usual(instance_type: str) -> tuple[bool, int, int, str]:
