@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from spotguard.domain.errors import InvalidInput
+from spotguard.domain.pools import Pool
 from spotguard.engine import features, forecast, hazard
 from spotguard.engine.records import seen
 from spotguard.market.shipped import age_hazard
@@ -113,6 +114,17 @@ def test_the_longer_a_pool_was_watched_the_less_is_left_of_the_doubt():
     doubts = [doubt(record) for record in (None, *map(ran_for, (1, 10, 100, 500)))]
     assert doubts == sorted(doubts, reverse=True)
     assert doubts[3] == pytest.approx(3 / 103 - rate(ran_for(100)))
+
+
+def test_other_zones_of_its_type_prove_a_pool_until_one_of_them_falls():
+    def worst(records):
+        outlook = RULE.outlook([NEXT], records, NOW)
+        return float(outlook.rate_per_hour[0] + outlook.doubt_per_hour[0])
+
+    assert worst({FAR: ran_for(100)}) == pytest.approx(3 / 103)
+    assert worst({FAR: ran_for(60), NEXT: ran_for(40)}) == pytest.approx(3 / 103)
+    assert worst({FAR: ran_for(60), HOME: fell_and_rose(100)}) == pytest.approx(1)
+    assert worst({Pool("c5.large", NEXT.az): ran_for(100)}) == pytest.approx(1)
 
 
 def test_an_advisor_vouches_for_a_type_until_it_is_seen_to_fall():

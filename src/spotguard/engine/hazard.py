@@ -23,6 +23,7 @@ from spotguard.domain.errors import InvalidInput
 from spotguard.domain.pools import Pool
 from spotguard.engine import features
 from spotguard.engine.arrays import Floats
+from spotguard.engine.features import is_another_zone
 from spotguard.engine.records import PoolRecord, hours_up
 
 HOURS_PER_MONTH = 720.0
@@ -84,7 +85,8 @@ class AgeHazard:
         climate = np.array([self._climate(record, bucket) for record, bucket in told])
         calm_risk, weather_risk = risk(climate, RISK_HOURS), risk(weather, RISK_HOURS)
         rate = np.maximum(climate, stormy * weather)
-        unproven = np.array([self._unproven(record, bucket, now) for record, bucket in told])
+        lent = [_lent_hours(pool, records) for pool in pools]
+        unproven = np.array([self._unproven(*one, hours, now) for one, hours in zip(told, lent, strict=True)])
         return Outlook(
             rate_per_hour=rate,
             risk_6h=np.maximum(calm_risk, stormy * weather_risk),
@@ -108,15 +110,17 @@ class AgeHazard:
         beyond = hours_up(record, now) - self.fade_from_hours
         return math.exp(-max(0.0, beyond) / self.fade_hours)
 
-    def _unproven(self, record: PoolRecord | None, bucket: int | None, now: datetime) -> float:
+    def _unproven(
+        self, record: PoolRecord | None, bucket: int | None, lent_hours: float, now: datetime
+    ) -> float:
         """The rate that is not excluded by so many hours without a fall (rule of three: with 95 % confidence), nor by
         all that was ever seen; 0 where an advisor vouches for a type that was not seen to fall.
         """
-        if record is None:
-            return 0.0 if bucket is not None else RULE_OF_THREE / UNPROVEN_HOURS
-        of_its_age = RULE_OF_THREE / (record.proven_hours + UNPROVEN_HOURS)
-        if not record.flipped:
-            return 0.0 if bucket is not None else of_its_age
+        proven_hours = 0.0 if record is None else record.proven_hours
+        if record is None or not record.flipped:
+            of_its_type = RULE_OF_THREE / (proven_hours + lent_hours + UNPROVEN_HOURS)
+            return 0.0 if bucket is not None else of_its_type
+        of_its_age = RULE_OF_THREE / (proven_hours + UNPROVEN_HOURS)
         of_its_past = record.drops / (record.up_hours + UNPROVEN_HOURS)
         return self._stormy(record, bucket, now) * max(of_its_age, of_its_past)
 
@@ -128,6 +132,14 @@ class AgeHazard:
             return prior
         watched = self.calm_months * HOURS_PER_MONTH
         return (prior * watched + record.drops) / (watched + record.up_hours)
+
+
+def _lent_hours(pool: Pool, records: Mapping[Pool, PoolRecord]) -> float:
+    """What the other zones of its type prove for it: weather is the type's, so that as long as none of them fell, an
+    hour in any of them counts; once one did, each stands for itself.
+    """
+    zones = [record for other, record in records.items() if other != pool and is_another_zone(pool, other)]
+    return 0.0 if any(record.flipped for record in zones) else sum(record.proven_hours for record in zones)
 
 
 def risk(rates: Floats, hours: float) -> Floats:
