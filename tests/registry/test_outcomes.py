@@ -129,12 +129,15 @@ def test_runs_count_from_ec2s_own_times(shell, database):
         id=rows.OLD,
         ec2_state="running",
         launched_at=now - timedelta(days=9),
+        seen_at=now - timedelta(hours=2),
         **machine,
     )
     rows.add(database, t.instances, id=rows.NEW, **machine)  # EC2 has not shown it
     since = now - timedelta(days=1)
     _, runs = database.read(lambda tx: outcomes.of_client(tx, now, client_id, "ap-south-1", since))
-    assert [(run.since, run.until) for run in runs] == [(since, now)]
+    assert [(run.since, run.until) for run in runs] == [
+        (since, now - timedelta(hours=2))
+    ]  # nobody looked since
     database.write(
         lambda tx: tx.execute(sa.update(t.instances).values(ec2_state="terminated", is_active=False))
     )

@@ -30,7 +30,7 @@ def of_client(
     tx: sa.Connection, now: datetime, client_id: ClientId, region: str, since: datetime
 ) -> tuple[list[Look], list[Run]]:
     """From `since` on. Linux pools only: an availability file knows no product. A run whose end nobody has seen lasts
-    until now only if EC2 shows it running.
+    until EC2 last showed it running: while nobody looks, nothing is proven.
     """
     place = (spot_pools.c.region == region, spot_pools.c.product == LINUX)
     looks = tx.execute(
@@ -39,16 +39,20 @@ def of_client(
         .where(pool_looks.c.client_id == client_id, pool_looks.c.seen_at.between(since, now), *place)
         .order_by(pool_looks.c.seen_at, pool_looks.c.id)
     ).all()
+    running = instances.c.ec2_state == InstanceState.RUNNING.value
+    shown_until = sa.func.coalesce(instances.c.ended_at, sa.case((running, instances.c.seen_at)))
     runs = tx.execute(
         sa.select(
-            instances.c.current_pool_id, instances.c.launched_at, instances.c.ended_at, instances.c.ec2_state
+            instances.c.current_pool_id,
+            instances.c.launched_at,
+            sa.type_coerce(shown_until, instances.c.seen_at.type).label("until"),
         )
         .join(spot_pools, spot_pools.c.id == instances.c.current_pool_id)
         .where(
             instances.c.client_id == client_id,
             instances.c.current_mode == Mode.SPOT.value,
             instances.c.launched_at.is_not(None),
-            sa.or_(instances.c.ended_at > since, instances.c.ec2_state == InstanceState.RUNNING.value),
+            shown_until > since,
             *place,
         )
         .order_by(instances.c.launched_at, instances.c.id)
@@ -56,7 +60,7 @@ def of_client(
     return (
         [Look(row.seen_at, parse_pool_id(row.pool_id), bool(row.up)) for row in looks],
         [
-            Run(parse_pool_id(row.current_pool_id), max(row.launched_at, since), row.ended_at or now)
+            Run(parse_pool_id(row.current_pool_id), max(row.launched_at, since), min(row.until, now))
             for row in runs
         ],
     )
