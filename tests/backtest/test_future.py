@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from spotguard.backtest.physics import Physics
-from spotguard.backtest.registry import policies
+from spotguard.backtest.registry import UNPROBED, policies
 from spotguard.backtest.simulator import run
 from tests.backtest.little import A2, DAY, HOUR, T0, A, B, life, world
 
 HOURS = 72
 TURN = 36.0  # hours: what comes after is shuffled
-NAMES = sorted(policies((), 0.5))
+NAMES = sorted([*policies((), 0.5), UNPROBED])
 
 
 class Heard:
@@ -57,7 +57,7 @@ def life_after(one, turn, dice):
 
 
 def what_was_said(there, name, until):
-    heard = Heard(policies((), 0.5)[name]())
+    heard = Heard(policies((name,), 0.5)[name]())
     run(there, heard, Physics(), T0, T0 + HOURS * HOUR, minute_usd=10 / 60)
     return [said for said in heard.said if said[0] < until]
 

@@ -127,6 +127,27 @@ def test_other_zones_of_its_type_prove_a_pool_until_one_of_them_falls():
     assert worst({Pool("c5.large", NEXT.az): ran_for(100)}) == pytest.approx(1)
 
 
+def unwatched(records):
+    known = forecast.prospects([NEXT], RULE.outlook([NEXT], records, NOW))
+    return known[NEXT.id], forecast.unwatched(known)[NEXT.id]
+
+
+def test_where_nobody_looks_the_doubt_is_one_interruption_and_not_one_an_hour():
+    """Until it is forgotten what came of it, or, of a type that fell, for as long as the pool is expected to last."""
+    watched, told = unwatched({})
+    assert (watched.type_fell, told.doubt_per_hour) == (False, pytest.approx(1 / 720))
+    watched, told = unwatched({FAR: fell_and_rose(1)})
+    assert watched.type_fell
+    lasting = -math.expm1(-watched.rate_per_hour * 72) / watched.rate_per_hour
+    assert told.doubt_per_hour == pytest.approx(1 / lasting)
+    assert told.rate_per_hour == watched.rate_per_hour
+
+
+def test_what_is_proven_is_doubted_no_more_for_that():
+    watched, told = unwatched({NEXT: ran_for(5000)})
+    assert told.doubt_per_hour == watched.doubt_per_hour < 1 / 720
+
+
 def test_an_advisor_vouches_for_a_type_until_it_is_seen_to_fall():
     assert doubt(None, bucket=2) == doubt(ran_for(5), bucket=2) == 0
     assert doubt(fell_and_rose(20), bucket=2) > 0

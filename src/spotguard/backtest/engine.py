@@ -43,7 +43,8 @@ def _shipped_rule() -> AgeHazard:
 
 
 class Engine(RulesV1):
-    """`railed` False: no guard-rail disposes, no minimum is asked of a saving and no pool is in quarantine.
+    """`railed` False: no guard-rail disposes, no minimum is asked of a saving and no pool is in quarantine. `probing`
+    False: no launch is made only to look, as in production.
     `wait_hours`: the terminate wait; `interruption_minutes`: what an interruption takes where nobody stands by.
     """
 
@@ -51,6 +52,7 @@ class Engine(RulesV1):
         self,
         *,
         railed: bool = True,
+        probing: bool = True,
         wait_hours: float = 0.5,
         interruption_minutes: float = INTERRUPTION_MINUTES,
         rule: AgeHazard | None = None,
@@ -59,6 +61,7 @@ class Engine(RulesV1):
         self._interruption_minutes = interruption_minutes
         self._rule = rule or _shipped_rule()
         self._wait_hours = wait_hours
+        self._probing = probing
         self._records: dict[Pool, PoolRecord] = {}
         self._looked: dict[int, int] = {}
 
@@ -102,7 +105,8 @@ class Engine(RulesV1):
         return self._rule.outlook(view.pools, self._records, view.moment, buckets)
 
     def _judged(self, view: View, outlook: Outlook) -> rules_v1.Situation:
-        prospects = forecast.prospects(view.pools, outlook)
+        watched = forecast.prospects(view.pools, outlook)
+        prospects = watched if self._probing else forecast.unwatched(watched)
         numbers = {pool: number for number, pool in enumerate(view.pools)}
         pools = [
             replace(a, allowed=view.may_look(numbers[a.pool], PAUSE_SECONDS))
@@ -178,6 +182,8 @@ class Engine(RulesV1):
         """Pools that may be worth a return, now or after the next fall: a refusal costs nothing, a success a minute's
         bill. Of those that were never seen only the zones of its own type.
         """
+        if not self._probing:
+            return ()
         return tuple(n for n, pool in enumerate(view.pools) if self._is_due(view, n, self._records.get(pool)))
 
     def _is_due(self, view: View, number: int, record: PoolRecord | None) -> bool:

@@ -13,7 +13,10 @@ from spotguard.backtest.shipped import RulesV1
 from spotguard.domain.errors import BadSetting
 from spotguard.engine.stakes import INTERRUPTION_MINUTES
 
-WEIGHING = frozenset({"engine", "engine-unrailed"})
+UNPROBED = "engine-unprobed"
+"""The engine as production has it, where no launch is made only to look: measured where it is named."""
+
+WEIGHING = frozenset({"engine", "engine-unrailed", UNPROBED})
 """Policies that decide by what a minute of downtime is worth."""
 
 
@@ -25,15 +28,19 @@ def shipped(wait_hours: float, interruption_minutes: float = INTERRUPTION_MINUTE
         "rules-v1-unrailed": partial(RulesV1, railed=False),
         "engine": engine,
         "engine-unrailed": partial(engine, railed=False),
+        UNPROBED: partial(engine, probing=False),
     }
 
 
 def policies(
     wanted: Sequence[str], wait_hours: float, interruption_minutes: float = INTERRUPTION_MINUTES
 ) -> Policies:
-    """All, unless some are named; the clairvoyant takes part in any case. `BadSetting` for an unknown name."""
+    """All but `UNPROBED`, unless some are named; the clairvoyant takes part in any case. `BadSetting` for an
+    unknown name.
+    """
     known: dict[str, Make] = {**BASELINES, **shipped(wait_hours, interruption_minutes)}
     unknown = [name for name in wanted if name not in known and name != CLAIRVOYANT]
     if unknown:
         raise BadSetting(f"no policy is called {unknown[0]!r}; there are {', '.join([*known, CLAIRVOYANT])}")
-    return {name: make for name, make in known.items() if not wanted or name in wanted}
+    chosen = wanted or [name for name in known if name != UNPROBED]
+    return {name: make for name, make in known.items() if name in chosen}

@@ -16,16 +16,20 @@ from spotguard.domain.pools import Pool
 from spotguard.engine import scoring
 from spotguard.engine.arrays import Floats
 from spotguard.engine.hazard import Outlook
-from spotguard.engine.stakes import Stakes
+from spotguard.engine.records import REMEMBERED_HOURS
+from spotguard.engine.stakes import HORIZON_HOURS, Stakes
 
 
 @dataclass(frozen=True)
 class Prospect:
-    """One pool: interruptions per hour, probability of one within 6 h, by how much the rate may be higher."""
+    """One pool: interruptions per hour, probability of one within 6 h, by how much the rate may be higher; whether its
+    type was seen to fall.
+    """
 
     rate_per_hour: float
     risk_6h: float
     doubt_per_hour: float = 0.0
+    type_fell: bool = True
 
 
 CALM_RATE = (
@@ -119,8 +123,27 @@ def has_refuge(present: PoolId, pools: Sequence[PoolAssessment], known: Mapping[
 
 
 def prospects(pools: Sequence[Pool], outlook: Outlook) -> dict[PoolId, Prospect]:
-    columns = (outlook.rate_per_hour.tolist(), outlook.risk_6h.tolist(), outlook.doubt_per_hour.tolist())
-    return {pool.id: Prospect(*told) for pool, *told in zip(pools, *columns, strict=True)}
+    columns = (outlook.rate_per_hour, outlook.risk_6h, outlook.doubt_per_hour, outlook.type_fell)
+    rows = zip(pools, *(column.tolist() for column in columns), strict=True)
+    return {pool.id: Prospect(*told) for pool, *told in rows}
+
+
+def unwatched(known: Mapping[PoolId, Prospect]) -> dict[PoolId, Prospect]:
+    """Where nobody looks at a pool only to look, waiting proves nothing: what is doubted is one interruption, after
+    which the pool is known, and not one each hour. It counts once in the hours for which the pool is expected to last;
+    of a type that was never seen to fall once in those for which the answer is remembered.
+    """
+    return {
+        pool_id: replace(told, doubt_per_hour=min(told.doubt_per_hour, 1 / _answered_hours(told)))
+        for pool_id, told in known.items()
+    }
+
+
+def _answered_hours(told: Prospect) -> float:
+    if not told.type_fell:
+        return REMEMBERED_HOURS
+    careful = max(told.rate_per_hour, scoring.LEAST_RATE)
+    return -math.expm1(-careful * HORIZON_HOURS) / careful
 
 
 def with_risks(pools: Sequence[PoolAssessment], known: Mapping[PoolId, Prospect]) -> list[PoolAssessment]:

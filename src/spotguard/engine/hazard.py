@@ -22,7 +22,7 @@ import numpy as np
 from spotguard.domain.errors import InvalidInput
 from spotguard.domain.pools import Pool
 from spotguard.engine import features
-from spotguard.engine.arrays import Floats
+from spotguard.engine.arrays import Flags, Floats
 from spotguard.engine.features import is_another_zone
 from spotguard.engine.records import PoolRecord, hours_up
 
@@ -44,12 +44,14 @@ class Term:
 @dataclass(frozen=True)
 class Outlook:
     """Arrays over pools: interruptions per hour, and the probability of one within 6 h. `doubt_per_hour`: by how much
-    the rate may be higher, for all that was watched.
+    the rate may be higher, for all that was watched. `type_fell`: whether it, or its type in another zone of its
+    region, was seen to fall.
     """
 
     rate_per_hour: Floats
     risk_6h: Floats
     doubt_per_hour: Floats
+    type_fell: Flags
 
 
 @dataclass(frozen=True)
@@ -85,12 +87,16 @@ class AgeHazard:
         climate = np.array([self._climate(record, bucket) for record, bucket in told])
         calm_risk, weather_risk = risk(climate, RISK_HOURS), risk(weather, RISK_HOURS)
         rate = np.maximum(climate, stormy * weather)
-        lent = [_lent_hours(pool, records) for pool in pools]
+        zones = [_other_zones(pool, records) for pool in pools]
+        lent = [_lent_hours(others) for others in zones]
         unproven = np.array([self._unproven(*one, hours, now) for one, hours in zip(told, lent, strict=True)])
         return Outlook(
             rate_per_hour=rate,
             risk_6h=np.maximum(calm_risk, stormy * weather_risk),
             doubt_per_hour=np.maximum(unproven - rate, 0.0),
+            type_fell=np.array(
+                [_has_fallen(record, others) for (record, _), others in zip(told, zones, strict=True)]
+            ),
         )
 
     def weather(self, table: Floats) -> Floats:
@@ -134,12 +140,19 @@ class AgeHazard:
         return (prior * watched + record.drops) / (watched + record.up_hours)
 
 
-def _lent_hours(pool: Pool, records: Mapping[Pool, PoolRecord]) -> float:
+def _other_zones(pool: Pool, records: Mapping[Pool, PoolRecord]) -> list[PoolRecord]:
+    return [record for other, record in records.items() if other != pool and is_another_zone(pool, other)]
+
+
+def _lent_hours(zones: Sequence[PoolRecord]) -> float:
     """What the other zones of its type prove for it: weather is the type's, so that as long as none of them fell, an
     hour in any of them counts; once one did, each stands for itself.
     """
-    zones = [record for other, record in records.items() if other != pool and is_another_zone(pool, other)]
     return 0.0 if any(record.flipped for record in zones) else sum(record.proven_hours for record in zones)
+
+
+def _has_fallen(record: PoolRecord | None, zones: Sequence[PoolRecord]) -> bool:
+    return any(one.flipped for one in ([*zones] if record is None else [record, *zones]))
 
 
 def risk(rates: Floats, hours: float) -> Floats:

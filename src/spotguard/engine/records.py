@@ -11,6 +11,7 @@ from datetime import datetime
 
 SHORT_HOURS = 6.0
 LONG_HOURS = 24.0
+REMEMBERED_HOURS = 720.0  # what was seen longer ago is forgotten
 VOUCHED_HOURS = 1.0
 """For how long a single look vouches: a fall and a rise between two looks that are further apart may have been missed.
 Half of the spells down of the training data are shorter than 42 minutes.

@@ -38,10 +38,11 @@ def prospects(
     pools: Iterable[Pool],
     hazard: AgeHazard | None = None,
 ) -> dict[PoolId, Prospect]:
-    """From what this tenant saw alone, by the built-in rule unless another hazard is given."""
+    """From what this tenant saw alone, without probes, by the built-in rule unless another hazard is given."""
     wanted = list(pools)
     judge = hazard or rule()
-    return forecast.prospects(wanted, judge.outlook(wanted, looks.records(tx, now, client_id), now))
+    outlook = judge.outlook(wanted, looks.records(tx, now, client_id), now)
+    return forecast.unwatched(forecast.prospects(wanted, outlook))
 
 
 def stakes(agent: Row, ondemand_usd: Decimal) -> Stakes:

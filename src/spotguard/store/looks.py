@@ -9,11 +9,11 @@ import sqlalchemy as sa
 from spotguard.domain.ids import ClientId
 from spotguard.domain.instances import InstanceState, Mode
 from spotguard.domain.pools import Pool, parse_pool_id
-from spotguard.engine.records import PoolRecord, seen
+from spotguard.engine.records import REMEMBERED_HOURS, PoolRecord, seen
 from spotguard.store import pools
 from spotguard.store.tables import instances, pool_looks
 
-REMEMBERED = timedelta(days=30)
+REMEMBERED = timedelta(hours=REMEMBERED_HOURS)
 
 
 def note(
