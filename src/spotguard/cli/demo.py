@@ -33,6 +33,7 @@ SHOWN_FIRST = (
     "savings_percent",
     "ledger_usd",
     "meter_usd",
+    "meter_of_deleted_agents_usd",
     "records",
     "invariants_checked",
     "invariants_broken",

@@ -57,6 +57,27 @@ def kept_plan(volume_id: str, az: str | None) -> str:
     )
 
 
+RELEASED = "its agent was deleted: it is its user's own again, billed, and guarded by nobody"
+_ENDS = {
+    "instance": "terminate-instances --region {region} --instance-ids {id}",
+    "volume": "delete-volume --region {region} --volume-id {id}",
+    "image": "deregister-image --region {region} --image-id {id}",
+    "snapshot": "delete-snapshot --region {region} --snapshot-id {id}",
+}
+_BUT = {
+    "instance": "; to have it guarded again, install the agent on it under a new name",
+    "volume": ", once no instance has it: it is not deleted with its instance",
+    "image": "; its snapshots stay and are deleted after it",
+    "snapshot": ", once no image owns it",
+}
+
+
+def released_plan(kind: str, resource_id: str, region: str | None) -> str:
+    """What a person does with what a deleted agent left, in AWS's words."""
+    ends = _ENDS[kind].format(region=region or "REGION", id=resource_id)
+    return f"SpotGuard leaves it alone until a person ends it (aws ec2 {ends}){_BUT[kind]}"
+
+
 def stranded_because(holder: str, until: datetime | None, carried_to: str) -> str:
     """`until`: when the holder let go or ended, which is how old the state is."""
     age = "nobody knows when" if until is None else f"{until:%Y-%m-%d %H:%M:%S} UTC"

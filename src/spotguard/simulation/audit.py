@@ -203,11 +203,31 @@ def ledger_is_recomputable(world: World) -> list[str]:
 
 
 def ledger_equals_meter(world: World) -> list[str]:
-    """The ledger knows only what EC2 shows; the meter knows all. They agree to the cent."""
-    ledger_usd, meter_usd = ledger_cost(world), world.meter_usd()
+    """The ledger knows only what EC2 shows; the meter knows all. They agree to the cent.
+
+    What a deleted agent left is its user's own again, and the ledger's no more.
+    """
+    ledger_usd, meter_usd = ledger_cost(world), world.meter_usd() - let_go_usd(world)
     if abs(ledger_usd - meter_usd) < HALF_A_CENT:
         return []
     return [f"the ledger says {cents(ledger_usd)} USD, EC2's meter {cents(meter_usd)} USD"]
+
+
+def let_go_usd(world: World) -> Decimal:
+    """What the meter has counted since their agent's deletion of all that was left to its user."""
+    a, i = agents.c, instances.c
+    served = sa.exists().where(epoch_grants.c.instance_id == i.id)
+    machines = sa.select(i.id, a.deleted_at).join(agents, a.id == i.agent_id)
+    things = sa.select(storage_resources.c.id, a.deleted_at).join(
+        agents, a.id == storage_resources.c.agent_id
+    )
+    released = sa.union_all(
+        machines.where(a.deleted_at.is_not(None), sa.or_(i.intention_token.is_(None), served)),
+        things.where(a.deleted_at.is_not(None)),
+    )
+    rows = world.db.read(lambda tx: tx.execute(released).all())
+    bills = {at: world.ec2.bill(since=at).by_resource for at in {row.deleted_at for row in rows}}
+    return sum((bills[row.deleted_at].get(row.id, Decimal(0)) for row in rows), Decimal(0))
 
 
 def ledger_cost(world: World) -> Decimal:

@@ -14,7 +14,7 @@ from spotguard.domain.replicas import ReplicaStatus, ReplicaType
 from spotguard.domain.switches import SwitchStatus, Trigger
 from spotguard.planning.metering import EntryKind
 from spotguard.simulation import lookups
-from spotguard.simulation.audit import Verdict
+from spotguard.simulation.audit import Verdict, let_go_usd
 from spotguard.simulation.world import World
 from spotguard.store import ledger
 from spotguard.store.tables import (
@@ -86,6 +86,7 @@ def summary_of(
         },
         "ledger_usd": str(cost.quantize(USD_SHOWN)),
         "meter_usd": str(world.meter_usd().quantize(USD_SHOWN)),
+        "meter_of_deleted_agents_usd": str(let_go_usd(world).quantize(USD_SHOWN)),
         "records": verdict.records,
         "invariants_checked": verdict.checked,
         "invariants_broken": len(verdict.broken),

@@ -19,7 +19,7 @@ from spotguard.domain.switches import OPEN_SWITCH
 from spotguard.domain.traffic import Driver
 from spotguard.planning.switching import NO_SYNC
 from spotguard.store import agents as agent_store
-from spotguard.store import commands, drills, events, fleet, plans, replicas, standbys
+from spotguard.store import commands, drills, events, fleet, left_behind, plans, replicas, standbys
 from spotguard.store.tables import agents, clients, switches
 from spotguard.store.tables import commands as commands_table
 
@@ -152,7 +152,8 @@ def _require_script(tx: Connection, agent_id: AgentId, route: Mapping[str, Any] 
 
 
 def delete_agent(tx: Connection, now: datetime, client_id: ClientId, agent_id: AgentId) -> None:
-    """Soft: history stays, standbys are retired, its instances are left alone. Again is harmless.
+    """Soft: history stays, standbys are retired, its instances are left alone, and its event names them. Again is
+    harmless.
 
     `Refused` while a move is open: half a move has nobody to finish it.
     """
@@ -187,9 +188,9 @@ def delete_agent(tx: Connection, now: datetime, client_id: ClientId, agent_id: A
             updated_at=now,
         )
     )
-    events.append(
-        tx, now, client_id, agent_id, "agent_deleted", f"{row.logical_agent_id} was deleted by its user"
-    )
+    left = left_behind.of_agent(tx, agent_id)
+    told = f"{row.logical_agent_id} was deleted by its user; {left_behind.told_of(left)}"
+    events.append(tx, now, client_id, agent_id, "agent_deleted", told, {"left": [one.row.id for one in left]})
 
 
 def limits_of(tx: Connection, client_id: ClientId) -> Any:

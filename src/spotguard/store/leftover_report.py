@@ -14,6 +14,7 @@ from spotguard.domain.instances import Mode
 from spotguard.domain.switches import SwitchStatus
 from spotguard.planning.cleaning import (
     DELETED,
+    RELEASED,
     UNKNOWN_AGENT,
     Leftover,
     may_go_at,
@@ -23,7 +24,7 @@ from spotguard.planning.cleaning import (
 )
 from spotguard.planning.deadlines import KEEP_AFTER_LOSS
 from spotguard.planning.restore_points import DropPoint, plan_restore_points
-from spotguard.store import foundlings, left_for_people, leftover_rows, restore_points
+from spotguard.store import foundlings, left_behind, left_for_people, leftover_rows, restore_points
 from spotguard.store.invariant_moves import ENDS_IDLE, ENDS_OLD
 from spotguard.store.tables import agent_events, replica_instances, storage_resources, switches
 
@@ -33,7 +34,15 @@ _s = storage_resources.c
 
 def report(tx: sa.Connection, now: datetime, client_id: ClientId | None = None) -> list[Leftover]:
     """Oldest first; of one tenant, or of all."""
-    found = [*_machines(tx), *_things(tx), *_lost(tx), *_kept(tx), *_foundlings(tx), *_old_points(tx, now)]
+    found = [
+        *_machines(tx),
+        *_things(tx),
+        *_lost(tx),
+        *_kept(tx),
+        *_foundlings(tx),
+        *_old_points(tx, now),
+        *_released(tx),
+    ]
     mine = [one for one in found if client_id is None or one.client_id == client_id]
     unique = {one.resource_id: one for one in reversed(mine)}
     return sorted(unique.values(), key=lambda one: (one.since, one.resource_id))
@@ -121,6 +130,24 @@ def _foundlings(tx: sa.Connection) -> Iterator[Leftover]:
             suspect_since=row.told_at,
             may_go_at=None,
             usd_per_month=row.usd_per_month,
+        )
+
+
+def _released(tx: sa.Connection) -> Iterator[Leftover]:
+    for one in left_behind.ours_of_all(tx):
+        launched = one.kind == "instance"
+        yield Leftover(
+            resource_id=one.row.id,
+            kind=one.kind,
+            client_id=one.row.client_id,
+            agent_id=one.row.agent_id,
+            since=one.row.created_at,
+            ours_because="launched with a token of ours" if launched else _why_ours(one.row),
+            loose_because=RELEASED,
+            plan=one.plan,
+            suspect_since=None,
+            may_go_at=None,
+            usd_per_month=one.usd_per_month,
         )
 
 
