@@ -1,5 +1,6 @@
 """Silence: when an agent counts as offline (B16), and when so many are silent that nothing voluntary is done (B10a)."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spotguard.domain.ids import AgentId
-from spotguard.planning.presence import TOGETHER, Presence, frozen_because, is_silent
+from spotguard.planning.presence import TOGETHER, Presence, frozen_because, is_heard, is_silent
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=9)
@@ -31,6 +32,13 @@ def fleet(silent, speaking, seconds_ago=600):
 def test_an_agent_is_offline_after_120_seconds_without_its_serving_instance(seconds_ago, silent):
     """B16."""
     assert is_silent(heard(seconds_ago), NOW) is silent
+
+
+@pytest.mark.parametrize(("listened_for", "silent"), [(0, False), (120, False), (120.001, True), (900, True)])
+def test_who_was_away_itself_calls_nobody_silent_before_it_has_listened_for_as_long(listened_for, silent):
+    at = replace(heard(600), listened_since=NOW - timedelta(seconds=listened_for))
+    assert is_silent(at, NOW) is silent
+    assert not is_heard(at, NOW), "neither is it called heard"
 
 
 def test_a_new_holder_is_given_its_time_even_if_it_was_never_heard():

@@ -77,6 +77,7 @@ class Context:
     told: dict[tuple[str, str], datetime] = field(default_factory=dict)
     resting: dict[str, datetime] = field(default_factory=dict)
     lane_until: dict[ClientId, datetime] = field(default_factory=dict)
+    listens_since: datetime | None = None  # this process was away before; None: it never was
     shelf: Shelf = field(init=False)
 
     def __post_init__(self) -> None:

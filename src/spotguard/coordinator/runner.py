@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
+from datetime import datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from spotguard.coordinator.context import log
 from spotguard.coordinator.coordinator import Coordinator
+from spotguard.domain.agents import OFFLINE_AFTER
 from spotguard.store import events, leases
 from spotguard.store.database import cause_of, is_away
 
 MOST_TOLD = 200  # events of one pass; the rest follow with the next
+DAWDLES = timedelta(seconds=5)  # of a busy machine between two passes, which is no absence
 AT_ONCE_SECONDS = 0.05  # wake-ups of one transaction come together
 
 
@@ -23,6 +26,7 @@ class Runner:
         self.woken = woken or threading.Event()
         self._stop = threading.Event()
         self._told: int | None = None  # the newest event that the log has
+        self._present_at: datetime | None = None  # the end of the last pass; None: nobody could be heard then
 
     def run(self) -> None:
         """Until `stop`. Whatever a pass raises is logged once, and the next pass comes."""
@@ -46,16 +50,29 @@ class Runner:
         ctx = self.coordinator.ctx
         try:
             now = ctx.clock.now()
+            self._listen(now)
             ctx.db.write(lambda tx: leases.hold(tx, now, ctx.settings.name))
             report = self.coordinator.run_pass()
             self._tell()
+            ended = ctx.clock.now()
+            self._present_at = None if ended - now > OFFLINE_AFTER else ended
         except Exception as error:  # noqa: BLE001 - the database may be away: the next pass finds it again
             if is_away(error):
                 log.error("no pass: the database cannot serve", cause=cause_of(error))
             else:
                 log.exception("a pass failed")
+            self._present_at = None
             return ctx.settings.pass_seconds
         return max(0.0, (report.next_due - ctx.clock.now()).total_seconds())
+
+    def _listen(self, now: datetime) -> None:
+        """Whether this process has just come, or has been frozen, suspended or without its database: then whoever was
+        not heard meanwhile had nobody to speak to.
+        """
+        ctx = self.coordinator.ctx
+        longest = timedelta(seconds=ctx.settings.pass_seconds) + DAWDLES
+        if self._present_at is None or now - self._present_at > longest:
+            ctx.listens_since = now
 
     def _tell(self) -> None:
         """What happened since the last pass, whoever did it, each with its reason: as the events have it."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from spotguard.domain.agents import OFFLINE_AFTER_SECONDS
+from spotguard.domain.agents import OFFLINE_AFTER
 from spotguard.domain.ids import AgentId
 
 FREEZE_FROM_AGENTS = 5
@@ -26,10 +26,18 @@ class Presence:
     agent_id: AgentId
     last_heard_at: datetime | None
     since: datetime  # of its registration or its newest grant: it cannot have been heard of before
+    listened_since: datetime | None = None  # nobody could be heard before; None: somebody always listened
+
+
+def is_heard(presence: Presence, now: datetime) -> bool:
+    return now - _heard_at(presence) <= OFFLINE_AFTER
 
 
 def is_silent(presence: Presence, now: datetime) -> bool:
-    return (now - _heard_at(presence)).total_seconds() > OFFLINE_AFTER_SECONDS
+    """Not heard for long by somebody who listened: a server that was away itself calls nobody silent."""
+    listened = presence.listened_since
+    has_listened = listened is None or now - listened > OFFLINE_AFTER
+    return has_listened and not is_heard(presence, now)
 
 
 def frozen_because(fleet: Sequence[Presence], now: datetime) -> str | None:

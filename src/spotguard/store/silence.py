@@ -87,8 +87,8 @@ def fleet(tx: sa.Connection) -> Sequence[Any]:
     return tx.execute(_FLEET).all()
 
 
-def presence_of(row: Any) -> Presence:
-    return Presence(AgentId(row.id), row.last_heartbeat_at, row.granted_at)
+def presence_of(row: Any, listened_since: datetime | None = None) -> Presence:
+    return Presence(AgentId(row.id), row.last_heartbeat_at, row.granted_at, listened_since)
 
 
 def frozen(tx: sa.Connection, now: datetime, client_id: ClientId) -> str | None:

@@ -1,0 +1,114 @@
+"""A server that was frozen, suspended or not there calls nobody silent who had nobody to speak to."""
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+
+from spotguard.coordinator.runner import Runner
+from spotguard.domain.agents import AgentStatus
+from spotguard.store.tables import agent_events, agents
+from tests.coordinator.scene import A, Scene
+
+AGENTS = 5
+ALARMS = ("agent_offline", "agent_online", "correlated_silence")
+Story = Callable[[Scene], Iterator[None]]
+
+
+class Days(threading.Event):
+    """Each rest of the coordinator's is the story's next part; with its last one the process is told to end."""
+
+    def __init__(self, parts: Iterator[None]) -> None:
+        super().__init__()
+        self.parts = parts
+        self.runner: Runner | None = None
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert self.runner is not None
+        if next(self.parts, self) is self:
+            self.runner.stop()
+        return True
+
+
+def play(scene: Scene, story: Story) -> None:
+    days = Days(story(scene))
+    days.runner = Runner(scene.new_coordinator("host:1"), days)
+    days.runner.run()
+
+
+@pytest.fixture
+def scene():
+    scene = Scene()
+    for number in range(AGENTS):
+        scene.protect(f"web-{number}", pool=A, auto_switch_enabled=False)
+    return scene
+
+
+def rest(scene: Scene, seconds: float, *, heard: bool = True) -> Iterator[None]:
+    """Passes every ten seconds; the agents speak meanwhile, or do not."""
+    for _ in range(int(seconds / 10)):
+        scene.clock.time += timedelta(seconds=10)
+        if heard:
+            scene.live()
+        yield
+
+
+def alarms(scene: Scene) -> list[str]:
+    return [row.kind for row in scene.rows(agent_events) if row.kind in ALARMS]
+
+
+def statuses(scene: Scene) -> set[str]:
+    return {row.status for row in scene.rows(agents)}
+
+
+def test_a_fleet_that_speaks_again_after_the_servers_sleep_was_never_silent(scene):
+    def story(scene: Scene) -> Iterator[None]:
+        yield from rest(scene, 200)
+        scene.clock.time += timedelta(minutes=30)
+        yield from rest(scene, 60, heard=False)  # agents come again within a minute
+        assert alarms(scene) == []
+        yield from rest(scene, 200)
+
+    play(scene, story)
+    assert alarms(scene) == []
+    assert statuses(scene) == {AgentStatus.ONLINE}
+
+
+def test_a_process_that_has_just_come_listens_before_it_judges(scene):
+    scene.clock.time += timedelta(minutes=30)
+    play(scene, lambda scene: rest(scene, 60, heard=False))
+    assert alarms(scene) == []
+
+
+def test_who_stays_silent_after_the_servers_sleep_is_told_of_two_minutes_later(scene):
+    def story(scene: Scene) -> Iterator[None]:
+        yield from rest(scene, 200)
+        scene.clock.time += timedelta(minutes=30)
+        yield from rest(scene, 110, heard=False)
+        assert alarms(scene) == []
+        yield from rest(scene, 60, heard=False)
+
+    play(scene, story)
+    assert sorted(alarms(scene)) == ["agent_offline"] * AGENTS + ["correlated_silence"]
+    assert statuses(scene) == {AgentStatus.OFFLINE}
+
+
+def test_who_was_silent_before_the_servers_sleep_is_not_called_heard_after_it(scene):
+    def story(scene: Scene) -> Iterator[None]:
+        yield from rest(scene, 200, heard=False)
+        scene.clock.time += timedelta(minutes=30)
+        yield from rest(scene, 60, heard=False)
+
+    play(scene, story)
+    assert "agent_online" not in alarms(scene)
+    assert statuses(scene) == {AgentStatus.OFFLINE}
+
+
+def test_a_silence_that_the_server_heard_without_a_gap_is_told_after_two_minutes(scene):
+    def story(scene: Scene) -> Iterator[None]:
+        yield from rest(scene, 200)
+        yield from rest(scene, 180, heard=False)
+
+    play(scene, story)
+    assert sorted(alarms(scene)) == ["agent_offline"] * AGENTS + ["correlated_silence"]
