@@ -14,6 +14,8 @@ from spotguard.cli.main import app
 from spotguard.domain.errors import InvalidInput
 from spotguard.simulation.demo import Demo, DemoOptions
 from spotguard.simulation.market import replayed
+from spotguard.simulation.script import PLAYED, Act, Script, cut, mend
+from spotguard.store import events
 
 CONTRACT = {
     "prices_source",
@@ -61,6 +63,22 @@ def test_a_few_hours_break_no_promise_and_the_ledger_equals_the_meter():
     assert summary["manual_replicas_completed"] >= 1
     assert summary["heartbeats"] >= 3 * 60 * 3.5
     assert "synthetic" in summary["prices_source"]
+
+
+def test_what_the_script_does_to_the_fleet_stands_on_the_page_before_what_comes_of_it():
+    """A cut of the network by the script makes everybody silent: whoever sees the alarm sees that it was played."""
+    demo = Demo(DemoOptions((), None, 5, 0.1, 1, "sqlite://"))
+    world = demo.world
+    Script(
+        world, [Act(0.5, "network: the server is out of reach", cut), Act(0.7, "network: it is back", mend)]
+    )
+    world.run_until(demo.ends_at)
+    rows = world.db.read(lambda tx: events.after(tx, world.client_id, 0, 1000))
+    demo.close()
+    told = [(row.kind, row.message) for row in rows if row.kind in (PLAYED, "correlated_silence")]
+    cut_off = (PLAYED, "played by the demo's script: network: the server is out of reach")
+    alarm = next(number for number, (kind, _) in enumerate(told) if kind == "correlated_silence")
+    assert told.index(cut_off) < alarm
 
 
 def test_the_same_seed_gives_the_same_run():

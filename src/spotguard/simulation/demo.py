@@ -39,7 +39,7 @@ class DemoOptions:
 class Demo:
     """`run` plays it to the end; `InvalidInput` at once when the market does not suffice."""
 
-    def __init__(self, options: DemoOptions, on_act: Callable[[str], None] = lambda _label: None) -> None:
+    def __init__(self, options: DemoOptions) -> None:
         self.options = options
         market = (
             replayed(options.prices, options.ondemand, options.days)
@@ -55,10 +55,7 @@ class Demo:
         self.stopping = threading.Event()  # whoever sets it is shown what was reached
         self._began = time.perf_counter()
         self.world = World(plan, db)
-        self.script = Script(
-            self.world, acts_of([server.name for server in self.world.servers]), self._on_act
-        )
-        self.on_act = on_act
+        self.script = Script(self.world, acts_of([server.name for server in self.world.servers]))
         self.ends_at = self.world.started_at + timedelta(days=options.days)
 
     @property
@@ -89,6 +86,3 @@ class Demo:
 
     def close(self) -> None:
         self.world.close()
-
-    def _on_act(self, label: str) -> None:
-        self.on_act(label)

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from spotguard.compose import bound, demo_app, listening
 from spotguard.simulation.demo import Demo
+from spotguard.simulation.script import PLAYED
 from spotguard.simulation.world import World
 from spotguard.store import events
 from spotguard.store.tables import agents, instances
@@ -35,7 +36,6 @@ def play(demo: Demo, console: Console, *, speed: float, port: int) -> dict[str, 
         console.print(f"open [bold]http://{address}/[/] with this token (Ctrl-C ends the demo):")
         console.print(world.client_token, style="bold", highlight=False, soft_wrap=True)
         reporter = _Reporter(world, console)
-        demo.on_act = reporter.act
         with Live(reporter.table(), console=console, refresh_per_second=4, transient=True) as live:
             _pace(demo, speed, lambda: live.update(reporter.table()))
     return demo.finish()
@@ -59,9 +59,6 @@ class _Reporter:
     def __init__(self, world: World, console: Console) -> None:
         self._world, self._console = world, console
         self._last_event = 0
-
-    def act(self, label: str) -> None:
-        self._console.print(f"[cyan]{self._time()}  script  {label}[/]")
 
     def table(self) -> Table:
         self._print_events()
@@ -108,7 +105,8 @@ class _Reporter:
             line = (
                 f"{row.at:%d %b %H:%M:%S}  {names.get(row.agent_id, 'all'):<10} {row.kind:<22} {row.message}"
             )
-            self._console.print(line, highlight=False, soft_wrap=True, markup=False)
+            style = "cyan" if row.kind == PLAYED else None
+            self._console.print(line, highlight=False, soft_wrap=True, markup=False, style=style)
 
     def _time(self) -> str:
         return f"{self._world.clock.now():%d %b %H:%M:%S}"

@@ -16,7 +16,9 @@ from spotguard.domain.instances import Mode
 from spotguard.domain.switches import MoveKind
 from spotguard.simulation import lookups
 from spotguard.simulation.world import World
+from spotguard.store import events
 
+PLAYED = "demo_script"  # kind of an event: what the script did
 TRY_AGAIN = timedelta(minutes=5)
 
 Deed = Callable[[World], bool]  # False: the scene is not set, nothing was done
@@ -32,12 +34,10 @@ class Act:
 
 
 class Script:
-    """Plays acts in a world. `on_act` hears each label as it is played."""
+    """Plays acts in a world. Each is an event, so that whoever looks at the page sees what was only played."""
 
-    def __init__(
-        self, world: World, acts: Sequence[Act], on_act: Callable[[str], None] = lambda _label: None
-    ) -> None:
-        self.world, self.on_act = world, on_act
+    def __init__(self, world: World, acts: Sequence[Act]) -> None:
+        self.world = world
         self.waiting = [act.label for act in acts]
         for number, act in enumerate(acts):
             at = world.started_at + timedelta(hours=act.at_hours)
@@ -46,10 +46,15 @@ class Script:
     def _play(self, number: int, act: Act) -> None:
         if act.deed(self.world):
             self.waiting.remove(act.label)
-            self.on_act(act.label)
+            self._tell(act.label)
         else:
             at = self.world.clock.now() + TRY_AGAIN
             self.world.schedule.plan(("act", number), at, partial(self._play, number, act))
+
+    def _tell(self, label: str) -> None:
+        now, client_id = self.world.clock.now(), self.world.client_id
+        message = f"played by the demo's script: {label}"
+        self.world.db.write(lambda tx: events.append(tx, now, client_id, None, PLAYED, message))
 
 
 def acts_of(names: Sequence[str]) -> list[Act]:
