@@ -9,6 +9,7 @@ import typer
 
 from spotguard.cli import enrolling
 from spotguard.cli.sync_keys import sync_keys
+from spotguard.domain.errors import BadSetting, InvalidInput
 
 agent_app = typer.Typer(help="The agent beside the workload.", no_args_is_help=False)
 
@@ -31,7 +32,7 @@ def main(
     if context.invoked_subcommand is None:
         run(context, config, json_logs)
     elif context.invoked_subcommand != "run" and config is not None:
-        raise typer.BadParameter("--config belongs to the agent that runs: spotguard agent run --config FILE")
+        raise BadSetting("--config belongs to the agent that runs: spotguard agent run --config FILE")
 
 
 @agent_app.command()
@@ -46,7 +47,6 @@ def run(
     """Guard this instance's workload until told to stop (SIGTERM, Ctrl-C). The workload is left as it is."""
     from spotguard.cli.agent_process import become, require_good
     from spotguard.cli.agent_settings import agent_file, load_agent_file
-    from spotguard.domain.errors import BadSetting, InvalidInput
 
     before = context.parent.params if context.parent is not None else {}  # `agent --config FILE run`
     config, json_logs = config or before.get("config"), json_logs or bool(before.get("json_logs"))

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from spotguard.cli.output import warn
+from spotguard.domain.errors import BadSetting
 
 if TYPE_CHECKING:
     from spotguard.simulation.demo import Demo, DemoOptions
@@ -79,9 +80,7 @@ def demo(
     from spotguard.telemetry import configure_logging
 
     if (prices is None) != (ondemand is None):
-        raise typer.BadParameter(
-            "--prices and --ondemand go together: spot price history tells no on-demand price"
-        )
+        raise BadSetting("--prices and --ondemand go together: spot price history tells no on-demand price")
     if database_url is not None:
         load_settings(database_url=database_url)  # says what is wrong with it before anything else is done
     configure_logging("error")

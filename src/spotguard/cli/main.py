@@ -19,6 +19,7 @@ from spotguard.cli.drill import drill
 from spotguard.cli.output import warn
 from spotguard.cli.serve import coordinator, server
 from spotguard.cli.simulate import simulate
+from spotguard.cli.usage import WrongUsage, usage_sentence
 from spotguard.cli.verify import verify_aws
 from spotguard.domain.errors import WITHOUT_CREDENTIALS, BadSetting, CloudError, SpotGuardError
 from spotguard.telemetry import configure_logging
@@ -27,9 +28,16 @@ FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 
 class _OneLine(TyperGroup):
-    """One line on stderr for what can go wrong by itself, exit code 1, or 2 where the settings are wrong; bugs keep
-    their traceback.
+    """One line on stderr for what can go wrong by itself, exit code 1, or 2 where what was typed or set is wrong; bugs
+    keep their traceback.
     """
+
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        try:
+            return super().make_context(*args, **extra)
+        except WrongUsage as error:
+            _end_wrong_usage(error)
+            raise
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -38,6 +46,9 @@ class _OneLine(TyperGroup):
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
             raise  # whoever read our output has read enough: click ends quietly
+        except WrongUsage as error:
+            _end_wrong_usage(error)
+            raise
         except Exception as error:  # sorted below: what is not a known failure goes on unchanged
             sentence = _sentence(error)
             if sentence is None or ctx.params.get("debug"):
@@ -92,6 +103,14 @@ app.command()(doctor)
 app.command()(cleanup)
 app.command()(drill)
 app.command("kill-switch")(kill_switch.kill_switch)
+
+
+def _end_wrong_usage(error: Exception) -> None:
+    """Returns for the help that is shown when nothing was typed."""
+    sentence = usage_sentence(error)
+    if sentence is not None:
+        warn(f"spotguard: {sentence}")
+        raise typer.Exit(USAGE) from error
 
 
 def _sentence(error: Exception) -> str | None:

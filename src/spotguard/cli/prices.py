@@ -16,6 +16,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from spotguard.cli.databases import DatabaseUrl, opened
 from spotguard.cli.output import Failed, Json, print_json, say, stderr, warn
 from spotguard.cli.price_fetch import fetch
+from spotguard.domain.errors import BadSetting
 
 if TYPE_CHECKING:
     from spotguard.market.rows import BrokenLine
@@ -51,7 +52,7 @@ def import_files(
 ) -> None:
     """Import spot price history and on-demand prices; what is known already is left alone."""
     if not files and ondemand is None:
-        raise typer.BadParameter("name a FILE of price history, or one with --ondemand")
+        raise BadSetting("name a FILE of price history, or one with --ondemand")
     begun = time.perf_counter()
     with opened(database_url) as database:
         summary, broken = _import_history(database, files or [])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spotguard.cli.output import Failed, Json, print_json, say, warn
-from spotguard.domain.errors import InvalidInput
+from spotguard.domain.errors import BadSetting, InvalidInput
 from spotguard.domain.instances import Mode
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def verify_aws(
     from spotguard.cloud.promises import checking
 
     if len(zones) != 2:  # noqa: PLR2004 - home and elsewhere
-        raise typer.BadParameter(f"two zones are needed, such as ab: {zones!r}")
+        raise BadSetting(f"two zones are needed, such as ab: {zones!r}")
     allowed = _budget(budget)
     cloud = AwsCloud(Account(region, endpoint_url))
     caller = cloud.caller()
@@ -79,7 +79,7 @@ def _budget(text: str) -> Decimal:
     except InvalidOperation:
         usd = Decimal(0)
     if not (usd.is_finite() and usd > 0):
-        raise typer.BadParameter(f"--budget is a sum of USD above nought, not {text!r}")
+        raise BadSetting(f"--budget is a sum of USD above nought, not {text!r}")
     return usd
 
 
