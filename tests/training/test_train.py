@@ -126,3 +126,35 @@ def test_the_card_is_shown(made):
 def test_a_zip_of_ours_has_no_times():
     with zipfile.ZipFile(io.BytesIO(model_file.packed([], {}))) as file:
         assert {info.date_time[0] for info in file.infolist()} == {1980}
+
+
+def test_it_says_what_it_does_where_it_wrote_what_it_left_out_and_what_comes_next(folder, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    for path in folder.iterdir():
+        if path.is_file():
+            (data / path.name).write_bytes(path.read_bytes())
+    (data / "lifetimes.csv").write_text("pool,seconds\n")
+    (data / "notes.md").write_text("mine")
+    out = tmp_path / "m.spotguard"
+    said = CliRunner().invoke(app, ["train", "--data", str(data), "--out", str(out), "--json"])
+    assert said.exit_code == 0, said.output
+    beats = json.loads(said.stdout)["beats_the_present_rule"]
+    lines = said.stderr.splitlines()
+    assert lines[0].endswith(": lifetimes.csv, notes.md")
+    assert next(line for line in lines if line.startswith("fitting ")) == "fitting logistic for 15 minutes …"
+    assert lines[-2] == f"written: {out}"
+    assert f"spotguard model register {out}" in lines[-1]
+    assert lines[-1].startswith("It beats" if beats else "It does not beat")
+
+
+def test_a_folder_that_is_not_there_is_told_before_the_work(folder, tmp_path):
+    said = CliRunner().invoke(app, ["train", "--data", str(folder), "--out", str(tmp_path / "no" / "m")])
+    assert (said.exit_code, said.stderr.count("\n")) == (2, 1)
+    assert said.stderr.startswith("spotguard: --out: the folder ")
+
+
+def test_a_file_that_is_not_what_its_name_says_is_named(folder, tmp_path):
+    (tmp_path / "odd.csv.gz").write_text("no gzip")
+    said = CliRunner().invoke(app, ["train", "--data", str(tmp_path), "--out", str(tmp_path / "m")])
+    assert (said.exit_code, "odd.csv.gz: Not a gzipped file" in said.stderr) == (1, True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from spotguard.cli.extras import require_extra
 from spotguard.cli.output import Json, print_json, say, warn
 from spotguard.cli.progress import progress_bar
 from spotguard.domain.errors import BadSetting
@@ -33,7 +33,7 @@ def failover(
 
     Server, agents, workload and client are processes on this machine; EC2 is the simulated one over HTTP. It takes
     about fifteen seconds a run. Exit code 1 when two served at once, an acknowledged write was lost after a notice, or
-    a run came to no end.
+    a run came to no end. It needs the extra `wire`.
     """
     _require_tools()
     from spotguard.bench.failovers import bench
@@ -94,8 +94,7 @@ def backtest(
 
 
 def _require_tools() -> None:
-    if importlib.util.find_spec("moto") is None:
-        raise BadSetting("the simulated EC2 over HTTP is an extra: pip install 'spotguard[wire]'")
+    require_extra("wire", "moto")
     if shutil.which("rsync") is None:
         raise BadSetting("rsync is not installed: the standbys of this measurement are synced by it")
 

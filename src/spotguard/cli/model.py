@@ -9,9 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from spotguard.cli import registry
+from spotguard.cli.extras import require_extra
 from spotguard.cli.outcomes import outcomes
-from spotguard.cli.output import Json, print_json, say
-from spotguard.cli.registry import require_extra
+from spotguard.cli.output import Json, print_json, say, warn
+from spotguard.domain.errors import BadSetting
 
 app = typer.Typer(no_args_is_help=True, help="Learned models of the engine, and their registry.")
 app.command()(registry.register)
@@ -24,24 +25,45 @@ app.command()(outcomes)
 
 def train(
     data: Annotated[Path, typer.Option(exists=True, file_okay=False, help="folder of availability files")],
-    out: Annotated[Path, typer.Option(help="the model file to write")],
+    out: Annotated[Path, typer.Option(dir_okay=False, help="the model file to write")],
     seed: Annotated[int, typer.Option(help="the same data and seed give the same file")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Fit the engine's model, calibrate it on later days and score it on days later still, baselines beside it."""
-    require_extra()
+    """Fit the engine's model, calibrate it on later days and score it on days later still, baselines beside it.
+
+    It needs the extra `training`.
+    """
+    require_extra("training", "skops")
+    if not out.absolute().parent.is_dir():
+        raise BadSetting(f"--out: the folder {out.absolute().parent} does not exist")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    from spotguard.training import traces
     from spotguard.training.train import train as fitted
 
-    body, card = fitted(data, seed)
+    left_out = [path.name for path in traces.found(data).left_out]
+    if left_out:
+        warn(f"left out, no availability files (columns {', '.join(traces.COLUMNS)}): {', '.join(left_out)}")
+    body, card = fitted(data, seed, lambda what: warn(f"{what} …"))
     out.write_bytes(body)
     _show(card, as_json=as_json)
+    warn(f"written: {out}")
+    warn(_next_step(out, beats=card["beats_the_present_rule"]))
+
+
+def _next_step(out: Path, *, beats: bool) -> str:
+    trial = f"spotguard model register {out}, then spotguard model shadow NAME (docs/models.md)"
+    if beats:
+        return f"It beats the present rule on this data. Next, on trial beside it: {trial}"
+    return (
+        "It does not beat the present rule in every region and at every horizon: keep the rule, and train anew with "
+        f"more of your own data (spotguard model outcomes). A trial decides nothing and does no harm either: {trial}"
+    )
 
 
 @app.command()
 def show(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)], as_json: Json = False) -> None:
     """The card of a model file: data, splits, scores beside the baselines. A file that was changed is refused."""
-    require_extra()
+    require_extra("training", "skops")
     from spotguard.models.model_file import load
 
     _show(load(file)[1], as_json=as_json)

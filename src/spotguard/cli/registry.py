@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spotguard.cli.databases import DatabaseUrl, opened
+from spotguard.cli.extras import require_extra
 from spotguard.cli.operators import user
 from spotguard.cli.output import Failed, Json, options_mended, print_json, say, say_table, warn
 from spotguard.config import load_settings
@@ -69,7 +70,7 @@ def register(
 
     The file is opened first: one that is corrupt, holds a strange type, or was made for another release is refused.
     """
-    require_extra()
+    require_extra("training", "skops")
     from spotguard.models.shelf import Shelf, offered
     from spotguard.store import models
 
@@ -270,7 +271,7 @@ def _registered(tx: Connection, name: str, sha256: str, card: dict[str, Any]) ->
 
 def _opened(row: Any) -> Judge:
     """Before it goes on duty: the coordinators would find the same."""
-    require_extra()
+    require_extra("training", "skops")
     from spotguard.models.shelf import Shelf
     from spotguard.store import judges
 
@@ -322,13 +323,3 @@ def _parsed(name: str) -> ModelName:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def require_extra() -> None:
-    """`BadSetting` where this installation cannot open models."""
-    from spotguard.models.shelf import EXTRA
-
-    try:
-        import skops.io  # noqa: F401
-    except ImportError as error:
-        raise BadSetting(EXTRA) from error

@@ -6,7 +6,9 @@ from typing import Any
 
 import typer
 
-WrongUsage: Any = typer.BadParameter.__mro__[1]  # click's UsageError: typer offers it under no name of its own
+WrongUsage: Any = typer.BadParameter.__mro__[
+    1
+]  # click's UsageError: typer offers it under no name of its own
 
 
 def usage_sentence(error: Any) -> str | None:

@@ -23,7 +23,7 @@ from spotguard.models.learned import LearnedHazard, hazard_of
 _HASH = re.compile(r"[0-9a-f]{64}")
 _REMEMBERED = 4
 _LONGEST_CARD = 256 << 10  # in characters of JSON: it becomes one row's column
-EXTRA = "learned models are an extra: pip install 'spotguard[training]'"
+EXTRA = "learned models need the extra 'training', which is not installed here (docs/models.md tells how)"
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ STORM_SHARE = 0.05
 
 def fit(folder: Path, only: Sequence[str] = ()) -> dict[str, Any]:
     """What the coefficients file says. `only`: names of the availability files that are looked at, all unless named."""
-    paths = [path for path in traces.files(folder) if not only or path.name in only]
+    paths = [path for path in traces.found(folder).used if not only or path.name in only]
     parts = [examples.of_trace(traces.read(path), last=TRAIN_SHARE) for path in paths]
     data = examples.joined(parts)
     counts = bucket_counts(folder / ADVISOR_FILE)

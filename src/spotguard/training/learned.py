@@ -6,7 +6,7 @@ days of calibration, never on those of validation. Both are made calibrated by a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,11 +25,18 @@ from spotguard.training.examples import Examples
 KINDS = ("logistic", "boosted")
 
 
-def fit(training: Examples, calibration: Examples, seed: int) -> list[Model]:
-    """One model for each horizon."""
-    return [
-        _best([_fit(kind, minutes, training, calibration, seed) for kind in KINDS]) for minutes in HORIZONS
-    ]
+def fit(
+    training: Examples, calibration: Examples, seed: int, on_step: Callable[[str], None] = lambda _what: None
+) -> list[Model]:
+    """One model for each horizon. `on_step` is told what comes next."""
+    models = []
+    for minutes in HORIZONS:
+        tried = []
+        for kind in KINDS:
+            on_step(f"fitting {kind} for {minutes} minutes")
+            tried.append(_fit(kind, minutes, training, calibration, seed))
+        models.append(_best(tried))
+    return models
 
 
 def _fit(

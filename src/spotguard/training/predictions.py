@@ -20,7 +20,7 @@ SEED = 0
 
 def compared(folder: Path) -> list[dict[str, Any]]:
     """A row for each region and horizon: `region`, `minutes`, `falls`, scores by name; of the last 40 % of the time."""
-    told = {path.name: traces.read(path) for path in traces.files(folder)}
+    told = {path.name: traces.read(path) for path in traces.found(folder).used}
     begin, end = FITTED, age_hazard.TRAIN_SHARE
     models = learned.fit(
         examples.joined([examples.of_trace(trace, last=begin) for trace in told.values()]),

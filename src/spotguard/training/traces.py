@@ -57,15 +57,31 @@ def read(path: Path) -> Trace:
     return Trace(_name(path), tuple(Look(at, looks[at]) for at in sorted(looks)))
 
 
-def files(folder: Path) -> list[Path]:
-    """The availability files in a folder or its folder `availability`, by name."""
-    found = [*folder.glob("*.csv*"), *(folder / "availability").glob("*.csv*")]
-    return sorted(path for path in found if _has_columns(path))
+@dataclass(frozen=True)
+class Found:
+    """What is in a folder and in its folder `availability`, by name: files of availability, and all others."""
+
+    used: tuple[Path, ...]
+    left_out: tuple[Path, ...]
+
+
+def found(folder: Path) -> Found:
+    """`InvalidInput` names the file that is no text, or no gzip file though it is named so."""
+    every = sorted(path for place in (folder, folder / "availability") for path in _files(place))
+    used = tuple(path for path in every if ".csv" in path.name and _has_columns(path))
+    return Found(tuple(sorted(used)), tuple(path for path in every if path not in used))
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("*") if path.is_file()]
 
 
 def _has_columns(path: Path) -> bool:
-    with _open(path) as lines:
-        return set(COLUMNS) <= set(next(csv.reader(lines), ()))
+    try:
+        with _open(path) as lines:
+            return set(COLUMNS) <= set(next(csv.reader(lines), ()))
+    except (gzip.BadGzipFile, EOFError, UnicodeDecodeError, csv.Error) as error:
+        raise InvalidInput(f"{path}: {error}") from error
 
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:

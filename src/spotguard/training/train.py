@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,21 @@ FITTED, TRAINED = (
 LEAST_EXAMPLES = 200
 
 
-def train(folder: Path, seed: int) -> tuple[bytes, dict[str, Any]]:
-    """(file, card). `InvalidInput` when the folder has no availability files, or too little in them."""
-    paths = traces.files(folder)
+def train(
+    folder: Path, seed: int, on_step: Callable[[str], None] = lambda _what: None
+) -> tuple[bytes, dict[str, Any]]:
+    """(file, card). `InvalidInput` when the folder has no availability files, or too little in them.
+
+    `on_step` is told what comes next.
+    """
+    paths = traces.found(folder).used
     if not paths:
         raise InvalidInput(f"no availability files (columns {', '.join(traces.COLUMNS)}) in {folder}")
-    told = [traces.read(path) for path in paths]
+    told = []
+    for path in paths:
+        on_step(f"reading {path.name}")
+        told.append(traces.read(path))
+    on_step("looking at what preceded each fall")
     first = examples.joined([examples.of_trace(trace, last=FITTED) for trace in told])
     then = examples.joined([examples.of_trace(trace, first=FITTED, last=TRAINED) for trace in told])
     last = [examples.of_trace(trace, first=TRAINED) for trace in told]
@@ -38,7 +47,8 @@ def train(folder: Path, seed: int) -> tuple[bytes, dict[str, Any]]:
         raise InvalidInput(
             f"too little to learn from: a part of the time has fewer than {LEAST_EXAMPLES} looks"
         )
-    models = learned.fit(first, then, seed)
+    models = learned.fit(first, then, seed, on_step)
+    on_step("scoring on the days that it has not seen")
     card = _card(paths, seed, models, (first, then), last)
     body = model_file.packed(models, card)
     return body, {**card, "file_sha256": hashlib.sha256(body).hexdigest()}
