@@ -65,3 +65,31 @@ def test_a_reason_says_something_and_somebody_exists(shell, database):
     assert "reason" in shell.fails("kill-switch", "none", "--reason", " ")
     assert "no agent 'x'" in shell.fails("kill-switch", "none", "--agent", "x", "--reason", "y")
     assert "no client 'x'" in shell.fails("kill-switch", "none", "--client", "x", "--reason", "y")
+
+
+def test_without_an_argument_it_tells_how_it_stands_and_turns_nothing(shell, database):
+    client_id = rows.with_agent(database)
+    rows.client(database, "Other")
+    assert shell.json("kill-switch") == {"level": "none", "client_id": "*", "scope": "*", "switches": []}
+    shell.json("kill-switch", "voluntary", "--client", "Acme", "--reason", "maintenance")
+    shell.json("kill-switch", "all", "--agent", "agent-1", "--reason", "it burns")
+    before = level(database, client_id)
+    told = shell.json("kill-switch")
+    assert (told["level"], [one["level"] for one in told["switches"]]) == ("none", ["all", "voluntary"])
+    assert shell.json("kill-switch", "--client", "Acme", "--agent", "web-1")["level"] == "all"
+    assert shell.json("kill-switch", "--client", "Other")["level"] == "none"
+    said = shell.run("kill-switch", "--agent", "agent-1").stdout
+    assert said.startswith("The kill switch of agent agent-1 is at all.\n")
+    assert ", because: it burns\n" in said
+    assert level(database, client_id) is before
+
+
+def test_of_a_client_the_strongest_of_its_own_and_everybodys_holds(shell, database):
+    rows.with_agent(database)
+    shell.json("kill-switch", "all", "--agent", "agent-1", "--reason", "x")
+    shell.json("kill-switch", "voluntary", "--reason", "x")
+    assert shell.json("kill-switch", "--client", "Acme")["level"] == "voluntary"
+
+
+def test_a_reason_without_a_level_turns_nothing(shell):
+    assert "--reason belongs to" in shell.fails("kill-switch", "--reason", "x", code=2)

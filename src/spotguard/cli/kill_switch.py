@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,9 @@ from spotguard.cli.databases import DatabaseUrl, opened
 from spotguard.cli.operators import user
 from spotguard.cli.output import Json, print_json, say, warn
 from spotguard.domain.agents import KillLevel
+from spotguard.domain.clock import rfc3339
+from spotguard.domain.errors import BadSetting
+from spotguard.domain.ids import AgentId, ClientId
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -32,7 +35,12 @@ class Level(StrEnum):
 
 
 def kill_switch(
-    level: Annotated[Level, typer.Argument(help="What stops: nothing, voluntary actions, all actions.")],
+    level: Annotated[
+        Level | None,
+        typer.Argument(
+            help="What stops: nothing, voluntary actions, all actions. Without it: how it stands."
+        ),
+    ] = None,
     *,
     reason: Annotated[
         str | None,
@@ -49,7 +57,15 @@ def kill_switch(
 
     Voluntary is every move that no signal and no death asks for, one that a user ordered included. A move under way
     that is stopped is undone, unless it has closed its workload's gate already: then it goes on to its end.
+
+    Without an argument nothing is turned: it tells the level that holds, and every switch that is on.
     """
+    if level is None:
+        if reason is not None:
+            raise BadSetting("--reason belongs to a switch that is turned: none, voluntary or all")
+        with opened(database_url) as database:
+            _show(database.read(lambda tx: _standing(tx, agent=agent, client=client)), json=json)
+        return
     now = datetime.now(UTC)
     reason = f"from the command line by {user()}" if reason is None else reason
     with opened(database_url) as database:
@@ -63,27 +79,71 @@ def kill_switch(
     if json:
         print_json({"level": level.value, "client_id": client_id, "scope": scope, "reason": reason})
         return
-    whom = {"*": "everybody", "client": f"client {client_id}"}.get(scope, f"agent {scope}")
-    say(f"The kill switch of {whom} is at {level.value}.")
+    say(f"The kill switch of {_whom(client_id, scope)} is at {level.value}.")
+
+
+def _whom(client_id: str, scope: str) -> str:
+    return {"*": "everybody", "client": f"client {client_id}"}.get(scope, f"agent {scope}")
+
+
+def _meant(tx: Connection, *, agent: str | None, client: str | None) -> tuple[str, str]:
+    """(client, scope) of the switch that the options name."""
+    from spotguard.store import kill, tenants
+
+    client_id = None if client is None else tenants.client_named(tx, client)
+    if agent is not None:
+        return tenants.agent_named(tx, agent, client_id)
+    return (kill.EVERYONE, kill.EVERYONE) if client_id is None else (client_id, kill.CLIENT)
+
+
+def _standing(tx: Connection, *, agent: str | None, client: str | None) -> dict[str, Any]:
+    """The level that holds for whom the options name, and the switches that are on: of everybody all there are."""
+    from spotguard.store import kill
+
+    client_id, scope = _meant(tx, agent=agent, client=client)
+    everybody = client_id == kill.EVERYONE
+    reaching = {kill.EVERYONE} if everybody else {kill.EVERYONE, kill.CLIENT, scope}
+    rows = kill.list_switches(tx, None if everybody else ClientId(client_id))
+    on = [row for row in rows if row.level != Level.NONE]
+    among = (KillLevel[row.level.upper()] for row in on if row.scope in reaching)
+    return {
+        "level": max((one for one in among), default=KillLevel.NONE).name.lower(),
+        "client_id": client_id,
+        "scope": scope,
+        "switches": [
+            {
+                "client_id": row.client_id,
+                "scope": row.scope,
+                "level": row.level,
+                "reason": row.reason,
+                "since": row.updated_at,
+            }
+            for row in on
+            if agent is None or row.scope in reaching
+        ],
+    }
+
+
+def _show(told: dict[str, Any], *, json: bool) -> None:
+    if json:
+        print_json(told)
+        return
+    say(f"The kill switch of {_whom(told['client_id'], told['scope'])} is at {told['level']}.")
+    for one in told["switches"]:
+        whom = _whom(one["client_id"], one["scope"])
+        say(f"  {whom}: {one['level']} since {rfc3339(one['since'])}, because: {one['reason']}")
 
 
 def _turn(
     tx: Connection, now: datetime, level: Level, reason: str, *, agent: str | None, client: str | None
 ) -> tuple[str, str]:
-    from spotguard.store import events, kill, tenants
+    from spotguard.store import events, kill
 
-    inside = KillLevel[level.name]
-    client_id = None if client is None else tenants.client_named(tx, client)
-    agent_id = None
-    if agent is not None:
-        client_id, agent_id = tenants.agent_named(tx, agent, client_id)
-    if client_id is None:
-        kill.set_level(tx, now, kill.EVERYONE, kill.EVERYONE, inside, reason)
-        return kill.EVERYONE, kill.EVERYONE
-    scope = agent_id or kill.CLIENT
-    kill.set_level(tx, now, client_id, scope, inside, reason)
-    detail = {"level": level.value, "by": "operator"}
-    events.append(
-        tx, now, client_id, agent_id, "kill_switch", f"kill switch at {level.value}: {reason}", detail
-    )
+    client_id, scope = _meant(tx, agent=agent, client=client)
+    kill.set_level(tx, now, client_id, scope, KillLevel[level.name], reason)
+    if client_id != kill.EVERYONE:
+        agent_id = None if scope == kill.CLIENT else AgentId(scope)
+        message = f"kill switch at {level.value}: {reason}"
+        detail = {"level": level.value, "by": "operator"}
+        events.append(tx, now, ClientId(client_id), agent_id, "kill_switch", message, detail)
     return client_id, scope

@@ -16,6 +16,7 @@ from pathlib import Path
 from spotguard.domain.errors import BadSetting
 
 HOST = "spotguard-sync"  # the name under which every instance's host key is known
+KEYS = ("key", "host_key")
 SSH_CONFIG = "ssh_config"
 UNIT = "spotguard-sync.service"
 
@@ -30,14 +31,29 @@ class Pair:
     user: str = "root"
 
 
-def make(pair: Pair) -> list[Path]:
-    """Write the folder. Keys that are there stay; the rest is written anew. `BadSetting` for what is missing here."""
+def planned(pair: Pair) -> dict[Path, bool]:
+    """What `make` would write; True: it is there, and stays. `BadSetting` for what is wrong or missing here."""
+    _require_sound(pair)
+    names = (*KEYS, "known_hosts", "authorized_keys", SSH_CONFIG, "sshd_config", UNIT)
+    return {pair.folder / name: name in KEYS and (pair.folder / name).exists() for name in names}
+
+
+def _require_sound(pair: Pair) -> tuple[str, str, str]:
+    """The programs (ssh-keygen, rrsync, sshd)."""
+    for place in (pair.folder, pair.inbox):
+        if not place.is_absolute():
+            raise BadSetting(f"{str(place)!r}: a path on every instance of the workload begins with /")
     for name in (str(pair.folder), str(pair.inbox), pair.user):
         if any(character in name for character in '"\n\\%') or name.split() != [name]:
             raise BadSetting(f"{name!r}: ssh's settings take no spaces, quotes, backslashes or percent signs")
-    keygen, rrsync, server = (_program(name) for name in ("ssh-keygen", "rrsync", "sshd"))
+    return _program("ssh-keygen"), _program("rrsync"), _program("sshd")
+
+
+def make(pair: Pair) -> list[Path]:
+    """Write the folder. Keys that are there stay; the rest is written anew. `BadSetting` for what is missing here."""
+    keygen, rrsync, server = _require_sound(pair)
     pair.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in ("key", "host_key"):
+    for name in KEYS:
         if not (pair.folder / name).exists():
             _generate(keygen, pair.folder / name)
     texts = {
@@ -49,7 +65,7 @@ def make(pair: Pair) -> list[Path]:
     }
     for name, text in texts.items():
         (pair.folder / name).write_text(text)
-    return [pair.folder / name for name in ("key", "host_key", *texts)]
+    return [pair.folder / name for name in (*KEYS, *texts)]
 
 
 def settings_of(pair: Pair) -> str:
