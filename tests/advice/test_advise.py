@@ -5,12 +5,13 @@ from decimal import Decimal
 import pytest
 
 from spotguard.advice.interruptions import Basis
+from spotguard.advice.market import of_prices
 from spotguard.advice.plans import Plan
 from spotguard.advice.wish import Disks, Profile, StandbyWish
 from spotguard.backtest.physics import Physics
 from spotguard.domain.errors import InvalidInput
 from spotguard.domain.pools import Pool
-from tests.advice.little import COUSIN, ONDEMAND, REGION, TYPE, A, B, advised, calm, priced, sighted
+from tests.advice.little import COUSIN, ONDEMAND, REGION, TYPE, A, B, advised, calm, history, priced, sighted
 
 HOURS = 720
 
@@ -218,3 +219,11 @@ class TestPools:
         (offer, *_) = [o for o in advised(priced({A: steps, B: 0.05}, days=60)).offers if o.pool == A]
         assert (offer.low_usd, offer.high_usd) == (0.03, 0.04)
         assert offer.changes == pytest.approx(30, abs=1)
+
+
+def test_a_type_that_is_not_there_is_answered_with_those_near_it():
+    """None of its family: what is written alike, and not the first of the alphabet."""
+    others = [f"c{number}.metal-24xl" for number in range(20)]
+    paths = {Pool(name, "eu-west-1a"): 0.03 for name in [*others, "r6g.xlarge", "r6i.xlarge"]}
+    with pytest.raises(InvalidInput, match=r"no type 'r6.xlarge'; near it: r6g.xlarge, r6i.xlarge, of 22$"):
+        of_prices(history(paths), ONDEMAND, REGION, "r6.xlarge", None)

@@ -265,6 +265,18 @@ class TestAnAccount:
         result = new_shell.run(*words)
         assert result.exit_code == 1
         assert result.stderr.startswith("spotguard: us-east-1 could not be looked at: ")
+        assert result.stdout == ""
+
+    def test_without_credentials_it_says_so_and_no_sum_of_nought(self, new_shell, files, monkeypatch):
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+        monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+        result = new_shell.run("advise", "--account", *named(files, *PRICES))
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr.startswith("spotguard: no AWS credentials were found: ")
+        assert result.stderr.count("\n") == 1
 
     def test_its_report_is_written(self, new_shell, files, tmp_path):
         report = tmp_path / "account.html"

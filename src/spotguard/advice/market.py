@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import StrEnum
 
 from spotguard.backtest.physics import HOUR
@@ -123,7 +124,9 @@ def _require(what: str, wanted: str, known: Iterable[str], source: str) -> None:
     names = sorted(known)
     if wanted in names:
         return
-    near = [name for name in names if name.partition(".")[0] == wanted.partition(".")[0]] or names
+    family = [name for name in names if name.partition(".")[0] == wanted.partition(".")[0]]
+    near = family or sorted(get_close_matches(wanted[:40], names, n=_NAMED)) or names
     more = f" and {len(near) - _NAMED} more" if len(near) > _NAMED else ""
-    told = f"it has {', '.join(near[:_NAMED])}{more}" if near else "it has none of Linux"
-    raise NotInTheFile(f"{source}: no {what} {wanted[:40]!r}; {told}")
+    told = f"{', '.join(near[:_NAMED])}{more}" if near else "none of Linux"
+    has = f"near it: {told}, of {len(names)}" if len(near) < len(names) else f"it has {told}"
+    raise NotInTheFile(f"{source}: no {what} {wanted[:40]!r}; {has}")

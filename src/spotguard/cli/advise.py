@@ -13,9 +13,9 @@ from spotguard.cli import advise_options as o
 from spotguard.cli.advise_files import Files, Sources, read
 from spotguard.cli.backtest import Pools
 from spotguard.cli.databases import DatabaseUrl
-from spotguard.cli.output import Failed, Json, options_mended, print_json, say_plainly
+from spotguard.cli.output import NO_CREDENTIALS, Failed, Json, options_mended, print_json, say_plainly
 from spotguard.cli.progress import progress_bar
-from spotguard.domain.errors import BadSetting
+from spotguard.domain.errors import WITHOUT_CREDENTIALS, BadSetting
 
 if TYPE_CHECKING:
     from spotguard.advice.account import AccountAdvice, Looked
@@ -204,13 +204,21 @@ def _tell_account(found: AccountAdvice, html: Path | None, *, as_json: bool) -> 
     from spotguard.advice.html_account import html_account
     from spotguard.advice.told_account import lines, told_account
 
+    if found.unseen and len(found.unseen) == len(found.regions):
+        raise Failed(
+            _unseen(found)
+        )  # no report: its noughts would be of an account that nobody has looked at
     _out(
         lambda: told_account(found), lambda: lines(found), lambda: html_account(found), html, as_json=as_json
     )
     if found.unseen:
-        raise Failed(
-            "; ".join(f"{region} could not be looked at: {because}" for region, because in found.unseen)
-        )
+        raise Failed(_unseen(found))
+
+
+def _unseen(found: AccountAdvice) -> str:
+    if all(because.startswith(WITHOUT_CREDENTIALS) for _, because in found.unseen):
+        return NO_CREDENTIALS
+    return "; ".join(f"{region} could not be looked at: {because}" for region, because in found.unseen)
 
 
 def _out(

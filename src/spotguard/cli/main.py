@@ -16,7 +16,7 @@ from spotguard.cli.cleanup import cleanup
 from spotguard.cli.demo import demo
 from spotguard.cli.doctor import doctor
 from spotguard.cli.drill import drill
-from spotguard.cli.output import warn
+from spotguard.cli.output import NO_CREDENTIALS, warn
 from spotguard.cli.serve import coordinator, server
 from spotguard.cli.simulate import simulate
 from spotguard.cli.usage import WrongUsage, usage_sentence
@@ -116,7 +116,7 @@ def _end_wrong_usage(error: Exception) -> None:
 def _sentence(error: Exception) -> str | None:
     """What to tell a person; None for an error that nobody foresaw."""
     if isinstance(error, CloudError) and error.code in WITHOUT_CREDENTIALS:
-        return "no AWS credentials were found: give them by environment, profile or instance role (boto3's chain)"
+        return NO_CREDENTIALS
     if isinstance(error, SpotGuardError):
         return str(error)
     if isinstance(error, OSError):

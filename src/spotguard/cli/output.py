@@ -18,6 +18,10 @@ from spotguard.domain.money import usd_text
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
+NO_CREDENTIALS = (
+    "no AWS credentials were found: give them by environment, profile or instance role (boto3's chain)"
+)
+
 stdout = Console(highlight=False, soft_wrap=True)
 stderr = Console(highlight=False, soft_wrap=True, stderr=True)
 
