@@ -90,6 +90,7 @@ def register(
     if enrolled_by is not None:
         _take_place(tx, now, enrolled_by, newcomer)
     else:
+        replicas.stand_by(tx, newcomer.instance_id)
         moves.enrolled(tx, now, newcomer.instance_id)
     if agent.epoch == 0:
         grants.first_grant(tx, now, AgentId(agent.id), newcomer.instance_id)

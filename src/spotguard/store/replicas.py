@@ -120,7 +120,23 @@ def machine_named(
     )
     if done.rowcount == 1:
         intentions.reserved_is(tx, now, instance_id, replica_id=replica_id)
+        stand_by(tx, instance_id)
     return done.rowcount == 1
+
+
+def stand_by(tx: sa.Connection, instance_id: InstanceId) -> None:
+    """An instance that was named for a live replica is its standby, with whatever token it has registered."""
+    named = tx.scalar(
+        sa.select(replica_instances.c.id).where(
+            replica_instances.c.instance_id == instance_id,
+            replica_instances.c.agent_id == instances.c.agent_id,
+            replica_instances.c.is_active,
+            instances.c.id == instance_id,
+        )
+    )
+    if named is not None:
+        free = instances.c.id == instance_id, instances.c.replica_id.is_(None)
+        tx.execute(sa.update(instances).where(*free).values(replica_id=named))
 
 
 def relocated(

@@ -8,12 +8,12 @@ from typing import Any
 from sqlalchemy.engine import Connection, Row
 
 from spotguard.domain.commands import CommandStatus, CommandType
-from spotguard.domain.errors import InvalidInput, NotFound
+from spotguard.domain.errors import InvalidInput, NotFound, Refused
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId, SwitchId, is_instance_id
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool, parse_pool_id
 from spotguard.domain.switches import Step
-from spotguard.store import events, moves, quarantine, replicas, shapes, sightings
+from spotguard.store import events, grants, moves, quarantine, replicas, shapes, sightings
 from spotguard.store.steps import record_step
 from spotguard.store.tables import switches
 
@@ -90,11 +90,24 @@ def _replica_launched(tx: Connection, now: datetime, command: Row[Any], *, done:
     instance_id = (command.result or {}).get("instance_id")
     if not isinstance(instance_id, str) or not is_instance_id(instance_id):
         raise InvalidInput("a completed launch_replica names the instance: result.instance_id")
+    _require_free(tx, command, InstanceId(instance_id))
     if replicas.machine_named(tx, now, ReplicaId(replica.id), InstanceId(instance_id)):
         _relocate(tx, replica, command)
     remarks = (command.result or {}).get("remarks")
     told = [str(remark)[:LONGEST_REMARK] for remark in remarks] if isinstance(remarks, list) else []
     shapes.tell(tx, now, ClientId(command.client_id), AgentId(command.agent_id), instance_id, told)
+
+
+def _require_free(tx: Connection, command: Row[Any], instance_id: InstanceId) -> None:
+    """What was launched for a replica is nobody else's, and nobody who serves."""
+    known = sightings.get(tx, instance_id)
+    if known is not None and known.client_id != command.client_id:
+        raise NotFound("no such instance")
+    if known is not None and known.agent_id not in {None, command.agent_id}:
+        raise Refused("this instance belongs to another logical agent of yours")
+    held = grants.holder(tx, AgentId(command.agent_id))
+    if held is not None and held.instance_id == instance_id:
+        raise Refused("this instance serves: result.instance_id is the one that was launched for the replica")
 
 
 def _relocate(tx: Connection, replica: Row[Any], command: Row[Any]) -> None:
