@@ -67,6 +67,32 @@ def test_assets_are_packed_kept_for_ever_and_nothing_else_is_there(built: Direct
         assert built.send("GET", path).status == 404, path
 
 
+def test_a_browser_at_no_page_gets_the_dashboard_and_a_program_what_it_got_before(tmp_path: Path):
+    (tmp_path / "index.html").write_text('<meta content="{nonce}"><meta content="{notice}">')
+    link = DirectLink(dashboard.or_page(Router([]), "told", tmp_path))
+
+    def answered(path: str, accept: str, method: str = "GET") -> tuple[int, str]:
+        answer = link.send(method, path, headers={"Accept": accept})
+        return answer.status, answer.headers["content-type"].partition(";")[0]
+
+    browser = "text/html,application/xhtml+xml,*/*;q=0.8"
+    assert answered("/nope", browser) == (404, "text/html")
+    before = (404, "text/plain")
+    assert answered("/nope", "*/*") == answered("/nope", "application/json") == before
+    assert answered("/nope", browser, "POST") == answered("/api/nope", browser) == before
+    (tmp_path / "index.html").unlink()
+    assert answered("/nope", browser) == before
+
+
+def test_the_icon_that_browsers_ask_for_by_custom_leads_to_ours(built: DirectLink, tmp_path: Path):
+    assert built.send("GET", "/favicon.ico").status == 404
+    other = tmp_path / "other"
+    (other / "assets").mkdir(parents=True)
+    (other / "assets/icon-abc.svg").write_text("<svg/>")
+    answer = DirectLink(Router(list(dashboard.routes("", other)))).send("GET", "/favicon.ico")
+    assert (answer.status, answer.headers["location"]) == (307, "/assets/icon-abc.svg")
+
+
 def test_where_it_was_not_built_the_page_says_how(tmp_path: Path):
     answer = DirectLink(Router(list(dashboard.routes("", tmp_path)))).send("GET", "/")
     assert (answer.status, "make web" in answer.json()["detail"]) == (503, True)

@@ -93,7 +93,8 @@ def create_app(
         *contract.routes(client_api),
         *dashboard.routes(api.settings.notice),
     ]
-    app: ASGIApp = Router(plain, redirect_slashes=False, default=client_api)
+    unknown = dashboard.or_page(client_api, api.settings.notice)
+    app: ASGIApp = Router(plain, redirect_slashes=False, default=unknown)
     if api.settings.rate_limits is not None:
         app = Limited(app, clock, api.settings.rate_limits, _is_good(api))
     return Application(telemetry_routes.Measured(app, metrics), api.ending.begin)

@@ -11,8 +11,10 @@ from functools import cache
 from html import escape
 from pathlib import Path
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from spotguard.api.problems import Problem, ProblemRoute
 from spotguard.domain.errors import NotFound
@@ -57,18 +59,9 @@ class Asset:
 
 def routes(notice: str, folder: Path = BUILT) -> Iterator[ProblemRoute]:
     """`notice`: what a reader has to know before he believes a figure; empty in production."""
-    told = escape(notice, quote=True)
 
     async def page(_request: Request) -> Response:
-        nonce = secrets.token_urlsafe(18)
-        html = _index(folder).replace("{nonce}", nonce).replace("{notice}", told)
-        headers = {
-            "Content-Security-Policy": _POLICY.format(nonce=nonce),
-            "Referrer-Policy": "no-referrer",
-            "X-Content-Type-Options": "nosniff",
-            "Cache-Control": "no-store",
-        }
-        return Response(html, headers=headers, media_type="text/html; charset=utf-8")
+        return _page(notice, folder)
 
     async def asset(request: Request) -> Response:
         found = _assets(folder).get(request.path_params["name"])
@@ -76,9 +69,47 @@ def routes(notice: str, folder: Path = BUILT) -> Iterator[ProblemRoute]:
             raise NotFound("there is no such file")
         return found.response(request.headers.get("accept-encoding", ""))
 
+    async def icon(_request: Request) -> Response:
+        name = next((name for name in _assets(folder) if name.startswith("icon-")), None)
+        if name is None:
+            raise NotFound("there is no such file")
+        return RedirectResponse(f"/assets/{name}", headers={"Cache-Control": "no-store"})
+
     for path in PAGES:
         yield ProblemRoute(path, page)
     yield ProblemRoute("/assets/{name}", asset)
+    yield ProblemRoute("/favicon.ico", icon)  # browsers ask for it beside what is no page of ours
+
+
+def or_page(unknown: ASGIApp, notice: str, folder: Path = BUILT) -> ASGIApp:
+    """`unknown`, but a browser that asks for a page that is not there gets the dashboard, which says so."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if _browses(scope) and (folder / "index.html").is_file():
+            await _page(notice, folder, status=404)(scope, receive, send)
+            return
+        await unknown(scope, receive, send)
+
+    return answer
+
+
+def _browses(scope: Scope) -> bool:
+    """Programs that name no kind, or any, want the problem document."""
+    if scope["type"] != "http" or scope["method"] != "GET" or scope["path"].startswith(("/api/", "/assets/")):
+        return False
+    return "text/html" in Headers(scope=scope).get("accept", "")
+
+
+def _page(notice: str, folder: Path, status: int = 200) -> Response:
+    nonce = secrets.token_urlsafe(18)
+    html = _index(folder).replace("{nonce}", nonce).replace("{notice}", escape(notice, quote=True))
+    headers = {
+        "Content-Security-Policy": _POLICY.format(nonce=nonce),
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
+    }
+    return Response(html, status, headers=headers, media_type="text/html; charset=utf-8")
 
 
 @cache
