@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from spotguard.cli.asking import Asking, ServerUrl, TokenFile, linked, token_in
 from spotguard.cli.output import Failed, Json, print_json, say, warn
-from spotguard.config import load_settings
-from spotguard.domain.errors import BadSetting, ServerAway
-
-if TYPE_CHECKING:
-    from spotguard.ports.server import Reply, ServerLink
+from spotguard.domain.errors import ServerAway
 
 _LOOK_SECONDS = 2.0
 _AWAY_SECONDS = 120.0
-_REFUSED = 400
-_BUSY = 429
 _OVER = frozenset({"passed", "failed"})
 
 
@@ -35,18 +27,8 @@ def drill(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan and its cost; nothing is done.")
     ] = False,
-    server_url: Annotated[
-        str | None,
-        typer.Option(metavar="URL", envvar="SPOTGUARD_SERVER_URL", help="The API; default: this machine's."),
-    ] = None,
-    token_file: Annotated[
-        str,
-        typer.Option(
-            metavar="FILE",
-            envvar="SPOTGUARD_TOKEN_FILE",
-            help="File with the client's token; - reads it from stdin.",
-        ),
-    ],
+    server_url: ServerUrl = None,
+    token_file: TokenFile,
     json: Json = False,
 ) -> None:
     """Rehearse: hand the workload over as after a termination notice, or prove that its restore point boots.
@@ -54,11 +36,8 @@ def drill(
     A failover is real: the workload moves, with seconds in which nobody serves. Exit code 0 when it passed, 1 when it
     failed or was refused. Interrupting this command stops the watching, not the drill.
     """
-    from spotguard.host.link import HttpLink
-
-    address = _address(server_url)
-    with HttpLink(address) as link, _naming(address):
-        errand = Errand(link, _token(token_file), time.sleep)
+    with linked(server_url) as link:
+        errand = Errand(link, token_in(token_file), time.sleep)
         agent_id = errand.agent_named(agent)
         answer = errand.ask(agent_id, "restore" if restore else "failover", dry_run=dry_run)
         if dry_run:
@@ -74,24 +53,14 @@ def drill(
 
 
 @dataclass
-class Errand:
-    """What is asked of the server with a client's token. `wait` is told seconds."""
+class Errand(Asking):
+    """A drill that is asked for and watched."""
 
-    link: ServerLink
-    token: str
-    wait: Callable[[float], None]
     told: set[str] = field(default_factory=set)
-
-    def agent_named(self, wanted: str) -> str:
-        """`Failed` when this client has none of that name or id."""
-        for one in self._pages("/api/client/agents?limit=500"):
-            if wanted in (one["id"], one["logicalAgentId"]):
-                return str(one["id"])
-        raise Failed(f"there is no agent {wanted!r} of this client")
 
     def ask(self, agent_id: str, kind: str, *, dry_run: bool) -> dict[str, Any]:
         wish = {"kind": kind, "dryRun": dry_run}
-        return self._call("POST", f"/api/client/agents/{agent_id}/drill", wish)
+        return self.call("POST", f"/api/client/agents/{agent_id}/drill", wish)
 
     def watch(self, agent_id: str, drill_id: str, tell: Callable[[str], None]) -> dict[str, Any]:
         """Until it is over, each new step told once. The server's own deadline ends it; one that is away is waited for
@@ -113,7 +82,7 @@ class Errand:
             self.wait(_LOOK_SECONDS)
 
     def _drill(self, agent_id: str, drill_id: str) -> dict[str, Any]:
-        for one in self._pages(f"/api/client/agents/{agent_id}/drills?limit=20"):
+        for one in self.pages(f"/api/client/agents/{agent_id}/drills?limit=20"):
             if one["id"] == drill_id:
                 return one
         raise Failed("the server does not know this drill any more")
@@ -121,57 +90,12 @@ class Errand:
     def _tell_news(self, found: Mapping[str, Any], tell: Callable[[str], None]) -> None:
         news = [(found["status"], found["status"])]
         if found["switchId"] is not None:
-            switch = self._call("GET", f"/api/client/switches/{found['switchId']}")
+            switch = self.call("GET", f"/api/client/switches/{found['switchId']}")
             news = [(step["step"], f"{step['at']} {step['step']}") for step in switch["steps"]]
         for name, line in news:
             if name not in self.told:
                 self.told.add(name)
                 tell(line)
-
-    def _pages(self, path: str) -> Iterator[dict[str, Any]]:
-        cursor = None
-        while True:
-            page = self._call("GET", path if cursor is None else f"{path}&cursor={cursor}")
-            yield from page["items"]
-            cursor = page["nextCursor"]
-            if cursor is None:
-                return
-
-    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        while (reply := self._reply(method, path, body)).status == _BUSY:
-            self.wait(_LOOK_SECONDS)
-        if reply.status >= _REFUSED:
-            raise Failed(str(reply.body.get("detail") or f"the server answered {reply.status}"))
-        return dict(reply.body)
-
-    def _reply(self, method: str, path: str, body: Mapping[str, Any] | None) -> Reply:
-        return self.link.call(method, path, token=self.token, body=body)
-
-
-@contextmanager
-def _naming(address: str) -> Iterator[None]:
-    """Says whose answer was missed: the address may be one that nobody typed."""
-    try:
-        yield
-    except ServerAway as error:
-        hint = "see that it runs (spotguard server), or name another with --server-url"
-        raise Failed(f"no answer of SpotGuard at {address} ({error}): {hint}") from error
-
-
-def _address(server_url: str | None) -> str:
-    settings = load_settings()
-    address = server_url or settings.public_url or f"http://{settings.host}:{settings.port}"
-    if not address.startswith(("http://", "https://")):
-        raise BadSetting(f"--server-url is an address such as https://spotguard.example.com: {address!r}")
-    return address
-
-
-def _token(file: str) -> str:
-    text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-    token = text.strip()
-    if not token or not token.isascii() or any(letter.isspace() for letter in token):
-        raise BadSetting(f"--token-file: {file} does not hold one token")
-    return token
 
 
 def _say_plan(answer: Mapping[str, Any]) -> None:

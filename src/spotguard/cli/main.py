@@ -13,6 +13,7 @@ from spotguard.cli.advise import advise
 from spotguard.cli.agent import agent_app
 from spotguard.cli.backtest import backtest
 from spotguard.cli.cleanup import cleanup
+from spotguard.cli.configure import configure
 from spotguard.cli.demo import demo
 from spotguard.cli.doctor import doctor
 from spotguard.cli.drill import drill
@@ -102,6 +103,7 @@ app.command("verify-aws")(verify_aws)
 app.command()(doctor)
 app.command()(cleanup)
 app.command()(drill)
+app.command()(configure)
 app.command("kill-switch")(kill_switch.kill_switch)
 
 

@@ -19,7 +19,10 @@ from spotguard.planning.standby import Place
 from spotguard.store import drills, fleet, intentions, kill, quotas, restore_points
 from spotguard.store.tables import drills as drills_table
 
-NO_POINT = "there is no complete restore point: set restorePointHours, and wait for the first one"
+NO_POINT = (
+    "there is no complete restore point: set restorePointHours (spotguard configure AGENT restorePointHours=24), and "
+    "wait for the first one"
+)
 NO_PLACE = (
     "no allowed pool is known to boot it in: allow more instance types or zones, or wait for price reports"
 )

@@ -1,0 +1,68 @@
+"""`spotguard configure`: an agent's configuration, shown or changed, by the API's own names and bounds."""
+
+from __future__ import annotations
+
+import json as jsons
+import time
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from spotguard.cli.asking import Asking, ServerUrl, TokenFile, linked, token_in
+from spotguard.cli.output import Json, print_json, say
+from spotguard.domain.errors import BadSetting
+
+
+def configure(
+    agent: Annotated[str, typer.Argument(help="The agent: its id, or its name.")],
+    changes: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME=VALUE]...", help="Such as restorePointHours=24; null takes one away."),
+    ] = None,
+    *,
+    server_url: ServerUrl = None,
+    token_file: TokenFile,
+    json: Json = False,
+) -> None:
+    """Show what is set for an agent, or set it: all that is named, or nothing when one is refused.
+
+    Names and bounds are the API's: those that are shown. VALUE is JSON, or text: true, 24, null, '["m5.large"]',
+    observe.
+    """
+    wanted = parsed(changes or ())
+    with linked(server_url) as link:
+        told = configured(Asking(link, token_in(token_file), time.sleep), agent, wanted)
+    if json:
+        print_json(told)
+        return
+    for name, value in told.items():
+        say(f"{name:<24} {value if isinstance(value, str) else jsons.dumps(value)}")
+
+
+def configured(asking: Asking, agent: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration after it; nothing is asked for when nothing is wanted. `Failed` with what is refused."""
+    path = f"/api/client/agents/{asking.agent_named(agent)}"
+    if wanted:
+        return asking.call("POST", f"{path}/config", wanted)
+    return dict(asking.call("GET", path)["config"])
+
+
+def parsed(changes: Sequence[str]) -> dict[str, Any]:
+    """`BadSetting` for what is no NAME=VALUE, or is named twice."""
+    wanted: dict[str, Any] = {}
+    for change in changes:
+        name, equals, text = change.partition("=")
+        if not name or not equals:
+            raise BadSetting(f"NAME=VALUE is wanted, such as restorePointHours=24, not {change[:60]!r}")
+        if name in wanted:
+            raise BadSetting(f"{name[:60]} is named twice")
+        wanted[name] = _value(text)
+    return wanted
+
+
+def _value(text: str) -> Any:
+    try:
+        return jsons.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,44 @@
+"""`spotguard configure`: what is set for an agent, by the API's names; one word that is refused changes nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from spotguard.cli.asking import Asking
+from spotguard.cli.configure import configured, parsed
+from spotguard.cli.output import Failed
+from tests.api.world import World
+
+
+@pytest.fixture
+def asking() -> Asking:
+    world = World()
+    tenant = world.tenant()
+    world.register(tenant)
+    return Asking(world.link, tenant.token, lambda _seconds: None)
+
+
+def test_it_shows_sets_and_takes_away_what_the_dashboard_does_not(asking):
+    assert configured(asking, "web", {})["restorePointHours"] is None
+    wanted = parsed(["restorePointHours=24", "riskThreshold=0.25", "autonomy=recommend", "allowedAzs=[]"])
+    told = configured(asking, "web", wanted)
+    assert (told["restorePointHours"], told["autonomy"]) == (24, "recommend")
+    assert configured(asking, "web", {}) == told
+    assert configured(asking, "web", parsed(["restorePointHours=null"]))["restorePointHours"] is None
+
+
+def test_what_is_refused_is_told_by_its_name_and_nothing_is_set(asking):
+    before = configured(asking, "web", {})
+    with pytest.raises(Failed, match=r"^restorePointHours: .*720"):
+        configured(asking, "web", parsed(["restorePointHours=1000", "restorePointsKept=2"]))
+    with pytest.raises(Failed, match=r"^restorePointHour: "):
+        configured(asking, "web", parsed(["restorePointHour=24"]))
+    with pytest.raises(Failed, match="no agent 'nosuch'"):
+        configured(asking, "nosuch", {})
+    assert configured(asking, "web", {}) == before
+
+
+def test_what_is_no_setting_is_told_before_anybody_is_asked(shell):
+    for typed, told in (("restorePointHours", "NAME=VALUE is wanted"), ("=1", "NAME=VALUE is wanted")):
+        assert told in shell.fails("configure", "web", typed, "--token-file", "/nowhere", code=2)
+    assert "named twice" in shell.fails("configure", "web", "a=1", "a=2", "--token-file", "/nowhere", code=2)
