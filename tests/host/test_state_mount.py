@@ -215,6 +215,22 @@ def test_a_workload_that_mounts_its_own_state_is_sent_and_opens_again(machine, t
         gate.open(1)
 
 
+@pytest.mark.parametrize("line", ["nofail", "noauto", None])
+def test_a_stop_that_unmounts_a_state_that_lay_there_before_may_be_followed_by_a_start(
+    machine, tmp_path, line
+):
+    """As the stop has to where the volume moves (`host.gate`)."""
+    machine.fstab("" if line is None else FSTAB.replace("nofail", line))
+    machine.plugged = ("259:2", "/dev/nvme1n1") if line == "nofail" else None
+    machine.mount()  # by hand, or at boot
+    gate = machine.gate(machine.sync(tmp_path))
+    machine.workload.starts, machine.workload.stops = [machine.mount], [machine.unmount]
+    for _ in range(3):
+        gate.open(1)
+        assert machine.workload.epochs == [1]
+        gate.close()
+
+
 @needs_rsync
 def test_a_workload_that_fails_to_mount_its_own_state_sends_no_emptiness(machine, tmp_path):
     machine.fstab(FSTAB.replace("nofail", "noauto"))

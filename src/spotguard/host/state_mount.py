@@ -86,10 +86,15 @@ class StateMount:
         if kept.served is None or not (self._lacks(kept.served.point) or _is_another(lay, kept.served)):
             self._keep(msgspec.structs.replace(kept, state=str(self._state), served=lay))
 
+    def is_there(self) -> bool:
+        """Where it was served from something is mounted."""
+        served = self._kept().served
+        return served is not None and not self._lacks(served.point)
+
     def closed(self) -> None:
-        """It ran and has stopped: somebody else had started it, and what it left is what it starts with."""
+        """It ran on a state that was there, and has stopped: who unmounts it then mounts it at its start."""
         kept = self._kept()
-        if kept.opened is None and kept.served is not None:
+        if kept.served is not None and (kept.opened is None or self._lacks(kept.served.point)):
             self._keep(msgspec.structs.replace(kept, opened=self._lay))
 
     def require_for_pass(self) -> None:
@@ -212,15 +217,15 @@ class MountedGate:
         self._note(self._mount.opened)
 
     def close(self) -> None:
-        ran = self._runs()
+        ran_on_it = self._runs_on_it()
         self._gate.close()
-        if ran:
+        if ran_on_it:
             self._note(self._mount.closed)
 
-    def _runs(self) -> bool:
+    def _runs_on_it(self) -> bool:
         try:
-            return self._gate.state() is GateState.OPEN
-        except GateFailed:
+            return self._gate.state() is GateState.OPEN and self._mount.is_there()
+        except (GateFailed, OSError):
             return False
 
     def _note(self, what: Callable[[], None]) -> None:
