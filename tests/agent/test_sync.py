@@ -1,5 +1,8 @@
 """Passes under way end with their target, and with the epoch of who sends them."""
 
+import msgspec
+
+from spotguard.agent.desk import said_of
 from spotguard.domain.errors import StateMissing
 from spotguard.domain.switches import MoveKind
 from spotguard.simulation.machine import SimulatedSync
@@ -94,6 +97,12 @@ def test_that_the_state_is_not_where_it_was_is_said_for_as_long_as_it_is_so():
     stage.unmounted = False
     stage.run(420)
     assert said() is None
+
+
+def test_a_file_whose_name_is_no_text_silences_nobody():
+    said = said_of(StateMissing("nothing is mounted at /srv/\udcff" + "!" * 5000))
+    assert msgspec.json.encode(said).startswith(b'"nothing is mounted at /srv/?!')
+    assert len(said) == 1000
 
 
 def test_why_a_workload_does_not_open_is_said():

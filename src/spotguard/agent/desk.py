@@ -32,6 +32,7 @@ from spotguard.ports.traffic import Traffic
 from spotguard.ports.workload import Gate, Quiesce, StateSync, SyncTarget
 
 UNAUTHORIZED = 401
+MOST_SAID = 1000  # characters of a complaint
 OK = range(200, 300)
 
 
@@ -76,6 +77,11 @@ class Ports:
     quiesce: Quiesce | None = None  # None: the user has named no hooks
     traffic: Traffic | None = None  # None: this agent moves no traffic
     salvage: Salvage | None = None  # None: the state's folder is not known
+
+
+def said_of(error: SpotGuardError) -> str:
+    """As much of it as the server takes, and JSON: the name of a file may be no text."""
+    return str(error).encode(errors="replace").decode()[:MOST_SAID]
 
 
 class Desk:

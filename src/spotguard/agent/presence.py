@@ -14,7 +14,7 @@ from typing import Any
 
 from spotguard.agent import server_time
 from spotguard.agent.backoff import Backoff
-from spotguard.agent.desk import OK, Desk, NotEnrolled
+from spotguard.agent.desk import OK, Desk, NotEnrolled, said_of
 from spotguard.agent.enrolment import (
     credentials,
     enrolment_of,
@@ -32,7 +32,6 @@ HURRIED_SECONDS = (
 )
 HURRIED_BEATS = 5
 GATE_AGAIN_SECONDS = 5.0
-MOST_SAID = 1000  # characters of a complaint
 WORTH_TELLING = timedelta(seconds=30)
 
 log = get_logger("agent")
@@ -80,7 +79,7 @@ class Presence:
         return True
 
     def _complain(self, error: GateFailed) -> None:
-        self._desk.gate_stuck = str(error)[:MOST_SAID]
+        self._desk.gate_stuck = said_of(error)
         log.error("gate", instance=self._desk.instance_id, because=str(error))
 
     def enrol(self) -> None:

@@ -10,14 +10,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from spotguard.agent.backoff import Backoff
-from spotguard.agent.desk import OK, Desk, NotEnrolled
+from spotguard.agent.desk import OK, Desk, NotEnrolled, said_of
 from spotguard.domain.errors import ServerAway, StateMissing, SyncFailed
 from spotguard.domain.replicas import SyncStatus
 from spotguard.ports.workload import Received, SyncTarget
 from spotguard.telemetry import get_logger
 
 UNDER_WAY_SECONDS = 1.0
-MOST_SAID = 1000  # characters of a complaint
 LOOK_SECONDS = 5.0  # a standby at what has arrived
 REPORT_EVERY = timedelta(seconds=60)  # although nothing has changed
 
@@ -82,7 +81,7 @@ class Sync:
         try:
             made = self._desk.ports.sync.push(target)
         except SyncFailed as error:
-            self._desk.state_stuck = str(error)[:MOST_SAID] if isinstance(error, StateMissing) else None
+            self._desk.state_stuck = said_of(error) if isinstance(error, StateMissing) else None
             if not backoff.failures:
                 log.warning("sync", standby=target.instance_id, because=str(error))
             due = backoff.failed(now)
