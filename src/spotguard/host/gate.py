@@ -2,7 +2,8 @@
 
 The unit must not be enabled at boot: a gate comes up closed, and only the agent opens it. Whatever `stop` runs has
 to leave nothing in memory that belongs on the disk; a state volume that moves has to be unmounted by it
-(for a unit: `RequiresMountsFor` and a mount unit that stops with it).
+(for a unit: `RequiresMountsFor` and a mount unit that stops with it). A state that is copied to standbys has to stay
+mounted: the last delta is read after the stop (docs/state-sync.md).
 
 What the user's own `start` and `stop` say goes where the agent's log goes: what they leave running may keep their
 output for as long as it lives, and a pipe of ours would keep us waiting for its end, and kill it with ours.
