@@ -170,3 +170,25 @@ def test_a_replica_is_not_named_by_who_serves_or_by_a_strangers_instance(
         assert old.speaks.post(f"commands/{ordered}/result", named).status == status
     (replica,) = acme.get(f"/agents/{old.speaks.agent_id}/replicas")["items"]
     assert replica["instanceId"] is None
+
+
+def test_one_instance_is_not_named_for_two_replicas(world: World, acme: Tenant, old: Rough):
+    new = Rough(world, acme, letter="b")
+    new.register()
+    path = f"/agents/{old.speaks.agent_id}/replicas"
+
+    def launched() -> int:
+        replica = next(row for row in acme.get(path)["items"] if row["isActive"])
+        wish = {"replica_id": replica["id"]}
+        ordered = world.command(old.speaks, CommandType.LAUNCH_REPLICA, payload=wish)
+        old.commands()
+        named = {"status": "completed", "result": {"instance_id": new.id}}
+        return old.speaks.post(f"commands/{ordered}/result", named).status
+
+    acme.configure(old.speaks, manualReplicaEnabled=True)
+    assert launched() == 200
+    (first,) = acme.get(path)["items"]
+    acme.call("DELETE", f"{path}/{first['id']}")
+    if not any(row["isActive"] for row in acme.get(path)["items"]):
+        assert acme.call("POST", path, {}).status in {200, 201, 202}
+    assert launched() == 409

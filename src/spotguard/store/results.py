@@ -90,7 +90,7 @@ def _replica_launched(tx: Connection, now: datetime, command: Row[Any], *, done:
     instance_id = (command.result or {}).get("instance_id")
     if not isinstance(instance_id, str) or not is_instance_id(instance_id):
         raise InvalidInput("a completed launch_replica names the instance: result.instance_id")
-    _require_free(tx, command, InstanceId(instance_id))
+    _require_free(tx, command, replica, InstanceId(instance_id))
     if replicas.machine_named(tx, now, ReplicaId(replica.id), InstanceId(instance_id)):
         _relocate(tx, replica, command)
     remarks = (command.result or {}).get("remarks")
@@ -98,7 +98,7 @@ def _replica_launched(tx: Connection, now: datetime, command: Row[Any], *, done:
     shapes.tell(tx, now, ClientId(command.client_id), AgentId(command.agent_id), instance_id, told)
 
 
-def _require_free(tx: Connection, command: Row[Any], instance_id: InstanceId) -> None:
+def _require_free(tx: Connection, command: Row[Any], replica: Row[Any], instance_id: InstanceId) -> None:
     """What was launched for a replica is nobody else's, and nobody who serves."""
     known = sightings.get(tx, instance_id)
     if known is not None and known.client_id != command.client_id:
@@ -108,6 +108,8 @@ def _require_free(tx: Connection, command: Row[Any], instance_id: InstanceId) ->
     held = grants.holder(tx, AgentId(command.agent_id))
     if held is not None and held.instance_id == instance_id:
         raise Refused("this instance serves: result.instance_id is the one that was launched for the replica")
+    if known is not None and known.replica_id not in {None, replica.id}:
+        raise Refused("this instance was launched for another replica")
 
 
 def _relocate(tx: Connection, replica: Row[Any], command: Row[Any]) -> None:
