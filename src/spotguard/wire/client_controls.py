@@ -47,7 +47,7 @@ class ConfigurationChange(Taken):
     max_switches_per_day: Annotated[int, Field(strict=True, ge=0, le=100)] | None = None
     max_switches_per_week: Annotated[int, Field(strict=True, ge=0, le=700)] | None = None
     min_pool_hours: Annotated[Decimal, Field(ge=0, le=720, max_digits=6, decimal_places=2)] | None = None
-    risk_threshold: Annotated[Decimal, Field(ge=0, le=1, max_digits=5, decimal_places=4)] | None = None
+    risk_threshold: Annotated[Decimal, Field(ge=0, le=1, decimal_places=4)] | None = None
     allowed_instance_types: Annotated[list[TypeName], Field(max_length=50)] | None = None
     allowed_azs: Annotated[list[AzName], Field(max_length=26)] | None = None
     max_hourly_usd: Annotated[Decimal, Field(gt=0, lt=1000, max_digits=9, decimal_places=6)] | None = None

@@ -5,6 +5,7 @@ import { chartOf } from "./chart";
 import { courseChart } from "./courses";
 import { matches, NO_FILTERS, sorted, sumOf } from "./fleet";
 import { fromMicros, micros, usdText } from "./money";
+import { numberIn } from "./numbers";
 import { span } from "./time";
 
 describe("money", () => {
@@ -151,5 +152,23 @@ describe("the chart of a backtest", () => {
       [false, true],
       [true, false],
     ]);
+  });
+});
+
+describe("a number field", () => {
+  const hours = { min: 1, max: 720, isWhole: true, mayBeEmpty: true };
+  it("takes what is within its bounds as it was typed, and empty where that means something", () => {
+    expect(numberIn(" 24 ", hours)).toEqual({ value: 24 });
+    expect(numberIn("30", { min: 0, max: 100 })).toEqual({ value: 30 });
+    expect(numberIn("", hours)).toEqual({ value: null });
+  });
+  it("refuses the rest with what is allowed, and bends nothing to fit", () => {
+    for (const typed of ["0", "721", "1.5", "abc", "-3", "1e2"]) {
+      expect(numberIn(typed, hours)).toEqual({
+        error: "a whole number from 1 to 720, or empty; nothing is stored",
+      });
+    }
+    expect(numberIn("", { min: 0, max: 100 })).toHaveProperty("error");
+    expect(numberIn("100.01", { min: 0, max: 100 })).toHaveProperty("error");
   });
 });

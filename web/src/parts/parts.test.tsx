@@ -57,8 +57,12 @@ describe("the manual switching panel", () => {
     expect(lines.filter((line) => line.isPresent).map((line) => line.key)).toEqual(["d"]);
   });
   it("marks the cheapest that is allowed, and none when none is", () => {
-    expect(cheapestSafe(pools)).toBe("b");
-    expect(cheapestSafe([offer("a", "0.01", false), offer("c", null)])).toBeNull();
+    expect(cheapestSafe(pools, 30)).toBe("b");
+    expect(cheapestSafe([offer("a", "0.01", false), offer("c", null)], 30)).toBeNull();
+  });
+  it("calls no pool safe whose risk exceeds the agent's own limit", () => {
+    const risky = { ...offer("b", "0.02"), risk: 59.8 };
+    expect(cheapestSafe([risky, offer("d", "0.03")], 30)).toBe("d");
   });
 });
 

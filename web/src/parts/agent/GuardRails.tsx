@@ -1,8 +1,9 @@
-import { Button, NumberInput, TextInput } from "@mantine/core";
+import { Button, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { type Change, useConfigure } from "../../api/changes";
 import type { Schemas } from "../../api/client";
 import type { AgentDetail } from "../../api/queries";
+import { type Bounds, numberIn } from "../../lib/numbers";
 import { Card } from "../Card";
 import { Refused } from "../states";
 
@@ -13,17 +14,39 @@ type Field =
   | "maxSwitchesPerWeek"
   | "minPoolHours"
   | "riskThreshold"
+  | "restorePointHours"
   | "restorePointsKept"
-  | "restoreDrillDays";
+  | "restoreDrillDays"
+  | "fenceAfterMinutes";
+type NumberField = Bounds & { name: Field; label: string; perUnit?: number };
 
-const FIELDS: readonly { name: Field; label: string; max: number; step: number }[] = [
-  { name: "minSavingsPercent", label: "Least saving of the present price, %", max: 100, step: 1 },
-  { name: "maxSwitchesPerDay", label: "Most voluntary switches a day", max: 100, step: 1 },
-  { name: "maxSwitchesPerWeek", label: "Most voluntary switches a week", max: 700, step: 1 },
-  { name: "minPoolHours", label: "Least hours in a pool", max: 720, step: 1 },
-  { name: "riskThreshold", label: "Highest risk within 6 h, 0 to 1", max: 1, step: 0.05 },
-  { name: "restorePointsKept", label: "Restore points kept", max: 30, step: 1 },
-  { name: "restoreDrillDays", label: "Days between restore drills, 0: none", max: 90, step: 1 },
+const COUNT = { min: 0, isWhole: true } as const;
+
+/** `perUnit`: how many of the field's units are one of the API's. */
+const FIELDS: readonly NumberField[] = [
+  { name: "minSavingsPercent", label: "Least saving of the present price, %", min: 0, max: 100 },
+  { ...COUNT, name: "maxSwitchesPerDay", label: "Most voluntary switches a day", max: 100 },
+  { ...COUNT, name: "maxSwitchesPerWeek", label: "Most voluntary switches a week", max: 700 },
+  { name: "minPoolHours", label: "Least hours in a pool", min: 0, max: 720 },
+  { name: "riskThreshold", label: "Highest risk within 6 h, %", min: 0, max: 100, perUnit: 100 },
+  {
+    name: "restorePointHours",
+    label: "Hours between restore points; empty: none",
+    min: 1,
+    max: 720,
+    isWhole: true,
+    mayBeEmpty: true,
+  },
+  { name: "restorePointsKept", label: "Restore points kept", min: 1, max: 30, isWhole: true },
+  { ...COUNT, name: "restoreDrillDays", label: "Days between restore drills, 0: none", max: 90 },
+  {
+    name: "fenceAfterMinutes",
+    label: "Minutes until a primary that hangs is ended; empty: never",
+    min: 3,
+    max: 1440,
+    isWhole: true,
+    mayBeEmpty: true,
+  },
 ];
 
 /** Limits that dispose of what a policy proposes; stored together. */
@@ -44,30 +67,30 @@ export function GuardRails({ agent }: { agent: AgentDetail }) {
 
 function Form(props: { config: Config; isPending: boolean; onStore: (change: Change) => void }) {
   const { config } = props;
-  const [numbers, setNumbers] = useState<Record<Field, number | string>>(() => numbersOf(config));
+  const [numbers, setNumbers] = useState(() => textsOf(config));
   const [types, setTypes] = useState(config.allowedInstanceTypes.join(", "));
   const [azs, setAzs] = useState(config.allowedAzs.join(", "));
   const [cap, setCap] = useState(config.maxHourlyUsd ?? "");
   const [minute, setMinute] = useState(config.minuteValueUsd ?? "");
-  const change = changeOf(config, numbers, { types, azs, cap, minute });
+  const [group, setGroup] = useState(config.quarantineGroup ?? "");
+  const wrong = FIELDS.some((field) => "error" in numberIn(numbers[field.name], field));
+  const change = changeOf(config, numbers, { types, azs, cap, minute, group });
   return (
     <form
       onSubmit={(event) => {
         event.preventDefault();
-        props.onStore(change);
+        if (!wrong) props.onStore(change);
       }}
     >
       <div className="facts">
         {FIELDS.map((field) => (
-          <NumberInput
+          <TextInput
             key={field.name}
             label={field.label}
-            min={0}
-            max={field.max}
-            step={field.step}
+            inputMode="decimal"
             value={numbers[field.name]}
-            onChange={(value) => setNumbers({ ...numbers, [field.name]: value })}
-            hideControls
+            error={errorOf(numbers[field.name], field)}
+            onChange={(event) => setNumbers({ ...numbers, [field.name]: event.currentTarget.value })}
           />
         ))}
         <TextInput
@@ -90,21 +113,38 @@ function Form(props: { config: Config; isPending: boolean; onStore: (change: Cha
           value={azs}
           onChange={(event) => setAzs(event.currentTarget.value)}
         />
+        <TextInput
+          label="Security group of a rehearsed clone, sg-…; empty: its original's"
+          value={group}
+          onChange={(event) => setGroup(event.currentTarget.value)}
+        />
       </div>
-      <Button type="submit" variant="default" loading={props.isPending}>
+      <Button type="submit" variant="default" disabled={wrong} loading={props.isPending}>
         Store
       </Button>
     </form>
   );
 }
 
-const numbersOf = (config: Config) =>
-  Object.fromEntries(FIELDS.map(({ name }) => [name, config[name]])) as Record<Field, number>;
+function errorOf(typed: string, field: NumberField): string | null {
+  const read = numberIn(typed, field);
+  return "error" in read ? read.error : null;
+}
+
+const shown = (value: number | null, { perUnit = 1 }: NumberField) =>
+  value === null ? "" : String(Number((value * perUnit).toFixed(2)));
+
+const textsOf = (config: Config) =>
+  Object.fromEntries(FIELDS.map((field) => [field.name, shown(config[field.name], field)])) as Record<
+    Field,
+    string
+  >;
 
 /** The form begins anew when one of its own values was stored, not when another part of the configuration was. */
 const valuesOf = (config: Config) =>
   JSON.stringify([
-    numbersOf(config),
+    textsOf(config),
+    config.quarantineGroup,
     config.maxHourlyUsd,
     config.minuteValueUsd,
     config.allowedInstanceTypes,
@@ -116,13 +156,14 @@ const listOf = (text: string) => text.split(/[\s,]+/).filter((one) => one !== ""
 /** Only what differs: somebody else may have stored the rest meanwhile. */
 function changeOf(
   config: Config,
-  numbers: Record<Field, number | string>,
-  texts: { types: string; azs: string; cap: string; minute: string },
+  numbers: Record<Field, string>,
+  texts: { types: string; azs: string; cap: string; minute: string; group: string },
 ): Change {
   const change: Change = {};
-  for (const { name } of FIELDS) {
-    const value = numbers[name];
-    if (typeof value === "number" && value !== config[name]) change[name] = value;
+  for (const field of FIELDS) {
+    const read = numberIn(numbers[field.name], field);
+    if ("error" in read || numbers[field.name].trim() === shown(config[field.name], field)) continue;
+    Object.assign(change, { [field.name]: stored(read.value, field) });
   }
   const types = listOf(texts.types);
   const azs = listOf(texts.azs);
@@ -132,5 +173,10 @@ function changeOf(
   if (cap !== (config.maxHourlyUsd ?? "")) change.maxHourlyUsd = cap === "" ? null : cap;
   const minute = texts.minute.trim();
   if (minute !== (config.minuteValueUsd ?? "")) change.minuteValueUsd = minute === "" ? null : minute;
+  const group = texts.group.trim();
+  if (group !== (config.quarantineGroup ?? "")) change.quarantineGroup = group === "" ? null : group;
   return change;
 }
+
+const stored = (value: number | null, { perUnit = 1 }: NumberField) =>
+  value === null ? null : Number((value / perUnit).toFixed(4));

@@ -1,9 +1,10 @@
-import { NativeSelect, NumberInput, Radio, Stack, Switch } from "@mantine/core";
+import { NativeSelect, Radio, Stack, Switch, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useConfigure } from "../../api/changes";
 import type { Schemas } from "../../api/client";
 import { type AgentDetail, controlsQuery } from "../../api/queries";
+import { numberIn } from "../../lib/numbers";
 import { span } from "../../lib/time";
 import { AUTONOMY } from "../../lib/words";
 import { Card } from "../Card";
@@ -96,23 +97,22 @@ export function Protection({ agent }: { agent: AgentDetail }) {
 }
 
 function Wait({ seconds, onChange }: { seconds: number; onChange: (seconds: number) => void }) {
-  const [wanted, setWanted] = useState<number | string>(seconds);
+  const [wanted, setWanted] = useState(String(seconds));
+  const read = numberIn(wanted, { min: 0, max: 86_400, isWhole: true });
   const store = () => {
-    if (typeof wanted === "number" && wanted !== seconds) onChange(wanted);
+    if ("value" in read && read.value !== null && read.value !== seconds) onChange(read.value);
   };
   return (
-    <NumberInput
+    <TextInput
       mt="md"
       label="Seconds to wait before that"
       description={`now ${span(seconds)}; the old instance is stopped cold and can be gone back to until then`}
-      min={0}
-      max={86_400}
-      allowDecimal={false}
+      inputMode="numeric"
       value={wanted}
-      onChange={setWanted}
+      error={"error" in read ? read.error : null}
+      onChange={(event) => setWanted(event.currentTarget.value)}
       onBlur={store}
       onKeyDown={(event) => event.key === "Enter" && store()}
-      hideControls
     />
   );
 }
