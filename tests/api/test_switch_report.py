@@ -118,6 +118,7 @@ def test_a_move_from_the_click_to_the_grant(world: World, acme: Tenant, moving: 
     done = {"synced_at", "gate_closed_at", "delta_sent_at", "volumes_moved_at", "ami_created_at"}
     report = {"switch_id": switch_id, "timing": {name: world.ago(1) for name in done}}
     assert moving.post("switch-report", report).body["status"] == "preparing"
+    assert acme.get(f"/switches/{switch_id}")["downtimeSeconds"] is None, "nobody has opened yet"
     last = moving.post("switch-report", {"switch_id": switch_id, "timing": {"released_at": world.ago(0)}})
     assert last.body["status"] == "committed"
     assert "granted" in last.body["recorded"]
@@ -127,7 +128,8 @@ def test_a_move_from_the_click_to_the_grant(world: World, acme: Tenant, moving: 
     assert (promote["command_type"], promote["priority"], promote["epoch"]) == ("promote", 100, 2)
     successor.post(f"commands/{promote['id']}/result", {"status": "completed"})
     told = acme.get(f"/switches/{switch_id}")
-    assert "opened" in [step["step"] for step in told["steps"]]
+    at = {step["step"]: datetime.fromisoformat(step["at"]) for step in told["steps"]}
+    assert told["downtimeSeconds"] == (at["opened"] - at["gate_closed"]).total_seconds() > 0
     assert acme.agent(moving)["instanceId"] == successor.id
 
 

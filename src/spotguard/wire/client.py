@@ -309,7 +309,8 @@ class FallbackState(Given):
 class SwitchState(Given):
     """A move with every step and its time. `due`: what it waits for; null when over, or when a notice's time counts.
 
-    `fallback`: of the old instance while it waits for its end; null when it has told nothing.
+    `fallback`: of the old instance while it waits for its end; null when it has told nothing. `downtimeSeconds`: from
+    the gate's closing on the old instance to its opening on the new one; null where either was not measured.
     """
 
     id: str
@@ -338,6 +339,7 @@ class SwitchState(Given):
     completed_at: Moment | None
     ended_because: str | None
     lost_seconds: Percent | None
+    downtime_seconds: Percent | None = None
     deadline_at: Moment | None
     due: DueState | None = None
     fallback: FallbackState | None = None

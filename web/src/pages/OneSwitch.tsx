@@ -6,7 +6,7 @@ import { MOVE_KIND, place, SWITCH_STATUS, SYNC_STATUS, TRIGGER } from "../lib/wo
 import { Card } from "../parts/Card";
 import { Facts } from "../parts/Facts";
 import { Usd, When } from "../parts/figures";
-import { Timeline } from "../parts/MoveLine";
+import { Downtime, SavedAnHour, Timeline } from "../parts/MoveLine";
 import { Loading, Refused } from "../parts/states";
 import { Tag } from "../parts/Tag";
 
@@ -49,6 +49,7 @@ function Told({ move }: { move: Switch }) {
               ["Trigger", TRIGGER[move.trigger]],
               ["How", `${MOVE_KIND[move.kind].text}: ${MOVE_KIND[move.kind].means}`],
               ["Began", <When key="b" at={move.initiatedAt} />],
+              ["Downtime", <Downtime key="t" move={move} />],
               ["Ended", <When key="e" at={move.completedAt} never="not yet" />],
               [
                 "Old instance",
@@ -68,7 +69,7 @@ function Told({ move }: { move: Switch }) {
               ],
               ["New price an hour", <Usd key="q" of={move.newSpotPrice} />],
               ["On demand an hour", <Usd key="d" of={move.onDemandPrice} />],
-              ["Saved an hour", <Usd key="s" of={move.savingsImpact} />],
+              ["Saved an hour", <SavedAnHour key="s" move={move} />],
             ]}
           />
           {move.fallback && (

@@ -6,8 +6,9 @@ import { interruptionsQuery, type Switch, switchesQuery } from "../api/queries";
 import { secondsBetween, span } from "../lib/time";
 import { MOVE_KIND, place, SIGNAL, SIGNAL_ACTION, SWITCH_STATUS, TRIGGER } from "../lib/words";
 import { Card } from "../parts/Card";
-import { Usd, When } from "../parts/figures";
+import { When } from "../parts/figures";
 import { Listing } from "../parts/Listing";
+import { Downtime, SavedAnHour } from "../parts/MoveLine";
 import { usePages } from "../parts/Pager";
 import { Refused } from "../parts/states";
 import { type Column, Table } from "../parts/Table";
@@ -29,7 +30,8 @@ const COLUMNS: readonly Column<Switch>[] = [
   { head: "How", cell: (one) => <span title={MOVE_KIND[one.kind].means}>{MOVE_KIND[one.kind].text}</span> },
   { head: "From", cell: (one) => place(one.oldMode, one.oldPoolId) },
   { head: "To", cell: (one) => place(one.newMode, one.newPoolId) },
-  { head: "$/h saved", isNumber: true, cell: (one) => <Usd of={one.savingsImpact} /> },
+  { head: "$/h saved", isNumber: true, cell: (one) => <SavedAnHour move={one} /> },
+  { head: "Downtime", isNumber: true, cell: (one) => <Downtime move={one} /> },
   { head: "Took", isNumber: true, cell: took },
   {
     head: "State",

@@ -2,7 +2,7 @@ import { Link } from "@tanstack/react-router";
 import type { Switch } from "../api/queries";
 import { secondsBetween, span } from "../lib/time";
 import { MOVE_KIND, place, STEP, SWITCH_STATUS, TRIGGER, WHEN_LATE } from "../lib/words";
-import { When } from "./figures";
+import { UNKNOWN, Usd, When } from "./figures";
 import { Tag } from "./Tag";
 
 /** One move, with its timeline behind it. */
@@ -64,4 +64,17 @@ export function Timeline({ move }: { move: Switch }) {
       )}
     </>
   );
+}
+
+/** As measured; of one that nobody measured it is unknown, not zero. */
+export function Downtime({ move }: { move: Switch }) {
+  const seconds = move.downtimeSeconds;
+  if (typeof seconds !== "number") return UNKNOWN;
+  return <span title="from the gate's closing to its opening on the new instance">{span(seconds)}</span>;
+}
+
+/** A move that was unwound or failed has saved nothing. */
+export function SavedAnHour({ move }: { move: Switch }) {
+  if (move.status === "unwound" || move.status === "failed") return <span className="dim">–</span>;
+  return <Usd of={move.savingsImpact} />;
 }

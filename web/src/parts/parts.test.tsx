@@ -4,11 +4,12 @@ import { cleanup, fireEvent, render, screen, waitFor } from "@testing-library/re
 import type { ReactNode } from "react";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Schemas } from "../api/client";
-import { type AgentDetail, agentQuery } from "../api/queries";
+import { type AgentDetail, agentQuery, type Switch } from "../api/queries";
 import { detailOf } from "../test/agents";
 import { cheapestSafe, linesOf } from "./agent/Panel";
 import { Protection } from "./agent/Protection";
 import { Percent, Usd, When } from "./figures";
+import { Downtime, SavedAnHour } from "./MoveLine";
 
 afterEach(cleanup);
 
@@ -145,5 +146,22 @@ describe("the toggles", () => {
     expect(screen.getByTestId("standby-cost").textContent).toBe(
       "With a standing replica: $0.0134 primary + $0.0141 standby + unknown disks = unknown an hour, beside $0.0448 on demand.",
     );
+  });
+});
+
+describe("a move", () => {
+  const move = (change: Partial<Switch>) => ({ savingsImpact: "0.008500", ...change }) as Switch;
+  it("that did not happen has saved nothing", () => {
+    const saved = (status: Switch["status"]) =>
+      shown(<SavedAnHour move={move({ status })} />).container.textContent;
+    expect(saved("completed")).toContain("$0.0085");
+    expect(saved("unwound")).not.toContain("$");
+    expect(saved("failed")).not.toContain("$");
+  });
+  it("tells its measured downtime, and unknown where nobody measured it", () => {
+    const told = (downtimeSeconds: number | null) =>
+      shown(<Downtime move={move({ downtimeSeconds })} />).container.textContent;
+    expect(told(0.7)).toContain("0.7 s");
+    expect(told(null)).toContain("unknown");
   });
 });

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from fastapi import Response
@@ -10,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from spotguard.api.client.desk import AskedFor, AtDesk, TheAgent, TheSwitch, router
 from spotguard.api.csv_text import csv_response
+from spotguard.domain.switches import Step
 from spotguard.store import fallbacks, move_deadlines, views_history
 from spotguard.store.views_paging import Page
 from spotguard.wire.client import DueState, FallbackState, InterruptionState, Listed, StepState, SwitchState
@@ -51,11 +53,21 @@ def _with_steps(tx: Connection, page: Page, now: datetime) -> Listed[SwitchState
 def _state(tx: Connection, row: Any, steps: list[Any], now: datetime) -> SwitchState:
     state = SwitchState.model_validate(row)
     state.steps = [StepState.model_validate(step) for step in steps]
+    state.downtime_seconds = _downtime_seconds(steps)
     due = move_deadlines.due_of(tx, row)
     state.due = None if due is None else DueState.model_validate(due)
     back = fallbacks.state_of(row, now)
     state.fallback = None if back is None else FallbackState.model_validate(back)
     return state
+
+
+def _downtime_seconds(steps: list[Any]) -> Decimal | None:
+    """Both ends are told by agents: clocks that disagree more than it took have measured nothing."""
+    at = {step.step: step.at for step in steps}
+    closed, opened = at.get(Step.GATE_CLOSED), at.get(Step.OPENED)
+    if closed is None or opened is None or opened < closed:
+        return None
+    return Decimal(str((opened - closed).total_seconds()))
 
 
 @routes.get("/switches")
