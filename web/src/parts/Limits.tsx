@@ -3,6 +3,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, type Schemas, told } from "../api/client";
 import { limitsQuery } from "../api/queries";
+import { numberIn } from "../lib/numbers";
 import { Refused } from "./states";
 
 type Caps = Schemas["Limits"];
@@ -14,7 +15,17 @@ const LABELS: Record<keyof Caps, string> = {
   maxLaunchesPerHour: "Most launches an hour",
 };
 
-/** An empty field is no cap. What is not a number is the server's to refuse. */
+const NAMES = Object.keys(LABELS) as (keyof Caps)[];
+const BOUNDS = { min: 0, max: 2 ** 31 - 1, isWhole: true, mayBeEmpty: true };
+
+/** Of the counts; what is no sum of money is the server's to refuse. */
+function errorOf(name: keyof Caps, text: string): string | null {
+  if (name === "maxHourlyUsd") return null;
+  const read = numberIn(text, BOUNDS);
+  return "error" in read ? read.error : null;
+}
+
+/** An empty field is no cap; one that is wrong is told, and nothing is stored. */
 export function Limits({ limits }: { limits: Caps }) {
   const client = useQueryClient();
   const [texts, setTexts] = useState<Texts>({
@@ -35,26 +46,28 @@ export function Limits({ limits }: { limits: Caps }) {
       ),
     onSettled: () => client.invalidateQueries({ queryKey: limitsQuery.queryKey }),
   });
+  const isRight = NAMES.every((name) => errorOf(name, texts[name]) === null);
   return (
     <form
       onSubmit={(event) => {
         event.preventDefault();
-        store.mutate();
+        if (isRight) store.mutate();
       }}
     >
       <div className="facts">
-        {(Object.keys(LABELS) as (keyof Caps)[]).map((name) => (
+        {NAMES.map((name) => (
           <TextInput
             key={name}
             label={LABELS[name]}
             inputMode="decimal"
             placeholder="no cap"
             value={texts[name]}
+            error={errorOf(name, texts[name])}
             onChange={(event) => setTexts({ ...texts, [name]: event.currentTarget.value })}
           />
         ))}
       </div>
-      <Button type="submit" variant="default" loading={store.isPending}>
+      <Button type="submit" variant="default" loading={store.isPending} disabled={!isRight}>
         Store
       </Button>
       <Refused error={store.error} what="Not stored" />

@@ -9,6 +9,7 @@ import { detailOf } from "../test/agents";
 import { cheapestSafe, linesOf } from "./agent/Panel";
 import { Protection } from "./agent/Protection";
 import { Percent, Usd, When } from "./figures";
+import { Limits } from "./Limits";
 import { Downtime, SavedAnHour } from "./MoveLine";
 
 afterEach(cleanup);
@@ -163,5 +164,16 @@ describe("a move", () => {
       shown(<Downtime move={move({ downtimeSeconds })} />).container.textContent;
     expect(told(0.7)).toContain("0.7 s");
     expect(told(null)).toContain("unknown");
+  });
+});
+
+describe("a spending cap", () => {
+  it("that is no number is told beside its field, and lifts no cap", () => {
+    const asked = answering(200, {});
+    shown(<Limits limits={{ maxInstances: 5, maxHourlyUsd: null, maxLaunchesPerHour: null }} />);
+    fireEvent.change(screen.getByLabelText("Most instances"), { target: { value: "five" } });
+    fireEvent.submit(screen.getByRole("button", { name: "Store" }).closest("form") as HTMLFormElement);
+    expect(screen.getByText(/a whole number from 0 to 2147483647, or empty; nothing is stored/)).toBeTruthy();
+    expect(asked()).toEqual([]);
   });
 });
