@@ -58,3 +58,19 @@ def test_what_is_not_allowed_says_why_and_what_is_allowed_has_no_complaint(
         POOL_C: (True, True),
     }
     assert offers[POOL_B]["risk"] > offers[POOL_C]["risk"], "it was signalled a second ago"
+
+
+def test_a_pool_above_the_agents_risk_limit_is_no_offer_and_a_forced_move_says_so(acme: Tenant, web: Machine):
+    """A person may go there all the same, with the figure and the limit in front of him."""
+    web.prices({POOL_A: 0.0312, POOL_B: 0.0298})
+    acme.call("POST", f"/agents/{web.agent_id}/config", {"riskThreshold": "0.001"})
+    offer = offers_of(acme, web)[POOL_B]
+    why = f"above this agent's risk limit: {offer['risk']:.1f} % within 6 h, at most 0.1 % are allowed"
+    assert (offer["allowed"], offer["because"]) == (False, why)
+    wish = {"target": "pool", "poolId": POOL_B}
+    assert (
+        f"its risk is {why}"
+        in acme.call("POST", f"/instances/{web.id}/force-switch/preview", wish).body["warnings"]
+    )
+    forced = acme.call("POST", f"/instances/{web.id}/force-switch", wish)
+    assert forced.status == 202

@@ -5,8 +5,12 @@ from decimal import Decimal
 
 import pytest
 
+from spotguard.domain.decisions import PoolAssessment
+from spotguard.domain.instances import Mode
+from spotguard.domain.pools import Pool
 from spotguard.domain.switches import MoveKind, Step, SwitchStatus
-from spotguard.planning.drills import FailoverFacts, certificate_text, judge_failover
+from spotguard.planning.drills import FailoverFacts, calm_places, certificate_text, judge_failover
+from spotguard.planning.standby import Place
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -64,6 +68,37 @@ def test_what_was_not_measured_is_not_invented():
     assert (verdict.outage_seconds, verdict.lost_seconds) == (None, None)
     contradicting = judge_failover(facts({**DONE, Step.GATE_CLOSED: 8}), at(21))
     assert contradicting.outage_seconds is None
+
+
+CHEAP, DEAR = (Pool("m6i.large", f"eu-west-1{zone}") for zone in "ab")
+
+
+def calm(*, risks, up=None):
+    """Where a drill goes, of a cheap pool, a dear one and on-demand in the order of their prices; limit 30 %."""
+    assessed = [
+        PoolAssessment(
+            pool, Decimal("0.04"), 30.0, up if pool == CHEAP else None, risk, None, True, "allowed"
+        )
+        for pool, risk in zip((CHEAP, DEAR), risks, strict=True)
+    ]
+    places = [Place(CHEAP, Mode.SPOT, Decimal("0.04")), Place(DEAR, Mode.SPOT, Decimal("0.05"))]
+    ondemand = Place(DEAR, Mode.ONDEMAND, Decimal("0.1"))
+    ordered = calm_places([*places, ondemand], assessed, Decimal("0.3"))
+    return [(place.mode.value, place.pool.az[-1]) for place in ordered]
+
+
+AS_PRICED = [("spot", "a"), ("spot", "b"), ("ondemand", "b")]
+
+
+def test_a_drill_rehearses_in_no_storm_where_a_calmer_place_is():
+    assert calm(risks=(Decimal("0.3"), None)) == AS_PRICED, "at the limit, and of unknown risk"
+    assert calm(risks=(Decimal("0.999"), Decimal("0.1"))) == [("spot", "b"), ("ondemand", "b"), ("spot", "a")]
+    assert calm(risks=(Decimal("0.999"), Decimal("0.4"))) == [("ondemand", "b"), ("spot", "a"), ("spot", "b")]
+
+
+def test_a_pool_with_a_fresh_recommendation_is_none_for_a_drill():
+    assert calm(risks=(Decimal("0.1"), None), up=7199.0) == [("spot", "b"), ("ondemand", "b"), ("spot", "a")]
+    assert calm(risks=(Decimal("0.1"), None), up=7200.0) == AS_PRICED
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.switches import MoveKind
+from spotguard.planning.guard_rails import above_the_limit
 from spotguard.planning.move_warnings import Change, warnings
 
 PLAIN = Change(
@@ -40,6 +41,10 @@ def test_the_address_changes_with_every_instance():
         (
             {"quarantined_until": datetime(2026, 3, 1, 12, tzinfo=UTC)},
             "in quarantine until 2026-03-01 12:00 UTC",
+        ),
+        (
+            {"above_risk_limit": above_the_limit(Decimal("0.597"), Decimal("0.3"))},
+            "its risk is above this agent's risk limit: 59.7 % within 6 h, at most 30.0 % are allowed",
         ),
         ({"kind": MoveKind.IMAGE}, "the workload stands still meanwhile"),
         ({"kind": MoveKind.SYNCED, "state_gib": None}, "no state volume is known"),

@@ -148,10 +148,11 @@ def _answered_hours(told: Prospect) -> float:
 
 def with_risks(pools: Sequence[PoolAssessment], known: Mapping[PoolId, Prospect]) -> list[PoolAssessment]:
     """The probability of interruption within 6 h in each, as the guard-rails read it; none that is no number."""
-    return [replace(a, risk_6h=_share(known.get(a.pool.id))) for a in pools]
+    return [replace(a, risk_6h=risk(known.get(a.pool.id))) for a in pools]
 
 
-def _share(prospect: Prospect | None) -> Decimal | None:
+def risk(prospect: Prospect | None) -> Decimal | None:
+    """The probability of interruption within 6 h; None that is no number."""
     if prospect is None or not math.isfinite(prospect.risk_6h):
         return None
     return Decimal(f"{prospect.risk_6h:.6f}")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from spotguard.domain.decisions import PoolAssessment
+from spotguard.domain.instances import Mode
+from spotguard.domain.signals import REBALANCE_COUNTS_FOR
 from spotguard.domain.switches import MoveKind, Step, SwitchStatus
+from spotguard.planning.guard_rails import above_the_limit
+from spotguard.planning.standby import Place
 
 _COMPLETE = {
     MoveKind.SYNCED: Step.DELTA_SENT,
@@ -110,6 +115,21 @@ def _about(age: timedelta) -> str:
         if seconds >= 2 * size:
             return f"{seconds // size:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def calm_places(
+    places: Sequence[Place], assessed: Sequence[PoolAssessment], risk_limit: Decimal
+) -> tuple[Place, ...]:
+    """Where a rehearsal goes, in the order given: spot pools above the agent's risk limit, or with trouble fresher than
+    a recommendation counts for, come after everything else, on demand included. Nobody rehearses into a storm.
+    """
+    stormy = {a.pool.id for a in assessed if _is_stormy(a, risk_limit)}
+    return tuple(sorted(places, key=lambda p: p.mode is Mode.SPOT and p.pool.id in stormy))
+
+
+def _is_stormy(pool: PoolAssessment, risk_limit: Decimal) -> bool:
+    fresh = pool.up_seconds is not None and pool.up_seconds < REBALANCE_COUNTS_FOR.total_seconds()
+    return fresh or above_the_limit(pool.risk_6h, risk_limit) is not None
 
 
 BOOTS_WITHIN = timedelta(minutes=40)

@@ -96,9 +96,14 @@ def the_risk_is_bearable(facts: RailFacts) -> str | None:
     if facts.proposal.aim is Aim.RECOVER:
         return None
     risk = facts.target.risk_6h if facts.target is not None else None
-    if risk is None or risk <= facts.rails.risk_threshold:
+    return above_the_limit(risk, facts.rails.risk_threshold)
+
+
+def above_the_limit(risk_6h: Decimal | None, limit: Decimal) -> str | None:
+    """That a probability of interruption within 6 h exceeds the agent's limit, for people; None when it does not."""
+    if risk_6h is None or risk_6h <= limit:
         return None
-    return f"probability of interruption within 6 h {risk} exceeds {facts.rails.risk_threshold}"
+    return f"above this agent's risk limit: {100 * risk_6h:.1f} % within 6 h, at most {100 * limit:.1f} % are allowed"
 
 
 def the_saving_is_worth_it(facts: RailFacts) -> str | None:

@@ -29,6 +29,7 @@ class Change:
     old_usd: Decimal | None
     new_usd: Decimal | None
     quarantined_until: datetime | None = None
+    above_risk_limit: str | None = None
     not_back: str | None = None  # why the kept old instance at this place is not gone back to
 
 
@@ -79,6 +80,10 @@ def _dearer(change: Change) -> str | None:
     return f"it is dearer: {change.new_usd} instead of {change.old_usd} USD/h"
 
 
+def _risk(change: Change) -> str | None:
+    return None if change.above_risk_limit is None else f"its risk is {change.above_risk_limit}"
+
+
 def _quarantine(change: Change) -> str | None:
     if change.quarantined_until is None:
         return None
@@ -116,6 +121,7 @@ _RULES: tuple[Callable[[Change], str | None], ...] = (
     _type,
     _interruptible,
     _dearer,
+    _risk,
     _quarantine,
     _image,
     _unknown_state,

@@ -21,12 +21,15 @@ from spotguard.domain.ids import AgentId, ClientId, DrillId, ReplicaId, SwitchId
 from spotguard.domain.instances import Mode
 from spotguard.domain.replicas import ReplicaType
 from spotguard.domain.switches import OPEN_SWITCH, MoveKind, Trigger
+from spotguard.engine.hazard import AgeHazard
+from spotguard.planning.drills import calm_places
 from spotguard.planning.emergency import best_standby
 from spotguard.planning.standby import Place
 from spotguard.store import agents as agent_rows
 from spotguard.store import (
     drills,
     fleet,
+    forecasts,
     grants,
     intentions,
     live_signals,
@@ -65,13 +68,21 @@ class _Way:
 
 
 def open_failover(
-    tx: sa.Connection, now: datetime, client_id: ClientId, agent_id: AgentId, created_by: CreatedBy
+    tx: sa.Connection,
+    now: datetime,
+    client_id: ClientId,
+    agent_id: AgentId,
+    created_by: CreatedBy,
+    hazard: AgeHazard | None = None,
 ) -> OpenedDrill:
-    """The drill and its move, in one transaction. `Refused` says which rule forbids it and what to do."""
+    """The drill and its move, in one transaction. `Refused` says which rule forbids it and what to do.
+
+    `hazard`: whose risks keep it out of stormy pools; None: the built-in rule's.
+    """
     fleet.agent_row(tx, agent_id, client_id)  # NotFound before anything is touched
     fleet.hold(tx, now, agent_id)
     drills.require_none_open(tx, agent_id)
-    way = _way(tx, now, client_id, agent_id, created_by)
+    way = _way(tx, now, client_id, agent_id, created_by, hazard)
     opened = moves.open_ordered(tx, now, way.order)
     deadline = moves.get(tx, opened.switch_id).deadline_at + AFTER_GRANT
     drill_id = drills.insert(
@@ -91,20 +102,30 @@ def open_failover(
 
 
 def preview_failover(
-    tx: sa.Connection, now: datetime, client_id: ClientId, agent_id: AgentId, created_by: CreatedBy
+    tx: sa.Connection,
+    now: datetime,
+    client_id: ClientId,
+    agent_id: AgentId,
+    created_by: CreatedBy,
+    hazard: AgeHazard | None = None,
 ) -> MoveOrder:
     """What `open_failover` would order, or how it refuses; every row stays as it is."""
     trial = tx.begin_nested()
     try:
         drills.require_none_open(tx, agent_id)
-        way = _way(tx, now, client_id, agent_id, created_by)
+        way = _way(tx, now, client_id, agent_id, created_by, hazard)
         return move_orders.prepare(tx, now, way.order)
     finally:
         trial.rollback()
 
 
 def _way(
-    tx: sa.Connection, now: datetime, client_id: ClientId, agent_id: AgentId, created_by: CreatedBy
+    tx: sa.Connection,
+    now: datetime,
+    client_id: ClientId,
+    agent_id: AgentId,
+    created_by: CreatedBy,
+    hazard: AgeHazard | None,
 ) -> _Way:
     agent = fleet.agent_row(tx, agent_id, client_id)
     _require_calm(tx, now, agent)
@@ -112,8 +133,8 @@ def _way(
     if standby is not None:
         return _Way(_to_replica(tx, agent, standby.replica_id, created_by), made=False)
     if agent_rows.can_sync(tx, agent_rows.serving_instance(tx, agent_id)):
-        return _Way(_to_replica(tx, agent, _wish(tx, now, agent, created_by), created_by), made=True)
-    return _Way(_without_sync(tx, now, agent, created_by), made=False)
+        return _Way(_to_replica(tx, agent, _wish(tx, now, agent, created_by, hazard), created_by), made=True)
+    return _Way(_without_sync(tx, now, agent, created_by, hazard), made=False)
 
 
 def _require_calm(tx: sa.Connection, now: datetime, agent: Any) -> None:
@@ -131,10 +152,12 @@ def _require_calm(tx: sa.Connection, now: datetime, agent: Any) -> None:
         raise Refused("the serving instance has an interruption signal: a real hand-over comes first")
 
 
-def _wish(tx: sa.Connection, now: datetime, agent: Any, created_by: CreatedBy) -> ReplicaId:
+def _wish(
+    tx: sa.Connection, now: datetime, agent: Any, created_by: CreatedBy, hazard: AgeHazard | None
+) -> ReplicaId:
     """The emergency replica that a notice would have made, where caps and quotas have room for it."""
     _require_may_launch(tx, agent, created_by)
-    place = _place(tx, now, agent)
+    place = _place(tx, now, agent, hazard)
     return standbys.create(tx, now, agent, ReplicaType.TERMINATION, place, created_by, REASON)
 
 
@@ -143,22 +166,29 @@ def _require_may_launch(tx: sa.Connection, agent: Any, created_by: CreatedBy) ->
     move_orders.require_permission(tx, _bare(agent, created_by))
 
 
-def _place(tx: sa.Connection, now: datetime, agent: Any) -> Place:
-    client_id, agent_id = ClientId(agent.client_id), AgentId(agent.id)
+def _places(tx: sa.Connection, now: datetime, agent: Any, hazard: AgeHazard | None) -> tuple[Place, ...]:
     places = fleet.places_for_standby(tx, now, agent)
     if not places:
         raise Refused(NO_PLACE)
+    client_id = ClientId(agent.client_id)
+    bare = fleet.assess_pools(tx, now, client_id, agent)
+    return calm_places(places, forecasts.with_risks(tx, now, client_id, bare, hazard), agent.risk_threshold)
+
+
+def _place(tx: sa.Connection, now: datetime, agent: Any, hazard: AgeHazard | None) -> Place:
+    client_id, agent_id = ClientId(agent.client_id), AgentId(agent.id)
+    places = _places(tx, now, agent, hazard)
     place = quotas.with_room(tx, now, client_id, places)[0]
     intentions.require_caps(tx, now, client_id, agent_id, place.usd_per_hour)
     return place
 
 
-def _without_sync(tx: sa.Connection, now: datetime, agent: Any, created_by: CreatedBy) -> MoveOrder:
+def _without_sync(
+    tx: sa.Connection, now: datetime, agent: Any, created_by: CreatedBy, hazard: AgeHazard | None
+) -> MoveOrder:
     """The state goes with its volume: in its own zone, if a place there is allowed; else by an image."""
     _require_may_launch(tx, agent, created_by)
-    places = fleet.places_for_standby(tx, now, agent)
-    if not places:
-        raise Refused(NO_PLACE)
+    places = _places(tx, now, agent, hazard)
     place = next((place for place in places if place.pool.az == agent.az), places[0])
     return _bare(agent, created_by, target_pool=place.pool, target_mode=place.mode)
 

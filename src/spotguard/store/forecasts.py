@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from spotguard.domain.decisions import PoolAssessment
 from spotguard.domain.ids import ClientId, PoolId
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
@@ -43,6 +44,24 @@ def prospects(
     judge = hazard or rule()
     outlook = judge.outlook(wanted, looks.records(tx, now, client_id), now)
     return forecast.unwatched(forecast.prospects(wanted, outlook))
+
+
+def with_risks(
+    tx: sa.Connection,
+    now: datetime,
+    client_id: ClientId,
+    pools: Sequence[PoolAssessment],
+    hazard: AgeHazard | None = None,
+) -> list[PoolAssessment]:
+    """The same with each pool's risk, by the built-in rule unless another hazard is given."""
+    return forecast.with_risks(pools, prospects(tx, now, client_id, [one.pool for one in pools], hazard))
+
+
+def risk_of(
+    tx: sa.Connection, now: datetime, client_id: ClientId, pool: Pool, hazard: AgeHazard | None = None
+) -> Decimal | None:
+    """The probability of interruption within 6 h; None where nothing is known."""
+    return forecast.risk(prospects(tx, now, client_id, [pool], hazard).get(PoolId(pool.id)))
 
 
 def stakes(agent: Row, ondemand_usd: Decimal) -> Stakes:

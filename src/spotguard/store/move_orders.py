@@ -19,6 +19,8 @@ from spotguard.domain.pools import Pool
 from spotguard.domain.replicas import LIVE_REPLICA
 from spotguard.domain.switches import MoveKind, Trigger
 from spotguard.domain.traffic import Route, route_of
+from spotguard.engine.hazard import AgeHazard
+from spotguard.planning.guard_rails import above_the_limit
 from spotguard.planning.move_warnings import warnings
 from spotguard.planning.switching import MoveFacts, MovePlan, choose, why_impossible
 from spotguard.planning.traffic import expected, why_unreachable
@@ -27,6 +29,7 @@ from spotguard.store import (
     commands,
     fallbacks,
     fleet,
+    forecasts,
     grants,
     intentions,
     kill,
@@ -72,6 +75,7 @@ class MoveOrder:
     warnings: tuple[str, ...] = ()
     prices: Mapping[str, Decimal | None] = field(default_factory=dict)
     is_recovery: bool = False
+    hazard: AgeHazard | None = None  # whose risk people are told; None: the built-in rule's
     kept: Kept | None = None  # the old instance of the last move, where its place is ordered
 
     @property
@@ -309,6 +313,15 @@ def _warnings(tx: sa.Connection, now: datetime, order: MoveOrder) -> tuple[str, 
         old_usd=order.prices["old"],
         new_usd=order.prices["new"],
         quarantined_until=struck.get(order.target.id),
+        above_risk_limit=_above_the_limit(tx, now, order),
         not_back=None if order.kept is None else order.kept.why_not,
     )
     return warnings(change)
+
+
+def _above_the_limit(tx: sa.Connection, now: datetime, order: MoveOrder) -> str | None:
+    """Only what a person asks for can be: the guard-rails refuse it to everybody else."""
+    if order.trigger is not Trigger.MANUAL or order.mode is not Mode.SPOT:
+        return None
+    risk = forecasts.risk_of(tx, now, order.client_id, order.target, order.hazard)
+    return above_the_limit(risk, order.agent.risk_threshold)

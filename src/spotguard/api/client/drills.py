@@ -10,7 +10,7 @@ from spotguard.api.client.instances import preview_of
 from spotguard.domain.commands import CreatedBy
 from spotguard.domain.ids import AgentId
 from spotguard.planning.drills import BOOTS_WITHIN, span
-from spotguard.store import agents, drill_orders, drills, restore_orders, views_history
+from spotguard.store import agents, drill_orders, drills, judges, restore_orders, views_history
 from spotguard.wire.client import Listed
 from spotguard.wire.client_drills import DrillAnswer, DrillState, DrillWish, RestorePreview
 
@@ -32,10 +32,11 @@ async def drill(desk: AtDesk, agent_id: TheAgent, wish: DrillWish, response: Res
 def _failover(tx: Connection, desk: Desk, agent_id: AgentId, wish: DrillWish) -> DrillAnswer:
     agents.of_client(tx, desk.client_id, agent_id)
     whom = (tx, desk.now, desk.client_id, agent_id, CreatedBy.USER)
+    hazard = judges.sitting(tx, desk.now, desk.api.shelf).present.hazard
     if wish.dry_run:
-        order = drill_orders.preview_failover(*whom)
+        order = drill_orders.preview_failover(*whom, hazard)
         return DrillAnswer(dry_run=True, move=preview_of(desk.now, order))
-    opened = drill_orders.open_failover(*whom)
+    opened = drill_orders.open_failover(*whom, hazard)
     return DrillAnswer(dry_run=False, drill=DrillState.model_validate(drills.get(tx, opened.drill_id)))
 
 

@@ -18,7 +18,7 @@ from spotguard.domain.ids import AgentId, InstanceId
 from spotguard.domain.instances import Mode, Role
 from spotguard.domain.pools import LINUX, PRODUCT_SUFFIX, parse_pool_id
 from spotguard.domain.switches import MoveKind, Trigger
-from spotguard.engine import forecast
+from spotguard.planning.guard_rails import above_the_limit
 from spotguard.store import (
     agents,
     fleet,
@@ -84,12 +84,11 @@ async def pricing(desk: AtDesk, instance_id: TheInstance) -> InstancePricing:
             by_type = ondemand.prices_of(tx, desk.client_id, agent.region) if agent.region else {}
             bare = fleet.assess_pools(tx, desk.now, desk.client_id, agent)
             judge = judges.sitting(tx, desk.now, desk.api.shelf).present
-            pools = [one.pool for one in bare]
-            prospects = forecasts.prospects(tx, desk.now, desk.client_id, pools, judge.hazard)
-            assessed = forecast.with_risks(bare, prospects)
+            assessed = forecasts.with_risks(tx, desk.now, desk.client_id, bare, judge.hazard)
             present = row.current_pool_id if row.current_mode == Mode.SPOT else None
             offers = [
-                _offer(one, by_type.get(one.pool.instance_type, on_demand), present) for one in assessed
+                _offer(one, by_type.get(one.pool.instance_type, on_demand), present, agent.risk_threshold)
+                for one in assessed
             ]
         return InstancePricing(
             current_mode=row.current_mode, current_pool=row.current_pool_id, on_demand=on_demand, pools=offers
@@ -105,12 +104,14 @@ def _ondemand(tx: Connection, client_id: Any, row: Any) -> Decimal | None:
     return known if known is not None else row.ondemand_price
 
 
-def _offer(one: PoolAssessment, on_demand: Decimal | None, present: str | None) -> PoolOffer:
+def _offer(
+    one: PoolAssessment, on_demand: Decimal | None, present: str | None, risk_limit: Decimal
+) -> PoolOffer:
     saving = None
     if one.usd_per_hour is not None and on_demand:
         saving = ((1 - one.usd_per_hour / on_demand) * 100).quantize(Decimal("0.01"))
     product = "" if one.pool.product == LINUX else PRODUCT_SUFFIX[one.pool.product]
-    why_not = _why_not(one, present)
+    why_not = _why_not(one, present, risk_limit)
     return PoolOffer(
         id=one.pool.id,
         name=f"{one.pool.instance_type} {one.pool.az}{product}",
@@ -125,13 +126,13 @@ def _offer(one: PoolAssessment, on_demand: Decimal | None, present: str | None) 
     )
 
 
-def _why_not(one: PoolAssessment, present: str | None) -> str | None:
+def _why_not(one: PoolAssessment, present: str | None, risk_limit: Decimal) -> str | None:
     """Why SpotGuard would not move the workload there now."""
     if one.pool.id == present:
         return HERE if one.quarantined_until is None else f"{HERE}; {one.because}"
     if not one.allowed or one.quarantined_until is not None:
         return one.because
-    return NO_PRICE if one.usd_per_hour is None else None
+    return NO_PRICE if one.usd_per_hour is None else above_the_limit(one.risk_6h, risk_limit)
 
 
 @routes.get("/instances/{instanceId}/price-history")
@@ -205,6 +206,7 @@ def _order(
         close_by=None,
         reason="forced by its user",
         plan_extra={},
+        hazard=judges.sitting(tx, desk.now, desk.api.shelf).present.hazard,
     )
 
 
