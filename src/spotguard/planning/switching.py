@@ -87,7 +87,7 @@ def choose(facts: MoveFacts) -> MovePlan:
             "back to the kept old instance: only what it lacks is copied, nothing is lost",
         )
     if facts.forced is not None:
-        return _plan(facts, facts.forced, f"asked for as {facts.forced}")
+        return _plan(facts, facts.forced, f"ordered as a {facts.forced} move")
     if facts.standby:
         return _plan(facts, MoveKind.SYNCED, "a standby holds the state: only the last delta is copied")
     if facts.same_az and facts.state_gib is not None:

@@ -94,7 +94,7 @@ function Scheme() {
       onClick={() => setColorScheme(next)}
       aria-label={`Colours: ${colorScheme}; change to ${next}`}
     >
-      {colorScheme}
+      Colours: {colorScheme}
     </Button>
   );
 }

@@ -143,7 +143,7 @@ function Interruptions() {
           { head: "Instance", cell: (one) => <span className="mono">{one.instanceId ?? "unknown"}</span> },
           { head: "Answer", cell: (one) => SIGNAL_ACTION[one.action] },
           { head: "Because", cell: (one) => <span className="reason">{one.because ?? ""}</span> },
-          { head: "Failover complete", cell: (one) => <When at={one.failoverCompletedAt} never="no" /> },
+          { head: "Failover complete", cell: (one) => <When at={one.failoverCompletedAt} never="none" /> },
         ]}
       />
     </Card>

@@ -53,7 +53,7 @@ export function Timeline({ move }: { move: Switch }) {
             <span className="took">next</span>
             <span>
               {STEP[move.due.step]}, due <When at={move.due.at} />{" "}
-              <span className="reason">(late: {WHEN_LATE[move.due.late]})</span>
+              <span className="reason">(if it is late: {WHEN_LATE[move.due.late]})</span>
             </span>
           </li>
         )}
