@@ -56,7 +56,17 @@ def test_it_does_not_move_into_a_storm_to_save():
 def test_where_nothing_saves_enough_it_does_nothing():
     situation = judged(on_spot(pool(HOME, "0.050"), pool(NEXT, "0.049")))
     assert proposed(situation) is None
-    assert "would save 2.0 %" in why_stay(situation)
+    assert "would save 2.0 %, less than the minimum of 5 %" in why_stay(situation)
+
+
+def test_a_saving_that_is_refused_for_the_risk_is_told_with_the_risk():
+    stormy = pool(NEXT, "0.030", risk_6h=Decimal("0.95"))
+    situation = judged(on_spot(pool(HOME, "0.050"), stormy), next_=STORMY)
+    assert proposed(situation) is None
+    assert why_stay(situation).endswith(
+        "would save 40.0 %, but is above a limit of this agent's or not known well enough: "
+        "its risk is 95.0 % within 6 h"
+    )
 
 
 @pytest.mark.parametrize(

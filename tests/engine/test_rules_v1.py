@@ -171,7 +171,10 @@ def test_the_first_rule_that_applies_wins():
 
 def test_who_stays_says_why():
     assert why_stay(on_spot(pool(NEXT, "0.049"))) == (
-        "the cheapest other safe pool, m6i.large.eu-west-1b, would save 2.0 %"
+        "the cheapest other allowed pool, m6i.large.eu-west-1b, would save 2.0 %, less than the minimum of 5 %"
+    )
+    assert why_stay(on_spot(pool(NEXT, "0.055"))) == (
+        "the cheapest other allowed pool, m6i.large.eu-west-1b, costs 10.0 % more"
     )
     assert why_stay(on_spot()) == "no other allowed, priced and safe pool"
 

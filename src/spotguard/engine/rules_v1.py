@@ -143,7 +143,24 @@ def why_stay(s: Situation) -> str:
     saving = _saving(s.present_usd, _price(pool))
     figures = "" if s.figures is None or s.figures.pool is None else _figures(s)
     which = "best" if figures else "cheapest"
-    return f"the {which} other safe pool, {pool.pool.id}, would save {saving:.1f} %{figures}"
+    told = f"would save {saving:.1f} %" if saving >= 0 else f"costs {-saving:.1f} % more"
+    return f"the {which} other allowed pool, {pool.pool.id}, {told}{_why_not_there(s, pool, saving)}{figures}"
+
+
+def _why_not_there(s: Situation, pool: PoolAssessment, saving: Decimal) -> str:
+    """Which condition of the rules above fails, as they ask them."""
+    if saving <= ZERO:
+        return ""
+    if s.mode is Mode.SPOT and saving < s.min_savings_percent:
+        return f", less than the minimum of {s.min_savings_percent} %"
+    if s.mode is Mode.ONDEMAND and s.ondemand_usd and _price(pool) > WELL_BELOW_ONDEMAND * s.ondemand_usd:
+        return f", and is not below {WELL_BELOW_ONDEMAND * 100:.0f} % of on-demand"
+    if s.figures is None:
+        return ""
+    if s.figures.pool is not None:
+        return ", which does not pay for the move and the interruptions"
+    risk = "unknown" if pool.risk_6h is None else f"{100 * pool.risk_6h:.1f} % within 6 h"
+    return f", but is above a limit of this agent's or not known well enough: its risk is {risk}"
 
 
 def _figures(s: Situation) -> str:
