@@ -6,9 +6,11 @@ from typing import Any
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 
 from spotguard.api.direct import Answer
-from spotguard.store.tables import agent_events
+from spotguard.domain.clock import rfc3339
+from spotguard.store.tables import agent_events, instances
 from tests.api.world import Machine, Tenant, World
 
 
@@ -130,3 +132,12 @@ def test_agents_tokens_are_listed_without_a_secret(browser: Browser, web: Machin
     (row,) = browser.get("/tokens").json()["agentTokens"]
     assert (row["logicalAgentId"], row["instanceId"], row["revokedAt"]) == ("web", web.id, None)
     assert web.token not in browser.get("/tokens").content.decode()
+
+
+def test_a_token_whose_instance_has_ended_is_told_so(world: World, browser: Browser, web: Machine):
+    (row,) = browser.get("/tokens").json()["agentTokens"]
+    assert row["instanceEndedAt"] is None
+    ended = {"is_active": False, "terminated_at": world.clock.now()}
+    world.write(lambda tx: tx.execute(sa.update(instances).where(instances.c.id == web.id).values(**ended)))
+    (row,) = browser.get("/tokens").json()["agentTokens"]
+    assert row["instanceEndedAt"] == rfc3339(world.clock.now())

@@ -302,10 +302,12 @@ def the_tokens_page(told: Told) -> None:
         told,
         sa.select(agent_tokens).order_by(agent_tokens.c.created_at.desc(), agent_tokens.c.instance_id),
     )
+    ended = {one.id: one.ended_at or one.terminated_at for one in rows(told, sa.select(instances))}
     shown = table(told.page, "Agents' tokens", len(stored))
     for cells, row in zip(shown, stored, strict=True):
         require_text(cells["Instance"], row.instance_id)
         require_time(cells["Given"], moment(row.created_at))
+        require_time(cells["Instance ended"], moment(ended[row.instance_id]), "no")
         require_time(cells["Revoked"], moment(row.revoked_at), "no")
     api = told.me.api("/tokens")
     browsers = table(told.page, "Signed-in browsers", len(api["browsers"]))

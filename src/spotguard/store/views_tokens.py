@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from spotguard.domain.ids import ClientId
-from spotguard.store.tables import agent_tokens, agents, clients, sessions
+from spotguard.store.tables import agent_tokens, agents, clients, instances, sessions
 
 SHOWN_AT_MOST = 200
 
@@ -23,10 +23,12 @@ def of_agents(tx: Connection, client_id: ClientId) -> Sequence[Any]:
         agent_tokens.c.instance_id,
         agent_tokens.c.created_at,
         agent_tokens.c.revoked_at,
+        sa.func.coalesce(instances.c.ended_at, instances.c.terminated_at).label("instance_ended_at"),
     )
     query = (
         sa.select(*shown)
         .join(agents, agents.c.id == agent_tokens.c.agent_id)
+        .outerjoin(instances, instances.c.id == agent_tokens.c.instance_id)
         .where(agent_tokens.c.client_id == client_id)
         .order_by(agent_tokens.c.created_at.desc(), agent_tokens.c.instance_id)
     )

@@ -8,13 +8,17 @@ from spotguard.wire.client import Given, Moment, Taken
 
 
 class AgentTokenState(Given):
-    """A token that an instance was given at its registration; `revokedAt` null while it opens something."""
+    """A token that an instance was given at its registration; `revokedAt` null while it opens something.
+
+    `instanceEndedAt`: since when EC2 shows its instance ended; null while it does not.
+    """
 
     agent_id: str
     logical_agent_id: str
     instance_id: str
     created_at: Moment
     revoked_at: Moment | None
+    instance_ended_at: Moment | None
 
 
 class BrowserState(Given):

@@ -76,6 +76,7 @@ export function Tokens() {
             },
             { head: "Instance", cell: (one) => <span className="mono">{one.instanceId}</span> },
             { head: "Given", cell: (one) => <When at={one.createdAt} /> },
+            { head: "Instance ended", cell: (one) => <When at={one.instanceEndedAt} never="no" /> },
             { head: "Revoked", cell: (one) => <When at={one.revokedAt} never="no" /> },
           ]}
         />
