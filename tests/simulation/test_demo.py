@@ -1,6 +1,7 @@
 """A short sample of the demo; the whole of it is `spotguard demo --headless`."""
 
 import gzip
+import io
 import json
 import signal
 import subprocess
@@ -8,14 +9,16 @@ import sys
 import time
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from spotguard.cli.main import app
 from spotguard.domain.errors import InvalidInput
 from spotguard.simulation.demo import Demo, DemoOptions
+from spotguard.simulation.live import play
 from spotguard.simulation.market import replayed
 from spotguard.simulation.script import PLAYED, Act, Script, cut, mend
-from spotguard.store import events
+from spotguard.store import events, leases
 
 CONTRACT = {
     "prices_source",
@@ -178,6 +181,17 @@ def test_a_file_that_breaks_off_is_played_with_a_word(price_file, ondemand_file)
 def test_a_file_that_is_not_there_is_what_is_complained_about(ondemand_file):
     outcome = CliRunner().invoke(app, ["demo", "--prices", "nosuch", "--headless"])
     assert (outcome.exit_code, "nosuch" in outcome.output) == (2, True)
+
+
+def test_the_coordinators_of_a_played_demo_hold_leases_as_those_of_production_do(tmp_path):
+    demo = Demo(DemoOptions((), None, 1, 0.01, 1, f"sqlite:///{tmp_path}/demo.db"))
+    try:
+        play(demo, Console(file=io.StringIO()), speed=3000, port=0)
+        held = demo.world.db.read(leases.of_coordinators)
+        names = {seat.coordinator.ctx.settings.name for seat in demo.world.seats}
+        assert {row.holder for row in held if row.until > demo.world.clock.now()} == names
+    finally:
+        demo.close()
 
 
 def test_interrupted_at_any_moment_it_ends_by_the_custom_of_the_signal(tmp_path):

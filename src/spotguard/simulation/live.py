@@ -16,7 +16,7 @@ from spotguard.compose import bound, demo_app, listening
 from spotguard.simulation.demo import Demo
 from spotguard.simulation.script import PLAYED
 from spotguard.simulation.world import World
-from spotguard.store import events
+from spotguard.store import events, leases
 from spotguard.store.tables import agents, instances
 
 FRAME_SECONDS = 0.1
@@ -47,10 +47,18 @@ def _pace(demo: Demo, speed: float, on_table: Any) -> None:
     while world.clock.now() < demo.ends_at and not demo.stopping.is_set():
         elapsed = time.monotonic() - began
         world.run_until(min(demo.ends_at, world.started_at + timedelta(seconds=elapsed * speed)))
+        hold_leases(world)
         if elapsed - shown >= TABLE_SECONDS:
             shown = elapsed
             on_table()
         demo.stopping.wait(FRAME_SECONDS)
+
+
+def hold_leases(world: World) -> None:
+    """As each coordinator's own process does in production before its passes."""
+    names = [seat.coordinator.ctx.settings.name for seat in world.seats]
+    for name in names:
+        world.db.write(lambda tx, name=name: leases.hold(tx, world.clock.now(), name))  # type: ignore[misc]
 
 
 class _Reporter:
