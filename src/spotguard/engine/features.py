@@ -60,13 +60,8 @@ def _of_pool(pool: Pool, records: Mapping[Pool, PoolRecord], now: datetime) -> l
 def is_peer(pool: Pool, other: Pool) -> bool:
     """The same type in another zone of the region, or another size of its family in the same zone."""
     if pool.instance_type == other.instance_type:
-        return is_another_zone(pool, other)
+        return pool.region == other.region
     return pool.az == other.az and _family(pool) == _family(other)
-
-
-def is_another_zone(pool: Pool, other: Pool) -> bool:
-    """The same type, in another zone of its region or the same one."""
-    return pool.instance_type == other.instance_type and pool.region == other.region
 
 
 def of_record(record: PoolRecord | None, now: datetime) -> list[float]:

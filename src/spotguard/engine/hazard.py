@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +24,6 @@ from spotguard.domain.errors import InvalidInput
 from spotguard.domain.pools import Pool
 from spotguard.engine import features
 from spotguard.engine.arrays import Flags, Floats
-from spotguard.engine.features import is_another_zone
 from spotguard.engine.records import PoolRecord, hours_up
 
 HOURS_PER_MONTH = 720.0
@@ -87,7 +87,8 @@ class AgeHazard:
         climate = np.array([self._climate(record, bucket) for record, bucket in told])
         calm_risk, weather_risk = risk(climate, RISK_HOURS), risk(weather, RISK_HOURS)
         rate = np.maximum(climate, stormy * weather)
-        zones = [_other_zones(pool, records) for pool in pools]
+        of_type = _by_type(records)
+        zones = [[record for other, record in of_type[_type_of(pool)] if other != pool] for pool in pools]
         lent = [_lent_hours(others) for others in zones]
         unproven = np.array([self._unproven(*one, hours, now) for one, hours in zip(told, lent, strict=True)])
         return Outlook(
@@ -140,8 +141,18 @@ class AgeHazard:
         return (prior * watched + record.drops) / (watched + record.up_hours)
 
 
-def _other_zones(pool: Pool, records: Mapping[Pool, PoolRecord]) -> list[PoolRecord]:
-    return [record for other, record in records.items() if other != pool and is_another_zone(pool, other)]
+def _type_of(pool: Pool) -> tuple[str, str]:
+    return pool.instance_type, pool.region
+
+
+def _by_type(
+    records: Mapping[Pool, PoolRecord],
+) -> defaultdict[tuple[str, str], list[tuple[Pool, PoolRecord]]]:
+    """The zones of each type, once for all pools of a market."""
+    grouped: defaultdict[tuple[str, str], list[tuple[Pool, PoolRecord]]] = defaultdict(list)
+    for pool, record in records.items():
+        grouped[_type_of(pool)].append((pool, record))
+    return grouped
 
 
 def _lent_hours(zones: Sequence[PoolRecord]) -> float:
