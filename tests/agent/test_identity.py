@@ -5,9 +5,10 @@ from itertools import pairwise, product
 
 import pytest
 
-from spotguard.agent.files import Damaged, Document
+from spotguard.agent.files import Document
 from spotguard.domain.instances import GateState
 from spotguard.domain.switches import MoveKind, Step
+from spotguard.ports.checked_lines import Damaged
 from spotguard.ports.server import Reply
 from spotguard.simulation.machine import SimulatedDisk
 from tests.agent.stage import Host, Stage

@@ -13,7 +13,7 @@ from spotguard.agent.agent import FILES, Agent
 from spotguard.agent.backoff import Backoff
 from spotguard.agent.desk import Ports
 from spotguard.agent.enrolment import launch_note
-from spotguard.agent.files import Damaged, Document, Journal
+from spotguard.agent.files import Document, Journal
 from spotguard.agent.quiet import Quiet
 from spotguard.agent.runner import Runner
 from spotguard.agent.settings import AgentSettings, Intervals, intervals_of
@@ -25,6 +25,7 @@ from spotguard.domain.ids import ImageId, InstanceId
 from spotguard.domain.instances import GateState, Mode
 from spotguard.host.clock import SystemClock
 from spotguard.host.nothing import NoSync
+from spotguard.ports.checked_lines import Damaged
 from spotguard.ports.metadata import Identity
 from spotguard.simulation.machine import Files, SimulatedDisk
 from tests.agent.server import CLIENT_TOKEN, FakeServer

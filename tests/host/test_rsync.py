@@ -5,7 +5,6 @@ import shutil
 import signal
 import stat
 import subprocess
-import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,13 +16,12 @@ from spotguard.domain.errors import SyncFailed
 from spotguard.host.inbox import Mark, pass_id
 from spotguard.host.rsync import RsyncSync
 from spotguard.host.state_folder import look_at
-from spotguard.host.term import UNKNOWN_TERM, Term
 from spotguard.host.transport import RsyncTransport
+from spotguard.ports.checked_lines import line_of
 from spotguard.ports.workload import SyncTarget
+from tests.host.copying import TARGET, machine, opened, settle, whole_pass
 
 pytestmark = pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
-
-TARGET = SyncTarget("i-0123456789abcdef0", "standby")
 
 
 @pytest.fixture
@@ -35,34 +33,6 @@ def pair(tmp_path):
     (state / "sub" / "b").write_text("two")
     settle()
     return opened(tmp_path), machine(tmp_path, "standby"), state, tmp_path / "standby"
-
-
-def machine(tmp_path, name, term=UNKNOWN_TERM):
-    """What an agent has there: `name` is the state's folder, `name-inbox` where passes arrive."""
-    return RsyncSync(
-        tmp_path / name, tmp_path / f"{name}-inbox", RsyncTransport(str(tmp_path / "{address}-inbox")), term
-    )
-
-
-def opened(tmp_path, name="primary", epoch=1):
-    sync = machine(tmp_path, name)
-    sync.adopt(epoch)
-    return sync
-
-
-def settle():
-    """So long that the kernel's clock has ticked since the last write."""
-    threading.Event().wait(0.06)
-
-
-def whole_pass(sync, target=TARGET):
-    waiting = threading.Event()
-    for _ in range(500):
-        made = sync.push(target)
-        if made is not None:
-            return made
-        waiting.wait(0.01)
-    raise AssertionError("the pass never ended")
 
 
 def forge(inbox, name, kind, position=1):
@@ -306,36 +276,11 @@ def test_a_restarted_agent_goes_on_where_it_was(pair, tmp_path):
     assert standby.received().position == first.position
 
 
-def forgetful(tmp_path, runs):
-    """A holder of epoch 3 whose memory never reached the disk, after its agent's restart."""
-    opened(tmp_path, epoch=3)
-    (tmp_path / "primary-inbox" / "memory.json").unlink()
-    return machine(tmp_path, "primary", Term(held=lambda: 3, runs=lambda: runs))
-
-
-def test_a_holder_whose_memory_was_lost_still_sends_what_is_adopted(pair, tmp_path):
-    _, standby, state, theirs = pair
-    whole_pass(opened(tmp_path, epoch=3))
-    (state / "a").write_text("acknowledged later")
-    settle()
-    whole_pass(forgetful(tmp_path, runs=True))
-    assert standby.adopt(4) is not None
-    assert (theirs / "a").read_text() == "acknowledged later"
-
-
-@pytest.mark.parametrize("runs", [False, None])
-def test_no_pass_counts_for_an_epoch_under_which_the_workload_may_never_have_opened(pair, tmp_path, runs):
-    _, standby, _, _ = pair
-    with pytest.raises(SyncFailed, match="holds epoch 3, and of the state here is known only epoch -1"):
-        whole_pass(forgetful(tmp_path, runs=runs))
-    assert standby.received().position is None
-
-
 def test_the_position_grows_with_every_change_whatever_the_clock_said(pair, tmp_path):
     primary, _, state, _ = pair
     (tmp_path / "primary-inbox" / "memory.json").unlink()
     memory = {"epoch": 1, "fingerprint": "of the future", "position": 9_000_000_000_000_000, "last": 9}
-    (tmp_path / "primary-inbox" / "memory.json").write_bytes(msgspec.json.encode(memory))
+    (tmp_path / "primary-inbox" / "memory.json").write_bytes(line_of(memory))
     primary = machine(tmp_path, "primary")  # whose clock was ahead by centuries and has been put right
     seen = [primary.position()]
     (state / "a").write_text("more")
@@ -352,7 +297,7 @@ def test_passes_are_in_order_although_the_next_holder_s_clock_is_behind(pair, tm
     third = machine(tmp_path, "third")
     to_third = SyncTarget("i-0123456789abcdef2", "third")
     memory = tmp_path / "primary-inbox" / "memory.json"
-    memory.write_bytes(msgspec.json.encode({"epoch": 1, "last": 99_999_999_999_999_990}))
+    memory.write_bytes(line_of({"epoch": 1, "last": 99_999_999_999_999_990}))
     primary = machine(tmp_path, "primary")
     whole_pass(primary)
     whole_pass(primary, to_third)

@@ -8,8 +8,8 @@ import json
 
 import sqlalchemy as sa
 
-from spotguard.agent.files import Damaged, value_of
 from spotguard.domain.switches import STEP_OF_TIMING, Step
+from spotguard.ports.checked_lines import Damaged, value_of
 from spotguard.store.tables import intentions, switch_steps
 
 DISK = frozenset({"replace", "append"})

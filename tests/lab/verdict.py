@@ -7,12 +7,12 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from spotguard.agent.files import Damaged, value_of
 from spotguard.domain.commands import OPEN_COMMAND
 from spotguard.domain.instances import InstanceState
 from spotguard.domain.switches import PLANNED_STEPS, RECOVERY_STEPS, MoveKind, SwitchStatus
 from spotguard.domain.tags import MANAGED_TAG, SWITCH_TAG
 from spotguard.planning.invariants import check
+from spotguard.ports.checked_lines import Damaged, value_of
 from spotguard.store import audit, grants, invariant_facts
 from spotguard.store.steps import recorded_steps
 from spotguard.store.tables import commands, epoch_grants, storage_resources

@@ -11,7 +11,6 @@ from spotguard.agent.commands import Commands
 from spotguard.agent.desk import Desk, Duty, NotEnrolled, Ports
 from spotguard.agent.enrolment import launch_note
 from spotguard.agent.errands import Errands
-from spotguard.agent.files import Damaged
 from spotguard.agent.handover import Handover
 from spotguard.agent.health import Health
 from spotguard.agent.kept_volumes import KeptVolumes
@@ -34,6 +33,7 @@ from spotguard.agent.traffic import TrafficDuty
 from spotguard.domain.commands import CommandType
 from spotguard.domain.errors import GateFailed, InvalidInput, ServerAway
 from spotguard.domain.instances import GateState
+from spotguard.ports.checked_lines import Damaged
 from spotguard.ports.metadata import Identity
 from spotguard.ports.workload import STATE_MOUNT
 from spotguard.telemetry import get_logger

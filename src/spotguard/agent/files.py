@@ -1,4 +1,4 @@
-"""Files that tell damage from content: each line carries its checksum.
+"""The agent's files, which tell damage from content (`ports.checked_lines`).
 
 A `Document` is one JSON value, replaced atomically. A `Journal` grows at its end; a torn last line is the crash that
 it was made for, and is cut off before the next line is written.
@@ -6,32 +6,11 @@ it was made for, and is cut off before the next line is written.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
+from spotguard.ports.checked_lines import Damaged, line_of, value_of
 from spotguard.ports.disk import Disk
-
-
-class Damaged(Exception):
-    """The file is there and is not what was written: nothing in it may be believed."""
-
-
-def line_of(value: Any) -> bytes:
-    content = msgspec.json.encode(value)
-    return b"%08x %s\n" % (zlib.crc32(content), content)
-
-
-def value_of(line: bytes) -> Any:
-    checksum, _, content = line.partition(b" ")
-    try:
-        if int(checksum, 16) == zlib.crc32(content):
-            return msgspec.json.decode(content)
-    except ValueError:  # not hexadecimal, or not JSON (msgspec.DecodeError is one)
-        pass
-    raise Damaged(repr(line[:80]))
 
 
 class Document:

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import msgspec
 
-from spotguard.agent.files import Damaged, Document
+from spotguard.agent.files import Document
 from spotguard.domain.errors import NeedsPerson
 from spotguard.domain.ids import ClientToken
+from spotguard.ports.checked_lines import Damaged
 from spotguard.ports.disk import Disk
 from spotguard.ports.intentions import Intention, Outcome
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from spotguard.agent.files import Damaged, value_of
 from spotguard.agent.handover import Handover
 from spotguard.agent.held import Held
 from spotguard.agent.outbox import Outbox, pending_in
@@ -16,6 +15,7 @@ from spotguard.agent.primacy import Primacy
 from spotguard.agent.quiet import Quiet
 from spotguard.domain.errors import InvalidInput
 from spotguard.execution.move_state import decode
+from spotguard.ports.checked_lines import Damaged, value_of
 
 
 def unfinished(folder: Path) -> tuple[str, ...]:

@@ -1,18 +1,25 @@
-"""What a copying instance remembers across restarts of its agent: how far its state had come, what it sent where."""
+"""What a copying instance remembers across restarts of its agent: how far its state had come, what it sent where.
+
+The epoch stands a second time as the name of an empty file: of all that is remembered, it alone says whether a pass
+that was received is older than the state here, and a name is written whole or not at all.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import threading
 from pathlib import Path
 
 import msgspec
 
+from spotguard.ports.checked_lines import Damaged, line_of, value_of
 from spotguard.telemetry import get_logger
 
 NEVER = -1  # opened under no epoch that is known
 TARGETS = 8  # of so many is remembered what they hold
+_EPOCH = re.compile(r"\d{9}")
 
 log = get_logger("sync")
 
@@ -42,7 +49,7 @@ class SyncMemory:
     """Kept beside the inbox, in the state's own file system, so that it goes where the state goes."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / "memory.json"
+        self._path, self._served = folder / "memory.json", folder / "served"
         self._known: Memory | None = None
         self._changing = threading.RLock()  # several duties of the agent ask and tell
 
@@ -58,7 +65,8 @@ class SyncMemory:
         with self._changing:
             self._known = msgspec.structs.replace(self.known, **changes)
             try:
-                self._write(msgspec.json.encode(self._known))
+                self._name_epoch(self._known.epoch)
+                self._write(line_of(self._known))
             except OSError as error:
                 log.warning("sync memory not written", because=str(error))
             return self._known
@@ -72,14 +80,33 @@ class SyncMemory:
             self.keep(sent=dict([*others, (instance_id, sent)][-TARGETS:]))
 
     def _read(self) -> Memory:
-        """What does not read is forgotten: the state's own times are still there."""
+        """What is not as it was written is not believed: the state's own times are there, and the epoch's name."""
+        read, named = self._remembered(), max((epoch for epoch, _ in self._named()), default=NEVER)
+        return msgspec.structs.replace(read, epoch=max(read.epoch, named))
+
+    def _remembered(self) -> Memory:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=Memory)
+            return msgspec.convert(value_of(self._path.read_bytes().removesuffix(b"\n")), Memory)
         except FileNotFoundError:
             return Memory()
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, Damaged, msgspec.ValidationError) as error:
             log.warning("sync memory not read", because=str(error))
             return Memory()
+
+    def _named(self) -> list[tuple[int, Path]]:
+        return [(int(path.name), path) for path in self._served.glob("*") if _EPOCH.fullmatch(path.name)]
+
+    def _name_epoch(self, epoch: int) -> None:
+        """Durable when it returns. Those before it go only then."""
+        named = self._named()
+        if epoch == NEVER or any(known >= epoch for known, _ in named):
+            return
+        self._served.mkdir(parents=True, exist_ok=True)
+        (self._served / f"{epoch:09d}").touch()
+        for folder in (self._served, self._served.parent):
+            _sync_names(folder)
+        for _, former in named:
+            former.unlink(missing_ok=True)
 
     def _write(self, content: bytes) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,3 +115,11 @@ class SyncMemory:
             file.flush()
             os.fsync(file.fileno())
         Path(file.name).replace(self._path)
+
+
+def _sync_names(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

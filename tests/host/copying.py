@@ -1,0 +1,38 @@
+"""Machines that copy their state with real rsync, from folder to folder."""
+
+import threading
+
+from spotguard.host.rsync import RsyncSync
+from spotguard.host.term import UNKNOWN_TERM
+from spotguard.host.transport import RsyncTransport
+from spotguard.ports.workload import SyncTarget
+
+TARGET = SyncTarget("i-0123456789abcdef0", "standby")
+
+
+def machine(tmp_path, name, term=UNKNOWN_TERM):
+    """What an agent has there: `name` is the state's folder, `name-inbox` where passes arrive."""
+    return RsyncSync(
+        tmp_path / name, tmp_path / f"{name}-inbox", RsyncTransport(str(tmp_path / "{address}-inbox")), term
+    )
+
+
+def opened(tmp_path, name="primary", epoch=1):
+    sync = machine(tmp_path, name)
+    sync.adopt(epoch)
+    return sync
+
+
+def settle():
+    """So long that the kernel's clock has ticked since the last write."""
+    threading.Event().wait(0.06)
+
+
+def whole_pass(sync, target=TARGET):
+    waiting = threading.Event()
+    for _ in range(500):
+        made = sync.push(target)
+        if made is not None:
+            return made
+        waiting.wait(0.01)
+    raise AssertionError("the pass never ended")

@@ -1,0 +1,112 @@
+"""What a copying instance remembers, and what becomes of it on a disk that is full, torn or failing."""
+
+import shutil
+
+import pytest
+
+from spotguard.domain.errors import SyncFailed
+from spotguard.host.sync_memory import NEVER, Memory, Sent, SyncMemory
+from spotguard.host.term import Term
+from tests.host.copying import TARGET, machine, opened, settle, whole_pass
+
+needs_rsync = pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """A primary with some state, and the standby that it pushes to."""
+    state = tmp_path / "primary"
+    state.mkdir()
+    (state / "a").write_text("one")
+    settle()
+    return opened(tmp_path), machine(tmp_path, "standby"), state, tmp_path / "standby"
+
+
+def forgetful(tmp_path, runs):
+    """A holder of epoch 3 whose memory never reached the disk, after its agent's restart."""
+    opened(tmp_path, epoch=3)
+    shutil.rmtree(tmp_path / "primary-inbox")
+    return machine(tmp_path, "primary", Term(held=lambda: 3, runs=lambda: runs))
+
+
+@needs_rsync
+def test_a_holder_whose_memory_was_lost_still_sends_what_is_adopted(pair, tmp_path):
+    _, standby, state, theirs = pair
+    whole_pass(opened(tmp_path, epoch=3))
+    (state / "a").write_text("acknowledged later")
+    settle()
+    whole_pass(forgetful(tmp_path, runs=True))
+    assert standby.adopt(4) is not None
+    assert (theirs / "a").read_text() == "acknowledged later"
+
+
+@needs_rsync
+@pytest.mark.parametrize("runs", [False, None])
+def test_no_pass_counts_for_an_epoch_under_which_the_workload_may_never_have_opened(pair, tmp_path, runs):
+    _, standby, _, _ = pair
+    with pytest.raises(SyncFailed, match="holds epoch 3, and of the state here is known only epoch -1"):
+        whole_pass(forgetful(tmp_path, runs=runs))
+    assert standby.received().position is None
+
+
+@needs_rsync
+@pytest.mark.parametrize("after", ["torn", "flipped", "gone"])
+def test_whose_memory_was_damaged_keeps_its_state_from_a_late_pass_of_a_former_holder(pair, tmp_path, after):
+    primary, standby, state, theirs = pair
+    whole_pass(primary)
+    standby.adopt(2)
+    (theirs / "a").write_text("acknowledged since")
+    (state / "a").write_text("of the past")
+    whole_pass(primary)
+    memory = tmp_path / "standby-inbox" / "memory.json"
+    written = memory.read_bytes()
+    if after == "gone":
+        memory.unlink()
+    else:
+        memory.write_bytes(written[:-9] if after == "torn" else written.replace(b'"epoch":2', b'"epoch":0'))
+    for epoch in (2, 3):  # a reboot; and after it went elsewhere and came back
+        assert machine(tmp_path, "standby").adopt(epoch) is None
+        assert (theirs / "a").read_text() == "acknowledged since"
+
+
+def remembered(tmp_path):
+    memory = SyncMemory(tmp_path)
+    kept = memory.keep(epoch=3, fingerprint="f", position=1_700_000_000_000_000, last=1_700_000_000_000_001)
+    memory.keep_sent(TARGET.instance_id, Sent("000000003-00000000000000001", since_ns=1))
+    assert SyncMemory(tmp_path).known == memory.known != kept
+    return tmp_path / "memory.json"
+
+
+def test_of_a_memory_that_is_torn_or_has_one_bit_changed_nothing_is_believed_but_the_epoch(tmp_path):
+    file = remembered(tmp_path)
+    written = file.read_bytes()
+    torn = [written[:length] for length in range(len(written) - 1)]
+    flipped = [
+        written[:at] + bytes([written[at] ^ 1 << at % 8]) + written[at + 1 :]
+        for at in range(len(written) - 1)
+    ]
+    believed = set()
+    for content in (*torn, *flipped):
+        file.write_bytes(content)
+        known = SyncMemory(tmp_path).known
+        believed.add((known.epoch, known.position, known.last, len(known.sent)))
+    same = (3, 1_700_000_000_000_000, 1_700_000_000_000_001, 1)  # a hexadecimal digit in the other case
+    assert believed <= {(3, 0, 0, 0), same}
+    assert (3, 0, 0, 0) in believed
+
+
+def test_where_both_are_gone_nothing_was_served_here(tmp_path):
+    remembered(tmp_path).unlink()
+    shutil.rmtree(tmp_path / "served")
+    assert SyncMemory(tmp_path).known == Memory(epoch=NEVER)
+
+
+def test_one_epoch_has_a_name_at_a_time_and_none_goes_back(tmp_path):
+    memory = SyncMemory(tmp_path)
+    for epoch in (2, 5):
+        memory.keep(epoch=epoch)
+    assert [path.name for path in (tmp_path / "served").iterdir()] == ["000000005"]
+    (tmp_path / "memory.json").write_bytes(b"")
+    memory = SyncMemory(tmp_path)
+    memory.keep(position=7)
+    assert (memory.known.epoch, memory.known.position) == (5, 7)
