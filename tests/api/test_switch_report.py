@@ -195,6 +195,7 @@ def test_a_report_after_the_fact_that_lets_go_hands_over(
     world: World, acme: Tenant, web: Machine, asked: str
 ):
     successor = world.register(acme, letter="b", number=500)
+    successor.heartbeat()
     body = specification(world, web, asked, released_at=world.ago(10))
     reply = web.post("switch-report", body)
     assert reply.body["status"] == "committed"

@@ -228,7 +228,19 @@ def instance_named(  # noqa: PLR0913 - what EC2 says of it
         return False
     intentions.reserved_is(tx, now, instance_id, switch_id=switch_id)
     record_step(tx, now, switch_id, Step.LAUNCHED, launched_at, actor, {"instance_id": instance_id})
+    _was_heard(tx, now, switch_id, instance_id)
     return True
+
+
+def _was_heard(tx: sa.Connection, now: datetime, switch_id: SwitchId, instance_id: InstanceId) -> None:
+    """Before EC2 named it: it registered by the client's token, which does not say what it was launched for."""
+    since = tx.scalar(
+        sa.select(instances.c.installed_at)
+        .join(switches, switches.c.agent_id == instances.c.agent_id)
+        .where(switches.c.id == switch_id, instances.c.id == instance_id, instances.c.hears)
+    )
+    if since is not None:
+        record_step(tx, now, switch_id, Step.ENROLLED, since, instance_id)
 
 
 def adopt_standby(tx: sa.Connection, now: datetime, switch_id: SwitchId) -> bool:

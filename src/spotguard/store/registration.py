@@ -84,14 +84,13 @@ def register(
         enrolment.redeem(tx, now, enrolled_by.token_hash, newcomer.instance_id)
     pools.ensure_pools(tx, now, [Pool(newcomer.pool.instance_type, newcomer.pool.az, newcomer.pool.product)])
     again = former is not None and former.boot_id == newcomer.boot_id
-    _write_instance(tx, now, client_id, agent, newcomer, former, hears=enrolled_by is None)
+    _write_instance(tx, now, client_id, agent, newcomer, former)
     if former is None and enrolled_by is not None and newcomer.mode is Mode.SPOT:
         looks.launched(tx, now, client_id, newcomer.pool, newcomer.instance_id)
     if enrolled_by is not None:
         _take_place(tx, now, enrolled_by, newcomer)
     else:
         replicas.stand_by(tx, newcomer.instance_id)
-        moves.enrolled(tx, now, newcomer.instance_id)
     if agent.epoch == 0:
         grants.first_grant(tx, now, AgentId(agent.id), newcomer.instance_id)
     elif former is not None and former.boot_id is not None and not again:
@@ -200,10 +199,8 @@ def _write_instance(
     agent: Row[Any],
     newcomer: Newcomer,
     former: Row[Any] | None,
-    *,
-    hears: bool,
 ) -> None:
-    """`hears`: a person installs it, and sees whether the answer came. Of what we launched its first word tells."""
+    """Whether it hears this answer, its first word with the token in it tells, whatever it has registered with."""
     pool = newcomer.pool
     told = {
         "agent_id": agent.id,
@@ -223,11 +220,12 @@ def _write_instance(
         "has_traffic_script": newcomer.has_traffic_script,
         "last_heartbeat_at": now,
         "heard_since": now,
+        "hears": False,
         "updated_at": now,
     }
     if former is not None:
         first = {} if former.installed_at is not None else {"installed_at": now}
-        unsaid = {} if former.boot_id == newcomer.boot_id else {**_UNSAID, "hears": hears}
+        unsaid = {} if former.boot_id == newcomer.boot_id else _UNSAID
         mine = instances.c.id == newcomer.instance_id
         tx.execute(sa.update(instances).where(mine).values(**told, **first, **unsaid))
         return
@@ -236,7 +234,6 @@ def _write_instance(
         "id": newcomer.instance_id,
         "client_id": client_id,
         "is_active": True,
-        "hears": hears,
         "ondemand_price": price,
         "baseline_ondemand_price": agent.baseline_ondemand_price or price,
         "installed_at": now,
