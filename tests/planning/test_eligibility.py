@@ -31,6 +31,7 @@ FINE, CARE, STOP, UNKNOWN = Grade.FINE, Grade.CARE, Grade.STOP, Grade.UNKNOWN
 BLIND = Unseen("nobody may look")
 ROOT = Disk("nvme0n1", DiskKind.EBS, ("/",))
 ENCRYPTED = Volume(VolumeId("vol-1"), "/dev/xvda", encrypted=True, key_id="key-1")
+FOR_A_LOOK = Volume(VolumeId("vol-9"), "/dev/sdy", encrypted=False)
 
 
 def store(*mounted_at):
@@ -130,6 +131,9 @@ CASES = [
     (E.its_root_is_on_ebs, GOOD, FINE, "EBS"),
     (E.its_root_is_on_ebs, instance(root_device="instance-store"), STOP, "instance store"),
     (E.its_root_is_on_ebs, no_instance(), UNKNOWN, "nobody may look"),
+    (E.no_volume_is_attached_where_a_look_goes, GOOD, FINE, "nothing is attached as /dev/sdy"),
+    (E.no_volume_is_attached_where_a_look_goes, instance(volumes=(FOR_A_LOOK,)), CARE, "vol-9 is attached"),
+    (E.no_volume_is_attached_where_a_look_goes, instance(volumes=BLIND), UNKNOWN, "nobody may look"),
     (E.it_does_not_hibernate, GOOD, FINE, "not configured"),
     (E.it_does_not_hibernate, instance(hibernates=True), STOP, "hibernation"),
     (E.it_does_not_hibernate, no_instance(), UNKNOWN, "nobody may look"),

@@ -65,6 +65,19 @@ class Mounts:
         above = {str(folder) for folder in (path, *path.parents)} - {"/"}
         return max((point for point in points if point in above), key=len, default=None)
 
+    def promised_below(self, path: Path, *, at_boot: bool) -> list[str]:
+        """The mount points inside the folder that fstab names."""
+        points = [_plain(e.path) for e in fstab(self._root) if e.at_boot or not at_boot]
+        return [point for point in points if path in Path(point).parents]
+
+    def below(self, path: Path) -> list[str]:
+        """Where inside the folder a file system of another block device is mounted; folders bound there are none."""
+        known = self.now()
+        own = known.get(self.point_of(path))
+        inside = {point: one for point, one in known.items() if path in Path(point).parents}
+        others = [point for point, one in inside.items() if own is None or one.number != own.number]
+        return [point for point in others if self.disks_of(point)]
+
     def point_of(self, path: Path) -> str:
         """The mount point below which it lies now."""
         known = self.now()

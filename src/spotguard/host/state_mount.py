@@ -1,7 +1,8 @@
 """The state is where it was, or the workload does not open and no pass of it begins.
 
 An empty mount point looks like a state of which everything was deleted, and a dead holder's volume that is attached for
-a look (`host.salvage`) has the UUID and the label of the live one: after a reboot either may stand in its place.
+a look (`host.salvage`) has the UUID and the label of the live one: after a reboot either may stand in its place. The
+same goes for each part of the state that is a file system of its own.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from spotguard.domain.salvages import SALVAGE_DEVICE
 from spotguard.host.commands import Ran, run
 from spotguard.host.disk import FolderDisk
 from spotguard.host.mounts import Mounts
+from spotguard.host.state_lay import Kept, Lay, is_another
 from spotguard.ports.workload import STATE_MOUNT, Gate
 from spotguard.telemetry import get_logger
 
@@ -27,27 +29,6 @@ _SALVAGE = SALVAGE_DEVICE.removeprefix("/dev/")
 Run = Callable[[tuple[str, ...], float], Ran]
 
 log = get_logger("state")
-
-
-class Lay(msgspec.Struct, frozen=True):
-    """Where a state lies: the mount point, and the EBS volumes below, as far as they say."""
-
-    point: str
-    volumes: tuple[str, ...] = ()
-
-
-class Kept(msgspec.Struct, frozen=True):
-    """What is remembered on this instance of the state at this path. A workload may mount its state when it starts."""
-
-    state: str | None = None
-    opened: Lay | None = None  # right before the workload started
-    served: Lay | None = None  # while it ran
-
-    @property
-    def is_mounted_by_its_start(self) -> bool:
-        if self.opened is None or self.served is None:
-            return False
-        return self.opened.point != self.served.point
 
 
 class StateMount:
@@ -65,11 +46,12 @@ class StateMount:
         if kept.opened is not None and not kept.is_mounted_by_its_start:
             wanted = kept.opened.point
         known = () if self._is_left_to_the_start(kept, promised) else (kept.opened, kept.served)
-        if self._lacks(wanted):
-            if arrives():
-                known = ()
-            else:
-                self._mount(wanted)
+        missing = [point for point in (wanted, *self._parts(kept.opened, at_boot=True)) if self._lacks(point)]
+        if missing and arrives():
+            known = ()
+        else:
+            for point in missing:
+                self._mount(point)
         strange = self._strange(known)
         if strange is not None:
             raise GateFailed(strange)
@@ -78,23 +60,26 @@ class StateMount:
         """The workload is to start with the state that is there now. `arrived`: a pass has just been put there."""
         kept = self._kept()
         if arrived or not kept.is_mounted_by_its_start:  # else it may be mounted still, and not after a boot
-            self._keep(Kept(str(self._state), self._lay, None if arrived else kept.served))
+            lay = self._lay
+            if not arrived:
+                lay = lay.without(kept.parts_of_its_start)
+            self._keep(Kept(str(self._state), lay, None if arrived else kept.served))
 
     def opened(self) -> None:
         """It has started: what lay elsewhere until then it has mounted itself, unless it has failed to."""
         kept, lay = self._kept(), self._lay
-        if kept.served is None or not (self._lacks(kept.served.point) or _is_another(lay, kept.served)):
+        if kept.served is None or not (self._is_short_of(kept.served) or is_another(lay, kept.served)):
             self._keep(msgspec.structs.replace(kept, state=str(self._state), served=lay))
 
     def is_there(self) -> bool:
         """Where it was served from something is mounted."""
         served = self._kept().served
-        return served is not None and not self._lacks(served.point)
+        return served is not None and not self._is_short_of(served)
 
     def closed(self) -> None:
         """It ran on a state that was there, and has stopped: who unmounts it then mounts it at its start."""
         kept = self._kept()
-        if kept.served is not None and (kept.opened is None or self._lacks(kept.served.point)):
+        if kept.served is not None and (kept.opened is None or self._is_short_of(kept.served)):
             self._keep(msgspec.structs.replace(kept, opened=self._lay))
 
     def require_for_pass(self) -> None:
@@ -102,8 +87,9 @@ class StateMount:
         kept = self._kept()
         known = kept.served or kept.opened
         wanted = self._mounts.promised_at(self._path, at_boot=False) if known is None else known.point
-        if self._lacks(wanted):
-            raise StateMissing(f"no pass is sent: {self._not_there(wanted)}")
+        for point in (wanted, *self._parts(known, at_boot=False)):
+            if self._lacks(point):
+                raise StateMissing(f"no pass is sent: {self._not_there(point)}")
         mounts_itself = kept.served is None and known is not None and known.point != self._point
         strange = self._strange(() if mounts_itself else (known,))
         if strange is not None:
@@ -113,7 +99,7 @@ class StateMount:
         """A whole pass of the state that is there now has arrived."""
         kept, lay = self._kept(), self._lay
         if not lay.volumes and kept.served is not None:
-            lay = Lay(lay.point, kept.served.volumes)
+            lay = msgspec.structs.replace(lay, volumes=kept.served.volumes)
         self._keep(msgspec.structs.replace(kept, state=str(self._state), served=lay))
 
     @property
@@ -127,8 +113,21 @@ class StateMount:
     @property
     def _lay(self) -> Lay:
         point = self._point
+        below = {part: self._volumes_of(part) for part in self._mounts.below(self._path)}
+        return Lay(point, self._volumes_of(point), below)
+
+    def _volumes_of(self, point: str) -> tuple[str, ...]:
         disks = self._mounts.disks_of(point)
-        return Lay(point, tuple(disk.volume_id for disk in disks if disk.volume_id is not None))
+        return tuple(disk.volume_id for disk in disks if disk.volume_id is not None)
+
+    def _parts(self, known: Lay | None, *, at_boot: bool) -> list[str]:
+        """Mount points inside the state that have to be there."""
+        return (
+            self._mounts.promised_below(self._path, at_boot=at_boot) if known is None else list(known.below)
+        )
+
+    def _is_short_of(self, lay: Lay) -> bool:
+        return any(self._lacks(point) for point in (lay.point, *lay.below))
 
     def _is_left_to_the_start(self, kept: Kept, promised: str | None) -> bool:
         """Nobody has seen it start, and fstab names where it lay with `noauto`."""
@@ -146,25 +145,36 @@ class StateMount:
         return wanted is not None and wanted not in self._mounts.now()
 
     def _not_there(self, wanted: str | None) -> str:
+        what = self._what_is_at(str(wanted))
         return (
-            f"nothing is mounted at {wanted}, where the state {self._state} lies: mount it; "
-            f"{self._if_meant('if the state has moved to another file system')}"
+            f"nothing is mounted at {wanted}, where {what} lies: mount it; "
+            f"{self._if_meant('if it has moved to another file system')}"
         )
+
+    def _what_is_at(self, point: str) -> str:
+        is_part = self._path in Path(point).parents
+        return f"a part of the state {self._state}" if is_part else f"the state {self._state}"
 
     def _strange(self, known: Iterable[Lay | None]) -> str | None:
         """Why what is mounted is not the state's own; None where nothing says so."""
-        lays = [lay for lay in known if lay is not None and lay.volumes]
+        lays = [lay for lay in known if lay is not None]
         here = self._lay
-        if lays and all(_is_another(here, lay) for lay in lays):
-            was = sorted({volume for lay in lays for volume in lay.volumes})
+        points = [(here.point, here.volumes, [lay.volumes for lay in lays])]
+        points += [(at, now, [lay.below.get(at, ()) for lay in lays]) for at, now in here.below.items()]
+        return next(filter(None, (self._strange_at(*point) for point in points)), None)
+
+    def _strange_at(self, point: str, here: tuple[str, ...], known: Iterable[tuple[str, ...]]) -> str | None:
+        were, what = [volumes for volumes in known if volumes], self._what_is_at(point)
+        if were and here and all(not set(here) & set(volumes) for volumes in were):
+            was = sorted({volume for volumes in were for volume in volumes})
             return (
-                f"the state {self._state} lies on {', '.join(sorted(here.volumes))}, and was served from "
+                f"{what} lies on {', '.join(sorted(here))}, and was served from "
                 f"{', '.join(was)}: mount that (two disks may have the same UUID or label; a disk's id is in "
                 f"/dev/disk/by-id); {self._if_meant('if the disk was replaced')}"
             )
-        if not lays and any(disk.attached_as == _SALVAGE for disk in self._mounts.disks_of(here.point)):
+        if not were and any(disk.attached_as == _SALVAGE for disk in self._mounts.disks_of(point)):
             return (
-                f"the state {self._state} lies on a disk attached as {SALVAGE_DEVICE}, as a dead holder's is for "
+                f"{what} lies on a disk attached as {SALVAGE_DEVICE}, as a dead holder's is for "
                 "a look: unmount it, mount the live one, or attach it under another name if it is the live one"
             )
         return None
@@ -190,11 +200,6 @@ class StateMount:
             FolderDisk(self._folder).replace(STATE_MOUNT, msgspec.json.encode(kept))
         except OSError as error:
             log.warning("not written where the state lies", because=str(error))
-
-
-def _is_another(here: Lay, known: Lay) -> bool:
-    """Both say on which volumes, and have none in common."""
-    return bool(here.volumes and known.volumes) and not set(here.volumes) & set(known.volumes)
 
 
 class MountedGate:

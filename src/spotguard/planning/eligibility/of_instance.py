@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from spotguard.domain.salvages import SALVAGE_DEVICE
 from spotguard.planning.eligibility.facts import Facts
 from spotguard.planning.findings import Rule, Unseen, Verdict, care, fine, seen, stop
+from spotguard.planning.switching import STATE_DEVICE
 
 OWNERS: Mapping[str, str] = {
     "aws:autoscaling:groupname": "an Auto Scaling group",
@@ -87,6 +89,19 @@ def its_root_is_on_ebs(facts: Facts) -> Verdict:
         "its root lies in an instance store: there is nothing to keep or to copy",
         "make an EBS-backed image of it first",
     )
+
+
+def no_volume_is_attached_where_a_look_goes(facts: Facts) -> Verdict:
+    """A dead holder's volume is attached there for a look; a live one by that name is taken for it."""
+    volumes = seen(seen(facts.instance).volumes)
+    taken = [volume.volume_id for volume in volumes if volume.device == SALVAGE_DEVICE]
+    if taken:
+        return care(
+            f"{taken[0]} is attached as {SALVAGE_DEVICE}: after a death nobody can look at what a standby was missing, "
+            "and a state on it is neither served nor sent where the agent has no memory of it",
+            f"stop the instance and attach it under another name, such as {STATE_DEVICE}",
+        )
+    return fine(f"nothing is attached as {SALVAGE_DEVICE}")
 
 
 def it_does_not_hibernate(facts: Facts) -> Verdict:
@@ -230,6 +245,7 @@ RULES: tuple[Rule[Facts], ...] = (
     Rule(nothing_else_owns_it, "docs/scope.md; U7"),
     Rule(its_image_may_run_on_spot, "E27"),
     Rule(its_root_is_on_ebs, "users, first hour"),
+    Rule(no_volume_is_attached_where_a_look_goes, "docs/state-sync.md"),
     Rule(it_does_not_hibernate, "E11; ruling B4"),
     Rule(its_place_can_be_copied, "users, first hour; E39"),
     Rule(one_plain_interface_is_enough, "users, first hour; E14"),

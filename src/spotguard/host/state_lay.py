@@ -1,0 +1,47 @@
+"""Where a state lies: its mount point, those inside it, and the EBS volumes below, now and as it is remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import msgspec
+import msgspec.structs
+
+
+class Lay(msgspec.Struct, frozen=True):
+    """The mount point, and the EBS volumes below, as far as they say. `below`: those of its parts, by mount point."""
+
+    point: str
+    volumes: tuple[str, ...] = ()
+    below: dict[str, tuple[str, ...]] = {}
+
+    def without(self, parts: Collection[str]) -> Lay:
+        return msgspec.structs.replace(
+            self, below={point: volumes for point, volumes in self.below.items() if point not in parts}
+        )
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """What is remembered on this instance of the state at this path. A workload may mount its state when it starts."""
+
+    state: str | None = None
+    opened: Lay | None = None  # right before the workload started
+    served: Lay | None = None  # while it ran
+
+    @property
+    def is_mounted_by_its_start(self) -> bool:
+        if self.opened is None or self.served is None:
+            return False
+        return self.opened.point != self.served.point
+
+    @property
+    def parts_of_its_start(self) -> set[str]:
+        """Mount points inside the state that were there only while the workload ran."""
+        if self.opened is None or self.served is None:
+            return set()
+        return self.served.below.keys() - self.opened.below.keys()
+
+
+def is_another(here: Lay, known: Lay) -> bool:
+    """Both say on which volumes, and have none in common."""
+    return bool(here.volumes and known.volumes) and not set(here.volumes) & set(known.volumes)
