@@ -106,6 +106,7 @@ def orders(acme: Tenant, web: Machine, controls: Any) -> dict[str, Callable[[], 
         "createReplica": lambda: acme.call("POST", f"{agent}/replicas"),
         "failoverDrill": drill("failover"),
         "restoreDrill": drill("restore"),
+        "delete": lambda: acme.call("DELETE", agent),
         "move": lambda: acme.call("POST", f"/instances/{web.id}/force-switch", {"target": "ondemand"}),
     }
     return {**calls, **{f"promote {one}": promote(one) for one in controls["promote"]}}

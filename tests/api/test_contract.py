@@ -55,6 +55,7 @@ def test_every_call_of_the_specification_is_there(world: World):
         "/api/client/agents/{agentId}/backtest": "get",
         "/api/client/agents/{agentId}/config": "post",
         "/api/client/agents/{agentId}/controls": "get",
+        "/api/client/agents/{agentId}/deletion": "get",
         "/api/client/agents/{agentId}/replicas": "get post",
         "/api/client/agents/{agentId}/replicas/{replicaId}": "delete",
         "/api/client/agents/{agentId}/decisions": "get",

@@ -8,7 +8,7 @@ import pytest
 
 from spotguard.domain.instances import Mode
 from spotguard.planning.metering import EntryKind
-from spotguard.store import configuration, ledger, prices, views_savings
+from spotguard.store import deletions, ledger, prices, views_savings
 from spotguard.store.tables import instance_runs, ledger_entries, storage_resources
 from tests.coordinator.scene import A, B, Scene
 
@@ -186,7 +186,7 @@ def test_a_deleted_agent_costs_nothing_from_then_on():
     (standby,) = (r.instance_id for r in scene.live_replicas(agent))
     settled(scene)
     deleted = scene.now
-    scene.db.write(lambda tx: configuration.delete_agent(tx, scene.now, scene.client_id, agent))
+    scene.db.write(lambda tx: deletions.delete(tx, scene.now, scene.client_id, agent))
     scene.run(3 * 3600)
     totals, _ = settled(scene)
     scene.run(3 * 3600)

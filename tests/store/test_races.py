@@ -10,7 +10,7 @@ from spotguard.domain.errors import Refused
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import parse_pool_id
 from spotguard.domain.switches import Trigger
-from spotguard.store import configuration, moves
+from spotguard.store import deletions, moves
 from spotguard.store.tables import agents, switches
 from tests.api.world import POOL_A, POOL_B, POOL_C, World
 
@@ -70,7 +70,7 @@ def test_an_agent_is_deleted_or_moved_never_both(world):
         machine = serving(world, tenant, f"web-{number}")
 
         def delete(tx, machine=machine):
-            configuration.delete_agent(tx, world.clock.now(), tenant.id, machine.agent_id)
+            deletions.delete(tx, world.clock.now(), tenant.id, machine.agent_id)
 
         assert at_once(world, [delete, moving(world, tenant, machine)]) == {"done": 1, "refused": 1}
         row = world.rows(agents, agents.c.id == machine.agent_id)[0]

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from spotguard.cli import enrolling_options as opt
 from spotguard.cli.eligibility import show_report, told_report
 from spotguard.cli.enrolling_look import Ask, look
 from spotguard.cli.enrolling_wish import read_back, require_sense, tell_doubts, wish_of
-from spotguard.cli.output import Failed, Json, options_mended, print_json, say, warn
+from spotguard.cli.output import Failed, Json, Yes, agreed, options_mended, print_json, say, warn
 from spotguard.domain.agents import Executor
 from spotguard.domain.errors import BadSetting
 
@@ -43,7 +41,7 @@ def install(
     root: opt.Root = Path("/"),
     metadata_url: opt.MetadataUrl = opt.METADATA,
     endpoint_url: opt.EndpointUrl = None,
-    yes: opt.Yes = False,
+    yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Enrol this machine: report whether it may be moved and what points at it, say what changes, ask, change it.
@@ -100,7 +98,7 @@ def uninstall(
     keep_journal: opt.KeepJournal = False,
     force: opt.Force = False,
     root: opt.Root = Path("/"),
-    yes: opt.Yes = False,
+    yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Leave this machine as it was found: the agent ends, its files go, the workload's unit starts at boot again.
@@ -150,14 +148,7 @@ def _carry_out(
     tell("This will")
     for action in actions:
         tell(f"  - {action}")
-    if not yes and not _agreed():
+    if not yes and not agreed():
         raise Failed("nothing was changed")
     installer.carry_out(actions)
     tell("Done.")
-
-
-def _agreed() -> bool:
-    try:
-        return typer.confirm("Go on?", err=True)
-    except typer.Abort as error:  # Ctrl-C, or a stdin from which nothing comes
-        raise Failed("nobody answered, and nothing was changed; --yes asks nothing") from error

@@ -66,4 +66,3 @@ KeepJournal = Annotated[
 Force = Annotated[
     bool, typer.Option("--force", help="Also in the midst of a move, or with reports that nobody has heard.")
 ]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]

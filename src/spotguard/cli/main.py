@@ -14,6 +14,7 @@ from spotguard.cli.agent import agent_app
 from spotguard.cli.backtest import backtest
 from spotguard.cli.cleanup import cleanup
 from spotguard.cli.configure import configure
+from spotguard.cli.delete import delete
 from spotguard.cli.demo import demo
 from spotguard.cli.doctor import doctor
 from spotguard.cli.drill import drill
@@ -104,6 +105,7 @@ app.command()(doctor)
 app.command()(cleanup)
 app.command()(drill)
 app.command()(configure)
+app.command()(delete)
 app.command("kill-switch")(kill_switch.kill_switch)
 
 

@@ -1,4 +1,4 @@
-"""How commands speak: results on stdout, one JSON object where a script asks for it; everything else on stderr."""
+"""How commands speak: results on stdout, JSON where a script asks for it; the rest, questions too, on stderr."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from spotguard.domain.errors import BadSetting, InvalidInput, SpotGuardError
 from spotguard.domain.money import usd_text
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 NO_CREDENTIALS = (
     "no AWS credentials were found: give them by environment, profile or instance role (boto3's chain)"
@@ -63,6 +64,14 @@ def say_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
     for line in lines:
         say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def agreed() -> bool:
+    """Whether somebody says yes; `Failed` where nobody answers."""
+    try:
+        return typer.confirm("Go on?", err=True)
+    except typer.Abort as error:  # Ctrl-C, or a stdin from which nothing comes
+        raise Failed("nobody answered, and nothing was changed; --yes asks nothing") from error
 
 
 def _plain(value: object) -> str:

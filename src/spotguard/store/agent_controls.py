@@ -20,6 +20,7 @@ from spotguard.models.shelf import Shelf
 from spotguard.store import (
     approvals,
     configuration,
+    deletions,
     drill_orders,
     fleet,
     move_orders,
@@ -54,6 +55,7 @@ class Controls:
     create_replica: Control
     failover_drill: Control
     restore_drill: Control
+    delete: Control
     approve: Control | None
     promote: dict[ReplicaId, Control]
 
@@ -99,6 +101,7 @@ def of_agent(
         create_replica=_tried(tx, orders.create_replica),
         failover_drill=_tried(tx, orders.failover_drill),
         restore_drill=_tried(tx, orders.restore_drill),
+        delete=_tried(tx, orders.delete),
         approve=None if choice.waiting is None else _tried(tx, orders.approval(choice.waiting, shelf)),
         promote={replica: _tried(tx, orders.promotion(replica)) for replica in choice.live},
     )
@@ -132,6 +135,9 @@ class _Orders:
 
     def restore_drill(self) -> None:
         restore_orders.order_restore(*self.whom, CreatedBy.USER)
+
+    def delete(self) -> None:
+        deletions.require_deletable(*self.whom)
 
     def approval(self, decision_id: str, shelf: Shelf) -> Order:
         return lambda: approvals.approve(self.tx, self.now, self.client_id, decision_id, shelf)

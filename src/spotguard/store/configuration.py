@@ -1,4 +1,4 @@
-"""What people set: an agent's protection and guard-rails, a client's limits, an agent's end."""
+"""What people set: an agent's protection and guard-rails, a client's limits."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from spotguard.domain.agents import AgentStatus, Autonomy
-from spotguard.domain.commands import OPEN_COMMAND, CommandType
 from spotguard.domain.errors import InvalidInput, NotFound, Refused
-from spotguard.domain.ids import AgentId, ClientId, CommandId, ReplicaId
+from spotguard.domain.ids import AgentId, ClientId
 from spotguard.domain.switches import OPEN_SWITCH
 from spotguard.domain.traffic import Driver
 from spotguard.planning.switching import NO_SYNC
 from spotguard.store import agents as agent_store
-from spotguard.store import commands, drills, events, fleet, left_behind, plans, replicas, standbys
+from spotguard.store import commands, drills, events, plans, standbys
 from spotguard.store.tables import agents, clients, switches
 from spotguard.store.tables import commands as commands_table
 
@@ -149,48 +148,6 @@ def _require_script(tx: Connection, agent_id: AgentId, route: Mapping[str, Any] 
             "the serving instance has no script for its traffic: name traffic_script and traffic_check in its "
             "agent's settings, start it anew, and set the route then"
         )
-
-
-def delete_agent(tx: Connection, now: datetime, client_id: ClientId, agent_id: AgentId) -> None:
-    """Soft: history stays, standbys are retired, its instances are left alone, and its event names them. Again is
-    harmless.
-
-    `Refused` while a move is open: half a move has nobody to finish it.
-    """
-    agent_store.of_client(tx, client_id, agent_id)  # NotFound before anything is touched
-    fleet.hold(tx, now, agent_id)
-    row = agent_store.of_client(tx, client_id, agent_id)
-    if row.status == AgentStatus.DELETED:
-        return
-    open_states = [status.value for status in OPEN_SWITCH]
-    moving = sa.select(switches.c.id).where(
-        switches.c.agent_id == agent_id, switches.c.status.in_(open_states)
-    )
-    if tx.execute(moving.limit(1)).first() is not None:
-        raise Refused("a move of this agent is open: wait until it has ended")
-    for replica in replicas.live(tx, agent_id):
-        replicas.retire(tx, now, ReplicaId(replica.id), "its agent was deleted")
-    waiting = sa.select(commands_table.c.id).where(
-        commands_table.c.agent_id == agent_id,
-        commands_table.c.status.in_([status.value for status in OPEN_COMMAND]),
-        commands_table.c.command_type != CommandType.RETIRE_REPLICA.value,
-    )
-    for command_id in tx.scalars(waiting).all():
-        commands.cancel(tx, now, CommandId(command_id), "its agent was deleted")
-    tx.execute(
-        sa.update(agents)
-        .where(agents.c.id == agent_id, agents.c.status != AgentStatus.DELETED.value)
-        .values(
-            status=AgentStatus.DELETED.value,
-            deleted_at=now,
-            enabled=False,
-            config_version=agents.c.config_version + 1,
-            updated_at=now,
-        )
-    )
-    left = left_behind.of_agent(tx, agent_id)
-    told = f"{row.logical_agent_id} was deleted by its user; {left_behind.told_of(left)}"
-    events.append(tx, now, client_id, agent_id, "agent_deleted", told, {"left": [one.row.id for one in left]})
 
 
 def limits_of(tx: Connection, client_id: ClientId) -> Any:

@@ -37,7 +37,7 @@ class LeftBehind:
 
 def of_agent(tx: sa.Connection, agent_id: AgentId) -> list[LeftBehind]:
     """Of one that was deleted; without what the clean-up will delete. Instances first."""
-    cleaned = {row.id for row in leftover_rows.unreferenced(tx)}
+    cleaned = {row.id for row in leftover_rows.unreferenced_of(tx, agent_id)}
     return [one for one in _of(tx, _a.id == agent_id) if one.row.id not in cleaned]
 
 

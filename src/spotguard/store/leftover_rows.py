@@ -147,6 +147,11 @@ def unreferenced(tx: sa.Connection) -> list[Row]:
     return list(_UNREFERENCED.rows(tx, {}))
 
 
+def unreferenced_of(tx: sa.Connection, agent_id: AgentId) -> list[Row]:
+    """Those of this agent."""
+    return list(_UNREFERENCED_OF.rows(tx, {"agent": agent_id}))
+
+
 def stranded(tx: sa.Connection) -> list[Row]:
     """Volumes that a move took from who served, and nobody needs: kept for a person, whosever they were.
 
@@ -250,11 +255,11 @@ def _loose_image() -> sa.ColumnElement[bool]:
     )
 
 
-_UNREFERENCED = Prepared(
-    sa.select(storage_resources).where(
-        _s.ended_at.is_(None), _s.is_ours, sa.or_(_free_volume(), _loose_copy(), _loose_image())
-    )
+_LOOSE: sa.Select[Any] = sa.select(storage_resources).where(
+    _s.ended_at.is_(None), _s.is_ours, sa.or_(_free_volume(), _loose_copy(), _loose_image())
 )
+_UNREFERENCED = Prepared(_LOOSE)
+_UNREFERENCED_OF = Prepared(_LOOSE.where(_s.agent_id == sa.bindparam("agent")))
 _STRANDED = Prepared(
     sa.select(storage_resources)
     .where(

@@ -26,5 +26,6 @@ class AgentControls(Given):
     create_replica: Control
     failover_drill: Control
     restore_drill: Control
+    delete: Control
     approve: Control | None
     promote: dict[str, Control]

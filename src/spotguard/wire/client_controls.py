@@ -242,30 +242,6 @@ class LeftoversState(Given):
     done: list[EventState]
 
 
-class LeftBehindState(Given):
-    """What of a deleted agent's goes on. `plan`: what a person does with it. `usdPerMonth` null: not known.
-
-    `madeBySpotguard`: SpotGuard made it, or it is with what SpotGuard launched; such stay in `/leftovers`.
-    """
-
-    resource_id: str
-    kind: str
-    made_by_spotguard: bool
-    usd_per_month: Usd | None
-    plan: str
-
-
-class DeletedAgent(Given):
-    """`left`: its user's own again, billed, guarded by nobody, and in no figure of SpotGuard's from now on."""
-
-    id: str
-    logical_agent_id: str
-    deleted_at: Moment
-    because: str
-    left: list[LeftBehindState]
-    usd_per_month: Usd
-
-
 class Rejection(Taken):
     """No to a proposal; the reason is kept with the decision."""
 

@@ -35,6 +35,13 @@ export const controlsQuery = (id: string) =>
     refetchInterval: CALM_MS,
   });
 
+/** What its deletion would leave and end; of a deleted one, what still goes on. */
+export const deletionQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["agent", id, "deletion"],
+    queryFn: () => told(api.GET("/api/client/agents/{agentId}/deletion", path(id))),
+  });
+
 export const replicasQuery = (id: string) =>
   queryOptions({
     queryKey: ["agent", id, "replicas"],

@@ -4,6 +4,7 @@ import { lazy, Suspense } from "react";
 import { type AgentDetail, agentQuery } from "../api/queries";
 import { AGENT_STATUS, HEALTH, place, SIGNAL, SIGNAL_ACTION } from "../lib/words";
 import { Approval } from "../parts/agent/Approval";
+import { Deletion, LeftBehind } from "../parts/agent/Deletion";
 import { Drills } from "../parts/agent/Drills";
 import { GuardRails } from "../parts/agent/GuardRails";
 import { Decisions, Events, Moves } from "../parts/agent/History";
@@ -34,6 +35,7 @@ export function Agent() {
 
 function Parts({ agent }: { agent: AgentDetail }) {
   const serving = agent.instanceId;
+  const isDeleted = agent.status === "deleted";
   return (
     <>
       <title>{`${agent.logicalAgentId} · SpotGuard`}</title>
@@ -50,6 +52,7 @@ function Parts({ agent }: { agent: AgentDetail }) {
           What would it have saved?
         </Link>
       </p>
+      {isDeleted && <LeftBehind agent={agent} />}
       <Approval agent={agent} />
       <div className="cards">
         <State agent={agent} />
@@ -74,6 +77,7 @@ function Parts({ agent }: { agent: AgentDetail }) {
         <Decisions agentId={agent.id} />
         <Events agentId={agent.id} />
       </div>
+      {!isDeleted && <Deletion agent={agent} />}
     </>
   );
 }

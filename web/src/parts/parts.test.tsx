@@ -77,6 +77,7 @@ const FREE: Schemas["AgentControls"] = {
   createReplica: free,
   failoverDrill: free,
   restoreDrill: free,
+  delete: free,
   approve: null,
   promote: {},
 };

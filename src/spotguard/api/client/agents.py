@@ -14,13 +14,11 @@ from spotguard.api.problems import invalid
 from spotguard.domain.agents import AgentStatus
 from spotguard.domain.errors import InvalidInput
 from spotguard.domain.instances import Role
-from spotguard.domain.money import ZERO
 from spotguard.domain.pools import region_of
 from spotguard.domain.traffic import misfit, route_of, told_of
 from spotguard.store import agents as agent_store
 from spotguard.store import (
     configuration,
-    left_behind,
     pools,
     salvages,
     standby_cost,
@@ -38,7 +36,7 @@ from spotguard.wire.client import (
     SignalBrief,
     StandbyCostState,
 )
-from spotguard.wire.client_controls import ConfigurationChange, DeletedAgent, LeftBehindState
+from spotguard.wire.client_controls import ConfigurationChange
 from spotguard.wire.client_drills import AgentDetail, LostState, certificate_of, last_of
 
 routes = router()
@@ -94,37 +92,6 @@ async def agent(desk: AtDesk, agent_id: TheAgent) -> AgentDetail:
         )
 
     return await desk.read(work)
-
-
-@routes.delete("/agents/{agentId}")
-async def delete_agent(desk: AtDesk, agent_id: TheAgent) -> DeletedAgent:
-    """Soft: its history stays. Its instances are not ended: `left` names what goes on, billed and guarded by nobody."""
-
-    def work(tx: Connection) -> DeletedAgent:
-        configuration.delete_agent(tx, desk.now, desk.client_id, agent_id)
-        row = agent_store.of_client(tx, desk.client_id, agent_id)
-        left = left_behind.of_agent(tx, agent_id)
-        return DeletedAgent(
-            id=row.id,
-            logical_agent_id=row.logical_agent_id,
-            deleted_at=row.deleted_at,
-            because=left_behind.told_of(left),
-            left=[
-                LeftBehindState(
-                    resource_id=one.row.id,
-                    kind=one.kind,
-                    made_by_spotguard=one.is_ours,
-                    usd_per_month=one.usd_per_month,
-                    plan=one.plan,
-                )
-                for one in left
-            ],
-            usd_per_month=sum((one.usd_per_month or ZERO for one in left), ZERO),
-        )
-
-    answer = await desk.write(work)
-    desk.wake()
-    return answer
 
 
 @routes.post("/agents/{agentId}/config")

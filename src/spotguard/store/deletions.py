@@ -1,0 +1,138 @@
+"""Deleting an agent, and what it would come to: the same deed, taken back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.domain.agents import AgentStatus
+from spotguard.domain.commands import OPEN_COMMAND, CommandType
+from spotguard.domain.errors import Refused
+from spotguard.domain.ids import AgentId, ClientId, CommandId, ReplicaId
+from spotguard.domain.money import ZERO
+from spotguard.domain.switches import OPEN_SWITCH
+from spotguard.store import agents as agent_store
+from spotguard.store import commands, events, fleet, left_behind, replicas
+from spotguard.store.left_behind import LeftBehind
+from spotguard.store.tables import agents, switches
+from spotguard.store.tables import commands as commands_table
+
+Row = sa.Row[Any]
+CHANGED = "what its deletion leaves or ends has changed since you looked: look again"
+_BECAUSE = "its agent was deleted"
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """`agent`: its row afterwards. `left`: what goes on. `standbys`: what ends with it, as far as it has a machine."""
+
+    agent: Row
+    left: tuple[LeftBehind, ...]
+    standbys: tuple[str, ...]
+
+    @property
+    def because(self) -> str:
+        return left_behind.told_of(self.left)
+
+    @property
+    def usd_per_month(self) -> Decimal:
+        """Of what is left, as far as it is known."""
+        return sum((one.usd_per_month or ZERO for one in self.left), ZERO)
+
+    @property
+    def as_seen(self) -> str:
+        """Another one as soon as something else goes on or ends; prices may change meanwhile."""
+        told = [*sorted(one.row.id for one in self.left), "", *sorted(self.standbys)]
+        return sha256("\n".join(told).encode()).hexdigest()[:16]
+
+
+def delete(
+    tx: sa.Connection, now: datetime, client_id: ClientId, agent_id: AgentId, as_seen: str | None = None
+) -> Deletion:
+    """Soft: history stays, standbys are retired, its instances are left alone, and its event names them. Again is
+    harmless.
+
+    `Refused` while a move is open: half a move has nobody to finish it; and where the deletion is no longer the one
+    that somebody has seen.
+    """
+    if not require_deletable(tx, now, client_id, agent_id):
+        return _deletion(tx, client_id, agent_id, ())
+    standbys = _retire(tx, now, agent_id)
+    _cancel(tx, now, agent_id)
+    tx.execute(
+        sa.update(agents)
+        .where(agents.c.id == agent_id, agents.c.status != AgentStatus.DELETED.value)
+        .values(
+            status=AgentStatus.DELETED.value,
+            deleted_at=now,
+            enabled=False,
+            config_version=agents.c.config_version + 1,
+            updated_at=now,
+        )
+    )
+    done = _deletion(tx, client_id, agent_id, standbys)
+    if as_seen is not None and as_seen != done.as_seen:
+        raise Refused(CHANGED)
+    told = f"{done.agent.logical_agent_id} was deleted by its user; {done.because}"
+    named = {"left": [one.row.id for one in done.left]}
+    events.append(tx, now, client_id, agent_id, "agent_deleted", told, named)
+    return done
+
+
+def require_deletable(tx: sa.Connection, now: datetime, client_id: ClientId, agent_id: AgentId) -> bool:
+    """Holds the agent. False for one that is deleted already; `Refused` as in `delete`."""
+    agent_store.of_client(tx, client_id, agent_id)  # NotFound before anything is touched
+    fleet.hold(tx, now, agent_id)
+    if agent_store.of_client(tx, client_id, agent_id).status == AgentStatus.DELETED:
+        return False
+    _require_no_move(tx, agent_id)
+    return True
+
+
+def preview(tx: sa.Connection, now: datetime, client_id: ClientId, agent_id: AgentId) -> Deletion:
+    """What `delete` would come to, or how it refuses; no row changes. Of a deleted one: what still goes on."""
+    trial = tx.begin_nested()
+    try:
+        return delete(tx, now, client_id, agent_id)
+    finally:
+        trial.rollback()
+
+
+def _deletion(
+    tx: sa.Connection, client_id: ClientId, agent_id: AgentId, standbys: tuple[str, ...]
+) -> Deletion:
+    row = agent_store.of_client(tx, client_id, agent_id)
+    return Deletion(row, tuple(left_behind.of_agent(tx, agent_id)), standbys)
+
+
+def _require_no_move(tx: sa.Connection, agent_id: AgentId) -> None:
+    open_states = [status.value for status in OPEN_SWITCH]
+    moving = sa.select(switches.c.id).where(
+        switches.c.agent_id == agent_id, switches.c.status.in_(open_states)
+    )
+    if tx.execute(moving.limit(1)).first() is not None:
+        raise Refused("a move of this agent is open: wait until it has ended")
+
+
+def _retire(tx: sa.Connection, now: datetime, agent_id: AgentId) -> tuple[str, ...]:
+    """Machines of its standbys, which end."""
+    live = replicas.live(tx, agent_id)
+    for replica in live:
+        replicas.retire(tx, now, ReplicaId(replica.id), _BECAUSE)
+    return tuple(replica.instance_id for replica in live if replica.instance_id is not None)
+
+
+def _cancel(tx: sa.Connection, now: datetime, agent_id: AgentId) -> None:
+    c = commands_table.c
+    waiting = sa.select(c.id).where(
+        c.agent_id == agent_id,
+        c.status.in_([status.value for status in OPEN_COMMAND]),
+        c.command_type != CommandType.RETIRE_REPLICA.value,
+    )
+    for command_id in tx.scalars(waiting).all():
+        commands.cancel(tx, now, CommandId(command_id), _BECAUSE)
