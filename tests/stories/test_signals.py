@@ -54,6 +54,10 @@ def test_rebalance_then_a_termination_notice_promotes_the_emergency_replica(scen
     assert notice.signal_type == "instance-termination"
     assert notice.failover_completed_at - notice.signal_time < timedelta(minutes=2)
     assert scene.switches()[-1].event_trigger == "rebalance"
+    begun = scene.events("switch_opened")[-1].message
+    assert "(notice after a rebalance recommendation): termination notice" in begun, (
+        "what set it off is named"
+    )
     # the model resumes control
     assert scene.agent().auto_switch_enabled
     scene.wait(minutes=10)

@@ -13,12 +13,21 @@ from spotguard.domain.life import Life
 
 
 class Trigger(StrEnum):
-    """What set the move off (`switches.event_trigger`)."""
+    """What set the move off (`switches.event_trigger`).
+
+    `EMERGENCY`: a termination notice or a death. `REBALANCE`: a notice too, whose standby a rebalance recommendation
+    had made before (the specification's outcome B); a recommendation by itself moves nothing (ruling B7).
+    """
 
     AUTO_SWITCH = "auto_switch"
     MANUAL = "manual"
     EMERGENCY = "emergency"
     REBALANCE = "rebalance"
+
+    @property
+    def told(self) -> str:
+        """For people."""
+        return "notice after a rebalance recommendation" if self is Trigger.REBALANCE else self.value
 
 
 class MoveKind(StrEnum):

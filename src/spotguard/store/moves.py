@@ -158,7 +158,7 @@ def open_ordered(tx: sa.Connection, now: datetime, wish: MoveOrder) -> OpenedMov
     _COMMANDED.change(tx, {"move": switch_id, "command": command_id})
     _switching(tx, order.agent_id)
     place = order.target.id if order.mode is Mode.SPOT else "on-demand"
-    message = f"{order.trigger} switch to {place} begins: {order.reason}"
+    message = f"switch to {place} begins ({order.trigger.told}): {order.reason}"
     detail = {"switch_id": switch_id, "kind": order.plan.kind.value, "command_id": command_id}
     events.append(tx, now, order.client_id, order.agent_id, "switch_opened", message, detail)
     return OpenedMove(switch_id, command_id, order.plan.kind, order.kept)

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from spotguard.domain.errors import NotFound
 from spotguard.domain.ids import ClientId, InstanceId
+from spotguard.domain.switches import Trigger
 from spotguard.store.agents import ROLE_COLUMNS
 from spotguard.store.tables import (
     agents,
@@ -64,7 +65,7 @@ def marks(tx: Connection, agent_id: str, since: datetime) -> Sequence[tuple[date
         (
             row.initiated_at or row.created_at,
             "switch",
-            f"{row.event_trigger} → {row.new_pool_id or row.new_mode or '?'}",
+            f"{Trigger(row.event_trigger).told} → {row.new_pool_id or row.new_mode or '?'}",
         )
         for row in tx.execute(moves)
     ]

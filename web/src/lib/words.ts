@@ -55,7 +55,7 @@ export const TRIGGER: Record<Schemas["Trigger"], string> = {
   auto_switch: "automatic",
   manual: "by hand",
   emergency: "emergency",
-  rebalance: "rebalance",
+  rebalance: "notice after rebalance",
 };
 
 export const MOVE_KIND: Record<Schemas["MoveKind"], { text: string; means: string }> = {
