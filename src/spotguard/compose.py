@@ -146,13 +146,17 @@ def rate_limits(settings: Settings) -> RateLimits:
     )
 
 
-def demo_app(db: Database, clock: Clock, wakeup: Wakeup, notice: str) -> Application:
-    """The API for people beside a simulation: threads of its own, new agents in `auto` (ruling B17)."""
-    return create_app(db, clock, wakeup, settings=replace(DEMO_API, notice=notice), replayer=Apart())
+def demo_app(db: Database, clock: Clock, wakeup: Wakeup, notice: str, clock_rate: float) -> Application:
+    """The API for people beside a simulation: threads of its own, new agents in `auto` (ruling B17).
+
+    `clock_rate`: how many times as fast the simulation's clock goes.
+    """
+    told = replace(DEMO_API, notice=notice, clock_rate=clock_rate)
+    return create_app(db, clock, wakeup, settings=told, replayer=Apart())
 
 
-# No limits: the minutes are the virtual clock's, and it stands still at the end. So are a session's hours.
-DEMO_API = ApiSettings(new_agent_autonomy=Autonomy.AUTO, rate_limits=None, session_seconds=10 * 365 * 86_400)
+# No limits: the minutes are the virtual clock's, and it stands still at the end.
+DEMO_API = ApiSettings(new_agent_autonomy=Autonomy.AUTO, rate_limits=None)
 
 
 def coordinator_settings(settings: Settings) -> CoordinatorSettings:

@@ -108,6 +108,16 @@ def test_a_session_ends_by_itself(world: World, browser: Browser):
     assert browser.get("/me").status == 401
 
 
+def test_where_the_clock_goes_faster_its_hours_are_the_viewers():
+    world = World(clock_rate=120)
+    browser = Browser(world, world.tenant().token)
+    assert "Max-Age=43200" in browser.answer.headers["set-cookie"]
+    world.clock.pass_seconds(120 * 12 * 3600 - 1)
+    assert browser.get("/me").status == 200
+    world.clock.pass_seconds(1)
+    assert browser.get("/me").status == 401
+
+
 def test_rotating_the_token_ends_every_session_but_the_one_that_did_it(
     world: World, acme: Tenant, browser: Browser
 ):

@@ -58,7 +58,7 @@ class Stage:
 
     def bring_server(self) -> None:
         world = self.world
-        app = demo_app(world.db, world.clock, world.wakeups, NOTICE)
+        app = demo_app(world.db, world.clock, world.wakeups, NOTICE, self._speed)
         listener = bound("127.0.0.1", self.port)
         self.port = listener.getsockname()[1]
         self._server = listening(app, listener, "error")

@@ -26,7 +26,8 @@ class ApiSettings:
     stream_seconds: float = 3600  # then it ends, and the reader resumes by Last-Event-ID
     body_seconds: float = 20  # for a body that arrives in pieces
     max_body_bytes: int = 256 * 1024
-    session_seconds: float = 12 * 3600
+    session_seconds: float = 12 * 3600  # of people's time
+    clock_rate: float = 1  # seconds of the API's clock in one of people's: a simulation's goes faster
     is_public_https: bool = False  # people reach it by HTTPS, even if TLS ends before this process
     notice: str = ""  # shown on the page, above every figure
     rate_limits: RateLimits | None = field(default_factory=RateLimits)

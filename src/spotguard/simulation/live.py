@@ -31,7 +31,7 @@ def play(demo: Demo, console: Console, *, speed: float, port: int) -> dict[str, 
         f"Simulated: EC2 and its interruptions are played, nothing touches AWS. Prices: {world.plan.market.source}. "
         f"Time runs {speed:g} times as fast."
     )
-    app = demo_app(world.db, world.clock, world.wakeups, notice)
+    app = demo_app(world.db, world.clock, world.wakeups, notice, speed)
     with bound("127.0.0.1", port) as listener, listening(app, listener, "error") as address:
         console.print(f"open [bold]http://{address}/[/] with this token (Ctrl-C ends the demo):")
         console.print(world.client_token, style="bold", highlight=False, soft_wrap=True)

@@ -23,10 +23,11 @@ async def sign_in(request: Request, response: Response, said: SignIn) -> Session
     _require_same_site(request)
     api, now = api_of(request), api_of(request).clock.now()
     token_hash, lasts = hash_token(said.token.strip()), api.settings.session_seconds
+    by_its_clock = lasts * api.settings.clock_rate
 
     def work(tx: Connection) -> tuple[str, Any]:
         client_id = credentials.client(tx, now, token_hash)
-        secret = sessions.begin(tx, now, client_id, token_hash, valid_seconds=lasts)
+        secret = sessions.begin(tx, now, client_id, token_hash, valid_seconds=by_its_clock)
         return secret, sessions.of_secret(tx, now, hash_token(secret))
 
     secret, row = await api.write(work)
