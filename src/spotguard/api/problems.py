@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from spotguard.api.wording import sentence_of
 from spotguard.domain.errors import IllegalMove, InvalidInput, NotFound, Refused
 from spotguard.store.database import cause_of, is_away
 from spotguard.telemetry import get_logger
@@ -122,7 +123,7 @@ async def _answer_invalid(_request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     # Pydantic's errors also hold the input; it is not sent back: it may be NaN, huge, or a secret.
-    found = [(_pointer(tuple(one["loc"]), error.body), str(one["msg"])) for one in error.errors()[:50]]
+    found = [(_pointer(tuple(one["loc"]), error.body), sentence_of(one)) for one in error.errors()[:50]]
     return Problem(422, "the request is well-formed but not valid", errors=found).response()
 
 

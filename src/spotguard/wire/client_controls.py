@@ -8,60 +8,23 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from spotguard.domain.agents import HIGHEST_TERMINATE_WAIT_SECONDS, Autonomy
 from spotguard.domain.instances import Mode
 from spotguard.domain.switches import MoveKind, Step, WhenLate
 from spotguard.wire.client import EventState, FallbackState, Given, Moment, Percent, Taken, Usd
 from spotguard.wire.client_models import ModelState
-from spotguard.wire.client_traffic import TrafficChange
+from spotguard.wire.wanted import Wanted
 
 KillWord = Literal["none", "voluntary", "all"]
 _BIG = 2**31 - 1
-TypeName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$", max_length=32)]
-AzName = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d[a-z]$", max_length=32)]
-Whole = Annotated[int, Field(strict=True, ge=0, le=_BIG)]
-Flag = Annotated[bool, Field(strict=True)]
-Share = Annotated[Decimal, Field(ge=0, le=100, max_digits=6, decimal_places=2)]
-Sentence = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
-HourlyUsd = Annotated[Decimal, Field(ge=0, lt=1_000_000, max_digits=12, decimal_places=6)]
-
-
-class ConfigurationChange(Taken):
-    """Any of them; what is not named stays. `maxHourlyUsd` null lifts the cap, `restorePointHours` null makes none,
-    `fenceAfterMinutes` null never ends a primary that hangs, `minuteValueUsd` null has no state to lose, `traffic`
-    null moves none, `quarantineGroup` null leaves a rehearsed clone in its original's security groups.
-    """
-
-    enabled: Flag | None = None
-    autonomy: Autonomy | None = None
-    auto_switch_enabled: Flag | None = None
-    manual_replica_enabled: Flag | None = None
-    auto_terminate_enabled: Flag | None = None
-    terminate_wait_seconds: (
-        Annotated[int, Field(strict=True, ge=0, le=HIGHEST_TERMINATE_WAIT_SECONDS)] | None
-    ) = None
-    terminate_wait_minutes: (
-        Annotated[int, Field(strict=True, ge=0, le=HIGHEST_TERMINATE_WAIT_SECONDS // 60)] | None
-    ) = None
-    min_savings_percent: Share | None = None
-    max_switches_per_day: Annotated[int, Field(strict=True, ge=0, le=100)] | None = None
-    max_switches_per_week: Annotated[int, Field(strict=True, ge=0, le=700)] | None = None
-    min_pool_hours: Annotated[Decimal, Field(ge=0, le=720, max_digits=6, decimal_places=2)] | None = None
-    risk_threshold: Annotated[Decimal, Field(ge=0, le=1, decimal_places=4)] | None = None
-    allowed_instance_types: Annotated[list[TypeName], Field(max_length=50)] | None = None
-    allowed_azs: Annotated[list[AzName], Field(max_length=26)] | None = None
-    max_hourly_usd: Annotated[Decimal, Field(gt=0, lt=1000, max_digits=9, decimal_places=6)] | None = None
-    restore_point_hours: Annotated[int, Field(strict=True, ge=1, le=720)] | None = None
-    restore_points_kept: Annotated[int, Field(strict=True, ge=1, le=30)] | None = None
-    fence_after_minutes: Annotated[int, Field(strict=True, ge=3, le=1440)] | None = None
-    restore_drill_days: Annotated[int, Field(strict=True, ge=0, le=90)] | None = None
-    minute_value_usd: Annotated[Decimal, Field(ge=0, lt=100_000, max_digits=11, decimal_places=6)] | None = (
-        None
-    )
-    quarantine_group: (
-        Annotated[str, StringConstraints(pattern=r"^sg-[0-9a-f]{8,17}$", max_length=32)] | None
-    ) = None
-    traffic: TrafficChange | None = None
+Whole = Annotated[int, Field(strict=True, ge=0, le=_BIG), Wanted()]
+Sentence = Annotated[
+    str,
+    StringConstraints(max_length=1000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$"),
+    Wanted("text of at most 1000 characters, without control characters"),
+]
+HourlyUsd = Annotated[
+    Decimal, Field(ge=0, lt=1_000_000, max_digits=12, decimal_places=6), Wanted(unit="USD an hour")
+]
 
 
 class RestorePoint(Given):

@@ -36,7 +36,7 @@ from spotguard.wire.client import (
     SignalBrief,
     StandbyCostState,
 )
-from spotguard.wire.client_controls import ConfigurationChange
+from spotguard.wire.client_configuration import ConfigurationChange
 from spotguard.wire.client_drills import AgentDetail, LostState, certificate_of, last_of
 
 routes = router()
