@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
+
+from spotguard.store.tables import switches
 from tests.api.world import POOL_A, POOL_B, POOL_C, Machine, Tenant, World
 
 
@@ -74,3 +77,34 @@ def test_a_pool_above_the_agents_risk_limit_is_no_offer_and_a_forced_move_says_s
     )
     forced = acme.call("POST", f"/instances/{web.id}/force-switch", wish)
     assert forced.status == 202
+
+
+def test_a_return_from_a_forced_stay_is_offered_above_the_limit_as_the_engine_goes_there(
+    world: World, acme: Tenant
+):
+    """The guard-rail binds no return (rulings, last paragraph); the panel judges by the same rule."""
+    web = world.register(acme, "web", mode="ondemand")
+    web.prices({POOL_A: 0.0312, POOL_B: 0.0298})
+    acme.configure(web, riskThreshold="0.001")
+    above = f"above this agent's risk limit: {offers_of(acme, web)[POOL_B]['risk']:.1f} % within 6 h"
+    wished = offers_of(acme, web)[POOL_B]
+    assert (wished["allowed"], wished["aboveRiskLimit"]) == (False, True), "nobody forced it there"
+    moved(world, acme, web, trigger="manual")
+    assert offers_of(acme, web)[POOL_B]["allowed"] is False, "a person put it there"
+    moved(world, acme, web, trigger="emergency")
+    back = offers_of(acme, web)[POOL_B]
+    assert (back["allowed"], back["aboveRiskLimit"]) == (True, True)
+    assert back["because"].startswith(above)
+    assert back["because"].endswith("which binds no return to spot after a forced stay on demand")
+    acme.configure(web, riskThreshold="1")
+    calm = offers_of(acme, web)[POOL_B]
+    assert (calm["allowed"], calm["aboveRiskLimit"], calm["because"]) == (True, False, "allowed")
+
+
+def moved(world: World, acme: Tenant, web: Machine, trigger: str) -> None:
+    """It came to where it is by a move of this trigger."""
+    if not world.rows(switches):
+        order = {"target": "pool", "poolId": POOL_B}
+        assert acme.call("POST", f"/instances/{web.id}/force-switch", order).status == 202
+    done = {"status": "completed", "event_trigger": trigger, "trigger_type": trigger}
+    world.write(lambda tx: tx.execute(sa.update(switches).values(**done)))

@@ -12,6 +12,7 @@ from spotguard.domain.decisions import Aim, PoolAssessment, Proposal, Verdict
 from spotguard.domain.ids import PoolId
 from spotguard.domain.instances import Mode
 
+_CERTAIN = Decimal(1)
 RETURN_PAUSE = timedelta(hours=6)  # A→B→A within this time needs a person or an emergency (invariant 11)
 OLDEST_PRICE_SECONDS = 900.0  # no voluntary move on a price older than this
 
@@ -90,13 +91,39 @@ def _why_not_on_demand(facts: RailFacts) -> str | None:
 
 
 def the_risk_is_bearable(facts: RailFacts) -> str | None:
-    """An unknown risk is allowed: without figures rules-v1 has no measure of it. A return to spot after a forced stay
-    is outside this limit as it is outside the others: what it gains weighs the risk already.
-    """
-    if facts.proposal.aim is Aim.RECOVER:
-        return None
+    """An unknown risk is allowed: without figures rules-v1 has no measure of it."""
     risk = facts.target.risk_6h if facts.target is not None else None
-    return above_the_limit(risk, facts.rails.risk_threshold)
+    return RiskRule(facts.rails.risk_threshold, facts.proposal.aim is Aim.RECOVER).why_not(risk)
+
+
+@dataclass(frozen=True)
+class RiskRule:
+    """An agent's limit of the probability of an interruption within 6 h, for voluntary moves into a pool.
+
+    `is_return`: the move would end a forced stay on demand, and is outside this limit as it is outside the others: what
+    it gains weighs the risk already.
+    """
+
+    threshold: Decimal
+    is_return: bool
+
+    @property
+    def binding(self) -> Decimal:
+        return _CERTAIN if self.is_return else self.threshold
+
+    def why_not(self, risk_6h: Decimal | None) -> str | None:
+        return above_the_limit(risk_6h, self.binding)
+
+    def exceeded(self, risk_6h: Decimal | None) -> str | None:
+        """Whether that is in the way or not."""
+        return above_the_limit(risk_6h, self.threshold)
+
+    def although(self, risk_6h: Decimal | None) -> str | None:
+        """For people, of a pool to which a return goes all the same."""
+        told = self.exceeded(risk_6h)
+        return (
+            None if told is None else f"{told}, which binds no return to spot after a forced stay on demand"
+        )
 
 
 def above_the_limit(risk_6h: Decimal | None, limit: Decimal) -> str | None:

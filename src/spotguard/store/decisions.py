@@ -132,16 +132,18 @@ def situation(
         present_pool=here,
         present_usd=fixed if mode is Mode.ONDEMAND else present,
         ondemand_usd=fixed,
-        forced_stay=mode is Mode.ONDEMAND and _was_forced(tx, agent.id),
+        forced_stay=is_forced_stay(tx, agent),
         min_savings_percent=agent.min_savings_percent,
         pools=assessments,
         home=home,
     )
 
 
-def _was_forced(tx: sa.Connection, agent_id: AgentId) -> bool:
-    """It came to where it is by an emergency or an escape, not by a person's wish."""
-    last = tx.execute(_LAST_MOVE, {"agent": agent_id}).one_or_none()
+def is_forced_stay(tx: sa.Connection, agent: Row) -> bool:
+    """It is on demand, and came there by an emergency or an escape, not by a person's wish."""
+    if agent.current_mode != Mode.ONDEMAND:
+        return False
+    last = tx.execute(_LAST_MOVE, {"agent": agent.id}).one_or_none()
     return last is not None and (last.event_trigger in _FORCED or last.plan.get("aim") == Aim.ESCAPE)
 
 

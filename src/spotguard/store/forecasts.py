@@ -20,6 +20,7 @@ from spotguard.engine.hazard import AgeHazard
 from spotguard.engine.rules_v1 import Situation
 from spotguard.engine.stakes import Stakes
 from spotguard.market import shipped
+from spotguard.planning.guard_rails import RiskRule
 from spotguard.store import looks
 
 STATELESS = Decimal(10)  # a minute down is worth so many minutes on demand, unless its user says otherwise
@@ -93,6 +94,6 @@ def _ask(agent: Row, situation: Situation) -> forecast.Ask | None:
         pools=situation.pools,
         stakes=stakes(agent, situation.ondemand_usd),
         least_saving_percent=situation.min_savings_percent if on_spot else Decimal(0),
-        risk_limit=Decimal(1) if situation.forced_stay else agent.risk_threshold,
+        risk_limit=RiskRule(agent.risk_threshold, situation.forced_stay).binding,
         cap_usd=agent.max_hourly_usd,
     )

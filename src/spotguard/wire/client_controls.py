@@ -53,10 +53,10 @@ class RestorePoint(Given):
 class PoolOffer(Given):
     """One pool as a target for an instance.
 
-    `allowed`: SpotGuard would move there now by itself, `because` says why not, a risk above the agent's own limit
-    included (past which only a return to spot after a forced stay goes); a person may force a switch to any priced pool
-    but the present one. `risk`: percent within 6 h, by the age-hazard rule from what the tenant's own
-    instances saw.
+    `allowed`: SpotGuard would move there now by itself, `because` says why not; a person may force a switch to any
+    priced pool but the present one. `risk`: percent within 6 h, by the age-hazard rule from what the tenant's own
+    instances saw. `aboveRiskLimit`: it exceeds the agent's own limit, past which only a return to spot after a forced
+    stay on demand goes.
     """
 
     id: str
@@ -69,6 +69,7 @@ class PoolOffer(Given):
     quarantined_until: Moment | None
     allowed: bool
     because: str
+    above_risk_limit: bool
 
 
 class InstancePricing(Given):

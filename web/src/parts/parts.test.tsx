@@ -49,6 +49,7 @@ const offer = (id: string, price: string | null, allowed = true): Schemas["PoolO
   quarantinedUntil: null,
   allowed,
   because: allowed ? "allowed" : "it refused a launch",
+  aboveRiskLimit: false,
 });
 
 describe("the manual switching panel", () => {
@@ -59,12 +60,12 @@ describe("the manual switching panel", () => {
     expect(lines.filter((line) => line.isPresent).map((line) => line.key)).toEqual(["d"]);
   });
   it("marks the cheapest that is allowed, and none when none is", () => {
-    expect(cheapestSafe(pools, 30)).toBe("b");
-    expect(cheapestSafe([offer("a", "0.01", false), offer("c", null)], 30)).toBeNull();
+    expect(cheapestSafe(pools)).toBe("b");
+    expect(cheapestSafe([offer("a", "0.01", false), offer("c", null)])).toBeNull();
   });
-  it("calls no pool safe whose risk exceeds the agent's own limit", () => {
-    const risky = { ...offer("b", "0.02"), risk: 59.8 };
-    expect(cheapestSafe([risky, offer("d", "0.03")], 30)).toBe("d");
+  it("calls no pool safe whose risk exceeds the agent's own limit, though a return may go there", () => {
+    const risky = { ...offer("b", "0.02"), risk: 59.8, aboveRiskLimit: true };
+    expect(cheapestSafe([risky, offer("d", "0.03")])).toBe("d");
   });
 });
 

@@ -18,9 +18,10 @@ from spotguard.domain.ids import AgentId, InstanceId
 from spotguard.domain.instances import Mode, Role
 from spotguard.domain.pools import LINUX, PRODUCT_SUFFIX, parse_pool_id
 from spotguard.domain.switches import MoveKind, Trigger
-from spotguard.planning.guard_rails import above_the_limit
+from spotguard.planning.guard_rails import RiskRule
 from spotguard.store import (
     agents,
+    decisions,
     fleet,
     forecasts,
     judges,
@@ -86,9 +87,9 @@ async def pricing(desk: AtDesk, instance_id: TheInstance) -> InstancePricing:
             judge = judges.sitting(tx, desk.now, desk.api.shelf).present
             assessed = forecasts.with_risks(tx, desk.now, desk.client_id, bare, judge.hazard)
             present = row.current_pool_id if row.current_mode == Mode.SPOT else None
+            risk = RiskRule(agent.risk_threshold, is_return=decisions.is_forced_stay(tx, agent))
             offers = [
-                _offer(one, by_type.get(one.pool.instance_type, on_demand), present, agent.risk_threshold)
-                for one in assessed
+                _offer(one, by_type.get(one.pool.instance_type, on_demand), present, risk) for one in assessed
             ]
         return InstancePricing(
             current_mode=row.current_mode, current_pool=row.current_pool_id, on_demand=on_demand, pools=offers
@@ -104,14 +105,12 @@ def _ondemand(tx: Connection, client_id: Any, row: Any) -> Decimal | None:
     return known if known is not None else row.ondemand_price
 
 
-def _offer(
-    one: PoolAssessment, on_demand: Decimal | None, present: str | None, risk_limit: Decimal
-) -> PoolOffer:
+def _offer(one: PoolAssessment, on_demand: Decimal | None, present: str | None, rule: RiskRule) -> PoolOffer:
     saving = None
     if one.usd_per_hour is not None and on_demand:
         saving = ((1 - one.usd_per_hour / on_demand) * 100).quantize(Decimal("0.01"))
     product = "" if one.pool.product == LINUX else PRODUCT_SUFFIX[one.pool.product]
-    why_not = _why_not(one, present, risk_limit)
+    why_not = _why_not(one, present, rule)
     return PoolOffer(
         id=one.pool.id,
         name=f"{one.pool.instance_type} {one.pool.az}{product}",
@@ -122,17 +121,18 @@ def _offer(
         risk=None if one.risk_6h is None else one.risk_6h * 100,
         quarantined_until=one.quarantined_until,
         allowed=why_not is None,
-        because=why_not or one.because,
+        because=why_not or rule.although(one.risk_6h) or one.because,
+        above_risk_limit=rule.exceeded(one.risk_6h) is not None,
     )
 
 
-def _why_not(one: PoolAssessment, present: str | None, risk_limit: Decimal) -> str | None:
+def _why_not(one: PoolAssessment, present: str | None, rule: RiskRule) -> str | None:
     """Why SpotGuard would not move the workload there now."""
     if one.pool.id == present:
         return HERE if one.quarantined_until is None else f"{HERE}; {one.because}"
     if not one.allowed or one.quarantined_until is not None:
         return one.because
-    return NO_PRICE if one.usd_per_hour is None else above_the_limit(one.risk_6h, risk_limit)
+    return NO_PRICE if one.usd_per_hour is None else rule.why_not(one.risk_6h)
 
 
 @routes.get("/instances/{instanceId}/price-history")

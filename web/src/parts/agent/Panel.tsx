@@ -33,7 +33,7 @@ export function Panel({ agent, instanceId }: { agent: AgentDetail; instanceId: s
           label="Prices of all pools"
           rows={linesOf(pricing)}
           keyOf={(line) => line.key}
-          columns={columns(pricing, agent.config.riskThreshold * 100, isBarred(controls?.move), setTarget)}
+          columns={columns(pricing, isBarred(controls?.move), setTarget)}
           empty="no pool is known"
         />
       )}
@@ -72,25 +72,18 @@ function byPrice(a: Line, b: Line): number {
   return Number(micros(a.price) - micros(b.price));
 }
 
-/** Risk and limit in per cent; a risk that nobody knows exceeds nothing. */
-const isTooRisky = (offer: Offer, limit: number) => offer.risk !== null && Number(offer.risk) > limit;
-
 /** The cheapest priced pool that is allowed and within the agent's own limit of risk. */
-export const cheapestSafe = (pools: readonly Offer[], limit: number): string | null =>
+export const cheapestSafe = (pools: readonly Offer[]): string | null =>
   [...pools]
-    .filter((offer) => offer.allowed && offer.price !== null && !isTooRisky(offer, limit))
+    .filter((offer) => offer.allowed && offer.price !== null && !offer.aboveRiskLimit)
     .sort((a, b) => Number(micros(a.price ?? "0") - micros(b.price ?? "0")))[0]?.id ?? null;
-
-const tooRisky = (offer: Offer, limit: number) =>
-  `no voluntary move: risk ${Number(offer.risk).toFixed(1)} % exceeds this agent's limit of ${Number(limit.toFixed(2))} %`;
 
 function columns(
   pricing: Schemas["InstancePricing"],
-  limit: number,
   isMoveBarred: boolean,
   pick: (target: Target) => void,
 ): Column<Line>[] {
-  const best = cheapestSafe(pricing.pools, limit);
+  const best = cheapestSafe(pricing.pools);
   return [
     {
       head: "Where",
@@ -126,8 +119,6 @@ function columns(
       cell: ({ offer }) =>
         offer === null ? (
           <span className="reason">only when no pool is left</span>
-        ) : offer.allowed && isTooRisky(offer, limit) ? (
-          <span className="reason">{tooRisky(offer, limit)}</span>
         ) : (
           <span className="reason">
             {offer.allowed ? "yes" : "no"}: {offer.because}
