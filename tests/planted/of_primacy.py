@@ -227,4 +227,63 @@ BUGS = (
             "every grant rests on a proof, so that in the simulation nobody is left to be fenced",
         ),
     ),
+    Bug(
+        "a-hibernated-holder-counts-as-ended",
+        "our own first reading of ruling B4: stopped on demand is over; EC2 gives a hibernated one its memory back",
+        "1: it wakes in the midst of its term and serves beside its successor",
+        (
+            Edit(
+                "domain/instances.py",
+                "    boots = state is InstanceState.STOPPED and mode is Mode.ONDEMAND and hibernates is False\n",
+                "    boots = state is InstanceState.STOPPED and mode is Mode.ONDEMAND\n",
+            ),
+            Edit(
+                "store/deaths.py",
+                "        i.hibernates == sa.false(),\n",
+                "",
+            ),
+        ),
+        hunt(F.TOGGLES, F.TOGGLES, F.HIBERNATES),
+    ),
+    Bug(
+        "registered-is-enrolled",
+        "our own simulation, seed 201990: a new instance registered, heard no answer for 20 minutes, and held the epoch",
+        "1, 18: an epoch is granted to one that hears nothing; it can neither open nor give it back",
+        (
+            Edit("store/registration.py", '        "hears": False,\n', '        "hears": True,\n'),
+            Edit(
+                "store/registration.py",
+                "        _take_place(tx, now, enrolled_by, newcomer)\n    else:\n",
+                "        _take_place(tx, now, enrolled_by, newcomer)\n"
+                "        moves.enrolled(tx, now, newcomer.instance_id)\n    else:\n",
+            ),
+        ),
+        hunt(F.INSTANCE_DIES, F.PARTITION_ONE_WAY, F.PARTITION_ONE_WAY, F.PARTITION_ONE_WAY),
+    ),
+    Bug(
+        "a-late-heartbeat-is-believed",
+        "our own simulation, seed 201320: a delayed heartbeat of a stopped holder arrived after its end",
+        "1, 9: the row of who is over says that it lives, and the agent's that it is there",
+        (
+            Edit(
+                "store/agents.py",
+                '        .where(_i.id == sa.bindparam("wanted"), sa.not_(_run_is_over()))\n',
+                '        .where(_i.id == sa.bindparam("wanted"))\n',
+            ),
+        ),
+        hunt(F.STOP_AND_START, F.CALLS_DELAYED),
+    ),
+    Bug(
+        "promoted-and-read-only",
+        "orchestrator's ApplyMySQLPromotionAfterMasterFailover switched off: the promoted one stays read-only",
+        "18: whoever is granted the epoch is heard, and never opens",
+        (
+            Edit(
+                "agent/primacy.py",
+                "                self._keep(replace(self._now.without_ticket(), held=epoch, paused=False))\n",
+                "                self._keep(replace(self._now.without_ticket(), held=epoch, paused=epoch > 1))\n",
+            ),
+        ),
+        hunt(F.FORCED_MOVE, F.PROMOTION, F.PARTITION_ONE_WAY),
+    ),
 )

@@ -41,6 +41,8 @@ SETTLED_AFTER = timedelta(minutes=10)  # invariant 18: no open step past its dea
 SERVED_AFTER = timedelta(minutes=30)  # a recovery that began when faults stopped has ended
 AFTERSHOCK = timedelta(minutes=15)  # for a recovery by the volume, where the notice found no standby
 TOGETHER = 0.5  # share of the faults that strike within minutes of the one before
+HIBERNATED = 0.3  # share of the stopped ones
+_DRAWN = tuple(kind for kind in FaultKind if kind is not FaultKind.HIBERNATES)
 PRICE_LOOKS = (300.0, 600.0, 900.0)  # `spotguard agent` looks every 900 s, without EC2 of its own never
 SYNCS = (10.0, 20.0, 30.0)
 _LONGEST_SECONDS = 1800.0
@@ -71,8 +73,15 @@ def schedule_of(seed: int, agents: Sequence[str], hours: float = HOURS) -> tuple
         else:
             at, agent = dice.uniform(300, hours * 3600), dice.choice(agents)
         if at < hours * 3600:
-            faults.append(Fault(at, dice.choice(list(FaultKind)), agent, _length(dice)))
+            faults.append(Fault(at, _kind(seed, dice, len(faults)), agent, _length(dice)))
     return tuple(sorted(faults, key=lambda fault: fault.at_seconds))
+
+
+def _kind(seed: int, dice: Random, number: int) -> FaultKind:
+    """Some of those that are stopped keep their memory: by dice of their own, so that a kept seed stays what it was."""
+    kind = dice.choice(_DRAWN)
+    keeps = kind is FaultKind.STOP_AND_START and Random(f"hibernates:{seed}:{number}").random() < HIBERNATED
+    return FaultKind.HIBERNATES if keeps else kind
 
 
 def _length(dice: Random) -> float:
@@ -126,7 +135,7 @@ class _Campaign:
             elides=elides,
         )
         self.witness = Witness()
-        self.for_ec2 = waiting.ForEc2(self.witness.refused)
+        self.for_ec2, self.for_a_line = waiting.ForEc2(self.witness.refused), waiting.ForALine()
         self.world = World(plan, db, self.witness.reach)
         self.only_first = False
         self.faults = tuple(faults) if faults is not None else schedule_of(seed, self._names(), hours)
@@ -185,8 +194,9 @@ class _Campaign:
         for name, register in self.world.registers.items():
             while register.overlaps:
                 self._broken(f"{name}: {register.overlaps.pop()}")
-        for complaint in (*self.witness.complaints(self.world), *self.for_ec2.complaints(self.world)):
-            self._broken(complaint)
+        for watcher in (self.witness, self.for_ec2, self.for_a_line):
+            for complaint in watcher.complaints(self.world):
+                self._broken(complaint)
         while self.world.link.failures:
             self._broken(f"the server failed: {self.world.link.failures.pop()}")
         while self.world.surprises:
@@ -253,7 +263,7 @@ class _Campaign:
 
     def _judge(self) -> None:
         self.world.settle()
-        verdict = judge(self.world, self.for_ec2.excused)
+        verdict = judge(self.world, self.for_ec2.excused | self.for_a_line.excused)
         self.checked += verdict.checked
         for what in verdict.broken:
             self._broken(what)

@@ -71,6 +71,7 @@ class FaultKind(StrEnum):
     STRANGER_TERMINATES = "stranger_terminates"
     REBOOT = "reboot"
     STOP_AND_START = "stop_and_start"
+    HIBERNATES = "hibernates"
     CLICKS = "clicks"
     TOGGLES = "toggles"
     KILL_SWITCH = "kill_switch"

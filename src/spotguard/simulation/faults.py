@@ -19,6 +19,8 @@ from spotguard.simulation.trouble import Death, Trouble
 from spotguard.simulation.troubled_database import TroubledDatabase
 from spotguard.simulation.world import World
 
+FALLS_ASLEEP = timedelta(seconds=30)
+
 Begin = Callable[[Scene], bool]
 """True when the fault found its target."""
 
@@ -41,6 +43,8 @@ def end_all(world: World) -> None:
         world.ec2.controls.end_dryness(pool)
     for instance_id in world.processes:
         world.ec2.controls.disturb_metadata(instance_id, None)
+    for instance_id in list(world.ec2.world.machines):
+        _wake(world, instance_id)
     crowd.release(world)
 
 
@@ -225,6 +229,29 @@ def _start_again(scene: Scene, instance_id: InstanceId) -> None:
         scene.world.ec2.controls.start(instance_id)
 
 
+def _hibernates(scene: Scene) -> bool:
+    """Somebody lets an on-demand instance sleep, as it was launched to be able to, and wakes it."""
+    target = scene.serving
+    if target is None or _spot(scene, target) is not None:
+        return False
+    scene.world.ec2.controls.configure_hibernation(target)
+    scene.world.ec2.controls.hibernate(target)
+    for_a_while(scene, partial(_wake, scene.world, target))
+    return True
+
+
+def _wake(world: World, instance_id: InstanceId) -> None:
+    """What still falls asleep is woken as soon as it sleeps."""
+    machine = world.ec2.world.machines.get(instance_id)
+    if machine is None or not machine.memory_is_kept:
+        return
+    if machine.state is InstanceState.STOPPED:
+        world.ec2.controls.start(instance_id)
+    elif machine.state is InstanceState.STOPPING:
+        again = partial(_wake, world, instance_id)
+        world.schedule.plan(("wakes", instance_id), world.clock.now() + FALLS_ASLEEP, again)
+
+
 # databases
 
 
@@ -304,6 +331,7 @@ _BEGIN: dict[FaultKind, Begin] = {
     FaultKind.STRANGER_TERMINATES: partial(_machine, "end_by_stranger", lambda s: s.serving),
     FaultKind.REBOOT: partial(_machine, "reboot", lambda s: s.serving),
     FaultKind.STOP_AND_START: _stop_and_start,
+    FaultKind.HIBERNATES: _hibernates,
     FaultKind.CLICKS: partial(_people, crowd.clicks),
     FaultKind.TOGGLES: partial(_people, crowd.toggles),
     FaultKind.KILL_SWITCH: partial(_later, crowd.release, partial(_people, crowd.kill_switch)),

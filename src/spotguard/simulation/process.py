@@ -154,6 +154,12 @@ class AgentProcess:
         )
         return Agent(ports, settings)
 
+    @property
+    def has_enrolled(self) -> bool:
+        """It has heard the answer to its registration: what that gave it is on its disk."""
+        stored = self.agent.desk.stored_enrolment()
+        return stored is not None and stored.instance_id == self.instance_id
+
     def start(self) -> None:
         try:
             self.agent.start(self._clock.now())

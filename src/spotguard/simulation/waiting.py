@@ -1,25 +1,29 @@
 """What waits for a person, who never comes in a simulated world: kept for him, and no breach of a promise.
 
-And what waits for EC2, which would not end it when it was asked: for that nobody can be blamed who goes on asking.
+And what waits for EC2, which would not end it when it was asked: for that nobody can be blamed who goes on asking. And
+a new holder whose line was cut before it heard of its epoch: nobody may act in its place (ruling B4).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from spotguard.domain.ids import AgentId, VolumeId
-from spotguard.domain.switches import Step
+from spotguard.domain.agents import OFFLINE_AFTER
+from spotguard.domain.ids import AgentId, InstanceId, VolumeId
+from spotguard.domain.switches import Step, SwitchStatus
 from spotguard.planning.cleaning import FOUND
-from spotguard.planning.invariants import ORPHAN_AFTER, Breach, no_orphan
+from spotguard.planning.invariants import ORPHAN_AFTER, Breach, no_orphan, nothing_waits_for_ever
 from spotguard.simulation import lookups
 from spotguard.simulation.records import Records
 from spotguard.simulation.world import World
 from spotguard.store import deaths, grants, leftover_report, leftover_rows, state_left, tickets
 from spotguard.store.steps import LEFT_RUNNING
 from spotguard.store.tables import agent_events, instances, storage_resources, switch_steps, switches
+
+HEARS_WITHIN = timedelta(minutes=2)  # of a line that is whole again: an agent asks at least once a minute
 
 _SUSPECTED = sa.union_all(
     sa.select(instances.c.id).where(instances.c.suspect_since.is_not(None), instances.c.is_active),
@@ -58,6 +62,82 @@ class ForEc2:
     def _is_young(self, world: World, resource: str) -> bool:
         at = self._refused.get(resource)
         return at is not None and world.clock.now() - at <= ORPHAN_AFTER
+
+
+class ForALine:
+    """A new holder that was heard, and is cut off before it hears of its epoch, opens when its line is whole again.
+
+    Until then its move is late, which people are told. One that is granted an epoch and never heard anything is not
+    excused, nor is one whose line is whole.
+    """
+
+    def __init__(self) -> None:
+        self._cut_at: dict[str, datetime] = {}  # when the line of an instance was last seen cut
+        self._known: set[Breach] = set()
+        self._waiting: set[str] = set()  # moves
+        self.excused: set[Breach] = set()
+
+    def complaints(self, world: World) -> list[str]:
+        """Of those that had been excused: whose line is whole, and who does not open."""
+        now = world.clock.now()
+        for whose, trouble in world.troubles.items():
+            if world.link.away or max(trouble.line.request_lost, trouble.line.answer_lost) >= 1:
+                self._cut_at[whose] = now
+        for breach in {breach for seat in world.seats for breach in seat.breaches} - self._known:
+            self._known.add(breach)
+            move = _late_to_open(breach)
+            if move is not None and self._is_cut(world, move):
+                self.excused.add(breach)
+                self._waiting.add(move)
+        whole = {move for move in self._waiting if not self._is_cut(world, move)}
+        self._waiting -= whole
+        return [
+            f"switch {move}: the line of its new holder is whole, and it does not open"
+            for move in sorted(whole)
+            if _should_have_opened(world, move)
+        ]
+
+    def _is_cut(self, world: World, move: str) -> bool:
+        holder = _new_instance(world, move)
+        process = None if holder is None else world.processes.get(holder)
+        at = None if holder is None else self._cut_at.get(holder)
+        if process is None or at is None or not process.has_enrolled:
+            return False
+        return world.clock.now() - at <= HEARS_WITHIN
+
+
+def _late_to_open(breach: Breach) -> str | None:
+    """The move that it speaks of."""
+    if breach.invariant != nothing_waits_for_ever.__name__ or f" waits for {Step.OPENED}," not in breach.what:
+        return None
+    return breach.what.split()[1]
+
+
+def _new_instance(world: World, move: str) -> InstanceId | None:
+    found = world.db.read(
+        lambda tx: tx.scalar(sa.select(switches.c.new_instance_id).where(switches.c.id == move))
+    )
+    return None if found is None else InstanceId(found)
+
+
+def _should_have_opened(world: World, move: str) -> bool:
+    """It is heard, no other move is under way, and nobody has said that it serves."""
+    other = switches.alias()
+    told = sa.exists().where(switch_steps.c.switch_id == move, switch_steps.c.step == Step.OPENED.value)
+    moving = sa.exists().where(
+        other.c.agent_id == switches.c.agent_id, other.c.status == SwitchStatus.PREPARING.value
+    )
+    waits = (
+        sa.select(switches.c.id)
+        .join(instances, instances.c.id == switches.c.new_instance_id)
+        .where(
+            switches.c.id == move,
+            switches.c.status == SwitchStatus.COMMITTED.value,
+            instances.c.last_heartbeat_at > world.clock.now() - OFFLINE_AFTER,
+            sa.not_(sa.or_(told, moving)),
+        )
+    )
+    return world.db.read(lambda tx: tx.scalar(waits)) is not None
 
 
 def for_a_person(world: World, name: str) -> bool:

@@ -1,6 +1,7 @@
 """Stands beside EC2 and sees what SpotGuard asks of it: nothing is ended or deleted that serves or may be needed again.
 
-And once a minute it compares what is said of the way back with what is there.
+And once a minute it compares what is said of the way back with what is there, and looks whether who was granted an
+epoch has ever heard the server: nobody can take an epoch back.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Witness:
 
     def complaints(self, world: World) -> list[str]:
         """What was ended since the last look, and should not have been. An ended guest runs on for a few seconds."""
-        return [*self._ended(world), *self._gone(world), *self._ways_back(world)]
+        return [*self._ended(world), *self._gone(world), *self._looks(world)]
 
     def _ended(self, world: World) -> list[str]:
         told = list(dict.fromkeys(self._told_to_end))
@@ -78,13 +79,12 @@ class Witness:
         kept = _kept_for_a_person(world) if gone else set()
         return [f"{volume} was deleted, and holds what a standby lacked" for volume in gone if volume in kept]
 
-    def _ways_back(self, world: World) -> list[str]:
-        """Who is told to be in sync lacks no more than the passes under way."""
+    def _looks(self, world: World) -> list[str]:
         now = world.clock.now()
         if self._looks_at is not None and now < self._looks_at:
             return []
-        self._looks_at = now + LOOK_EVERY
-        return [line for row in _told_ways_back(world) if (line := _overrated(world, now, row))]
+        since, self._looks_at = now - LOOK_EVERY, now + LOOK_EVERY
+        return [*_deaf(world, since), *_ways_back(world, now)]
 
 
 class _Watched:
@@ -184,6 +184,30 @@ def _kept_for_a_person(world: World) -> set[str]:
         )
     )
     return set(world.db.read(lambda tx: tx.scalars(kept).all()))
+
+
+def _deaf(world: World, since: datetime) -> list[str]:
+    """New holders since then, but for those that held the epoch before, in another boot."""
+    former = epoch_grants.alias()
+    granted = (
+        sa.select(epoch_grants.c.instance_id, epoch_grants.c.epoch)
+        .join(former, former.c.agent_id == epoch_grants.c.agent_id)
+        .where(
+            epoch_grants.c.granted_at > since,
+            former.c.epoch == epoch_grants.c.epoch - 1,
+            former.c.instance_id != epoch_grants.c.instance_id,
+        )
+    )
+    return [
+        f"{row.instance_id} was granted epoch {row.epoch}, and has never heard the server"
+        for row in world.db.read(lambda tx: tx.execute(granted).all())
+        if (process := world.processes.get(InstanceId(row.instance_id))) and not process.has_enrolled
+    ]
+
+
+def _ways_back(world: World, now: datetime) -> list[str]:
+    """Who is told to be in sync lacks no more than the passes under way."""
+    return [line for row in _told_ways_back(world) if (line := _overrated(world, now, row))]
 
 
 def _told_ways_back(world: World) -> list[sa.Row[Any]]:
