@@ -226,6 +226,8 @@ def serve_until(
     """Until told to stop: requests under way are answered, the pass under way is finished."""
     runner = Runner(plane.coordinator, plane.wake)
     worker = threading.Thread(target=runner.run, name="coordinator")
+    ears = threading.Thread(target=plane.app.hearing.run, args=[stop], name="hearing", daemon=True)
+    ears.start()
     settings = plane.settings
     with listening(plane.app, listener, settings.log_level) as address:
         database = make_url(settings.database_url).render_as_string(hide_password=True)

@@ -12,6 +12,7 @@ from spotguard.domain.replicas import LIVE_REPLICA, ReplicaStatus
 from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus
 from spotguard.planning.approvals import STANDS_FOR
 from spotguard.planning.outlook import LastDecision, LiveStandby, OpenMove, Standing, outlook
+from spotguard.planning.presence import Heard
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HERE = "in t3.medium.ap-south-1a (spot)"
@@ -20,7 +21,7 @@ CALM = Standing(
     deleted=False,
     enabled=True,
     place=HERE,
-    silent=False,
+    heard=Heard.HEARD,
     protection=Protection.AUTOMATIC,
     autonomy=Autonomy.AUTO,
     kill=KillLevel.NONE,
@@ -40,7 +41,7 @@ DECIDED = [None, STAY, *(replace(ASKED, verdict=verdict) for verdict in Verdict)
 
 
 def every_world():
-    switches = product((True, False), (True, False), (HERE, None), (True, False))
+    switches = product((True, False), (True, False), (HERE, None), Heard)
     around = product(
         Protection,
         KillLevel,
@@ -49,7 +50,7 @@ def every_world():
         (None, "a rebalance recommendation"),
         DECIDED,
     )
-    for (deleted, enabled, place, silent), (protection, kill, move, standby, signal, decision) in product(
+    for (deleted, enabled, place, heard), (protection, kill, move, standby, signal, decision) in product(
         switches, around
     ):
         yield Standing(
@@ -57,7 +58,7 @@ def every_world():
             deleted,
             enabled,
             place,
-            silent,
+            heard,
             protection,
             Autonomy.AUTO,
             kill,
@@ -148,7 +149,8 @@ STORIES = {
         f"stay {HERE}",
         "kill switch",
     ),
-    "silent": (replace(CALM, silent=True), "look: it was last", "silence alone"),
+    "the server was away": (replace(CALM, heard=Heard.UNKNOWN), "listen: it was last", "was away itself"),
+    "silent": (replace(CALM, heard=Heard.SILENT), "look: it was last", "silence alone"),
     "a recommendation": (
         replace(CALM, signal_because="a replica is made", standby=READY),
         "hand over to the standby",

@@ -31,6 +31,7 @@ from spotguard.api.client import (
     tokens,
 )
 from spotguard.api.context import Api
+from spotguard.api.hearing import Hearing
 from spotguard.api.limiting import IsGood, Limited
 from spotguard.api.offload import Offload, Threads
 from spotguard.api.replaying import Replays
@@ -61,10 +62,14 @@ CLIENT_ROUTES = (
 
 @dataclass(frozen=True)
 class Application:
-    """The ASGI application. `end`: about to close; long polls and event streams answer and end at once."""
+    """The ASGI application. `end`: about to close; long polls and event streams answer and end at once.
+
+    `hearing`: give it a thread where time may pass without this process.
+    """
 
     app: ASGIApp
     end: Callable[[], None]
+    hearing: Hearing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.app(scope, receive, send)
@@ -99,7 +104,7 @@ def create_app(
     app: ASGIApp = Router(plain, redirect_slashes=False, default=unknown)
     if api.settings.rate_limits is not None:
         app = Limited(app, clock, api.settings.rate_limits, _is_good(api))
-    return Application(telemetry_routes.Measured(app, metrics), api.ending.begin)
+    return Application(telemetry_routes.Measured(app, metrics), api.ending.begin, api.hearing)
 
 
 def _is_good(api: Api) -> IsGood:

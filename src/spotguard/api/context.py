@@ -8,12 +8,14 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import msgspec
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
 from spotguard.api import credentials
 from spotguard.api.body import decode, read_body
+from spotguard.api.hearing import Hearing
 from spotguard.api.market import MarketMemory
 from spotguard.api.offload import Offload
 from spotguard.api.problems import Problem
@@ -29,6 +31,10 @@ T = TypeVar("T")
 _ENCODER = msgspec.json.Encoder()
 
 
+def _answer(tx: Connection) -> object:
+    return tx.execute(sa.select(1)).one()
+
+
 @dataclass
 class Api:
     """The parts that `create_app` was given. `long_polls` and `streams` count what waits in this process."""
@@ -41,11 +47,13 @@ class Api:
     market: MarketMemory = field(default_factory=MarketMemory)
     ending: Ending = field(default_factory=Ending)
     replays: Replays = field(default_factory=lambda: Replays(None))
+    hearing: Hearing = field(init=False)
     long_polls: int = 0
     streams: int = 0
     shelf: Shelf = field(init=False)
 
     def __post_init__(self) -> None:
+        self.hearing = Hearing(lambda: self.db.read(_answer), self.clock)
         told = self.settings
         self.shelf = Shelf(told.model_folder, timedelta(days=told.model_stale_days))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -10,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from spotguard.coordinator.context import log
 from spotguard.coordinator.coordinator import Coordinator
 from spotguard.domain.agents import OFFLINE_AFTER
+from spotguard.planning.presence import Listening
 from spotguard.store import events, leases
 from spotguard.store.database import cause_of, is_away
 
@@ -26,7 +28,7 @@ class Runner:
         self.woken = woken or threading.Event()
         self._stop = threading.Event()
         self._told: int | None = None  # the newest event that the log has
-        self._present_at: datetime | None = None  # the end of the last pass; None: nobody could be heard then
+        self._listening: Listening | None = None  # by the ends of passes; None: before the first
 
     def run(self) -> None:
         """Until `stop`. Whatever a pass raises is logged once, and the next pass comes."""
@@ -55,13 +57,13 @@ class Runner:
             report = self.coordinator.run_pass()
             self._tell()
             ended = ctx.clock.now()
-            self._present_at = None if ended - now > OFFLINE_AFTER else ended
+            self._present(None if ended - now > OFFLINE_AFTER else ended)
         except Exception as error:  # noqa: BLE001 - the database may be away: the next pass finds it again
             if is_away(error):
                 log.error("no pass: the database cannot serve", cause=cause_of(error))
             else:
                 log.exception("a pass failed")
-            self._present_at = None
+            self._present(None)
             return ctx.settings.pass_seconds
         return max(0.0, (report.next_due - ctx.clock.now()).total_seconds())
 
@@ -71,8 +73,14 @@ class Runner:
         """
         ctx = self.coordinator.ctx
         longest = timedelta(seconds=ctx.settings.pass_seconds) + DAWDLES
-        if self._present_at is None or now - self._present_at > longest:
-            ctx.listens_since = now
+        before = self._listening
+        self._listening = Listening.begun(now) if before is None else before.at(now, longest)
+        ctx.listens_since = self._listening.since
+
+    def _present(self, at: datetime | None) -> None:
+        """None: nobody could be heard."""
+        if self._listening is not None:
+            self._listening = replace(self._listening, present_at=at)
 
     def _tell(self) -> None:
         """What happened since the last pass, whoever did it, each with its reason: as the events have it."""

@@ -14,6 +14,7 @@ from spotguard.domain.decisions import Verdict
 from spotguard.domain.replicas import ReplicaStatus
 from spotguard.domain.switches import SwitchStatus
 from spotguard.planning.approvals import stands_until
+from spotguard.planning.presence import Heard
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Standing:
     deleted: bool
     enabled: bool
     place: str | None
-    silent: bool
+    heard: Heard
     protection: Protection
     autonomy: Autonomy
     kill: KillLevel
@@ -121,11 +122,20 @@ def a_standby_on_its_way_is_brought_up(s: Standing) -> Outlook | None:
 
 
 def silence_is_looked_into(s: Standing) -> Outlook | None:
-    if not s.silent:
+    if s.heard is not Heard.SILENT:
         return None
     return Outlook(
         f"look: it was last {s.place}",
         "its instance is silent: nothing is done on silence alone, only on what EC2 shows of it",
+    )
+
+
+def a_server_that_was_away_listens_first(s: Standing) -> Outlook | None:
+    if s.heard is not Heard.UNKNOWN:
+        return None
+    return Outlook(
+        f"listen: it was last {s.place}",
+        "the server was away itself: who is not heard within two minutes of its return counts as silent",
     )
 
 
@@ -196,6 +206,7 @@ RULES: tuple[Rule, ...] = (
     the_kill_switch_stops_everything,
     a_standby_on_its_way_is_brought_up,
     silence_is_looked_into,
+    a_server_that_was_away_listens_first,
     a_signal_keeps_it_ready_to_leave,
     in_manual_mode_a_person_moves_it,
     without_a_mode_only_emergencies_move_it,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from spotguard.domain.agents import OFFLINE_AFTER
 from spotguard.domain.ids import AgentId
@@ -20,6 +21,23 @@ TOGETHER = timedelta(minutes=5)  # silences that begin within this time count as
 
 
 @dataclass(frozen=True)
+class Listening:
+    """Since when a process hears agents without a gap, and when it was last known to be there; None: it is away."""
+
+    since: datetime
+    present_at: datetime | None
+
+    @staticmethod
+    def begun(now: datetime) -> Listening:
+        return Listening(now, now)
+
+    def at(self, now: datetime, longest: timedelta) -> Listening:
+        """Seen again. Longer than `longest` away, it begins anew."""
+        was_there = self.present_at is not None and now - self.present_at <= longest
+        return Listening(self.since if was_there else now, now)
+
+
+@dataclass(frozen=True)
 class Presence:
     """An agent's serving instance: when it was last heard of."""
 
@@ -29,15 +47,33 @@ class Presence:
     listened_since: datetime | None = None  # nobody could be heard before; None: somebody always listened
 
 
+class Heard(StrEnum):
+    """What is known of the voice of a serving instance."""
+
+    HEARD = "heard"
+    SILENT = "silent"
+    UNKNOWN = "unknown"  # not heard, by a server that was away itself and listens again
+
+
+def heard(presence: Presence, now: datetime, *, was_silent: bool) -> Heard:
+    """`was_silent`: it was told to be so before; an absence of the server makes nobody heard."""
+    if is_heard(presence, now):
+        return Heard.HEARD
+    return Heard.SILENT if was_silent or is_silent(presence, now) else Heard.UNKNOWN
+
+
 def is_heard(presence: Presence, now: datetime) -> bool:
     return now - _heard_at(presence) <= OFFLINE_AFTER
 
 
 def is_silent(presence: Presence, now: datetime) -> bool:
     """Not heard for long by somebody who listened: a server that was away itself calls nobody silent."""
-    listened = presence.listened_since
-    has_listened = listened is None or now - listened > OFFLINE_AFTER
-    return has_listened and not is_heard(presence, now)
+    return still_listening(presence.listened_since, now) is None and not is_heard(presence, now)
+
+
+def still_listening(since: datetime | None, now: datetime) -> datetime | None:
+    """Until when a server that was away itself calls nobody silent; None: it has listened for long enough."""
+    return None if since is None or now - since > OFFLINE_AFTER else since + OFFLINE_AFTER
 
 
 def frozen_because(fleet: Sequence[Presence], now: datetime) -> str | None:

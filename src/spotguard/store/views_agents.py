@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from spotguard.domain.agents import OFFLINE_AFTER_SECONDS, AgentStatus, Autonomy, KillLevel
+from spotguard.domain.agents import AgentStatus, Autonomy, KillLevel
 from spotguard.domain.decisions import Verdict
 from spotguard.domain.drills import DrillKind
 from spotguard.domain.errors import NotFound
@@ -21,6 +21,7 @@ from spotguard.domain.replicas import LIVE_REPLICA, ReplicaStatus
 from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus
 from spotguard.planning.approvals import stands_until
 from spotguard.planning.outlook import LastDecision, LiveStandby, OpenMove, Outlook, Standing, outlook
+from spotguard.planning.presence import Heard, Presence, heard
 from spotguard.store import drills, fleet, kill, live_signals, ondemand, prices
 from spotguard.store.batches import batch_of, batched
 from spotguard.store.prepared import Prepared
@@ -53,6 +54,7 @@ class AgentView:
     restore: Any
     kill: KillLevel
     now: datetime
+    listened_since: datetime | None  # nobody could be heard before; None: somebody always listened
 
     @property
     def health(self) -> str:
@@ -61,11 +63,19 @@ class AgentView:
             return "deleted"
         if self.serving is None or self.serving.last_heartbeat_at is None:
             return "unknown"
-        if self.now - self.serving.last_heartbeat_at > timedelta(seconds=OFFLINE_AFTER_SECONDS):
-            return "silent"
+        if self._heard is not Heard.HEARD:
+            return self._heard.value
         if self.serving.workload_healthy is None:
             return "unknown"
         return "healthy" if self.serving.workload_healthy else "unhealthy"
+
+    @property
+    def _heard(self) -> Heard:
+        last = None if self.serving is None else self.serving.last_heartbeat_at
+        if last is None:
+            return Heard.HEARD  # nobody waits for it yet
+        presence = Presence(AgentId(self.row.id), last, last, self.listened_since)
+        return heard(presence, self.now, was_silent=self.row.status == AgentStatus.OFFLINE)
 
     @property
     def saving_percent(self) -> Decimal | None:
@@ -100,7 +110,7 @@ class AgentView:
                 deleted=self.row.status == AgentStatus.DELETED,
                 enabled=self.row.enabled,
                 place=self._place,
-                silent=self.health == "silent",
+                heard=self._heard,
                 protection=fleet.protection(self.row),
                 autonomy=Autonomy(self.row.autonomy),
                 kill=self.kill,
@@ -144,23 +154,40 @@ def _last_decision(row: Any) -> LastDecision | None:
     return LastDecision(Verdict(row.verdict), target, row.because, row.decided_at)
 
 
-def agent(tx: Connection, now: datetime, client_id: ClientId, agent_id: AgentId) -> AgentView:
+def agent(
+    tx: Connection,
+    now: datetime,
+    client_id: ClientId,
+    agent_id: AgentId,
+    *,
+    listened_since: datetime | None = None,
+) -> AgentView:
     row = tx.execute(sa.select(agents).where(_a.client_id == client_id, _a.id == agent_id)).first()
     if row is None:
         raise NotFound("no such agent")
-    return _views(tx, now, client_id, [row])[0]
+    return _views(tx, now, client_id, [row], listened_since)[0]
 
 
-def page(tx: Connection, now: datetime, client_id: ClientId, asked: Asked, *, deleted: bool = False) -> Page:
+def page(
+    tx: Connection,
+    now: datetime,
+    client_id: ClientId,
+    asked: Asked,
+    *,
+    deleted: bool = False,
+    listened_since: datetime | None = None,
+) -> Page:
     """By id. Deleted ones only when asked for."""
     query = sa.select(agents).where(_a.client_id == client_id)
     if not deleted:
         query = query.where(_a.status != AgentStatus.DELETED.value)
     found = by_id(tx, query, _a.id, asked, falling=False)
-    return Page(list(_views(tx, now, client_id, found.rows)), found.next_cursor)
+    return Page(list(_views(tx, now, client_id, found.rows, listened_since)), found.next_cursor)
 
 
-def _views(tx: Connection, now: datetime, client_id: ClientId, rows: Sequence[Any]) -> list[AgentView]:
+def _views(
+    tx: Connection, now: datetime, client_id: ClientId, rows: Sequence[Any], listened_since: datetime | None
+) -> list[AgentView]:
     """A handful of queries for the whole page, never one per agent."""
     ids = [row.id for row in rows]
     serving = _serving(tx, ids)
@@ -190,6 +217,7 @@ def _views(tx: Connection, now: datetime, client_id: ClientId, rows: Sequence[An
                 restore=restores.get(row.id),
                 kill=kill.level_among(levels, row.id),
                 now=now,
+                listened_since=listened_since,
             )
         )
     return views

@@ -69,8 +69,10 @@ class Silent:
     first: Sequence[Any]
 
 
-def agents_behind(tx: Connection, now: datetime, client_id: ClientId) -> Silent:
-    """Whoever has been silent longest comes first."""
+def agents_behind(
+    tx: Connection, now: datetime, client_id: ClientId, *, is_listening: bool = False
+) -> Silent:
+    """Whoever has been silent longest comes first. `is_listening`: only who was known to be silent before."""
     late = now - timedelta(seconds=OFFLINE_AFTER_SECONDS)
     heard = instances.c.last_heartbeat_at
     query = (
@@ -81,6 +83,7 @@ def agents_behind(tx: Connection, now: datetime, client_id: ClientId) -> Silent:
             agents.c.client_id == client_id,
             agents.c.status != AgentStatus.DELETED.value,
             sa.or_(heard.is_(None), heard < late),
+            *([agents.c.status == AgentStatus.OFFLINE.value] if is_listening else []),
         )
     )
     count = tx.execute(sa.select(sa.func.count()).select_from(query.subquery())).scalar_one()

@@ -310,13 +310,15 @@ class Health(Given):
     """What a tenant looks at to know whether all is well.
 
     `killSwitch`: what holds for all of its agents; `killSwitches`: every switch that stops something.
-    `agentsBehind`: the 200 that have been silent longest, of `agentsBehindCount`.
+    `agentsBehind`: the 200 that have been silent longest, of `agentsBehindCount`. `listeningUntil`: the server was away
+    itself, and until then counts nobody as silent who was not before; null otherwise.
     """
 
     invariants: InvariantReport
     coordinators: list[CoordinatorState]
     agents_behind: list[AgentBehind]
     agents_behind_count: int
+    listening_until: Moment | None
     queue: QueueState
     model: ModelState
     kill_switch: KillWord

@@ -82,11 +82,21 @@ function Told({ health }: { health: Schemas["Health"] }) {
         />
       </Card>
       <Card title="Agents behind">
+        {health.listeningUntil !== null && (
+          <p className="notice">
+            The server was away itself and listens: who is still not heard at{" "}
+            <When at={health.listeningUntil} /> counts as silent. Until then that is unknown.
+          </p>
+        )}
         <Table
           label="Agents behind"
           rows={health.agentsBehind}
           keyOf={(one) => one.id}
-          empty="None: every serving instance was heard within two minutes."
+          empty={
+            health.listeningUntil === null
+              ? "None: every serving instance was heard within two minutes."
+              : "None that was silent before the server was away itself."
+          }
           columns={[
             {
               head: "Agent",

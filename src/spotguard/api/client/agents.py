@@ -68,7 +68,9 @@ async def agents(
     desk: AtDesk, asked: AskedFor, *, include_deleted: Annotated[bool, Query(alias="includeDeleted")] = False
 ) -> Listed[AgentState]:
     def work(tx: Connection) -> Listed[AgentState]:
-        page = views_agents.page(tx, desk.now, desk.client_id, asked, deleted=include_deleted)
+        page = views_agents.page(
+            tx, desk.now, desk.client_id, asked, deleted=include_deleted, listened_since=desk.listened_since
+        )
         return Listed(items=[agent_state(view) for view in page.rows], next_cursor=page.next_cursor)
 
     return await desk.read(work)
@@ -77,7 +79,7 @@ async def agents(
 @routes.get("/agents/{agentId}")
 async def agent(desk: AtDesk, agent_id: TheAgent) -> AgentDetail:
     def work(tx: Connection) -> AgentDetail:
-        view = views_agents.agent(tx, desk.now, desk.client_id, agent_id)
+        view = views_agents.agent(tx, desk.now, desk.client_id, agent_id, listened_since=desk.listened_since)
         live = next(iter(view.replicas), None)
         cost = standby_cost.of_agent(
             tx, desk.now, view.row, primary=view.price, on_demand=view.on_demand, live=live

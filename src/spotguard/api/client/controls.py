@@ -12,6 +12,7 @@ from spotguard.api.problems import invalid
 from spotguard.domain.agents import KillLevel
 from spotguard.domain.ids import AgentId
 from spotguard.engine import rules_v1
+from spotguard.planning.presence import still_listening
 from spotguard.store import agents, configuration, events, judges, kill, leases, trials, views_health
 from spotguard.store.judges import Judge
 from spotguard.wire.client_controls import (
@@ -38,10 +39,14 @@ _NOTES = {
 
 @routes.get("/health")
 async def health(desk: AtDesk) -> Health:
+    listening_until = still_listening(desk.listened_since, desk.now)
+
     def work(tx: Connection) -> Health:
         waiting = views_health.queue(tx, desk.client_id)
         broken = views_health.broken_invariants(tx, desk.now, desk.client_id)
-        silent = views_health.agents_behind(tx, desk.now, desk.client_id)
+        silent = views_health.agents_behind(
+            tx, desk.now, desk.client_id, is_listening=listening_until is not None
+        )
         return Health(
             invariants=InvariantReport(
                 checked=views_health.checked_invariants(),
@@ -59,6 +64,7 @@ async def health(desk: AtDesk) -> Health:
                 for row in silent.first
             ],
             agents_behind_count=silent.count,
+            listening_until=listening_until,
             queue=QueueState(
                 pending=waiting.pending, leased=waiting.leased, oldest_pending_at=waiting.oldest_pending_at
             ),

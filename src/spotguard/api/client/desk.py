@@ -39,6 +39,11 @@ class Desk:
     async def write(self, work: Callable[[Connection], T]) -> T:
         return await self.api.write(work)
 
+    @property
+    def listened_since(self) -> datetime | None:
+        """Nobody could be heard before; None: somebody always listened."""
+        return self.api.hearing.since(self.now)
+
     def wake(self, instance_id: str | None = None) -> None:
         """After the commit: the coordinator, and the instance that something changed for."""
         self.api.wakeup.coordinator()
