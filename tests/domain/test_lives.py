@@ -12,6 +12,7 @@ from spotguard.domain.epochs import GRANT_LIFE
 from spotguard.domain.errors import IllegalMove
 from spotguard.domain.instances import INSTANCE_LIFE, InstanceState, Mode, is_proof_of_death
 from spotguard.domain.models import MODEL_LIFE
+from spotguard.domain.probes import OPEN_PROBE, PROBE_LIFE
 from spotguard.domain.replicas import LIVE_REPLICA, REPLICA_LIFE
 from spotguard.domain.salvages import OPEN_SALVAGE, SALVAGE_LIFE
 from spotguard.domain.switches import (
@@ -32,6 +33,7 @@ LIVES = [
     GRANT_LIFE,
     INSTANCE_LIFE,
     MODEL_LIFE,
+    PROBE_LIFE,
     REPLICA_LIFE,
     SALVAGE_LIFE,
     SWITCH_LIFE,
@@ -84,6 +86,7 @@ def test_the_documented_diagram_is_the_table(life):
         (SWITCH_LIFE, OPEN_SWITCH),
         (DRILL_LIFE, OPEN_DRILL),
         (SALVAGE_LIFE, OPEN_SALVAGE),
+        (PROBE_LIFE, OPEN_PROBE),
     ],
 )
 def test_open_means_not_at_an_end(life, open_states):

@@ -19,19 +19,11 @@ from spotguard.backtest.shipped import RulesV1
 from spotguard.domain.pools import Pool
 from spotguard.engine import forecast, rules_v1
 from spotguard.engine.hazard import AgeHazard, Outlook
-from spotguard.engine.records import VOUCHED_HOURS, PoolRecord, hours_up, seen
+from spotguard.engine.records import PoolRecord, seen
 from spotguard.engine.stakes import INTERRUPTION_MINUTES, Stakes, standby
+from spotguard.engine.watching import PAUSE_SECONDS, pause_seconds
 from spotguard.market import shipped
 from spotguard.planning.guard_rails import refusal
-
-PAUSE_SECONDS = 300.0  # between two looks at a pool that is down: the information rule
-LOOK_AGAIN = 0.5  # of a pool's age: the longer it was seen up, the later it is looked at again
-DOWN_AGAIN, UP_AGAIN = 1 / 2, 1 / 8
-"""Of the time for which a pool has to stay up to pay for a fall: each look at one that is up costs a minute's bill, and
-no news of it can bring a return much earlier.
-"""
-
-ON_SPOT_PAUSE, ON_SPOT_AGAIN = HOUR / 4, 2.0  # while it runs in one that is not calm, others need no haste
 
 WATCH_SECONDS = HOUR / 2  # in a pool that is not calm: the hour of the day changes its rate
 UNCHANGED_SECONDS = HOUR  # after a refusal or a saving that does not pay
@@ -191,10 +183,8 @@ class Engine(RulesV1):
             return False
         if record is None:
             return view.pools[number].instance_type == view.home.instance_type
-        proof = HOUR * self._stakes(view).proof_hours(float(view.usd[number]))
-        pause = max(PAUSE_SECONDS, _pause(record, proof))
-        if view.at != ONDEMAND:
-            pause = max(pause, ON_SPOT_PAUSE, ON_SPOT_AGAIN * _age(record))
+        proof_hours = self._stakes(view).proof_hours(float(view.usd[number]))
+        pause = pause_seconds(record, proof_hours, on_spot=view.at != ONDEMAND)
         return view.now - record.seen_at.timestamp() >= pause
 
     def _kept_standby(self, view: View, rates: Floats) -> int | None:
@@ -208,21 +198,6 @@ class Engine(RulesV1):
             return None
         worth = standby(float(rates[view.at]), float(view.usd[best]), float(rates[best]), self._stakes(view))
         return best if worth.pays else None
-
-
-def _pause(record: PoolRecord, proof: float) -> float:
-    """Seconds until the next look, `proof`: those that it has to stay up. Close to a return no fall may be missed."""
-    if not record.up:
-        return DOWN_AGAIN * proof
-    age = _age(record)
-    if age < proof / 2:
-        return UP_AGAIN * proof
-    return min(HOUR * VOUCHED_HOURS, LOOK_AGAIN * age)
-
-
-def _age(record: PoolRecord) -> float:
-    """Seconds for which it was up when it was last seen."""
-    return HOUR * hours_up(record, record.seen_at) if record.up else 0.0
 
 
 def _is_forced(view: View) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -98,14 +98,22 @@ class Figures:
 
 def figures(asks: Sequence[Ask], prospects: Mapping[PoolId, Prospect]) -> list[Figures]:
     """For each ask. A pool without a rate, or one that is not finite, is never chosen (ruling B14)."""
+    ids, market, fleet = arrays(asks, prospects)
+    if not ids or not asks:
+        return [_nothing(ask) for ask in asks]
+    choices = scoring.choose(market, fleet)
+    return [_figures(choices, row, ids, ask) for row, ask in enumerate(asks)]
+
+
+def arrays(
+    asks: Sequence[Ask], prospects: Mapping[PoolId, Prospect]
+) -> tuple[list[PoolId], scoring.Market, scoring.Fleet]:
+    """The pools that the asks know, in the order of the arrays' columns, and what `scoring` takes."""
     ids = sorted(
         {a.pool.id for ask in asks for a in ask.pools} | {ask.present for ask in asks if ask.present}
     )
-    if not ids or not asks:
-        return [_nothing(ask) for ask in asks]
     index = {pool_id: number for number, pool_id in enumerate(ids)}
-    choices = scoring.choose(_market(asks, ids, prospects), _fleet(asks, index, prospects))
-    return [_figures(choices, row, ids, ask) for row, ask in enumerate(asks)]
+    return ids, _market(asks, ids, prospects), _fleet(asks, index, prospects)
 
 
 def has_refuge(present: PoolId, pools: Sequence[PoolAssessment], known: Mapping[PoolId, Prospect]) -> bool:
@@ -128,15 +136,19 @@ def prospects(pools: Sequence[Pool], outlook: Outlook) -> dict[PoolId, Prospect]
     return {pool.id: Prospect(*told) for pool, *told in rows}
 
 
-def unwatched(known: Mapping[PoolId, Prospect]) -> dict[PoolId, Prospect]:
+def unwatched(
+    known: Mapping[PoolId, Prospect], but_for: Collection[PoolId] = frozenset()
+) -> dict[PoolId, Prospect]:
     """Where nobody looks at a pool only to look, waiting proves nothing: what is doubted is one interruption, after
     which the pool is known, and not one each hour. It counts once in the hours for which the pool is expected to last;
-    of a type that was never seen to fall once in those for which the answer is remembered.
+    of a type that was never seen to fall once in those for which the answer is remembered. `but_for`: pools that are
+    watched, where who waits learns.
     """
-    return {
-        pool_id: replace(told, doubt_per_hour=min(told.doubt_per_hour, 1 / _answered_hours(told)))
-        for pool_id, told in known.items()
-    }
+    return {pool_id: told if pool_id in but_for else _asked_once(told) for pool_id, told in known.items()}
+
+
+def _asked_once(told: Prospect) -> Prospect:
+    return replace(told, doubt_per_hour=min(told.doubt_per_hour, 1 / _answered_hours(told)))
 
 
 def _answered_hours(told: Prospect) -> float:

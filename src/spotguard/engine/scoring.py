@@ -92,14 +92,31 @@ def choose(market: Market, fleet: Fleet) -> Choices:
     return _joined(blocks)
 
 
-def _block(market: Market, fleet: Fleet, rows: slice) -> Choices:
-    pools = _usable(market)
-    agents = _agents(market, fleet, rows)
+def gains(market: Market, fleet: Fleet) -> Floats:
+    """Over agents × pools: what each pool gains net of the move, -inf where it is not fit."""
+    everybody = slice(0, len(fleet.present))
+    gain, _hours, _unfit = _gains(
+        _usable(market), market, fleet, _agents(market, fleet, everybody), everybody
+    )
+    return gain - fleet.move_usd[:, None]
+
+
+def _gains(
+    pools: Floats, market: Market, fleet: Fleet, agents: _Agents, rows: slice
+) -> tuple[Floats, Floats, Flags]:
+    """Over agents × pools: the gain without the move (-inf where unfit), the expected hours, who is unfit."""
     hours = _expected_hours(market.rate_per_hour, fleet.horizon_hours[rows])
     saving = _hourly_saving(pools, market, agents)
     gain = np.multiply(saving, hours, out=saving)
     unfit = _unfit(pools, market.risk_6h, fleet, agents, rows)
     np.copyto(gain, -np.inf, where=unfit)
+    return gain, hours, unfit
+
+
+def _block(market: Market, fleet: Fleet, rows: slice) -> Choices:
+    pools = _usable(market)
+    agents = _agents(market, fleet, rows)
+    gain, hours, unfit = _gains(pools, market, fleet, agents, rows)
     every = np.arange(len(agents.present_usd))
     best = gain.argmax(axis=1)
     best_gain = gain[every, best]
