@@ -23,6 +23,7 @@ from spotguard.store import (
     tables_fleet,
     tables_market,
     tables_models,
+    tables_probes,
     tables_record,
     tables_tenants,
     tables_work,
@@ -38,6 +39,7 @@ ROOMS = {
     "work": tables_work,
     "record": tables_record,
     "drills": tables_drills,
+    "probes": tables_probes,
     "models": tables_models,
 }
 HEAD = '''"""Tables of the first revision, frozen: {room}. Written by scripts/freeze_initial_schema.py."""

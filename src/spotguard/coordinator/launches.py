@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from spotguard.coordinator.context import Context, Row
 from spotguard.coordinator.shapes import shape_for
-from spotguard.domain.ids import AgentId, ClientId, DrillId, ImageId, InstanceId, ReplicaId, SwitchId
+from spotguard.domain.ids import AgentId, ClientId, DrillId, ImageId, InstanceId, ProbeId, ReplicaId, SwitchId
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.execution.launching import (
@@ -35,9 +35,10 @@ from spotguard.store.quarantine import REFUSED
 
 @dataclass(frozen=True)
 class Order:
-    """One instance for a switch, a replica or a drill. `at_once`: an instant fleet over all places.
+    """One instance for a switch, a replica, a drill or a probe. `at_once`: an instant fleet over all places.
 
-    `reshape`: in what a clone for a drill differs from its original.
+    `reshape`: in what one that is set apart differs from its original. `strikes`: a pool that refuses is left alone for
+    a while; of a probe's look the probe tells.
     """
 
     agent: Row
@@ -51,11 +52,18 @@ class Order:
     at_once: bool = False
     source: InstanceId | None = None  # the instance that it stands in for
     drill_id: DrillId | None = None
+    probe_id: ProbeId | None = None
     reshape: Callable[[Shape], Shape] | None = None
+    strikes: bool = True
 
     @property
     def seed(self) -> str:
-        return str(self.replica_id or self.switch_id or self.drill_id)
+        return str(self.replica_id or self.switch_id or self.drill_id or self.probe_id)
+
+    @property
+    def wisher(self) -> Wisher:
+        whom = ClientId(self.agent.client_id), AgentId(self.agent.id)
+        return Wisher(*whom, self.switch_id, self.replica_id, self.voluntary, self.drill_id, self.probe_id)
 
 
 def carry_on(ctx: Context, now: datetime, cloud: Cloud, order: Order) -> LaunchResult:
@@ -63,21 +71,17 @@ def carry_on(ctx: Context, now: datetime, cloud: Cloud, order: Order) -> LaunchR
 
     Rescues have a lane of their own: while EC2 throttles one of them, no voluntary launch of that client is asked for.
     """
-    client_id, agent_id = ClientId(order.agent.client_id), AgentId(order.agent.id)
+    client_id = ClientId(order.agent.client_id)
     if order.voluntary and ctx.lane_is_kept(client_id, now):
         return NotYet(SOON_SECONDS, "EC2 throttles, and rescues wait: they go first")
-    wisher = Wisher(client_id, agent_id, order.switch_id, order.replica_id, order.voluntary, order.drill_id)
-    intentions = DatabaseIntentions(ctx.db, ctx.clock, wisher)
+    intentions = DatabaseIntentions(ctx.db, ctx.clock, order.wisher)
     former = [i for i in intentions.of(order.seed) if i.purpose == order.purpose]
-    ids = {"switch_id": order.switch_id, "replica_id": order.replica_id, "drill_id": order.drill_id}
-    tags = ctx.db.read(
-        lambda tx: launch_orders.tags_of(tx, client_id, agent_id, order.purpose, **ids)  # type: ignore[arg-type]
-    )
+    tags = ctx.db.read(lambda tx: _tags(tx, order))
 
     def user_data() -> str:
-        return ctx.db.write(
-            lambda tx: launch_orders.user_data_of(tx, now, client_id, agent_id, **ids)  # type: ignore[arg-type]
-        )
+        if order.probe_id is not None:
+            return ""  # nothing enrols there
+        return ctx.db.write(lambda tx: _user_data(tx, now, order))
 
     def shape() -> Shape | None:
         if order.source is None:
@@ -103,15 +107,40 @@ def carry_on(ctx: Context, now: datetime, cloud: Cloud, order: Order) -> LaunchR
 
     attempt = _attempt(former)
     result = launch(cloud, intentions, wish(attempt), now)
-    if isinstance(result, Exhausted) and result.ended is not None:
+    if isinstance(result, Exhausted) and result.ended is not None and order.probe_id is None:
         result = launch(cloud, intentions, wish(attempt + 1), now)
     if isinstance(result, NotYet) and result.throttled and not order.voluntary:
         ctx.keep_lane(client_id, now)
     known = {i.token for i in former}
     fresh = [i for i in intentions.of(order.seed) if i.token not in known]
     dry = [(pool, mode, _code(fresh, pool, mode)) for mode in Mode for pool in refused(fresh, mode)]
-    ctx.db.write(lambda tx: _write(tx, now, order, result, dry))
+    ctx.db.write(lambda tx: _write(tx, now, order, result, dry if order.strikes else []))
     return result
+
+
+def _tags(tx: sa.Connection, order: Order) -> dict[str, str]:
+    return launch_orders.tags_of(
+        tx,
+        ClientId(order.agent.client_id),
+        AgentId(order.agent.id),
+        order.purpose,
+        switch_id=order.switch_id,
+        replica_id=order.replica_id,
+        drill_id=order.drill_id,
+        probe_id=order.probe_id,
+    )
+
+
+def _user_data(tx: sa.Connection, now: datetime, order: Order) -> str:
+    return launch_orders.user_data_of(
+        tx,
+        now,
+        ClientId(order.agent.client_id),
+        AgentId(order.agent.id),
+        switch_id=order.switch_id,
+        replica_id=order.replica_id,
+        drill_id=order.drill_id,
+    )
 
 
 def _allowed(order: Order, attempt: int) -> Sequence[Place]:

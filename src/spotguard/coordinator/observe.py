@@ -15,6 +15,7 @@ from spotguard.domain.tags import CLIENT_TAG, MANAGED_TAG
 from spotguard.ports.cloud import Cloud, InstanceView, VolumeView
 from spotguard.ports.intentions import TOKEN_TAG
 from spotguard.store import events, fleet, sightings, storage
+from spotguard.store.set_apart import is_set_apart
 
 VANISHED_LOOKS = 3
 VANISHED_SPAN = timedelta(minutes=5)
@@ -95,8 +96,8 @@ class Observe:
         if view.state is not InstanceState.RUNNING or not (ephemeral or owned):
             return
         row = self.ctx.db.read(lambda tx: _row(tx, view.instance_id))
-        if row is None or row.agent_id is None or row.drill_id is not None:
-            return  # what a clone in quarantine has may go with it
+        if row is None or row.agent_id is None or is_set_apart(row):
+            return  # what such a one has may go with it
         enabled = self.ctx.db.read(lambda tx: fleet.agent_row(tx, row.agent_id)).enabled
         if not (enabled or is_new):
             return  # hands off: what its owner had wished is known, and stays so

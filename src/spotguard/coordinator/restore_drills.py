@@ -7,25 +7,21 @@ gone before EC2 shows it.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from spotguard.coordinator import doubtful, launches, leftovers
+from spotguard.coordinator import clones, launches
+from spotguard.coordinator.clones import in_quarantine
 from spotguard.coordinator.context import Context, Row
 from spotguard.coordinator.launches import Order
 from spotguard.domain.commands import CommandStatus, CommandType, CreatedBy, Priority
 from spotguard.domain.drills import PURPOSE, DrillStatus
-from spotguard.domain.errors import NotVisible, Refused
+from spotguard.domain.errors import Refused
 from spotguard.domain.ids import AgentId, ClientId, CommandId, DrillId, InstanceId
-from spotguard.domain.instances import InstanceState
-from spotguard.execution.ending import look_before_end
 from spotguard.execution.launching import Launched, NotYet
 from spotguard.planning.drills import BOOTS_WITHIN, LAUNCHED_WITHIN, Verdict, span
 from spotguard.ports.cloud import Cloud
-from spotguard.ports.intentions import IntentionStatus
-from spotguard.ports.shape import Shape
 from spotguard.store import (
     commands,
     drills,
@@ -38,11 +34,10 @@ from spotguard.store import (
     sightings,
 )
 from spotguard.store.tables import commands as commands_table
-from spotguard.store.tables import instances, storage_resources
+from spotguard.store.tables import instances
 
 NO_EC2 = "restore points are rehearsed by a server with the client's AWS account, and this client has none"
 SLOW_TO_CLEAR = timedelta(minutes=30)
-_OVER = (InstanceState.SHUTTING_DOWN, InstanceState.TERMINATED)
 _ANSWERED = {
     CommandStatus.FAILED,
     CommandStatus.REFUSED,
@@ -176,47 +171,15 @@ class RestoreDrills:
         if now > drill.deadline_at:
             late = "what a restore drill made is not gone yet: EC2 does not end or delete it"
             self._tell(now, ClientId(drill.client_id), AgentId(drill.agent_id), late)
-        waits = self._settle_doubtful(now, cloud, drill)
-        machines, volumes = self.ctx.db.read(lambda tx: _made_by(tx, drill))
-        for machine in machines:
-            self._end(cloud, drill, machine)
-        because = f"the clone of restore point {drill.image_id} had it, and its drill is over"
-        left = [row for row in volumes if not leftovers.delete(self.ctx, now, row, because)]
-        if waits or machines or left:
-            self.ctx.soon(now, 5)
+        if not clones.clear(self.ctx, now, cloud, _set_apart(drill)):
             return False
         return self.ctx.db.write(lambda tx: _conclude(tx, now, drill))
-
-    def _settle_doubtful(self, now: datetime, cloud: Cloud, drill: Row) -> bool:
-        """Launches without an answer: what came of them has a row and is ended; True while one may still come."""
-        opened = [
-            one
-            for one in self.ctx.db.read(lambda tx: intentions.of_seed(tx, drill.id))
-            if one.status is IntentionStatus.OPEN
-        ]
-        return doubtful.settle(self.ctx, now, cloud, ClientId(drill.client_id), opened)
-
-    def _end(self, cloud: Cloud, drill: Row, machine: Row) -> None:
-        try:
-            shown = look_before_end(
-                cloud, InstanceId(machine.id), drill.agent_id, self.ctx.maker(drill.client_id)
-            )
-            if shown is not None and shown.state not in _OVER:
-                cloud.terminate_instance(shown.instance_id)
-        except NotVisible:
-            return  # looked for again in the next pass
 
     def _tell(self, now: datetime, client_id: ClientId, agent_id: AgentId, message: str) -> None:
         if self.ctx.news(agent_id, message, now):
             self.ctx.db.write(
                 lambda tx: events.append(tx, now, client_id, agent_id, "restore_drill", message)
             )
-
-
-def in_quarantine(shape: Shape, group: str | None) -> Shape:
-    """No public address, no rights in the account, none of its owner's tags; its own group if one is configured."""
-    groups = shape.security_groups if group is None else (group,)
-    return replace(shape, security_groups=groups, public_ip=False, instance_profile=None, owner_tags={})
 
 
 def _why_stopped(tx: sa.Connection, now: datetime, drill: Row) -> str | None:
@@ -256,21 +219,15 @@ def _command(tx: sa.Connection, drill: Row) -> Row:
     return tx.execute(sa.select(commands_table).where(mine)).one()
 
 
-def _made_by(tx: sa.Connection, drill: Row) -> tuple[list[Row], list[Row]]:
-    """Its machines that EC2 has not shown ended, and the volumes that they have or had."""
-    s = storage_resources.c
-    mine = sa.or_(instances.c.drill_id == drill.id, instances.c.id == drill.instance_id)
-    machines = tx.execute(sa.select(instances).where(mine)).all()
-    had = [row.id for row in machines]
-    volumes = sa.select(storage_resources).where(
-        s.kind == "volume",
-        s.is_ours,
-        s.purpose == PURPOSE,
-        s.agent_id == drill.agent_id,
-        s.ended_at.is_(None),
-        s.last_attached_to.in_(had),
+def _set_apart(drill: Row) -> clones.SetApart:
+    return clones.SetApart(
+        client_id=ClientId(drill.client_id),
+        agent_id=AgentId(drill.agent_id),
+        seed=drill.id,
+        purpose=PURPOSE,
+        mine=sa.or_(instances.c.drill_id == drill.id, instances.c.id == drill.instance_id),
+        because=f"the clone of restore point {drill.image_id} had it, and its drill is over",
     )
-    return [row for row in machines if row.is_active], list(tx.execute(volumes).all())
 
 
 def _conclude(tx: sa.Connection, now: datetime, drill: Row) -> bool:

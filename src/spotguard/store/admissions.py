@@ -72,7 +72,8 @@ def _with_it(cap: Cap, newest: Row, rows: Sequence[Row]) -> Decimal | None:
         case Cap.INSTANCES:
             return Decimal(len(reserved))
         case Cap.LAUNCHES:
-            return Decimal(sum(1 for row in rows if _was_launched_before(row, newest)))
+            counted = (row for row in rows if row.probe_id is None or newest.probe_id is not None)
+            return Decimal(sum(1 for row in counted if _was_launched_before(row, newest)))
 
 
 def _was_open_with(row: Row, newest: Row) -> bool:

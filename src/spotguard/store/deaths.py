@@ -8,6 +8,7 @@ from spotguard.domain.ids import InstanceId
 from spotguard.domain.instances import InstanceState, Mode, is_proof_of_death
 from spotguard.domain.signals import SignalType
 from spotguard.store.prepared import Prepared
+from spotguard.store.set_apart import may_serve
 from spotguard.store.tables import instances, spot_interruption_events
 
 _STATE = Prepared(
@@ -30,7 +31,7 @@ _FIT = Prepared(
     sa.select(instances.c.id).where(
         instances.c.id == sa.bindparam("machine"),
         instances.c.is_active,
-        instances.c.drill_id.is_(None),
+        *may_serve(),
         sa.or_(
             instances.c.ec2_state.is_(None),
             instances.c.ec2_state.not_in([state.value for state in _DYING]),

@@ -16,6 +16,7 @@ from spotguard.domain.switches import Step, SwitchStatus
 from spotguard.store import commands, events, replicas, tickets
 from spotguard.store.deaths import is_dead
 from spotguard.store.prepared import Prepared
+from spotguard.store.set_apart import is_set_apart
 from spotguard.store.steps import SERVER, record_step
 from spotguard.store.tables import agents, epoch_grants, instances, storage_resources, switches
 
@@ -114,8 +115,8 @@ def grant(  # noqa: PLR0913 - what a grant is, and why
 
 
 def _may_hold(tx: sa.Connection, new: Row, agent_id: AgentId, *, posthumous: bool) -> bool:
-    """It lives and is this agent's; a clone in quarantine never is, and nobody holds an epoch of a deleted agent."""
-    is_fit = new.agent_id == agent_id and (new.is_active or posthumous) and new.drill_id is None
+    """It lives and is this agent's; what is set apart never is, and nobody holds an epoch of a deleted agent."""
+    is_fit = new.agent_id == agent_id and (new.is_active or posthumous) and not is_set_apart(new)
     return is_fit and not _is_deleted(tx, agent_id)
 
 

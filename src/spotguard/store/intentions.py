@@ -13,7 +13,16 @@ import msgspec
 import sqlalchemy as sa
 
 from spotguard.domain.errors import Refused
-from spotguard.domain.ids import AgentId, ClientId, ClientToken, DrillId, InstanceId, ReplicaId, SwitchId
+from spotguard.domain.ids import (
+    AgentId,
+    ClientId,
+    ClientToken,
+    DrillId,
+    InstanceId,
+    ProbeId,
+    ReplicaId,
+    SwitchId,
+)
 from spotguard.domain.instances import Mode
 from spotguard.domain.money import ZERO
 from spotguard.domain.pools import Pool, parse_pool_id
@@ -52,6 +61,7 @@ class Wisher:
     replica_id: ReplicaId | None
     voluntary: bool
     drill_id: DrillId | None = None
+    probe_id: ProbeId | None = None
 
 
 class DatabaseIntentions:
@@ -79,6 +89,7 @@ _OF_SEED = Prepared(
             intentions.c.switch_id == sa.bindparam("seed"),
             intentions.c.replica_id == sa.bindparam("seed"),
             intentions.c.drill_id == sa.bindparam("seed"),
+            intentions.c.probe_id == sa.bindparam("seed"),
         )
     )
     .order_by(intentions.c.created_at, intentions.c.token)
@@ -109,7 +120,7 @@ _FORSAKEN = Prepared(
 
 
 def forsaken(tx: sa.Connection) -> list[tuple[ClientId, Intention]]:
-    """Launches without an answer whose replica or move is over: nobody carries them on. A drill waits for its own."""
+    """Launches without an answer whose replica or move is over: nobody carries them on. Others wait for theirs."""
     return [(ClientId(row.client_id), _intention(row)) for row in _FORSAKEN.rows(tx, {})]
 
 
@@ -142,7 +153,14 @@ def open_intention(tx: sa.Connection, now: datetime, wisher: Wisher, intention: 
     """The row, and with it what it reserves. `Refused` when a cap does not allow it: nothing was written."""
     is_launch = intention.kind in (IntentionKind.LAUNCH, IntentionKind.FLEET)
     if wisher.voluntary and is_launch:
-        require_caps(tx, now, wisher.client_id, wisher.agent_id, intention.usd_per_hour)
+        require_caps(
+            tx,
+            now,
+            wisher.client_id,
+            wisher.agent_id,
+            intention.usd_per_hour,
+            is_probe=wisher.probe_id is not None,
+        )
     _insert(tx, now, wisher, intention)
 
 
@@ -197,6 +215,7 @@ def _insert(tx: sa.Connection, now: datetime, wisher: Wisher, intention: Intenti
         "switch_id": wisher.switch_id,
         "replica_id": wisher.replica_id,
         "drill_id": wisher.drill_id,
+        "probe_id": wisher.probe_id,
         "request": {
             "seed": intention.seed,
             "purpose": intention.purpose,
@@ -241,27 +260,34 @@ _CLOSE = Prepared(
 
 
 def require_caps(
-    tx: sa.Connection, now: datetime, client_id: ClientId, agent_id: AgentId, usd_per_hour: Decimal | None
+    tx: sa.Connection,
+    now: datetime,
+    client_id: ClientId,
+    agent_id: AgentId,
+    usd_per_hour: Decimal | None,
+    *,
+    is_probe: bool = False,
 ) -> None:
     """`Refused` when one more instance at this price breaks a cap of the client or the agent.
 
+    A probe takes nobody's place: a real launch at its price has to fit beside it, and none is counted for a real one.
     The client's row is touched first: of two coordinators that reserve at once, one waits for the other.
     """
+    more = 2 if is_probe else 1
+    usd = None if usd_per_hour is None else more * usd_per_hour
     tx.execute(sa.update(clients).where(clients.c.id == client_id).values(updated_at=now))
     client = tx.execute(sa.select(clients).where(clients.c.id == client_id)).one()
-    agent_cap = tx.execute(
-        sa.select(agents.c.max_hourly_usd).where(agents.c.id == agent_id)
-    ).scalar_one_or_none()
+    agent_cap = tx.scalar(sa.select(agents.c.max_hourly_usd).where(agents.c.id == agent_id))
     if agent_cap is not None:
-        _require("this agent's spending", agent_cap, hourly_of(tx, now, client_id, agent_id), usd_per_hour)
+        _require("this agent's spending", agent_cap, hourly_of(tx, now, client_id, agent_id), usd)
     if client.max_hourly_usd is not None:
-        _require("the client's spending", client.max_hourly_usd, hourly_of(tx, now, client_id), usd_per_hour)
-    if client.max_instances is not None and _running(tx, now, client_id) + 1 > client.max_instances:
+        _require("the client's spending", client.max_hourly_usd, hourly_of(tx, now, client_id), usd)
+    if client.max_instances is not None and _running(tx, now, client_id) + more > client.max_instances:
         raise Refused(
             f"the limit of {client.max_instances} instances is reached: raise maxInstances or end one"
         )
     if client.max_launches_per_hour is not None:
-        launched = _launched_within_hour(tx, now, client_id)
+        launched = _launched_within_hour(tx, now, client_id, probes_too=is_probe)
         if launched + 1 > client.max_launches_per_hour:
             raise Refused(
                 f"{launched} launches within the last hour: the limit is {client.max_launches_per_hour}"
@@ -343,9 +369,7 @@ def _running(tx: sa.Connection, now: datetime, client_id: ClientId) -> int:
 def _admitted(tx: sa.Connection, wisher: Wisher) -> dict[str, dict[str, str]]:
     """Under which caps it was let in, and what was there then: prices move later, and people change caps."""
     client = tx.execute(sa.select(clients).where(clients.c.id == wisher.client_id)).one()
-    agent_cap = tx.execute(
-        sa.select(agents.c.max_hourly_usd).where(agents.c.id == wisher.agent_id)
-    ).scalar_one_or_none()
+    agent_cap = tx.scalar(sa.select(agents.c.max_hourly_usd).where(agents.c.id == wisher.agent_id))
     told: dict[str, tuple[Decimal | int | None, Decimal | int | None]] = {
         Cap.AGENT_USD: (agent_cap, _machines_usd(tx, wisher.client_id, wisher.agent_id)),
         Cap.CLIENT_USD: (client.max_hourly_usd, _machines_usd(tx, wisher.client_id)),
@@ -364,11 +388,12 @@ def _machines(tx: sa.Connection, client_id: ClientId) -> int:
     return int(tx.execute(active).scalar_one())
 
 
-def _launched_within_hour(tx: sa.Connection, now: datetime, client_id: ClientId) -> int:
+def _launched_within_hour(tx: sa.Connection, now: datetime, client_id: ClientId, *, probes_too: bool) -> int:
     launched = sa.select(sa.func.count()).where(
         intentions.c.client_id == client_id,
         intentions.c.kind.in_(LAUNCHES),
         intentions.c.created_at > now - timedelta(hours=1),
         intentions.c.status != IntentionStatus.FAILED.value,
+        sa.true() if probes_too else intentions.c.probe_id.is_(None),
     )
     return int(tx.execute(launched).scalar_one())

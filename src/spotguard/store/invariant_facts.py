@@ -19,6 +19,7 @@ from spotguard.planning import invariants as inv
 from spotguard.store import admissions, invariant_moves, invariant_sieve, leftover_rows
 from spotguard.store.batches import batch_of, batched
 from spotguard.store.prepared import Prepared
+from spotguard.store.set_apart import is_set_apart
 from spotguard.store.tables import (
     agents,
     epoch_grants,
@@ -221,8 +222,7 @@ def _machines(tx: sa.Connection, scope: _Scope, orphans: set[str]) -> list[inv.I
             agent_id=row.agent_id,
             client_id=row.client_id,
             is_active=row.is_active,
-            gate_open=row.gate == GateState.OPEN
-            and row.drill_id is None,  # a probe reaches it, no client does
+            gate_open=row.gate == GateState.OPEN and not is_set_apart(row),  # no client reaches such a one
             heard_at=row.last_heartbeat_at,
             mode=None if row.current_mode is None else Mode(row.current_mode),
             usd_per_hour=row.spot_price if row.current_mode == Mode.SPOT else row.ondemand_price,
@@ -243,6 +243,7 @@ _RUNNING = (
         _i.is_active,
         _i.gate,
         _i.drill_id,
+        _i.probe_id,
         _i.last_heartbeat_at,
         _i.current_mode,
         _i.spot_price,

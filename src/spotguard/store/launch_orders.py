@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from spotguard.domain.ids import AgentId, ClientId, DrillId, InstanceId, ReplicaId, SwitchId
+from spotguard.domain.ids import AgentId, ClientId, DrillId, InstanceId, ProbeId, ReplicaId, SwitchId
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.switches import MoveKind
@@ -19,6 +19,7 @@ from spotguard.domain.tags import (
     CLIENT_TAG,
     DRILL_TAG,
     MANAGED_TAG,
+    PROBE_TAG,
     PURPOSE_TAG,
     REPLICA_TAG,
     SWITCH_TAG,
@@ -67,6 +68,7 @@ def tags_of(
     switch_id: SwitchId | None = None,
     replica_id: ReplicaId | None = None,
     drill_id: DrillId | None = None,
+    probe_id: ProbeId | None = None,
 ) -> dict[str, str]:
     """Tags of everything that is made, set in the same call (invariant 6)."""
     tags = {
@@ -81,6 +83,8 @@ def tags_of(
         tags[REPLICA_TAG] = replica_id
     if drill_id is not None:
         tags[DRILL_TAG] = drill_id
+    if probe_id is not None:
+        tags[PROBE_TAG] = probe_id
     return tags
 
 

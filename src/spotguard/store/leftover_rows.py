@@ -14,6 +14,7 @@ from spotguard.domain.drills import OPEN_DRILL
 from spotguard.domain.epochs import GrantStatus
 from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.domain.instances import GateState
+from spotguard.domain.probes import OPEN_PROBE
 from spotguard.domain.replicas import LIVE_REPLICA
 from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus
 from spotguard.ports.cloud import ROOT_DEVICES
@@ -26,6 +27,7 @@ from spotguard.store.tables import (
     epoch_grants,
     instances,
     intentions,
+    probes,
     replica_instances,
     storage_resources,
     switches,
@@ -58,6 +60,9 @@ _ticketed = tickets.may_be_used_by(_i.id)
 _rehearsing = sa.exists().where(
     drills.c.status.in_([status.value for status in OPEN_DRILL]), drills.c.id == _i.drill_id
 )
+_probing = sa.exists().where(
+    probes.c.status.in_([status.value for status in OPEN_PROBE]), probes.c.id == _i.probe_id
+)
 _ROLELESS = (
     sa.not_(_held),
     sa.not_(_standby),
@@ -65,6 +70,7 @@ _ROLELESS = (
     sa.not_(_wished),
     sa.not_(_ticketed),
     sa.not_(_rehearsing),
+    sa.not_(_probing),
 )
 _IDLE: sa.Select[Any] = sa.select(instances).where(_i.id == sa.bindparam("machine"), _i.is_active, *_ROLELESS)
 _ORPHANS = Prepared(sa.select(instances).where(_i.is_active, _i.intention_token.is_not(None), *_ROLELESS))

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from spotguard.domain.ids import InstanceId
-from spotguard.domain.tags import DRILL_TAG, REPLICA_TAG, SWITCH_TAG
+from spotguard.domain.tags import DRILL_TAG, PROBE_TAG, REPLICA_TAG, SWITCH_TAG
 from spotguard.ports.cloud import ROOT_DEVICES, Tags, VolumeView
 from spotguard.store.tables import instances, storage_resources
 
@@ -22,7 +22,7 @@ _i = instances.c
 
 
 def first_holder(tx: sa.Connection, agent_id: str, view: VolumeView) -> InstanceId | None:
-    """The one instance of this agent that was launched for the same switch, replica or drill at the same time."""
+    """The one instance of this agent that was launched at the same time for the same: a switch, a drill and so on."""
     roles = _roles(view.tags)
     if not roles:
         return None
@@ -38,6 +38,7 @@ def _roles(tags: Tags) -> list[sa.ColumnElement[bool]]:
         (_i.switch_id, tags.get(SWITCH_TAG)),
         (_i.replica_id, tags.get(REPLICA_TAG)),
         (_i.drill_id, tags.get(DRILL_TAG)),
+        (_i.probe_id, tags.get(PROBE_TAG)),
     )
     return [column == value for column, value in named if value is not None]
 

@@ -185,6 +185,11 @@ def _former(tx: Connection, client_id: ClientId, agent_id: AgentId, newcomer: Ne
         raise NotFound(
             "no such instance of this client: an instance that another client has registered cannot be taken over"
         )
+    if row is not None and row.probe_id is not None:
+        raise Refused(
+            "this instance was launched only to see whether its pool has capacity, and is being ended: it carries no "
+            "workload"
+        )
     if row is not None and row.agent_id not in {None, agent_id}:
         raise Refused(
             "this instance belongs to another logical agent of yours: one instance carries one workload"

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, PoolId
 from spotguard.domain.instances import EndReason, InstanceState, Mode
-from spotguard.domain.tags import AGENT_TAG, DRILL_TAG, REPLICA_TAG, SWITCH_TAG
+from spotguard.domain.tags import AGENT_TAG, DRILL_TAG, PROBE_TAG, REPLICA_TAG, SWITCH_TAG
 from spotguard.ports.cloud import InstanceView, Tags
 from spotguard.ports.intentions import TOKEN_TAG
 from spotguard.store import looks, ondemand, pools, replicas
@@ -22,6 +22,7 @@ from spotguard.store.tables import (
     epoch_grants,
     instance_runs,
     instances,
+    probes,
     replica_instances,
     switches,
 )
@@ -73,7 +74,7 @@ def _saw(tx: sa.Connection, now: datetime, client_id: ClientId, view: InstanceVi
             return
         pools.ensure_pools(tx, now, [view.pool])
         tx.execute(sa.insert(instances), _new_row(tx, now, client_id, agent_id, view))
-        if view.mode is Mode.SPOT:
+        if view.mode is Mode.SPOT and PROBE_TAG not in view.tags:  # a probe tells of its look itself
             looks.launched(tx, now, client_id, view.pool, view.instance_id)
     else:
         if view.end_reason is EndReason.INTERRUPTED and known.end_reason is None:
@@ -81,7 +82,7 @@ def _saw(tx: sa.Connection, now: datetime, client_id: ClientId, view: InstanceVi
             looks.note(tx, now, client_id, view.pool, up=False, because=why)
         if _runs_again(view, known):
             insert_missing(tx, instance_runs, [_former_run(view, known)])
-        _write(tx, view.instance_id, _shown(now, view, known))
+        _write(tx, view.instance_id, _shown(now, view, known) | _probe_of(tx, view, known))
     if agent_id is not None:
         _retime_steps(tx, view)
         replicas.recount(tx, agent_id)
@@ -146,6 +147,7 @@ def _new_row(
         "switch_id": _existing(tx, switches, view.tags.get(SWITCH_TAG)),
         "replica_id": _existing(tx, replica_instances, view.tags.get(REPLICA_TAG)),
         "drill_id": _existing(tx, drills, view.tags.get(DRILL_TAG)),
+        "probe_id": _existing(tx, probes, view.tags.get(PROBE_TAG)),
         "is_active": True,
         **_shown(now, view, None),
     }
@@ -155,6 +157,14 @@ def _existing(tx: sa.Connection, table: sa.Table, row_id: str | None) -> str | N
     if row_id is None:
         return None
     return tx.execute(sa.select(table.c.id).where(table.c.id == row_id)).scalar_one_or_none()
+
+
+def _probe_of(tx: sa.Connection, view: InstanceView, known: Row) -> dict[str, Any]:
+    """An agent in the image may have been faster than our look: it carries no workload all the same."""
+    if known.probe_id is not None or PROBE_TAG not in view.tags:
+        return {}
+    probe_id = _existing(tx, probes, view.tags[PROBE_TAG])
+    return {} if probe_id is None else {"probe_id": probe_id}
 
 
 def _shown(now: datetime, view: InstanceView, known: Row | None) -> dict[str, Any]:

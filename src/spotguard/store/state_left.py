@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from spotguard.domain.drills import PURPOSE as REHEARSAL
 from spotguard.domain.instances import EndReason
+from spotguard.domain.probes import PURPOSE as PROBE
 from spotguard.domain.salvages import PURPOSE as SALVAGE
 from spotguard.domain.signals import NOTICE_SECONDS
 from spotguard.domain.switches import MoveKind, SwitchStatus
@@ -81,8 +82,9 @@ _FREE = (
         _s.kind == "volume",
         _s.ended_at.is_(None),
         _s.attached_to.is_(None),
-        # copies: of an older state, whose clone never served, and of a dead holder's, to be looked at
-        sa.func.coalesce(_s.purpose, "").not_in([REHEARSAL, SALVAGE]),
+        # copies: of an older state, whose clone never served, of an image's that was launched only to look, and of a
+        # dead holder's, to be looked at
+        sa.func.coalesce(_s.purpose, "").not_in([REHEARSAL, PROBE, SALVAGE]),
     )
     .order_by(_s.created_at, _s.id)
 )

@@ -1,8 +1,8 @@
 """Every table; the specification's names first. The schema keeps the promises, the code only asks.
 
 Groups: `tenants` (clients, tokens, limits), `fleet` (agents, instances, replicas, epochs), `work` (commands,
-switches, intentions, signals, storage, coordinator leases), `drills` (rehearsals, salvages), `market` (pools, prices,
-quarantine, quotas), `record` (decisions, ledger, events, foundlings), `models` (learned models and their trial).
+switches, intentions, signals, storage, coordinator leases), `drills` (rehearsals, salvages), `probes`, `market` (pools,
+prices, quarantine, quotas), `record` (decisions, ledger, events, foundlings), `models` (learned ones, and their trial).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from spotguard.store.tables_market import (
 )
 from spotguard.store.tables_meta import metadata
 from spotguard.store.tables_models import model_moves, models, predictions, shadow_decisions
+from spotguard.store.tables_probes import probes
 from spotguard.store.tables_record import agent_events, decisions, foundlings, ledger_entries
 from spotguard.store.tables_tenants import (
     agent_tokens,
@@ -77,6 +78,7 @@ __all__ = [
     "pool_looks",
     "pool_quarantines",
     "predictions",
+    "probes",
     "replica_instances",
     "salvages",
     "sessions",

@@ -162,6 +162,7 @@ instances = sa.Table(
     sa.Column("switch_id", uuid),
     sa.Column("replica_id", uuid),
     sa.Column("drill_id", uuid),  # a clone in quarantine: it never holds an epoch
+    sa.Column("probe_id", uuid),  # launched only to look at its pool: nor does it
     sa.Column("suspect_since", UtcTime),  # nothing referred to it in an earlier look (invariant 7)
     sa.Index("idx_client_active", "client_id", "is_active"),
     sa.Index("idx_agent", "agent_id"),

@@ -36,7 +36,7 @@ ledger_entries = sa.Table(
     sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
     ref("client_id", "clients.id", uuid),
     ref("agent_id", "agents.id", uuid),
-    # compute: the serving instance; replica: a standby; overlap: a second instance of a move;
+    # compute: the serving instance; replica: a standby; overlap: a second instance of a move; probe: a launch to look;
     # storage: volumes and snapshots; ondemand: what the workload would have cost;
     # waived: AWS ended it in its first hour; unpriced: its price is unknown, usd is the counterfactual meanwhile
     sa.Column("kind", word, nullable=False),
@@ -51,7 +51,7 @@ ledger_entries = sa.Table(
     sa.Index("idx_ledger_agent_time", "agent_id", "from_at"),
     sa.Index("idx_ledger_client_time", "client_id", "from_at"),
     sa.CheckConstraint(
-        "kind IN ('compute', 'replica', 'overlap', 'storage', 'ondemand', 'waived', 'unpriced')",
+        "kind IN ('compute', 'replica', 'overlap', 'probe', 'storage', 'ondemand', 'waived', 'unpriced')",
         name="ck_kind_legal",
     ),
     **MYSQL,

@@ -28,12 +28,14 @@ clients = sa.Table(
     sa.Column("max_instances", sa.Integer),
     sa.Column("max_hourly_usd", Money()),
     sa.Column("max_launches_per_hour", sa.Integer),
+    sa.Column("probe_usd_per_day", Money(), nullable=False, default=0),  # 0: no launch is made only to look
     created_at(),
     updated_at(),
     one_of("executor", Executor),
     sa.CheckConstraint(
         "max_instances >= 0 AND max_hourly_usd >= 0 AND max_launches_per_hour >= 0", name="ck_caps"
     ),
+    sa.CheckConstraint("probe_usd_per_day >= 0", name="ck_probe_budget"),
     **MYSQL,
 )
 

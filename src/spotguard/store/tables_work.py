@@ -172,6 +172,7 @@ intentions = sa.Table(
     sa.Column("switch_id", uuid),
     sa.Column("replica_id", uuid),
     sa.Column("drill_id", uuid),
+    sa.Column("probe_id", uuid),
     sa.Column("request", sa.JSON, nullable=False),
     sa.Column("status", sa.String(20), nullable=False),
     sa.Column("resource_id", sa.String(64)),

@@ -237,6 +237,7 @@ instances = sa.Table(
     sa.Column("switch_id", sa.String(length=36), nullable=True),
     sa.Column("replica_id", sa.String(length=36), nullable=True),
     sa.Column("drill_id", sa.String(length=36), nullable=True),
+    sa.Column("probe_id", sa.String(length=36), nullable=True),
     sa.Column("suspect_since", UtcTime(), nullable=True),
     sa.CheckConstraint(
         "(id LIKE 'i-________' OR id LIKE 'i-_________________') AND id NOT LIKE '% %'",

@@ -83,7 +83,7 @@ ledger_entries = sa.Table(
     sa.Column("rate_usd", Money(precision=12, scale=6), nullable=False),
     sa.Column("usd", Money(precision=18, scale=9), nullable=False),
     sa.CheckConstraint(
-        "kind IN ('compute', 'replica', 'overlap', 'storage', 'ondemand', 'waived', 'unpriced')",
+        "kind IN ('compute', 'replica', 'overlap', 'probe', 'storage', 'ondemand', 'waived', 'unpriced')",
         name=sa.schema.conv("ck_kind_legal_ledger_entries"),
     ),
     sa.ForeignKeyConstraint(["agent_id"], ["agents.id"], name=sa.schema.conv("fk_ledger_entries_agent_id")),

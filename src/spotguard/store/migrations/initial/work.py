@@ -92,6 +92,7 @@ intentions = sa.Table(
     sa.Column("switch_id", sa.String(length=36), nullable=True),
     sa.Column("replica_id", sa.String(length=36), nullable=True),
     sa.Column("drill_id", sa.String(length=36), nullable=True),
+    sa.Column("probe_id", sa.String(length=36), nullable=True),
     sa.Column("request", sa.JSON(), nullable=False),
     sa.Column("status", sa.String(length=20), nullable=False),
     sa.Column("resource_id", sa.String(length=64), nullable=True),

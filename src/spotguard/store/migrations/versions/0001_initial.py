@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from spotguard.store.migrations.initial import drills, fleet, market, models, record, tenants, work
+from spotguard.store.migrations.initial import drills, fleet, market, models, probes, record, tenants, work
 from spotguard.store.migrations.initial.schema import frozen
 
 revision = "0001"
@@ -12,7 +12,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-_FILES = (tenants, market, fleet, work, record, drills, models)  # importing them fills `frozen`
+_FILES = (tenants, market, fleet, work, record, drills, probes, models)  # importing them fills `frozen`
 
 
 def upgrade() -> None:
