@@ -233,6 +233,29 @@ def test_a_kill_switch_is_turned_with_a_reason(acme: Tenant, body: dict, status:
     assert acme.get("/kill-switch")["switches"] == []
 
 
+def test_what_probes_may_cost_is_nothing_until_it_is_set_and_is_one_tenants_own(world: World, acme: Tenant):
+    other = world.tenant("Other")
+    off = {"usdPerDay": "0.000000", "spentUsd": "0", "items": [], "nextCursor": None}
+    assert acme.get("/probes") == off
+    assert acme.call("PUT", "/probes", {"usdPerDay": "0.50"}).body["usdPerDay"] == "0.500000"
+    assert acme.get("/probes")["usdPerDay"] == "0.500000"
+    assert other.get("/probes") == off
+    for wrong in (
+        {},
+        {"usdPerDay": None},
+        {"usdPerDay": -1},
+        {"usdPerDay": "NaN"},
+        {"usdPerDay": 10_000},
+        {"usdPerDay": "0.0000001"},
+        {"usd": 1},
+        [],
+    ):
+        assert acme.call("PUT", "/probes", wrong).status == 422, wrong
+    assert acme.get("/probes")["usdPerDay"] == "0.500000"
+    told = [row.message for row in world.rows(agent_events, agent_events.c.kind == "probe_budget")]
+    assert told == ["capacity probes may cost 0.50 USD a day"]
+
+
 def test_limits(world: World, acme: Tenant):
     other = world.tenant("Other")
     assert acme.get("/limits") == {"maxInstances": None, "maxHourlyUsd": None, "maxLaunchesPerHour": None}

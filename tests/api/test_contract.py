@@ -85,6 +85,7 @@ def test_every_call_of_the_specification_is_there(world: World):
         "/api/client/health": "get",
         "/api/client/kill-switch": "get put",
         "/api/client/limits": "get put",
+        "/api/client/probes": "get put",
         "/api/client/leftovers": "get",
         "/api/client/session": "delete get post",
         "/api/client/stream": "get",

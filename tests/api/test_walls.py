@@ -32,6 +32,7 @@ BODIES: dict[str, Any] = {
     "/api/client/instances/{instanceId}/force-switch/preview": {"target": "ondemand"},
     "/api/client/kill-switch": {"level": "all", "reason": "mine"},
     "/api/client/limits": {"maxInstances": 0},
+    "/api/client/probes": {"usdPerDay": "1"},
     "/api/client/decisions/{decisionId}/reject": {"reason": "mine"},
     "/api/client/token/rotate": {"confirm": True},
 }

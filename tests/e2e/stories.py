@@ -156,11 +156,12 @@ def savings_are_those_of_the_ledger(told: Told) -> None:
             "computeUsd",
             "replicaUsd",
             "overlapUsd",
+            "probeUsd",
             "storageUsd",
             "waivedUsd",
             "savedUsd",
         )
-        assert shown[:7] == [api[name] for name in names]
+        assert shown[:8] == [api[name] for name in names]
 
         def metered(tx: sa.Connection) -> dict[str, Decimal]:
             kinds = sa.select(ledger_entries.c.kind, sa.func.sum(ledger_entries.c.usd))

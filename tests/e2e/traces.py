@@ -228,6 +228,7 @@ def the_savings_page(told: Told) -> None:
             ("Compute", "computeUsd"),
             ("Replicas", "replicaUsd"),
             ("Double running", "overlapUsd"),
+            ("Probes", "probeUsd"),
             ("Disks", "storageUsd"),
             ("Waived by AWS", "waivedUsd"),
             ("Saved", "savedUsd"),

@@ -21,9 +21,10 @@ READY = ProbeFacts(
     spent_usd=Decimal(0),
     kill=KillLevel.NONE,
     frozen=None,
-    rescue=None,
+    busy=None,
     throttled=False,
     is_open=False,
+    fruitless=None,
     looks_to_prove=8,
     pools=(FIT,),
 )
@@ -33,9 +34,12 @@ TENANT = {
     "probes are off: their budget is 0 USD a day": {"usd_per_day": Decimal(0)},
     "the kill switch stands at voluntary": {"kill": KillLevel.VOLUNTARY},
     "a third of the agents fell silent": {"frozen": "a third of the agents fell silent"},
-    "web-1 is being rescued": {"rescue": "web-1 is being rescued"},
+    "web-1 is being rescued": {"busy": "web-1 is being rescued"},
     "EC2 throttles: what it still takes is left to real launches": {"throttled": True},
     "another probe is under way": {"is_open": True},
+    "the last probe told nothing of its pool, and is not repeated within the hour: no right": {
+        "fruitless": "no right"
+    },
 }
 POOL = {
     "its price is not known": {"usd_per_hour": None},

@@ -19,6 +19,7 @@ from spotguard.cli.demo import demo
 from spotguard.cli.doctor import doctor
 from spotguard.cli.drill import drill
 from spotguard.cli.output import NO_CREDENTIALS, warn
+from spotguard.cli.probes import probes
 from spotguard.cli.serve import coordinator, server
 from spotguard.cli.simulate import simulate
 from spotguard.cli.usage import WrongUsage, usage_sentence
@@ -106,6 +107,7 @@ app.command()(cleanup)
 app.command()(drill)
 app.command()(configure)
 app.command()(delete)
+app.command()(probes)
 app.command("kill-switch")(kill_switch.kill_switch)
 
 

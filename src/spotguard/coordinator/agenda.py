@@ -17,6 +17,7 @@ from spotguard.domain.drills import OPEN_DRILL
 from spotguard.domain.epochs import GrantStatus
 from spotguard.domain.ids import ClientId
 from spotguard.domain.instances import InstanceState, Mode
+from spotguard.domain.probes import OPEN_PROBE
 from spotguard.domain.replicas import LIVE_REPLICA, ReplicaStatus, ReplicaType
 from spotguard.domain.salvages import OPEN_SALVAGE
 from spotguard.domain.signals import SignalType
@@ -30,6 +31,7 @@ from spotguard.store.tables import (
     drills,
     epoch_grants,
     instances,
+    probes,
     replica_instances,
     salvages,
     spot_interruption_events,
@@ -51,6 +53,7 @@ class Work(StrEnum):
         "need"  # an agent without the replica that its mode asks for, or with one that is unwanted or silent
     )
     DRILL = "drill"  # open
+    PROBE = "probe"  # open
     SALVAGE = "salvage"  # open
     ENDED = "ended"  # an agent whose holder has ended or has let go
     ADRIFT = "adrift"  # an agent whose holder lives and whose volume is attached to nobody
@@ -145,6 +148,7 @@ _AGENDA = Prepared(
             for which in (_is_rescue, sa.not_(_is_rescue))
         ),
         _of(Work.DRILL, drills.c.id).where(drills.c.status.in_(_values(OPEN_DRILL))),
+        _of(Work.PROBE, probes.c.id).where(probes.c.status.in_(_values(OPEN_PROBE))),
         _of(Work.SALVAGE, salvages.c.id).where(salvages.c.status.in_(_values(OPEN_SALVAGE))),
         *(
             _of(Work.REPLICA, replica_instances.c.id).where(

@@ -22,6 +22,7 @@ from spotguard.coordinator.observe import Observe
 from spotguard.coordinator.observe_storage import ObserveStorage
 from spotguard.coordinator.presence import PresenceDuty
 from spotguard.coordinator.prices import Prices
+from spotguard.coordinator.probes import Probes
 from spotguard.coordinator.quotas import Quotas
 from spotguard.coordinator.restore_points import RestorePoints
 from spotguard.coordinator.retire import Retire
@@ -84,6 +85,7 @@ class Coordinator:
         self.traffic = TrafficDuty(ctx)
         self.retire = Retire(ctx)
         self.drills = Drills(ctx)
+        self.probes = Probes(ctx)
         self.salvages = Salvages(ctx)
         self.leftovers = Leftovers(ctx)
         self.foundlings = Foundlings(ctx)
@@ -138,6 +140,7 @@ class Coordinator:
         duty("prices", lambda: self.prices.run(now, clients, force=grown))
         duty("quotas", lambda: self.quotas.run(now, clients, force=grown))
         duty("decide", lambda: self.decide.run(now, self.presence.frozen))
+        duty("probes due", lambda: self.probes.order_due(now, self.presence.frozen, self.decide.judge))
         if self.ledger.is_due(now):
             duty("ledger", lambda: self.ledger.settle(now))
         duty("invariants", lambda: self.invariants.run(now))
@@ -175,6 +178,7 @@ class Coordinator:
         duty("moves", lambda: self.moves.run(now, agenda))
         duty("retire", lambda: self.retire.run(now, agenda))
         duty("drills", lambda: self.drills.run(now, agenda))
+        duty("probes", lambda: self.probes.run(now, agenda, self.presence.frozen))
 
     @property
     def calm_until(self) -> datetime | None:

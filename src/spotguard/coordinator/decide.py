@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -45,7 +46,7 @@ class Decide:
             return 0
         self._seen, self._worked_at = state, now
         self._seat(now, market[-1])
-        situations = self.ctx.db.read(lambda tx: _look(tx, now, self._bench.present))
+        situations = self.ctx.db.read(lambda tx: look(tx, now, self._bench.present))
         moved = self.ctx.each("decide", situations, lambda found: self._decide(now, found, frozen))
         self._trial.run(now, self._bench, situations)
         return moved
@@ -58,6 +59,11 @@ class Decide:
         flaw = self._bench.present.flaw
         if flaw is not None and self.ctx.news(self._bench.present.name, flaw, now):
             log.warning("no voluntary move is made: the active model may not be asked", because=flaw)
+
+    @property
+    def judge(self) -> Judge:
+        """Whose risks decide."""
+        return self._bench.present
 
     def _decide(self, now: datetime, found: Found, frozen: dict[ClientId, str]) -> bool:
         if found.flaw is not None:
@@ -109,9 +115,11 @@ def _stand(agent: Row) -> str:
     return f"{agent.epoch}:{agent.config_version}"
 
 
-def _look(tx: sa.Connection, now: datetime, judge: Judge) -> list[Found]:
-    """Each market once, however many agents share it."""
-    rows = decisions.candidates(tx)
+def look(
+    tx: sa.Connection, now: datetime, judge: Judge, clients: Collection[ClientId] | None = None
+) -> list[Found]:
+    """Each market once, however many agents share it; of these clients alone, if any are named."""
+    rows = [row for row in decisions.candidates(tx) if clients is None or row.client_id in clients]
     markets: dict[tuple[str, str], tuple[list[prices.PoolPrice], dict[Any, Row], dict[str, Decimal]]] = {}
     types: dict[tuple[str, str], set[str]] = {}
     for agent in rows:
@@ -127,8 +135,9 @@ def _look(tx: sa.Connection, now: datetime, judge: Judge) -> list[Found]:
         )
     found: dict[str, Found] = {}
     for place, (known, struck, fixed) in markets.items():
-        pools = [price.pool for price in known]
-        prospects = forecasts.prospects(tx, now, ClientId(place[0]), pools, judge.hazard)
+        priced = {price.pool: price.price for price in known}
+        watched = forecasts.watched(tx, ClientId(place[0]), priced)
+        prospects = forecasts.prospects(tx, now, ClientId(place[0]), list(priced), judge.hazard, watched)
         flaw = judge.flaw or judges.why_not(judge, prospects)
         asking = []
         for agent in (row for row in rows if (row.client_id, row.region) == place):

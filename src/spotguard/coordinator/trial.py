@@ -105,9 +105,17 @@ class Trial:
         log.warning("the model in shadow is rejected", because=because)
 
     def _try(self, now: datetime, present: Judge, shadow: Judge, market: Market) -> None:
-        pools = sorted({a.pool for one in market.found for a in one.assessments}, key=lambda pool: pool.id)
+        priced = {a.pool: a.usd_per_hour for one in market.found for a in one.assessments}
+        pools = sorted(priced, key=lambda pool: pool.id)
         prospects = self.ctx.db.read(
-            lambda tx: forecasts.prospects(tx, now, market.client_id, pools, shadow.hazard)
+            lambda tx: forecasts.prospects(
+                tx,
+                now,
+                market.client_id,
+                pools,
+                shadow.hazard,
+                forecasts.watched(tx, market.client_id, priced),
+            )
         )
         flaw = judges.why_not(shadow, prospects)
         if flaw is not None:

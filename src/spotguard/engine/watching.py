@@ -62,7 +62,8 @@ def _age(record: PoolRecord) -> float:
 
 def worths(asks: Sequence[Ask], known: Mapping[PoolId, Prospect]) -> list[dict[PoolId, float]]:
     """For each ask: USD within its horizon that a pool, were it known to be calm, would gain above the best that it can
-    have as things stand; only pools that would gain anything. A quarantine bars no look.
+    have as things stand; only pools that would gain anything. A quarantine bars no look; to where it would go anyway
+    it looks by going.
     """
     if not any(ask.pools for ask in asks):
         return [{} for _ in asks]
@@ -71,6 +72,9 @@ def worths(asks: Sequence[Ask], known: Mapping[PoolId, Prospect]) -> list[dict[P
     ids, market, fleet = forecast.arrays(freed, {pool_id: _calm(told) for pool_id, told in known.items()})
     best = np.array([max(0.0, told.gain_usd) for told in present])
     more = scoring.gains(market, fleet) - best[:, None]
+    for row, told in enumerate(present):
+        if told.pool is not None and told.gain_usd > 0:
+            more[row, ids.index(told.pool)] = 0.0
     return [
         {ids[number]: float(row[number]) for number in np.flatnonzero(row > 0.0).tolist()} for row in more
     ]

@@ -34,6 +34,7 @@ class EntryKind(StrEnum):
     COMPUTE = "compute"
     REPLICA = "replica"
     OVERLAP = "overlap"
+    PROBE = "probe"
     STORAGE = "storage"
     ONDEMAND = "ondemand"
     WAIVED = "waived"
@@ -74,6 +75,7 @@ class InstanceRun:
     launched_at: datetime
     let_go_at: datetime | None = None  # from here on it is its user's affair: the agent was deleted
     baseline_usd_per_hour: Decimal = ZERO  # what on-demand would have cost while it served
+    is_probe: bool = False  # it was launched only to look at its pool
 
 
 @dataclass(frozen=True)
@@ -236,7 +238,9 @@ def _hours_between(since: datetime, end: datetime) -> Iterator[datetime]:
 
 
 def _role_at(run: InstanceRun, moment: datetime) -> EntryKind:
-    """Serving; else a standby until it served; else the second instance of a move."""
+    """Launched to look; serving; else a standby until it served; else the second instance of a move."""
+    if run.is_probe:
+        return EntryKind.PROBE
     if any(term.since <= moment and (term.until is None or moment < term.until) for term in run.terms):
         return EntryKind.COMPUTE
     has_served = any(term.since <= moment for term in run.terms)

@@ -21,6 +21,9 @@ ANSWERED_WITHIN = timedelta(minutes=2)
 """A launch that EC2 has not answered by then is given up: the moment that was to be known is over."""
 
 CLEARED_WITHIN = timedelta(minutes=15)
+FRUITLESS_PAUSE = timedelta(
+    hours=1
+)  # after a quota, a missing permission, no answer: the next would meet the same
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,9 @@ class Lookable:
 
 @dataclass(frozen=True)
 class ProbeFacts:
-    """One tenant. `spent_usd`: by the probes of this UTC day, open ones included. `frozen`, `rescue`: why voluntary
-    action is frozen, what emergency is under way; None: none. `looks_to_prove`: how many it takes to know a pool.
+    """One tenant. `spent_usd`: by the probes of this UTC day, open ones included. `frozen`, `busy`: why voluntary
+    action is frozen, who else is launching; None: nobody. `fruitless`: why the last one told nothing of its pool, not
+    long ago. `looks_to_prove`: how many it takes to know a pool.
     """
 
     now: datetime
@@ -51,9 +55,10 @@ class ProbeFacts:
     spent_usd: Decimal
     kill: KillLevel
     frozen: str | None
-    rescue: str | None
+    busy: str | None
     throttled: bool
     is_open: bool
+    fruitless: str | None
     looks_to_prove: float
     pools: Sequence[Lookable]
 
@@ -103,8 +108,8 @@ def nothing_is_frozen(facts: ProbeFacts) -> str | None:
     return facts.frozen
 
 
-def nobody_is_being_rescued(facts: ProbeFacts) -> str | None:
-    return facts.rescue
+def nobody_else_is_launching(facts: ProbeFacts) -> str | None:
+    return facts.busy
 
 
 def ec2_does_not_throttle(facts: ProbeFacts) -> str | None:
@@ -113,6 +118,12 @@ def ec2_does_not_throttle(facts: ProbeFacts) -> str | None:
 
 def no_other_is_under_way(facts: ProbeFacts) -> str | None:
     return "another probe is under way" if facts.is_open else None
+
+
+def the_last_one_told_something(facts: ProbeFacts) -> str | None:
+    if facts.fruitless is None:
+        return None
+    return f"the last probe told nothing of its pool, and is not repeated within the hour: {facts.fruitless}"
 
 
 def its_price_is_known(_facts: ProbeFacts, target: Lookable) -> str | None:
@@ -155,9 +166,10 @@ RULES: tuple[Rule, ...] = (
     there_is_a_budget,
     the_kill_switch_is_off,
     nothing_is_frozen,
-    nobody_is_being_rescued,
+    nobody_else_is_launching,
     ec2_does_not_throttle,
     no_other_is_under_way,
+    the_last_one_told_something,
 )
 POOL_RULES: tuple[PoolRule, ...] = (
     its_price_is_known,

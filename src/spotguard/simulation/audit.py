@@ -17,13 +17,14 @@ from spotguard.domain.drills import OPEN_DRILL
 from spotguard.domain.ids import AgentId, InstanceId
 from spotguard.domain.instances import InstanceState
 from spotguard.domain.money import cents
+from spotguard.domain.probes import OPEN_PROBE
 from spotguard.domain.replicas import LIVE_REPLICA
 from spotguard.domain.signals import SignalType
 from spotguard.domain.switches import OPEN_SWITCH, Trigger
 from spotguard.domain.tags import MANAGED_TAG, REPLICA_TAG, SWITCH_TAG
 from spotguard.planning.invariants import Breach
 from spotguard.planning.restore_points import RestorePoint
-from spotguard.simulation import lookups, rehearsed, waiting
+from spotguard.simulation import lookups, probing, rehearsed, waiting
 from spotguard.simulation.lookups import Row
 from spotguard.simulation.machine import state_of
 from spotguard.simulation.world import World
@@ -34,6 +35,7 @@ from spotguard.store.tables import (
     epoch_grants,
     instances,
     ledger_entries,
+    probes,
     spot_interruption_events,
     storage_resources,
 )
@@ -71,6 +73,8 @@ def judge(world: World, excused: Collection[Breach] = ()) -> Verdict:
         rehearsed.certificates_are_earned(world),
         rehearsed.gates_close_in_time(world),
         rehearsed.clones_are_in_quarantine(world),
+        probing.probes_are_charged(world),
+        probing.no_pool_is_looked_at_twice(world),
         rehearsed.rehearsals_end(world),
         rehearsed.salvages_tell_the_truth(world),
     ]
@@ -259,10 +263,13 @@ def orphans_of(world: World) -> list[str]:
     return found + [view.snapshot_id for view in taken.snapshots if view.snapshot_id not in kept]
 
 
-_CLONES = (
+_CLONES = sa.union_all(
     sa.select(instances.c.id)
     .join(drills, drills.c.id == instances.c.drill_id)
-    .where(drills.c.status.in_([status.value for status in OPEN_DRILL]))
+    .where(drills.c.status.in_([status.value for status in OPEN_DRILL])),
+    sa.select(instances.c.id)
+    .join(probes, probes.c.id == instances.c.probe_id)
+    .where(probes.c.status.in_([status.value for status in OPEN_PROBE])),
 )
 
 

@@ -8,13 +8,14 @@ import sqlalchemy as sa
 
 from spotguard.domain.drills import OPEN_DRILL, DrillKind, DrillStatus
 from spotguard.domain.ids import InstanceId, VolumeId
+from spotguard.domain.probes import OPEN_PROBE
 from spotguard.domain.salvages import OPEN_SALVAGE, SalvageStatus
 from spotguard.domain.switches import MoveKind, Step
-from spotguard.domain.tags import DRILL_TAG
+from spotguard.domain.tags import DRILL_TAG, PROBE_TAG
 from spotguard.simulation import lookups
 from spotguard.simulation.machine import state_of
 from spotguard.simulation.world import World
-from spotguard.store.tables import drills, salvages, spot_interruption_events, switch_steps, switches
+from spotguard.store.tables import drills, probes, salvages, spot_interruption_events, switch_steps, switches
 
 LATE = timedelta(minutes=5)
 
@@ -73,8 +74,9 @@ def gates_close_in_time(world: World) -> list[str]:
 
 
 def clones_are_in_quarantine(world: World) -> list[str]:
-    """No clone of a drill has an address or rights that the world or the account knows, and none ever serves."""
-    clones = [machine for machine in world.ec2.world.machines.values() if DRILL_TAG in machine.tags]
+    """No clone of a drill, nor a probe, has an address or rights that the world or the account knows, none serves."""
+    made = world.ec2.world.machines.values()
+    clones = [machine for machine in made if {DRILL_TAG, PROBE_TAG} & machine.tags.keys()]
     known = [
         f"the clone {clone.instance_id} has what its original has of the world"
         for clone in clones
@@ -91,7 +93,7 @@ def rehearsals_end(world: World) -> list[str]:
     """Half an hour and more after the last fault nothing is open whose time was over."""
     late = world.clock.now() - LATE
     broken = []
-    for table, open_ones in ((drills, OPEN_DRILL), (salvages, OPEN_SALVAGE)):
+    for table, open_ones in ((drills, OPEN_DRILL), (probes, OPEN_PROBE), (salvages, OPEN_SALVAGE)):
         states = [status.value for status in open_ones]
         wanted = sa.select(table.c.id).where(table.c.status.in_(states), table.c.deadline_at < late)
         found = world.db.read(lambda tx, wanted=wanted: tx.scalars(wanted).all())  # type: ignore[misc]

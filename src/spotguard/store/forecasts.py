@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
@@ -19,9 +19,11 @@ from spotguard.engine.forecast import Prospect
 from spotguard.engine.hazard import AgeHazard
 from spotguard.engine.rules_v1 import Situation
 from spotguard.engine.stakes import Stakes
+from spotguard.engine.watching import WATCHED_LOOKS_A_DAY
 from spotguard.market import shipped
 from spotguard.planning.guard_rails import RiskRule
-from spotguard.store import looks
+from spotguard.planning.probes import cost
+from spotguard.store import looks, probes
 
 STATELESS = Decimal(10)  # a minute down is worth so many minutes on demand, unless its user says otherwise
 Row = sa.Row[Any]
@@ -39,12 +41,28 @@ def prospects(
     client_id: ClientId,
     pools: Iterable[Pool],
     hazard: AgeHazard | None = None,
+    watched: Collection[PoolId] = frozenset(),
 ) -> dict[PoolId, Prospect]:
-    """From what this tenant saw alone, without probes, by the built-in rule unless another hazard is given."""
+    """From what this tenant saw alone, by the built-in rule unless another hazard is given. `watched`: where its
+    budget buys looks.
+    """
     wanted = list(pools)
     judge = hazard or rule()
     outlook = judge.outlook(wanted, looks.records(tx, now, client_id), now)
-    return forecast.unwatched(forecast.prospects(wanted, outlook))
+    return forecast.unwatched(forecast.prospects(wanted, outlook), watched)
+
+
+def watched(tx: sa.Connection, client_id: ClientId, priced: Mapping[Pool, Decimal | None]) -> set[PoolId]:
+    """Pools that this tenant's budget for probes could look at every hour: who waits for them learns."""
+    budget = probes.budget_of(tx, client_id)
+    if not budget:
+        return set()
+    looks_a_day = Decimal(str(WATCHED_LOOKS_A_DAY))
+    return {
+        PoolId(pool.id)
+        for pool, usd in priced.items()
+        if usd is not None and looks_a_day * cost(usd) <= budget
+    }
 
 
 def with_risks(
@@ -79,9 +97,14 @@ def figures(
     found: Sequence[tuple[Row, Situation]], known: dict[PoolId, Prospect]
 ) -> list[forecast.Figures | None]:
     """For each agent of one market, all at once; None where its on-demand price is unknown."""
-    asks = [_ask(agent, situation) for agent, situation in found]
-    told = iter(forecast.figures([ask for ask in asks if ask is not None], known))
-    return [None if ask is None else next(told) for ask in asks]
+    asking = asks(found)
+    told = iter(forecast.figures([ask for ask in asking if ask is not None], known))
+    return [None if ask is None else next(told) for ask in asking]
+
+
+def asks(found: Sequence[tuple[Row, Situation]]) -> list[forecast.Ask | None]:
+    """What each agent of one market wants to know; None where its on-demand price is unknown."""
+    return [_ask(agent, situation) for agent, situation in found]
 
 
 def _ask(agent: Row, situation: Situation) -> forecast.Ask | None:

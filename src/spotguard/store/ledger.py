@@ -202,6 +202,7 @@ def _run(row: Row, terms: list[Term], known: Sequence[Change], owner: Row) -> In
         launched_at=row.launched_at or _begin(row),
         let_go_at=None if ours_to_end else owner.deleted_at,
         baseline_usd_per_hour=owner.baseline_ondemand_price or ZERO,
+        is_probe=row.probe_id is not None,
     )
 
 

@@ -58,6 +58,19 @@ def strike(
     return until
 
 
+def seen_down(
+    tx: sa.Connection, now: datetime, client_id: ClientId, pool: Pool, until: datetime, because: str
+) -> None:
+    """Nobody wanted to go there: it is no strike, but none goes there before then. A look is noted."""
+    looks.note(tx, now, client_id, pool, up=False, because=because)
+    q = pool_quarantines
+    mine = sa.and_(q.c.pool_id == pool.id, q.c.client_id == client_id, q.c.mode == Mode.SPOT.value)
+    row = {"strikes": 0, "struck_at": now, "until": until, "because": because}
+    keys = {"pool_id": pool.id, "client_id": client_id, "mode": Mode.SPOT.value}
+    insert_missing(tx, q, [keys | row])
+    tx.execute(sa.update(q).where(mine, q.c.until < until).values(until=until, because=because))
+
+
 def of_client(tx: sa.Connection, client_id: ClientId, mode: Mode = Mode.SPOT) -> dict[PoolId, sa.Row[Any]]:
     """Every pool that was ever struck in this market: `until` says whether it still is in quarantine."""
     rows = _OF_CLIENT.rows(tx, {"client": client_id, "market": mode.value})

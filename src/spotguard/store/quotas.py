@@ -102,6 +102,12 @@ def why_not(
     return why_it_does_not_fit(Wanted(pool.instance_type, wanted, quota, own, code, known.seen_at), now)
 
 
+def why_not_two(tx: sa.Connection, now: datetime, client_id: ClientId, pool: Pool, mode: Mode) -> str | None:
+    """The same of one more that is to leave room for another."""
+    with_it = _ours(tx, now, client_id) + Counter({(pool.instance_type, mode): 1})
+    return why_not(tx, now, client_id, pool, mode, with_it)
+
+
 def require_room(tx: sa.Connection, now: datetime, client_id: ClientId, pool: Pool, mode: Mode) -> None:
     """`Refused` with the numbers, and what to do."""
     because = why_not(tx, now, client_id, pool, mode)

@@ -18,6 +18,7 @@ from spotguard.store.tables import agents, ledger_entries
 
 _l = ledger_entries.c
 ON_DEMAND = "ondemand"  # key of what ran in no spot capacity pool
+_PAID = ("compute", "replica", "overlap", "probe", "storage", "waived")
 _NANO = 1_000_000_000
 
 
@@ -44,7 +45,7 @@ class Spent:
 
     @property
     def cost(self) -> Decimal:
-        return sum((self.of(kind) for kind in ("compute", "replica", "overlap", "storage", "waived")), ZERO)
+        return sum((self.of(kind) for kind in _PAID), ZERO)
 
     @property
     def on_demand(self) -> Decimal:

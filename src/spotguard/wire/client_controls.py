@@ -222,6 +222,7 @@ class Spending(Given):
     compute_usd: Usd
     replica_usd: Usd
     overlap_usd: Usd
+    probe_usd: Usd
     storage_usd: Usd
     waived_usd: Usd
     saved_usd: Usd

@@ -69,6 +69,7 @@ const COLUMNS: readonly Column<Schemas["SpendingGroup"]>[] = [
   { head: "Compute", isNumber: true, cell: (one) => <Usd of={one.computeUsd} places={2} /> },
   { head: "Replicas", isNumber: true, cell: (one) => <Usd of={one.replicaUsd} places={2} /> },
   { head: "Double running", isNumber: true, cell: (one) => <Usd of={one.overlapUsd} places={2} /> },
+  { head: "Probes", isNumber: true, cell: (one) => <Usd of={one.probeUsd} places={2} /> },
   { head: "Disks", isNumber: true, cell: (one) => <Usd of={one.storageUsd} places={2} /> },
   { head: "Waived by AWS", isNumber: true, cell: (one) => <Usd of={one.waivedUsd} places={2} /> },
   { head: "Saved", isNumber: true, cell: (one) => <Usd of={one.savedUsd} places={2} /> },
@@ -86,6 +87,7 @@ function Told({ savings, group }: { savings: Schemas["Savings"]; group: Group })
             ["Compute", <Usd key="b" of={savings.computeUsd} places={2} />],
             ["Replicas", <Usd key="c" of={savings.replicaUsd} places={2} />],
             ["Double running", <Usd key="d" of={savings.overlapUsd} places={2} />],
+            ["Probes", <Usd key="p" of={savings.probeUsd} places={2} />],
             ["Disks", <Usd key="e" of={savings.storageUsd} places={2} />],
             ["Waived by AWS", <Usd key="f" of={savings.waivedUsd} places={2} />],
             [

@@ -76,6 +76,7 @@ def _money(spent: Spent) -> dict[str, Any]:
         "compute_usd": spent.of("compute"),
         "replica_usd": spent.of("replica"),
         "overlap_usd": spent.of("overlap"),
+        "probe_usd": spent.of("probe"),
         "storage_usd": spent.of("storage"),
         "waived_usd": spent.of("waived"),
         "saved_usd": spent.saved,

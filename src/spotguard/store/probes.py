@@ -1,0 +1,122 @@
+"""Probes as rows: bought one at a time from a tenant's budget of the day, moved one legal step at a time."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from spotguard.domain.errors import NotFound, Refused
+from spotguard.domain.ids import ClientId, ImageId, ProbeId
+from spotguard.domain.money import ZERO
+from spotguard.domain.probes import PROBE_LIFE, ProbeStatus
+from spotguard.planning.probes import ANSWERED_WITHIN, LaunchProbe
+from spotguard.store import events
+from spotguard.store.stepping import step
+from spotguard.store.tables import clients, probes
+from spotguard.store.views_paging import Asked, Page, newest_first
+
+Row = sa.Row[Any]
+_p, _c = probes.c, clients.c
+_MOST_WORTH = 999_999.0  # that the column holds
+
+
+def budget_of(tx: sa.Connection, client_id: ClientId) -> Decimal:
+    """USD a day; 0: nothing is probed."""
+    budget: Decimal | None = tx.scalar(sa.select(_c.probe_usd_per_day).where(_c.id == client_id))
+    if budget is None:
+        raise NotFound("no such client")
+    return budget
+
+
+def set_budget(tx: sa.Connection, now: datetime, client_id: ClientId, usd_per_day: Decimal) -> None:
+    mine = _c.id == client_id
+    tx.execute(sa.update(clients).where(mine).values(probe_usd_per_day=usd_per_day, updated_at=now))
+    told = f"capacity probes may cost {usd_per_day:f} USD a day" if usd_per_day else "capacity probes are off"
+    events.append(tx, now, client_id, None, "probe_budget", told, {"usd_per_day": str(usd_per_day)})
+
+
+def hold(tx: sa.Connection, now: datetime, client_id: ClientId) -> None:
+    """Whoever buys a probe touches the client's row first: of two coordinators one waits for the other."""
+    tx.execute(sa.update(clients).where(_c.id == client_id).values(updated_at=now))
+
+
+def with_budget(tx: sa.Connection) -> list[ClientId]:
+    """Who pays for probes."""
+    found = sa.select(_c.id).where(_c.probe_usd_per_day > 0).order_by(_c.created_at, _c.id)
+    return [ClientId(client_id) for client_id in tx.scalars(found)]
+
+
+def today_of(now: datetime) -> datetime:
+    """Since when the budget of this UTC day counts."""
+    return now.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def spent(tx: sa.Connection, client_id: ClientId, since: datetime) -> Decimal:
+    """By probes ordered since then: what they cost, those under way as much as they will at least."""
+    found = sa.select(_p.usd).where(_p.client_id == client_id, _p.created_at >= since)
+    return sum(tx.scalars(found), ZERO)
+
+
+def is_open(tx: sa.Connection, client_id: ClientId) -> bool:
+    found = sa.select(_p.id).where(_p.open_client_id == client_id)
+    return tx.execute(found.limit(1)).first() is not None
+
+
+def fruitless(tx: sa.Connection, client_id: ClientId, since: datetime) -> str | None:
+    """Why the newest probe told nothing of its pool, if it ended since then."""
+    newest_one = (
+        sa.select(_p.up, _p.answer, _p.completed_at)
+        .where(_p.client_id == client_id, _p.completed_at.is_not(None))
+        .order_by(_p.completed_at.desc(), _p.id)
+        .limit(1)
+    )
+    row = tx.execute(newest_one).first()
+    if row is None or row.up is not None or row.completed_at <= since:
+        return None
+    return str(row.answer)
+
+
+def insert(
+    tx: sa.Connection, now: datetime, client_id: ClientId, bought: LaunchProbe, image_id: ImageId
+) -> ProbeId:
+    """The row; `Refused` while another probe of this client is open: the unique column says so."""
+    probe_id = ProbeId(str(uuid.uuid4()))
+    row = {
+        "id": probe_id,
+        "client_id": client_id,
+        "agent_id": bought.target.agent_id,
+        "pool_id": bought.target.pool.id,
+        "status": ProbeStatus.WAITING.value,
+        "created_at": now,
+        "deadline_at": now + ANSWERED_WITHIN,
+        "image_id": image_id,
+        "usd_per_hour": bought.usd_per_hour,
+        "usd": bought.usd,
+        "worth_usd": Decimal(f"{min(bought.target.worth_usd, _MOST_WORTH):.6f}"),
+        "because": bought.because,
+    }
+    try:
+        with tx.begin_nested():
+            tx.execute(sa.insert(probes), row)
+    except IntegrityError as error:
+        raise Refused("another probe is under way") from error
+    return probe_id
+
+
+def get(tx: sa.Connection, probe_id: ProbeId) -> Row:
+    return tx.execute(sa.select(probes).where(_p.id == probe_id)).one()
+
+
+def move(tx: sa.Connection, probe: Row, wanted: ProbeStatus, **values: Any) -> bool:
+    """One legal step from the row that was seen; False: somebody was first."""
+    return step(tx, probes, PROBE_LIFE, probe, wanted, values)
+
+
+def newest(tx: sa.Connection, client_id: ClientId, asked: Asked) -> Page:
+    mine = sa.select(probes).where(_p.client_id == client_id)
+    return newest_first(tx, mine, _p.created_at, _p.id, asked)
