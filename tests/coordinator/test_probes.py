@@ -5,6 +5,7 @@ from decimal import Decimal
 from random import Random
 
 import pytest
+import sqlalchemy as sa
 
 from spotguard.cloud.simulated.faults import lost_answer
 from spotguard.cloud.simulated.physics import fixed
@@ -18,6 +19,7 @@ from spotguard.simulation.trouble import CLOUD_EFFECTS, Death, Mortal, ProcessDi
 from spotguard.simulation.troubled_database import MortalDatabase
 from spotguard.store import grants, kill, ledger, probes, quarantine, registration
 from spotguard.store.tables import agent_events, instances, ledger_entries, pool_looks, storage_resources
+from spotguard.store.tables import decisions as decision_rows
 from spotguard.store.tables import intentions as intention_rows
 from spotguard.store.tables import probes as probe_rows
 from tests.cloud.scene import A, B, C
@@ -209,6 +211,33 @@ def test_whoever_has_little_to_lose_looks_at_a_pool_by_going_there(scene):
     scene.run(900, until=lambda: scene.agent(agent).current_pool_id == C.id)
     assert seen(scene, C)[0].because.endswith("was launched")
     assert looked(scene, probe_rows.c.pool_id == C.id) == []
+
+
+def proposes(scene):
+    """Whether the engine would take a pool now."""
+    rows = scene.rows(decision_rows)
+    return rows and max(rows, key=lambda row: row.decided_at).inputs["expected"]["gain_usd"] > 0
+
+
+@pytest.mark.parametrize(("usd_per_day", "waits"), [("1", True), ("0", False), ("0.001", False)])
+def test_who_can_look_waits_until_the_pool_is_proven_and_who_cannot_goes_at_once(scene, usd_per_day, waits):
+    """Too small a budget watches nothing: waiting for it would never end."""
+    careful(scene, usd_per_day=usd_per_day, minute_value_usd=Decimal("0.2"))
+    scene.run(300)
+    assert bool(proposes(scene)) is not waits
+
+
+def test_a_budget_that_no_server_can_spend_keeps_nobody_waiting():
+    """The client's instances are called for by their agents: this server has no EC2 of theirs."""
+    scene = Scene(executor=Executor.AGENT)
+    careful(scene, minute_value_usd=Decimal("0.2"))
+    scene.run(130)  # the prices came from EC2
+    scene.has_cloud = False
+    scene.db.write(lambda tx: tx.execute(sa.delete(probe_rows)))
+    scene.run(600)
+    assert looked(scene) == []
+    assert proposes(scene)
+    assert "this client has none" in scene.rows(agent_events, agent_events.c.kind == "probe")[0].message
 
 
 # --- whatever fails ---------------------------------------------------------------------------------------------------

@@ -139,8 +139,8 @@ class Coordinator:
         duty("drills due", lambda: self.drills.order_due(now))
         duty("prices", lambda: self.prices.run(now, clients, force=grown))
         duty("quotas", lambda: self.quotas.run(now, clients, force=grown))
-        duty("decide", lambda: self.decide.run(now, self.presence.frozen))
         duty("probes due", lambda: self.probes.order_due(now, self.presence.frozen, self.decide.judge))
+        duty("decide", lambda: self.decide.run(now, self.presence.frozen))
         if self.ledger.is_due(now):
             duty("ledger", lambda: self.ledger.settle(now))
         duty("invariants", lambda: self.invariants.run(now))

@@ -116,10 +116,10 @@ def _stand(agent: Row) -> str:
 
 
 def look(
-    tx: sa.Connection, now: datetime, judge: Judge, clients: Collection[ClientId] | None = None
+    tx: sa.Connection, now: datetime, judge: Judge, payers: Collection[ClientId] | None = None
 ) -> list[Found]:
-    """Each market once, however many agents share it; of these clients alone, if any are named."""
-    rows = [row for row in decisions.candidates(tx) if clients is None or row.client_id in clients]
+    """Each market once, however many agents share it. `payers`: of these alone, for whom a probe may be bought now."""
+    rows = [row for row in decisions.candidates(tx) if payers is None or row.client_id in payers]
     markets: dict[tuple[str, str], tuple[list[prices.PoolPrice], dict[Any, Row], dict[str, Decimal]]] = {}
     types: dict[tuple[str, str], set[str]] = {}
     for agent in rows:
@@ -136,7 +136,7 @@ def look(
     found: dict[str, Found] = {}
     for place, (known, struck, fixed) in markets.items():
         priced = {price.pool: price.price for price in known}
-        watched = forecasts.watched(tx, ClientId(place[0]), priced)
+        watched = forecasts.watched(tx, now, ClientId(place[0]), priced, will_look=payers is not None)
         prospects = forecasts.prospects(tx, now, ClientId(place[0]), list(priced), judge.hazard, watched)
         flaw = judge.flaw or judges.why_not(judge, prospects)
         asking = []

@@ -67,11 +67,19 @@ class Probes:
         """What budgets buy now."""
         if not self._beat.is_due(now):
             return 0
-        payers = [one for one in self.ctx.db.read(probes.with_budget) if self.ctx.clouds(one) is not None]
+        wanting = self.ctx.db.read(probes.with_budget)
+        payers = [client_id for client_id in wanting if self._has_ec2(now, client_id)]
         if not payers:
             return 0
         found = self.ctx.db.read(lambda tx: decide.look(tx, now, judge, payers))
         return self.ctx.each("probes", payers, lambda client: self._order(now, client, found, frozen))
+
+    def _has_ec2(self, now: datetime, client_id: ClientId) -> bool:
+        if self.ctx.clouds(client_id) is not None:
+            return True
+        if self.ctx.news(client_id, NO_EC2, now):
+            self.ctx.db.write(lambda tx: events.append(tx, now, client_id, None, "probe", NO_EC2))
+        return False
 
     def _order(
         self, now: datetime, client_id: ClientId, found: Sequence[Found], frozen: dict[ClientId, str]

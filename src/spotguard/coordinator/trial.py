@@ -114,7 +114,7 @@ class Trial:
                 market.client_id,
                 pools,
                 shadow.hazard,
-                forecasts.watched(tx, market.client_id, priced),
+                forecasts.watched(tx, now, market.client_id, priced),
             )
         )
         flaw = judges.why_not(shadow, prospects)

@@ -91,7 +91,7 @@ def _still_proposed(tx: sa.Connection, now: datetime, agent: Row, row: Row, judg
     allowed = fleet.allowance_of_engine(tx, agent)
     bare = fleet.assess_pools(tx, now, agent.client_id, agent, allowed)
     client_id = ClientId(agent.client_id)
-    watched = forecasts.watched(tx, client_id, {a.pool: a.usd_per_hour for a in bare})
+    watched = forecasts.watched(tx, now, client_id, {a.pool: a.usd_per_hour for a in bare})
     prospects = forecasts.prospects(tx, now, client_id, [a.pool for a in bare], judge.hazard, watched)
     flaw = judge.flaw or judges.why_not(judge, prospects)
     if flaw is not None:

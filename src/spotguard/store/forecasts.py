@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -25,6 +25,9 @@ from spotguard.planning.guard_rails import RiskRule
 from spotguard.planning.probes import cost
 from spotguard.store import looks, probes
 
+ANSWERS_COUNT_FOR = timedelta(
+    days=2
+)  # longer than the engine waits between two looks at a pool that it wants
 STATELESS = Decimal(10)  # a minute down is worth so many minutes on demand, unless its user says otherwise
 Row = sa.Row[Any]
 
@@ -52,10 +55,19 @@ def prospects(
     return forecast.unwatched(forecast.prospects(wanted, outlook), watched)
 
 
-def watched(tx: sa.Connection, client_id: ClientId, priced: Mapping[Pool, Decimal | None]) -> set[PoolId]:
-    """Pools that this tenant's budget for probes could look at every hour: who waits for them learns."""
+def watched(
+    tx: sa.Connection,
+    now: datetime,
+    client_id: ClientId,
+    priced: Mapping[Pool, Decimal | None],
+    *,
+    will_look: bool = False,
+) -> set[PoolId]:
+    """Pools that this tenant's budget for probes could look at every hour: who waits for them learns. Without probes
+    that are answered nobody learns, whatever the budget. `will_look`: who asks is about to.
+    """
     budget = probes.budget_of(tx, client_id)
-    if not budget:
+    if not budget or not (will_look or probes.are_answered(tx, client_id, now - ANSWERS_COUNT_FOR)):
         return set()
     looks_a_day = Decimal(str(WATCHED_LOOKS_A_DAY))
     return {

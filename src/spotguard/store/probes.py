@@ -67,6 +67,12 @@ def is_open(tx: sa.Connection, client_id: ClientId) -> bool:
     return tx.execute(found.limit(1)).first() is not None
 
 
+def are_answered(tx: sa.Connection, client_id: ClientId, since: datetime) -> bool:
+    """One has told whether its pool gives capacity, or is under way."""
+    told = sa.or_(_p.open_client_id == client_id, sa.and_(_p.up.is_not(None), _p.created_at > since))
+    return tx.execute(sa.select(_p.id).where(_p.client_id == client_id, told).limit(1)).first() is not None
+
+
 def fruitless(tx: sa.Connection, client_id: ClientId, since: datetime) -> str | None:
     """Why the newest probe told nothing of its pool, if it ended since then."""
     newest_one = (
