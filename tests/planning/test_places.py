@@ -18,20 +18,26 @@ BIGGER = Pool("m6i.xlarge", "eu-west-1b")
 ONDEMAND = {"m6i.large": Decimal("0.107"), "m6i.xlarge": Decimal("0.214")}
 
 
-def assessed(pool, price="0.040", *, allowed=True, quarantine=None):
+LIMIT = Decimal("0.30")
+
+
+def assessed(pool, price="0.040", *, allowed=True, quarantine=None, risk=None):
     usd = None if price is None else Decimal(price)
     until = None if quarantine is None else NOW + quarantine
+    told = None if risk is None else Decimal(risk)
     return PoolAssessment(
-        pool, usd, 30.0, None, None, until, allowed, "allowed" if allowed else "not allowed"
+        pool, usd, 30.0, None, told, until, allowed, "allowed" if allowed else "not allowed"
     )
 
 
 def for_standby(*pools, primary=A, mode=Mode.SPOT):
-    return standby_places(pools, primary=primary, primary_mode=mode, ondemand=ONDEMAND, now=NOW)
+    return standby_places(
+        pools, primary=primary, primary_mode=mode, ondemand=ONDEMAND, now=NOW, risk_limit=LIMIT
+    )
 
 
 def for_emergency(*pools, only_az=None):
-    return emergency_places(pools, present=A, ondemand=ONDEMAND, now=NOW, only_az=only_az)
+    return emergency_places(pools, present=A, ondemand=ONDEMAND, now=NOW, only_az=only_az, risk_limit=LIMIT)
 
 
 def where(places):
@@ -47,6 +53,16 @@ def test_a_standby_looks_in_safe_pools_by_price_then_on_demand_and_in_the_primar
         "ondemand m6i.large c",
         "ondemand m6i.large a",
     ]
+
+
+def test_a_pool_above_the_risk_limit_comes_after_the_calm_ones_and_before_on_demand():
+    for places in (for_standby, for_emergency):
+        cheap, calm = assessed(B, "0.030", risk="0.72"), assessed(C, "0.040", risk="0.30")
+        spot, rest = where(places(cheap, calm))[:2], where(places(cheap, calm))[2:]
+        assert spot == ["spot m6i.large c", "spot m6i.large b"]
+        assert all(place.startswith("ondemand") for place in rest)
+        assert where(places(cheap, assessed(C, "0.040")))[0] == "spot m6i.large c", "of unknown risk"
+        assert where(places(cheap, assessed(C, "0.040", risk="0.9")))[0] == "spot m6i.large b", "by price"
 
 
 def test_an_emergency_looks_in_safe_pools_by_price_then_on_demand_in_its_own_zone_first():

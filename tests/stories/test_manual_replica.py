@@ -1,5 +1,55 @@
 """The specification's flows «Manual Replica Enabled» and «Manual Replica Lifecycle»."""
 
+from datetime import timedelta
+
+from spotguard.domain.pools import parse_pool_id
+from spotguard.store import looks
+
+
+def pricing(scene):
+    return scene.get(f"/api/client/instances/{scene.agent().instance_id}/pricing")["pools"]
+
+
+def seen_to_fall(scene, pool_id):
+    """Up an hour ago, refused half an hour ago: long enough for its quarantine to be over."""
+    now, agent = scene.world.clock.now(), scene.agent()
+    for minutes, up in ((60, True), (30, False)):
+        at, pool = now - timedelta(minutes=minutes), parse_pool_id(pool_id)
+        scene.world.db.write(
+            lambda tx, at=at, pool=pool, up=up: looks.note(
+                tx, at, agent.client_id, pool, up=up, because="a story"
+            )
+        )
+
+
+def test_a_standby_goes_where_the_page_says_that_it_is_safe_and_its_cost_is_told_of_that_place(scene):
+    """A cheaper pool above the agent's risk limit is for the time when no other is left (ruling B6)."""
+    scene.wait(hours=1)
+    others = [p for p in pricing(scene) if p["id"] != scene.agent().current_pool_id and p["price"]]
+    cheapest = min(others, key=lambda p: float(p["price"]))
+    seen_to_fall(scene, cheapest["id"])
+
+    told = {p["id"]: p for p in pricing(scene)}
+    assert "risk limit" in told[cheapest["id"]]["because"]
+    safe = min((p for p in told.values() if p["allowed"]), key=lambda p: float(p["price"]))
+    cost = scene.get(f"/api/client/agents/{scene.agent().id}")["standbyCost"]
+    assert float(cost["standbyUsd"]) == float(safe["price"])
+
+    scene.configure(manualReplicaEnabled=True)
+    assert scene.until(scene.live_replica, seconds=10).pool_id == safe["id"]
+
+
+def test_a_recommended_replica_goes_to_a_calm_pool_too(scene):
+    scene.force_to_spot()
+    scene.wait(hours=1)
+    others = [p for p in pricing(scene) if p["id"] != scene.agent().current_pool_id and p["price"]]
+    cheapest = min(others, key=lambda p: float(p["price"]))
+    seen_to_fall(scene, cheapest["id"])
+    scene.aws_recommends_rebalance()
+    replica = scene.until(scene.live_replica, minutes=1)
+    assert replica.replica_type == "automatic-rebalance"
+    assert replica.pool_id != cheapest["id"]
+
 
 def test_enabling_manual_replicas_makes_one_in_another_pool_and_keeps_it(scene):
     # User enables the manual_replica_enabled toggle

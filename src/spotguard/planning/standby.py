@@ -13,11 +13,13 @@ from spotguard.domain.ids import PoolId, ReplicaId
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.replicas import ReplicaType
+from spotguard.planning.guard_rails import above_the_limit
 from spotguard.planning.presence import REPLACED_AFTER
 from spotguard.planning.switching import NO_SYNC
 
 _FIRST_PAUSE = timedelta(seconds=30)
 _LONGEST_PAUSE = timedelta(minutes=30)
+_NO_LIMIT = Decimal(1)  # of a probability
 
 
 @dataclass(frozen=True)
@@ -162,15 +164,16 @@ def standby_places(
     primary_mode: Mode | None,
     ondemand: dict[str, Decimal],
     now: datetime,
+    risk_limit: Decimal = _NO_LIMIT,
 ) -> tuple[Place, ...]:
-    """Safe spot pools by price, then on demand (in the primary's zone last: one zone's trouble takes both).
+    """Safe spot pools, calm ones first, then on demand (in the primary's zone last: one zone's trouble takes both).
 
     Safe: allowed, priced, not in quarantine, never the primary's own pool. A spot pool that costs as much as
-    on-demand is not worth its risk.
+    on-demand is not worth its risk. Calm: see `_calm_first`.
     """
     safe = [
         Place(a.pool, Mode.SPOT, a.usd_per_hour)
-        for a in safe_pools(assessments, now)
+        for a in _calm_first(safe_pools(assessments, now), risk_limit)
         if not (primary_mode is Mode.SPOT and primary is not None and a.pool.id == primary.id)
         and not _as_dear_as_ondemand(a, ondemand)
     ]
@@ -184,14 +187,16 @@ def emergency_places(
     ondemand: dict[str, Decimal],
     now: datetime,
     only_az: str | None = None,
+    risk_limit: Decimal = _NO_LIMIT,
 ) -> tuple[Place, ...]:
-    """Safe spot pools by price, then on demand in the same zone, then elsewhere; what is in quarantine comes last.
+    """Safe spot pools, calm ones first, then on demand in the same zone, then elsewhere; what is in quarantine comes
+    last.
 
     `only_az`: a volume binds it there.
     """
     safe = [
         Place(a.pool, Mode.SPOT, a.usd_per_hour)
-        for a in safe_pools(assessments, now)
+        for a in _calm_first(safe_pools(assessments, now), risk_limit)
         if a.pool.id != present.id
     ]
     taken = {place.pool.id for place in safe}
@@ -214,6 +219,13 @@ def safe_pools(assessments: Sequence[PoolAssessment], now: datetime) -> list[Poo
         and (a.quarantined_until is None or a.quarantined_until <= now)
     ]
     return sorted(fit, key=lambda a: (a.usd_per_hour, a.pool.id))
+
+
+def _calm_first(pools: Sequence[PoolAssessment], risk_limit: Decimal) -> list[PoolAssessment]:
+    """In the order given, but those above the risk limit last: a standby is worth what its pool is, and after a
+    promotion the workload lives there. They still come before on demand: a standby that is lost is made anew.
+    """
+    return sorted(pools, key=lambda a: above_the_limit(a.risk_6h, risk_limit) is not None)
 
 
 def _as_dear_as_ondemand(assessment: PoolAssessment, ondemand: dict[str, Decimal]) -> bool:

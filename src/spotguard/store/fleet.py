@@ -20,7 +20,16 @@ from spotguard.domain.replicas import LIVE_REPLICA, ReplicaStatus
 from spotguard.engine.assessment import Allowance, PoolFacts, assess
 from spotguard.planning.emergency import StandbyFacts
 from spotguard.planning.standby import Place, emergency_places, standby_places
-from spotguard.store import live_signals, ondemand, prices, quarantine, silence, storage, type_facts
+from spotguard.store import (
+    forecasts,
+    live_signals,
+    ondemand,
+    prices,
+    quarantine,
+    silence,
+    storage,
+    type_facts,
+)
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import agents, instances, replica_instances
 
@@ -155,32 +164,39 @@ def ondemand_of(tx: sa.Connection, agent: Row) -> dict[str, Decimal]:
 
 
 def places_for_standby(tx: sa.Connection, now: datetime, agent: Row) -> tuple[Place, ...]:
+    """Risks are the built-in rule's, also while a learned model is active."""
     mode = None if agent.current_mode is None else Mode(agent.current_mode)
     assessments = assess_pools(tx, now, agent.client_id, agent)
     priced = any(assessment.usd_per_hour is not None for assessment in assessments)
     if not priced and now - (agent.installed_at or agent.created_at) < PRICES_COME_WITHIN:
         return ()
     return standby_places(
-        assessments,
+        forecasts.with_risks(tx, now, agent.client_id, assessments),
         primary=present_pool(agent),
         primary_mode=mode,
         ondemand=ondemand_of(tx, agent),
         now=now,
+        risk_limit=agent.risk_threshold,
     )
 
 
 def places_for_emergency(
-    tx: sa.Connection, now: datetime, agent: Row, only_az: str | None = None
+    tx: sa.Connection, now: datetime, agent: Row, only_az: str | None = None, *, in_haste: bool = True
 ) -> tuple[Place, ...]:
+    """`in_haste`: capacity now is what counts, and no time is spent on risks."""
     present = present_pool(agent)
     if present is None:
         return ()
+    assessments = assess_pools(tx, now, agent.client_id, agent)
+    if not in_haste:
+        assessments = forecasts.with_risks(tx, now, agent.client_id, assessments)
     return emergency_places(
-        assess_pools(tx, now, agent.client_id, agent),
+        assessments,
         present=present,
         ondemand=ondemand_of(tx, agent),
         now=now,
         only_az=only_az,
+        risk_limit=agent.risk_threshold,
     )
 
 

@@ -172,17 +172,18 @@ def _create_and_move(
     close_by: datetime,
     given: SignalAnswer,
 ) -> SignalAnswer:
-    place = next(iter(fleet.places_for_emergency(tx, now, agent)), None)
+    recommended = signal_type is SignalType.REBALANCE
+    place = next(iter(fleet.places_for_emergency(tx, now, agent, in_haste=not recommended)), None)
     if place is None:
         return SignalAnswer(
             SignalAction.RELAUNCH,
             None,
             "no pool is known to launch in: the volumes are recovered after its end",
         )
-    kind = ReplicaType.REBALANCE if signal_type is SignalType.REBALANCE else ReplicaType.TERMINATION
+    kind = ReplicaType.REBALANCE if recommended else ReplicaType.TERMINATION
     replica_id = standbys.create(tx, now, agent, kind, place, CreatedBy.SYSTEM, given.because)
     created = SignalAnswer(given.action, replica_id, given.because)
-    if signal_type is SignalType.REBALANCE:
+    if recommended:
         return created
     return _move_to(tx, now, agent, replica_id, close_by, created)
 
