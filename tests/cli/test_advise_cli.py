@@ -16,7 +16,7 @@ from tests.market.files import HEADER, written
 from tests.wire.scene import REGION, served
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "advise.md"
-T0 = datetime(2026, 1, 1, tzinfo=UTC)
+T0 = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=60)
 WHERE = ("--region", REGION)
 
 
@@ -41,7 +41,7 @@ def files(tmp_path):
         for hour in range(24 * 16)
         for zone in "ab"
     ]
-    advisor = [f"2026-01-01,{REGION},Linux,m5.large,0", f"2026-01-01,{REGION},Linux,m5a.large,1"]
+    advisor = [f"{T0:%Y-%m-%d},{REGION},Linux,m5.large,0", f"{T0:%Y-%m-%d},{REGION},Linux,m5a.large,1"]
 
     def csv(name, head, lines):
         return str(written(tmp_path, "\n".join([head, *lines]) + "\n", name))
@@ -165,6 +165,13 @@ class TestAWorkload:
         line = len(path.read_text().splitlines())
         told = new_shell.fails(*WORKLOAD, *named(files, *{*PRICES, option}))
         assert f"{path.name}, line {line}: " in told
+
+    def test_prices_of_a_time_to_come_are_no_history(self, new_shell, files):
+        path = Path(files["--prices"])
+        ahead = f"{datetime.now(UTC) + timedelta(days=9000):%Y-%m-%dT%H:%M:%SZ}"
+        path.write_text(path.read_text() + f"{ahead},m5.large,{REGION}a,Linux/UNIX,0.02\n")
+        told = new_shell.fails(*WORKLOAD, *named(files, *PRICES))
+        assert f"prices.csv, line 250: a time to come: {ahead}" in told
 
     def test_without_prices_it_says_where_they_come_from(self, new_shell, shell):
         assert "spotguard prices fetch --region us-east-1" in shell.fails(*WORKLOAD, code=2)

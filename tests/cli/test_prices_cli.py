@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -54,6 +55,15 @@ def test_a_broken_line_is_told_with_its_number_and_the_rest_is_kept(shell, datab
     assert "line 3: " in result.stderr
     assert "1 broken line left out" in result.stdout
     assert stored(database) == 2
+
+
+def test_a_price_of_a_time_to_come_is_left_out_or_it_would_be_the_newest_for_ever(shell, database, tmp_path):
+    ahead = f"{datetime.now(UTC) + timedelta(hours=2):%Y-%m-%dT%H:%M:%SZ}"
+    late = ROWS[2].replace("2021-03-04T01:00:00Z", ahead).replace("0.030000", "0.001000")
+    told = shell.json("prices", "import", written(tmp_path / "one.csv", HEAD, ROWS[0], late, ROWS[1]))
+    assert [(b["line"], b["reason"]) for b in told["broken"]] == [(3, f"a time to come: {ahead}")]
+    prices = database.read(lambda tx: tx.scalars(sa.select(t.spot_price_snapshots.c.price)).all())
+    assert {str(price) for price in prices} == {"0.030000"}
 
 
 def test_on_demand_prices_alone_or_beside(shell, database, tmp_path):

@@ -2,8 +2,10 @@
 
 import gzip
 import json
+from datetime import datetime
 from pathlib import Path
 
+from spotguard.domain.clock import LATEST
 from spotguard.market.price_files import read_price_history
 from spotguard.market.rows import BrokenLine, PriceRow
 
@@ -33,6 +35,6 @@ def json_file(folder: Path, content: object, *, indent: int | None = None) -> Pa
     return written(folder, json.dumps(content, indent=indent), "prices.json")
 
 
-def everything(path: Path) -> tuple[list[PriceRow], list[BrokenLine]]:
-    batches = list(read_price_history(path))
+def everything(path: Path, not_after: datetime = LATEST) -> tuple[list[PriceRow], list[BrokenLine]]:
+    batches = list(read_price_history(path, not_after=not_after))
     return [row for b in batches for row in b.rows], [line for b in batches for line in b.broken]

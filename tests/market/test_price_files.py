@@ -3,7 +3,7 @@
 import gzip
 import json
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -153,6 +153,14 @@ class TestHostileLines:
         assert rows == [ROW]
         assert "cut off" in broken[0].reason
         assert broken[0].line_number == 10
+
+
+@pytest.mark.parametrize("aws_form", [False, True])
+def test_a_row_later_than_the_reader_takes_is_broken_and_one_at_that_moment_is_not(tmp_path, aws_form):
+    path = json_file(tmp_path, [AWS_ROW]) if aws_form else csv_file(tmp_path, GOOD)
+    assert everything(path, not_after=ROW.at) == ([ROW], [])
+    rows, broken = everything(path, not_after=ROW.at - timedelta(seconds=1))
+    assert (rows, [line.reason[:14] for line in broken]) == ([], ["a time to come"])
 
 
 class TestHostileFiles:

@@ -69,9 +69,10 @@ def read(files: Files, regions: Sequence[str], now: datetime) -> Sources:
 
 def _history(files: Files, regions: Sequence[str], now: datetime) -> PriceHistory | None:
     from spotguard.market.history import load_price_history
+    from spotguard.market.price_files import CLOCKS_APART
 
     if files.prices:
-        history, broken = load_price_history(files.prices)
+        history, broken = load_price_history(files.prices, not_after=now + CLOCKS_APART)
         _require_whole(_names(files.prices), broken)
         if not history.pools():
             raise InvalidInput(f"{_names(files.prices)}: no price is in it")

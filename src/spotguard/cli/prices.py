@@ -72,7 +72,7 @@ def import_files(
 def _import_history(
     database: Database, files: list[Path]
 ) -> tuple[dict[str, Any], list[tuple[Path, BrokenLine]]]:
-    from spotguard.market.price_files import read_price_history
+    from spotguard.market.price_files import CLOCKS_APART, read_price_history
     from spotguard.store.price_import import import_history
 
     now = datetime.now(UTC)
@@ -80,7 +80,8 @@ def _import_history(
     broken: list[tuple[Path, BrokenLine]] = []
     with _progress(files) as advance, _no_garbage_collection():
         for path in files:
-            imported = import_history(database, now, read_price_history(path, advance(path)))
+            batches = read_price_history(path, advance(path), not_after=now + CLOCKS_APART)
+            imported = import_history(database, now, batches)
             summary["rows"] += imported.rows
             summary["stored"] += imported.stored
             summary["unchanged"] += imported.unchanged

@@ -18,9 +18,10 @@ _MOST = 200_000
 
 
 class Cells:
-    """Parses cells; each method raises `InvalidInput` with the reason."""
+    """Parses cells; each method raises `InvalidInput` with the reason. `not_after`: what is later is no time."""
 
-    def __init__(self) -> None:
+    def __init__(self, not_after: datetime = LATEST) -> None:
+        self._not_after = not_after
         self.pools: dict[tuple[str, str, str], Pool] = {}
         self.prices: dict[str, Decimal] = {}
 
@@ -41,6 +42,12 @@ class Cells:
             self.prices.clear()
         self.prices[text] = price
         return price
+
+    def moment(self, text: str) -> datetime:
+        at = moment(text)
+        if at > self._not_after:
+            raise InvalidInput(f"a time to come: {text[:40]}")
+        return at
 
 
 def moment(text: str) -> datetime:

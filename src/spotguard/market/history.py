@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
+from spotguard.domain.clock import LATEST
 from spotguard.domain.ids import PoolId
 from spotguard.domain.pools import Pool
 from spotguard.market.price_files import read_price_history
@@ -148,14 +149,14 @@ class PriceHistory:
 
 
 def load_price_history(
-    paths: Sequence[Path], on_progress: Progress | None = None
+    paths: Sequence[Path], on_progress: Progress | None = None, *, not_after: datetime = LATEST
 ) -> tuple[PriceHistory, list[BrokenLine]]:
     """All rows of all files as one history, whose source names the files; and the lines left out."""
     broken: list[BrokenLine] = []
 
     def rows() -> Iterator[PriceRow]:
         for path in paths:
-            for batch in read_price_history(path, on_progress):
+            for batch in read_price_history(path, on_progress, not_after=not_after):
                 broken.extend(batch.broken)
                 yield from batch.rows
 

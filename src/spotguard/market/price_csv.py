@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from operator import itemgetter
 
+from spotguard.domain.clock import LATEST
 from spotguard.domain.errors import InvalidInput
-from spotguard.market.cells import Cells, moment
+from spotguard.market.cells import Cells
 from spotguard.market.files import LONGEST_LINE
 from spotguard.market.rows import Batch, BrokenLine, PriceRow
 
@@ -16,9 +18,9 @@ COLUMNS = ("Timestamp", "InstanceType", "AvailabilityZone", "ProductDescription"
 _Pick = Callable[[list[str]], Sequence[str]]
 
 
-def csv_batches(pieces: Iterator[str]) -> Iterator[Batch]:
+def csv_batches(pieces: Iterator[str], not_after: datetime = LATEST) -> Iterator[Batch]:
     """One batch a piece. `InvalidInput` when the first line does not name the columns."""
-    cells, line_number, overlong = Cells(), 1, False
+    cells, line_number, overlong = Cells(not_after), 1, False
     header, pick = "", itemgetter(*range(len(COLUMNS)))
     for piece in pieces:
         lines = piece.replace("\r\n", "\n").split("\n")
@@ -39,7 +41,7 @@ def csv_batches(pieces: Iterator[str]) -> Iterator[Batch]:
 def _batch(lines: list[str], first_number: int, header: str, pick: _Pick, cells: Cells) -> Batch:
     # The one hot loop of the importer: a row that looks like the ones before costs four look-ups and one time.
     batch = Batch()
-    keep, pools, prices = batch.rows.append, cells.pools, cells.prices
+    keep, pools, prices, moment = batch.rows.append, cells.pools, cells.prices, cells.moment
     for line_number, line in enumerate(lines, first_number):
         try:
             at, instance_type, az, product, price = pick(line.split(",") if '"' not in line else split(line))

@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
+from spotguard.domain.clock import LATEST
 from spotguard.domain.errors import InvalidInput
-from spotguard.market.cells import Cells, moment
+from spotguard.market.cells import Cells
 from spotguard.market.files import LONGEST_LINE
 from spotguard.market.price_csv import COLUMNS
 from spotguard.market.rows import Batch, BrokenLine, PriceRow
@@ -25,9 +27,9 @@ _BETWEEN_ROWS = re.compile(
 _ANY_MARK = re.compile(r'"SpotPrice(?:History)?"')
 
 
-def json_batches(pieces: Iterator[str]) -> Iterator[Batch]:
+def json_batches(pieces: Iterator[str], not_after: datetime = LATEST) -> Iterator[Batch]:
     """One batch a piece. `InvalidInput` when the beginning shows no price history."""
-    cells, line_number, rest, known = Cells(), 1, "", False
+    cells, line_number, rest, known = Cells(not_after), 1, "", False
     for piece in pieces:
         text = rest + piece
         if not known and _ANY_MARK.search(text) is None:
@@ -67,7 +69,7 @@ def _row(text: str, cells: Cells) -> PriceRow:
     at, instance_type, az, product, price = [_cell(row, column) for column in COLUMNS]
     return PriceRow(
         cells.pools.get((instance_type, az, product)) or cells.pool(instance_type, az, product),
-        moment(at),
+        cells.moment(at),
         cells.prices.get(price) or cells.price(price),
     )
 
