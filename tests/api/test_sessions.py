@@ -23,8 +23,8 @@ class Browser:
         self.cookie = self.answer.headers.get("set-cookie", "").partition(";")[0]
         self.csrf = self.answer.json().get("csrfToken", "")
 
-    def get(self, path: str) -> Answer:
-        return self._send("GET", path, None, {"Cookie": self.cookie})
+    def get(self, path: str, **headers: str) -> Answer:
+        return self._send("GET", path, None, {"Cookie": self.cookie, **headers})
 
     def change(self, method: str, path: str, body: Any = None, csrf: str | None = None) -> Answer:
         token = self.csrf if csrf is None else csrf
@@ -93,6 +93,23 @@ def test_a_session_sees_only_its_own_tenant(world: World, browser: Browser, web:
     assert other.get(f"/agents/{web.agent_id}").status == 404
     assert other.change("POST", f"/agents/{web.agent_id}/config", {"enabled": False}).status == 404
     assert other.get("/tokens").json()["agentTokens"] == []
+
+
+def test_a_page_of_one_session_reads_nothing_once_another_tab_has_signed_in_as_another_tenant(
+    world: World, browser: Browser, web: Machine
+):
+    page = {"X-CSRF-Token": browser.csrf}
+    assert browser.get("/me", **page).json()["name"] == "Acme"
+    former = browser.cookie
+    other = Browser(world, world.tenant("Umbrella").token, Cookie=former)
+    assert other.get("/me").json()["name"] == "Umbrella"
+    answer = other.get("/agents", **page)
+    assert (answer.status, answer.json()["detail"]) == (
+        401,
+        "this browser has another session now: sign in again",
+    )
+    browser.cookie = former
+    assert browser.get("/me").status == 401  # what one browser had before has ended
 
 
 def test_signing_out_ends_the_session_wherever_its_cookie_is(browser: Browser):

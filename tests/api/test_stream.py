@@ -9,7 +9,7 @@ from typing import Any, Self
 import msgspec
 import pytest
 
-from spotguard.api.app import create_app
+from spotguard.api.app import Application, create_app
 from spotguard.api.offload import Threads
 from spotguard.api.settings import ApiSettings
 from spotguard.store import events, tenants
@@ -23,9 +23,17 @@ def happen(world: World, tenant: Tenant, message: str) -> None:
 class Reader:
     """Reads a stream over ASGI until it hangs up."""
 
-    def __init__(self, world: World, token: str, *, last: str | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        world: World,
+        token: str,
+        *,
+        last: str | None = None,
+        app: Application | None = None,
+        **settings: Any,
+    ) -> None:
         quick = {"stream_poll_seconds": 0.01, **settings}
-        self.app = create_app(
+        self.app = app or create_app(
             world.db, world.clock, world.bell, settings=ApiSettings(**quick), offload=Threads(2)
         )
         self.token, self.last = token, last
@@ -173,5 +181,33 @@ def test_only_so_many_at_once(world: World, acme: Tenant):
         async with Reader(world, acme.token, max_streams=0) as reader:
             assert await reader.messages(1) == []
             assert reader.status == 429
+
+    run(story)
+
+
+def test_a_tenant_that_holds_its_share_leaves_the_others_theirs(world: World, acme: Tenant):
+    other = world.tenant("Other")
+
+    async def story() -> None:
+        async with Reader(world, acme.token, max_streams=2, max_streams_of_a_client=1) as first:
+            await anext(first.pieces())
+            async with Reader(world, acme.token, app=first.app) as second:
+                assert await second.messages(1) == []
+                assert second.status == 429
+            async with Reader(world, other.token, app=first.app) as third:
+                assert (await anext(third.pieces())).startswith(b"retry:")
+                assert third.status == 200
+
+    run(story)
+
+
+def test_an_id_of_a_future_that_a_restored_backup_has_taken_back(world: World, acme: Tenant):
+    happen(world, acme, "before")
+
+    async def story() -> None:
+        async with Reader(world, acme.token, last="9" * 18) as reader:
+            await anext(reader.pieces())
+            await asyncio.to_thread(happen, world, acme, "after")
+            assert [told["message"] for told in await reader.messages(1)] == ["after"]
 
     run(story)

@@ -51,6 +51,10 @@ def a_wrong_token_is_refused_with_its_reason_and_a_right_one_opens_the_fleet(tol
     rows = told.page.locator(".rows [role=row]")
     expect(rows).to_have_count(len(told.stage.world.servers))
     expect(told.page.get_by_role("status").filter(has_text="live")).to_be_visible()
+    health = told.page.get_by_role("columnheader", name="State")
+    health.get_by_role("button").focus()
+    told.page.keyboard.press("Enter")
+    expect(health).to_have_attribute("aria-sort", "ascending")
     told.page.keyboard.press("/")
     expect(told.page.get_by_label("Search")).to_be_focused()
     told.page.get_by_role("grid").focus()
@@ -201,12 +205,26 @@ def another_tenant_sees_nothing_of_it(told: Told) -> None:
     stranger.context.close()
 
 
+def a_page_of_one_tenant_goes_once_another_tab_has_signed_in_as_another(told: Told) -> None:
+    world = told.stage.world
+    _, token = world.db.write(lambda tx: tenants.create_client(tx, world.clock.now(), "Globex"))
+    first = viewer(told.browser, told.watch)
+    first.sign_in(told.stage.token)
+    second = Viewer(first.context, told.watch.page(first.context.new_page()), first.base)
+    second.sign_in(token)
+    first.page.wait_for_url("**/sign-in")
+    expect(second.page.locator(".who")).to_contain_text("Globex")
+    first.context.close()
+
+
 def a_rotated_token_signs_every_browser_out(told: Told) -> None:
     told.me.open("/")
     told.page.locator(".rows [role=row]").first.wait_for()
     world = told.stage.world
     mine = world.db.read(
-        lambda tx: tx.scalars(sa.select(clients.c.id).where(clients.c.name != "Umbrella")).one()
+        lambda tx: tx.scalars(
+            sa.select(clients.c.id).where(clients.c.name.not_in(["Umbrella", "Globex"]))
+        ).one()
     )
     token = world.db.write(lambda tx: tenants.rotate_token(tx, world.clock.now(), mine))
     told.page.wait_for_url("**/sign-in", timeout=PATIENCE_MS)
@@ -227,5 +245,6 @@ BEGINNING = (
 )
 END = (
     another_tenant_sees_nothing_of_it,
+    a_page_of_one_tenant_goes_once_another_tab_has_signed_in_as_another,
     a_rotated_token_signs_every_browser_out,
 )

@@ -7,7 +7,7 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { Refusal } from "./api/client";
 import { fleetQuery } from "./api/fleet";
-import { sessionQuery } from "./api/session";
+import { forget, sessionQuery } from "./api/session";
 import { nonce } from "./app/page";
 import { routerOf } from "./app/router";
 import { theme } from "./app/theme";
@@ -17,7 +17,7 @@ const UNAUTHORIZED = 401;
 function leaveIfSignedOut(error: Error): void {
   const isOver = error instanceof Refusal && error.status === UNAUTHORIZED;
   if (!isOver || window.location.pathname === "/sign-in") return;
-  client.clear();
+  forget(client);
   void router.navigate({ to: "/sign-in" });
 }
 
@@ -25,7 +25,11 @@ const client = new QueryClient({
   queryCache: new QueryCache({ onError: leaveIfSignedOut }),
   mutationCache: new MutationCache({ onError: leaveIfSignedOut }),
   defaultOptions: {
+    // Never "when the browser is online again": an order is sent when it is clicked or not at all, and a server on
+    // this machine is there without a network.
+    mutations: { networkMode: "always" },
     queries: {
+      networkMode: "always",
       staleTime: 2_000,
       retry: (failures, error) =>
         failures < 2 && !(error instanceof Refusal && error.status >= 400 && error.status < 500),

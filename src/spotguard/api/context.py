@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -22,6 +23,7 @@ from spotguard.api.problems import Problem
 from spotguard.api.replaying import Replays
 from spotguard.api.settings import ApiSettings
 from spotguard.api.wakeups import Ending
+from spotguard.domain.ids import ClientId
 from spotguard.models.shelf import Shelf
 from spotguard.ports.clock import Clock
 from spotguard.ports.wakeup import Wakeup
@@ -37,7 +39,7 @@ def _answer(tx: Connection) -> object:
 
 @dataclass
 class Api:
-    """The parts that `create_app` was given. `long_polls` and `streams` count what waits in this process."""
+    """The parts that `create_app` was given. `long_polls` and `streams` (by tenant) count what waits here."""
 
     db: Database
     clock: Clock
@@ -49,7 +51,7 @@ class Api:
     replays: Replays = field(default_factory=lambda: Replays(None))
     hearing: Hearing = field(init=False)
     long_polls: int = 0
-    streams: int = 0
+    streams: Counter[ClientId] = field(default_factory=Counter)
     shelf: Shelf = field(init=False)
 
     def __post_init__(self) -> None:

@@ -32,14 +32,25 @@ class Shown:
 
 
 def shown_by(request: Request) -> Shown:
-    """A bearer token goes before a session. With a session whatever changes something needs its CSRF token too."""
+    """A bearer token goes before a session. With a session whatever changes something needs its CSRF token too.
+
+    A page that shows one with what it reads is answered only while the cookie is still of the session that it was
+    loaded under: another tab may have signed this browser in as another tenant.
+    """
     session = None if "authorization" in request.headers else session_in(request.headers.get("cookie", ""))
     if session is None:
         return Shown(token_hash_of(request), is_session=False)
     told = request.headers.get(CSRF_HEADER, "")
-    if request.method not in _HARMLESS and not compare_digest(told.encode(), csrf_of(session).encode()):
-        raise forbidden(f"with a session's cookie a change needs its {CSRF_HEADER}: sign in again")
+    if not compare_digest(told.encode(), csrf_of(session).encode()):
+        _require_harmless(request.method, told)
     return Shown(session, is_session=True)
+
+
+def _require_harmless(method: str, told: str) -> None:
+    if method not in _HARMLESS:
+        raise forbidden(f"with a session's cookie a change needs its {CSRF_HEADER}: sign in again")
+    if told:
+        raise unauthorized("this browser has another session now: sign in again")
 
 
 def session_in(header: str) -> str | None:

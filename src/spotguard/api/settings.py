@@ -21,6 +21,7 @@ class ApiSettings:
     commands_at_once: int = 10
     max_waiters: int = 2000  # long polls at once in this process
     max_streams: int = 200  # event streams at once in this process
+    max_streams_of_a_client: int = 50  # of these, so that no tenant leaves the others none
     stream_poll_seconds: float = 1
     stream_keep_alive_seconds: float = 15
     stream_seconds: float = 3600  # then it ends, and the reader resumes by Last-Event-ID

@@ -46,7 +46,7 @@ class Metrics:
         streams = Gauge(
             "spotguard_event_streams", "Event streams open in this process", registry=self.registry
         )
-        streams.set_function(lambda: api.streams)
+        streams.set_function(api.streams.total)
 
     def text(self) -> bytes:
         return generate_latest(self.registry)

@@ -1,31 +1,54 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { type QueryClient, useMutation, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
 import { api, type Schemas, told } from "./client";
+import { configuring, invalidateParts, refreshAgent } from "./fleet";
 import { type AgentDetail, agentQuery } from "./queries";
 
 export type Change = Schemas["ConfigurationChange"];
 
-/** What is stored is shown at once; what the server refuses rolls back, and its reason stays on the screen. */
+/** A change is shown at once; one that the server refuses goes back, and its reason stays on the screen.
+ *
+ * Changes of one agent are sent one after the other: the last click is the last that the server hears. */
 export function useConfigure(agentId: string) {
   const client = useQueryClient();
   const key = agentQuery(agentId).queryKey;
-  return useMutation({
+  const mutationKey = configuring(agentId);
+  const show = (change: Change) =>
+    client.setQueryData<AgentDetail>(
+      key,
+      (agent) => agent && { ...agent, config: changed(agent.config, change) },
+    );
+  const [refusal, setRefusal] = useState<Error | null>(null);
+  const { mutate, isPending } = useMutation({
+    mutationKey,
+    scope: { id: mutationKey.join(" ") },
     mutationFn: (change: Change) =>
       told(api.POST("/api/client/agents/{agentId}/config", { params: { path: { agentId } }, body: change })),
     onMutate: async (change) => {
+      if (client.isMutating({ mutationKey }) === 1) setRefusal(null);
       await client.cancelQueries({ queryKey: key, exact: true });
       const before = client.getQueryData(key);
-      client.setQueryData<AgentDetail>(
-        key,
-        (agent) => agent && { ...agent, config: changed(agent.config, change) },
-      );
+      show(change);
       return { before };
     },
-    onError: (_error, _change, context) => {
+    onError: (error, change, context) => {
+      setRefusal(error);
       if (context?.before) client.setQueryData(key, context.before);
+      for (const later of changesOnTheirWay(client, agentId)) if (later !== change) show(later);
     },
-    onSettled: () => client.invalidateQueries({ queryKey: ["agent", agentId] }),
+    onSettled: async () => {
+      if (client.isMutating({ mutationKey }) > 1) return; // the last of them looks
+      await Promise.allSettled([refreshAgent(client, agentId), invalidateParts(client, agentId)]);
+    },
   });
+  return { mutate, isPending, error: refusal };
 }
+
+const changesOnTheirWay = (client: QueryClient, agentId: string) =>
+  client
+    .getMutationCache()
+    .findAll({ mutationKey: configuring(agentId), status: "pending" })
+    .map((mutation) => mutation.state.variables as Change);
 
 /** As the server would store it: of the two kinds of protection one excludes the other (ruling S11). */
 export function changed(config: Schemas["Configuration"], change: Change): Schemas["Configuration"] {

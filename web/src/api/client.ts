@@ -3,7 +3,10 @@ import type { components, paths } from "./schema";
 
 export type Schemas = components["schemas"];
 
-/** What the server refused, in its own words (RFC 9457). `status` 0: it could not be reached. */
+/** Of a change nobody knows then whether the server has heard it. */
+const UNHEARD = "no answer came from the server: look whether it was applied before you repeat it";
+
+/** What the server refused, in its own words (RFC 9457). `status` 0: no answer came. */
 export class Refusal extends Error {
   constructor(
     readonly status: number,
@@ -16,10 +19,14 @@ export class Refusal extends Error {
 
 let csrfToken = "";
 
-/** Of the session; goes with every call that changes something. */
+/** Of the session that this page shows; goes with every call. */
 export function rememberCsrfToken(token: string): void {
   csrfToken = token;
 }
+
+/** A read is refused, too, once another tab has signed this browser in anew: no page mixes two tenants. */
+export const sessionHeaders = (): Record<string, string> =>
+  csrfToken === "" ? {} : { "X-CSRF-Token": csrfToken };
 
 export const api = createClient<paths>({
   baseUrl: window.location.origin,
@@ -29,7 +36,10 @@ export const api = createClient<paths>({
 
 api.use({
   onRequest({ request }) {
-    if (request.method !== "GET") request.headers.set("X-CSRF-Token", csrfToken);
+    for (const [name, value] of Object.entries(sessionHeaders())) request.headers.set(name, value);
+  },
+  onError({ request }) {
+    return new Refusal(0, request.method === "GET" ? "the server cannot be reached" : UNHEARD);
   },
 });
 
@@ -37,12 +47,7 @@ type Answer<T> = { data?: T; error?: unknown; response: Response };
 
 /** The body of a good answer; otherwise a `Refusal`. */
 export async function told<T>(asked: Promise<Answer<T>>): Promise<T> {
-  let answer: Answer<T>;
-  try {
-    answer = await asked;
-  } catch {
-    throw new Refusal(0, "the server cannot be reached");
-  }
+  const answer = await asked;
   if (answer.response.ok) return answer.data as T;
   throw refusalOf(answer.response.status, answer.error);
 }

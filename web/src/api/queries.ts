@@ -10,6 +10,9 @@ export type Control = Schemas["Control"];
 /** So often while the event stream is open; what changes without an event (prices) is seen by this. */
 export const CALM_MS = 30_000;
 
+/** So often while its dialog is open: whoever confirms has read numbers that are no older. */
+export const PREVIEW_MS = 10_000;
+
 const isOnItsWay = (one: Replica) => one.isActive && one.status !== "ready";
 
 const path = (agentId: string) => ({ params: { path: { agentId } } });
@@ -146,9 +149,11 @@ export const healthQuery = queryOptions({
 export const limitsQuery = queryOptions({
   queryKey: ["limits"],
   queryFn: () => told(api.GET("/api/client/limits")),
+  refetchInterval: CALM_MS,
 });
 
 export const leftoversQuery = queryOptions({
   queryKey: ["leftovers"],
   queryFn: () => told(api.GET("/api/client/leftovers")),
+  refetchInterval: CALM_MS,
 });

@@ -1,4 +1,4 @@
-import { queryOptions } from "@tanstack/react-query";
+import { type QueryClient, queryOptions } from "@tanstack/react-query";
 import { api, rememberCsrfToken, told } from "./client";
 
 export const sessionQuery = queryOptions({
@@ -20,4 +20,10 @@ export async function signIn(token: string) {
 
 export async function signOut() {
   await told(api.DELETE("/api/client/session"));
+}
+
+/** Nothing of the session that was is kept, neither what it read nor its token. */
+export function forget(client: QueryClient): void {
+  rememberCsrfToken("");
+  client.clear();
 }

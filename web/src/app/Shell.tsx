@@ -1,10 +1,11 @@
 import { Button, useMantineColorScheme } from "@mantine/core";
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Outlet, Link as To, useNavigate } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { type Link, Live } from "../api/live";
-import { sessionQuery, signOut } from "../api/session";
+import { forget, sessionQuery, signOut } from "../api/session";
 import type { Word } from "../lib/words";
+import { Refused } from "../parts/states";
 import { Tag } from "../parts/Tag";
 import { notice } from "./page";
 
@@ -74,7 +75,7 @@ function useLive(): Link {
     const live = new Live(client, (now) => {
       setLink(now);
       if (now === "signed out") {
-        client.clear();
+        forget(client);
         void navigate({ to: "/sign-in" });
       }
     });
@@ -102,14 +103,24 @@ function Scheme() {
 function SignOut() {
   const client = useQueryClient();
   const navigate = useNavigate();
-  const leave = async () => {
-    await signOut();
-    client.clear();
-    await navigate({ to: "/sign-in" });
-  };
+  const leaving = useMutation({
+    mutationFn: signOut,
+    onSuccess: async () => {
+      forget(client);
+      await navigate({ to: "/sign-in" });
+    },
+  });
   return (
-    <Button size="compact-sm" variant="default" onClick={() => void leave()}>
-      Sign out
-    </Button>
+    <>
+      <Button
+        size="compact-sm"
+        variant="default"
+        loading={leaving.isPending}
+        onClick={() => leaving.mutate()}
+      >
+        Sign out
+      </Button>
+      <Refused error={leaving.error} what="Still signed in" />
+    </>
   );
 }

@@ -3,7 +3,7 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, type Schemas, told } from "../api/client";
-import { meQuery } from "../api/queries";
+import { CALM_MS, meQuery } from "../api/queries";
 import { Card } from "../parts/Card";
 import { Confirm } from "../parts/Confirm";
 import { Facts } from "../parts/Facts";
@@ -17,6 +17,7 @@ export function Tokens() {
   const { data, error } = useQuery({
     queryKey: ["tokens"],
     queryFn: () => told(api.GET("/api/client/tokens")),
+    refetchInterval: CALM_MS,
   });
   return (
     <>

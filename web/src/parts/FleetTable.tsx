@@ -50,7 +50,7 @@ export function FleetTable(props: {
       event.preventDefault();
       setActive(target);
       rows.scrollToIndex(target);
-    } else if (event.key === "Enter") {
+    } else if (event.key === "Enter" && event.target === event.currentTarget) {
       const agent = agents[at];
       if (agent) void navigate({ to: "/agents/$agentId", params: { agentId: agent.id } });
     }

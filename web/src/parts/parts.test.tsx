@@ -1,13 +1,14 @@
 import { MantineProvider } from "@mantine/core";
-import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { QueryClient, QueryClientProvider, useQuery } from "@tanstack/react-query";
 import { cleanup, fireEvent, render, screen, waitFor } from "@testing-library/react";
 import type { ReactNode } from "react";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Schemas } from "../api/client";
-import { type AgentDetail, agentQuery, type Switch } from "../api/queries";
-import { detailOf } from "../test/agents";
+import { type AgentDetail, agentQuery, type Replica, type Switch } from "../api/queries";
+import { detailOf, REPLICA } from "../test/agents";
 import { cheapestSafe, linesOf } from "./agent/Panel";
 import { Protection } from "./agent/Protection";
+import { Ask } from "./agent/Replicas";
 import { Percent, Usd, When } from "./figures";
 import { Limits } from "./Limits";
 import { Downtime, SavedAnHour } from "./MoveLine";
@@ -83,7 +84,7 @@ const FREE: Schemas["AgentControls"] = {
   promote: {},
 };
 
-/** A server of one answer, and of these controls, in front of the real client. */
+/** A server of one answer to changes, and of these controls, in front of the real client. */
 function answering(
   status: number,
   body: unknown,
@@ -93,6 +94,7 @@ function answering(
   globalThis.fetch = async (input) => {
     const request = input as Request;
     if (request.url.endsWith("/controls")) return Response.json(controls);
+    if (request.method === "GET") return new Promise(() => undefined);
     asked.push(request);
     return new Response(JSON.stringify(body), { status, headers: { "Content-Type": "application/json" } });
   };
@@ -102,6 +104,12 @@ function answering(
 function Watched({ client, agent }: { client: QueryClient; agent: AgentDetail }) {
   client.setQueryData(agentQuery(agent.id).queryKey, agent);
   return <Protection agent={agent} />;
+}
+
+/** As the page shows it: what is known of the agent, whatever becomes of it. */
+function Shown({ client, agent }: { client: QueryClient; agent: AgentDetail }) {
+  const { data } = useQuery({ ...agentQuery(agent.id), initialData: agent, staleTime: 60_000 }, client);
+  return <Protection agent={data} />;
 }
 
 describe("the toggles", () => {
@@ -124,6 +132,39 @@ describe("the toggles", () => {
     fireEvent.click(screen.getByLabelText(/End the old instance/));
     expect((await screen.findByRole("alert")).textContent).toContain("auto needs a failover drill");
     expect(client.getQueryData(agentQuery(agent.id).queryKey)?.config.autoTerminateEnabled).toBe(true);
+  });
+  it("are sent one after the other, and a refused one takes none of the others back, nor hides its reason", async () => {
+    const client = new QueryClient();
+    const agent = detailOf();
+    const answers: ((answer: Response) => void)[] = [];
+    globalThis.fetch = async (input) => {
+      const request = input as Request;
+      if (request.url.endsWith("/controls")) return Response.json(FREE);
+      if (request.method === "GET") return new Promise(() => undefined);
+      return new Promise((resolve) => answers.push(resolve));
+    };
+    shown(<Shown client={client} agent={agent} />, client);
+    fireEvent.click(screen.getByLabelText(/End the old instance/));
+    fireEvent.click(screen.getByLabelText(/^Enabled/));
+    await waitFor(() => expect(answers.length).toBe(1));
+    const config = () => client.getQueryData(agentQuery(agent.id).queryKey)?.config;
+    await waitFor(() => expect([config()?.autoTerminateEnabled, config()?.enabled]).toEqual([false, false]));
+    answers[0]?.(Response.json({ detail: "not while it moves", status: 409 }, { status: 409 }));
+    await waitFor(() => expect(answers.length).toBe(2));
+    expect([config()?.autoTerminateEnabled, config()?.enabled]).toEqual([true, false]);
+    answers[1]?.(Response.json(agent.config));
+    expect((await screen.findByRole("alert")).textContent).toContain("not while it moves");
+  });
+  it("whose answer was lost say that nobody knows whether they were applied", async () => {
+    globalThis.fetch = async (input) => {
+      const request = input as Request;
+      if (request.method === "GET") return Response.json(FREE);
+      throw new TypeError("Failed to fetch");
+    };
+    const client = new QueryClient();
+    shown(<Watched client={client} agent={detailOf()} />, client);
+    fireEvent.click(screen.getByLabelText(/End the old instance/));
+    expect((await screen.findByRole("alert")).textContent).toContain("look whether it was applied");
   });
   it("that the server bars are disabled with its reason, and the others are not", async () => {
     const because = "autonomy auto needs a passed failover drill within 90 days, and this agent has none";
@@ -149,6 +190,36 @@ describe("the toggles", () => {
     expect(screen.getByTestId("standby-cost").textContent).toBe(
       "With a standing replica: $0.0134 primary + $0.0141 standby + unknown disks = unknown an hour, beside $0.0448 on demand.",
     );
+  });
+});
+
+describe("the question before a standby is promoted", () => {
+  const standby = (change: Partial<Replica>): Replica => ({
+    ...REPLICA,
+    stateTransferProgress: 40,
+    syncLatencyMs: 9_000,
+    ...change,
+  });
+  const ask = (replica: Replica, promote: Schemas["Control"] = free) => (
+    <MantineProvider>
+      <QueryClientProvider client={new QueryClient()}>
+        <Ask agentId="a1" what="promote" replica={replica} promote={promote} onClose={() => undefined} />
+      </QueryClientProvider>
+    </MantineProvider>
+  );
+  const action = () => screen.queryByRole("button", { name: "Promote it" });
+  it("tells what is so now, and takes no word for what is gone meanwhile", async () => {
+    const { rerender } = render(ask(standby({})));
+    expect((await screen.findByRole("dialog")).textContent).toContain("40 % of the state");
+    rerender(ask(standby({ stateTransferProgress: 100, syncLatencyMs: 200 })));
+    expect(screen.getByRole("dialog").textContent).toContain("100 % of the state has reached it, lag 0.2 s");
+    expect(action()).not.toBeNull();
+    rerender(ask(standby({}), { allowed: false, because: "a signal of AWS stands against it" }));
+    expect(screen.getByRole("dialog").textContent).toContain("a signal of AWS stands against it");
+    expect(action()).toBeNull();
+    rerender(ask(standby({ status: "terminated", isActive: false })));
+    expect(screen.getByRole("dialog").textContent).toContain("It stands by no more");
+    expect(action()).toBeNull();
   });
 });
 

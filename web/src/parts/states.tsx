@@ -12,7 +12,7 @@ export function Loading() {
 /** What was refused and why, in the server's words. */
 export function Refused({ error, what = "Refused" }: { error: Error | null; what?: string }) {
   if (error === null) return null;
-  const title = error instanceof Refusal && error.status === 0 ? "Not reached" : what;
+  const title = error instanceof Refusal && error.status === 0 ? "No answer" : what;
   return (
     <Alert color="red" variant="outline" title={title} mt="sm" role="alert" className="refused">
       {error.message}

@@ -1,5 +1,5 @@
 import type { Schemas } from "../api/client";
-import type { Agent, AgentDetail } from "../api/queries";
+import type { Agent, AgentDetail, Replica } from "../api/queries";
 
 const CONFIG: Schemas["Configuration"] = {
   enabled: true,
@@ -81,3 +81,26 @@ export function detailOf(change: Partial<AgentDetail> = {}): AgentDetail {
     ...change,
   };
 }
+
+export const REPLICA: Replica = {
+  id: "r1",
+  agentId: "a1",
+  instanceId: "i-00000000000000002",
+  parentInstanceId: "i-00000000000000001",
+  mode: "spot",
+  poolId: "t3.medium.ap-south-1b",
+  replicaType: "manual",
+  status: "ready",
+  syncStatus: "synced",
+  syncLatencyMs: 200,
+  stateTransferProgress: 100,
+  hourlyCost: "0.014100",
+  isActive: true,
+  because: null,
+  createdBy: "user",
+  createdAt: "2026-03-01T11:00:00.000000Z",
+  launchedAt: "2026-03-01T11:00:10.000000Z",
+  readyAt: "2026-03-01T11:05:00.000000Z",
+  promotedAt: null,
+  terminatedAt: null,
+};

@@ -19,14 +19,20 @@ routes = router()
 
 @routes.post("/session", status_code=201, openapi_extra={"security": []})
 async def sign_in(request: Request, response: Response, said: SignIn) -> SessionState:
-    """A session for the tenant of this token, as a cookie that scripts cannot read and other sites cannot send."""
+    """A session for the tenant of this token, as a cookie that scripts cannot read and other sites cannot send.
+
+    The one that this browser had before ends: its cookie is gone, and no page of it may go on.
+    """
     _require_same_site(request)
     api, now = api_of(request), api_of(request).clock.now()
     token_hash, lasts = hash_token(said.token.strip()), api.settings.session_seconds
     by_its_clock = lasts * api.settings.clock_rate
+    before = credentials.session_in(request.headers.get("cookie", ""))
 
     def work(tx: Connection) -> tuple[str, Any]:
         client_id = credentials.client(tx, now, token_hash)
+        if before is not None:
+            sessions.end(tx, before)
         secret = sessions.begin(tx, now, client_id, token_hash, valid_seconds=by_its_clock)
         return secret, sessions.of_secret(tx, now, hash_token(secret))
 

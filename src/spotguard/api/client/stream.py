@@ -31,19 +31,29 @@ async def stream(
     desk: AtDesk, last_event_id: Annotated[str | None, Header(max_length=20)] = None
 ) -> StreamingResponse:
     """What happens to this tenant's agents, as it happens. Ends after an hour: connect again with the last id."""
-    if desk.api.streams >= desk.api.settings.max_streams:
-        raise too_busy("too many event streams are open in this process", 10)
     begin = await _begin(desk, last_event_id)
+    _require_room(desk)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(_lines(desk, begin), headers=headers, media_type="text/event-stream")
 
 
+def _require_room(desk: Desk) -> None:
+    """No tenant takes the streams of the others."""
+    open_now, settings = desk.api.streams, desk.api.settings
+    if open_now[desk.client_id] >= settings.max_streams_of_a_client:
+        raise too_busy("too many event streams of this tenant are open in this process", 10)
+    if open_now.total() >= settings.max_streams:
+        raise too_busy("too many event streams are open in this process", 10)
+
+
 async def _begin(desk: Desk, last_event_id: str | None) -> int:
+    """After which id it begins. One that is not yet given is of a database that was put back to an earlier state."""
+    newest = await desk.read(lambda tx: events.newest_id(tx, desk.client_id))
     if last_event_id is None:
-        return await desk.read(lambda tx: events.newest_id(tx, desk.client_id))
+        return newest
     if not (last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 19):  # noqa: PLR2004
         raise invalid("/header/Last-Event-ID", "an id that this stream gave")
-    return int(last_event_id)
+    return min(int(last_event_id), newest)
 
 
 async def _lines(desk: Desk, begin: int) -> AsyncIterator[bytes]:
@@ -52,7 +62,7 @@ async def _lines(desk: Desk, begin: int) -> AsyncIterator[bytes]:
     end = spoken = loop.time()
     end += settings.stream_seconds
     last, sent = begin, set[int]()
-    desk.api.streams += 1
+    desk.api.streams[desk.client_id] += 1
     waiter = Waiter()
     try:
         yield b"retry: 2000\n\n"
@@ -73,7 +83,7 @@ async def _lines(desk: Desk, begin: int) -> AsyncIterator[bytes]:
                 with desk.api.ending.waking(waiter):
                     await waiter.wait(settings.stream_poll_seconds)
     finally:
-        desk.api.streams -= 1
+        desk.api.streams[desk.client_id] -= 1
 
 
 async def _after(desk: Desk, last: int) -> Sequence[Any] | None:

@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useAction } from "../../api/changes";
 import { api, told } from "../../api/client";
-import { type AgentDetail, controlsQuery, restorePointsQuery } from "../../api/queries";
+import { type AgentDetail, controlsQuery, PREVIEW_MS, restorePointsQuery } from "../../api/queries";
 import { span } from "../../lib/time";
 import { place } from "../../lib/words";
 import { Card } from "../Card";
@@ -100,6 +100,9 @@ export function Drills({ agent }: { agent: AgentDetail }) {
 
 function Ask({ agentId, kind, onClose }: { agentId: string; kind: Kind; onClose: () => void }) {
   const params = { path: { agentId } };
+  const begin = useAction(agentId, () =>
+    told(api.POST("/api/client/agents/{agentId}/drill", { params, body: { kind, dryRun: false } })),
+  );
   const dry = useQuery({
     queryKey: ["agent", agentId, "drill", kind],
     queryFn: () =>
@@ -107,10 +110,9 @@ function Ask({ agentId, kind, onClose }: { agentId: string; kind: Kind; onClose:
     retry: false,
     staleTime: 0,
     gcTime: 0,
+    refetchInterval: PREVIEW_MS,
+    enabled: begin.isIdle || begin.isError,
   });
-  const begin = useAction(agentId, () =>
-    told(api.POST("/api/client/agents/{agentId}/drill", { params, body: { kind, dryRun: false } })),
-  );
   const restore = dry.data?.restore;
   return (
     <Confirm
@@ -118,7 +120,7 @@ function Ask({ agentId, kind, onClose }: { agentId: string; kind: Kind; onClose:
       action="Begin"
       isOpen
       isPending={begin.isPending}
-      isReady={dry.data !== undefined}
+      isReady={dry.isSuccess}
       error={begin.error}
       onClose={onClose}
       onConfirm={() => begin.mutate(undefined, { onSuccess: onClose })}

@@ -4,6 +4,7 @@ import { priceHistoryQuery } from "../../api/queries";
 import { chartOf } from "../../lib/chart";
 import { Card } from "../Card";
 import { Chart } from "../Chart";
+import { Usd, When } from "../figures";
 import { Loading, Refused } from "../states";
 
 const DAYS = 7;
@@ -26,14 +27,13 @@ export default function PriceChart({
           <summary>What the chart shows, in words</summary>
           <ul>
             {data.marks.map((mark) => (
-              <li key={`${mark.time} ${mark.label}`}>
-                <time dateTime={mark.time}>{new Date(mark.time).toLocaleString()}</time>: {mark.kind}{" "}
-                {mark.label}
+              <li key={`${mark.time} ${mark.kind} ${mark.label}`}>
+                <When at={mark.time} />: {mark.kind} {mark.label}
               </li>
             ))}
             {data.pools.map((pool) => (
               <li key={pool.id}>
-                {pool.id}: {pool.points.length} changes, now {pool.points.at(-1)?.[1] ?? "unknown"}
+                {pool.id}: {pool.points.length} changes, now <Usd of={pool.points.at(-1)?.[1]} />
               </li>
             ))}
           </ul>

@@ -26,6 +26,7 @@ export function Replicas({ agent }: { agent: AgentDetail }) {
   const { data, error } = useQuery(replicasQuery(agent.id));
   const { data: controls } = useQuery(controlsQuery(agent.id));
   const [asked, setAsked] = useState<Asked | null>(null);
+  const askedOf = data?.items.find((one) => one.id === asked?.replica.id) ?? asked?.replica;
   const params = { path: { agentId: agent.id } };
   const create = useAction(agent.id, () =>
     told(api.POST("/api/client/agents/{agentId}/replicas", { params })),
@@ -93,7 +94,15 @@ export function Replicas({ agent }: { agent: AgentDetail }) {
           },
         ]}
       />
-      {asked !== null && <Ask agentId={agent.id} asked={asked} onClose={() => setAsked(null)} />}
+      {asked !== null && askedOf !== undefined && (
+        <Ask
+          agentId={agent.id}
+          what={asked.what}
+          replica={askedOf}
+          promote={controls?.promote[askedOf.id]}
+          onClose={() => setAsked(null)}
+        />
+      )}
     </Card>
   );
 }
@@ -128,9 +137,16 @@ function Actions(props: { replica: Replica; promote: Control | undefined; onAsk:
   );
 }
 
-function Ask({ agentId, asked, onClose }: { agentId: string; asked: Asked; onClose: () => void }) {
-  const { replica } = asked;
-  const isPromotion = asked.what === "promote";
+/** Its numbers are those of now, however long it has been open. */
+export function Ask(props: {
+  agentId: string;
+  what: Asked["what"];
+  replica: Replica;
+  promote: Control | undefined;
+  onClose: () => void;
+}) {
+  const { agentId, replica, onClose } = props;
+  const isPromotion = props.what === "promote";
   const act = useAction<unknown>(agentId, () =>
     isPromotion
       ? told(
@@ -151,10 +167,13 @@ function Ask({ agentId, asked, onClose }: { agentId: string; asked: Asked; onClo
       action={isPromotion ? "Promote it" : "Terminate it"}
       isOpen
       isPending={act.isPending}
+      isReady={replica.isActive && !(isPromotion && isBarred(props.promote))}
       error={act.error}
       onClose={onClose}
       onConfirm={() => act.mutate(undefined, { onSuccess: onClose })}
     >
+      {!replica.isActive && <p className="notice">It stands by no more: it has become what is told here.</p>}
+      {isPromotion && replica.isActive && <WhyNot control={props.promote} what="Not to be promoted now" />}
       <p>
         Instance <span className="mono">{replica.instanceId ?? "not named yet"}</span> in{" "}
         {replica.poolId ?? "on demand"}, <Usd of={replica.hourlyCost} /> an hour,{" "}

@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useAction } from "../../api/changes";
 import { api, type Schemas, told } from "../../api/client";
+import { PREVIEW_MS } from "../../api/queries";
 import { Confirm } from "../Confirm";
 import { Loading, Refused } from "../states";
 import type { Target } from "./Panel";
@@ -17,6 +18,9 @@ export function SwitchDialog(props: {
   const { instanceId, target } = props;
   const navigate = useNavigate();
   const params = { path: { instanceId } };
+  const order = useAction(props.agentId, () =>
+    told(api.POST("/api/client/instances/{instanceId}/force-switch", { params, body: bodyOf(target) })),
+  );
   const preview = useQuery({
     queryKey: ["preview", instanceId, target],
     queryFn: () =>
@@ -26,10 +30,9 @@ export function SwitchDialog(props: {
     retry: false,
     staleTime: 0,
     gcTime: 0,
+    refetchInterval: PREVIEW_MS,
+    enabled: order.isIdle || order.isError,
   });
-  const order = useAction(props.agentId, () =>
-    told(api.POST("/api/client/instances/{instanceId}/force-switch", { params, body: bodyOf(target) })),
-  );
   const where = target.target === "pool" ? target.poolId : "on demand";
   return (
     <Confirm
@@ -37,7 +40,7 @@ export function SwitchDialog(props: {
       action="Move it now"
       isOpen
       isPending={order.isPending}
-      isReady={preview.data !== undefined}
+      isReady={preview.isSuccess}
       error={order.error}
       onClose={props.onClose}
       onConfirm={() =>
