@@ -56,6 +56,18 @@ def test_what_waits_is_named_by_its_agent(world: World, acme: Tenant, web: Machi
     assert (agent["awaitingDecisionId"], agent["nextAction"]) == (None, f"stay in {POOL_A} (spot)")
 
 
+def test_the_numbers_of_what_waits_can_be_asked_for_before_the_word_is_given(
+    world: World, acme: Tenant, web: Machine
+):
+    ready(world, acme, web)
+    propose(world, web)
+    numbers = acme.call(
+        "POST", f"/instances/{web.id}/force-switch/preview", {"target": "pool", "poolId": POOL_B}
+    )
+    assert (numbers.status, numbers.body["newUsdPerHour"]) == (200, "0.020800")
+    assert acme.agent(web)["awaitingDecisionId"] is not None
+
+
 def test_a_guard_rail_refuses_with_its_sentence(world: World, acme: Tenant, web: Machine):
     ready(world, acme, web)
     asked = propose(world, web)

@@ -99,7 +99,8 @@ def _record(tx: sa.Connection, now: datetime, changes: list[PriceChange], fixed:
     for region, spot in newest.items():
         ondemand.record(tx, now, None, region, fixed)
         sightings.reprice(tx, region, spot, fixed)
-    unknown = agents.c.baseline_ondemand_price.is_(None)
+    # What an account tells is of its own region: the same type costs something else elsewhere.
+    unknown = sa.and_(agents.c.baseline_ondemand_price.is_(None), agents.c.region.in_(list(newest)))
     for instance_type in tx.scalars(sa.select(agents.c.instance_type).where(unknown).distinct()).all():
         if instance_type in fixed:
             tx.execute(

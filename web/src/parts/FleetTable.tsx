@@ -156,6 +156,7 @@ const Line = memo(function Line(props: {
     void navigate({ to: "/agents/$agentId", params: { agentId: agent.id } });
   };
   const signal = agent.lastSignal;
+  const where = place(agent.currentMode, agent.currentPoolId);
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: the grid answers the keys for all of its rows
     <div
@@ -168,14 +169,14 @@ const Line = memo(function Line(props: {
       style={{ transform: `translateY(${props.top}px)`, height: props.height }}
       onClick={open}
     >
-      <span role="gridcell" className="name">
+      <span role="gridcell" className="name" title={agent.logicalAgentId}>
         {agent.logicalAgentId}
       </span>
       <span role="gridcell">
         <Tag word={AGENT_STATUS[agent.status]} /> <Tag word={HEALTH[agent.health]} />
       </span>
-      <span role="gridcell" data-head="Runs in">
-        {place(agent.currentMode, agent.currentPoolId)}
+      <span role="gridcell" data-head="Runs in" title={where}>
+        {where}
       </span>
       <span role="gridcell" data-head="$/h" className="right">
         <Usd of={agent.priceUsd} />

@@ -6,6 +6,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { Schemas } from "../api/client";
 import { type AgentDetail, agentQuery, type Replica, type Switch } from "../api/queries";
 import { detailOf, REPLICA } from "../test/agents";
+import { Approval } from "./agent/Approval";
 import { cheapestSafe, linesOf } from "./agent/Panel";
 import { Protection } from "./agent/Protection";
 import { Ask } from "./agent/Replicas";
@@ -190,6 +191,63 @@ describe("the toggles", () => {
     expect(screen.getByTestId("standby-cost").textContent).toBe(
       "With a standing replica: $0.0134 primary + $0.0141 standby + unknown disks = unknown an hour, beside $0.0448 on demand.",
     );
+  });
+});
+
+describe("a move that awaits a person's word", () => {
+  const decision: Schemas["DecisionState"] = {
+    id: "d1",
+    agentId: "a1",
+    aim: "save",
+    because: "cheaper by 33 %",
+    commandId: null,
+    decidedAt: "2026-03-01T12:00:00.000000Z",
+    expiresAt: "2026-03-01T18:00:00.000000Z",
+    inputs: {},
+    policy: "rules-v1",
+    targetMode: "spot",
+    targetPoolId: "t3.medium.ap-south-1b",
+    verdict: "await_approval",
+  };
+  const preview: Schemas["MovePreview"] = {
+    autoTerminate: true,
+    because: "no verified sync",
+    deadlineAt: "2026-03-01T13:00:00.000000Z",
+    downtimeFrom: "estimated",
+    downtimeMinutes: 7,
+    kept: null,
+    kind: "image",
+    newUsdPerHour: "0.020800",
+    oldUsdPerHour: "0.031200",
+    onDemandUsdPerHour: "0.044800",
+    overlapFrom: "planned",
+    overlapMinutes: 30,
+    overlapUsd: "0.010400",
+    savedUsdPerHour: "0.010400",
+    stateGib: 8,
+    steps: [],
+    targetMode: "spot",
+    targetPool: "t3.medium.ap-south-1b",
+    terminateWaitSeconds: 1800,
+    traffic: null,
+    warnings: [],
+  };
+  it("is approved after its consequences were shown in numbers", async () => {
+    const asked: string[] = [];
+    globalThis.fetch = async (input) => {
+      const { url, method } = input as Request;
+      asked.push(`${method} ${new URL(url).pathname.split("/").slice(-2).join("/")}`);
+      if (url.endsWith("/controls")) return Response.json(FREE);
+      return Response.json(url.endsWith("/preview") ? preview : decision);
+    };
+    shown(<Approval agent={detailOf({ awaitingDecisionId: "d1" })} />);
+    fireEvent.click(await screen.findByRole("button", { name: "Approve the move…" }));
+    const dialog = await screen.findByRole("dialog");
+    await waitFor(() => expect(dialog.textContent).toContain("7 min (estimated)"));
+    expect(dialog.textContent).toContain("Saved an hour$0.0104");
+    expect(asked).not.toContain("POST d1/approve");
+    fireEvent.click(screen.getByRole("button", { name: "Approve it" }));
+    await waitFor(() => expect(asked).toContain("POST d1/approve"));
   });
 });
 

@@ -21,7 +21,13 @@ export default function PriceChart({
   return (
     <Card title="Prices of the last 7 days">
       <Refused error={error} what="Prices could not be read" />
-      {drawn === null ? error === null && <Loading /> : <Chart drawn={drawn} label="Spot prices" isStepped />}
+      {drawn === null ? (
+        error === null && <Loading />
+      ) : drawn.data[0].length === 0 ? (
+        <p className="dim">No price of these days is known.</p>
+      ) : (
+        <Chart drawn={drawn} label="Spot prices" isStepped />
+      )}
       {data !== undefined && (
         <details>
           <summary>What the chart shows, in words</summary>

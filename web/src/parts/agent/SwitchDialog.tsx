@@ -21,18 +21,7 @@ export function SwitchDialog(props: {
   const order = useAction(props.agentId, () =>
     told(api.POST("/api/client/instances/{instanceId}/force-switch", { params, body: bodyOf(target) })),
   );
-  const preview = useQuery({
-    queryKey: ["preview", instanceId, target],
-    queryFn: () =>
-      told(
-        api.POST("/api/client/instances/{instanceId}/force-switch/preview", { params, body: bodyOf(target) }),
-      ),
-    retry: false,
-    staleTime: 0,
-    gcTime: 0,
-    refetchInterval: PREVIEW_MS,
-    enabled: order.isIdle || order.isError,
-  });
+  const preview = usePreview(instanceId, target, order.isIdle || order.isError);
   const where = target.target === "pool" ? target.poolId : "on demand";
   return (
     <Confirm
@@ -55,6 +44,23 @@ export function SwitchDialog(props: {
       {preview.data !== undefined && <Preview move={preview.data} />}
     </Confirm>
   );
+}
+
+/** What a move there would be and cost now; asked again while the question stands. */
+export function usePreview(instanceId: string, target: Target, isAsking: boolean) {
+  const params = { path: { instanceId } };
+  return useQuery({
+    queryKey: ["preview", instanceId, target],
+    queryFn: () =>
+      told(
+        api.POST("/api/client/instances/{instanceId}/force-switch/preview", { params, body: bodyOf(target) }),
+      ),
+    retry: false,
+    staleTime: 0,
+    gcTime: 0,
+    refetchInterval: PREVIEW_MS,
+    enabled: isAsking,
+  });
 }
 
 function bodyOf(target: Target): Schemas["ForceSwitch"] {
