@@ -164,20 +164,31 @@ def test_a_budget_is_spent_to_its_end_and_not_beyond_and_the_next_day_has_its_ow
     assert (of_day(probes.today_of(scene.now)), of_day(tomorrow)) == (spent, 0)
 
 
-def test_the_kill_switch_and_a_real_launch_come_first(scene):
-    agent = careful(scene)
-    turn = lambda level: scene.db.write(  # noqa: E731 - said twice
-        lambda tx: kill.set_level(tx, scene.now, scene.client_id, kill.CLIENT, level, "a story")
-    )
+def test_under_the_kill_switch_nothing_is_looked_at(scene):
+    careful(scene)
+
+    def turn(level):
+        scene.db.write(
+            lambda tx: kill.set_level(tx, scene.now, scene.client_id, kill.CLIENT, level, "a story")
+        )
+
     turn(KillLevel.VOLUNTARY)
     scene.run(600)
     assert looked(scene) == []
     turn(KillLevel.NONE)
-    scene.ec2.controls.fail_instance(scene.serving(agent))
-    scene.run(180)
-    recovery = scene.last_move(agent)
-    assert recovery.is_recovery
-    assert all(row.created_at > recovery.instance_launched_at for row in looked(scene))
+    first(scene)
+
+
+def test_while_somebody_looks_for_a_place_in_earnest_nothing_is_looked_at():
+    scene = Scene(executor=Executor.AGENT)
+    mover = scene.protect("db", pool=A, auto_switch_enabled=False)
+    scene.guests[scene.serving(mover)].stuck = True
+    scene.run(60)
+    opened = scene.switch(mover, B)
+    careful(scene)
+    scene.run(900, until=lambda: scene.move(opened.switch_id).status == "unwound")
+    assert looked(scene) == []
+    first(scene)
 
 
 @pytest.mark.parametrize(
@@ -298,6 +309,18 @@ def test_an_answer_that_comes_too_late_is_given_up_looked_for_ended_and_still_a_
     assert one.usd >= Decimal("0.0005")
     assert seen(scene, C)[0].up is True
     assert not left_running(scene)
+
+
+def test_one_that_ends_by_itself_before_its_answer_is_known_is_not_launched_anew(scene):
+    careful(scene)
+    scene.ec2.faults.next("run_instance", lost_answer(), after_effect=True)
+    scene.ec2.controls.hide_new(fixed(25))
+    scene.run(180, until=lambda: bool(left_running(scene)))
+    (lost,) = left_running(scene)
+    scene.ec2.controls.fail_instance(lost.instance_id)
+    one = first(scene)
+    theirs = [m for m in scene.ec2.world.machines.values() if m.tags.get("spotguard:probe") == one.id]
+    assert (theirs, one.up) == ([lost], True)
 
 
 def test_an_agent_in_its_image_is_refused_and_never_served_by(scene):
