@@ -1,13 +1,16 @@
 """The agent as its settings put it together: what the parts hear of each other."""
 
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 
 import pytest
 
 from spotguard.cli.agent_process import agent_of, settings_of
 from spotguard.cli.agent_settings import agent_file_of
-from spotguard.domain.errors import SyncFailed
+from spotguard.domain.errors import InvalidInput, SyncFailed
 from spotguard.host.rsync import RsyncSync
 from spotguard.host.transport import RsyncTransport
 from spotguard.ports.workload import SyncTarget
@@ -62,3 +65,40 @@ def test_no_pass_begins_while_the_workload_of_an_epoch_has_not_opened(tmp_path):
         agent.desk.primacy.told(3)
         with pytest.raises(SyncFailed, match="holds epoch 3"):
             agent.desk.ports.sync.push(STANDBY)
+
+
+HOLDS = """
+import signal, sys
+from pathlib import Path
+from spotguard.host.disk import alone_in
+with alone_in(Path(sys.argv[1])):
+    print("alone", flush=True)
+    signal.pause()
+"""
+
+
+def test_a_second_agent_does_not_start_and_the_death_of_the_first_lets_the_next_one(tmp_path):
+    """By hand beside the service, or of two units: it would not know what the other has let go of."""
+    file = settings(tmp_path, running=True)
+    command = [sys.executable, "-c", HOLDS, str(file.state_folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "alone\n"
+        second = agent_of(file, settings_of(file))
+        with pytest.raises(InvalidInput, match="another agent runs here"):
+            second.__enter__()
+        first.send_signal(signal.SIGKILL)
+    with agent_of(file, settings_of(file)) as agent:
+        assert agent.desk.primacy.held is None
+
+
+def test_what_an_agent_runs_does_not_keep_the_next_agent_from_starting(tmp_path):
+    file = settings(tmp_path, running=True)
+    with agent_of(file, settings_of(file)):
+        child = subprocess.Popen(["sleep", "60"], close_fds=False)
+    try:
+        with agent_of(file, settings_of(file)) as agent:
+            assert agent.desk.primacy.held is None
+    finally:
+        child.kill()
+        child.wait()

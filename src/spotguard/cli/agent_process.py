@@ -30,7 +30,7 @@ from spotguard.host.adopting import AdoptingGate
 from spotguard.host.child_cloud import ChildCloud
 from spotguard.host.clock import SystemClock
 from spotguard.host.command_sync import CommandSync, SyncCommands
-from spotguard.host.disk import FolderDisk
+from spotguard.host.disk import FolderDisk, alone_in
 from spotguard.host.gate import CommandGate, GateCommands, SystemdGate
 from spotguard.host.health_endpoint import HealthEndpoint
 from spotguard.host.imds import ImdsMetadata
@@ -92,10 +92,11 @@ def _as_they_are(ports: Ports) -> Ports:
 def agent_of(
     settings: AgentFile, told: AgentSettings, wrap: Callable[[Ports], Ports] = _as_they_are
 ) -> Iterator[Agent]:
-    """The agent as the settings describe it. `wrap`: a harness stands between it and the world."""
+    """The agent as the settings describe it, the only one here. `wrap`: a harness stands between it and the world."""
     gate, sync = workload_of(settings, lambda: agent.desk.primacy.held)
     hooks, script = hooks_of(settings), script_of(settings)
     with (
+        alone_in(settings.state_folder),
         HttpLink(settings.server_url) as link,
         ChildCloud(lambda: region_of(agent.desk.me.az)) as children,
         closing(sync) if isinstance(sync, RsyncSync | CommandSync) else nullcontext(),

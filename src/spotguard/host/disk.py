@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from spotguard.domain.errors import InvalidInput
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _PRIVATE = 0o600
+_LOCK = ".lock"
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """One process at a time works in the folder; `InvalidInput` for the second.
+
+    Each agent knows what it has let go of from its start on: of two, one would open what the other has closed for ever.
+    The kernel ends the lock with its process, however that ends; programs that it runs do not inherit it (flock(2)).
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, _PRIVATE)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InvalidInput(f"another agent runs here, and works in {folder}: end it first") from error
+        yield
+    finally:
+        os.close(handle)
 
 
 class FolderDisk:
