@@ -197,6 +197,39 @@ def test_a_damaged_disk_is_no_identity():
     assert primary.primacy.held == 1
 
 
+def test_a_damaged_memory_with_a_closed_gate_asks_before_it_opens():
+    stage = Stage()
+    primary = stage.primary()
+    primary.primacy.pause()
+    primary.files.files["primacy"] = b"00000000 {}\n"
+    stage.server.away = True
+    primary.restart()
+    stage.run(200)
+    assert primary.primacy.forgot
+    assert stage.register.serving() == [], "it may have let go"
+    stage.server.away = False
+    stage.run(70)
+    assert stage.register.serving() == [primary.instance_id], (
+        "no ticket was out: nobody else was given its epoch"
+    )
+    assert not primary.primacy.forgot
+    stage.nothing_lost()
+
+
+def test_a_damaged_enrolment_keeps_what_is_known_of_the_epoch():
+    stage = Stage()
+    primary = stage.primary()
+    stage.server.away = True
+    stage.register.closed(primary.instance_id, stage.clock.now())
+    primary.files.files["enrolment"] = b"00000000 {}\n"
+    primary.restart()
+    stage.run(30)
+    assert stage.register.serving() == [primary.instance_id], "the same boot, and never released"
+    stage.server.away = False
+    stage.run(70)
+    assert primary.agent.desk.is_enrolled
+
+
 def test_no_flipped_bit_makes_another_epoch_of_what_stands_on_the_disk():
     primary = Stage().primary()
     whole = primary.files.files["primacy"].removesuffix(b"\n")

@@ -286,4 +286,20 @@ BUGS = (
         ),
         hunt(F.FORCED_MOVE, F.PROMOTION, F.PARTITION_ONE_WAY),
     ),
+    Bug(
+        "a-damaged-memory-is-an-empty-one",
+        "our own first reading of a damaged file: enrol anew, and believe what the server says",
+        "1: a holder that has handed over by its ticket opens again before the server has heard of it",
+        (
+            Edit(
+                "agent/primacy.py",
+                "            self._now = Held(me.instance_id, me.boot_id, forgot=not self._is_open())\n",
+                "            self._now = Held(me.instance_id, me.boot_id)\n",
+            ),
+        ),
+        Node(
+            "tests/primacy/test_forgotten.py::test_one_that_had_handed_over_opens_no_more_although_the_server_knows_of_nothing",
+            "no schedule changes a bit on an agent's disk: its writes are whole, late, refused or torn",
+        ),
+    ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from datetime import datetime
 
 from spotguard.agent.bells import Bells
@@ -55,6 +56,8 @@ FILES = (
     "enrolment",
 )
 """Everything an agent writes: what a clone must not keep. It goes in this order, what tells whose it is last."""
+
+FILES_BUT_PRIMACY = tuple(name for name in FILES if name != Primacy.NAME)
 
 OF_ONE_BOOT = (Signals.NAME, CommandBook.NAME, Handover.NAME)
 """What a stopped and started instance must not carry on; what it owes the server in reports it still owes."""
@@ -155,12 +158,16 @@ class Agent:
         """Believe the disk only as far as it is this identity's."""
         desk = self._desk
         try:
-            stored = desk.stored_enrolment()
             desk.primacy.load(identity)
         except Damaged as error:
-            log.error("damaged disk", because=str(error))  # noqa: TRY400 - the cause is the message
-            self._discard(identity)
-            return  # an agent has been here: what runs is not the user's own, and the server says whether it may
+            desk.primacy.forget(identity)
+            self._begin_anew(error)
+            return
+        try:
+            stored = desk.stored_enrolment()
+        except Damaged as error:
+            self._begin_anew(error)
+            return
         if stored is None:
             desk.found_running = desk.note is None and desk.primacy.gate_state() is GateState.OPEN
             if desk.note is not None:
@@ -175,13 +182,18 @@ class Agent:
         else:
             log.warning("clone", of=stored.instance_id, instance=identity.instance_id)
             self._close_gate()
-            self._discard(identity)
+            self._discard(FILES)
+            desk.primacy.load(identity)
 
-    def _discard(self, identity: Identity) -> None:
+    def _begin_anew(self, error: Damaged) -> None:
+        """An agent has been here: what runs is not the user's own, and the server says whether it may."""
+        log.error("damaged disk", because=str(error))
+        self._discard(FILES_BUT_PRIMACY)
+
+    def _discard(self, names: Iterable[str]) -> None:
         """Another identity's heritage: whoever is killed in the midst of it finds the rest, and whose it was."""
-        for name in FILES:
+        for name in names:
             self._desk.ports.disk.remove(name)
-        self._desk.primacy.load(identity)
 
     def _close_gate(self) -> None:
         try:

@@ -38,6 +38,8 @@ class Held:
     """Whose it is, and what it holds. `paused`: a move has closed the gate and has not released.
 
     `known` is the newest epoch that the server has told of. `destroyed`: ids of tickets that are never used or given.
+    `forgot`: what stood here before was damaged, with the gate closed, and the server has not been asked since.
+    `doubted`: the id of a ticket that may have been given then.
     """
 
     instance_id: str = ""
@@ -50,6 +52,8 @@ class Held:
     ticket: InHand | None = None
     handed: HandedOver | None = None
     destroyed: tuple[str, ...] = ()
+    forgot: bool = False
+    doubted: str | None = None
 
     def without(self, ticket_id: str) -> Held:
         """That ticket is destroyed for ever, whether or not it has come."""
@@ -62,7 +66,7 @@ class Held:
 
     def of_boot(self, boot_id: str) -> Held:
         """What is left of it in another boot of this instance: what it has let go of, and what it owes the server."""
-        return replace(self.without_ticket(), boot_id=boot_id, held=None, paused=False)
+        return replace(self.without_ticket(), boot_id=boot_id, held=None, paused=False, forgot=False)
 
     def told_of(self, epoch: int) -> Held:
         """The server knows `epoch`: tickets for it and before are history."""

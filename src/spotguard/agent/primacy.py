@@ -16,7 +16,7 @@ import msgspec
 from spotguard.agent.files import Document
 from spotguard.agent.held import HandedOver, Held, InHand
 from spotguard.agent.serving import Serving
-from spotguard.domain.errors import Refused
+from spotguard.domain.errors import GateFailed, Refused
 from spotguard.domain.instances import GateState
 from spotguard.domain.tickets import Word, signature_of
 from spotguard.execution.old_half import Heir
@@ -50,7 +50,7 @@ class Primacy:
         self._rehearsing = False
 
     def load(self, me: Identity) -> None:
-        """Read the disk; `Damaged` passes through: who cannot remember what it released must enrol anew.
+        """Read the disk; `Damaged` passes through: who cannot remember what it released is to `forget` it.
 
         What another instance wrote is a clone's heritage and counts as nothing. After another boot of this one
         whoever serves is the server's to say; what was released stays released.
@@ -63,6 +63,40 @@ class Primacy:
             found = found.of_boot(me.boot_id)
         with self._lock:
             self._now = found
+
+    def forget(self, me: Identity) -> None:
+        """What stands on the disk is not what was written: nobody knows what was released or handed over here.
+
+        A gate that is open tells that nothing was: it closes before that, and for ever.
+        """
+        with self._lock:
+            self._now = Held(me.instance_id, me.boot_id, forgot=not self._is_open())
+            self._document.write(self._now)
+
+    @property
+    def forgot(self) -> bool:
+        return self._now.forgot
+
+    def recall(self, epoch: int | None, ticket_id: str | None) -> None:
+        """The server says that this instance holds `epoch` (None: none), and which ticket of it is out (None: none).
+
+        Without one nobody else can have been given the epoch from here. With one it is let go of, and nobody ever hears
+        from here that the ticket is destroyed: its other end says what came of it.
+        """
+        with self._lock:
+            now = replace(self._now, forgot=False, doubted=ticket_id)
+            if epoch is not None and ticket_id is not None:
+                self._serving.forbid()
+                if self._is_open():
+                    self._gate.close()
+                now = replace(now, released=max(epoch, now.released))
+            self._keep(now)
+
+    def _is_open(self) -> bool:
+        try:
+            return self._gate.state() is GateState.OPEN
+        except GateFailed:
+            return False
 
     @property
     def held(self) -> int | None:
@@ -117,6 +151,8 @@ class Primacy:
         with self._lock:
             if epoch <= self._now.released:
                 return False
+            if self._now.forgot:
+                return True  # as soon as the server has told of the tickets too
             held = self._now.held
             if held is not None and epoch < held:
                 return False
@@ -232,7 +268,7 @@ class Primacy:
         """Durable when this returns; one by which it was handed over already is no ticket any more."""
         with self._lock:
             handed = self._now.handed
-            if handed is None or handed.ticket.id != ticket_id:
+            if ticket_id != self._now.doubted and (handed is None or handed.ticket.id != ticket_id):
                 self._keep(self._now.without(ticket_id))
 
     def may_hand_over(self, epoch: int, heir: Heir) -> bool:

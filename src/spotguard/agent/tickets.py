@@ -18,6 +18,7 @@ from spotguard.agent.enrolment import role_of
 from spotguard.agent.held import HandedOver, InHand
 from spotguard.domain.clock import rfc3339
 from spotguard.domain.errors import GateFailed, InvalidInput, Refused, SyncFailed
+from spotguard.domain.instances import Role
 from spotguard.domain.tickets import NOTE, Ticket, Word, hash_token, is_same, seal_of
 from spotguard.telemetry import get_logger
 
@@ -61,7 +62,9 @@ class Tickets:
         """What its answer says; a change here is told at once. True: the server has just learnt who took over here."""
         primacy = self._desk.primacy
         before, took = (primacy.ticket, primacy.destroyed), primacy.handed
-        _, epoch = role_of(answer)
+        role, epoch = role_of(answer)
+        if primacy.forgot and role is not None:
+            primacy.recall(epoch if role is Role.PRIMARY else None, _out_of(answer))
         if epoch is not None:
             primacy.learn(epoch)
         destroy = answer.get("destroy_ticket")
@@ -175,6 +178,14 @@ class Giving:
 
     def __init__(self, tickets: Tickets) -> None:
         self.run = tickets.give
+
+
+def _out_of(answer: Mapping[str, Any]) -> str | None:
+    """The ticket of the holder that is spoken to, kept or asked back."""
+    slip, asked_back = answer.get("ticket"), answer.get("destroy_ticket")
+    kept = slip.get("id") if isinstance(slip, Mapping) else None
+    found = kept if isinstance(kept, str) else asked_back
+    return found if isinstance(found, str) else None
 
 
 def _read(content: bytes) -> Slip:

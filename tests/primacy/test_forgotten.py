@@ -1,0 +1,77 @@
+"""A holder whose memory is damaged cannot say whether it has handed over: it serves only where nobody else can."""
+
+import pytest
+import sqlalchemy as sa
+
+from spotguard.domain.ids import InstanceId
+from spotguard.domain.instances import GateState
+from spotguard.store.tables import handover_tickets
+from tests.primacy.test_by_ticket import protected, serving, ticket
+
+
+@pytest.fixture
+def scene():
+    stage = protected(troubled=True)
+    yield stage
+    stage.close()
+
+
+def damage(scene, instance_id):
+    """One bit of what its agent remembers of its primacy has changed, and its process starts anew."""
+    process = scene.world.processes[InstanceId(instance_id)]
+    written = process.disk.read("primacy")
+    process.disk.replace("primacy", bytes([written[0] ^ 1]) + written[1:])
+    process.die()
+
+
+def status_of(scene, ticket_id):
+    wanted = sa.select(handover_tickets.c.status).where(handover_tickets.c.id == ticket_id)
+    return scene.world.db.read(lambda tx: tx.scalar(wanted))
+
+
+def test_one_that_had_handed_over_opens_no_more_although_the_server_knows_of_nothing(scene):
+    old, standby = scene.agent().instance_id, scene.ready_replica().instance_id
+    scene.world.take_server_away()
+    scene.aws_gives_notice()
+    scene.until(lambda: serving(scene) == [standby], seconds=15)
+    line = scene.world.trouble_of(standby).line
+    line.request_lost = 1.0
+    damage(scene, old)
+    scene.world.bring_server_back()
+    scene.wait(seconds=75)
+    assert scene.world.registers["web-1"].overlaps == []
+    assert scene.agent().instance_id == old, "it is heard first"
+    assert serving(scene) == [standby]
+    assert ticket(scene).status == "out", "it does not say that it destroyed what it may have given"
+    line.request_lost = 0.0
+    scene.until(lambda: scene.agent().instance_id == standby, minutes=5)
+    assert ticket(scene).status == "used"
+    scene.wait(minutes=20)
+    scene.assert_no_record_lost_or_doubled()
+
+
+def test_one_that_had_not_handed_over_lets_go_and_its_standby_says_that_it_got_nothing(scene):
+    old, standby = scene.agent().instance_id, scene.ready_replica().instance_id
+    primacy = scene.world.processes[InstanceId(old)].agent.desk.primacy
+    primacy.pause()  # in the midst of a move
+    issued = ticket(scene).id
+    damage(scene, old)
+    scene.until(lambda: scene.agent().epoch > primacy.held, minutes=5)
+    scene.until(lambda: serving(scene), minutes=5)
+    assert scene.world.registers["web-1"].overlaps == []
+    assert status_of(scene, issued) == "destroyed"
+    assert serving(scene)[0] in (old, standby)
+    scene.wait(minutes=10)
+    scene.assert_no_record_lost_or_doubled()
+
+
+def test_a_standby_whose_memory_is_damaged_before_it_gets_its_ticket_still_takes_over(scene):
+    """The seal is of its newest token: it has enrolled anew."""
+    standby = scene.ready_replica().instance_id
+    damage(scene, standby)
+    scene.wait(minutes=3)
+    scene.world.take_server_away()
+    scene.aws_gives_notice()
+    scene.until(lambda: serving(scene) == [standby], seconds=30)
+    assert scene.world.processes[InstanceId(standby)].agent.desk.primacy.gate_state() is GateState.OPEN
+    scene.assert_no_record_lost_or_doubled()
