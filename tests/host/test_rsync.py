@@ -334,3 +334,18 @@ def test_progress_never_goes_back_within_a_pass(tmp_path):
 )
 def test_an_inbox_has_a_name_on_its_own_machine(destination, inner):
     assert RsyncTransport(destination).inner(TARGET) == inner
+
+
+@pytest.mark.parametrize(("seconds_ahead", "known"), [(0.5, True), (5, False), (3600, False)])
+def test_after_a_restart_with_a_clock_that_was_stepped_back_the_age_of_a_pass_is_not_known(
+    pair, tmp_path, seconds_ahead, known
+):
+    """It would count as made this moment, however old it is."""
+    primary, standby, _, _ = pair
+    whole_pass(primary)
+    assert standby.received().lag_seconds is not None
+    (mark,) = (tmp_path / "standby-inbox" / "marks").glob("*.whole")
+    os.utime(mark, (time.time() + seconds_ahead,) * 2)
+    assert standby.received().lag_seconds is not None, "it has seen it arrive"
+    again = machine(tmp_path, "standby").received()
+    assert (again.progress_percent, again.lag_seconds is not None) == (100, known)

@@ -19,6 +19,7 @@ from spotguard.ports.workload import Received
 
 KEPT_WHOLE = 2
 KEPT_BROKEN = 3  # newer than the newest whole one: what has arrived of them is not sent again
+CLOCKS_AGREE_SECONDS = 1.0  # a mark that is younger than now by less was written now
 _ID = re.compile(r"(\d{9})-\d{17}")
 
 
@@ -99,12 +100,16 @@ class Inbox:
             return None
         return whole
 
-    def _age(self, whole: Pass) -> float:
-        """Of its state: how long the copying took, and how long ago it ended. A stepped clock does not change it."""
+    def _age(self, whole: Pass) -> float | None:
+        """Of its state: how long the copying took, and how long ago it ended. A stepped clock does not change it; where
+        it was stepped back before this process saw the mark, nobody knows.
+        """
         now = time.monotonic()
         if self._first_seen is None or self._first_seen[0] != whole.id:
-            since = max(0.0, time.time() - whole.marked_at)
-            self._first_seen = whole.id, now - since - max(0.0, whole.mark.seconds)
+            since = time.time() - whole.marked_at
+            if since < -CLOCKS_AGREE_SECONDS:
+                return None
+            self._first_seen = whole.id, now - max(0.0, since) - max(0.0, whole.mark.seconds)
         return now - self._first_seen[1]
 
     def _progress(self, begun: Pass) -> float:
