@@ -51,8 +51,9 @@ GroupId = Annotated[
 
 class ConfigurationChange(Taken):
     """Any of them; what is not named stays. `maxHourlyUsd` null lifts the cap, `restorePointHours` null makes none,
-    `fenceAfterMinutes` null never ends a primary that hangs, `minuteValueUsd` null has no state to lose, `traffic`
-    null moves none, `quarantineGroup` null leaves a rehearsed clone in its original's security groups.
+    `fenceAfterMinutes` null never ends a primary that hangs, `minuteValueUsd` null counts ten times what a minute on
+    demand costs, `traffic` null moves none, `quarantineGroup` null leaves a rehearsed clone in its original's security
+    groups.
     """
 
     enabled: Flag | None = None

@@ -11,6 +11,7 @@ import { Decisions, Events, Moves } from "../parts/agent/History";
 import { Panel } from "../parts/agent/Panel";
 import { Protection } from "../parts/agent/Protection";
 import { Replicas } from "../parts/agent/Replicas";
+import { Route } from "../parts/agent/Route";
 import { Card } from "../parts/Card";
 import { Facts } from "../parts/Facts";
 import { Percent, Usd, When } from "../parts/figures";
@@ -77,7 +78,12 @@ function Parts({ agent }: { agent: AgentDetail }) {
         <Decisions agentId={agent.id} />
         <Events agentId={agent.id} />
       </div>
-      {!isDeleted && <Deletion agent={agent} />}
+      {!isDeleted && (
+        <div className="cards">
+          <Route agent={agent} />
+          <Deletion agent={agent} />
+        </div>
+      )}
     </>
   );
 }

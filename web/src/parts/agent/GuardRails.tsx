@@ -99,7 +99,7 @@ function Form(props: { config: Config; isPending: boolean; onStore: (change: Cha
           onChange={(event) => setCap(event.currentTarget.value)}
         />
         <TextInput
-          label="A minute of downtime is worth, USD; empty: it has no state to lose"
+          label="A minute of downtime is worth, USD; empty: ten times what it costs on demand"
           value={minute}
           onChange={(event) => setMinute(event.currentTarget.value)}
         />
