@@ -194,6 +194,30 @@ def a_refused_change_goes_back_and_says_why(told: Told) -> None:
     expect(told.page.get_by_role("alert")).to_contain_text("this agent's workload runs in")
 
 
+def an_agent_is_deleted_after_what_it_leaves_was_read(told: Told) -> None:
+    with told.stage.standing_still():
+        free = (
+            one
+            for one in told.me.api("/agents")["items"]
+            if told.me.api(f"/agents/{one['id']}/controls")["delete"]["allowed"]
+        )
+        agent = next(free)
+        would = told.me.api(f"/agents/{agent['id']}/deletion")
+        told.me.open(f"/agents/{agent['id']}")
+        told.page.get_by_role("button", name="Delete this agent").click()
+        dialog = told.page.get_by_role("dialog")
+        for one in would["left"]:
+            expect(dialog).to_contain_text(one["resourceId"])
+        monthly = dialog.locator("[data-exact]").first
+        expect(monthly).to_have_attribute("data-exact", would["usdPerMonth"])
+        dialog.get_by_role("button", name="Delete it").click()
+        still = told.page.get_by_role("region", name="What still goes on")
+        expect(still).to_contain_text(str(agent["instanceId"]))
+        expect(told.page.get_by_role("button", name="Delete this agent")).to_have_count(0)
+        told.me.open("/")
+        expect(told.page.locator(".rows [role=row]")).to_have_count(len(told.stage.world.servers) - 1)
+
+
 def another_tenant_sees_nothing_of_it(told: Told) -> None:
     world = told.stage.world
     _, token = world.db.write(lambda tx: tenants.create_client(tx, world.clock.now(), "Umbrella"))
@@ -244,6 +268,7 @@ BEGINNING = (
     a_refused_change_goes_back_and_says_why,
 )
 END = (
+    an_agent_is_deleted_after_what_it_leaves_was_read,
     another_tenant_sees_nothing_of_it,
     a_page_of_one_tenant_goes_once_another_tab_has_signed_in_as_another,
     a_rotated_token_signs_every_browser_out,
