@@ -22,7 +22,7 @@ function shown(traffic: Schemas["Traffic"] | null, status = 200): () => Promise<
       </QueryClientProvider>
     </MantineProvider>,
   );
-  return () => Promise.all(orders.map((one) => one.json()));
+  return () => Promise.all(orders.filter((one) => one.method === "POST").map((one) => one.clone().json()));
 }
 
 const pick = (driver: string) =>

@@ -66,7 +66,7 @@ function Ask({ agent, onClose }: { agent: AgentDetail; onClose: () => void }) {
       action="Delete it"
       isOpen
       isPending={deed.isPending}
-      isReady={shown !== undefined}
+      isReady={preview.isSuccess}
       error={deed.error}
       onClose={onClose}
       onConfirm={() => shown !== undefined && deed.mutate(shown.asSeen, { onSuccess: onClose })}
