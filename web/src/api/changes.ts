@@ -1,5 +1,10 @@
-import { type QueryClient, useMutation, useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
+import {
+  type QueryClient,
+  type UseMutationOptions,
+  useMutation,
+  useQueryClient,
+} from "@tanstack/react-query";
+import { useRef, useState } from "react";
 import { api, type Schemas, told } from "./client";
 import { configuring, invalidateParts, refreshAgent } from "./fleet";
 import { type AgentDetail, agentQuery } from "./queries";
@@ -63,10 +68,31 @@ export function changed(config: Schemas["Configuration"], change: Change): Schem
   return next;
 }
 
-/** An action on one agent: everything that is shown of it is read again afterwards. */
+/** Sent once, however often it is clicked before its answer: a second one's refusal would hide the first one's success. */
+export function useOrder<T, A = void>(options: UseMutationOptions<T, Error, A>) {
+  const isOut = useRef(false);
+  const { mutate, data, error, isPending, isIdle, isError } = useMutation({
+    ...options,
+    onSettled: async (...told) => {
+      try {
+        await options.onSettled?.(...told);
+      } finally {
+        isOut.current = false;
+      }
+    },
+  });
+  const send: typeof mutate = (...order) => {
+    if (isOut.current) return;
+    isOut.current = true;
+    mutate(...order);
+  };
+  return { mutate: send, data, error, isPending, isIdle, isError };
+}
+
+/** An order for one agent: everything that is shown of it is read again afterwards. */
 export function useAction<T, A = void>(agentId: string, act: (argument: A) => Promise<T>) {
   const client = useQueryClient();
-  return useMutation({
+  return useOrder<T, A>({
     mutationFn: act,
     onSettled: () => client.invalidateQueries({ queryKey: ["agent", agentId] }),
   });

@@ -6,7 +6,7 @@ import { courseChart } from "./courses";
 import { matches, NO_FILTERS, sorted, sumOf } from "./fleet";
 import { fromMicros, micros, usdText } from "./money";
 import { numberIn } from "./numbers";
-import { span } from "./time";
+import { dayAfter, span } from "./time";
 
 describe("money", () => {
   it("is never a float: a sum of ten thousand tenths of a cent is exact", () => {
@@ -32,6 +32,18 @@ describe("spans of time", () => {
       "1 h",
       "1 d 1 h",
     ]);
+  });
+});
+
+describe("the day after", () => {
+  it("is the next, over months, leap days and nights that the clocks change, and never fails", () => {
+    expect(["2026-02-28", "2028-02-28", "2026-12-31", "2026-03-29"].map(dayAfter)).toEqual([
+      "2026-03-01",
+      "2028-02-29",
+      "2027-01-01",
+      "2026-03-30",
+    ]);
+    expect(dayAfter("20266-01-01")).toBe("20266-01-01");
   });
 });
 

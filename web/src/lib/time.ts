@@ -29,3 +29,9 @@ export function span(seconds: number): string {
 }
 
 export const secondsBetween = (from: string, to: string) => (Date.parse(to) - Date.parse(from)) / 1000;
+
+/** "2026-03-01" of "2026-02-28", whatever the viewer's zone does that night; what is no day of ours stays as it is. */
+export function dayAfter(day: string): string {
+  const next = Date.parse(`${day}T00:00:00Z`) + 86_400_000;
+  return Number.isNaN(next) ? day : new Date(next).toISOString().slice(0, 10);
+}

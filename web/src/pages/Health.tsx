@@ -1,7 +1,8 @@
 import { Button, NativeSelect, TextInput } from "@mantine/core";
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
+import { useOrder } from "../api/changes";
 import { api, type Schemas, told } from "../api/client";
 import { healthQuery, leftoversQuery, limitsQuery } from "../api/queries";
 import { KILL } from "../lib/words";
@@ -135,7 +136,7 @@ function KillSwitch({ health }: { health: Schemas["Health"] }) {
   const [level, setLevel] = useState<Level>("none");
   const [reason, setReason] = useState("");
   const [isAsking, setAsking] = useState(false);
-  const turn = useMutation({
+  const turn = useOrder({
     mutationFn: () => told(api.PUT("/api/client/kill-switch", { body: { level, reason, scope: "client" } })),
     onSuccess: () => {
       setAsking(false);

@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Schemas } from "../api/client";
 import { type SavingsAsked, savingsQuery } from "../api/queries";
-import { span } from "../lib/time";
+import { dayAfter, span } from "../lib/time";
 import { Card } from "../parts/Card";
 import { Facts } from "../parts/Facts";
 import { Percent, Usd } from "../parts/figures";
@@ -18,7 +18,11 @@ export function Savings() {
   const [group, setGroup] = useState<Group>("day");
   const [from, setFrom] = useState("");
   const [to, setTo] = useState("");
-  const asked: SavingsAsked = { group, ...(from && { from: instant(from) }), ...(to && { to: instant(to) }) };
+  const asked: SavingsAsked = {
+    group,
+    ...(from && { from: instant(from) }),
+    ...(to && { to: instant(dayAfter(to)) }),
+  };
   const { data, error } = useQuery(savingsQuery(asked));
   return (
     <>
@@ -37,7 +41,7 @@ export function Savings() {
         />
         <TextInput
           type="date"
-          label="To (UTC)"
+          label="To, that day too (UTC)"
           value={to}
           onChange={(event) => setTo(event.currentTarget.value)}
         />

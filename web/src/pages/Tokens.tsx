@@ -1,7 +1,8 @@
 import { Button } from "@mantine/core";
-import { useMutation, useQuery } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
+import { useOrder } from "../api/changes";
 import { api, type Schemas, told } from "../api/client";
 import { CALM_MS, meQuery } from "../api/queries";
 import { Card } from "../parts/Card";
@@ -88,7 +89,7 @@ export function Tokens() {
 
 function Rotation({ browsers }: { browsers: number | null }) {
   const [isAsking, setAsking] = useState(false);
-  const rotate = useMutation({
+  const rotate = useOrder({
     mutationFn: () => told(api.POST("/api/client/token/rotate", { body: { confirm: true } })),
   });
   if (rotate.data !== undefined) {

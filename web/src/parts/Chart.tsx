@@ -6,6 +6,7 @@ import type { Drawn } from "../lib/chart";
 import { dayOf, hourOf, localTime } from "../lib/time";
 
 const HEIGHT = 320;
+const HALF_HOUR = 1_800;
 const LIGHT = { ink: "#16202a", line: "#d0d5d9", signal: "#b3261e", move: "#1c4f9c", serving: "#0b7285" };
 const DARK = { ink: "#e4e9ed", line: "#3c444b", signal: "#ff9c94", move: "#8ec1ff", serving: "#66d9e8" };
 type Colours = typeof LIGHT;
@@ -34,6 +35,7 @@ export function Chart({ drawn, label, isStepped }: { drawn: Drawn; label: string
 
 function optionsOf(drawn: Drawn, colours: Colours, width: number, isStepped: boolean): uPlot.Options {
   const stepped = isStepped ? uPlot.paths.stepped?.({ align: 1 }) : undefined;
+  const isOnePoint = drawn.data[0].length === 1; // no line leads to it
   const axis = {
     stroke: colours.ink,
     grid: { stroke: colours.line, width: 1 },
@@ -42,6 +44,10 @@ function optionsOf(drawn: Drawn, colours: Colours, width: number, isStepped: boo
   return {
     width,
     height: HEIGHT,
+    padding: [null, 32, null, null], // the last time under the axis is not cut off
+    scales: {
+      x: { range: (_plot, min, max) => (min === max ? [min - HALF_HOUR, max + HALF_HOUR] : [min, max]) },
+    },
     series: [
       {
         value: (_plot: uPlot, at: number | null) =>
@@ -53,7 +59,7 @@ function optionsOf(drawn: Drawn, colours: Colours, width: number, isStepped: boo
         width: label.isServing ? 3 : 1,
         ...(label.isOnDemand ? { dash: [6, 4] } : {}),
         ...(stepped ? { paths: stepped } : {}),
-        points: { show: false },
+        points: { show: isOnePoint },
         value: (_plot: uPlot, value: number | null, _series: number, index: number | null) =>
           index === null ? "–" : value === null ? "unknown" : `$${value.toFixed(4)}`,
       })),

@@ -1,6 +1,7 @@
 import { Button, TextInput } from "@mantine/core";
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
+import { useOrder } from "../api/changes";
 import { api, type Schemas, told } from "../api/client";
 import { limitsQuery } from "../api/queries";
 import { numberIn } from "../lib/numbers";
@@ -33,7 +34,7 @@ export function Limits({ limits }: { limits: Caps }) {
     maxHourlyUsd: limits.maxHourlyUsd ?? "",
     maxLaunchesPerHour: String(limits.maxLaunchesPerHour ?? ""),
   });
-  const store = useMutation({
+  const store = useOrder({
     mutationFn: () =>
       told(
         api.PUT("/api/client/limits", {
