@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from spotguard.domain.agents import Autonomy
 from spotguard.store.tables import agent_events, agent_tokens, agents, epoch_grants, instances
 from tests.api.world import TYPE, Machine, Tenant, World, instance_id
@@ -147,6 +149,21 @@ def test_what_contradicts_itself_is_refused(world: World, acme: Tenant):
         assert reply.status == 422, change
         assert reply.body["errors"][0]["pointer"] == pointer
     assert not world.rows(agents)
+
+
+@pytest.mark.parametrize(
+    "name", ["\u200b", " ", " web", "web\u00a0", "a\u202egnp.exe", "web\u2066", "we\ufeffb", "web\u0085"]
+)
+def test_a_name_that_nobody_can_tell_from_another_is_refused(world: World, acme: Tenant, name: str):
+    reply = world.link.call("POST", "/api/agents/register", token=acme.token, body=world.describe(name))
+    assert (reply.status, reply.body["errors"][0]["pointer"]) == (422, "/logical_agent_id")
+
+
+@pytest.mark.parametrize(
+    "name", ["web", "prod db 1", "\u05d0\u05d1\u05d2 3", "caf\u00e9", "<b>", "=1+1", "\U0001f600"]
+)
+def test_any_other_name_is_taken_as_it_is(world: World, acme: Tenant, name: str):
+    assert acme.agent(world.register(acme, name))["logicalAgentId"] == name
 
 
 def test_everything_that_is_wrong_is_named_at_once(world: World, acme: Tenant):

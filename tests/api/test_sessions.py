@@ -72,6 +72,24 @@ def test_nobody_signs_in_with_another_token_or_from_another_site(world: World, a
     assert Browser(world, acme.token, **{"Sec-Fetch-Site": "cross-site"}).answer.status == 403
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
+def test_no_form_of_another_site_signs_anybody_in_where_browsers_tell_no_fetch_metadata(
+    world: World, acme: Tenant, kind: str
+):
+    elsewhere = {"Origin": "http://elsewhere.test"}
+    assert Browser(world, acme.token, **elsewhere, **{"Content-Type": kind}).answer.status == 403
+    own = {"Origin": "http://here.test", "Content-Type": "application/json; charset=utf-8"}
+    assert Browser(world, acme.token, **own).answer.status == 201
+    assert (
+        world.link.send("OPTIONS", "/api/client/session", headers=elsewhere).status == 405
+    )  # no leave is given
+
+
+def test_nothing_of_a_tenant_stays_behind_in_a_browsers_cache(browser: Browser):
+    for path in ("/me", "/switches.csv", "/session", "/agents"):
+        assert browser.get(path).headers["cache-control"] == "no-store", path
+
+
 def test_a_change_needs_the_csrf_token(browser: Browser, web: Machine):
     change = ("POST", f"/agents/{web.agent_id}/config", {"enabled": False})
     assert browser.change(*change, csrf="").status == 403

@@ -14,7 +14,7 @@ from spotguard.api.context import Api, reply
 from spotguard.api.problems import invalid
 from spotguard.domain.agents import AgentStatus, Executor
 from spotguard.domain.errors import InvalidInput
-from spotguard.domain.ids import AgentId, InstanceId, is_instance_id
+from spotguard.domain.ids import AgentId, InstanceId, is_instance_id, is_workload_name
 from spotguard.domain.instances import parse_mode
 from spotguard.domain.pools import LINUX, Pool, parse_pool_id, region_of
 from spotguard.domain.traffic import Driver
@@ -60,6 +60,9 @@ async def register(api: Api, request: Request) -> Response:
 
 
 def _newcomer(said: Register) -> Newcomer:
+    if not is_workload_name(said.logical_agent_id):
+        sentence = "a name has no invisible character, none that turns others around, and no space at an end"
+        raise invalid("/logical_agent_id", sentence)
     if not is_instance_id(said.instance_id):
         raise invalid("/instance_id", "not an EC2 instance id (i- and 8 or 17 hexadecimal digits)")
     return Newcomer(

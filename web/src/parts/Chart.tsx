@@ -7,7 +7,13 @@ import { dayOf, hourOf, localTime } from "../lib/time";
 
 const HEIGHT = 320;
 const HALF_HOUR = 1_800;
-const LIGHT = { ink: "#16202a", line: "#d0d5d9", signal: "#b3261e", move: "#1c4f9c", serving: "#0b7285" };
+export const LIGHT = {
+  ink: "#16202a",
+  line: "#d0d5d9",
+  signal: "#b3261e",
+  move: "#1c4f9c",
+  serving: "#0b7285",
+};
 const DARK = { ink: "#e4e9ed", line: "#3c444b", signal: "#ff9c94", move: "#8ec1ff", serving: "#66d9e8" };
 type Colours = typeof LIGHT;
 
@@ -33,7 +39,7 @@ export function Chart({ drawn, label, isStepped }: { drawn: Drawn; label: string
   return <div ref={box} className="chart" role="img" aria-label={`${label}; told in words below`} />;
 }
 
-function optionsOf(drawn: Drawn, colours: Colours, width: number, isStepped: boolean): uPlot.Options {
+export function optionsOf(drawn: Drawn, colours: Colours, width: number, isStepped: boolean): uPlot.Options {
   const stepped = isStepped ? uPlot.paths.stepped?.({ align: 1 }) : undefined;
   const isOnePoint = drawn.data[0].length === 1; // no line leads to it
   const axis = {
@@ -45,9 +51,7 @@ function optionsOf(drawn: Drawn, colours: Colours, width: number, isStepped: boo
     width,
     height: HEIGHT,
     padding: [null, 32, null, null], // the last time under the axis is not cut off
-    scales: {
-      x: { range: (_plot, min, max) => (min === max ? [min - HALF_HOUR, max + HALF_HOUR] : [min, max]) },
-    },
+    ...(isOnePoint && { scales: { x: { range: aroundOf(drawn.data[0][0] ?? 0) } } }),
     series: [
       {
         value: (_plot: uPlot, at: number | null) =>
@@ -71,6 +75,8 @@ function optionsOf(drawn: Drawn, colours: Colours, width: number, isStepped: boo
     hooks: { draw: [(plot) => drawMarks(plot, drawn, colours)] },
   };
 }
+
+const aroundOf = (at: number): [number, number] => [at - HALF_HOUR, at + HALF_HOUR];
 
 /** As everywhere on the screen: the viewer's own way to write a time; the day where it begins, and at the left edge. */
 const timeTicks = (_plot: uPlot, ticks: number[]) =>

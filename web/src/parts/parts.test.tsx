@@ -10,6 +10,7 @@ import { Approval } from "./agent/Approval";
 import { cheapestSafe, linesOf } from "./agent/Panel";
 import { Protection } from "./agent/Protection";
 import { Ask } from "./agent/Replicas";
+import { LIGHT, optionsOf } from "./Chart";
 import { Percent, Usd, When } from "./figures";
 import { Limits } from "./Limits";
 import { Downtime, SavedAnHour } from "./MoveLine";
@@ -112,6 +113,25 @@ function Shown({ client, agent }: { client: QueryClient; agent: AgentDetail }) {
   const { data } = useQuery({ ...agentQuery(agent.id), initialData: agent, staleTime: 60_000 }, client);
   return <Protection agent={data} />;
 }
+
+describe("the chart", () => {
+  const drawn = (...at: number[]) =>
+    optionsOf(
+      {
+        data: [at, at.map(() => 0.01)],
+        labels: [{ name: "a", isServing: true, isOnDemand: false }],
+        marks: [],
+      },
+      LIGHT,
+      800,
+      true,
+    );
+  it("draws the one price that is known, within its hour; more are lines", () => {
+    const { scales, series } = drawn(7_200);
+    expect([scales?.x?.range, series[1]?.points?.show]).toEqual([[5_400, 9_000], true]);
+    expect([drawn(0, 60).scales?.x, drawn(0, 60).series[1]?.points?.show]).toEqual([undefined, false]);
+  });
+});
 
 describe("the toggles", () => {
   it("are stored by one request and exclude each other at once", async () => {

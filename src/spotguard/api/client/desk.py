@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from sqlalchemy.engine import Connection
+from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from spotguard.api import credentials
@@ -22,6 +23,7 @@ from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId, Switc
 from spotguard.store.views_paging import HIGHEST_LIMIT, Asked
 
 T = TypeVar("T")
+CALLED_BY_SENDER = "spotguard.content_type"  # of a scope: what the sender called its body
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,9 @@ class StrictRoute(APIRoute):
             if unknown:
                 await desk_of(request)  # whoever has no credential is told that first
                 raise invalid(f"/query/{unknown[0]}", "no such parameter here")
-            return await handler(StrictRequest(_as_json(request.scope), request.receive))
+            answer = await handler(StrictRequest(_as_json(request.scope), request.receive))
+            answer.headers["Cache-Control"] = "no-store"  # nothing of a tenant stays behind in a browser
+            return answer
 
         return strict
 
@@ -127,7 +131,11 @@ def _as_json(scope: Scope) -> Scope:
     What browsers send across sites without asking carries no bearer token, no CSRF token, and no cookie of ours.
     """
     other = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
-    return {**scope, "headers": [*other, (b"content-type", b"application/json")]}
+    return {
+        **scope,
+        "headers": [*other, (b"content-type", b"application/json")],
+        CALLED_BY_SENDER: Headers(scope=scope).get("content-type", ""),
+    }
 
 
 def router() -> APIRouter:

@@ -8,7 +8,7 @@ from fastapi import Request, Response
 from sqlalchemy.engine import Connection
 
 from spotguard.api import credentials
-from spotguard.api.client.desk import api_of, router
+from spotguard.api.client.desk import CALLED_BY_SENDER, api_of, router
 from spotguard.api.problems import forbidden, unauthorized
 from spotguard.store import sessions
 from spotguard.store.secrets import hash_token
@@ -46,19 +46,17 @@ async def sign_in(request: Request, response: Response, said: SignIn) -> Session
         httponly=True,
         samesite="strict",
     )
-    response.headers["Cache-Control"] = "no-store"
     return _state(row)
 
 
 @routes.get("/session")
-async def session(request: Request, response: Response) -> SessionState:
+async def session(request: Request) -> SessionState:
     """401 for everyone but a browser with a session that stands."""
     api, now = api_of(request), api_of(request).clock.now()
     shown = credentials.shown_by(request)
     row = await api.read(lambda tx: sessions.of_secret(tx, now, shown.hash))
     if row is None or not shown.is_session:
         raise unauthorized("there is no session: sign in")
-    response.headers["Cache-Control"] = "no-store"
     return _state(row)
 
 
@@ -75,8 +73,15 @@ async def sign_out(request: Request) -> Response:
 
 
 def _require_same_site(request: Request) -> None:
-    """No other site signs anybody in here (Fetch Metadata; programs do not send it)."""
-    if request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
+    """No other site signs anybody in here.
+
+    Fetch Metadata tells it where browsers send it, which is not over plain HTTP. Everywhere a browser names the
+    Origin of a POST, and asks first (which nobody answers here) before another site's page sends what is called JSON.
+    """
+    is_called_json = request.scope[CALLED_BY_SENDER].partition(";")[0].strip() == "application/json"
+    if request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"} or (
+        "origin" in request.headers and not is_called_json
+    ):
         raise forbidden("another site may not sign you in")
 
 
