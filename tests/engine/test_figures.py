@@ -69,6 +69,14 @@ def test_a_saving_that_is_refused_for_the_risk_is_told_with_the_risk():
     )
 
 
+def test_a_pool_that_the_limits_rule_out_is_not_called_allowed_however_little_it_would_save():
+    stormy = pool(NEXT, "0.049", risk_6h=Decimal("0.95"))
+    situation = judged(on_spot(pool(HOME, "0.050"), stormy), next_=STORMY)
+    assert why_stay(situation) == (
+        f"the cheapest other pool, {NEXT.id}, would save 2.0 %, less than the minimum of 5 %"
+    )
+
+
 @pytest.mark.parametrize(
     ("rate", "returns"), [(0.05, True), (0.3, True), (0.6, True), (0.75, False), (2.0, False)]
 )

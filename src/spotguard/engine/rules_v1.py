@@ -141,10 +141,11 @@ def why_stay(s: Situation) -> str:
     if pool is None:
         return f"no other allowed, priced and safe pool{_why_not_the_cheapest(s)}"
     saving = _saving(s.present_usd, _price(pool))
-    figures = "" if s.figures is None or s.figures.pool is None else _figures(s)
-    which = "best" if figures else "cheapest"
+    none_is_fit = s.figures is not None and s.figures.pool is None
+    figures = "" if none_is_fit else _figures(s)
+    which = "best other allowed" if figures else "cheapest other" if none_is_fit else "cheapest other allowed"
     told = f"would save {saving:.1f} %" if saving >= 0 else f"costs {-saving:.1f} % more"
-    return f"the {which} other allowed pool, {pool.pool.id}, {told}{_why_not_there(s, pool, saving)}{figures}"
+    return f"the {which} pool, {pool.pool.id}, {told}{_why_not_there(s, pool, saving)}{figures}"
 
 
 def _why_not_there(s: Situation, pool: PoolAssessment, saving: Decimal) -> str:
