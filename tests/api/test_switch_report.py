@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
@@ -30,6 +32,12 @@ def specification(world: World, web: Machine, command_id: str, **timing: Any) ->
         },
         "pricing": {"on_demand": 0.0416, "old_spot": 0.0312, "new_spot": 0.0298},
     }
+
+
+def exported(world: World, acme: Tenant) -> dict[str, str]:
+    answer = world.link.send("GET", "/api/client/switches.csv", token=acme.token)
+    (row,) = csv.DictReader(io.StringIO(answer.content.decode()))
+    return row
 
 
 @pytest.fixture
@@ -119,6 +127,7 @@ def test_a_move_from_the_click_to_the_grant(world: World, acme: Tenant, moving: 
     report = {"switch_id": switch_id, "timing": {name: world.ago(1) for name in done}}
     assert moving.post("switch-report", report).body["status"] == "preparing"
     assert acme.get(f"/switches/{switch_id}")["downtimeSeconds"] is None, "nobody has opened yet"
+    assert exported(world, acme)["downtime_seconds"] == ""
     last = moving.post("switch-report", {"switch_id": switch_id, "timing": {"released_at": world.ago(0)}})
     assert last.body["status"] == "committed"
     assert "granted" in last.body["recorded"]
@@ -130,6 +139,12 @@ def test_a_move_from_the_click_to_the_grant(world: World, acme: Tenant, moving: 
     told = acme.get(f"/switches/{switch_id}")
     at = {step["step"]: datetime.fromisoformat(step["at"]) for step in told["steps"]}
     assert told["downtimeSeconds"] == (at["opened"] - at["gate_closed"]).total_seconds() > 0
+    row = exported(world, acme)
+    assert float(row["downtime_seconds"]) == told["downtimeSeconds"], "the export tells what the page tells"
+    assert {datetime.fromisoformat(row[name]) for name in ("gate_closed_at", "opened_at")} == {
+        at["gate_closed"],
+        at["opened"],
+    }
     assert acme.agent(moving)["instanceId"] == successor.id
 
 

@@ -93,9 +93,19 @@ def switches_page(tx: Connection, client_id: ClientId, asked: Asked, agent_id: A
 
 
 def switches_export(tx: Connection, client_id: ClientId) -> Sequence[Any]:
-    """Newest first, the newest `EXPORTED_AT_MOST` at most."""
-    query = _named_switches(client_id).order_by(switches.c.created_at.desc(), switches.c.id.desc())
+    """Newest first, the newest `EXPORTED_AT_MOST` at most; with when the old gate closed and the new one opened."""
+    gates = _at(Step.GATE_CLOSED).label("gate_closed_at"), _at(Step.OPENED).label("opened_at")
+    query = (
+        _named_switches(client_id)
+        .add_columns(*gates)
+        .order_by(switches.c.created_at.desc(), switches.c.id.desc())
+    )
     return tx.execute(query.limit(EXPORTED_AT_MOST)).all()
+
+
+def _at(step: Step) -> sa.ScalarSelect[Any]:
+    s = switch_steps.c
+    return sa.select(s.at).where(s.switch_id == switches.c.id, s.step == step.value).scalar_subquery()
 
 
 def switch(tx: Connection, client_id: ClientId, switch_id: SwitchId) -> Any:

@@ -24,6 +24,7 @@ _COLUMNS = (
     "event_trigger",
     "status",
     "kind",
+    "is_recovery",
     "old_instance_id",
     "old_mode",
     "old_pool_id",
@@ -40,6 +41,9 @@ _COLUMNS = (
     "instance_ready_at",
     "old_terminated_at",
     "completed_at",
+    "gate_closed_at",
+    "opened_at",
+    "lost_seconds",
     "ended_because",
 )
 
@@ -53,7 +57,8 @@ def _with_steps(tx: Connection, page: Page, now: datetime) -> Listed[SwitchState
 def _state(tx: Connection, row: Any, steps: list[Any], now: datetime) -> SwitchState:
     state = SwitchState.model_validate(row)
     state.steps = [StepState.model_validate(step) for step in steps]
-    state.downtime_seconds = _downtime_seconds(steps)
+    at = {step.step: step.at for step in steps}
+    state.downtime_seconds = _downtime_seconds(at.get(Step.GATE_CLOSED), at.get(Step.OPENED))
     due = move_deadlines.due_of(tx, row)
     state.due = None if due is None else DueState.model_validate(due)
     back = fallbacks.state_of(row, now)
@@ -61,10 +66,8 @@ def _state(tx: Connection, row: Any, steps: list[Any], now: datetime) -> SwitchS
     return state
 
 
-def _downtime_seconds(steps: list[Any]) -> Decimal | None:
+def _downtime_seconds(closed: datetime | None, opened: datetime | None) -> Decimal | None:
     """Both ends are told by agents: clocks that disagree more than it took have measured nothing."""
-    at = {step.step: step.at for step in steps}
-    closed, opened = at.get(Step.GATE_CLOSED), at.get(Step.OPENED)
     if closed is None or opened is None or opened < closed:
         return None
     return Decimal(str((opened - closed).total_seconds()))
@@ -87,7 +90,12 @@ async def agent_switches(desk: AtDesk, agent_id: TheAgent, asked: AskedFor) -> L
 @routes.get("/switches.csv", response_class=Response, responses={200: {"content": {"text/csv": {}}}})
 async def switches_csv(desk: AtDesk) -> Response:
     rows = await desk.read(lambda tx: views_history.switches_export(tx, desk.client_id))
-    return csv_response("switches.csv", _COLUMNS, ([getattr(row, name) for name in _COLUMNS] for row in rows))
+    columns = (*_COLUMNS, "downtime_seconds")
+    return csv_response("switches.csv", columns, (_exported(row) for row in rows))
+
+
+def _exported(row: Any) -> list[Any]:
+    return [*(getattr(row, name) for name in _COLUMNS), _downtime_seconds(row.gate_closed_at, row.opened_at)]
 
 
 @routes.get("/switches/{switchId}")
