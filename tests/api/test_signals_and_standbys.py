@@ -230,7 +230,7 @@ def test_a_promoted_replica_is_never_ended_by_its_row(
 ):
     promoted, now = replica_id(world), world.clock.now()
     world.write(lambda tx: replica_store.apply_sync_status(tx, now, promoted, **DONE))
-    world.write(lambda tx: replica_store.mark_promoted(tx, now, promoted))
+    world.write(lambda tx: replica_store.mark_promoted(tx, now, promoted, whole=True))
     path = f"/agents/{market.agent_id}/replicas/{promoted}"
     assert acme.call("DELETE", path).status == 409
 

@@ -70,6 +70,10 @@ def test_a_notice_out_of_the_blue_loses_no_record(scene):
     scene.aws_gives_notice()
     scene.until(lambda: scene.agent().instance_id != old, minutes=15)
     assert scene.switches()[-1].event_trigger == "emergency"
+    promoted = scene.replicas()[-1]
+    assert (promoted.status, promoted.state_transfer_progress) == ("promoted", 100), (
+        "its move brought the rest"
+    )
     scene.wait(minutes=10)
     scene.assert_no_record_lost_or_doubled()
 

@@ -17,7 +17,7 @@ from spotguard.store import commands, events, replicas, tickets
 from spotguard.store.deaths import is_dead
 from spotguard.store.prepared import Prepared
 from spotguard.store.set_apart import is_set_apart
-from spotguard.store.steps import SERVER, record_step
+from spotguard.store.steps import SERVER, record_step, recorded_steps
 from spotguard.store.tables import agents, epoch_grants, instances, storage_resources, switches
 
 Row = sa.Row[Any]
@@ -246,7 +246,8 @@ def _tell(
 ) -> None:
     """The new holder by command, a replica by its promotion, people by an event."""
     if new.replica_id is not None:
-        replicas.mark_promoted(tx, now, ReplicaId(new.replica_id))
+        whole = switch_id is not None and Step.DELTA_SENT in recorded_steps(tx, switch_id)
+        replicas.mark_promoted(tx, now, ReplicaId(new.replica_id), whole=whole)
     if proof is not Proof.FIRST:
         commands.enqueue(
             tx,

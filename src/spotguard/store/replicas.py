@@ -296,9 +296,13 @@ def _end(
     return True
 
 
-def mark_promoted(tx: sa.Connection, now: datetime, replica_id: ReplicaId) -> bool:
-    """Its instance holds the epoch now. The row is a role: nothing ends the instance because of it (ruling S8)."""
-    if not _move(tx, replica_id, ReplicaStatus.PROMOTED, is_active=False, promoted_at=now):
+def mark_promoted(tx: sa.Connection, now: datetime, replica_id: ReplicaId, *, whole: bool) -> bool:
+    """Its instance holds the epoch now. The row is a role: nothing ends the instance because of it (ruling S8).
+
+    `whole`: the last pass of its move has reached it, whatever its own reports told before.
+    """
+    arrived: dict[str, Any] = {"state_transfer_progress": 100} if whole else {}
+    if not _move(tx, replica_id, ReplicaStatus.PROMOTED, is_active=False, promoted_at=now, **arrived):
         return False
     _after(tx, now, replica_id, "replica_promoted", "the standby is the primary now")
     return True

@@ -73,11 +73,15 @@ export function Replicas({ agent }: { agent: AgentDetail }) {
           {
             head: "Lag",
             isNumber: true,
-            cell: (one) => (one.syncLatencyMs === null ? "unknown" : span(one.syncLatencyMs / 1000)),
+            cell: (one) =>
+              one.syncLatencyMs === null ? (one.isActive ? "unknown" : "–") : span(one.syncLatencyMs / 1000),
           },
           { head: "$/h", isNumber: true, cell: (one) => <Usd of={one.hourlyCost} /> },
           { head: "Created", cell: (one) => <When at={one.createdAt} /> },
-          { head: "Ready", cell: (one) => <When at={one.readyAt} never="not yet" /> },
+          {
+            head: "Ready",
+            cell: (one) => <When at={one.readyAt} never={one.isActive ? "not yet" : "never"} />,
+          },
           {
             head: "Why",
             cell: (one) => (
