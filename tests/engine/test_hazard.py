@@ -92,9 +92,16 @@ def test_a_risk_that_is_no_number_is_not_told():
 
 
 def test_of_a_pool_of_an_unknown_type_some_doubt_is_left_until_it_was_watched():
-    watched = seen(seen(None, after(-48), up=True), NOW, up=True)
+    watched = seen(seen(None, after(-48), up=True), NOW, up=True, throughout=True)
     assert rate(None) > 10 * rate(watched)
     assert float(RULE.outlook([NEXT], {}, NOW).risk_6h[0]) < 0.30  # the guard-rail lets a calm market be used
+
+
+def test_only_hours_that_were_watched_lessen_that_doubt():
+    long_ago = seen(None, after(-48), up=True)
+    looked_at, watched = (seen(long_ago, NOW, up=True, throughout=ran) for ran in (False, True))
+    assert rate(long_ago) > 10 * rate(watched)
+    assert rate(looked_at) > 10 * rate(watched)  # two looks two days apart do not exclude a fall between them
 
 
 # What is not excluded

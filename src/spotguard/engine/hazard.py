@@ -111,9 +111,9 @@ class AgeHazard:
     def _stormy(self, record: PoolRecord | None, bucket: int | None, now: datetime) -> float:
         """How likely the pool is in weather: surely after a fall, less and less the longer it is up since."""
         if record is None or not record.flipped:
-            watched = 0.0 if record is None else (now - record.since).total_seconds() / 3600
+            watched_hours = 0.0 if record is None else record.proven_hours
             doubt = self.storm_share if bucket is None else 0.0
-            return doubt * math.exp(-watched / self.calm_after_hours)
+            return doubt * math.exp(-watched_hours / self.calm_after_hours)
         beyond = hours_up(record, now) - self.fade_from_hours
         return math.exp(-max(0.0, beyond) / self.fade_hours)
 
