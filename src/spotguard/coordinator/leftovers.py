@@ -22,7 +22,7 @@ from spotguard.planning.cleaning import DELETED, may_go_at
 from spotguard.planning.deadlines import KEEP_AFTER_LOSS, lacks_writes
 from spotguard.ports.cloud import Cloud, VolumeState
 from spotguard.ports.intentions import Intention
-from spotguard.store import events, intentions, left_for_people, leftover_rows, storage, suspects
+from spotguard.store import events, fleet, intentions, left_for_people, leftover_rows, storage, suspects
 from spotguard.store.invariant_moves import ENDS_IDLE
 
 NOT_OURS = "not_ours_to_end"
@@ -73,10 +73,8 @@ class Leftovers:
             return False
         if not self._is_ours(now, cloud, row):
             return False
-        message, detail = f"{row.id} is ended: {because}", {"instance_id": row.id}
-        self.ctx.db.write(
-            lambda tx: events.append(tx, now, row.client_id, row.agent_id, ENDS_IDLE, message, detail)
-        )
+        if not self.ctx.db.write(lambda tx: _announce(tx, now, row, because)):
+            return False
         try:
             cloud.terminate_instance(InstanceId(row.id))
         except NotVisible:
@@ -144,6 +142,16 @@ class Leftovers:
     def _end_orphan(self, now: datetime, row: Row) -> bool:
         """Ours by its token, and nothing refers to it: in two looks."""
         return row.ec2_state not in _ENDING and self._terminate(now, row, NOTHING_REFERS)
+
+
+def _announce(tx: sa.Connection, now: datetime, row: Row, because: str) -> bool:
+    """The last look at its role, and the word that it is ended, in one transaction; False: it has one by now."""
+    fleet.hold(tx, now, row.agent_id)
+    if leftover_rows.idle_machine(tx, InstanceId(row.id)) is None:
+        return False
+    message, detail = f"{row.id} is ended: {because}", {"instance_id": row.id}
+    events.append(tx, now, row.client_id, row.agent_id, ENDS_IDLE, message, detail)
+    return True
 
 
 def _due(rows: list[Row], now: datetime) -> list[Row]:
