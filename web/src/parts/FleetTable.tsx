@@ -8,7 +8,7 @@ import { Percent, Usd } from "./figures";
 import { Tag } from "./Tag";
 
 const WIDE_ROW = 46;
-const NARROW_ROW = 168;
+const NARROW_ROW = 184;
 const NARROW = "(max-width: 48rem)";
 
 const HEADS: readonly { text: string; by?: SortKey; isNumber?: boolean }[] = [
