@@ -1,10 +1,13 @@
 """The shipped decision in little markets: who waits, who looks, who goes."""
 
 from dataclasses import replace
+from decimal import Decimal
 
 import numpy as np
+import pytest
 
 from spotguard.backtest.engine import Engine
+from spotguard.backtest.paying import PayingEngine
 from spotguard.backtest.physics import Physics
 from spotguard.backtest.simulator import run
 from tests.backtest.little import DAY, HOUR, T0, A, B, life, world
@@ -65,3 +68,28 @@ def test_without_guard_rails_a_small_saving_that_pays_is_taken_too():
     there = vouched(world([A, B], [[0.4, 0.5], [0.4, 0.385]], ticks=(0.0, 5.0)))
     assert played(there, STATELESS, 48).moves == 0, "3.75 % is below the minimum of five"
     assert played(there, STATELESS, 48, railed=False).moves == 1
+
+
+def test_who_pays_for_looks_waits_for_them_and_goes_once_a_pool_has_proven_itself():
+    there = world([A, B], [[0.4, 0.5]])
+    paying = run(there, PayingEngine(usd_per_day=Decimal(1)), Physics(), T0, T0 + 30 * DAY, CRITICAL)
+    assert paying.returns == 1
+    assert 0.4 < paying.cost_ratio < 0.75
+    assert 0 < paying.probes <= played(there, CRITICAL, 30 * 24).probes
+
+
+def test_who_pays_too_little_to_watch_a_pool_decides_as_who_pays_nothing():
+    there = world([A, B], [[0.4, 0.5]])
+    paying = run(there, PayingEngine(usd_per_day=Decimal("0.1")), Physics(), T0, T0 + 10 * DAY, CRITICAL)
+    unprobed = played(there, CRITICAL, 10 * 24, probing=False)
+    assert paying.returns == unprobed.returns == 1
+    assert paying.cost_ratio == pytest.approx(unprobed.cost_ratio, abs=0.01)
+
+
+def test_a_day_of_looks_costs_no_more_than_its_budget():
+    """Down in turn, so that somebody always wants to know."""
+    paying = run(
+        storm(10 * 24), PayingEngine(usd_per_day=Decimal("0.5")), Physics(), T0, T0 + 10 * DAY, CRITICAL
+    )
+    assert paying.probes > 0
+    assert paying.probe_usd <= 10 * 0.5 + 1e-9

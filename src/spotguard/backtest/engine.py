@@ -6,7 +6,7 @@ from its own looks, figures for `rules-v1`), and the probes and standbys that Sp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,8 +16,10 @@ from math import inf
 from spotguard.backtest.physics import HOUR
 from spotguard.backtest.policy import ONDEMAND, Floats, Intention, View, Wake
 from spotguard.backtest.shipped import RulesV1
+from spotguard.domain.ids import PoolId
 from spotguard.domain.pools import Pool
 from spotguard.engine import forecast, rules_v1
+from spotguard.engine.forecast import Prospect
 from spotguard.engine.hazard import AgeHazard, Outlook
 from spotguard.engine.records import PoolRecord, seen
 from spotguard.engine.stakes import INTERRUPTION_MINUTES, Stakes, standby
@@ -36,7 +38,7 @@ def _shipped_rule() -> AgeHazard:
 
 class Engine(RulesV1):
     """`railed` False: no guard-rail disposes, no minimum is asked of a saving and no pool is in quarantine. `probing`
-    False: no launch is made only to look, as in production.
+    False: no launch is made only to look, as in production without a budget for it.
     `wait_hours`: the terminate wait; `interruption_minutes`: what an interruption takes where nobody stands by.
     """
 
@@ -56,6 +58,7 @@ class Engine(RulesV1):
         self._probing = probing
         self._records: dict[Pool, PoolRecord] = {}
         self._looked: dict[int, int] = {}
+        self._asked: tuple[forecast.Ask, Mapping[PoolId, Prospect]]  # what was asked last, and what was known
 
     def decide(self, view: View) -> Intention:
         self._quarantine.learn(view)
@@ -98,7 +101,7 @@ class Engine(RulesV1):
 
     def _judged(self, view: View, outlook: Outlook) -> rules_v1.Situation:
         watched = forecast.prospects(view.pools, outlook)
-        prospects = watched if self._probing else forecast.unwatched(watched)
+        prospects = self._prospects(view, watched)
         numbers = {pool: number for number, pool in enumerate(view.pools)}
         pools = [
             replace(a, allowed=view.may_look(numbers[a.pool], PAUSE_SECONDS))
@@ -109,8 +112,12 @@ class Engine(RulesV1):
             forced_stay=_is_forced(view),
             min_savings_percent=self._least_percent(),
         )
-        (figures,) = forecast.figures([self._ask(view, bare)], prospects)
+        self._asked = self._ask(view, bare), prospects
+        (figures,) = forecast.figures([self._asked[0]], prospects)
         return replace(bare, figures=figures)
+
+    def _prospects(self, _view: View, watched: Mapping[PoolId, Prospect]) -> Mapping[PoolId, Prospect]:
+        return watched if self._probing else forecast.unwatched(watched)
 
     def _ask(self, view: View, situation: rules_v1.Situation) -> forecast.Ask:
         on_spot = view.at != ONDEMAND
