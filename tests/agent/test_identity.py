@@ -175,6 +175,21 @@ def test_whoever_lost_the_epoch_closes():
     assert primary.primacy.released == 1
 
 
+@pytest.mark.parametrize("server_away", [True, False])
+def test_what_something_else_starts_again_after_the_release_is_stopped_within_a_minute(server_away: bool):
+    """A socket, a timer or a person, with the server away as well."""
+    stage = Stage()
+    primary = stage.primary()
+    primary.primacy.release(1)
+    stage.run(70)
+    stage.server.away = server_away
+    assert stage.register.serving() == []
+    primary.gate.open(1)
+    stage.run(70)
+    assert stage.register.serving() == []
+    assert primary.primacy.held is None
+
+
 def test_a_workload_that_ran_before_us_is_left_alone_until_an_epoch_says_otherwise():
     stage = Stage()
     stage.primary()

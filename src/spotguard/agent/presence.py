@@ -68,10 +68,16 @@ class Presence:
         return now + timedelta(seconds=self._next_in(obeyed))
 
     def _serve_on(self) -> bool:
-        """Whoever holds an epoch serves, whether or not the server answers; False when the gate did not open."""
+        """Whoever holds an epoch serves, and nobody else, whether or not the server answers; False: the gate is stuck.
+
+        A workload that something else has started (a socket, a timer, a person) is stopped again.
+        """
+        primacy, enrolment = self._desk.primacy, self._desk.enrolment
         try:
-            if self._desk.primacy.ensure_open():
+            if primacy.ensure_open():
                 self.hurry()
+            if primacy.held is None and enrolment is not None and not enrolment.untouched:
+                primacy.ensure_closed()
         except GateFailed as error:
             self._complain(error)
             return False
