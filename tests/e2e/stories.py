@@ -121,9 +121,13 @@ def a_switch_is_forced_and_its_timeline_followed_to_the_end(told: Told) -> None:
     wait = told.page.get_by_label("Seconds to wait before that")
     wait.fill("0")
     wait.press("Enter")
-    told.page.get_by_role("button", name=re.compile("^Move to .*…$")).first.click()
+    button = told.page.get_by_role("button", name=re.compile("^Move to .*…$")).first
+    button.press("Enter")
     dialog = told.page.get_by_role("dialog")
     expect(dialog).to_contain_text("Downtime")
+    told.page.keyboard.press("Escape")
+    expect(button).to_be_focused()
+    button.click()
     dialog.get_by_role("button", name="Move it now").click()
     told.page.wait_for_url("**/switches/*")
     expect(told.page.get_by_label("Steps")).to_contain_text("new instance may serve", timeout=PATIENCE_MS)
@@ -226,6 +230,7 @@ def another_tenant_sees_nothing_of_it(told: Told) -> None:
     expect(stranger.page.locator("main")).to_contain_text("0 of 0 agents")
     stranger.open(f"/agents/{told.agent(0)['id']}")
     expect(stranger.page.get_by_role("alert")).to_contain_text("no such agent")
+    expect(stranger.page).to_have_title("Agent · SpotGuard")
     stranger.context.close()
 
 

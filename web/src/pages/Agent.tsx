@@ -28,6 +28,7 @@ export function Agent() {
       <p>
         <Link to="/">Fleet</Link> <span className="dim">›</span>
       </p>
+      {agent === undefined && <title>Agent · SpotGuard</title>}
       {agent === undefined ? error === null && <Loading /> : <Parts agent={agent} />}
       <Refused error={error} what="This agent could not be read" />
     </>

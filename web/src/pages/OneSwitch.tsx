@@ -18,6 +18,7 @@ export function OneSwitch() {
       <p>
         <Link to="/switches">Switches</Link> <span className="dim">›</span>
       </p>
+      {move === undefined && <title>Switch · SpotGuard</title>}
       {move === undefined ? error === null && <Loading /> : <Told move={move} />}
       <Refused error={error} what="This switch could not be read" />
     </>

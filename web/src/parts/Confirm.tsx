@@ -1,5 +1,5 @@
 import { Button, Group, Modal } from "@mantine/core";
-import type { ReactNode } from "react";
+import { type ReactNode, useLayoutEffect } from "react";
 import { Refused } from "./states";
 
 /** Asks before something that cannot be taken back, with its consequences. */
@@ -14,8 +14,10 @@ export function Confirm(props: {
   onClose: () => void;
   children: ReactNode;
 }) {
+  useFocusBack(props.isOpen);
   return (
     <Modal
+      returnFocus={false}
       opened={props.isOpen}
       onClose={props.onClose}
       title={props.title}
@@ -36,4 +38,18 @@ export function Confirm(props: {
       </Group>
     </Modal>
   );
+}
+
+/** Whoever works by keyboard goes on where the question was asked; where that is gone, at the content's beginning. */
+function useFocusBack(isOpen: boolean): void {
+  useLayoutEffect(() => {
+    if (!isOpen) return;
+    const asker = document.activeElement;
+    return () => {
+      requestAnimationFrame(() => {
+        if (asker instanceof HTMLElement && asker.isConnected) asker.focus();
+        else document.getElementById("main")?.focus();
+      });
+    };
+  }, [isOpen]);
 }

@@ -22,7 +22,9 @@ const HEADS: readonly { text: string; by?: SortKey; isNumber?: boolean }[] = [
   { text: "Next, and why" },
 ];
 
-/** Only the rows in sight exist: ten thousand agents scroll as ten do. Arrows move, Enter opens. */
+/** Only the rows in sight exist: ten thousand agents scroll as ten do. Arrows move, Enter opens.
+ *
+ * The active one is an agent, not a place: a figure that changes the order opens no other. */
 export function FleetTable(props: {
   agents: readonly Agent[];
   sorting: Sorting;
@@ -31,7 +33,7 @@ export function FleetTable(props: {
   const { agents } = props;
   const box = useRef<HTMLDivElement>(null);
   const isNarrow = useNarrow();
-  const [active, setActive] = useState(0);
+  const [active, setActive] = useState<string | null>(null);
   const navigate = useNavigate();
   const rows = useVirtualizer({
     count: agents.length,
@@ -42,13 +44,16 @@ export function FleetTable(props: {
   });
   // biome-ignore lint/correctness/useExhaustiveDependencies: rows are measured anew when their height changes
   useEffect(() => rows.measure(), [isNarrow]);
-  const at = Math.min(active, Math.max(agents.length - 1, 0));
+  const at = Math.max(
+    agents.findIndex((agent) => agent.id === active),
+    0,
+  );
 
   const press = (event: KeyboardEvent) => {
     const target = moved(event.key, at, agents.length);
     if (target !== null) {
       event.preventDefault();
-      setActive(target);
+      setActive(agents[target]?.id ?? null);
       rows.scrollToIndex(target);
     } else if (event.key === "Enter" && event.target === event.currentTarget) {
       const agent = agents[at];
@@ -147,12 +152,12 @@ const Line = memo(function Line(props: {
   height: number;
   index: number;
   isActive: boolean;
-  onPick: (index: number) => void;
+  onPick: (agentId: string) => void;
 }) {
   const { agent } = props;
   const navigate = useNavigate();
   const open = () => {
-    props.onPick(props.index);
+    props.onPick(agent.id);
     void navigate({ to: "/agents/$agentId", params: { agentId: agent.id } });
   };
   const signal = agent.lastSignal;

@@ -23,6 +23,7 @@ export function Refused({ error, what = "Refused" }: { error: Error | null; what
 export function Failed({ error, reset }: { error: unknown; reset: () => void }) {
   return (
     <>
+      <title>Not shown · SpotGuard</title>
       <Refused
         error={error instanceof Error ? error : new Error(String(error))}
         what="This page could not be shown"
@@ -37,6 +38,7 @@ export function Failed({ error, reset }: { error: unknown; reset: () => void }) 
 export function NoPage() {
   return (
     <main className="narrow">
+      <title>No such page · SpotGuard</title>
       <h1>No such page</h1>
       <a href="/">To the fleet</a>
     </main>
