@@ -63,6 +63,19 @@ def a_wrong_token_is_refused_with_its_reason_and_a_right_one_opens_the_fleet(tol
     told.page.wait_for_url("**/agents/*")
 
 
+def what_is_looked_for_is_there_again_on_the_way_back(told: Told) -> None:
+    name = str(told.agent(1)["logicalAgentId"])
+    told.me.open("/")
+    told.page.get_by_label("Search").fill(name)
+    told.page.get_by_label("Runs").select_option("spot")
+    told.page.locator(".rows [role=row]").first.click()
+    told.page.wait_for_url("**/agents/*")
+    told.page.go_back()
+    expect(told.page.get_by_label("Search")).to_have_value(name)
+    expect(told.page.get_by_label("Runs")).to_have_value("spot")
+    expect(told.page.locator(".rows [role=row]")).to_have_count(1)
+
+
 def the_fleets_figures_are_those_of_the_api_and_of_the_database(told: Told) -> None:
     with told.stage.standing_still():
         told.me.open("/")
@@ -263,6 +276,7 @@ def a_rotated_token_signs_every_browser_out(told: Told) -> None:
 
 BEGINNING = (
     a_wrong_token_is_refused_with_its_reason_and_a_right_one_opens_the_fleet,
+    what_is_looked_for_is_there_again_on_the_way_back,
     the_fleets_figures_are_those_of_the_api_and_of_the_database,
     a_manual_replica_is_asked_for_and_watched_until_it_is_ready,
     it_is_promoted_after_its_consequences_were_read,

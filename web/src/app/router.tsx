@@ -8,6 +8,7 @@ import {
   redirect,
 } from "@tanstack/react-router";
 import { sessionQuery } from "../api/session";
+import { type Looked, lookedIn, lookedOf } from "../lib/fleet";
 import { Failed, Loading, NoPage } from "../parts/states";
 import { Shell } from "./Shell";
 
@@ -38,6 +39,10 @@ const inside = createRoute({
 const fleet = createRoute({
   getParentRoute: () => inside,
   path: "/",
+  validateSearch: (told: Record<string, unknown>): Looked => {
+    const { filters, sorting } = lookedIn(told);
+    return lookedOf(filters, sorting);
+  },
   component: lazyRouteComponent(() => import("../pages/Fleet"), "Fleet"),
 });
 

@@ -11,6 +11,37 @@ export type Sorting = { by: SortKey; falling: boolean };
 export type SortKey = "name" | "place" | "price" | "saving" | "health";
 
 export const NO_FILTERS: Filters = { text: "", health: "", mode: "" };
+export const BY_NAME: Sorting = { by: "name", falling: false };
+
+/** What is looked for, as the address of the page keeps it: going back finds it again, and a link carries it. */
+export type Looked = { text?: string; health?: string; mode?: string; by?: string; falling?: boolean };
+
+const HEALTHS = ["healthy", "unhealthy", "silent", "unknown", "deleted"] as const satisfies Agent["health"][];
+const MODES = ["spot", "ondemand", "unknown"] as const;
+const KEYS = ["name", "place", "price", "saving", "health"] as const satisfies SortKey[];
+
+export function lookedOf(filters: Filters, { by, falling }: Sorting): Looked {
+  return {
+    ...(filters.text !== "" && { text: filters.text }),
+    ...(filters.health !== "" && { health: filters.health }),
+    ...(filters.mode !== "" && { mode: filters.mode }),
+    ...(by !== BY_NAME.by && { by }),
+    ...(falling && { falling }),
+  };
+}
+
+/** Of any address: what is nothing that we write there counts for nothing. */
+export function lookedIn(told: Record<string, unknown>): { filters: Filters; sorting: Sorting } {
+  const text = ["string", "number", "boolean"].includes(typeof told.text) ? String(told.text) : "";
+  return {
+    filters: {
+      text,
+      health: HEALTHS.find((one) => one === told.health) ?? "",
+      mode: MODES.find((one) => one === told.mode) ?? "",
+    },
+    sorting: { by: KEYS.find((one) => one === told.by) ?? BY_NAME.by, falling: told.falling === true },
+  };
+}
 
 export function matches(agent: Agent, filters: Filters): boolean {
   if (filters.health !== "" && agent.health !== filters.health) return false;

@@ -3,7 +3,7 @@ import { EventLines } from "../api/sse";
 import { agentOf } from "../test/agents";
 import { chartOf } from "./chart";
 import { courseChart } from "./courses";
-import { matches, NO_FILTERS, sorted, sumOf } from "./fleet";
+import { BY_NAME, lookedIn, lookedOf, matches, NO_FILTERS, sorted, sumOf } from "./fleet";
 import { fromMicros, micros, usdText } from "./money";
 import { numberIn } from "./numbers";
 import { dayAfter, span } from "./time";
@@ -93,6 +93,26 @@ describe("the fleet", () => {
     expect(pass({ text: " WEB " })).toEqual(["a1"]);
     expect(pass({ health: "silent" })).toEqual(["a2"]);
     expect(pass({ mode: "spot", text: "ap-south-1a" })).toEqual(["a1", "a2"]);
+  });
+});
+
+describe("what is looked for", () => {
+  it("is found again in the page's address, and nothing else is believed there", () => {
+    const looked = {
+      filters: { text: "web 1", health: "silent", mode: "spot" },
+      sorting: { by: "price", falling: true },
+    } as const;
+    expect(lookedIn(lookedOf(looked.filters, looked.sorting))).toEqual(looked);
+    expect(lookedOf(NO_FILTERS, BY_NAME)).toEqual({});
+    const strange = lookedIn({
+      text: { a: 1 },
+      health: "__proto__",
+      mode: 7,
+      by: "toString",
+      falling: "yes",
+    });
+    expect(strange).toEqual({ filters: NO_FILTERS, sorting: BY_NAME });
+    expect(lookedIn({ text: 17 }).filters.text).toBe("17");
   });
 });
 

@@ -1,9 +1,10 @@
 import { NativeSelect, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { fleetQuery } from "../api/fleet";
 import type { Agent } from "../api/queries";
-import { type Filters, matches, NO_FILTERS, type Sorting, sorted, sumOf } from "../lib/fleet";
+import { type Filters, lookedIn, lookedOf, matches, type Sorting, sorted, sumOf } from "../lib/fleet";
 import { HEALTH } from "../lib/words";
 import { FleetTable } from "../parts/FleetTable";
 import { Percent, Usd } from "../parts/figures";
@@ -11,8 +12,7 @@ import { Loading, Refused } from "../parts/states";
 
 export function Fleet() {
   const fleet = useQuery(fleetQuery);
-  const [filters, setFilters] = useState<Filters>(NO_FILTERS);
-  const [sorting, setSorting] = useState<Sorting>({ by: "name", falling: false });
+  const { filters, setFilters, sorting, setSorting } = useLooked();
   const agents = fleet.data?.agents;
   const shown = useMemo(
     () =>
@@ -38,6 +38,23 @@ export function Fleet() {
       <Refused error={fleet.error} what="The fleet could not be read" />
     </>
   );
+}
+
+/** Kept in the page's address as well. */
+function useLooked() {
+  const told = useSearch({ from: "/inside/" });
+  const navigate = useNavigate();
+  const [{ filters, sorting }, look] = useState(() => lookedIn(told));
+  const keep = (next: { filters: Filters; sorting: Sorting }) => {
+    look(next);
+    void navigate({ to: "/", search: lookedOf(next.filters, next.sorting), replace: true });
+  };
+  return {
+    filters,
+    sorting,
+    setFilters: (filters: Filters) => keep({ filters, sorting }),
+    setSorting: (sorting: Sorting) => keep({ filters, sorting }),
+  };
 }
 
 function Totals({ agents, complete }: { agents: readonly Agent[]; complete: boolean }) {
