@@ -19,6 +19,7 @@ from spotguard.domain.errors import BadSetting, Refused
 from spotguard.domain.models import STALE_DAYS
 
 _EMBEDDED = "sqlite:///"
+_OF_SQLITE = b"SQLite format 3\0"
 _SHAPES = "sqlite:///FILE or mysql+pymysql://USER:PASSWORD@HOST/NAME"
 # a host may be missing: the socket is then a parameter
 _SERVED = re.compile(
@@ -152,7 +153,8 @@ def database_file(url: str) -> Path | None:
 def prepare_database_folder(url: str) -> None:
     """The folder of the default database is made, for nobody else to read; one that was named has to be there.
 
-    `Refused` where nothing can be written: SQLite needs that even to read (its write-ahead log).
+    `Refused` where nothing can be written: SQLite needs that even to read (its write-ahead log); and where the file
+    is none of SQLite's, which itself does not say which file it means.
     """
     file = database_file(url)
     if file is None:
@@ -167,3 +169,10 @@ def prepare_database_folder(url: str) -> None:
             raise Refused(
                 f"{path} cannot be written (permissions, or a read-only mount): the database needs that"
             )
+    if file.exists() and _beginning(file, len(_OF_SQLITE)) not in {b"", _OF_SQLITE}:
+        raise Refused(f"{file} is not a database of SQLite: name another file, or one that is not there yet")
+
+
+def _beginning(file: Path, length: int) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(length)

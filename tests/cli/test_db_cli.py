@@ -53,6 +53,20 @@ def test_a_mistyped_file_is_not_made(new_shell, tmp_path, words):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("words", [*NEED_THE_SCHEMA, ["db", "upgrade"], ["db", "check"], ["doctor"]])
+def test_a_file_that_is_no_database_is_named_and_left_as_it_is(new_shell, tmp_path, words):
+    other = tmp_path / "spotguard.db"
+    other.write_text("# Notes of mine\n")
+    assert f"{other} is not a database of SQLite" in new_shell.fails(*words)
+    assert other.read_text() == "# Notes of mine\n"
+
+
+def test_a_demo_looks_at_its_database_before_it_begins(new_shell, tmp_path):
+    there = f"sqlite:///{tmp_path}/nowhere/demo.db"
+    told = new_shell.fails("demo", "--headless", "--database-url", there, code=2)
+    assert f"{tmp_path}/nowhere, which is not there" in told
+
+
 @pytest.mark.parametrize("words", NEED_THE_SCHEMA)
 def test_a_command_that_needs_the_schema_says_what_to_do(new_shell, tmp_path, words):
     (tmp_path / "spotguard.db").touch()
@@ -106,9 +120,13 @@ def test_a_database_url_that_cannot_be_meant_is_a_usage_error(new_shell, url):
     assert new_shell.fails("db", "upgrade", "--database-url", url, code=2).startswith("spotguard: ")
 
 
-def test_a_file_that_cannot_be_written_is_named(new_shell):
-    told = new_shell.fails("client", "list", "--database-url", "sqlite:////proc/version")
-    assert told == "spotguard: /proc/version: unable to open database file"
+def test_a_file_that_cannot_be_opened_is_named(shell, tmp_path):
+    log = tmp_path / "spotguard.db-wal"
+    log.unlink(missing_ok=True)
+    log.mkdir()
+    assert (
+        shell.fails("client", "list") == f"spotguard: {tmp_path}/spotguard.db: unable to open database file"
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spotguard.cli.drill import Errand
+from spotguard.cli.drill import Errand, plan_lines
 from spotguard.cli.output import Failed
 from spotguard.domain.errors import ServerAway
 from tests.stories.scene import Scene
@@ -34,6 +34,18 @@ def test_it_watches_a_failover_to_its_end_and_tells_each_step_once(scene):
     assert told[0] == "decided"
     assert {"gate_closed", "granted", "opened", "verified"} <= set(told)
     assert len(told) == len(set(told))
+
+
+def test_a_plan_tells_seconds_of_what_takes_seconds_and_changes_nothing(scene):
+    mine = errand(scene)
+    answer = mine.ask(scene.agent().id, "failover", dry_run=True)
+    move = answer["move"] | {"downtimeMinutes": 0.13, "overlapMinutes": 31.6, "overlapUsd": "0.02"}
+    lines = plan_lines(answer | {"move": move})
+    assert lines[0].startswith("synced move to t3.medium.us-east-1")
+    assert lines[1].startswith("  nobody serves for about 8 s (")
+    assert lines[2].startswith("  both are billed for about 32 min: 0.02")
+    assert lines[-1] == "Nothing was done."
+    assert scene.switches() == []
 
 
 def test_a_refusal_is_its_reason(scene):

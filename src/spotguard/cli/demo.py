@@ -75,14 +75,16 @@ def demo(
 
     Without --prices a labelled synthetic market is played. Nothing of this touches AWS.
     """
-    from spotguard.config import load_settings
+    from spotguard.config import load_settings, prepare_database_folder
     from spotguard.simulation.demo import DemoOptions
     from spotguard.telemetry import configure_logging
 
     if (prices is None) != (ondemand is None):
         raise BadSetting("--prices and --ondemand go together: spot price history tells no on-demand price")
     if database_url is not None:
-        load_settings(database_url=database_url)  # says what is wrong with it before anything else is done
+        prepare_database_folder(
+            load_settings(database_url=database_url).database_url
+        )  # what is wrong, first of all
     configure_logging("error")
     console = Console(stderr=True)
     with tempfile.TemporaryDirectory(prefix="spotguard-demo-") as folder:

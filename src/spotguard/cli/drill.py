@@ -15,6 +15,7 @@ from spotguard.domain.errors import ServerAway
 
 _LOOK_SECONDS = 2.0
 _AWAY_SECONDS = 120.0
+_MINUTES_FROM = 2
 _OVER = frozenset({"passed", "failed"})
 
 
@@ -41,7 +42,7 @@ def drill(
         agent_id = errand.agent_named(agent)
         answer = errand.ask(agent_id, "restore" if restore else "failover", dry_run=dry_run)
         if dry_run:
-            print_json(answer) if json else _say_plan(answer)
+            print_json(answer) if json else say("\n".join(plan_lines(answer)))
             return
         ended = errand.watch(agent_id, answer["drill"]["id"], warn)
     if json:
@@ -98,21 +99,30 @@ class Errand(Asking):
                 tell(line)
 
 
-def _say_plan(answer: Mapping[str, Any]) -> None:
+def _span(minutes: float) -> str:
+    """What is short in seconds."""
+    return f"{minutes:.0f} min" if minutes >= _MINUTES_FROM else f"{60 * minutes:.0f} s"
+
+
+def plan_lines(answer: Mapping[str, Any]) -> list[str]:
+    """What a rehearsal would be, for people."""
     move, restore = answer["move"], answer["restore"]
+    lines = []
     if move is not None:
         place = move["targetPool"] or "on demand"
-        say(f"{move['kind']} move to {place}: {move['because']}")
-        say(f"  nobody serves for about {move['downtimeMinutes']} min ({move['downtimeFrom']})")
-        say(f"  both are billed for about {move['overlapMinutes']} min: {_usd(move['overlapUsd'])}")
-        for warning in move["warnings"]:
-            say(f"  {warning}")
+        lines += [
+            f"{move['kind']} move to {place}: {move['because']}",
+            f"  nobody serves for about {_span(move['downtimeMinutes'])} ({move['downtimeFrom']})",
+            f"  both are billed for about {_span(move['overlapMinutes'])}: {_usd(move['overlapUsd'])}",
+            *(f"  {warning}" for warning in move["warnings"]),
+        ]
     if restore is not None:
-        say(
-            f"{restore['imageId']} of {restore['imageMadeAt']} would be booted in {restore['pool']}, in quarantine"
-        )
-        say(f"  {_usd(restore['usdPerHour'])} an hour, for at most {restore['mostSeconds']} s")
-    say("Nothing was done.")
+        image = f"{restore['imageId']} of {restore['imageMadeAt']}"
+        lines += [
+            f"{image} would be booted in {restore['pool']}, in quarantine",
+            f"  {_usd(restore['usdPerHour'])} an hour, for at most {restore['mostSeconds']} s",
+        ]
+    return [*lines, "Nothing was done."]
 
 
 def _usd(amount: str | None) -> str:

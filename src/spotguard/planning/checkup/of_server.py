@@ -17,7 +17,8 @@ def the_database_answers(facts: Facts) -> Verdict:
     """Nothing works without it."""
     if isinstance(facts.database, Unseen):
         return stop(
-            f"it does not answer: {facts.database.because}", "start it, or mend SPOTGUARD_DATABASE_URL"
+            f"it does not answer: {facts.database.because}",
+            "start it, make a new one (spotguard db upgrade), or mend SPOTGUARD_DATABASE_URL",
         )
     return fine(f"{facts.database.kind} answers")
 
