@@ -49,8 +49,8 @@ def ask(stakes, *pools, present=None):
 
 
 def worth(stakes, known, *pools, present=None):
-    (told,) = worths([ask(stakes, *pools, present=present)], {p.id: k for p, k in known.items()})
-    return told
+    told = worths([ask(stakes, *pools, present=present)], {p.id: k for p, k in known.items()})
+    return {pool_id: usd for pool_id, usd in zip(told.pool_ids, told.usd[0], strict=True) if usd}
 
 
 def test_a_doubt_that_keeps_the_critical_away_is_worth_what_it_would_save():
@@ -87,8 +87,8 @@ def test_one_as_dear_as_on_demand_or_without_a_price_is_worth_no_look():
 
 
 def test_nobody_asks_for_nothing():
-    assert worths([], {}) == []
-    assert worths([ask(CRITICAL)], {}) == [{}]
+    assert worths([], {}).usd.shape == (0, 0)
+    assert worths([ask(CRITICAL)], {}).usd.shape == (1, 0)
 
 
 def test_watched_pools_keep_their_doubt_and_the_others_are_asked_once():

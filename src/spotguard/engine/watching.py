@@ -7,12 +7,13 @@ minute's bill. The pauses are those that SpotBench measured (docs/engine.md).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from spotguard.domain.ids import PoolId
 from spotguard.engine import forecast, scoring
+from spotguard.engine.arrays import Floats
 from spotguard.engine.forecast import CALM_RATE, Ask, Prospect
 from spotguard.engine.hazard import RISK_HOURS
 from spotguard.engine.records import VOUCHED_HOURS, PoolRecord, hours_up
@@ -60,23 +61,39 @@ def _age(record: PoolRecord) -> float:
     return HOUR_SECONDS * hours_up(record, record.seen_at) if record.up else 0.0
 
 
-def worths(asks: Sequence[Ask], known: Mapping[PoolId, Prospect]) -> list[dict[PoolId, float]]:
-    """For each ask: USD within its horizon that a pool, were it known to be calm, would gain above the best that it can
-    have as things stand; only pools that would gain anything. A quarantine bars no look; to where it would go anyway
-    it looks by going.
+@dataclass(frozen=True)
+class Worths:
+    """Over asks × `pool_ids`: USD within its horizon that a pool, were it known to be calm, would gain an agent above
+    the best that it can have as things stand; 0 where it would gain nothing.
     """
+
+    pool_ids: Sequence[PoolId]
+    usd: Floats
+
+
+def worths(asks: Sequence[Ask], known: Mapping[PoolId, Prospect]) -> Worths:
+    """A quarantine bars no look; to where an agent would go anyway it looks by going."""
     if not any(ask.pools for ask in asks):
-        return [{} for _ in asks]
+        return Worths([], np.zeros((len(asks), 0)))
     present = forecast.figures(asks, known)
-    freed = [replace(ask, pools=[replace(a, quarantined_until=None) for a in ask.pools]) for ask in asks]
-    ids, market, fleet = forecast.arrays(freed, {pool_id: _calm(told) for pool_id, told in known.items()})
+    ids, market, fleet = forecast.arrays(
+        _freed(asks), {pool_id: _calm(told) for pool_id, told in known.items()}
+    )
     best = np.array([max(0.0, told.gain_usd) for told in present])
     more = scoring.gains(market, fleet) - best[:, None]
+    index = {pool_id: number for number, pool_id in enumerate(ids)}
     for row, told in enumerate(present):
         if told.pool is not None and told.gain_usd > 0:
-            more[row, ids.index(told.pool)] = 0.0
+            more[row, index[told.pool]] = 0.0
+    return Worths(ids, np.where(more > 0.0, more, 0.0))
+
+
+def _freed(asks: Sequence[Ask]) -> list[Ask]:
     return [
-        {ids[number]: float(row[number]) for number in np.flatnonzero(row > 0.0).tolist()} for row in more
+        replace(
+            ask, pools=[replace(a, quarantined_until=None) if a.quarantined_until else a for a in ask.pools]
+        )
+        for ask in asks
     ]
 
 

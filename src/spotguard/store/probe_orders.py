@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
 from spotguard.domain.errors import Refused
@@ -17,6 +18,7 @@ from spotguard.domain.replicas import ReplicaStatus, ReplicaType
 from spotguard.domain.signals import SignalType
 from spotguard.domain.switches import SwitchStatus
 from spotguard.engine import watching
+from spotguard.engine.arrays import Floats
 from spotguard.engine.forecast import Ask, Prospect
 from spotguard.engine.records import PoolRecord
 from spotguard.engine.rules_v1 import Situation
@@ -38,39 +40,32 @@ def lookables(
     known: Mapping[PoolId, Prospect],
 ) -> list[Lookable]:
     """Pools of one market that somebody would gain by knowing. `found`: its agents, with what the engine sees."""
-    asking = [
-        (agent, ask) for agent, ask in zip([a for a, _ in found], forecasts.asks(found), strict=True) if ask
-    ]
-    records = {pool.id: record for pool, record in looks.records(tx, now, client_id).items()}
-    told: dict[PoolId, Lookable] = {}
-    most: dict[PoolId, float] = {}
-    for (agent, ask), worths in zip(asking, watching.worths([a for _, a in asking], known), strict=True):
-        for pool_id, worth in worths.items() if agent.ami_id else ():
-            one = _lookable(AgentId(agent.id), ask, pool_id, worth, records.get(pool_id))
-            told[pool_id] = _together(told.get(pool_id), one, is_first=worth > most.get(pool_id, 0.0))
-            most[pool_id] = max(worth, most.get(pool_id, 0.0))
-    return sorted(told.values(), key=lambda one: -one.worth_usd)[:_MOST_POOLS]
+    asks = zip([agent for agent, _ in found], forecasts.asks(found), strict=True)
+    asking = [(agent, ask) for agent, ask in asks if ask is not None and agent.ami_id]
+    told = watching.worths([ask for _, ask in asking], known)
+    together = told.usd.sum(axis=0)
+    most = [n for n in np.argsort(-together, kind="stable")[:_MOST_POOLS].tolist() if together[n] > 0]
+    records = {pool.id: record for pool, record in looks.records(tx, now, client_id).items()} if most else {}
+    return [_lookable(asking, told.pool_ids[n], told.usd[:, n], records.get(told.pool_ids[n])) for n in most]
 
 
 def _lookable(
-    agent_id: AgentId, ask: Ask, pool_id: PoolId, worth: float, record: PoolRecord | None
+    asking: Sequence[tuple[Row, Ask]], pool_id: PoolId, usd: Floats, record: PoolRecord | None
 ) -> Lookable:
+    """Who gains most would launch there; what all gain is added up, and who wants to know first is waited for."""
+    agent, ask = asking[int(usd.argmax())]
     assessed = next(a for a in ask.pools if a.pool.id == pool_id)
-    bare = Lookable(assessed.pool, agent_id, assessed.usd_per_hour, worth)
+    bare = Lookable(assessed.pool, AgentId(agent.id), assessed.usd_per_hour, float(usd.sum()))
     if record is None or assessed.usd_per_hour is None:
         return bare
-    proof_hours = ask.stakes.proof_hours(float(assessed.usd_per_hour))
-    pause = watching.pause_seconds(record, proof_hours, on_spot=ask.present is not None)
-    return replace(bare, seen_at=record.seen_at, due_at=record.seen_at + timedelta(seconds=pause))
-
-
-def _together(before: Lookable | None, one: Lookable, *, is_first: bool) -> Lookable:
-    """Who gains most would launch there; what all gain is added up, and who wants to know first is waited for."""
-    if before is None:
-        return one
-    due = None if before.due_at is None or one.due_at is None else min(before.due_at, one.due_at)
-    whose = one if is_first else before
-    return replace(whose, worth_usd=before.worth_usd + one.worth_usd, due_at=due)
+    price = float(assessed.usd_per_hour)
+    gaining = [asking[row][1] for row in np.flatnonzero(usd).tolist()]
+    alike = {(one.stakes, one.present is not None) for one in gaining}
+    pauses = [
+        watching.pause_seconds(record, stakes.proof_hours(price), on_spot=on_spot)
+        for stakes, on_spot in alike
+    ]
+    return replace(bare, seen_at=record.seen_at, due_at=record.seen_at + timedelta(seconds=min(pauses)))
 
 
 @dataclass(frozen=True)
