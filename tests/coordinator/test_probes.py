@@ -390,8 +390,7 @@ def test_after_a_death_at_any_effect_the_next_one_ends_it_and_one_look_is_writte
         scene.run(60)
         machines = [m for m in scene.ec2.world.machines.values() if m.tags.get("spotguard:probe") == one.id]
         where = f"effect {number}"
-        assert not left_running(scene), where
-        assert len(machines) <= 1, where
+        assert (left_running(scene), len(machines) <= 1) == ([], True), where
         told = [row.up for row in over(scene) if row.pool_id == C.id and row.up is not None]
         assert [look.up for look in seen(scene, C)] == told, where
         assert (one.up is True) == bool(machines), where

@@ -84,10 +84,12 @@ def carry_on(ctx: Context, now: datetime, cloud: Cloud, order: Order) -> LaunchR
         return ctx.db.write(lambda tx: _user_data(tx, now, order))
 
     def shape() -> Shape | None:
-        if order.source is None:
-            return None
-        found = shape_for(ctx, now, cloud, order.source, urgent=not order.voluntary)
-        return found if found is None or order.reshape is None else order.reshape(found)
+        found = None
+        if order.source is not None:
+            found = shape_for(ctx, now, cloud, order.source, urgent=not order.voluntary)
+        if order.reshape is None:
+            return found
+        return order.reshape(found or Shape())  # shut in, even if nobody knows what its original looks like
 
     def wish(attempt: int) -> LaunchWish:
         return LaunchWish(

@@ -32,7 +32,7 @@ from spotguard.execution.launching import (
     NotYet,
     Stopped,
 )
-from spotguard.planning.probes import CLEARED_WITHIN, SAME_POOL_AFTER, Lookable, NoProbe, cost, plan
+from spotguard.planning.probes import CLEARED_WITHIN, SAME_POOL_AFTER, Lookable, NoProbe, cost, plan, why_none
 from spotguard.planning.standby import Place
 from spotguard.ports.cloud import Cloud
 from spotguard.ports.shape import Shape, UserDataPolicy
@@ -52,6 +52,7 @@ from spotguard.store.probe_orders import Stops
 from spotguard.store.tables import instances
 
 EVERY_SECONDS = 120.0
+MOST_PER_PASS = 3  # tenants; each look is some ten calls of EC2, and the next emergency waits for them
 NO_EC2 = "capacity is probed by a server with the client's AWS account, and this client has none"
 
 
@@ -62,17 +63,29 @@ class Probes:
         self.ctx = ctx
         self._beat = Beat(EVERY_SECONDS)
         self._frozen: dict[ClientId, str] = {}
+        self._due: list[ClientId] = []
 
     def order_due(self, now: datetime, frozen: dict[ClientId, str], judge: Judge) -> int:
         """What budgets buy now."""
-        if not self._beat.is_due(now):
-            return 0
-        wanting = self.ctx.db.read(probes.with_budget)
-        payers = [client_id for client_id in wanting if self._has_ec2(now, client_id)]
+        self._frozen = frozen
+        if not self._due and self._beat.is_due(now):
+            self._due = [one for one in self.ctx.db.read(probes.with_budget) if self._may_look(now, one)]
+        payers, self._due = self._due[:MOST_PER_PASS], self._due[MOST_PER_PASS:]
+        if self._due:
+            self.ctx.soon(now, clones.SOON_SECONDS)
         if not payers:
             return 0
         found = self.ctx.db.read(lambda tx: decide.look(tx, now, judge, payers))
-        return self.ctx.each("probes", payers, lambda client: self._order(now, client, found, frozen))
+        return self.ctx.each("probes", payers, lambda client: self._order(now, client, found))
+
+    def _may_look(self, now: datetime, client_id: ClientId) -> bool:
+        """Before anybody thinks about pools."""
+        stops = self._stops(now, client_id)
+        told = self.ctx.db.read(lambda tx: probe_orders.facts(tx, now, client_id, (), stops))
+        return why_none(told) is None and self._has_ec2(now, client_id)
+
+    def _stops(self, now: datetime, client_id: ClientId) -> Stops:
+        return Stops(self._frozen.get(client_id), throttled=self.ctx.lane_is_kept(client_id, now))
 
     def _has_ec2(self, now: datetime, client_id: ClientId) -> bool:
         if self.ctx.clouds(client_id) is not None:
@@ -81,10 +94,8 @@ class Probes:
             self.ctx.db.write(lambda tx: events.append(tx, now, client_id, None, "probe", NO_EC2))
         return False
 
-    def _order(
-        self, now: datetime, client_id: ClientId, found: Sequence[Found], frozen: dict[ClientId, str]
-    ) -> bool:
-        stops = Stops(frozen.get(client_id), throttled=self.ctx.lane_is_kept(client_id, now))
+    def _order(self, now: datetime, client_id: ClientId, found: Sequence[Found]) -> bool:
+        stops = self._stops(now, client_id)
         pools = self.ctx.db.read(lambda tx: _lookables(tx, now, client_id, found))
         answer = self.ctx.db.read(lambda tx: plan(probe_orders.facts(tx, now, client_id, pools, stops)))
         if isinstance(answer, NoProbe):
@@ -116,7 +127,7 @@ class Probes:
         """Before anything was asked of EC2 it is over; later it waits until its account is back."""
         if self.ctx.db.read(lambda tx: intentions.of_seed(tx, probe.id)):
             return False
-        return self._over(now, probe, NO_EC2)
+        return self._give_up(now, probe, NO_EC2)
 
     def _launch(self, now: datetime, cloud: Cloud, probe: Row) -> bool:
         """True: it has moved on."""
@@ -126,8 +137,8 @@ class Probes:
             return self._give_up(now, probe, stop)
         try:
             return self._heard(now, probe, launches.carry_on(self.ctx, now, cloud, self._wish(probe)))
-        except Refused as refusal:  # a spend cap: nothing was written
-            return self._over(now, probe, str(refusal))
+        except Refused as refusal:  # a spend cap, or it was given up meanwhile: nothing was written
+            return self._give_up(now, probe, str(refusal))
 
     def _heard(self, now: datetime, probe: Row, result: LaunchResult) -> bool:
         match result:
@@ -194,13 +205,14 @@ class Probes:
 
     def _give_up(self, now: datetime, probe: Row, because: str) -> bool:
         """What EC2 was asked for may still come: then it is ended."""
-        asked = self.ctx.db.read(lambda tx: intentions.of_seed(tx, probe.id))
-        if not asked:
-            return self._over(now, probe, because)
-        return self.ctx.db.write(lambda tx: _ends(tx, now, probe, answer=because))
 
-    def _over(self, now: datetime, probe: Row, because: str) -> bool:
-        return self.ctx.db.write(lambda tx: _conclude(tx, now, probe, up=probe.up, usd=ZERO, answer=because))
+        def work(tx: sa.Connection) -> bool:
+            probes.hold(tx, now, ClientId(probe.client_id))
+            if intentions.of_seed(tx, probe.id):
+                return _ends(tx, now, probe, answer=because)
+            return _conclude(tx, now, probe, up=None, usd=ZERO, answer=because)
+
+        return self.ctx.db.write(work)
 
     def _clear(self, now: datetime, cloud: Cloud, probe: Row) -> bool:
         """Over when EC2 shows nothing of it any more."""
@@ -244,9 +256,12 @@ def _lookables(
 def _why_stopped(tx: sa.Connection, now: datetime, probe: Row) -> str | None:
     if now > probe.deadline_at:
         return "EC2 gave no answer in time"
-    if not probes.budget_of(tx, ClientId(probe.client_id)):
-        return "probes were switched off"
-    return restore_orders.why_not(tx, fleet.agent_row(tx, AgentId(probe.agent_id)))
+    client_id = ClientId(probe.client_id)
+    budget = probes.budget_of(tx, client_id)
+    if probes.spent(tx, client_id, probes.today_of(probe.created_at)) > budget:
+        return f"probes may cost {budget.normalize():f} USD a day by now"
+    voluntary = restore_orders.why_not(tx, fleet.agent_row(tx, AgentId(probe.agent_id)))
+    return voluntary or probe_orders.who_launches(tx, client_id)
 
 
 def _ends(tx: sa.Connection, now: datetime, probe: Row, **told: object) -> bool:

@@ -31,6 +31,7 @@ from spotguard.domain.switches import OPEN_SWITCH
 from spotguard.ports.clock import Clock
 from spotguard.ports.intentions import Intention, IntentionKind, IntentionStatus, Outcome
 from spotguard.ports.shape import Shape
+from spotguard.store import probes
 from spotguard.store.database import Database
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import agents, clients, instances, intentions, replica_instances, switches
@@ -153,14 +154,10 @@ def open_intention(tx: sa.Connection, now: datetime, wisher: Wisher, intention: 
     """The row, and with it what it reserves. `Refused` when a cap does not allow it: nothing was written."""
     is_launch = intention.kind in (IntentionKind.LAUNCH, IntentionKind.FLEET)
     if wisher.voluntary and is_launch:
-        require_caps(
-            tx,
-            now,
-            wisher.client_id,
-            wisher.agent_id,
-            intention.usd_per_hour,
-            is_probe=wisher.probe_id is not None,
-        )
+        is_probe, usd = wisher.probe_id is not None, intention.usd_per_hour
+        require_caps(tx, now, wisher.client_id, wisher.agent_id, usd, is_probe=is_probe)
+        if wisher.probe_id is not None:
+            probes.require_waiting(tx, wisher.probe_id)
     _insert(tx, now, wisher, intention)
 
 

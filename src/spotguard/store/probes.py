@@ -41,7 +41,9 @@ def set_budget(tx: sa.Connection, now: datetime, client_id: ClientId, usd_per_da
 
 
 def hold(tx: sa.Connection, now: datetime, client_id: ClientId) -> None:
-    """Whoever buys a probe touches the client's row first: of two coordinators one waits for the other."""
+    """Whoever buys a probe, asks EC2 for it or gives it up touches the client's row first: of two coordinators one
+    waits for the other.
+    """
     tx.execute(sa.update(clients).where(_c.id == client_id).values(updated_at=now))
 
 
@@ -116,6 +118,13 @@ def insert(
 
 def get(tx: sa.Connection, probe_id: ProbeId) -> Row:
     return tx.execute(sa.select(probes).where(_p.id == probe_id)).one()
+
+
+def require_waiting(tx: sa.Connection, probe_id: ProbeId) -> None:
+    """`Refused` when another coordinator has given it up; whoever asks EC2 for it has touched its client's row."""
+    waits = sa.select(_p.id).where(_p.id == probe_id, _p.status == ProbeStatus.WAITING.value)
+    if tx.execute(waits).first() is None:
+        raise Refused("this probe was given up meanwhile")
 
 
 def move(tx: sa.Connection, probe: Row, wanted: ProbeStatus, **values: Any) -> bool:
