@@ -52,6 +52,6 @@ def test_it_tells_what_each_look_showed():
 def test_what_is_refused_is_told(asking, shell):
     with pytest.raises(Failed, match="usdPerDay"):
         asked(asking, "-1")
-    for typed in ("much", "NaN"):
+    for typed in ("much", "NaN", "1e999999999", "1e-999999999"):
         told = shell.fails("probes", "--usd-per-day", typed, "--token-file", "/nowhere", code=2)
         assert "is a number of USD" in told

@@ -151,3 +151,22 @@ def test_many_tenants_look_in_turn_so_that_no_pass_is_long(scene):
         launches.append(len(looked(scene)) - before)
     assert max(launches) == MOST_PER_PASS < len(everybody)
     assert {row.client_id for row in looked(scene)} == everybody
+
+
+def test_another_tenants_instance_that_names_the_probe_is_none_of_it(scene):
+    """Its owner can write any tag on it: neither is it ended, nor is it waited for."""
+    scene.ec2.faults.sometimes("terminate_instance", 1.0)
+    scene.run(180, until=lambda: bool(launched(scene)))
+    scene.mute.update(m.instance_id for m in launched(scene))
+    mine, (one,) = scene.client_id, looked(scene)
+    scene.client_id, _ = scene.db.write(lambda tx: tenants.create_client(tx, scene.now, "them"))
+    their_agent = scene.protect("theirs")
+    theirs = scene.serving(their_agent)
+    scene.ec2.controls.tag(theirs, {"spotguard:probe": one.id})
+    scene.run(60)
+    scene.client_id = mine
+    pays(scene, "0")
+    scene.ec2.faults.clear()
+    scene.run(600, until=lambda: looked(scene)[0].status == "over")
+    assert scene.serving(their_agent) == theirs
+    assert scene.ec2.world.machines[theirs].is_live

@@ -14,6 +14,7 @@ from spotguard.cli.output import Json, print_json, say
 from spotguard.domain.errors import BadSetting
 
 _SHOWN = 20
+_MOST_DIGITS = 20  # written out, 1e999999999 is a gigabyte; what a budget may be says the server
 
 
 def probes(
@@ -52,7 +53,7 @@ def _usd(text: str) -> str:
         usd = Decimal(text)
     except InvalidOperation as error:
         raise BadSetting(f"--usd-per-day is a number of USD, such as 0.50, not {text[:40]!r}") from error
-    if not usd.is_finite():
+    if not usd.is_finite() or abs(usd.adjusted()) > _MOST_DIGITS:
         raise BadSetting(f"--usd-per-day is a number of USD, such as 0.50, not {text[:40]!r}")
     return f"{usd:f}"
 

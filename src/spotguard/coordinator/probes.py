@@ -276,11 +276,12 @@ def _saw_up(tx: sa.Connection, at: datetime, probe: Row, because: str) -> bool:
 
 def _settled(tx: sa.Connection, now: datetime, probe: Row) -> bool:
     """With what it cost. One whose answer came only now has seen the pool up when it was launched."""
-    made = tx.execute(sa.select(instances).where(instances.c.probe_id == probe.id)).all()
+    made = tx.execute(sa.select(instances).where(_launched_for(probe))).all()
     named = probe.up is True and not made  # EC2 had named it, and it was gone before anybody saw it
     usd = sum((cost(probe.usd_per_hour, _seconds(row)) for row in made), probe.usd if named else ZERO)
     came = probe.up is None and bool(made)
-    if not _conclude(tx, now, probe, up=True if came else probe.up, usd=usd, answer=probe.answer):
+    told = {"up": True, "instance_id": made[0].id} if came else {"up": probe.up}
+    if not _conclude(tx, now, probe, usd=usd, answer=probe.answer, **told):
         return False
     if came:
         _saw_up(tx, made[0].launched_at, probe, f"{made[0].id} was launched, and its answer was lost")
@@ -294,9 +295,9 @@ def _seconds(row: Row) -> Decimal:
 
 
 def _conclude(
-    tx: sa.Connection, now: datetime, probe: Row, *, up: bool | None, usd: Decimal, answer: str | None
+    tx: sa.Connection, now: datetime, probe: Row, *, usd: Decimal, answer: str | None, **told: object
 ) -> bool:
-    return probes.move(tx, probe, ProbeStatus.OVER, up=up, usd=usd, answer=answer, completed_at=now)
+    return probes.move(tx, probe, ProbeStatus.OVER, usd=usd, answer=answer, completed_at=now, **told)
 
 
 def _set_apart(probe: Row) -> clones.SetApart:
@@ -305,6 +306,11 @@ def _set_apart(probe: Row) -> clones.SetApart:
         agent_id=AgentId(probe.agent_id),
         seed=probe.id,
         purpose=PURPOSE,
-        mine=instances.c.probe_id == probe.id,
+        mine=_launched_for(probe),
         because=f"a probe of {probe.pool_id} had it, and is over",
     )
+
+
+def _launched_for(probe: Row) -> sa.ColumnElement[bool]:
+    """Its own client's: a tag that names it may stand on anybody's instance."""
+    return sa.and_(instances.c.probe_id == probe.id, instances.c.client_id == probe.client_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,15 +13,17 @@ from sqlalchemy.exc import IntegrityError
 from spotguard.domain.errors import NotFound, Refused
 from spotguard.domain.ids import ClientId, ImageId, ProbeId
 from spotguard.domain.money import ZERO
-from spotguard.domain.probes import PROBE_LIFE, ProbeStatus
+from spotguard.domain.probes import PROBE_LIFE, PURPOSE, ProbeStatus
+from spotguard.planning.metering import EntryKind
 from spotguard.planning.probes import ANSWERED_WITHIN, LaunchProbe
 from spotguard.store import events
 from spotguard.store.stepping import step
-from spotguard.store.tables import clients, probes
+from spotguard.store.tables import clients, ledger_entries, probes, storage_resources
 from spotguard.store.views_paging import Asked, Page, newest_first
 
 Row = sa.Row[Any]
-_p, _c = probes.c, clients.c
+_p, _c, _e, _s = probes.c, clients.c, ledger_entries.c, storage_resources.c
+A_DAY = timedelta(days=1)
 _MOST_WORTH = 999_999.0  # that the column holds
 
 
@@ -59,9 +61,31 @@ def today_of(now: datetime) -> datetime:
 
 
 def spent(tx: sa.Connection, client_id: ClientId, since: datetime) -> Decimal:
-    """By probes ordered since then: what they cost, those under way as much as they will at least."""
-    found = sa.select(_p.usd).where(_p.client_id == client_id, _p.created_at >= since)
-    return sum(tx.scalars(found), ZERO)
+    """By the probes of that day: each what its row says, those under way as much as they will cost at least; what the
+    ledger knows of it where that is more (a price that rose, its disks, an instance that EC2 does not end).
+    """
+    ordered = sa.select(_p.id, _p.usd).where(_p.client_id == client_id, _p.created_at >= since)
+    told: dict[str, Decimal] = {row.id: row.usd for row in tx.execute(ordered)}
+    metered = _metered(tx, client_id, since)
+    return sum(
+        (max(told.get(one, ZERO), metered.get(one, ZERO)) for one in told.keys() | metered.keys()), ZERO
+    )
+
+
+def _metered(tx: sa.Connection, client_id: ClientId, since: datetime) -> dict[str, Decimal]:
+    """What the ledger says of the hours since then, of probes of that day and of the one before."""
+    of_day = (_p.client_id == client_id, _p.created_at >= since - A_DAY, _e.from_at >= since)
+    machines = sa.and_(_e.resource_id == _p.instance_id, _e.kind == EntryKind.PROBE.value)
+    theirs = sa.and_(_s.agent_id == _p.agent_id, _s.last_attached_to == _p.instance_id, _s.purpose == PURPOSE)
+    disks = probes.join(storage_resources, theirs).join(ledger_entries, _e.resource_id == _s.id)
+    found = [
+        *tx.execute(sa.select(_p.id, _e.usd).join_from(probes, ledger_entries, machines).where(*of_day)),
+        *tx.execute(sa.select(_p.id, _e.usd).select_from(disks).where(*of_day)),
+    ]
+    told: dict[str, Decimal] = {}
+    for row in found:
+        told[row.id] = told.get(row.id, ZERO) + row.usd
+    return told
 
 
 def is_open(tx: sa.Connection, client_id: ClientId) -> bool:
