@@ -41,7 +41,7 @@ class PayingEngine(Engine):
 
     def _due(self, view: View) -> tuple[int, ...]:
         ask, known = self._asked
-        (worths,) = watching.worths([ask], known)
+        told = watching.worths([ask], known)
         numbers = {pool.id: number for number, pool in enumerate(view.pools)}
         facts = ProbeFacts(
             now=view.moment,
@@ -54,7 +54,11 @@ class PayingEngine(Engine):
             is_open=False,
             fruitless=None,
             looks_to_prove=watching.LOOKS_TO_PROVE,
-            pools=[self._lookable(view, numbers[pool_id], worth) for pool_id, worth in worths.items()],
+            pools=[
+                self._lookable(view, numbers[pool_id], worth)
+                for pool_id, worth in zip(told.pool_ids, told.usd[0].tolist(), strict=True)
+                if worth > 0
+            ],
         )
         answer = plan(facts)
         if isinstance(answer, NoProbe):
