@@ -27,6 +27,8 @@ _MISSED = "asked when the simulation has missed it"
 SECOND_LINE: dict[str, Node] = {
     name: Node(test, _MISSED)
     for name, test in {
+        "a-damaged-memory-is-an-empty-one": "tests/primacy/test_forgotten.py",
+        "a-lost-move-is-no-move": "tests/agent/test_identity.py",
         "volumes-die-with-their-instance": "tests/agent/test_kept_volumes.py",
         "no-client-token": "tests/execution/test_launching.py::test_a_lost_answer_never_makes_two",
         "a-token-of-the-call-not-of-the-attempt": "tests/execution/test_launching.py::test_after_a_crash_other_user_data_still_makes_one",

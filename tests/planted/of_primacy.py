@@ -297,9 +297,19 @@ BUGS = (
                 "            self._now = Held(me.instance_id, me.boot_id)\n",
             ),
         ),
-        Node(
-            "tests/primacy/test_forgotten.py::test_one_that_had_handed_over_opens_no_more_although_the_server_knows_of_nothing",
-            "no schedule changes a bit on an agent's disk: its writes are whole, late, refused or torn",
+        hunt(F.DISK_ROTS, F.NOTICE, F.SERVER_AWAY, F.TOGGLES),
+    ),
+    Bug(
+        "a-lost-move-is-no-move",
+        "our own simulation: a holder's file was damaged while its image was made, and its gate opened again",
+        "4: what is acknowledged then is not in the image from which the new one serves",
+        (
+            Edit(
+                "agent/agent.py",
+                "            if primacy.paused and self._handover.is_lost and primacy.held is not None:\n",
+                "            if primacy.held == 0:\n",
+            ),
         ),
+        hunt(F.DISK_ROTS, F.DISK_ROTS, F.FORCED_MOVE),
     ),
 )

@@ -158,15 +158,15 @@ class Agent:
         """Believe the disk only as far as it is this identity's."""
         desk = self._desk
         try:
-            desk.primacy.load(identity)
+            is_ours = desk.primacy.load(identity)
         except Damaged as error:
             desk.primacy.forget(identity)
-            self._begin_anew(error)
+            self._begin_anew(error, FILES_BUT_PRIMACY)
             return
         try:
             stored = desk.stored_enrolment()
         except Damaged as error:
-            self._begin_anew(error)
+            self._begin_anew(error, ("enrolment",) if is_ours else FILES_BUT_PRIMACY)
             return
         if stored is None:
             desk.found_running = desk.note is None and desk.primacy.gate_state() is GateState.OPEN
@@ -185,10 +185,10 @@ class Agent:
             self._discard(FILES)
             desk.primacy.load(identity)
 
-    def _begin_anew(self, error: Damaged) -> None:
+    def _begin_anew(self, error: Damaged, discarded: Iterable[str]) -> None:
         """An agent has been here: what runs is not the user's own, and the server says whether it may."""
         log.error("damaged disk", because=str(error))
-        self._discard(FILES_BUT_PRIMACY)
+        self._discard(discarded)
 
     def _discard(self, names: Iterable[str]) -> None:
         """Another identity's heritage: whoever is killed in the midst of it finds the rest, and whose it was."""
@@ -211,9 +211,15 @@ class Agent:
         self._handover.load()
 
     def _resume(self) -> None:
-        """The same boot with an epoch that was never released: serve on, whether or not the server answers."""
+        """The same boot with an epoch that was never released: serve on, whether or not the server answers.
+
+        Not where a move has closed the gate of which nothing is known any more: its image or its last pass may be under
+        way, and would lack what is written now. Who lets go is followed by the new one, or given the next epoch.
+        """
         primacy = self._desk.primacy
         try:
+            if primacy.paused and self._handover.is_lost and primacy.held is not None:
+                primacy.release(primacy.held)
             if primacy.paused and not self._handover.is_open:
                 primacy.resume()
             primacy.ensure_open()

@@ -34,6 +34,7 @@ from spotguard.execution.move_state import (
     unreported,
 )
 from spotguard.execution.old_half import Advance, OldHalf
+from spotguard.ports.checked_lines import Damaged
 from spotguard.ports.server import Reply
 from spotguard.ports.workload import SyncTarget
 from spotguard.telemetry import get_logger
@@ -51,6 +52,7 @@ class Handover:
         self._desk, self._book, self._signals = desk, book, signals
         self._document = Document(desk.ports.disk, self.NAME)
         self._state: MoveState | None = None
+        self.is_lost = False  # what stood on the disk of the newest move cannot be read
         self._replies: deque[tuple[str, Mapping[str, Any]]] = deque(maxlen=100)
         self._polled_at: datetime | None = None
         ports = desk.ports
@@ -67,11 +69,12 @@ class Handover:
         )
 
     def load(self) -> None:
-        """A state that cannot be read is none: a gate that it had closed is opened again."""
-        stored = self._document.read_or(None)
+        """A state that cannot be read is none."""
         try:
+            stored = self._document.read()
             self._state = None if stored is None else decode(stored.encode())
-        except InvalidInput as error:
+        except (Damaged, InvalidInput) as error:
+            self.is_lost = True
             log.error("move unreadable", because=str(error))  # noqa: TRY400 - the cause is the message
 
     @property

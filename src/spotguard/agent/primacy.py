@@ -49,20 +49,23 @@ class Primacy:
         self._confirmed: int | None = None  # the epoch that the server told this process, or a ticket gave it
         self._rehearsing = False
 
-    def load(self, me: Identity) -> None:
-        """Read the disk; `Damaged` passes through: who cannot remember what it released is to `forget` it.
+    def load(self, me: Identity) -> bool:
+        """Read the disk: True if it is this instance's. `Damaged` passes through: who cannot remember what it released
+        is to `forget` it.
 
         What another instance wrote is a clone's heritage and counts as nothing. After another boot of this one
         whoever serves is the server's to say; what was released stays released.
         """
         stored = self._document.read()
         found = Held() if stored is None else msgspec.convert(stored, Held)
-        if found.instance_id != me.instance_id:
+        is_ours = found.instance_id == me.instance_id
+        if not is_ours:
             found = Held(me.instance_id, me.boot_id)
         elif found.boot_id != me.boot_id:
             found = found.of_boot(me.boot_id)
         with self._lock:
             self._now = found
+        return is_ours
 
     def forget(self, me: Identity) -> None:
         """What stands on the disk is not what was written: nobody knows what was released or handed over here.
@@ -80,12 +83,12 @@ class Primacy:
     def recall(self, epoch: int | None, ticket_id: str | None) -> None:
         """The server says that this instance holds `epoch` (None: none), and which ticket of it is out (None: none).
 
-        Without one nobody else can have been given the epoch from here. With one it is let go of, and nobody ever hears
-        from here that the ticket is destroyed: its other end says what came of it.
+        The gate was closed, perhaps for ever, and perhaps an image or a last pass of what was written is under way: the
+        epoch is let go of. Of the ticket nobody hears from here that it is destroyed: its other end says.
         """
         with self._lock:
             now = replace(self._now, forgot=False, doubted=ticket_id)
-            if epoch is not None and ticket_id is not None:
+            if epoch is not None:
                 self._serving.forbid()
                 if self._is_open():
                     self._gate.close()

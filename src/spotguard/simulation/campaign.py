@@ -41,8 +41,12 @@ SETTLED_AFTER = timedelta(minutes=10)  # invariant 18: no open step past its dea
 SERVED_AFTER = timedelta(minutes=30)  # a recovery that began when faults stopped has ended
 AFTERSHOCK = timedelta(minutes=15)  # for a recovery by the volume, where the notice found no standby
 TOGETHER = 0.5  # share of the faults that strike within minutes of the one before
-HIBERNATED = 0.3  # share of the stopped ones
-_DRAWN = tuple(kind for kind in FaultKind if kind is not FaultKind.HIBERNATES)
+OTHERWISE = 0.3  # share of those that come in another form
+_OTHERWISE = {
+    FaultKind.STOP_AND_START: FaultKind.HIBERNATES,  # its memory is kept
+    FaultKind.TORN_JOURNAL: FaultKind.DISK_ROTS,  # of any file
+}
+_DRAWN = tuple(kind for kind in FaultKind if kind not in _OTHERWISE.values())
 PRICE_LOOKS = (300.0, 600.0, 900.0)  # `spotguard agent` looks every 900 s, without EC2 of its own never
 SYNCS = (10.0, 20.0, 30.0)
 _LONGEST_SECONDS = 1800.0
@@ -78,10 +82,12 @@ def schedule_of(seed: int, agents: Sequence[str], hours: float = HOURS) -> tuple
 
 
 def _kind(seed: int, dice: Random, number: int) -> FaultKind:
-    """Some of those that are stopped keep their memory: by dice of their own, so that a kept seed stays what it was."""
+    """Some come in another form: by dice of their own, so that the other faults of a seed stay what they were."""
     kind = dice.choice(_DRAWN)
-    keeps = kind is FaultKind.STOP_AND_START and Random(f"hibernates:{seed}:{number}").random() < HIBERNATED
-    return FaultKind.HIBERNATES if keeps else kind
+    other = _OTHERWISE.get(kind)
+    if other is None or Random(f"{other}:{seed}:{number}").random() >= OTHERWISE:
+        return kind
+    return other
 
 
 def _length(dice: Random) -> float:

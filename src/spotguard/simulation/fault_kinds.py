@@ -38,6 +38,7 @@ class FaultKind(StrEnum):
     AGENT_SLOW = "agent_slow"
     DISK_FULL = "disk_full"
     TORN_JOURNAL = "torn_journal"
+    DISK_ROTS = "disk_rots"
     CLOCK_STEPPED = "clock_stepped"
     COORDINATOR_DIES_AT_EFFECT = "coordinator_dies_at_effect"
     COORDINATOR_FROZEN = "coordinator_frozen"

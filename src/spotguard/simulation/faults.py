@@ -19,6 +19,8 @@ from spotguard.simulation.trouble import Death, Trouble
 from spotguard.simulation.troubled_database import TroubledDatabase
 from spotguard.simulation.world import World
 
+ROTTEN = ("primacy", "enrolment", "outbox", "signals", "move", "commands")  # of an agent's files
+
 FALLS_ASLEEP = timedelta(seconds=30)
 
 Begin = Callable[[Scene], bool]
@@ -129,6 +131,22 @@ def _torn_journal(scene: Scene) -> bool:
     if process is None:
         return False
     process.disk.append("outbox", b'00000000 {"put": {"id"')
+    process.die()
+    return True
+
+
+def _disk_rots(scene: Scene) -> bool:
+    """One bit of one of its files has changed, and the process that knew better is gone."""
+    process = _process(scene)
+    if process is None:
+        return False
+    name = scene.dice.choice(ROTTEN)
+    written = process.disk.read(name)
+    if not written:
+        return False
+    at = scene.dice.randrange(len(written))
+    changed = written[at] ^ 1 << scene.dice.randrange(8)
+    process.disk.replace(name, written[:at] + bytes([changed]) + written[at + 1 :])
     process.die()
     return True
 
@@ -292,6 +310,7 @@ _BEGIN: dict[FaultKind, Begin] = {
     FaultKind.AGENT_SLOW: _slow,
     FaultKind.DISK_FULL: _disk_full,
     FaultKind.TORN_JOURNAL: _torn_journal,
+    FaultKind.DISK_ROTS: _disk_rots,
     FaultKind.CLOCK_STEPPED: _clock_stepped,
     FaultKind.COORDINATOR_DIES_AT_EFFECT: lambda s: _dies_at_effect(10, s.coordinator(), s),
     FaultKind.COORDINATOR_FROZEN: lambda s: _frozen(s.coordinator(), s),

@@ -115,6 +115,7 @@ class AgentProcess:
         self.disk = SimulatedDisk(root)
         self._installed_as = installed_as
         self._trouble = around.trouble_of(instance_id) if around.trouble_of is not None else None
+        self._has_enrolled = False
         self.agent = self._process()
 
     def _process(self) -> Agent:
@@ -156,9 +157,8 @@ class AgentProcess:
 
     @property
     def has_enrolled(self) -> bool:
-        """It has heard the answer to its registration: what that gave it is on its disk."""
-        stored = self.agent.desk.stored_enrolment()
-        return stored is not None and stored.instance_id == self.instance_id
+        """It has heard the answer to a registration, now or before its reboot."""
+        return self._has_enrolled
 
     def start(self) -> None:
         try:
@@ -249,6 +249,7 @@ class AgentProcess:
         return min(until_told_again, highest - (received.lag_seconds or 0.0))
 
     def _answer_bells(self) -> None:
+        self._has_enrolled = self._has_enrolled or self.agent.desk.is_enrolled
         for duty in sorted(self.agent.bells.take()):
             self.wake(duty, self._around.clock.now())
 
