@@ -67,12 +67,12 @@ def what_is_looked_for_is_there_again_on_the_way_back(told: Told) -> None:
     name = str(told.agent(1)["logicalAgentId"])
     told.me.open("/")
     told.page.get_by_label("Search").fill(name)
-    told.page.get_by_label("Runs").select_option("spot")
+    told.page.get_by_label("Health").select_option("healthy")
     told.page.locator(".rows [role=row]").first.click()
     told.page.wait_for_url("**/agents/*")
     told.page.go_back()
     expect(told.page.get_by_label("Search")).to_have_value(name)
-    expect(told.page.get_by_label("Runs")).to_have_value("spot")
+    expect(told.page.get_by_label("Health")).to_have_value("healthy")
     expect(told.page.locator(".rows [role=row]")).to_have_count(1)
 
 
@@ -105,7 +105,8 @@ def the_fleets_figures_are_those_of_the_api_and_of_the_database(told: Told) -> N
 def a_manual_replica_is_asked_for_and_watched_until_it_is_ready(told: Told) -> None:
     agent = told.open_agent(0)
     expect(told.page.get_by_test_id("standby-cost")).to_contain_text("beside")
-    told.page.get_by_label("Manual replica").check()
+    told.page.get_by_label("Manual replica").click()
+    expect(told.page.get_by_label("Manual replica")).to_be_checked()
     expect(told.page.get_by_label("Automatic switching")).not_to_be_checked()
     states = told.page.get_by_role("region", name="Replicas").locator(".tag")
     expect(states.filter(has_text=re.compile("^ready$")).first).to_be_visible(timeout=PATIENCE_MS)
@@ -130,7 +131,8 @@ def it_is_promoted_after_its_consequences_were_read(told: Told) -> None:
 
 def a_switch_is_forced_and_its_timeline_followed_to_the_end(told: Told) -> None:
     agent = told.open_agent(1)
-    told.page.get_by_label("Neither").check()
+    told.page.get_by_label("Neither").click()
+    expect(told.page.get_by_label("Neither")).to_be_checked()
     wait = told.page.get_by_label("Seconds to wait before that")
     wait.fill("0")
     wait.press("Enter")
@@ -143,6 +145,7 @@ def a_switch_is_forced_and_its_timeline_followed_to_the_end(told: Told) -> None:
     button.click()
     dialog.get_by_role("button", name="Move it now").click()
     told.page.wait_for_url("**/switches/*")
+    told.page.get_by_role("heading", name="Timeline").wait_for()
     expect(told.page.get_by_label("Steps")).to_contain_text("new instance may serve", timeout=PATIENCE_MS)
     expect(told.page.locator("main")).to_contain_text("completed", timeout=2 * PATIENCE_MS)
     told_steps = told.me.api(f"/agents/{agent['id']}/switches")["items"][0]["steps"]

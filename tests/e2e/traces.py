@@ -205,7 +205,7 @@ def the_page_of_one_switch(told: Told) -> None:
     require_text(shown["New instance"], row.new_instance_id or "not named yet")
     for name, stored in (
         ("Old price an hour", row.on_demand_price if row.old_mode == "ondemand" else row.old_spot_price),
-        ("New price an hour", row.new_spot_price),
+        ("New price an hour", row.on_demand_price if row.new_mode == "ondemand" else row.new_spot_price),
         ("On demand an hour", row.on_demand_price),
         ("Saved an hour", row.savings_impact),
     ):

@@ -68,7 +68,10 @@ function Told({ move }: { move: Switch }) {
                 "Old price an hour",
                 <Usd key="p" of={move.oldMode === "ondemand" ? move.onDemandPrice : move.oldSpotPrice} />,
               ],
-              ["New price an hour", <Usd key="q" of={move.newSpotPrice} />],
+              [
+                "New price an hour",
+                <Usd key="q" of={move.newMode === "ondemand" ? move.onDemandPrice : move.newSpotPrice} />,
+              ],
               ["On demand an hour", <Usd key="d" of={move.onDemandPrice} />],
               ["Saved an hour", <SavedAnHour key="s" move={move} />],
             ]}
