@@ -135,10 +135,12 @@ export const poolsQuery = (cursor: string | null) =>
     refetchInterval: CALM_MS,
   });
 
-export const interruptionsQuery = queryOptions({
-  queryKey: ["interruptions"],
-  queryFn: () => told(api.GET("/api/client/interruptions")),
-});
+export const interruptionsQuery = (cursor: string | null) =>
+  queryOptions({
+    queryKey: ["interruptions", cursor],
+    queryFn: () =>
+      told(api.GET("/api/client/interruptions", { params: { query: cursor === null ? {} : { cursor } } })),
+  });
 
 export const healthQuery = queryOptions({
   queryKey: ["health"],

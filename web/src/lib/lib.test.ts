@@ -24,8 +24,9 @@ describe("money", () => {
 
 describe("spans of time", () => {
   it("have two units at the most", () => {
-    expect([0.4, 5, 60, 125, 3600, 90_061].map(span)).toEqual([
+    expect([0.4, 59.97, 5, 60, 125, 3600, 90_061].map(span)).toEqual([
       "0.4 s",
+      "1 min",
       "5 s",
       "1 min",
       "2 min 5 s",

@@ -17,7 +17,8 @@ const UNITS: readonly [number, string][] = [
 ];
 
 /** "2 min 5 s", "3 h", "0.4 s": two units at the most. */
-export function span(seconds: number): string {
+export function span(told: number): string {
+  const seconds = told < 60 ? Number(told.toFixed(1)) : told; // 59.97 s are a minute
   if (seconds < 60) return `${Number.isInteger(seconds) ? seconds : seconds.toFixed(1)} s`;
   const index = UNITS.findIndex(([size]) => seconds >= size);
   const [size, name] = UNITS[index] ?? [60, "min"];

@@ -9,7 +9,7 @@ import { Card } from "../parts/Card";
 import { When } from "../parts/figures";
 import { Listing } from "../parts/Listing";
 import { Downtime, SavedAnHour } from "../parts/MoveLine";
-import { usePages } from "../parts/Pager";
+import { Pager, usePages } from "../parts/Pager";
 import { Refused } from "../parts/states";
 import { type Column, Table } from "../parts/Table";
 import { Tag } from "../parts/Tag";
@@ -127,7 +127,8 @@ function passes(one: Switch, filters: Filters): boolean {
 }
 
 function Interruptions() {
-  const { data, error } = useQuery(interruptionsQuery);
+  const pages = usePages();
+  const { data, error } = useQuery(interruptionsQuery(pages.cursor));
   return (
     <Card title="Signals of AWS">
       <Refused error={error} what="Signals could not be read" />
@@ -146,6 +147,7 @@ function Interruptions() {
           { head: "Failover complete", cell: (one) => <When at={one.failoverCompletedAt} never="none" /> },
         ]}
       />
+      <Pager pages={pages} next={data?.nextCursor ?? null} label="Pages of the signals" />
     </Card>
   );
 }

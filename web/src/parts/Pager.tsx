@@ -13,10 +13,11 @@ export function usePages(): Pages {
   return { cursor: trail.at(-1) ?? null, before: trail, go: setTrail };
 }
 
-export function Pager({ pages, next }: { pages: Pages; next: string | null }) {
+export function Pager(props: { pages: Pages; next: string | null; label?: string }) {
+  const { pages, next } = props;
   if (pages.before.length === 1 && next === null) return null;
   return (
-    <nav className="row" aria-label="Pages of the list">
+    <nav className="row" aria-label={props.label ?? "Pages of the list"}>
       {pages.before.length > 1 && (
         <Button size="compact-sm" variant="default" onClick={() => pages.go(pages.before.slice(0, -1))}>
           Back

@@ -17,10 +17,14 @@ export function Percent({ of, places = 1 }: { of: number | null | undefined; pla
   if (of === null || of === undefined) return UNKNOWN;
   return (
     <span className="number" data-exact={of}>
-      {of.toFixed(places).replace("-", "−")} %
+      {signed(of.toFixed(places))} %
     </span>
   );
 }
+
+/** What is rounded to nothing has no sign. */
+const signed = (digits: string) =>
+  Number(digits) === 0 ? digits.replace("-", "") : digits.replace("-", "−");
 
 /** In the viewer's zone; UTC on hover. */
 export function When({ at, never = "unknown" }: { at: string | null | undefined; never?: string }) {

@@ -34,6 +34,11 @@ describe("figures", () => {
     ]);
     expect(container.textContent).toContain("unknownunknownunknown");
   });
+  it("have no sign where they are rounded to nothing", () => {
+    const { container } = shown([<Percent key="a" of={-0.04} />, <Percent key="b" of={-0.06} />]);
+    expect(container.textContent).toContain("0.0 %−0.1 %");
+    expect(container.textContent).not.toContain("−0.0");
+  });
   it("are rounded for reading and exact in their title; times have UTC there", () => {
     shown([<Usd key="u" of="0.013372" />, <When key="w" at="2026-03-01T12:00:00.000000Z" />]);
     expect(screen.getByText("$0.0134").title).toBe("$0.013372");

@@ -10,6 +10,11 @@ import { Tag } from "../Tag";
 
 const SHOWN = 20;
 
+/** What a list leaves out is told: the whole of it is the API's. */
+function Newest({ of }: { of: number | undefined }) {
+  return of !== undefined && of > SHOWN && <p className="dim">{`The newest ${SHOWN}.`}</p>;
+}
+
 export function Moves({ agentId }: { agentId: string }) {
   const { data, error } = useQuery(agentSwitchesQuery(agentId));
   return (
@@ -19,6 +24,7 @@ export function Moves({ agentId }: { agentId: string }) {
       {data?.items.slice(0, SHOWN).map((move, index) => (
         <MoveLine key={move.id} move={move} isOpen={index === 0} />
       ))}
+      <Newest of={data?.items.length} />
     </Card>
   );
 }
@@ -46,6 +52,7 @@ export function Decisions({ agentId }: { agentId: string }) {
           { head: "Because", cell: (one) => <span className="reason">{one.because}</span> },
         ]}
       />
+      <Newest of={data?.items.length} />
     </Card>
   );
 }
@@ -65,6 +72,7 @@ export function Events({ agentId }: { agentId: string }) {
           { head: "What", cell: (one) => one.message },
         ]}
       />
+      <Newest of={data?.items.length} />
     </Card>
   );
 }
