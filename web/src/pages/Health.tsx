@@ -209,7 +209,7 @@ function SpendCaps() {
     <Card title="Spend caps">
       <p className="reason">They bind voluntary and standby launches, never an emergency.</p>
       <Refused error={error} what="Caps could not be read" />
-      {data !== undefined && <Limits key={JSON.stringify(data)} limits={data} />}
+      {data !== undefined && <Limits limits={data} />}
     </Card>
   );
 }

@@ -1,11 +1,12 @@
-import { Button, TextInput } from "@mantine/core";
+import { TextInput } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
 import { useOrder } from "../api/changes";
 import { api, type Schemas, told } from "../api/client";
 import { limitsQuery } from "../api/queries";
 import { numberIn } from "../lib/numbers";
+import { OrderButton } from "./OrderButton";
 import { Refused } from "./states";
+import { useDraft } from "./useDraft";
 
 type Caps = Schemas["Limits"];
 type Texts = Record<keyof Caps, string>;
@@ -29,11 +30,11 @@ function errorOf(name: keyof Caps, text: string): string | null {
 /** An empty field is no cap; one that is wrong is told, and nothing is stored. */
 export function Limits({ limits }: { limits: Caps }) {
   const client = useQueryClient();
-  const [texts, setTexts] = useState<Texts>({
+  const [texts, setTexts] = useDraft<Texts>(JSON.stringify(limits), () => ({
     maxInstances: String(limits.maxInstances ?? ""),
     maxHourlyUsd: limits.maxHourlyUsd ?? "",
     maxLaunchesPerHour: String(limits.maxLaunchesPerHour ?? ""),
-  });
+  }));
   const store = useOrder({
     mutationFn: () =>
       told(
@@ -68,9 +69,9 @@ export function Limits({ limits }: { limits: Caps }) {
           />
         ))}
       </div>
-      <Button type="submit" variant="default" loading={store.isPending} disabled={!isRight}>
+      <OrderButton type="submit" variant="default" isPending={store.isPending} disabled={!isRight}>
         Store
-      </Button>
+      </OrderButton>
       <Refused error={store.error} what="Not stored" />
     </form>
   );

@@ -327,6 +327,32 @@ describe("a move", () => {
 });
 
 describe("a spending cap", () => {
+  it("is stored without the focus being lost, and shows what somebody else has stored meanwhile", async () => {
+    let answer: (told: Response) => void = () => undefined;
+    globalThis.fetch = () => new Promise((resolve) => (answer = resolve));
+    const client = new QueryClient();
+    const caps = { maxInstances: 5, maxHourlyUsd: null, maxLaunchesPerHour: null };
+    const form = (limits: Schemas["Limits"]) => (
+      <MantineProvider>
+        <QueryClientProvider client={client}>
+          <Limits limits={limits} />
+        </QueryClientProvider>
+      </MantineProvider>
+    );
+    const { rerender } = render(form(caps));
+    const field = screen.getByLabelText("Most instances") as HTMLInputElement;
+    fireEvent.change(field, { target: { value: "7" } });
+    const store = screen.getByRole("button", { name: "Store" });
+    store.focus();
+    fireEvent.click(store);
+    await waitFor(() => expect((store as HTMLButtonElement).disabled).toBe(true));
+    store.blur(); // what a browser does with what is disabled
+    answer(Response.json({ ...caps, maxInstances: 7 }));
+    rerender(form({ ...caps, maxInstances: 7 }));
+    await waitFor(() => expect(document.activeElement).toBe(store));
+    rerender(form({ ...caps, maxInstances: 9 }));
+    expect([field.isConnected, field.value]).toEqual([true, "9"]);
+  });
   it("that is no number is told beside its field, and lifts no cap", () => {
     const asked = answering(200, {});
     shown(<Limits limits={{ maxInstances: 5, maxHourlyUsd: null, maxLaunchesPerHour: null }} />);

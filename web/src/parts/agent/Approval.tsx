@@ -8,6 +8,7 @@ import { AIM, place } from "../../lib/words";
 import { Card } from "../Card";
 import { Confirm } from "../Confirm";
 import { When } from "../figures";
+import { OrderButton } from "../OrderButton";
 import { Loading, Refused } from "../states";
 import { isBarred, WhyNot } from "../WhyNot";
 import type { Target } from "./Panel";
@@ -61,9 +62,9 @@ function Waiting({ agent, decisionId }: { agent: AgentDetail; decisionId: string
         <Button onClick={() => setAsking(true)} disabled={isBarred(controls?.approve)}>
           Approve the move…
         </Button>
-        <Button variant="default" onClick={() => reject.mutate()} loading={reject.isPending}>
+        <OrderButton variant="default" onClick={() => reject.mutate()} isPending={reject.isPending}>
           Reject
-        </Button>
+        </OrderButton>
       </div>
       <WhyNot control={controls?.approve} what="Not to be approved now" />
       <Refused error={reject.error} what="Not rejected" />

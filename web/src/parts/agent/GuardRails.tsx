@@ -1,11 +1,12 @@
-import { Button, TextInput } from "@mantine/core";
-import { useState } from "react";
+import { TextInput } from "@mantine/core";
 import { type Change, useConfigure } from "../../api/changes";
 import type { Schemas } from "../../api/client";
 import type { AgentDetail } from "../../api/queries";
 import { type Bounds, numberIn } from "../../lib/numbers";
 import { Card } from "../Card";
+import { OrderButton } from "../OrderButton";
 import { Refused } from "../states";
+import { useDraft } from "../useDraft";
 
 type Config = Schemas["Configuration"];
 type Field =
@@ -55,7 +56,6 @@ export function GuardRails({ agent }: { agent: AgentDetail }) {
   return (
     <Card title="Guard-rails">
       <Form
-        key={valuesOf(agent.config)}
         config={agent.config}
         isPending={configure.isPending}
         onStore={(change) => configure.mutate(change)}
@@ -67,14 +67,9 @@ export function GuardRails({ agent }: { agent: AgentDetail }) {
 
 function Form(props: { config: Config; isPending: boolean; onStore: (change: Change) => void }) {
   const { config } = props;
-  const [numbers, setNumbers] = useState(() => textsOf(config));
-  const [types, setTypes] = useState(config.allowedInstanceTypes.join(", "));
-  const [azs, setAzs] = useState(config.allowedAzs.join(", "));
-  const [cap, setCap] = useState(config.maxHourlyUsd ?? "");
-  const [minute, setMinute] = useState(config.minuteValueUsd ?? "");
-  const [group, setGroup] = useState(config.quarantineGroup ?? "");
-  const wrong = FIELDS.some((field) => "error" in numberIn(numbers[field.name], field));
-  const change = changeOf(config, numbers, { types, azs, cap, minute, group });
+  const [draft, setDraft] = useDraft(valuesOf(config), () => draftOf(config));
+  const wrong = FIELDS.some((field) => "error" in numberIn(draft.numbers[field.name], field));
+  const change = changeOf(config, draft);
   return (
     <form
       onSubmit={(event) => {
@@ -88,40 +83,42 @@ function Form(props: { config: Config; isPending: boolean; onStore: (change: Cha
             key={field.name}
             label={field.label}
             inputMode="decimal"
-            value={numbers[field.name]}
-            error={errorOf(numbers[field.name], field)}
-            onChange={(event) => setNumbers({ ...numbers, [field.name]: event.currentTarget.value })}
+            value={draft.numbers[field.name]}
+            error={errorOf(draft.numbers[field.name], field)}
+            onChange={(event) =>
+              setDraft({ ...draft, numbers: { ...draft.numbers, [field.name]: event.currentTarget.value } })
+            }
           />
         ))}
         <TextInput
           label="Dearest an hour, USD; empty: no cap"
-          value={cap}
-          onChange={(event) => setCap(event.currentTarget.value)}
+          value={draft.cap}
+          onChange={(event) => setDraft({ ...draft, cap: event.currentTarget.value })}
         />
         <TextInput
           label="A minute of downtime is worth, USD; empty: ten times what it costs on demand"
-          value={minute}
-          onChange={(event) => setMinute(event.currentTarget.value)}
+          value={draft.minute}
+          onChange={(event) => setDraft({ ...draft, minute: event.currentTarget.value })}
         />
         <TextInput
           label="Allowed types; empty: only its own"
-          value={types}
-          onChange={(event) => setTypes(event.currentTarget.value)}
+          value={draft.types}
+          onChange={(event) => setDraft({ ...draft, types: event.currentTarget.value })}
         />
         <TextInput
           label="Allowed zones; empty: all of the region"
-          value={azs}
-          onChange={(event) => setAzs(event.currentTarget.value)}
+          value={draft.azs}
+          onChange={(event) => setDraft({ ...draft, azs: event.currentTarget.value })}
         />
         <TextInput
           label="Security group of a rehearsed clone, sg-…; empty: its original's"
-          value={group}
-          onChange={(event) => setGroup(event.currentTarget.value)}
+          value={draft.group}
+          onChange={(event) => setDraft({ ...draft, group: event.currentTarget.value })}
         />
       </div>
-      <Button type="submit" variant="default" disabled={wrong} loading={props.isPending}>
+      <OrderButton type="submit" variant="default" disabled={wrong} isPending={props.isPending}>
         Store
-      </Button>
+      </OrderButton>
     </form>
   );
 }
@@ -140,6 +137,24 @@ const textsOf = (config: Config) =>
     string
   >;
 
+type Draft = {
+  numbers: Record<Field, string>;
+  types: string;
+  azs: string;
+  cap: string;
+  minute: string;
+  group: string;
+};
+
+const draftOf = (config: Config): Draft => ({
+  numbers: textsOf(config),
+  types: config.allowedInstanceTypes.join(", "),
+  azs: config.allowedAzs.join(", "),
+  cap: config.maxHourlyUsd ?? "",
+  minute: config.minuteValueUsd ?? "",
+  group: config.quarantineGroup ?? "",
+});
+
 /** The form begins anew when one of its own values was stored, not when another part of the configuration was. */
 const valuesOf = (config: Config) =>
   JSON.stringify([
@@ -154,11 +169,7 @@ const valuesOf = (config: Config) =>
 const listOf = (text: string) => text.split(/[\s,]+/).filter((one) => one !== "");
 
 /** Only what differs: somebody else may have stored the rest meanwhile. */
-function changeOf(
-  config: Config,
-  numbers: Record<Field, string>,
-  texts: { types: string; azs: string; cap: string; minute: string; group: string },
-): Change {
+function changeOf(config: Config, { numbers, ...texts }: Draft): Change {
   const change: Change = {};
   for (const field of FIELDS) {
     const read = numberIn(numbers[field.name], field);

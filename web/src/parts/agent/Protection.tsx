@@ -1,6 +1,5 @@
 import { NativeSelect, Radio, Stack, Switch, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
 import { useConfigure } from "../../api/changes";
 import type { Schemas } from "../../api/client";
 import { type AgentDetail, controlsQuery } from "../../api/queries";
@@ -10,6 +9,7 @@ import { AUTONOMY } from "../../lib/words";
 import { Card } from "../Card";
 import { Usd } from "../figures";
 import { Refused } from "../states";
+import { useDraft } from "../useDraft";
 import { isBarred, WhyNot } from "../WhyNot";
 
 type Kind = "automatic" | "manual" | "none";
@@ -80,7 +80,6 @@ export function Protection({ agent }: { agent: AgentDetail }) {
         onChange={(event) => configure.mutate({ autoTerminateEnabled: event.currentTarget.checked })}
       />
       <Wait
-        key={config.terminateWaitSeconds}
         seconds={config.terminateWaitSeconds}
         onChange={(terminateWaitSeconds) => configure.mutate({ terminateWaitSeconds })}
       />
@@ -97,7 +96,7 @@ export function Protection({ agent }: { agent: AgentDetail }) {
 }
 
 function Wait({ seconds, onChange }: { seconds: number; onChange: (seconds: number) => void }) {
-  const [wanted, setWanted] = useState(String(seconds));
+  const [wanted, setWanted] = useDraft(String(seconds), () => String(seconds));
   const read = numberIn(wanted, { min: 0, max: 86_400, isWhole: true });
   const store = () => {
     if ("value" in read && read.value !== null && read.value !== seconds) onChange(read.value);

@@ -15,6 +15,7 @@ import { REPLICA_STATUS, REPLICA_TYPE, SYNC_STATUS } from "../../lib/words";
 import { Card } from "../Card";
 import { Confirm } from "../Confirm";
 import { Usd, When } from "../figures";
+import { OrderButton } from "../OrderButton";
 import { Refused } from "../states";
 import { Table } from "../Table";
 import { Tag } from "../Tag";
@@ -35,15 +36,15 @@ export function Replicas({ agent }: { agent: AgentDetail }) {
     <Card
       title="Replicas"
       aside={
-        <Button
+        <OrderButton
           size="compact-sm"
           variant="default"
-          loading={create.isPending}
+          isPending={create.isPending}
           disabled={isBarred(controls?.createReplica)}
           onClick={() => create.mutate()}
         >
           Create one now
-        </Button>
+        </OrderButton>
       }
     >
       <WhyNot control={controls?.createReplica} what="None can be created now" />
