@@ -100,6 +100,10 @@ describe("the link to the server", () => {
     expect(links).toEqual(["live", "polling"]);
     await pass(5_000);
     expect(network.of(STREAM).at(-1)?.headers.get("Last-Event-ID")).toBe("7");
+    client.setQueryData(["health"], {});
+    network.say("retry: 2000\n\n");
+    await pass(0);
+    expect(client.getQueryState(["health"])?.isInvalidated).toBe(true);
   });
 
   it("is asked for as the session that the page shows", async () => {

@@ -81,7 +81,7 @@ export class Live {
     window.clearInterval(this.polling);
     this.polling = undefined;
     this.onLink("live");
-    if (this.lastId === null) this.catchUp();
+    this.catchUp();
   }
 
   private expectWord(unheard: AbortController, withinMs: number): void {
@@ -125,7 +125,9 @@ export class Live {
     return asked;
   }
 
-  /** What happened between the first look and the first event that can be heard; a large fleet is still being read. */
+  /** What happened before the first event that can be heard; a large fleet is still being read.
+   *
+   * After a break, too: an event whose transaction was long comes with a lower id than the last one that was heard. */
   private catchUp(): void {
     const fleet = this.client.getQueryData(fleetQuery.queryKey);
     const isRead = fleet?.complete === true && !isLarge(fleet);

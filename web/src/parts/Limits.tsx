@@ -30,22 +30,9 @@ function errorOf(name: keyof Caps, text: string): string | null {
 /** An empty field is no cap; one that is wrong is told, and nothing is stored. */
 export function Limits({ limits }: { limits: Caps }) {
   const client = useQueryClient();
-  const [texts, setTexts] = useDraft<Texts>(JSON.stringify(limits), () => ({
-    maxInstances: String(limits.maxInstances ?? ""),
-    maxHourlyUsd: limits.maxHourlyUsd ?? "",
-    maxLaunchesPerHour: String(limits.maxLaunchesPerHour ?? ""),
-  }));
+  const [texts, setTexts] = useDraft<Texts>(JSON.stringify(limits), () => textsOf(limits));
   const store = useOrder({
-    mutationFn: () =>
-      told(
-        api.PUT("/api/client/limits", {
-          body: {
-            maxInstances: whole(texts.maxInstances),
-            maxHourlyUsd: texts.maxHourlyUsd.trim() === "" ? null : texts.maxHourlyUsd.trim(),
-            maxLaunchesPerHour: whole(texts.maxLaunchesPerHour),
-          },
-        }),
-      ),
+    mutationFn: () => told(api.PUT("/api/client/limits", { body: changeOf(limits, texts) })),
     onSettled: () => client.invalidateQueries({ queryKey: limitsQuery.queryKey }),
   });
   const isRight = NAMES.every((name) => errorOf(name, texts[name]) === null);
@@ -75,6 +62,25 @@ export function Limits({ limits }: { limits: Caps }) {
       <Refused error={store.error} what="Not stored" />
     </form>
   );
+}
+
+const textsOf = (limits: Caps): Texts => ({
+  maxInstances: String(limits.maxInstances ?? ""),
+  maxHourlyUsd: limits.maxHourlyUsd ?? "",
+  maxLaunchesPerHour: String(limits.maxLaunchesPerHour ?? ""),
+});
+
+/** Only what differs from what was read: a cap that somebody else has set meanwhile stays. */
+function changeOf(limits: Caps, texts: Texts): Schemas["LimitsChange"] {
+  const before = textsOf(limits);
+  const differs = (name: keyof Caps) => texts[name].trim() !== before[name];
+  return {
+    ...(differs("maxInstances") && { maxInstances: whole(texts.maxInstances) }),
+    ...(differs("maxHourlyUsd") && {
+      maxHourlyUsd: texts.maxHourlyUsd.trim() === "" ? null : texts.maxHourlyUsd.trim(),
+    }),
+    ...(differs("maxLaunchesPerHour") && { maxLaunchesPerHour: whole(texts.maxLaunchesPerHour) }),
+  };
 }
 
 const whole = (text: string) => (text.trim() === "" ? null : Number(text));

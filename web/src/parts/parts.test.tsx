@@ -327,6 +327,14 @@ describe("a move", () => {
 });
 
 describe("a spending cap", () => {
+  it("is stored alone: what another tab has set meanwhile stays", async () => {
+    const asked = answering(200, {});
+    shown(<Limits limits={{ maxInstances: 5, maxHourlyUsd: "2.500000", maxLaunchesPerHour: null }} />);
+    fireEvent.change(screen.getByLabelText("Most launches an hour"), { target: { value: "3" } });
+    fireEvent.click(screen.getByRole("button", { name: "Store" }));
+    await waitFor(() => expect(asked()).toHaveLength(1));
+    expect(await asked()[0]?.json()).toEqual({ maxLaunchesPerHour: 3 });
+  });
   it("is stored without the focus being lost, and shows what somebody else has stored meanwhile", async () => {
     let answer: (told: Response) => void = () => undefined;
     globalThis.fetch = () => new Promise((resolve) => (answer = resolve));
