@@ -82,8 +82,10 @@ describe("the link to the server", () => {
 
   it("that a proxy holds back is given up, and the page asks meanwhile", async () => {
     client.setQueryData(["health"], {});
+    client.setQueryData(["backtest", "one", 7], {});
     await pass(5_001);
     expect(client.getQueryState(["health"])?.isInvalidated).toBe(true);
+    expect(client.getQueryState(["backtest", "one", 7])?.isInvalidated).toBe(false); // of days that have passed
     await pass(5_000);
     expect(links).toEqual(["polling"]);
   });

@@ -132,14 +132,16 @@ export class Live {
     const fleet = this.client.getQueryData(fleetQuery.queryKey);
     const isRead = fleet?.complete === true && !isLarge(fleet);
     void this.client.invalidateQueries({
-      predicate: ({ queryKey }) => queryKey[0] !== "session" && (isRead || queryKey[0] !== "fleet"),
+      predicate: ({ queryKey }) => isLived(queryKey) && (isRead || queryKey[0] !== "fleet"),
     });
   }
 
   /** What is on its way is not begun anew: a slow server would never be heard to its end. */
   private refreshAll(): void {
-    const predicate = ({ queryKey }: { queryKey: readonly unknown[] }) => queryKey[0] !== "session";
-    void this.client.invalidateQueries({ predicate }, { cancelRefetch: false });
+    void this.client.invalidateQueries(
+      { predicate: ({ queryKey }) => isLived(queryKey) },
+      { cancelRefetch: false },
+    );
   }
 
   private pause(ms: number): Promise<void> {
@@ -152,6 +154,9 @@ export class Live {
     });
   }
 }
+
+/** Whether it changes by itself. A session does not, and a backtest is of days that have passed: each takes seconds. */
+const isLived = ([first]: readonly unknown[]) => first !== "session" && first !== "backtest";
 
 /** First parts of keys of lists over all agents, which any event may change. */
 const OF_ALL = new Set(["switches", "switch", "interruptions", "instance", "health"]);
