@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from spotguard.agent.tickets import Slip
 from spotguard.domain.ids import ClientToken, InstanceId
@@ -56,10 +57,16 @@ def test_nothing_but_the_very_ticket_is_used(handed):
         "another agent": resealed(process, note, agent_id="another"),
         "a pass that has not come": msgspec.structs.replace(note, word=word),
     }
+    alarming = set()
     for why, slip in others.items():
-        deliver(process, msgspec.json.encode(slip))
+        with capture_logs() as told:
+            deliver(process, msgspec.json.encode(slip))
         assert process.agent.desk.primacy.held is None, why
         assert not serving(scene), why
+        alarming |= {why for line in told if line["log_level"] == "error"}
+    told_before = {"no seal"}  # the same words as for another's seal
+    expected = {"an epoch that is history", "a pass that has not come"}
+    assert alarming == others.keys() - told_before - expected
     for content in (b"", b"{}", b"[", b"\xff" * 100, msgspec.json.encode(note)[:-5]):
         deliver(process, content)
         assert process.agent.desk.primacy.held is None, content

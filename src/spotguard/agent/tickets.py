@@ -135,7 +135,15 @@ class Tickets:
             self._refused = content
             self._complain("ticket refused", str(error))
             return None
+        if self._is_past(note):
+            self._refused = content
+            log.info("ticket of the past", instance=self._desk.instance_id, epoch=note.ticket.epoch)
+            return None
         return note
+
+    def _is_past(self, note: Slip) -> bool:
+        """Its epoch has been granted meanwhile, as after each hand-over with a server that answers."""
+        return note.ticket.epoch <= max(self._desk.primacy.known, self._desk.primacy.released)
 
     def _require_ours(self, note: Slip) -> None:
         enrolment, me, ticket = self._desk.enrolled(), self._desk.me, note.ticket
@@ -145,8 +153,6 @@ class Tickets:
             raise Refused("it is for another boot of this instance")
         if not is_same(note.seal, seal_of(ticket, hash_token(enrolment.agent_token))):
             raise Refused("it does not carry the server's seal for this instance")
-        if ticket.epoch <= max(self._desk.primacy.known, self._desk.primacy.released):
-            raise Refused(f"epoch {ticket.epoch} is history")
         if ticket.id in self._desk.primacy.destroyed:
             raise Refused("this instance has destroyed it")
 
