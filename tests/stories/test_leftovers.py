@@ -49,3 +49,29 @@ def test_what_names_no_agent_of_ours_is_told_once_and_left_alone(scene):
     assert ec2.describe_instances([machine])[0].state == "running"
     assert ec2.describe_volumes([volume])
     assert sorted(scene.found_of_nobody()) == sorted(told), "once each"
+
+
+def test_the_owners_own_volume_that_a_move_has_left_is_told_and_stays(scene):
+    """It is billed on, and no clean-up deletes what SpotGuard did not make."""
+    ec2, first = scene.world.ec2, InstanceId(scene.agent().instance_id)
+    (volume,) = scene.state_volumes(first)
+    assert not scene.volume_row(volume).is_ours
+    scene.order_move(in_its_zone=False)
+    scene.until(lambda: scene.agent().instance_id != first, minutes=20)
+    assert scene.get("/api/client/leftovers")["items"] == [], "as long as one may go back to it"
+    scene.until(lambda: scene.switches()[-1].status == "completed", minutes=60)
+
+    (event,) = scene.events("leftover_kept")
+    assert event.detail["resource_id"] == volume
+    (told,) = scene.get("/api/client/leftovers")["items"]
+    assert (told["resourceId"], told["oursBecause"]) == (volume, "it is not: it is its owner's")
+    assert told["looseBecause"].startswith(f"its owner brought it with {first}, which a move has ended")
+    assert f"aws ec2 delete-volume --region us-east-1 --volume-id {volume}" in told["plan"]
+    assert told["mayGoAt"] is None
+    assert told["looseBecause"] in event.message
+
+    scene.wait(hours=3)
+    assert ec2.describe_volumes([volume])
+    assert len(scene.events("leftover_kept")) == 1
+    ec2.delete_volume(volume)
+    scene.until(lambda: scene.get("/api/client/leftovers")["items"] == [], minutes=30)

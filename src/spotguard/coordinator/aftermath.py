@@ -11,7 +11,8 @@ from spotguard.coordinator.context import Context, Row
 from spotguard.domain.ids import SwitchId
 from spotguard.domain.instances import GateState
 from spotguard.domain.switches import Step, SwitchStatus
-from spotguard.store import events, grants, moves, sightings, traffic
+from spotguard.planning.cleaning import KEPT, kept_plan, owners_because
+from spotguard.store import events, grants, leftover_rows, moves, sightings, traffic
 from spotguard.store.steps import SERVER, step_times
 
 
@@ -71,11 +72,15 @@ def _open_and_verify(tx: sa.Connection, now: datetime, switch: Row, healthy_chec
 def _prune(ctx: Context, now: datetime, switch: Row) -> bool:
     if not leftovers.of_switch(ctx, now, switch):
         return False
-    return ctx.db.write(lambda tx: _complete(tx, now, SwitchId(switch.id)))
+    return ctx.db.write(lambda tx: _complete(tx, now, switch))
 
 
-def _complete(tx: sa.Connection, now: datetime, switch_id: SwitchId) -> bool:
+def _complete(tx: sa.Connection, now: datetime, switch: Row) -> bool:
+    switch_id = SwitchId(switch.id)
     moves.record_step(tx, now, switch_id, Step.PRUNED, now, SERVER)
+    for row in leftover_rows.of_owners(tx, switch):
+        told = f"volume {row.id}: {owners_because(row.last_attached_to)}; {kept_plan(row.id, row.az)}"
+        _tell(tx, now, switch, KEPT, told, resource_id=row.id)
     return moves.finish(tx, now, switch_id, SwitchStatus.COMPLETED, "every step is done")
 
 

@@ -12,7 +12,7 @@ from spotguard.domain.salvages import SALVAGE_DEVICE
 SEEN_TWICE = timedelta(seconds=60)
 """Between the look that finds nothing that refers to a resource, and the earliest one that may delete it."""
 
-FOUND, DELETED = "leftover_found", "leftover_deleted"  # kinds of events
+FOUND, DELETED, KEPT = "leftover_found", "leftover_deleted", "leftover_kept"  # kinds of events
 UNKNOWN_AGENT = "unknown agent: told, never deleted by itself"
 HOURS_A_MONTH = Decimal(730)  # as AWS counts
 
@@ -55,6 +55,10 @@ def kept_plan(volume_id: str, az: str | None) -> str:
         f"it to an instance in {where} that SpotGuard does not protect (aws ec2 attach-volume {named} "
         f"--instance-id INSTANCE --device {SALVAGE_DEVICE}), mounted read-only (docs/production.md)"
     )
+
+
+def owners_because(holder: str) -> str:
+    return f"its owner brought it with {holder}, which a move has ended: it holds the state as of then, and is billed"
 
 
 RELEASED = "its agent was deleted: it is its user's own again, billed, and guarded by nobody"

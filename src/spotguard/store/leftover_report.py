@@ -17,8 +17,10 @@ from spotguard.planning.cleaning import (
     RELEASED,
     UNKNOWN_AGENT,
     Leftover,
+    kept_plan,
     may_go_at,
     names_nobody,
+    owners_because,
     plan_of,
     usd_per_month,
 )
@@ -114,6 +116,9 @@ def _lost(tx: sa.Connection) -> Iterator[Leftover]:
 def _kept(tx: sa.Connection) -> Iterator[Leftover]:
     for one in left_for_people.of_all(tx):
         yield _of_storage(one.row, one.because, one.plan, None)
+    for row in leftover_rows.of_owners(tx):
+        plan = kept_plan(row.id, row.az)
+        yield _of_storage(row, owners_because(row.last_attached_to), plan, None)
 
 
 def _foundlings(tx: sa.Connection) -> Iterator[Leftover]:
@@ -193,4 +198,6 @@ def _why_ours(row: Row) -> str:
         return "it carries our tags, set when it was made"
     if row.delete_with_instance:
         return "its owner wanted it deleted with its instance"
+    if row.moved_from is None:
+        return "it is not: it is its owner's"
     return "its owner brought it, and a move of ours carried it"

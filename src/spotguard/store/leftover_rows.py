@@ -148,6 +148,16 @@ def of_switch(tx: sa.Connection, switch: Row) -> list[Row]:
     )
 
 
+def of_owners(tx: sa.Connection, switch: Row | None = None) -> list[Row]:
+    """Volumes that their owners brought and nobody has any more, since a move has ended the instance: of every agent
+    that is protected, or those that the old instance of this switch has left.
+    """
+    if switch is None:
+        return list(_OF_OWNERS.rows(tx, {}))
+    last = _s.last_attached_to == switch.old_instance_id
+    return list(tx.execute(sa.select(storage_resources).where(*_OWNERS, last)).all())
+
+
 def unreferenced(tx: sa.Connection) -> list[Row]:
     """Volumes, snapshots and images of ours that no machine, move or agent needs."""
     return list(_UNREFERENCED.rows(tx, {}))
@@ -276,4 +286,22 @@ _STRANDED = Prepared(
         sa.or_(_s.suspect_since.is_not(None), _needless_volume()),
     )
     .order_by(_s.created_at, _s.id)
+)
+_OWNERS = (
+    _s.kind == "volume",
+    _s.ended_at.is_(None),
+    sa.or_(
+        _s.attached_to.is_(None), _s.attached_to == _s.last_attached_to
+    ),  # EC2 shows it with who has ended
+    _s.is_ours.is_(False),
+    _s.delete_with_instance.is_(False),
+    sa.exists().where(epoch_grants.c.instance_id == _s.last_attached_to),
+    sa.exists().where(_i.id == _s.last_attached_to, sa.not_(_i.is_active)),
+)
+_OF_OWNERS = Prepared(
+    sa.select(storage_resources).where(
+        *_OWNERS,
+        _needless_volume(),
+        sa.exists().where(agents.c.id == _s.agent_id, agents.c.deleted_at.is_(None)),
+    )
 )
