@@ -65,7 +65,9 @@ def test_the_owners_own_volume_that_a_move_has_left_is_told_and_stays(scene):
     assert event.detail["resource_id"] == volume
     (told,) = scene.get("/api/client/leftovers")["items"]
     assert (told["resourceId"], told["oursBecause"]) == (volume, "it is not: it is its owner's")
-    assert told["looseBecause"].startswith(f"its owner brought it with {first}, which a move has ended")
+    assert told["looseBecause"].startswith(
+        f"its owner brought it, and {first}, which a move has ended, left it"
+    )
     assert f"aws ec2 delete-volume --region us-east-1 --volume-id {volume}" in told["plan"]
     assert told["mayGoAt"] is None
     assert told["looseBecause"] in event.message

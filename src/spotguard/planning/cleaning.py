@@ -58,7 +58,7 @@ def kept_plan(volume_id: str, az: str | None) -> str:
 
 
 def owners_because(holder: str) -> str:
-    return f"its owner brought it with {holder}, which a move has ended: it holds the state as of then, and is billed"
+    return f"its owner brought it, and {holder}, which a move has ended, left it: it holds the state as of then, billed"
 
 
 RELEASED = "its agent was deleted: it is its user's own again, billed, and guarded by nobody"

@@ -238,7 +238,7 @@ function Leftovers() {
             cell: (one) => (
               <When
                 at={one.mayGoAt}
-                never={one.suspectSince === null ? "after the next look" : "never by itself"}
+                never={one.suspectSince === null ? "as the plan says" : "never by itself"}
               />
             ),
           },
