@@ -1,12 +1,15 @@
 """On-demand prices from a file."""
 
+import gzip
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from spotguard.domain.errors import InvalidInput
+from spotguard.market.files import MOST_KEPT
 from spotguard.market.ondemand import of_region, read_ondemand_prices
+from spotguard.market.type_facts import read_type_facts
 from tests.market.files import written
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "prices" / "ondemand_linux.csv.gz"
@@ -48,6 +51,16 @@ def test_a_broken_line_is_reported_and_the_rest_kept(tmp_path, line, reason):
 def test_another_file_is_refused(tmp_path, content):
     with pytest.raises(InvalidInput):
         read_ondemand_prices(written(tmp_path, content))
+
+
+@pytest.mark.parametrize("read", [read_ondemand_prices, read_type_facts])
+def test_a_file_that_is_kept_whole_may_not_open_to_more_than_fits(tmp_path, read):
+    path = tmp_path / "bomb.csv.gz"
+    with gzip.open(path, "wb") as bomb:
+        for _ in range(MOST_KEPT // 1_000_000 + 2):
+            bomb.write(b" " * 1_000_000)
+    with pytest.raises(InvalidInput, match="more than 32 MiB"):
+        read(path)
 
 
 @pytest.mark.skipif(not SHARED.is_file(), reason="no published price files beside the repository")

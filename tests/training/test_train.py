@@ -1,5 +1,6 @@
 """`spotguard train` and `spotguard model show`: the same bytes again, and no file that was changed is read."""
 
+import gzip
 import hashlib
 import io
 import json
@@ -15,6 +16,7 @@ from spotguard.cli.main import app
 from spotguard.domain.errors import InvalidInput
 from spotguard.models import model_file
 from spotguard.models.model_file import CARD, MODEL
+from spotguard.training import traces
 from spotguard.training.train import train
 from tests.training.test_age_hazard import written
 
@@ -157,4 +159,24 @@ def test_a_folder_that_is_not_there_is_told_before_the_work(folder, tmp_path):
 def test_a_file_that_is_not_what_its_name_says_is_named(folder, tmp_path):
     (tmp_path / "odd.csv.gz").write_text("no gzip")
     said = CliRunner().invoke(app, ["train", "--data", str(tmp_path), "--out", str(tmp_path / "m")])
-    assert (said.exit_code, "odd.csv.gz: Not a gzipped file" in said.stderr) == (1, True)
+    assert (said.exit_code, "left out" in said.stderr, "odd.csv.gz" in said.stderr) == (1, True, True)
+
+
+HEADER = b"Timestamp,AvailabilityZone,InstanceType,Available\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (gzip.compress(HEADER + b"x" * 200_000), r"a\.csv\.gz, line 2: the line is too long"),
+        (gzip.compress(HEADER + b"2026-01-01T00:00:00Z,us-east-1a,m5.large,1\n" * 9)[:-20], "break off"),
+        (HEADER + b"2026-01-01T00:00:00Z,us-east-1a,m5.large,\xe0\n", "Available is 0 or 1"),
+        (HEADER + b'2026-01-01T00:00:00Z,us-east-1a,"m5.large,1\n', "line 2: not a CSV line"),
+        (HEADER + b"2026-01-01T00:00:00Z\n", "too few columns"),
+    ],
+)
+def test_what_cannot_be_read_is_named_with_its_line(tmp_path, content, told):
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(content)
+    with pytest.raises(InvalidInput, match=told):
+        traces.read(path)

@@ -10,6 +10,7 @@ from spotguard.domain.errors import InvalidInput
 from spotguard.market.rows import Progress
 
 LONGEST_LINE = 65_536  # a price line has about 70 characters, a pretty-printed JSON row about 250
+MOST_KEPT = 32 << 20  # characters; the on-demand prices of all regions and types are some 2 MiB
 _READ = 262_144
 _OPENED = 65_536  # zlib keeps back what it opened in the call that fails: damage costs no more than this
 _JOINED = 16  # calls to one piece: a gzip bomb opens 1 MiB at a time
@@ -39,6 +40,16 @@ def text_pieces(path: Path, on_progress: Progress | None = None) -> Iterator[str
             rest = b""
     if rest:
         yield rest.decode("utf-8", "replace")
+
+
+def small_pieces(path: Path) -> Iterator[str]:
+    """The same of a file that is kept whole; `InvalidInput` when it opens to more than any honest one of its kind."""
+    read = 0
+    for piece in text_pieces(path):
+        read += len(piece)
+        if read > MOST_KEPT:
+            raise InvalidInput(f"{path}: it opens to more than {MOST_KEPT >> 20} MiB")
+        yield piece
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:

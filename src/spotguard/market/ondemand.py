@@ -9,7 +9,7 @@ from pathlib import Path
 
 from spotguard.domain.errors import InvalidInput
 from spotguard.domain.money import parse_price
-from spotguard.market.files import CutOff, text_pieces
+from spotguard.market.files import CutOff, small_pieces
 from spotguard.market.instance_types import is_instance_type
 from spotguard.market.price_csv import columns_of, reason_of, split
 from spotguard.market.rows import BrokenLine
@@ -48,7 +48,7 @@ def of_region(prices: OndemandPrices, region: str) -> dict[str, Decimal]:
 def _lines(path: Path, broken: list[BrokenLine]) -> list[str]:
     lines: list[str] = []
     try:
-        for piece in text_pieces(path):
+        for piece in small_pieces(path):
             lines += piece.rstrip("\n").split("\n")
     except CutOff as error:
         broken.append(BrokenLine(max(1, len(lines)), str(error), cut_off=True))

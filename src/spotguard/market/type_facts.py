@@ -15,7 +15,7 @@ from importlib import resources
 from pathlib import Path
 
 from spotguard.domain.errors import InvalidInput
-from spotguard.market.files import CutOff, text_pieces
+from spotguard.market.files import CutOff, small_pieces
 from spotguard.market.instance_types import generation
 
 
@@ -41,7 +41,7 @@ def shipped() -> Facts:
 def read_type_facts(path: Path) -> Facts:
     """The shipped facts and, where those tell nothing, the file's."""
     try:
-        text = "".join(text_pieces(path))
+        text = "".join(small_pieces(path))
     except CutOff as error:
         raise InvalidInput(f"{path.name}: {error}") from error
     return {**_facts(text.splitlines(), path.name), **shipped()}

@@ -5,18 +5,17 @@ Columns `Timestamp, AvailabilityZone, InstanceType, Available` (1: a launch succ
 
 from __future__ import annotations
 
-import csv
-import gzip
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO
 
 from spotguard.domain.clock import parse_time
 from spotguard.domain.errors import InvalidInput
 from spotguard.domain.pools import Pool
+from spotguard.market.files import numbered_lines
+from spotguard.market.price_csv import columns_of, reason_of, split
 
 COLUMNS = ("Timestamp", "AvailabilityZone", "InstanceType", "Available")
 
@@ -45,12 +44,10 @@ class Trace:
 def read(path: Path) -> Trace:
     """`InvalidInput` names file and line of what cannot be read."""
     looks: dict[datetime, dict[Pool, bool]] = {}
-    for number, row in enumerate(_rows(path), start=2):
+    for number, (told_at, az, instance_type, up) in _rows(path):
         try:
-            at = parse_time(row["Timestamp"])
-            pool = Pool(row["InstanceType"], row["AvailabilityZone"])
-            looks.setdefault(at, {})[pool] = _up(row["Available"])
-        except (KeyError, ValueError, InvalidInput) as error:
+            looks.setdefault(parse_time(told_at), {})[Pool(instance_type, az)] = _up(up)
+        except (ValueError, InvalidInput) as error:
             raise InvalidInput(f"{path.name}, line {number}: {error}") from error
     if not looks:
         raise InvalidInput(f"{path.name} has no looks")
@@ -66,7 +63,7 @@ class Found:
 
 
 def found(folder: Path) -> Found:
-    """`InvalidInput` names the file that is no text, or no gzip file though it is named so."""
+    """`InvalidInput` names the file that nobody can read."""
     every = sorted(path for place in (folder, folder / "availability") for path in _files(place))
     used = tuple(path for path in every if ".csv" in path.name and _has_columns(path))
     return Found(tuple(sorted(used)), tuple(path for path in every if path not in used))
@@ -77,23 +74,30 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _has_columns(path: Path) -> bool:
+    """`InvalidInput` for what is neither text nor gzip data; all else is a file of something else."""
     try:
-        with _open(path) as lines:
-            return set(COLUMNS) <= set(next(csv.reader(lines), ()))
-    except (gzip.BadGzipFile, EOFError, UnicodeDecodeError, csv.Error) as error:
+        _, first = next(numbered_lines(path), (1, ""))
+        return set(COLUMNS) <= set(split(first))
+    except InvalidInput as error:
         raise InvalidInput(f"{path}: {error}") from error
 
 
-def _rows(path: Path) -> Iterator[dict[str, str]]:
-    with _open(path) as lines:
-        reader = csv.DictReader(lines)
-        if not set(COLUMNS) <= set(reader.fieldnames or ()):
-            raise InvalidInput(f"{path.name} lacks one of the columns {', '.join(COLUMNS)}")
-        yield from reader
-
-
-def _open(path: Path) -> IO[str]:
-    return gzip.open(path, "rt", newline="") if path.suffix == ".gz" else path.open(newline="")
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The wanted cells of each line, with its number, in bounded memory whatever the file holds."""
+    lines = numbered_lines(path)
+    _, first = next(lines, (1, ""))
+    try:
+        wanted = columns_of(split(first), COLUMNS)
+    except InvalidInput as error:
+        raise InvalidInput(f"{path.name}, line 1: {error}") from error
+    for number, line in lines:
+        if not line.strip():
+            continue
+        try:
+            cells = split(line)
+            yield number, [cells[at] for at in wanted]
+        except (InvalidInput, IndexError) as error:
+            raise InvalidInput(f"{path.name}, line {number}: {reason_of(error, line)}") from error
 
 
 def _up(text: str) -> bool:
