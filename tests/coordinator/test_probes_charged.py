@@ -7,7 +7,7 @@ from spotguard.cloud.simulated.faults import lost_answer
 from spotguard.cloud.simulated.physics import fixed
 from spotguard.domain.agents import Executor
 from spotguard.domain.instances import Mode
-from spotguard.store import ledger, probes
+from spotguard.store import ledger, probes, views_pools
 from spotguard.store.tables import probes as probe_rows
 from tests.cloud.scene import START, A, B, C, prices
 from tests.coordinator.scene import Scene
@@ -64,3 +64,12 @@ def test_what_ec2_does_not_end_for_hours_is_charged_to_each_day_on_which_it_runs
     scene.ec2.faults.clear()
     scene.run(1800)
     assert len(scene.rows(probe_rows)) == 1, "of today's budget nothing is left either"
+
+
+def test_the_seconds_of_a_look_are_no_stay_in_the_pool():
+    """What a tenant reads beside the interruptions that it met there."""
+    scene = careful()
+    scene.run(600)
+    assert [row.pool_id for row in scene.rows(probe_rows, probe_rows.c.up)][:1] == [C.id]
+    met = scene.db.read(lambda tx: views_pools.met(tx, scene.now, scene.client_id, [C.id]))
+    assert met[C.id]["launched"] == 0

@@ -57,5 +57,6 @@ def _spot(query: sa.Select[Any], client_id: ClientId, pool_ids: Sequence[str]) -
     return query.where(
         instances.c.client_id == client_id,
         instances.c.current_mode == Mode.SPOT.value,
+        instances.c.probe_id.is_(None),  # seconds of a look are no stay there
         instances.c.current_pool_id.in_(pool_ids),
     ).group_by(instances.c.current_pool_id)
