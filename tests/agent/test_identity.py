@@ -1,16 +1,13 @@
 """Who may serve: starts, crashes, reboots, clones, lost servers."""
 
 import zlib
-from itertools import pairwise, product
+from itertools import pairwise
 
 import pytest
 
-from spotguard.agent.files import Document
 from spotguard.domain.instances import GateState
 from spotguard.domain.switches import MoveKind, Step
-from spotguard.ports.checked_lines import Damaged
 from spotguard.ports.server import Reply
-from spotguard.simulation.machine import SimulatedDisk
 from tests.agent.stage import Host, Stage
 from tests.cloud.scene import A, B
 
@@ -202,31 +199,6 @@ def test_a_workload_that_ran_before_us_is_left_alone_until_an_epoch_says_otherwi
     assert second.primacy.gate_state() is GateState.OPEN, "a mistyped name stops nobody's workload"
 
 
-def test_a_damaged_disk_is_no_identity():
-    stage = Stage()
-    primary = stage.primary()
-    primary.files.files["primacy"] = b"00000000 {}\n"
-    primary.restart()
-    stage.run(200)
-    assert stage.register.serving() == [primary.instance_id], "the server says that it is the primary"
-    assert primary.primacy.held == 1
-
-
-def test_a_damaged_memory_with_a_closed_gate_lets_go_as_soon_as_the_server_says_what_it_holds():
-    stage = Stage()
-    primary = stage.primary()
-    primary.primacy.pause()
-    primary.files.files["primacy"] = b"00000000 {}\n"
-    stage.server.away = True
-    primary.restart()
-    stage.run(200)
-    assert primary.primacy.forgot
-    stage.server.away = False
-    stage.run(70)
-    assert stage.register.serving() == [], "it may have let go, or its image may be under way"
-    assert (primary.primacy.forgot, primary.primacy.released) == (False, 1)
-
-
 @pytest.mark.parametrize(("damaged", "released"), [("move", 1), ("enrolment", 0)])
 def test_a_gate_that_a_move_has_closed_is_not_opened_again_over_a_damaged_file(damaged: str, released: int):
     """What was acknowledged then would not be in the image. Of an enrolment alone nothing but itself is lost."""
@@ -242,36 +214,6 @@ def test_a_gate_that_a_move_has_closed_is_not_opened_again_over_a_damaged_file(d
     assert stage.register.serving() == []
     assert len(stage.register.sessions) == sessions
     assert primary.primacy.released == released
-
-
-def test_a_damaged_enrolment_keeps_what_is_known_of_the_epoch():
-    stage = Stage()
-    primary = stage.primary()
-    stage.server.away = True
-    stage.register.closed(primary.instance_id, stage.clock.now())
-    primary.files.files["enrolment"] = b"00000000 {}\n"
-    primary.restart()
-    stage.run(30)
-    assert stage.register.serving() == [primary.instance_id], "the same boot, and never released"
-    stage.server.away = False
-    stage.run(70)
-    assert primary.agent.desk.is_enrolled
-
-
-def test_no_flipped_bit_makes_another_epoch_of_what_stands_on_the_disk():
-    primary = Stage().primary()
-    whole = primary.files.files["primacy"].removesuffix(b"\n")
-    document = Document(SimulatedDisk(primary.files), "primacy")
-    written = document.read()
-    assert written["held"] == 1
-    for place, bit in product(range(len(whole)), range(8)):
-        flipped = bytearray(whole)
-        flipped[place] ^= 1 << bit
-        primary.files.files["primacy"] = bytes(flipped)
-        try:
-            assert document.read() == written, "the checksum's own letters have two cases"
-        except Damaged:
-            continue
 
 
 def test_a_torn_journal_loses_nothing_that_was_whole():

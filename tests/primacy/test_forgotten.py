@@ -75,3 +75,51 @@ def test_a_standby_whose_memory_is_damaged_before_it_gets_its_ticket_still_takes
     scene.until(lambda: serving(scene) == [standby], seconds=30)
     assert scene.world.processes[InstanceId(standby)].agent.desk.primacy.gate_state() is GateState.OPEN
     scene.assert_no_record_lost_or_doubled()
+
+
+def test_a_standby_that_forgot_and_was_given_nothing_destroys_its_ticket(scene):
+    """Else a dead holder's volume, which has every write, could be given to nobody as long as the standby lives."""
+    old, standby = scene.agent().instance_id, scene.ready_replica().instance_id
+    issued = ticket(scene).id
+    trouble = scene.world.trouble_of(standby).line
+    trouble.request_lost = 1.0
+    scene.wait(minutes=1)
+    scene.configure(enabled=False)  # it is asked back
+    scene.world.trouble_of(old).line.request_lost = 1.0  # its holder does not hear of it
+    damage(scene, standby)
+    trouble.request_lost = 0.0
+    scene.wait(minutes=5)
+    assert status_of(scene, issued) == "destroyed"
+
+
+def test_a_standby_that_forgot_that_it_had_taken_over_is_the_one_that_goes_on(scene):
+    """It reboots with a torn memory; its holder has ended without a word to the server."""
+    old, standby = scene.agent().instance_id, scene.ready_replica().instance_id
+    scene.world.take_server_away()
+    scene.aws_gives_notice()
+    scene.until(lambda: serving(scene) == [standby], seconds=15)
+    scene.wait(minutes=5)
+    damage(scene, standby)
+    scene.world.ec2.controls.reboot(InstanceId(standby))
+    scene.wait(minutes=2)
+    assert serving(scene) == []
+    scene.world.bring_server_back()
+    scene.until(lambda: serving(scene) == [standby], minutes=10)
+    scene.wait(minutes=10)
+    assert scene.agent().instance_id not in (old, None)
+    scene.assert_no_record_lost_or_doubled()
+
+
+def test_one_that_forgot_and_whose_standby_has_ended_with_the_ticket_is_not_out_of_service_untold(scene):
+    """Nobody can say any more whether the ticket was given."""
+    old, standby = scene.agent().instance_id, scene.ready_replica().instance_id
+    primacy = scene.world.processes[InstanceId(old)].agent.desk.primacy
+    scene.world.take_server_away()
+    primacy.pause()
+    scene.world.ec2.controls.end_by_stranger(InstanceId(standby))
+    damage(scene, old)
+    scene.wait(minutes=2)
+    scene.world.bring_server_back()
+    scene.wait(minutes=30)
+    assert serving(scene)
+    scene.assert_no_record_lost_or_doubled()

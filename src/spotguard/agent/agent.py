@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from typing import TypeVar
 
 from spotguard.agent.bells import Bells
 from spotguard.agent.command_book import CommandBook
@@ -57,10 +58,13 @@ FILES = (
 )
 """Everything an agent writes: what a clone must not keep. It goes in this order, what tells whose it is last."""
 
-FILES_BUT_PRIMACY = tuple(name for name in FILES if name != Primacy.NAME)
+WHAT_WAS_UNDER_WAY = tuple(name for name in FILES if name not in (Primacy.NAME, STATE_MOUNT))
+"""What one whose memory is damaged begins anew without. Where the state lies is still true of this instance."""
 
 OF_ONE_BOOT = (Signals.NAME, CommandBook.NAME, Handover.NAME)
 """What a stopped and started instance must not carry on; what it owes the server in reports it still owes."""
+
+_T = TypeVar("_T")
 
 log = get_logger("agent")
 
@@ -157,36 +161,40 @@ class Agent:
     def _take_up(self, identity: Identity) -> None:
         """Believe the disk only as far as it is this identity's."""
         desk = self._desk
-        try:
-            is_ours = desk.primacy.load(identity)
-        except Damaged as error:
-            desk.primacy.forget(identity)
-            self._begin_anew(error, FILES_BUT_PRIMACY)
-            return
-        try:
-            stored = desk.stored_enrolment()
-        except Damaged as error:
-            self._begin_anew(error, ("enrolment",) if is_ours else FILES_BUT_PRIMACY)
-            return
-        if stored is None:
-            desk.found_running = desk.note is None and desk.primacy.gate_state() is GateState.OPEN
-            if desk.note is not None:
-                self._close_gate()  # launched for somebody's workload: passive until told
-            return
-        if (stored.instance_id, stored.boot_id) == (identity.instance_id, identity.boot_id):
-            desk.enrolment = stored
-        elif stored.instance_id == identity.instance_id:
-            for name in OF_ONE_BOOT:
-                desk.ports.disk.remove(name)
-            self._close_gate()
-        else:
+        stored, damage = _read(desk.stored_enrolment)
+        if stored is not None and stored.instance_id != identity.instance_id:
             log.warning("clone", of=stored.instance_id, instance=identity.instance_id)
             self._close_gate()
             self._discard(FILES)
             desk.primacy.load(identity)
+            return
+        if stored is not None and stored.boot_id != identity.boot_id:
+            self._discard(OF_ONE_BOOT)
+            self._close_gate()
+        is_this_boot = stored is not None and stored.boot_id == identity.boot_id
+        is_ours, forgotten = _read(lambda: desk.primacy.load(identity))
+        if forgotten is not None:
+            self._begin_anew(forgotten, WHAT_WAS_UNDER_WAY)
+            desk.primacy.forget(identity, was_this_boot=is_this_boot)
+        elif damage is not None:
+            self._begin_anew(damage, ("enrolment",) if is_ours else WHAT_WAS_UNDER_WAY)
+        elif is_this_boot:
+            desk.enrolment = stored
+        elif stored is None:
+            self._meet_what_runs()
+
+    def _meet_what_runs(self) -> None:
+        """No agent has been here before."""
+        desk = self._desk
+        desk.found_running = desk.note is None and desk.primacy.gate_state() is GateState.OPEN
+        if desk.note is not None:
+            self._close_gate()  # launched for somebody's workload: passive until told
 
     def _begin_anew(self, error: Damaged, discarded: Iterable[str]) -> None:
-        """An agent has been here: what runs is not the user's own, and the server says whether it may."""
+        """An agent has been here: what runs is not the user's own, and the server says whether it may.
+
+        What it had to tell is gone before anything is remembered anew: it may be of what is not known any more.
+        """
         log.error("damaged disk", because=str(error))
         self._discard(discarded)
 
@@ -231,3 +239,11 @@ class Agent:
             self._presence.enrol()
         except (ServerAway, NotEnrolled, InvalidInput) as error:
             log.warning("not enrolled yet", because=str(error))
+
+
+def _read(stored: Callable[[], _T]) -> tuple[_T | None, Damaged | None]:
+    """What stands there, or how it is damaged."""
+    try:
+        return stored(), None
+    except Damaged as error:
+        return None, error

@@ -38,8 +38,9 @@ class Held:
     """Whose it is, and what it holds. `paused`: a move has closed the gate and has not released.
 
     `known` is the newest epoch that the server has told of. `destroyed`: ids of tickets that are never used or given.
-    `forgot`: what stood here before was damaged, with the gate closed, and the server has not been asked since.
-    `doubted`: the id of a ticket that may have been given then.
+    `forgot`: what stood here before was damaged, no open gate told that nothing was released, and the server has not
+    been asked since.
+    `doubted`: the id of a ticket that may have been given, or used, then.
     """
 
     instance_id: str = ""

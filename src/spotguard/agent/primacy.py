@@ -50,7 +50,7 @@ class Primacy:
         self._rehearsing = False
 
     def load(self, me: Identity) -> bool:
-        """Read the disk: True if it is this instance's. `Damaged` passes through: who cannot remember what it released
+        """Read the disk: True if it is this identity's. `Damaged` passes through: who cannot remember what it released
         is to `forget` it.
 
         What another instance wrote is a clone's heritage and counts as nothing. After another boot of this one
@@ -58,8 +58,8 @@ class Primacy:
         """
         stored = self._document.read()
         found = Held() if stored is None else msgspec.convert(stored, Held)
-        is_ours = found.instance_id == me.instance_id
-        if not is_ours:
+        is_ours = (found.instance_id, found.boot_id) == (me.instance_id, me.boot_id)
+        if found.instance_id != me.instance_id:
             found = Held(me.instance_id, me.boot_id)
         elif found.boot_id != me.boot_id:
             found = found.of_boot(me.boot_id)
@@ -67,13 +67,14 @@ class Primacy:
             self._now = found
         return is_ours
 
-    def forget(self, me: Identity) -> None:
+    def forget(self, me: Identity, *, was_this_boot: bool) -> None:
         """What stands on the disk is not what was written: nobody knows what was released or handed over here.
 
-        A gate that is open tells that nothing was: it closes before that, and for ever.
+        A gate that is open tells that nothing was: it closes before that, and for ever. That of another boot, or of one
+        that nobody knows, tells nothing: a boot may have opened it. `was_this_boot`: what is damaged is of this one.
         """
         with self._lock:
-            self._now = Held(me.instance_id, me.boot_id, forgot=not self._is_open())
+            self._now = Held(me.instance_id, me.boot_id, forgot=not (was_this_boot and self._is_open()))
             self._document.write(self._now)
 
     @property
@@ -81,7 +82,7 @@ class Primacy:
         return self._now.forgot
 
     def recall(self, epoch: int | None, ticket_id: str | None) -> None:
-        """The server says that this instance holds `epoch` (None: none), and which ticket of it is out (None: none).
+        """The server says that this instance holds `epoch` (None: none). `ticket_id`: which may be given or used.
 
         The gate was closed, perhaps for ever, and perhaps an image or a last pass of what was written is under way: the
         epoch is let go of. Of the ticket nobody hears from here that it is destroyed: its other end says.

@@ -64,7 +64,7 @@ class Tickets:
         before, took = (primacy.ticket, primacy.destroyed), primacy.handed
         role, epoch = role_of(answer)
         if primacy.forgot and role is not None:
-            primacy.recall(epoch if role is Role.PRIMARY else None, _out_of(answer))
+            primacy.recall(epoch if role is Role.PRIMARY else None, self._in_doubt(role, answer))
         if epoch is not None:
             primacy.learn(epoch)
         destroy = answer.get("destroy_ticket")
@@ -76,6 +76,18 @@ class Tickets:
         if (primacy.ticket, primacy.destroyed) != before:
             self._desk.bells.ring("presence")
         return took is not None and primacy.handed is None and primacy.held == took.ticket.epoch
+
+    def _in_doubt(self, role: Role, answer: Mapping[str, Any]) -> str | None:
+        """The ticket that was perhaps given here. Who stands by can have used only one that lies here: what lies
+        nowhere is destroyed when it is asked for, or nobody else could ever follow a dead holder.
+        """
+        if role not in (Role.STANDBY, Role.SUCCESSOR):
+            return _out_of(answer)
+        content = self._desk.ports.sync.delivered(NOTE)
+        try:
+            return None if content is None else _read(content).ticket.id
+        except InvalidInput:
+            return None
 
     def _keep(self, slip: Mapping[str, Any]) -> None:
         try:
