@@ -84,9 +84,9 @@ def grant(  # noqa: PLR0913 - what a grant is, and why
     The agent's epoch is still `seen_epoch`, the former holder's end is proven by rows (not by the caller's word),
     no ticket for that epoch is out to another one (ruling B4a), and, with a switch, the switch is still preparing.
     In the same transaction the switch is committed, a replica promoted, the promote command made and the
-    configuration's version raised. `posthumous`: also for one that has ended since, when it is known to have been the
-    next to serve: what it left is the state. `IllegalMove` when somebody granted in the same moment: nothing of this
-    transaction may be committed.
+    configuration's version raised. `posthumous`: also for one that has ended since, or whose agent was deleted since,
+    when it is known to have been the next to serve: what it left is the state, and what it serves is its user's.
+    `IllegalMove` when somebody granted in the same moment: nothing of this transaction may be committed.
     """
     former = holder(tx, agent_id)
     if (former.epoch if former is not None else 0) != seen_epoch or not _proven(
@@ -115,9 +115,9 @@ def grant(  # noqa: PLR0913 - what a grant is, and why
 
 
 def _may_hold(tx: sa.Connection, new: Row, agent_id: AgentId, *, posthumous: bool) -> bool:
-    """It lives and is this agent's; what is set apart never is, and nobody holds an epoch of a deleted agent."""
-    is_fit = new.agent_id == agent_id and (new.is_active or posthumous) and not is_set_apart(new)
-    return is_fit and not _is_deleted(tx, agent_id)
+    """It lives and is this agent's; what is set apart never is, and nobody is given an epoch of a deleted agent."""
+    is_ours = new.agent_id == agent_id and not is_set_apart(new)
+    return is_ours and (posthumous or (new.is_active and not _is_deleted(tx, agent_id)))
 
 
 def _is_deleted(tx: sa.Connection, agent_id: AgentId) -> bool:
