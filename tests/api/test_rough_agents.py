@@ -46,7 +46,8 @@ class Rough:
         return str(told["role"])
 
     def beat(self) -> str:
-        reply = self.speaks.heartbeat()
+        said = {"status": "online", "instance_id": self.id, "mode": "spot", "pool_id": self.end["pool_id"]}
+        reply = self.speaks.post("heartbeat", said)
         assert reply.status == 200, reply
         return str(reply.body["role"])
 
@@ -192,3 +193,38 @@ def test_one_instance_is_not_named_for_two_replicas(world: World, acme: Tenant, 
     if not any(row["isActive"] for row in acme.get(path)["items"]):
         assert acme.call("POST", path, {}).status in {200, 201, 202}
     assert launched() == 409
+
+
+def with_a_ready_standby(world: World, acme: Tenant, old: Rough) -> Rough:
+    acme.configure(old.speaks, manualReplicaEnabled=True)
+    (replica,) = acme.get(f"/agents/{old.speaks.agent_id}/replicas")["items"]
+    standby = Rough(world, acme, world.enrolment(old.speaks, replica_id=replica["id"]), letter="b")
+    assert standby.register() == "standby"
+    assert standby.beat() == "standby"
+    said = {"sync_status": "synced", "state_transfer_progress": 100.0, "sync_latency_ms": 40}
+    told = standby.speaks.post(f"replicas/{replica['id']}/sync-status", said)
+    assert told.body["status"] == "ready"
+    return standby
+
+
+def test_a_move_past_a_ready_standby_is_not_kept_by_a_ticket_that_neither_knows(
+    world: World, acme: Tenant, old: Rough
+):
+    """A release is for ever: with a ticket out that nobody destroys nobody would ever follow."""
+    standby = with_a_ready_standby(world, acme, old)
+    assert old.beat() == "primary"
+    wish = {"target": "pool", "pool_id": POOL_C}
+    assert acme.call("POST", f"/instances/{old.id}/force-switch", wish).status == 202
+    command = next(c for c in old.commands() if c["command_type"] == "switch")
+    new = Rough(
+        world, acme, world.enrolment(old.speaks, switch_id=command["payload"]["switch_id"]), letter="c"
+    )
+    new.register()
+    new.beat()
+    old.report(command, new_instance=new.end, old_instance=old.end)
+    old.report(command, timing={name: world.ago(0) for name in OLD_HALF})
+    old.report(command, timing={"released_at": world.ago(0)})
+    for agent in (old, standby, new):
+        agent.beat()
+    assert new.beat() == "primary"
+    opens(new)

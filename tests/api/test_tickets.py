@@ -29,7 +29,9 @@ def standby(world: World, acme: Tenant, web: Machine) -> Machine:
     web.prices({POOL_A: 0.0312, POOL_B: 0.0298, POOL_C: 0.0324})
     acme.configure(web, manualReplicaEnabled=True)
     (replica,) = acme.get(f"/agents/{web.agent_id}/replicas")["items"]
-    found = world.register(acme, letter="b", token=world.enrolment(web, replica_id=replica["id"]))
+    found = world.register(
+        acme, letter="b", token=world.enrolment(web, replica_id=replica["id"]), can_sync=True
+    )
     in_sync(found, replica["id"])
     return found
 
@@ -80,6 +82,26 @@ def test_a_holder_whose_standby_is_ready_gets_one_ticket_and_gets_it_again(
     assert len(world.rows(handover_tickets)) == 1
     assert issued(world).acknowledged_at is not None
     assert standby.heartbeat().body["ticket"] is None, "it is the holder's alone"
+
+
+def test_who_does_not_speak_of_tickets_is_given_none(world: World, web: Machine, standby: Machine):
+    """It would neither use nor destroy it, and nobody else could be granted its epoch ever again."""
+    assert web.heartbeat(destroyed=None).body["ticket"] is None
+    assert world.rows(handover_tickets) == []
+    slip = web.heartbeat().body["ticket"]
+    assert web.heartbeat(destroyed=None).body["ticket"] == slip, "it is out: its holder may have it"
+
+
+@pytest.mark.parametrize("can_sync", [None, False])
+def test_none_names_a_standby_that_no_note_can_reach(
+    world: World,
+    web: Machine,
+    standby: Machine,
+    can_sync: bool | None,
+):
+    mine = instances.c.id == standby.id
+    world.write(lambda tx: tx.execute(instances.update().where(mine).values(can_sync=can_sync)))
+    assert web.heartbeat().body["ticket"] is None
 
 
 def test_there_is_none_without_a_ready_standby_and_none_while_disabled(

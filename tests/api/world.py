@@ -100,8 +100,14 @@ class Machine:
         return self.world.link.call("GET", f"/api/agents/{self.agent_id}/{call}", token=self.token)
 
     def heartbeat(self, **more: Any) -> Reply:
-        said = {"status": "online", "instance_id": self.id, "mode": self.mode, "pool_id": self.pool, **more}
-        return self.post("heartbeat", said)
+        said = {
+            "status": "online",
+            "instance_id": self.id,
+            "mode": self.mode,
+            "pool_id": self.pool,
+            "destroyed": [],
+        }
+        return self.post("heartbeat", said | more)
 
     def prices(self, prices: dict[str, Any], on_demand: Any = 0.0416, **more: Any) -> Reply:
         pools = [{"id": pool, "price": price} for pool, price in prices.items()]

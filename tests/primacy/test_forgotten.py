@@ -123,3 +123,24 @@ def test_one_that_forgot_and_whose_standby_has_ended_with_the_ticket_is_not_out_
     scene.wait(minutes=30)
     assert serving(scene)
     scene.assert_no_record_lost_or_doubled()
+
+
+def test_one_that_forgot_while_no_ticket_was_out_is_given_none_before_it_has_let_go(scene):
+    """One that came with the first answer would be in doubt at once, for ever if its standby were not heard."""
+    old, epoch = scene.agent().instance_id, scene.agent().epoch
+    scene.configure(enabled=False)
+    scene.until(lambda: ticket(scene).status == "destroyed", minutes=3)
+    trouble = scene.world.trouble_of(old).line
+    trouble.request_lost = 1.0
+    scene.configure(enabled=True)
+    scene.world.processes[InstanceId(old)].agent.desk.primacy.pause()
+    damage(scene, old)
+    scene.wait(seconds=20)
+    assert scene.world.processes[InstanceId(old)].agent.desk.primacy.forgot
+    trouble.request_lost = 0.0
+    scene.wait(minutes=5)
+    assert scene.agent().epoch == epoch + 1
+    assert len(serving(scene)) == 1
+    issued = scene.world.db.read(lambda tx: list(tx.scalars(sa.select(handover_tickets.c.epoch))))
+    assert issued.count(epoch + 1) == 1
+    scene.assert_no_record_lost_or_doubled()

@@ -49,8 +49,10 @@ class Tickets:
     # presence's turn
 
     def said(self) -> dict[str, Any]:
-        """What a heartbeat tells."""
+        """What a heartbeat tells. Who forgot does not speak of tickets: a new one would be in doubt at once."""
         primacy = self._desk.primacy
+        if primacy.forgot:
+            return {}
         slip, handed = primacy.ticket, primacy.handed
         return {
             "ticket": None if slip is None else slip.ticket.id,

@@ -24,10 +24,12 @@ Row = sa.Row[Any]
 
 @dataclass(frozen=True)
 class Said:
-    """`in_hand`: the ticket on the speaker's disk. `destroyed`: those that it will never use or give."""
+    """`in_hand`: the ticket on the speaker's disk. `destroyed`: those that it will never use or give; None: it does not
+    speak of tickets, and would neither give nor destroy one.
+    """
 
     in_hand: str | None = None
-    destroyed: Sequence[str] = ()
+    destroyed: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def turn(tx: sa.Connection, now: datetime, caller: Row, said: Said) -> Answer:
     may_have_one = caller.holder_id == me and bool(caller.replica_count)
     if caller.ticket_out is None and not may_have_one:
         return Answer()  # by the caller's row alone: most heartbeats end here
-    tickets.destroyed(tx, now, me, said.destroyed)
+    tickets.destroyed(tx, now, me, said.destroyed or ())
     out = tickets.out_of(tx, agent_id)
     if out is None and not may_have_one:
         return Answer()
@@ -63,7 +65,7 @@ def turn(tx: sa.Connection, now: datetime, caller: Row, said: Said) -> Answer:
         case AskBack(because) if out is not None:
             tickets.ask_back(tx, now, out, because)
             return Answer(destroy=out.id)
-        case Issue(standby) if caller.holder_id == me and held is not None:
+        case Issue(standby) if caller.holder_id == me and held is not None and said.destroyed is not None:
             out = tickets.issue(tx, now, agent_id, held, _machine(tx, standby))
         case Keep() if out is not None and said.in_hand == out.id and out.acknowledged_at is None:
             tickets.acknowledge(tx, now, out.id)
@@ -130,6 +132,7 @@ _READY = Prepared(
         _r.agent_id == sa.bindparam("agent"),
         _r.status == ReplicaStatus.READY.value,
         instances.c.boot_id.is_not(None),
+        instances.c.can_sync.is_(True),  # the ticket comes by the way of the passes
         _token_of(instances.c.id, instances.c.boot_id).exists(),
     )
     .order_by(_r.created_at, _r.id)
