@@ -201,8 +201,13 @@ BUGS = (
         (
             Edit(
                 "agent/agent.py",
-                "        if (stored.instance_id, stored.boot_id) == (identity.instance_id, identity.boot_id):\n",
-                "        if stored.agent_token:\n",
+                "        if stored is not None and stored.instance_id != identity.instance_id:\n",
+                "        if stored is not None and not stored.agent_token:\n",
+            ),
+            Edit(
+                "agent/agent.py",
+                "        is_this_boot = stored is not None and stored.boot_id == identity.boot_id\n",
+                "        is_this_boot = stored is not None\n",
             ),
         ),
         Node(

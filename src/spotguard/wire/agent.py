@@ -157,8 +157,8 @@ class Heartbeat(Struct, kw_only=True):
     traffic that this agent is to move does not come along, `workload_stuck`: why its workload does not open, or no pass
     of its state begins; said for as long as it is so.
     Of handover tickets: `ticket` is the one in its hand, `destroyed` those that it will never use or give,
-    `handed_over` what it did by one until the server knows it. An agent that leaves `destroyed` out is given no ticket: it would
-    neither use nor destroy it.
+    `handed_over` what it did by one until the server knows it. An agent that leaves `destroyed` out is given no ticket:
+    it would neither use nor destroy it.
     """
 
     status: AgentStatus
