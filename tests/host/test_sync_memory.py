@@ -110,3 +110,23 @@ def test_one_epoch_has_a_name_at_a_time_and_none_goes_back(tmp_path):
     memory = SyncMemory(tmp_path)
     memory.keep(position=7)
     assert (memory.known.epoch, memory.known.position) == (5, 7)
+
+
+@needs_rsync
+def test_a_memory_of_a_version_before_the_checksum_is_read_and_is_no_damage(pair, tmp_path):
+    """Else an upgrade forgets its epoch: a late pass would replace what is served, and every pass be a whole copy."""
+    primary, standby, state, theirs = pair
+    whole_pass(primary)
+    standby.adopt(2)
+    (theirs / "a").write_text("acknowledged since")
+    (state / "a").write_text("of the past")
+    whole_pass(primary)
+    inbox = tmp_path / "standby-inbox"
+    before = SyncMemory(inbox).known
+    shutil.rmtree(inbox / "served")
+    memory = inbox / "memory.json"
+    memory.write_bytes(memory.read_bytes().partition(b" ")[2].strip())
+    assert SyncMemory(inbox).known == before
+    assert before.epoch == 2
+    assert machine(tmp_path, "standby").adopt(3) is None
+    assert (theirs / "a").read_text() == "acknowledged since"

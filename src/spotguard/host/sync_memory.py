@@ -86,10 +86,10 @@ class SyncMemory:
 
     def _remembered(self) -> Memory:
         try:
-            return msgspec.convert(value_of(self._path.read_bytes().removesuffix(b"\n")), Memory)
+            return _memory_in(self._path.read_bytes().removesuffix(b"\n"))
         except FileNotFoundError:
             return Memory()
-        except (OSError, Damaged, msgspec.ValidationError) as error:
+        except (OSError, Damaged, msgspec.DecodeError) as error:
             log.warning("sync memory not read", because=str(error))
             return Memory()
 
@@ -115,6 +115,13 @@ class SyncMemory:
             file.flush()
             os.fsync(file.fileno())
         Path(file.name).replace(self._path)
+
+
+def _memory_in(content: bytes) -> Memory:
+    """An agent before an upgrade has written it without a checksum: no line with one begins like it."""
+    if content.startswith(b"{"):
+        return msgspec.json.decode(content, type=Memory)
+    return msgspec.convert(value_of(content), Memory)
 
 
 def _sync_names(folder: Path) -> None:
