@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spotguard.domain.ids import AgentId
-from spotguard.planning.presence import TOGETHER, Presence, frozen_because, is_heard, is_silent
+from spotguard.planning.presence import (
+    TOGETHER,
+    Listening,
+    Presence,
+    frozen_because,
+    is_heard,
+    is_silent,
+    still_listening,
+)
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=9)
@@ -111,3 +119,13 @@ def test_the_order_of_the_fleet_decides_nothing_and_a_further_silence_never_thaw
 def test_nobody_is_frozen_who_can_be_heard():
     for size, age in product(range(12), (0, 60, 120)):
         assert frozen_because([heard(age, f"a{n}") for n in range(size)], NOW) is None
+
+
+def test_a_server_whose_clock_was_stepped_back_listens_anew_and_not_for_as_long_as_the_step():
+    longest = timedelta(seconds=15)
+    listening = Listening.begun(NOW).at(NOW + longest, longest)
+    assert listening.since == NOW
+    assert listening.at(NOW + timedelta(seconds=14), longest).since == NOW, "a question that waited"
+    stepped = NOW - timedelta(hours=1)
+    again = replace(listening, present_at=NOW + longest).at(stepped, longest)
+    assert still_listening(again.since, stepped + timedelta(minutes=3)) is None

@@ -32,8 +32,8 @@ class Listening:
         return Listening(now, now)
 
     def at(self, now: datetime, longest: timedelta) -> Listening:
-        """Seen again. Longer than `longest` away, it begins anew."""
-        was_there = self.present_at is not None and now - self.present_at <= longest
+        """Seen again. Longer than `longest` away, or with a clock that was stepped back, it begins anew."""
+        was_there = self.present_at is not None and abs(now - self.present_at) <= longest
         return Listening(self.since if was_there else now, now)
 
 
