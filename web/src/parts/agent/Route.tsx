@@ -1,11 +1,12 @@
-import { Button, NativeSelect, TextInput } from "@mantine/core";
-import { useState } from "react";
+import { NativeSelect, TextInput } from "@mantine/core";
 import { type Change, useConfigure } from "../../api/changes";
 import type { Schemas } from "../../api/client";
 import type { AgentDetail } from "../../api/queries";
 import { type Bounds, numberIn } from "../../lib/numbers";
 import { Card } from "../Card";
+import { OrderButton } from "../OrderButton";
 import { Refused } from "../states";
+import { useDraft } from "../useDraft";
 
 type Wanted = NonNullable<Change["traffic"]>;
 type Driver = Wanted["driver"];
@@ -78,7 +79,6 @@ export function Route({ agent }: { agent: AgentDetail }) {
     <Card title="Clients">
       <p className="reason">How they come along when the workload moves, after the new instance serves.</p>
       <Form
-        key={JSON.stringify(stored)}
         stored={stored}
         isPending={configure.isPending}
         onStore={(traffic) => configure.mutate({ traffic })}
@@ -88,10 +88,15 @@ export function Route({ agent }: { agent: AgentDetail }) {
   );
 }
 
+type Draft = { driver: Driver | typeof NONE; typed: Partial<Record<Name, string>> };
+
 function Form(props: { stored: Stored; isPending: boolean; onStore: (wanted: Wanted | null) => void }) {
   const { stored } = props;
-  const [driver, setDriver] = useState<Driver | typeof NONE>((stored?.driver as Driver) ?? NONE);
-  const [typed, setTyped] = useState<Partial<Record<Name, string>>>({});
+  const [{ driver, typed }, setDraft] = useDraft<Draft>(JSON.stringify(stored), () => ({
+    driver: (stored?.driver as Driver) ?? NONE,
+    typed: {},
+  }));
+  const type = (name: Name, text: string) => setDraft({ driver, typed: { ...typed, [name]: text } });
   const members = driver === NONE ? [] : ROUTES[driver].members;
   const textOf = (member: Member) => typed[member.name] ?? initialOf(member, driver, stored);
   const wrong = members.some((member) => textOf(member).trim() === "" || errorOf(member, textOf(member)));
@@ -106,10 +111,7 @@ function Form(props: { stored: Stored; isPending: boolean; onStore: (wanted: Wan
         label="Route"
         value={driver}
         data={CHOICES}
-        onChange={(event) => {
-          setDriver(event.currentTarget.value as Driver | typeof NONE);
-          setTyped({});
-        }}
+        onChange={(event) => setDraft({ driver: event.currentTarget.value as Draft["driver"], typed: {} })}
       />
       {members.map((member) =>
         member.oneOf === undefined ? (
@@ -118,7 +120,7 @@ function Form(props: { stored: Stored; isPending: boolean; onStore: (wanted: Wan
             label={member.label}
             value={textOf(member)}
             error={errorOf(member, textOf(member))}
-            onChange={(event) => setTyped({ ...typed, [member.name]: event.currentTarget.value })}
+            onChange={(event) => type(member.name, event.currentTarget.value)}
           />
         ) : (
           <NativeSelect
@@ -126,13 +128,13 @@ function Form(props: { stored: Stored; isPending: boolean; onStore: (wanted: Wan
             label={member.label}
             value={textOf(member)}
             data={[...member.oneOf]}
-            onChange={(event) => setTyped({ ...typed, [member.name]: event.currentTarget.value })}
+            onChange={(event) => type(member.name, event.currentTarget.value)}
           />
         ),
       )}
-      <Button mt="sm" type="submit" variant="default" disabled={wrong} loading={props.isPending}>
+      <OrderButton mt="sm" type="submit" variant="default" disabled={wrong} isPending={props.isPending}>
         Store the route
-      </Button>
+      </OrderButton>
     </form>
   );
 }
