@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -297,3 +298,19 @@ def broken(world: World) -> list[str]:
     now = world.clock.now()
     facts = world.read(lambda tx: invariant_facts.gather(tx, now, None))
     return [b.what for b in check(facts) if b.invariant == "every_epoch_ends_by_a_proof"]
+
+
+def test_one_that_let_go_and_registers_again_has_not_said_that_its_gate_is_open(
+    world: World, acme: Tenant, web: Machine, standby: Machine
+):
+    """It lost its token before it could say that it has closed: what it said before is not of now."""
+    slip = web.heartbeat(gate="open").body["ticket"]
+    standby.heartbeat(epoch=2, gate="open", handed_over=signed(world, web, slip))
+    world.clock.time += timedelta(seconds=30)
+    assert world.register(acme, number=int(web.id[-4:], 16), boot_id=boot_of(world, web)).id == web.id
+    facts = world.read(lambda tx: invariant_facts.gather(tx, world.clock.now(), None))
+    assert [b.what for b in check(facts) if b.invariant == "one_primary"] == []
+
+
+def boot_of(world: World, machine: Machine) -> str:
+    return str(world.rows(instances, instances.c.id == machine.id)[0].boot_id)

@@ -298,7 +298,7 @@ BUGS = (
         (
             Edit(
                 "agent/primacy.py",
-                "            self._now = Held(me.instance_id, me.boot_id, forgot=not (was_this_boot and self._is_open()))\n",
+                "            self._now = Held(me.instance_id, me.boot_id, forgot=not self._is_open())\n",
                 "            self._now = Held(me.instance_id, me.boot_id)\n",
             ),
         ),

@@ -74,7 +74,9 @@ class Primacy:
         that nobody knows, tells nothing: a boot may have opened it. `was_this_boot`: what is damaged is of this one.
         """
         with self._lock:
-            self._now = Held(me.instance_id, me.boot_id, forgot=not (was_this_boot and self._is_open()))
+            self._now = Held(me.instance_id, me.boot_id, forgot=not self._is_open())
+            if not was_this_boot:
+                self._now = replace(self._now, forgot=True)
             self._document.write(self._now)
 
     @property

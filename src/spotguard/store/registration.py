@@ -27,7 +27,7 @@ _UNSAID = {
     "gate": None,
     "workload_healthy": None,
     "healthy_streak": 0,
-}  # of another boot: nobody has said it yet
+}  # of another boot, or of one that holds nothing any more: nobody has said it yet
 TOKEN_PREFIX = "sga"  # noqa: S105 -- what an agent's token begins with, not a token
 
 
@@ -230,7 +230,8 @@ def _write_instance(
     }
     if former is not None:
         first = {} if former.installed_at is not None else {"installed_at": now}
-        unsaid = {} if former.boot_id == newcomer.boot_id else _UNSAID
+        goes_on = former.boot_id == newcomer.boot_id and _holds(tx, agent.id, newcomer.instance_id)
+        unsaid = {} if goes_on else _UNSAID
         mine = instances.c.id == newcomer.instance_id
         tx.execute(sa.update(instances).where(mine).values(**told, **first, **unsaid))
         return
@@ -245,6 +246,11 @@ def _write_instance(
         "created_at": now,
     }
     tx.execute(sa.insert(instances), told | new)
+
+
+def _holds(tx: Connection, agent_id: str, instance_id: InstanceId) -> bool:
+    held = grants.holder(tx, AgentId(agent_id))
+    return held is not None and held.instance_id == instance_id
 
 
 def _take_place(tx: Connection, now: datetime, enrolled_by: Row[Any], newcomer: Newcomer) -> None:
