@@ -132,8 +132,8 @@ BUGS = (
         (
             Edit(
                 "store/intentions.py",
-                "    if wisher.voluntary and is_launch:\n        require_caps",
-                "    if is_launch:\n        require_caps",
+                "    if wisher.voluntary and is_launch:\n        is_probe",
+                "    if is_launch:\n        is_probe",
             ),
         ),
         Node(

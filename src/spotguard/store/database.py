@@ -226,8 +226,16 @@ def _sqlite_engine(url: URL, *, echo: bool) -> Engine:
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-65536"):
+    # Of two processes that turn a new file to WAL at once SQLite refuses one, without waiting for the other.
+    stamina.retry(on=_is_busy, attempts=_TRIES, timeout=None, wait_initial=0.02, wait_max=1.0)(
+        connection.execute
+    )("PRAGMA journal_mode=WAL").close()
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "cache_size=-65536"):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _is_busy(error: Exception) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_BUSY
 
 
 def _begin_sqlite(tx: Connection, begin: str = _BEGIN_WRITING) -> None:
