@@ -141,6 +141,7 @@ def test_a_proposal_that_a_newer_decision_replaced_is_not_approved():
         desk.approve(old.id)
 
 
+@pytest.mark.long
 def test_who_said_no_is_not_asked_again_for_a_day():
     desk = Desk()
     asked = desk.proposal
