@@ -4,7 +4,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 
 import pytest
 
@@ -14,6 +13,7 @@ from spotguard.domain.errors import InvalidInput, SyncFailed
 from spotguard.host.rsync import RsyncSync
 from spotguard.host.transport import RsyncTransport
 from spotguard.ports.workload import SyncTarget
+from tests.host.copying import whole_pass
 
 pytestmark = pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
 
@@ -39,21 +39,11 @@ def settings(folder, *, running):
     return agent_file_of(told + commands, "agent.toml")
 
 
-def whole_pass(sync):
-    waiting = threading.Event()
-    for _ in range(500):
-        made = sync.push(STANDBY)
-        if made is not None:
-            return made
-        waiting.wait(0.01)
-    raise AssertionError("the pass never ended")
-
-
 def test_a_pass_of_an_agent_whose_sync_memory_was_lost_is_of_the_epoch_that_it_holds(tmp_path):
     file = settings(tmp_path, running=True)
     with agent_of(file, settings_of(file)) as agent:
         agent.desk.primacy.told(3)
-        whole_pass(agent.desk.ports.sync)
+        whole_pass(agent.desk.ports.sync, STANDBY)
     standby = RsyncSync(tmp_path / "theirs", tmp_path / "standby-inbox", RsyncTransport("unused"))
     assert (standby.adopt(4) or "").startswith("000000003-")
     assert (tmp_path / "theirs" / "a").read_text() == "acknowledged"

@@ -9,6 +9,7 @@ import pytest
 from spotguard.domain.errors import GateFailed, SyncFailed
 from spotguard.host.command_sync import CommandSync, SyncCommands
 from spotguard.ports.workload import Received, SyncTarget
+from tests.host.copying import whole_pass
 
 TARGET = SyncTarget("i-0123456789abcdef0", "10.0.0.2")
 PUSHED = {"position": 7, "bytes_sent": 3, "lag_seconds": 0.5}
@@ -32,23 +33,13 @@ def sync(seconds=20.0, **commands):
     return CommandSync(SyncCommands(**{**usual, **commands}), seconds)
 
 
-def whole_pass(made_by, target=TARGET):
-    waiting = threading.Event()
-    for _ in range(500):
-        made = made_by.push(target)
-        if made is not None:
-            return made
-        waiting.wait(0.01)
-    raise AssertionError("the push never ended")
-
-
 def test_what_the_commands_tell_is_what_is_told():
     told = sync()
     assert told.can_sync()
     assert told.position() == 7
     assert told.received() == Received(100, 7, 0.5)
     assert told.adopt(3) is True
-    made = whole_pass(told)
+    made = whole_pass(told, TARGET)
     assert (made.position, made.bytes_sent, made.lag_seconds) == (7, 3, 0.5)
     assert made.seconds > 0
 
@@ -80,7 +71,7 @@ def test_a_push_is_told_its_target_and_an_adoption_its_epoch(tmp_path):
     )
     writes = [sys.executable, "-c", script]
     told = sync(push=writes, adopt=writes)
-    whole_pass(told)
+    whole_pass(told, TARGET)
     told.adopt(4)
     pushed, adopted = (json.loads(line) for line in (tmp_path / "told").read_text().splitlines())
     assert [pushed[name] for name in names[:2]] == ["i-0123456789abcdef0", "10.0.0.2"]
@@ -109,7 +100,7 @@ def test_what_fails_lies_or_hangs_is_a_failed_sync_and_never_a_figure(bad):
     with pytest.raises(SyncFailed):
         told.position()
     with pytest.raises(SyncFailed):
-        whole_pass(told)
+        whole_pass(told, TARGET)
     with pytest.raises(SyncFailed):
         told.received()
     with pytest.raises(GateFailed):
@@ -130,6 +121,6 @@ def test_a_long_push_keeps_nobody_waiting_and_a_failed_one_begins_anew(tmp_path)
     whole.write_text("fail")
     whole.replace(flag)  # at once: the script reads no half of it
     with pytest.raises(SyncFailed):
-        whole_pass(told)
+        whole_pass(told, TARGET)
     flag.write_text("")
-    assert whole_pass(told).position == 7
+    assert whole_pass(told, TARGET).position == 7
