@@ -199,7 +199,7 @@ class Agent:
         self._discard(discarded)
 
     def _discard(self, names: Iterable[str]) -> None:
-        """Another identity's heritage: whoever is killed in the midst of it finds the rest, and whose it was."""
+        """Whoever is killed in the midst of it finds the rest, and whose it was."""
         for name in names:
             self._desk.ports.disk.remove(name)
 

@@ -16,7 +16,7 @@ from spotguard.domain.ids import AgentId, PoolId
 from spotguard.domain.pools import Pool
 from spotguard.engine import forecast, watching
 from spotguard.engine.forecast import Prospect
-from spotguard.planning.probes import Lookable, NoProbe, ProbeFacts, cost, plan
+from spotguard.planning.probes import Lookable, NoProbe, ProbeFacts, plan, watchable
 
 _RUN = AgentId("run")
 
@@ -30,13 +30,8 @@ class PayingEngine(Engine):
         self._bought: list[tuple[float, int, Decimal]] = []  # when, which pool, what it costs: of this day
 
     def _prospects(self, view: View, watched: Mapping[PoolId, Prospect]) -> dict[PoolId, Prospect]:
-        looks_a_day = Decimal(str(watching.WATCHED_LOOKS_A_DAY))
         priced = zip(view.pools, map(_usd, view.usd.tolist()), strict=True)
-        paid = {
-            pool.id
-            for pool, usd in priced
-            if usd is not None and looks_a_day * cost(usd) <= self._usd_per_day
-        }
+        paid = watchable(priced, self._usd_per_day, watching.WATCHED_LOOKS_A_DAY)
         return forecast.unwatched(watched, paid)
 
     def _due(self, view: View) -> tuple[int, ...]:

@@ -5,13 +5,13 @@ A probe is the least of all launches: it waits for whatever else there is, and t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from spotguard.domain.agents import KillLevel
-from spotguard.domain.ids import AgentId
+from spotguard.domain.ids import AgentId, PoolId
 from spotguard.domain.money import SECONDS_PER_HOUR
 from spotguard.domain.pools import Pool
 from spotguard.planning.metering import LEAST_SECONDS, USD_STEP
@@ -92,6 +92,14 @@ def cost(usd_per_hour: Decimal, seconds: Decimal | int = LEAST_SECONDS) -> Decim
     return (max(Decimal(seconds), Decimal(LEAST_SECONDS)) * usd_per_hour / SECONDS_PER_HOUR).quantize(
         USD_STEP
     )
+
+
+def watchable(
+    priced: Iterable[tuple[Pool, Decimal | None]], usd_per_day: Decimal, looks_a_day: float
+) -> set[PoolId]:
+    """Pools that a budget pays so many looks a day at, each for itself."""
+    looks = Decimal(str(looks_a_day))
+    return {PoolId(pool.id) for pool, usd in priced if usd is not None and looks * cost(usd) <= usd_per_day}
 
 
 def there_is_a_budget(facts: ProbeFacts) -> str | None:

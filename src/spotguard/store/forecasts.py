@@ -22,7 +22,7 @@ from spotguard.engine.stakes import Stakes
 from spotguard.engine.watching import WATCHED_LOOKS_A_DAY
 from spotguard.market import shipped
 from spotguard.planning.guard_rails import RiskRule
-from spotguard.planning.probes import cost
+from spotguard.planning.probes import watchable
 from spotguard.store import looks, probes
 
 ANSWERS_COUNT_FOR = timedelta(
@@ -69,12 +69,7 @@ def watched(
     budget = probes.budget_of(tx, client_id)
     if not budget or not (will_look or probes.are_answered(tx, client_id, now - ANSWERS_COUNT_FOR)):
         return set()
-    looks_a_day = Decimal(str(WATCHED_LOOKS_A_DAY))
-    return {
-        PoolId(pool.id)
-        for pool, usd in priced.items()
-        if usd is not None and looks_a_day * cost(usd) <= budget
-    }
+    return watchable(priced.items(), budget, WATCHED_LOOKS_A_DAY)
 
 
 def with_risks(
