@@ -52,6 +52,12 @@ export async function told<T>(asked: Promise<Answer<T>>): Promise<T> {
   throw refusalOf(answer.response.status, answer.error);
 }
 
+/** What is wrong at this place of the body that was sent; null where nothing of it was said. */
+export function errorAt(error: Error | null, pointer: string): string | null {
+  if (!(error instanceof Refusal)) return null;
+  return error.errors.find((one) => one.pointer === pointer)?.detail ?? null;
+}
+
 export function refusalOf(status: number, problem: unknown): Refusal {
   const said = (typeof problem === "object" && problem !== null ? problem : {}) as Partial<
     Schemas["Problem"]

@@ -4,7 +4,7 @@ import { agentOf } from "../test/agents";
 import { rememberCsrfToken } from "./client";
 import { type Fleet, fleetQuery } from "./fleet";
 import { type Link, Live } from "./live";
-import { eventsQuery } from "./queries";
+import { eventsQuery, probesQuery } from "./queries";
 
 /** What the page's network is in these stories: a stream whose other end we hold, and agents that answer. */
 class Network {
@@ -146,6 +146,18 @@ describe("events", () => {
     }
     leave();
     expect(seen.mock.calls.length).toBeGreaterThan(2);
+  });
+
+  it("of the whole tenant, such as a budget that was set, have its lists read anew", async () => {
+    client.setQueryData(probesQuery(null).queryKey, {
+      usdPerDay: "0.000000",
+      spentUsd: "0",
+      items: [],
+      nextCursor: null,
+    });
+    network.say('id: 1\nevent: probe_budget\ndata: {"agentId": null}\n\n');
+    await pass(500);
+    expect(client.getQueryState(probesQuery(null).queryKey)?.isInvalidated).toBe(true);
   });
 
   it("tell of an agent what a page of the fleet that was asked for before does not know", async () => {

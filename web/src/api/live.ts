@@ -159,4 +159,4 @@ export class Live {
 const isLived = ([first]: readonly unknown[]) => first !== "session" && first !== "backtest";
 
 /** First parts of keys of lists over all agents, which any event may change. */
-const OF_ALL = new Set(["switches", "switch", "interruptions", "instance", "health"]);
+const OF_ALL = new Set(["switches", "switch", "interruptions", "instance", "health", "probes"]);

@@ -154,6 +154,22 @@ export const limitsQuery = queryOptions({
   refetchInterval: CALM_MS,
 });
 
+export const probesKey = ["probes"];
+
+/** The budget, and a page of what it bought. */
+export const probesQuery = (cursor: string | null) =>
+  queryOptions({
+    queryKey: [...probesKey, cursor],
+    queryFn: () =>
+      told(
+        api.GET("/api/client/probes", {
+          params: { query: cursor === null ? { limit: 20 } : { limit: 20, cursor } },
+        }),
+      ),
+    refetchInterval: (query) =>
+      query.state.data?.items.some((one) => one.status !== "over") ? 3_000 : CALM_MS,
+  });
+
 export const leftoversQuery = queryOptions({
   queryKey: ["leftovers"],
   queryFn: () => told(api.GET("/api/client/leftovers")),

@@ -4,7 +4,7 @@ import { agentOf } from "../test/agents";
 import { chartOf } from "./chart";
 import { courseChart } from "./courses";
 import { BY_NAME, lookedIn, lookedOf, matches, NO_FILTERS, sorted, sumOf } from "./fleet";
-import { fromMicros, micros, usdText } from "./money";
+import { fromMicros, isNothing, micros, shortest, usdText } from "./money";
 import { numberIn } from "./numbers";
 import { dayAfter, span } from "./time";
 
@@ -19,6 +19,16 @@ describe("money", () => {
     expect(usdText("-0.000001", 4)).toBe("$0.0000");
     expect(usdText("1234.5", 2)).toBe("$1234.50");
     expect(usdText("12", 0)).toBe("$12");
+  });
+  it("is as one would type it, and nothing only where it is exactly that", () => {
+    expect(["0.500000", "10", "100.00", "0.000000", "0"].map(shortest)).toEqual([
+      "0.5",
+      "10",
+      "100",
+      "0",
+      "0",
+    ]);
+    expect(["0", "0.000000", "0.000000001"].map(isNothing)).toEqual([true, true, false]);
   });
 });
 

@@ -24,6 +24,13 @@ export function fromMicros(value: bigint): string {
   return `${value < 0n ? "-" : ""}${size.slice(0, -DECIMALS)}.${size.slice(-DECIMALS)}`;
 }
 
+/** "0.5" of "0.500000", "0" of "0.000000": as one would type it. */
+export const shortest = (usd: string) =>
+  usd.includes(".") ? usd.replace(/0+$/, "").replace(/\.$/, "") : usd;
+
+/** Not by rounding: "0.0000001" is something. */
+export const isNothing = (usd: string) => shortest(usd) === "0";
+
 /** Null where nothing can be said: of nothing there is no share. */
 export function savedPercent(actual: bigint, onDemand: bigint): number | null {
   return onDemand === 0n ? null : Number(((onDemand - actual) * 10_000n) / onDemand) / 100;

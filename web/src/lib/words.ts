@@ -108,6 +108,12 @@ export const SIGNAL_ACTION: Record<Schemas["SignalAction"], string> = {
   relaunch: "launch again",
 };
 
+export const PROBE_STATUS: Record<Schemas["ProbeStatus"], Word> = {
+  waiting: word("EC2 is asked", "info"),
+  ending: word("being ended", "info"),
+  over: word("over", "calm"),
+};
+
 export const VERDICT: Record<Schemas["Verdict"], Word> = {
   stay: word("stay", "calm"),
   move: word("move", "good"),

@@ -6,12 +6,14 @@ import { useOrder } from "../api/changes";
 import { api, type Schemas, told } from "../api/client";
 import { healthQuery, leftoversQuery, limitsQuery } from "../api/queries";
 import { KILL } from "../lib/words";
+import { CapacityProbes } from "../parts/CapacityProbes";
 import { Card } from "../parts/Card";
 import { Confirm } from "../parts/Confirm";
 import { Facts } from "../parts/Facts";
 import { Usd, When } from "../parts/figures";
 import { Limits } from "../parts/Limits";
 import { Models } from "../parts/Models";
+import { NewestProbes } from "../parts/NewestProbes";
 import { Loading, Refused } from "../parts/states";
 import { Table } from "../parts/Table";
 import { Tag } from "../parts/Tag";
@@ -28,8 +30,10 @@ export function Health() {
       {health === undefined ? error === null && <Loading /> : <Told health={health} />}
       <div className="cards">
         <SpendCaps />
+        <CapacityProbes />
         <Leftovers />
       </div>
+      <NewestProbes />
     </>
   );
 }

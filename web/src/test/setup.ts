@@ -1,4 +1,4 @@
-// What jsdom lacks and Mantine asks for.
+// What jsdom lacks, and Mantine and the router ask for.
 Object.defineProperty(window, "matchMedia", {
   value: (query: string) => ({
     matches: false,
@@ -17,3 +17,4 @@ class Observer {
   disconnect() {}
 }
 Object.assign(globalThis, { ResizeObserver: Observer });
+Object.assign(window, { scrollTo: () => undefined });
