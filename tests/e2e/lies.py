@@ -95,6 +95,7 @@ def _deep_lies(trace: Trace, path: str, *places: Place) -> list[Lie]:
 def every_lie() -> tuple[Lie, ...]:
     first = ("items", 0)
     agent, moves, move = traces.the_agents_page, traces.the_switches_page, traces.the_page_of_one_switch
+    looks = traces.the_looks_of_the_health_page
     return (
         *_deep_lies(agent, AGENT, ("priceUsd",), ("onDemandUsd",), ("savingPercent",), ("lastHeartbeatAt",)),
         *_lies(agent, AGENT, ("epoch",)),
@@ -113,6 +114,9 @@ def every_lie() -> tuple[Lie, ...]:
         *_lies(traces.the_pools_page, "/pools", (*first, "interruptions")),
         *_deep_lies(traces.the_health_page, "/health", ("queue", "pending"), ("queue", "leased")),
         *_lies(traces.the_health_page, "/health", ("model", "policy"), ("invariants", "brokenCount")),
+        *_deep_lies(looks, "/probes", ("usdPerDay",), (*first, "usd"), (*first, "createdAt")),
+        *_lies(looks, "/probes", ("spentUsd",), (*first, "usdPerHour")),
+        *_lies(looks, "/probes", (*first, "poolId"), (*first, "answer"), (*first, "because")),
         *_lies(
             traces.the_tokens_page, "/tokens", ("agentTokens", 0, "createdAt"), ("browsers", 0, "expiresAt")
         ),

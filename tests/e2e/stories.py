@@ -214,6 +214,34 @@ def a_refused_change_goes_back_and_says_why(told: Told) -> None:
     expect(told.page.get_by_role("alert")).to_contain_text("this agent's workload runs in")
 
 
+def a_budget_for_probes_is_set_and_what_it_buys_comes_by_itself(told: Told) -> None:
+    told.me.open("/health")
+    card = told.page.get_by_role("region", name="Capacity probes")
+    looks = told.page.get_by_role("region", name="Newest probes").first
+    expect(card.get_by_text("off", exact=True)).to_be_visible()
+    expect(looks).to_contain_text("no launch is made only to look")
+    field = card.get_by_label("Most USD a day; 0: none")
+    field.fill("10000")
+    expect(card).to_contain_text("from 0 to 9999.999999; nothing is stored")
+    expect(card.get_by_role("button", name="Store")).to_be_disabled()
+    field.fill("0.5")
+    card.get_by_role("button", name="Store").click()
+    expect(card.get_by_text("$0.5000")).to_be_visible()
+    assert told.me.api("/probes")["usdPerDay"] == "0.500000"
+    over = looks.locator(".tag").filter(has_text=re.compile("^over$"))
+    expect(over.first).to_be_visible()
+    expect(card.get_by_text("$0.0000")).to_have_count(0)  # of nothing spent
+
+
+def probes_are_turned_off_by_one_click(told: Told) -> None:
+    told.me.open("/health")
+    card = told.page.get_by_role("region", name="Capacity probes")
+    card.get_by_role("button", name="Turn off").click()
+    expect(card.get_by_role("button", name="Turn off")).to_have_count(0)
+    expect(card.get_by_label("Most USD a day; 0: none")).to_be_focused()
+    assert told.me.api("/probes")["usdPerDay"] == "0.000000"
+
+
 def an_agent_is_deleted_after_what_it_leaves_was_read(told: Told) -> None:
     with told.stage.standing_still():
         free = (
@@ -288,8 +316,10 @@ BEGINNING = (
     savings_are_those_of_the_ledger,
     switches_are_exported_as_the_api_has_them,
     a_refused_change_goes_back_and_says_why,
+    a_budget_for_probes_is_set_and_what_it_buys_comes_by_itself,
 )
 END = (
+    probes_are_turned_off_by_one_click,
     an_agent_is_deleted_after_what_it_leaves_was_read,
     another_tenant_sees_nothing_of_it,
     a_page_of_one_tenant_goes_once_another_tab_has_signed_in_as_another,

@@ -15,11 +15,13 @@ from spotguard.store.tables import (
     agent_events,
     agent_tokens,
     agents,
+    clients,
     commands,
     decisions,
     instances,
     ledger_entries,
     ondemand_prices,
+    probes,
     replica_instances,
     spot_interruption_events,
     spot_price_snapshots,
@@ -37,6 +39,7 @@ from tests.e2e.reading import (
 from tests.e2e.stories import Told
 
 Trace = Callable[[Told], None]
+SEEN = {True: "capacity", False: "no capacity", None: ("unknown", "not yet known")}
 PERCENT_GRAIN = 0.005 + 1e-9  # the API rounds to two places
 
 
@@ -253,7 +256,7 @@ def the_pools_page(told: Told) -> None:
     seen = rows(
         told,
         sa.select(machine.current_pool_id, sa.func.count().label("many"))
-        .where(machine.current_mode == "spot")
+        .where(machine.current_mode == "spot", machine.probe_id.is_(None))
         .group_by(machine.current_pool_id),
     )
     launched = {row.current_pool_id: row.many for row in seen}
@@ -294,6 +297,30 @@ def the_health_page(told: Told) -> None:
     assert api["agentsBehindCount"] == len(api["agentsBehind"])
     behind = table(told.page, "Agents behind", len(api["agentsBehind"]))
     assert [cells["Agent"].text for cells in behind] == [one["logicalAgentId"] for one in api["agentsBehind"]]
+
+
+def the_looks_of_the_health_page(told: Told) -> None:
+    """The budget, what of it is spent, and what it bought."""
+    told.me.open("/health")
+    api = told.me.api("/probes?limit=20")
+    shown = table(told.page, "Newest probes", len(api["items"]))
+    budget = facts(region(told, "Capacity probes"))
+    (mine,) = rows(told, sa.select(clients.c.probe_usd_per_day))
+    assert api["usdPerDay"] == money(mine.probe_usd_per_day)
+    require_usd(budget["Budget of a day (UTC)"], api["usdPerDay"])
+    require_usd(budget["Spent since midnight UTC"], api["spentUsd"])
+    newest = rows(told, sa.select(probes).order_by(probes.c.created_at.desc(), probes.c.id.desc()).limit(20))
+    for cells, one, row in zip(shown, api["items"], newest, strict=True):
+        require_time(cells["When"], one["createdAt"])
+        require_time(cells["Ended"], one["completedAt"], "not yet")
+        require_text(cells["Pool"], row.pool_id)
+        require_text(cells["Bought because"], row.because)
+        require_usd(cells["Cost"], one["usd"], places=5)
+        require_usd(cells["$/h"], one["usdPerHour"])
+        assert cells["Answer"].text.endswith(row.answer or "not yet known"), cells
+        assert cells["Answer"].text.startswith(SEEN[row.up]), cells
+        assert (one["usd"], one["usdPerHour"]) == (money(row.usd), money(row.usd_per_hour))
+        assert (one["createdAt"], one["completedAt"]) == (moment(row.created_at), moment(row.completed_at))
 
 
 def the_tokens_page(told: Told) -> None:
@@ -346,6 +373,7 @@ TRACES: tuple[Trace, ...] = (
     the_savings_page,
     the_pools_page,
     the_health_page,
+    the_looks_of_the_health_page,
     the_tokens_page,
     the_backtest_page,
 )

@@ -27,8 +27,6 @@ export function CapacityProbes() {
         once. It costs a minute's price of the pool where EC2 gives one, nothing where it refuses. Probes are
         off until a budget is set; a server with this tenant's AWS account makes them.
       </p>
-      <Refused error={error} what="The budget could not be read" />
-      {data === undefined ? error === null && <Loading /> : <Budget probes={data} />}
       <details>
         <summary>What a budget buys</summary>
         <p className="reason">
@@ -41,6 +39,8 @@ export function CapacityProbes() {
           storms, paid while it is calm.
         </p>
       </details>
+      <Refused error={error} what="The budget could not be read" />
+      {data === undefined ? error === null && <Loading /> : <Budget probes={data} />}
     </Card>
   );
 }
@@ -90,11 +90,12 @@ function Form({ usdPerDay, isOff }: { usdPerDay: string; isOff: boolean }) {
         label="Most USD a day; 0: none"
         inputMode="decimal"
         maw="16rem"
+        mb="xs"
         value={text}
         error={wrong ?? (sent === text.trim() ? refused : null)}
         onChange={(event) => setText(event.currentTarget.value)}
       />
-      <div className="row filters">
+      <div className="row">
         <OrderButton type="submit" variant="default" isPending={store.isPending} disabled={wrong !== null}>
           Store
         </OrderButton>

@@ -19,9 +19,9 @@ const COLUMNS: readonly Column<Probe>[] = [
   {
     head: "Answer",
     cell: (one) => (
-      <span>
-        <Tag word={seen(one)} /> <span className="reason">{one.answer ?? ""}</span>
-      </span>
+      <div>
+        <Tag word={seen(one)} /> <div className="reason">{one.answer}</div>
+      </div>
     ),
   },
   { head: "Cost", isNumber: true, cell: (one) => <Usd of={one.usd} places={5} /> },
@@ -35,7 +35,7 @@ const COLUMNS: readonly Column<Probe>[] = [
       <Link
         to="/agents/$agentId"
         params={{ agentId: one.agentId }}
-        aria-label={`The agent of the probe ${one.id}`}
+        aria-label={`Its agent, of the probe ${one.id}`}
       >
         Its agent
       </Link>
