@@ -97,6 +97,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="spotguard-e2e-") as folder, chromium() as browser:
         if options.shots or wants & {"stories", "pages"}:
             stage = Stage(Path(folder), AGENTS, SPEED)
+            if options.shots or "stories" not in wants:  # a story sets the budget itself
+                stage.pay_for_looks(WARM_UP / 2)
             stage.begin(timedelta(hours=5) if options.shots else WARM_UP)
             watch = Watch(stage.base)
             try:

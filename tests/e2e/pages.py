@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, Page
 
-from tests.e2e.scene import NARROW, PATIENCE_MS, WIDE, Viewer, Watch, until, viewer
+from tests.e2e.scene import NARROW, WIDE, Viewer, Watch, until, viewer
 
 AXE = Path(__file__).parents[2] / "web/node_modules/axe-core/axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-SOME_LOOKS = 3
 SETTLED = "document.querySelector('main') !== null && !document.body.innerText.includes('Loading…')"
 
 
@@ -35,21 +33,6 @@ def _possible_moves(me: Viewer) -> Iterator[tuple[str, str]]:
         for offer in me.api(f"/instances/{agent['instanceId']}/pricing")["pools"]:
             if offer["allowed"]:
                 yield agent["instanceId"], offer["id"]
-
-
-def require_looks(me: Viewer, token: str) -> None:
-    """Some are paid for, so that the health page has a budget and what it bought."""
-    if me.api("/probes?limit=1")["items"]:
-        return
-    answer = me.context.request.put(
-        f"{me.base}/api/client/probes",
-        headers={"Authorization": f"Bearer {token}"},
-        data={"usdPerDay": "0.50"},
-    )
-    assert answer.status == 200, answer.text()
-    end = time.monotonic() + PATIENCE_MS / 1000
-    while len(me.api("/probes?limit=5")["items"]) < SOME_LOOKS and time.monotonic() < end:
-        me.page.wait_for_timeout(250)
 
 
 def paths(me: Viewer) -> dict[str, str]:
@@ -79,7 +62,6 @@ def visits(browser: Browser, watch: Watch, token: str) -> Iterator[tuple[str, st
         yield "sign-in", scheme, name, me.page
         me.sign_in(token)
         require_a_move(me, token)
-        require_looks(me, token)
         for page, path in paths(me).items():
             me.open(path)
             settle(me.page, page)

@@ -46,6 +46,12 @@ class Stage:
         self.error: Exception | None = None
         self._thread = threading.Thread(target=self._pace, name="world", daemon=True)
 
+    def pay_for_looks(self, since: timedelta) -> None:
+        """Before it begins, so that capacity probes are there: once all agents run in calm pools none is bought."""
+        self.world.run_until(self.world.started_at + since)
+        answer = self.world.call("PUT", "/api/client/probes", {"usdPerDay": "0.50"})
+        assert answer.status == 200, answer.body
+
     def begin(self, warm_up: timedelta) -> None:
         self.world.run_until(self.world.started_at + warm_up)
         self.bring_server()

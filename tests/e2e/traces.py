@@ -302,14 +302,14 @@ def the_health_page(told: Told) -> None:
 def the_looks_of_the_health_page(told: Told) -> None:
     """The budget, what of it is spent, and what it bought."""
     told.me.open("/health")
-    api = told.me.api("/probes?limit=20")
+    api = told.me.api("/probes?limit=10")
     shown = table(told.page, "Newest probes", len(api["items"]))
     budget = facts(region(told, "Capacity probes"))
     (mine,) = rows(told, sa.select(clients.c.probe_usd_per_day))
     assert api["usdPerDay"] == money(mine.probe_usd_per_day)
     require_usd(budget["Budget of a day (UTC)"], api["usdPerDay"])
     require_usd(budget["Spent since midnight UTC"], api["spentUsd"])
-    newest = rows(told, sa.select(probes).order_by(probes.c.created_at.desc(), probes.c.id.desc()).limit(20))
+    newest = rows(told, sa.select(probes).order_by(probes.c.created_at.desc(), probes.c.id.desc()).limit(10))
     for cells, one, row in zip(shown, api["items"], newest, strict=True):
         require_time(cells["When"], one["createdAt"])
         require_time(cells["Ended"], one["completedAt"], "not yet")

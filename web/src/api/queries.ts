@@ -163,7 +163,7 @@ export const probesQuery = (cursor: string | null) =>
     queryFn: () =>
       told(
         api.GET("/api/client/probes", {
-          params: { query: cursor === null ? { limit: 20 } : { limit: 20, cursor } },
+          params: { query: cursor === null ? { limit: 10 } : { limit: 10, cursor } },
         }),
       ),
     refetchInterval: (query) =>

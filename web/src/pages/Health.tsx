@@ -31,9 +31,9 @@ export function Health() {
       <div className="cards">
         <SpendCaps />
         <CapacityProbes />
-        <Leftovers />
       </div>
       <NewestProbes />
+      <Leftovers />
     </>
   );
 }
