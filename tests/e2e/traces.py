@@ -39,7 +39,11 @@ from tests.e2e.reading import (
 from tests.e2e.stories import Told
 
 Trace = Callable[[Told], None]
-SEEN = {True: "capacity", False: "no capacity", None: ("unknown", "not yet known")}
+SEEN: dict[bool | None, tuple[str, ...]] = {
+    True: ("capacity",),
+    False: ("no capacity",),
+    None: ("unknown", "not yet known"),
+}
 PERCENT_GRAIN = 0.005 + 1e-9  # the API rounds to two places
 
 
