@@ -17,6 +17,7 @@ from spotguard.execution.ending import look_before_end
 from spotguard.ports.cloud import Cloud
 from spotguard.store import commands, events, fleet, grants, moves, old_ends, sightings
 from spotguard.store.invariant_moves import ENDS_OLD
+from spotguard.store.prepared import Prepared
 from spotguard.store.steps import LEFT_RUNNING, SERVER
 from spotguard.store.tables import commands as commands_table
 from spotguard.store.tables import switches
@@ -27,9 +28,14 @@ _TRIED = (CommandStatus.FAILED.value, CommandStatus.REFUSED.value, CommandStatus
 _ENDING = (InstanceState.SHUTTING_DOWN.value, InstanceState.TERMINATED.value)
 
 
+_SAID_TO_HAVE_ENDED = Prepared(
+    sa.select(switches.c.old_terminated_at).where(switches.c.id == sa.bindparam("switch"))
+)
+
+
 def only_said_to_have_ended(tx: sa.Connection, switch: Row) -> bool:
     """An agent's word that nobody has seen in EC2 yet: until then it is neither ended nor left running."""
-    ended_at = tx.scalar(sa.select(switches.c.old_terminated_at).where(switches.c.id == switch.id))
+    ended_at = _SAID_TO_HAVE_ENDED.scalar(tx, {"switch": switch.id})
     old = None if ended_at is None else sightings.get(tx, switch.old_instance_id)
     return old is not None and bool(old.is_active)
 

@@ -25,6 +25,7 @@ from spotguard.planning.switching import STATE_DEVICE
 from spotguard.simulation.machine import state_of
 from spotguard.simulation.world import Reach, World
 from spotguard.store import fallbacks
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import agents, drills, epoch_grants, storage_resources, switch_steps, switches
 
 FORBIDDEN = "UnauthorizedOperation"
@@ -186,43 +187,44 @@ def _kept_for_a_person(world: World) -> set[str]:
     return set(world.db.read(lambda tx: tx.scalars(kept).all()))
 
 
+_former = epoch_grants.alias()
+_TAKEN_OVER = Prepared(
+    sa.select(epoch_grants.c.instance_id, epoch_grants.c.epoch)
+    .join(_former, _former.c.agent_id == epoch_grants.c.agent_id)
+    .where(
+        epoch_grants.c.granted_at > sa.bindparam("since"),
+        _former.c.epoch == epoch_grants.c.epoch - 1,
+        _former.c.instance_id != epoch_grants.c.instance_id,
+    )
+)
+
+
 def _deaf(world: World, since: datetime) -> list[str]:
     """New holders since then, but for those that held the epoch before, in another boot."""
-    former = epoch_grants.alias()
-    granted = (
-        sa.select(epoch_grants.c.instance_id, epoch_grants.c.epoch)
-        .join(former, former.c.agent_id == epoch_grants.c.agent_id)
-        .where(
-            epoch_grants.c.granted_at > since,
-            former.c.epoch == epoch_grants.c.epoch - 1,
-            former.c.instance_id != epoch_grants.c.instance_id,
-        )
-    )
     return [
         f"{row.instance_id} was granted epoch {row.epoch}, and has never heard the server"
-        for row in world.db.read(lambda tx: tx.execute(granted).all())
+        for row in world.db.read(lambda tx: _TAKEN_OVER.rows(tx, {"since": since}))
         if (process := world.processes.get(InstanceId(row.instance_id))) and not process.has_enrolled
     ]
 
 
 def _ways_back(world: World, now: datetime) -> list[str]:
     """Who is told to be in sync lacks no more than the passes under way."""
-    return [line for row in _told_ways_back(world) if (line := _overrated(world, now, row))]
+    told = world.db.read(lambda tx: _WAYS_BACK.rows(tx, {}))
+    return [line for row in told if (line := _overrated(world, now, row))]
 
 
-def _told_ways_back(world: World) -> list[sa.Row[Any]]:
-    told = (
-        sa.select(switches, agents.c.logical_agent_id)
-        .join(agents, agents.c.id == switches.c.agent_id)
-        .where(
-            switches.c.status == SwitchStatus.COMMITTED.value,
-            switches.c.fallback_status == SyncStatus.SYNCED.value,
-        )
+_WAYS_BACK = Prepared(
+    sa.select(switches, agents.c.logical_agent_id)
+    .join(agents, agents.c.id == switches.c.agent_id)
+    .where(
+        switches.c.status == SwitchStatus.COMMITTED.value,
+        switches.c.fallback_status == SyncStatus.SYNCED.value,
     )
-    return list(world.db.read(lambda tx: tx.execute(told).all()))
+)
 
 
-def _overrated(world: World, now: datetime, switch: sa.Row[Any]) -> str | None:
+def _overrated(world: World, now: datetime, switch: Any) -> str | None:
     """Its old instance is said to have it all, and lacks more than that."""
     state = fallbacks.state_of(switch, now)
     content = state_of(world.ec2, InstanceId(switch.old_instance_id))

@@ -11,6 +11,7 @@ from spotguard.domain.instances import InstanceState, Mode
 from spotguard.domain.pools import Pool, parse_pool_id
 from spotguard.engine.records import REMEMBERED_HOURS, PoolRecord, seen
 from spotguard.store import pools
+from spotguard.store.prepared import Prepared
 from spotguard.store.tables import instances, pool_looks
 
 REMEMBERED = timedelta(hours=REMEMBERED_HOURS)
@@ -39,24 +40,28 @@ def records(tx: sa.Connection, now: datetime, client_id: ClientId) -> dict[Pool,
     return told
 
 
+_LOOKS = Prepared(
+    sa.select(pool_looks.c.seen_at, pool_looks.c.pool_id, pool_looks.c.up).where(
+        pool_looks.c.client_id == sa.bindparam("client"),
+        pool_looks.c.seen_at > sa.bindparam("since"),
+        pool_looks.c.seen_at <= sa.bindparam("until"),
+    )
+)
+_RUNNING = Prepared(
+    sa.select(instances.c.current_pool_id, instances.c.launched_at).where(
+        instances.c.client_id == sa.bindparam("client"),
+        instances.c.is_active,
+        instances.c.current_mode == Mode.SPOT.value,
+        instances.c.current_pool_id.is_not(None),
+        instances.c.ec2_state == InstanceState.RUNNING.value,
+    )
+)
+
+
 def _looks(tx: sa.Connection, now: datetime, client_id: ClientId) -> list[tuple[datetime, str, bool, bool]]:
     """(when, pool, up, whether an instance has run there since the look before)."""
-    looks = tx.execute(
-        sa.select(pool_looks.c.seen_at, pool_looks.c.pool_id, pool_looks.c.up).where(
-            pool_looks.c.client_id == client_id,
-            pool_looks.c.seen_at > now - REMEMBERED,
-            pool_looks.c.seen_at <= now,
-        )
-    ).all()
-    running = tx.execute(
-        sa.select(instances.c.current_pool_id, instances.c.launched_at).where(
-            instances.c.client_id == client_id,
-            instances.c.is_active,
-            instances.c.current_mode == Mode.SPOT.value,
-            instances.c.current_pool_id.is_not(None),
-            instances.c.ec2_state == InstanceState.RUNNING.value,
-        )
-    ).all()
+    looks = _LOOKS.rows(tx, {"client": client_id, "since": now - REMEMBERED, "until": now})
+    running = _RUNNING.rows(tx, {"client": client_id})
     since = [
         (row.launched_at, row.current_pool_id, True, False) for row in running if row.launched_at is not None
     ]

@@ -17,6 +17,7 @@ from spotguard.domain.probes import PROBE_LIFE, PURPOSE, ProbeStatus
 from spotguard.planning.metering import EntryKind
 from spotguard.planning.probes import ANSWERED_WITHIN, LaunchProbe
 from spotguard.store import events
+from spotguard.store.prepared import Prepared
 from spotguard.store.stepping import step
 from spotguard.store.tables import clients, ledger_entries, probes, storage_resources
 from spotguard.store.views_paging import Asked, Page, newest_first
@@ -25,11 +26,13 @@ Row = sa.Row[Any]
 _p, _c, _e, _s = probes.c, clients.c, ledger_entries.c, storage_resources.c
 A_DAY = timedelta(days=1)
 _MOST_WORTH = 999_999.0  # that the column holds
+_BUDGET = Prepared(sa.select(_c.probe_usd_per_day).where(_c.id == sa.bindparam("client")))
+_PAYERS = Prepared(sa.select(_c.id).where(_c.probe_usd_per_day > 0).order_by(_c.created_at, _c.id))
 
 
 def budget_of(tx: sa.Connection, client_id: ClientId) -> Decimal:
     """USD a day; 0: nothing is probed."""
-    budget: Decimal | None = tx.scalar(sa.select(_c.probe_usd_per_day).where(_c.id == client_id))
+    budget: Decimal | None = _BUDGET.scalar(tx, {"client": client_id})
     if budget is None:
         raise NotFound("no such client")
     return budget
@@ -51,8 +54,7 @@ def hold(tx: sa.Connection, now: datetime, client_id: ClientId) -> None:
 
 def with_budget(tx: sa.Connection) -> list[ClientId]:
     """Who pays for probes."""
-    found = sa.select(_c.id).where(_c.probe_usd_per_day > 0).order_by(_c.created_at, _c.id)
-    return [ClientId(client_id) for client_id in tx.scalars(found)]
+    return [ClientId(row.id) for row in _PAYERS.rows(tx, {})]
 
 
 def today_of(now: datetime) -> datetime:
