@@ -13,6 +13,7 @@ from spotguard.domain.tickets import Ticket, Word, hash_token, seal_of, signatur
 from spotguard.planning.invariants import check
 from spotguard.store import grants, invariant_facts
 from spotguard.store.tables import (
+    agent_events,
     agents,
     epoch_grants,
     handover_tickets,
@@ -294,10 +295,10 @@ def test_a_grant_to_another_while_it_is_out_is_found(
     assert any(standby.id in what for what in broken(world))
 
 
-def broken(world: World) -> list[str]:
+def broken(world: World, invariant: str = "every_epoch_ends_by_a_proof") -> list[str]:
     now = world.clock.now()
     facts = world.read(lambda tx: invariant_facts.gather(tx, now, None))
-    return [b.what for b in check(facts) if b.invariant == "every_epoch_ends_by_a_proof"]
+    return [b.what for b in check(facts) if b.invariant == invariant]
 
 
 def test_one_that_let_go_and_registers_again_has_not_said_that_its_gate_is_open(
@@ -308,8 +309,24 @@ def test_one_that_let_go_and_registers_again_has_not_said_that_its_gate_is_open(
     standby.heartbeat(epoch=2, gate="open", handed_over=signed(world, web, slip))
     world.clock.time += timedelta(seconds=30)
     assert world.register(acme, number=int(web.id[-4:], 16), boot_id=boot_of(world, web)).id == web.id
-    facts = world.read(lambda tx: invariant_facts.gather(tx, world.clock.now(), None))
-    assert [b.what for b in check(facts) if b.invariant == "one_primary"] == []
+    assert broken(world, "one_primary") == []
+
+
+def test_an_open_gate_that_was_said_before_it_closed_is_not_of_now_however_late_it_arrives(
+    world: World, acme: Tenant, web: Machine, standby: Machine
+):
+    """A line that holds requests back; who says so for longer than that serves indeed."""
+    slip = web.heartbeat(gate="open").body["ticket"]
+    standby.heartbeat(epoch=2, gate="open", handed_over=signed(world, web, slip))
+    web.heartbeat(gate="closed", released=1)
+    world.clock.time += timedelta(seconds=100)
+    web.heartbeat(gate="open")
+    assert broken(world, "one_primary") == []
+    assert world.rows(agent_events, agent_events.c.kind == "gate_open_without_epoch") == []
+    world.clock.time += timedelta(seconds=30)
+    web.heartbeat(gate="open")
+    assert broken(world, "one_primary") == [f"{web.id} serves agent {web.agent_id} without its epoch"]
+    assert len(world.rows(agent_events, agent_events.c.kind == "gate_open_without_epoch")) == 1
 
 
 def boot_of(world: World, machine: Machine) -> str:

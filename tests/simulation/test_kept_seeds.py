@@ -13,6 +13,7 @@ KEPT = {
     256: "what the kill switch had held for hours was late at the moment of its release",
     337: "a holder died minutes after its launch, its volume was out of sight, and an empty machine took its place",
     396: "holder and standby both died while a ticket was out: only a person can say who served last",
+    1269: "an open gate, said by a holder before it let go, arrived after its successor's grant and was believed",
 }
 
 KEPT_HOURS = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -124,9 +124,12 @@ def heartbeat(  # noqa: PLR0913 -- what it says
 ) -> Role:
     """This instance lives. Only the epoch holder moves the agent's row; nothing touches `switching` or `deleted`.
 
-    What arrives of a run that EC2 has shown to be over was said before its end: it moves no row.
+    What arrives of a run that EC2 has shown to be over was said before its end: it moves no row. Nor does a gate that
+    was open before its epoch was let go, said on a line that holds requests back.
     """
     role = role_of(caller)
+    if gate is GateState.OPEN and role is not Role.PRIMARY and _has_just_let_go(tx, now, caller):
+        gate = None if caller.gate is None else GateState(caller.gate)
     healthy = gate is GateState.OPEN and workload_healthy is True
     lives = (_HEALTHY if healthy else _NOT_HEALTHY).change(
         tx,
@@ -166,6 +169,24 @@ def heartbeat(  # noqa: PLR0913 -- what it says
             f"{caller.instance_id} serves without holding the epoch",
         )
     return role
+
+
+def _has_just_let_go(tx: Connection, now: datetime, caller: Row[Any]) -> bool:
+    return _LET_GO.first(tx, {"instance": caller.instance_id, "lately": now - HELD_BACK}) is not None
+
+
+HELD_BACK = timedelta(
+    minutes=2
+)  # what a gate is said to be for longer than a line may hold a request back is so
+_LET_GO = Prepared(
+    sa.select(_g.epoch)
+    .where(
+        _g.instance_id == sa.bindparam("instance"),
+        _g.released_at.is_not(None),
+        sa.func.coalesce(_g.ended_at, _g.released_at) > sa.bindparam("lately"),
+    )
+    .limit(1)
+)
 
 
 def _tell(tx: Connection, now: datetime, caller: Row[Any], kind: str, message: str) -> None:
