@@ -29,10 +29,12 @@ from spotguard.simulation.lookups import Row
 from spotguard.simulation.machine import state_of
 from spotguard.simulation.world import World
 from spotguard.store import audit, ledger, restore_points
+from spotguard.store.handovers import BY_TICKET
 from spotguard.store.tables import (
     agents,
     drills,
     epoch_grants,
+    handover_tickets,
     instances,
     ledger_entries,
     probes,
@@ -145,12 +147,22 @@ def asked_once(world: World) -> list[str]:
 
 
 def nobody_doomed_is_promoted(world: World) -> list[str]:
-    """Ruling B9: nobody is granted an epoch after the server has heard that EC2 takes it."""
-    told, grants = spot_interruption_events.c, epoch_grants.c
+    """Ruling B9: nobody is granted an epoch after the server has heard that EC2 takes it.
+
+    But for what a holder that heard the server no more gave away by a ticket of before: that is written down as it is.
+    """
+    told, grants, ticket = spot_interruption_events.c, epoch_grants.c, handover_tickets.c
+    of_before = sa.exists().where(
+        ticket.agent_id == grants.agent_id,
+        ticket.epoch == grants.epoch,
+        ticket.to_instance_id == grants.instance_id,
+        ticket.acknowledged_at < told.detected_at,
+    )
     doomed = sa.select(grants.instance_id, grants.epoch).where(
         told.instance_id == grants.instance_id,
         told.signal_type == SignalType.TERMINATION.value,
         told.detected_at < grants.granted_at,
+        sa.not_(sa.and_(grants.because.endswith(BY_TICKET), of_before)),
     )
     rows = world.db.read(lambda tx: tx.execute(doomed.distinct()).all())
     return [f"{row.instance_id} was granted epoch {row.epoch} under a termination notice" for row in rows]

@@ -28,6 +28,7 @@ from spotguard.store.steps import record_step
 from spotguard.store.tables import agent_tokens, epoch_grants, instances, replica_instances, switches
 
 Row = sa.Row[Any]
+BY_TICKET = "has handed it over by its ticket, without the server"
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def _grant(tx: sa.Connection, now: datetime, row: Row, word: Word) -> bool:
         to_instance=InstanceId(standby.id),
         proof=Proof.RELEASED,
         switch_id=switch_id,
-        because=f"{row.from_instance_id} has handed it over by its ticket, without the server",
+        because=f"{row.from_instance_id} {BY_TICKET}",
         posthumous=True,
     )
 
