@@ -47,6 +47,7 @@ class Primacy:
         self._lock = threading.RLock()
         self._now = Held()
         self._confirmed: int | None = None  # the epoch that the server told this process, or a ticket gave it
+        self._anothers = 0  # the newest that it told this process to be another's
         self._rehearsing = False
 
     def load(self, me: Identity) -> bool:
@@ -153,9 +154,11 @@ class Primacy:
         return self._gate.healthy()
 
     def told(self, epoch: int) -> bool:
-        """The server says that this instance holds `epoch`; False when that is over here."""
+        """The server says that this instance holds `epoch`; False when that is over here, or a newer one was told of:
+        a promotion may have waited while this instance was stopped, and somebody else was granted the next.
+        """
         with self._lock:
-            if epoch <= self._now.released:
+            if epoch <= self._now.released or epoch < max(self._anothers, self._now.known):
                 return False
             if self._now.forgot:
                 return True  # as soon as the server has told of the tickets too
@@ -213,6 +216,7 @@ class Primacy:
     def fence(self, epoch: int) -> bool:
         """The server has granted `epoch` to another one: unless that is older than ours, ours is over."""
         with self._lock:
+            self._anothers = max(self._anothers, epoch)
             held = self._now.held
             if held is None or epoch < held:
                 return False
