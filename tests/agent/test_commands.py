@@ -205,6 +205,27 @@ def test_before_it_ends_the_old_one_it_asks_what_its_user_says_now():
     assert state_of(stage, old.instance_id) is InstanceState.RUNNING
 
 
+def test_who_has_let_go_ends_nobody_any_more():
+    """EC2 gives no answer until the workload is back on the old one, on its user's word: it serves there."""
+    stage = Stage()
+    old = stage.primary()
+    switch = stage.server.open_move(MoveKind.SYNCED, launch=stage.order_launch(B))
+    stage.run(600, until=lambda: Step.OPENED in stage.server.moves[switch].recorded)
+    new = stage.server.moves[switch].new
+    stage.ec2.faults.sometimes("describe_instances", 1.0)
+    payload = {"instance_id": old.instance_id, "switch_id": switch, "clear": True}
+    order = stage.server.order(new, "terminate_instance", payload, epoch=2)
+    stage.run(30)
+    back = stage.server.open_move(MoveKind.SYNCED, target={"instance_id": old.instance_id})
+    stage.run(300, until=lambda: Step.OPENED in stage.server.moves[back].recorded)
+    stage.ec2.faults.clear()
+    assert answered(stage, order)["status"] == "refused"
+    stage.run(120)
+    assert state_of(stage, old.instance_id) is InstanceState.RUNNING
+    assert stage.register.serving() == [old.instance_id]
+    stage.nothing_lost()
+
+
 def test_a_move_to_a_dry_pool_unwinds_with_the_reason():
     stage = Stage()
     old = stage.primary()

@@ -47,13 +47,16 @@ class Errands:
     def check(self, command: Command) -> None:
         if self._desk.ports.cloud is None:
             raise Refused(NO_EC2)
-        held = self._desk.primacy.held
-        if command.epoch is not None and (held is None or command.epoch < held):
-            raise Refused(f"it is for epoch {command.epoch}; this instance holds {held or 'none'}")
+        self._require_epoch(command)
         if command.type is CommandType.LAUNCH_REPLICA:
             launch_replica_order(command)
         elif end_order(command).instance_id == self._desk.instance_id:
             raise Refused("an agent never ends its own instance")
+
+    def _require_epoch(self, command: Command) -> None:
+        held = self._desk.primacy.held
+        if command.epoch is not None and (held is None or command.epoch < held):
+            raise Refused(f"it is for epoch {command.epoch}; this instance holds {held or 'none'}")
 
     def run(self, now: datetime) -> datetime | None:
         cloud = self._desk.ports.cloud
@@ -115,6 +118,7 @@ class Errands:
         if clears:
             self._remember_leftovers(cloud, order.instance_id, agent_id)
         if command.type is CommandType.TERMINATE_INSTANCE:
+            self._require_epoch(command)  # the old one may serve again: its workload has gone back to it
             self._require_present_word()
         ending = end_instance(cloud, order.instance_id, agent_id)
         if isinstance(ending, Later):
