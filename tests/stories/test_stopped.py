@@ -41,3 +41,23 @@ def test_started_again_before_another_serves_it_serves_on_and_the_recovery_makes
     assert scene.agent().instance_id == stopped
     assert scene.switches()[-1].status == "unwound"
     scene.assert_no_record_lost_or_doubled()
+
+
+def test_what_was_seen_before_its_start_proves_nothing_of_the_boot_that_serves():
+    """Nobody may act on the stop, then EC2 cannot be asked: it is started, serves again, and has a standby."""
+    scene = Scene(executor=Executor.SERVER)
+    scene.configure(manualReplicaEnabled=True)
+    scene.until(scene.ready_replica, minutes=20)
+    scene.put("/api/client/kill-switch", {"level": "all", "reason": "it is stopped for a while"})
+    scene.wait(minutes=3)
+    stopped = stop(scene)
+    scene.until(lambda: scene.instance(stopped).ec2_state == "stopped", minutes=5)
+    scene.world.ec2.faults.sometimes("describe_instances", 1.0)
+    scene.world.ec2.controls.start(stopped)
+    scene.until(lambda: scene.world.registers["web-1"].serving() == [stopped], minutes=5)
+    scene.until(scene.ready_replica, minutes=5)
+    scene.put("/api/client/kill-switch", {"level": "none", "reason": "it serves again"})
+    scene.wait(minutes=5)
+    assert scene.agent().instance_id == stopped
+    scene.assert_no_record_lost_or_doubled()
+    scene.close()

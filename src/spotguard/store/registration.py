@@ -16,7 +16,7 @@ from spotguard.domain.agents import AgentStatus, Autonomy, GuardRails
 from spotguard.domain.epochs import Proof
 from spotguard.domain.errors import InvalidInput, NotFound, Refused
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId, SwitchId, is_instance_id
-from spotguard.domain.instances import Mode
+from spotguard.domain.instances import InstanceState, Mode
 from spotguard.domain.pools import Pool
 from spotguard.store import enrolment, events, grants, looks, moves, ondemand, pools, replicas
 from spotguard.store.secrets import hash_token as hash_of
@@ -233,7 +233,9 @@ def _write_instance(
         goes_on = former.boot_id == newcomer.boot_id and _holds(tx, agent.id, newcomer.instance_id)
         unsaid = {} if goes_on else _UNSAID
         mine = instances.c.id == newcomer.instance_id
-        tx.execute(sa.update(instances).where(mine).values(**told, **first, **unsaid))
+        tx.execute(
+            sa.update(instances).where(mine).values(**told, **first, **unsaid, **_started(former, newcomer))
+        )
         return
     price = _ondemand_of(tx, client_id, pool)
     new = {
@@ -246,6 +248,12 @@ def _write_instance(
         "created_at": now,
     }
     tx.execute(sa.insert(instances), told | new)
+
+
+def _started(former: Row[Any], newcomer: Newcomer) -> dict[str, str]:
+    """It speaks from another boot: that a look, perhaps the last for long, showed it stopped is no proof any more."""
+    was_stopped = former.ec2_state == InstanceState.STOPPED.value and former.boot_id != newcomer.boot_id
+    return {"ec2_state": InstanceState.RUNNING.value} if was_stopped else {}
 
 
 def _holds(tx: Connection, agent_id: str, instance_id: InstanceId) -> bool:
