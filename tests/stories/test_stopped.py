@@ -4,6 +4,7 @@ import pytest
 
 from spotguard.domain.agents import Executor
 from spotguard.domain.ids import InstanceId
+from spotguard.store import sightings
 from tests.stories.scene import Scene
 
 
@@ -43,21 +44,42 @@ def test_started_again_before_another_serves_it_serves_on_and_the_recovery_makes
     scene.assert_no_record_lost_or_doubled()
 
 
-def test_what_was_seen_before_its_start_proves_nothing_of_the_boot_that_serves():
-    """Nobody may act on the stop, then EC2 cannot be asked: it is started, serves again, and has a standby."""
-    scene = Scene(executor=Executor.SERVER)
-    scene.configure(manualReplicaEnabled=True)
-    scene.until(scene.ready_replica, minutes=20)
-    scene.put("/api/client/kill-switch", {"level": "all", "reason": "it is stopped for a while"})
-    scene.wait(minutes=3)
-    stopped = stop(scene)
-    scene.until(lambda: scene.instance(stopped).ec2_state == "stopped", minutes=5)
-    scene.world.ec2.faults.sometimes("describe_instances", 1.0)
+@pytest.fixture
+def untouched():
+    """It has a standby, and nobody acts when it is stopped."""
+    made = Scene(executor=Executor.SERVER)
+    made.configure(manualReplicaEnabled=True)
+    made.until(made.ready_replica, minutes=20)
+    made.put("/api/client/kill-switch", {"level": "all", "reason": "it is stopped for a while"})
+    made.wait(minutes=3)
+    yield made
+    made.close()
+
+
+def start(scene, stopped):
     scene.world.ec2.controls.start(stopped)
     scene.until(lambda: scene.world.registers["web-1"].serving() == [stopped], minutes=5)
     scene.until(scene.ready_replica, minutes=5)
     scene.put("/api/client/kill-switch", {"level": "none", "reason": "it serves again"})
-    scene.wait(minutes=5)
-    assert scene.agent().instance_id == stopped
-    scene.assert_no_record_lost_or_doubled()
-    scene.close()
+
+
+def test_what_was_seen_before_its_start_proves_nothing_of_the_boot_that_serves(untouched):
+    stopped = stop(untouched)
+    untouched.until(lambda: untouched.instance(stopped).ec2_state == "stopped", minutes=5)
+    untouched.world.ec2.faults.sometimes("describe_instances", 1.0)  # EC2 cannot be asked any more
+    start(untouched, stopped)
+    untouched.wait(minutes=5)
+    assert untouched.agent().instance_id == stopped
+    untouched.assert_no_record_lost_or_doubled()
+
+
+def test_nor_does_the_look_of_a_coordinator_that_is_held_up_before_it_writes_it_down(untouched):
+    stopped = stop(untouched)
+    untouched.until(lambda: untouched.instance(stopped).ec2_state == "stopped", minutes=5)
+    looked_at, client = untouched.world.clock.now(), untouched.agent().client_id
+    shown = untouched.world.ec2.describe_instances([stopped])
+    start(untouched, stopped)
+    untouched.world.db.write(lambda tx: sightings.saw(tx, looked_at, client, shown))
+    untouched.wait(minutes=5)
+    assert untouched.agent().instance_id == stopped
+    untouched.assert_no_record_lost_or_doubled()

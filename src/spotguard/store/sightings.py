@@ -17,6 +17,7 @@ from spotguard.ports.intentions import TOKEN_TAG
 from spotguard.store import looks, ondemand, pools, replicas
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import (
+    agent_tokens,
     agents,
     drills,
     epoch_grants,
@@ -68,6 +69,8 @@ def _saw(tx: sa.Connection, now: datetime, client_id: ClientId, view: InstanceVi
     known = get(tx, view.instance_id)
     if known is not None and known.client_id != client_id:
         return  # another tenant's: this one's account cannot speak for it
+    if view.state is InstanceState.STOPPED and _has_registered_since(tx, now, view.instance_id):
+        return  # whoever looked was held up: it has been started meanwhile
     agent_id = _agent_of(tx, client_id, view.tags) if known is None else known.agent_id
     if known is None:
         if agent_id is None or view.state is InstanceState.TERMINATED:
@@ -86,6 +89,12 @@ def _saw(tx: sa.Connection, now: datetime, client_id: ClientId, view: InstanceVi
     if agent_id is not None:
         _retime_steps(tx, view)
         replicas.recount(tx, agent_id)
+
+
+def _has_registered_since(tx: sa.Connection, looked_at: datetime, instance_id: InstanceId) -> bool:
+    t = agent_tokens.c
+    later = t.instance_id == instance_id, t.revoked_at.is_(None), t.created_at > looked_at
+    return tx.execute(sa.select(t.token_hash).where(*later).limit(1)).first() is not None
 
 
 _ALWAYS_SHOWN = (
