@@ -5,10 +5,12 @@ Nothing outside this file begins or ends a transaction.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -48,6 +50,27 @@ _MYSQL_SESSION = (
 )
 
 
+_LASTS = "lasts"
+
+
+def must_last(tx: Connection) -> None:
+    """Somebody acts on what this transaction writes and nobody can take it back: a power cut must not undo it.
+
+    SQLite as we open it may lose the last seconds of its log then (`synchronous=NORMAL`, sqlite.org/pragma.html);
+    InnoDB loses nothing as it comes (`innodb_flush_log_at_trx_commit=1`).
+    """
+    tx.info[_LASTS] = True
+
+
+def sync_file(path: Path) -> None:
+    """Returns when what was written to it is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 # A writer that waited for a row must see what it waited for: with REPEATABLE READ it would go on deciding by the
 # snapshot that its first statement took, before the wait (caps, "is a move open?").
 _MYSQL_WRITING = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
@@ -61,9 +84,12 @@ class Database:
     or keyed, so that twice is once.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, sync: Callable[[Path], None] = sync_file) -> None:
         self.engine = engine
         embedded = engine.dialect.name == "sqlite"
+        is_file = embedded and not isinstance(engine.pool, StaticPool)
+        self._log = Path(f"{engine.url.database}-wal") if is_file else None
+        self._sync = sync
         # SQLite has one writer. A queue in this process is fair and wakes at once; its busy handler polls.
         lock: AbstractContextManager[Any] = threading.RLock() if embedded else nullcontext()
         self._one_writer = lock
@@ -74,8 +100,11 @@ class Database:
         self._kept = threading.local() if embedded else None
 
     @classmethod
-    def open(cls, url: str, *, echo: bool = False) -> Database:
-        """`sqlite:///file`, `sqlite://` (in memory), `mysql+pymysql://user:password@host/name`."""
+    def open(cls, url: str, *, echo: bool = False, sync: Callable[[Path], None] = sync_file) -> Database:
+        """`sqlite:///file`, `sqlite://` (in memory), `mysql+pymysql://user:password@host/name`.
+
+        `sync` is called with SQLite's log after a transaction that `must_last`, before anybody hears of it.
+        """
         try:
             parsed = make_url(url)
         except (
@@ -87,7 +116,7 @@ class Database:
             ) from error
         backend = parsed.get_backend_name()
         if backend == "sqlite":
-            return cls(_sqlite_engine(parsed, echo=echo))
+            return cls(_sqlite_engine(parsed, echo=echo), sync)
         if backend in {"mysql", "mariadb"}:
             return cls(_mysql_engine(parsed, echo=echo))
         raise InvalidInput(f"database {backend!r} is not supported: SQLite, MySQL or MariaDB")
@@ -119,7 +148,21 @@ class Database:
             with self.engine.begin() as tx:
                 tx.exec_driver_sql(_MYSQL_WRITING)
                 return work(tx)
-        return self._on_kept(_BEGIN_WRITING, work)
+        if self._log is None:
+            return self._on_kept(_BEGIN_WRITING, work)
+        lasts = False
+
+        def noted(tx: Connection) -> T:
+            nonlocal lasts
+            done = work(tx)
+            lasts = tx.info.pop(_LASTS, False)
+            return done
+
+        done = self._on_kept(_BEGIN_WRITING, noted)
+        # a file system that cannot share memory has no such log, and SQLite syncs the database itself
+        if lasts and self._log.exists():
+            self._sync(self._log)
+        return done
 
     def _read(self, work: Callable[[Connection], T]) -> T:
         if self._kept is None:

@@ -14,6 +14,7 @@ from spotguard.domain.errors import IllegalMove
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId, SwitchId
 from spotguard.domain.switches import Step, SwitchStatus
 from spotguard.store import commands, events, replicas, tickets
+from spotguard.store.database import must_last
 from spotguard.store.deaths import is_dead
 from spotguard.store.prepared import Prepared
 from spotguard.store.set_apart import is_set_apart
@@ -102,6 +103,7 @@ def grant(  # noqa: PLR0913 - what a grant is, and why
         return False
     if not _raise_epoch(tx, now, agent_id, seen_epoch, new):
         raise IllegalMove(f"epoch {seen_epoch} of agent {agent_id} has moved on: look again")
+    must_last(tx)
     tx.execute(
         sa.update(epoch_grants)
         .where(epoch_grants.c.agent_id == agent_id, epoch_grants.c.status == GrantStatus.HELD.value)

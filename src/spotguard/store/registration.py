@@ -19,6 +19,7 @@ from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId, Switc
 from spotguard.domain.instances import InstanceState, Mode
 from spotguard.domain.pools import Pool
 from spotguard.store import enrolment, events, grants, looks, moves, ondemand, pools, replicas
+from spotguard.store.database import must_last
 from spotguard.store.secrets import hash_token as hash_of
 from spotguard.store.secrets import new_id, new_token
 from spotguard.store.tables import agent_tokens, agents, instances, replica_instances
@@ -354,6 +355,7 @@ def _new_token(
     tx: Connection, now: datetime, client_id: ClientId, agent_id: AgentId, newcomer: Newcomer
 ) -> str:
     revoke_tokens(tx, now, [newcomer.instance_id])
+    must_last(tx)  # its holder's word of a hand-over is signed with it
     token = new_token(TOKEN_PREFIX)
     tx.execute(
         sa.insert(agent_tokens),

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from spotguard.domain.ids import AgentId, InstanceId
 from spotguard.domain.tickets import TICKET_LIFE, Ticket, TicketStatus
 from spotguard.store import events
+from spotguard.store.database import must_last
 from spotguard.store.deaths import is_dead
 from spotguard.store.prepared import Prepared
 from spotguard.store.secrets import new_id
@@ -50,6 +51,7 @@ def issue(tx: sa.Connection, now: datetime, agent_id: AgentId, holder: Row, stan
         "issued_at": now,
     }
     tx.execute(sa.insert(handover_tickets), row)
+    must_last(tx)
     message = f"{holder.instance_id} may hand epoch {row['epoch']} to {standby.id} by itself"
     _tell(tx, now, agent_id, "ticket_issued", message, row["id"])
     return tx.execute(sa.select(handover_tickets).where(_t.id == row["id"])).one()
