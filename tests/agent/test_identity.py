@@ -1,10 +1,12 @@
 """Who may serve: starts, crashes, reboots, clones, lost servers."""
 
 import zlib
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
 
+from spotguard.domain.errors import GateFailed
 from spotguard.domain.instances import GateState
 from spotguard.domain.switches import MoveKind, Step
 from spotguard.ports.server import Reply
@@ -318,3 +320,38 @@ def test_the_beat_that_the_server_gave_survives_a_restart():
     assert primary.agent.desk.intervals.heartbeat_seconds == 7
     beats = [at for at, what, _, _ in stage.server.heard if what == "heartbeat"][-4:]
     assert {(later - earlier).total_seconds() for earlier, later in pairwise(beats)} == {7}
+
+
+class Slow:
+    """A gate whose workload stops, but later than anybody waits for."""
+
+    def __init__(self, gate, clock):
+        self._gate, self._clock, self._stops_at = gate, clock, None
+        self.healthy = gate.healthy
+
+    def state(self):
+        if self._stops_at is not None and self._clock.now() >= self._stops_at:
+            self._gate.close()
+            self._stops_at = None
+        return self._gate.state()
+
+    def open(self, epoch):
+        self._gate.open(epoch)
+
+    def close(self):
+        if self.state() is GateState.OPEN:
+            self._stops_at = self._stops_at or self._clock.now() + timedelta(seconds=20)
+            raise GateFailed("no end within 90 s")
+
+
+def test_one_whose_epoch_is_over_does_not_start_again_what_stops_too_slowly():
+    stage = Stage()
+    primary = stage.primary()
+    primary.gate = Slow(primary.gate, stage.clock)
+    primary.restart()
+    stage.run(70)
+    stage.server.epoch, stage.server.holder, stage.server.passive_epoch = 2, "i-0123456789abcdef0", 2
+    stage.run(300)
+    assert stage.register.serving() == []
+    assert len(stage.register.sessions) == 1
+    assert primary.primacy.released == 1

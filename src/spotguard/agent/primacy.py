@@ -222,6 +222,8 @@ class Primacy:
                 return False
             self._confirmed = None  # although the gate may not close at once: no traffic is fetched any more
             self._serving.forbid()
+            # nor is what stops later than we wait for started again; a full disk must not keep it from stopping
+            self._now = replace(self._now, paused=True)
             self._gate.close()
             self.release(held)
             return True
