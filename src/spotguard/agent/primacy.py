@@ -158,7 +158,9 @@ class Primacy:
         a promotion may have waited while this instance was stopped, and somebody else was granted the next.
         """
         with self._lock:
-            if epoch <= self._now.released or epoch < max(self._anothers, self._now.known):
+            if epoch <= self._now.released:
+                return False
+            if epoch < max(self._anothers, self._now.known):
                 return False
             if self._now.forgot:
                 return True  # as soon as the server has told of the tickets too
