@@ -108,19 +108,21 @@ def test_a_file_rewritten_within_one_second_is_not_taken_for_the_former_one(pair
     assert (theirs / "a").read_text() == "two"
 
 
-def test_a_file_whose_time_was_set_back_is_not_taken_for_the_former_one(pair):
+@pytest.mark.parametrize("name", ["a", "#a", ";a", "-a", " a", "./a\n#"])
+def test_a_file_whose_time_was_set_back_is_not_taken_for_the_former_one(pair, name):
     primary, standby, state, theirs = pair
     long_ago = (1_700_000_000, 1_700_000_000)
-    os.utime(state / "a", long_ago)
+    (state / name).write_text("one")
+    os.utime(state / name, long_ago)
     settle()
     whole_pass(primary)
-    with (state / "a").open("r+") as file:
+    with (state / name).open("r+") as file:
         file.write("six")
-    os.utime(state / "a", long_ago)
+    os.utime(state / name, long_ago)
     settle()
     assert whole_pass(primary).position == primary.position()
     standby.adopt(2)
-    assert (theirs / "a").read_text() == "six"
+    assert (theirs / name).read_text() == "six"
 
 
 def test_half_a_pass_is_never_taken(pair, tmp_path):

@@ -283,8 +283,9 @@ def _told(under_way: _UnderWay) -> Path:
 
 
 def _listed(under_way: _UnderWay) -> str:
+    """Each name behind a `./`: rsync takes a line that begins with `#` or `;` for a comment."""
     path = under_way.folder / "changed"
-    path.write_bytes(b"\0".join(under_way.changed))
+    path.write_bytes(b"\0".join(b"./" + name for name in under_way.changed))
     return str(path)
 
 
