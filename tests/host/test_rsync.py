@@ -166,6 +166,25 @@ def test_a_crash_while_a_pass_takes_the_place_of_the_state_leaves_nothing_behind
     assert newest.position is not None
 
 
+def test_what_is_mounted_in_a_state_that_goes_aside_is_not_deleted_with_it(pair, tmp_path):
+    """A share that all instances have there, of which the pass brings a copy."""
+    primary, standby, _, theirs = pair
+    share, there = tmp_path / "share", theirs / "uploads"
+    share.mkdir()
+    there.mkdir(parents=True)
+    (share / "everybody's").write_text("1")
+    if subprocess.run(["mount", "--bind", share, there], capture_output=True, check=False).returncode != 0:
+        pytest.skip("nothing can be mounted here")
+    whole_pass(primary)
+    name = standby.adopt(2)
+    aside = tmp_path / f".standby.before-{name}"
+    subprocess.run(["umount", aside / "uploads"], check=True)
+    assert (share / "everybody's").read_text() == "1"
+    assert (theirs / "a").read_text() == "one"
+    assert machine(tmp_path, "standby").adopt(2) is None
+    assert not aside.exists()
+
+
 def test_one_look_tells_the_position_and_everything_that_changed_for_it(tmp_path):
     """Of two looks the second may see, and claim, what the first did not list."""
     (tmp_path / "before").write_text("1")

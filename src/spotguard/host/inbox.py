@@ -14,13 +14,17 @@ from pathlib import Path
 
 import msgspec
 
+from spotguard.host.mounts import Mounts
 from spotguard.host.state_folder import size_of
 from spotguard.ports.workload import Received
+from spotguard.telemetry import get_logger
 
 KEPT_WHOLE = 2
 KEPT_BROKEN = 3  # newer than the newest whole one: what has arrived of them is not sent again
 CLOCKS_AGREE_SECONDS = 1.0  # a mark that is younger than now by less was written now
 _ID = re.compile(r"(\d{9})-\d{17}")
+
+log = get_logger("sync")
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -141,7 +145,19 @@ def _clear_asides(state: Path) -> None:
     """Those of a crash as well, once the state is in its place: none of them is ever asked for again."""
     for path in state.parent.iterdir():
         if path.name.startswith(_aside(state)) and _ID.fullmatch(path.name.removeprefix(_aside(state))):
-            shutil.rmtree(path, ignore_errors=True)
+            if _holds_a_mount(path):
+                log.warning("former state not deleted", because=f"something is mounted in {path}")
+            else:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _holds_a_mount(folder: Path) -> bool:
+    """What was mounted inside went aside with it, and deleting would go on into what others share."""
+    try:
+        points = Mounts().now()
+    except OSError:
+        return True
+    return any(folder.resolve() in (Path(point), *Path(point).parents) for point in points)
 
 
 def _read(path: Path) -> Pass | None:
