@@ -7,6 +7,7 @@ workload opens there.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -30,6 +31,8 @@ from spotguard.host.transport import RsyncTransport, failed
 from spotguard.ports.workload import Received, SyncPass, SyncTarget
 
 AT_ONCE_SECONDS = 0.5  # so long a call waits for rsync; a larger pass is asked after again
+UNDER_WAY_NANOSECONDS = 10_000_000_000
+"""A write has its time when it begins: so long its bytes may still be on their way to a disk that stalls."""
 EVERYTHING = (
     "--archive",
     "--hard-links",
@@ -63,6 +66,24 @@ class _UnderWay:
     sent_bytes: int = 0
 
 
+class _Flush:
+    """What was stored through a mapping of memory and is not written back is in the page cache without a new time: a
+    page has it once, when it becomes dirty (mmap(2), "Timestamps changes for file-backed mappings").
+    """
+
+    def __init__(self) -> None:
+        self.begun, self.began_ns = time.monotonic(), time.time_ns()
+        self._thread: threading.Thread | None = None
+
+    def carry_on(self) -> bool:
+        """True when it has ended."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=os.sync, daemon=True)
+            self._thread.start()
+        self._thread.join(AT_ONCE_SECONDS)
+        return not self._thread.is_alive()
+
+
 class RsyncSync:
     """`state` is the folder of the workload's state, `inbox` where passes arrive on a standby."""
 
@@ -80,6 +101,7 @@ class RsyncSync:
         self._state = StateFolder(state, self._memory)
         self._notes = Notes(inbox, transport)
         self._under_way: dict[str, _UnderWay] = {}
+        self._flushes: dict[str, _Flush] = {}
         self._pushing = threading.Lock()  # the duties of moves and of standbys both push
 
     def can_sync(self) -> bool:
@@ -96,8 +118,8 @@ class RsyncSync:
         under_way = self._under_way.get(target.instance_id)
         try:
             if under_way is None:
-                under_way = self._under_way[target.instance_id] = self._begin(target)
-            if not self._carry_on(under_way, target):
+                under_way = self._begin(target)
+            if under_way is None or not self._carry_on(under_way, target):
                 return None
         except StateMissing:
             self._broken(target)
@@ -145,23 +167,33 @@ class RsyncSync:
         if self._mount is not None:
             self._mount.require_for_pass()
 
-    def _begin(self, target: SyncTarget) -> _UnderWay:
+    def _begin(self, target: SyncTarget) -> _UnderWay | None:
+        """None while it waits for what is written back before it."""
         self._require_state()
         if not self._state.path.is_dir():
             raise SyncFailed(f"{self._state.path} is not a folder")
         self._recall_term()
-        begun, began_ns = time.monotonic(), time.time_ns()
+        flush = self._flushes.setdefault(target.instance_id, _Flush())
+        runs = self._term.runs()
+        if runs is not False and not flush.carry_on():
+            return None
+        del self._flushes[target.instance_id]
+        begun = self._under_way[target.instance_id] = self._look(target, flush, may_write=runs is True)
+        return begun
+
+    def _look(self, target: SyncTarget, flush: _Flush, *, may_write: bool) -> _UnderWay:
+        """What begins while the workload runs never claims to be all of it: a write may be under way."""
         sent = self._memory.sent_to(target.instance_id)
         is_linked = sent.whole is not None or bool(sent.broken)
-        position, seen = self._state.look(sent.since_ns if is_linked else None)
+        position, seen = self._state.look(sent.since_ns - UNDER_WAY_NANOSECONDS if is_linked else None)
         known = self._memory.known
         known = self._memory.keep(last=max(known.last + 1, time.time_ns() // 1000))
         return _UnderWay(
             id=pass_id(known.epoch, known.last),
-            position=position if seen.settled else position - 1,
+            position=position if seen.settled and not may_write else position - 1,
             size_bytes=seen.size_bytes,
-            begun=begun,
-            began_ns=began_ns,
+            begun=flush.begun,
+            began_ns=flush.began_ns,
             stages=[
                 *([] if sent.whole else ["begun"]),
                 "data",
@@ -209,6 +241,7 @@ class RsyncSync:
         if kind == "changed":  # whatever size and time say: times can be set back, and a tick is long
             links = [
                 "--ignore-times",
+                "--no-whole-file",
                 "--ignore-missing-args",
                 "--from0",
                 f"--files-from={_listed(under_way)}",
@@ -237,6 +270,8 @@ class RsyncSync:
         with self._pushing:
             for gone in self._under_way.keys() - set(instance_ids):
                 self._end(self._under_way.pop(gone))
+            for gone in self._flushes.keys() - set(instance_ids):
+                del self._flushes[gone]
 
     def close(self) -> None:
         """No run of rsync is left behind; what was under way counts for nothing."""
