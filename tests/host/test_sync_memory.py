@@ -69,6 +69,44 @@ def test_whose_memory_was_damaged_keeps_its_state_from_a_late_pass_of_a_former_h
         assert (theirs / "a").read_text() == "acknowledged since"
 
 
+def serving(tmp_path, name, held):
+    """A machine whose agent has been granted `held`, its workload running if it is its holder."""
+    return machine(tmp_path, name, Term(held=lambda: held, runs=lambda: True, instance=lambda: f"i-{name}"))
+
+
+@needs_rsync
+@pytest.mark.parametrize("counted", [1, 2, 3, 9])
+def test_epochs_of_another_agent_in_the_image_of_both_machines_keep_no_pass_from_being_adopted(
+    tmp_path, counted
+):
+    """A trial before this installation, an agent of another name: the image was made of an instance that served."""
+    (tmp_path / "primary").mkdir()
+    serving(tmp_path, "golden", counted).adopt(counted)
+    for name in ("primary", "standby"):
+        shutil.copytree(tmp_path / "golden-inbox", tmp_path / f"{name}-inbox")
+    (tmp_path / "standby").mkdir()
+    (tmp_path / "standby" / "a").write_text("of the image")
+    (tmp_path / "primary" / "a").write_text("acknowledged since")
+    whole_pass(serving(tmp_path, "primary", 1))
+    for _ in range(2):  # once, and not again when its agent starts anew
+        serving(tmp_path, "standby", None).adopt(2)
+        assert (tmp_path / "standby" / "a").read_text() == "acknowledged since"
+        (tmp_path / "primary" / "a").write_text("of the past")
+        whole_pass(serving(tmp_path, "primary", 1))
+
+
+@needs_rsync
+def test_a_machine_that_is_enrolled_anew_sends_what_is_adopted(pair, tmp_path):
+    """Its epochs begin with 1 again; its former agent's ended with 7."""
+    _, standby, _, theirs = pair
+    opened(tmp_path, epoch=7)
+    for _ in range(2):  # its agent's restart
+        whole_pass(serving(tmp_path, "primary", 1))
+    assert SyncMemory(tmp_path / "primary-inbox").known.epoch == 1
+    assert standby.adopt(2) is not None
+    assert (theirs / "a").read_text() == "one"
+
+
 def remembered(tmp_path):
     memory = SyncMemory(tmp_path)
     kept = memory.keep(epoch=3, fingerprint="f", position=1_700_000_000_000_000, last=1_700_000_000_000_001)

@@ -93,7 +93,11 @@ def agent_of(
     settings: AgentFile, told: AgentSettings, wrap: Callable[[Ports], Ports] = _as_they_are
 ) -> Iterator[Agent]:
     """The agent as the settings describe it, the only one here. `wrap`: a harness stands between it and the world."""
-    gate, sync = workload_of(settings, lambda: agent.desk.primacy.held)
+    gate, sync = workload_of(
+        settings,
+        lambda: agent.desk.primacy.held,
+        lambda: None if agent.desk.identity is None else agent.desk.identity.instance_id,
+    )
     hooks, script = hooks_of(settings), script_of(settings)
     with (
         alone_in(settings.state_folder),
@@ -147,11 +151,13 @@ def settings_of(file: AgentFile) -> AgentSettings:
 
 
 def workload_of(
-    file: AgentFile, held: Callable[[], int | None] = UNKNOWN_TERM.held
+    file: AgentFile,
+    held: Callable[[], int | None] = UNKNOWN_TERM.held,
+    instance: Callable[[], str | None] = UNKNOWN_TERM.instance,
 ) -> tuple[Gate, StateSync]:
     """The gate and the state sync that the settings describe; `InvalidInput` when they describe none.
 
-    `held`: the epoch that the agent here holds.
+    `held`: the epoch that the agent here holds. `instance`: where it runs.
     """
     gate: Any
     if file.unit and (file.start or file.stop or file.status):
@@ -170,7 +176,7 @@ def workload_of(
         return gate, NoSync()
     transport = RsyncTransport(file.sync_destination, file.sync_ssh_config)
     mount = StateMount(file.state_path, file.state_folder)
-    sync = RsyncSync(file.state_path, file.inbox_path, transport, Term(held, gate.runs), mount)
+    sync = RsyncSync(file.state_path, file.inbox_path, transport, Term(held, gate.runs, instance), mount)
     return MountedGate(AdoptingGate(gate, sync.adopt), mount, sync.arrives), sync
 
 

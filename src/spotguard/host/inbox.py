@@ -82,13 +82,14 @@ class Inbox:
     def path_of(self, pass_id: str) -> Path:
         return self.folder / "passes" / pass_id
 
-    def adopt(self, state: Path, newer_than: int, before: int) -> Pass | None:
-        """Put the newest whole pass in the place of the state, if it was made after epoch `newer_than` and before
-        epoch `before`; None when there is none.
+    def adopt(self, state: Path, since: int, before: int) -> Pass | None:
+        """Put the newest whole pass in the place of the state, if it was made under epoch `since` or later and before
+        epoch `before`; None when there is none. Nobody sends to himself: one of epoch `since` is from an instance of
+        whose disk this one is an image.
         """
         if state.exists():
             _clear_asides(state)
-        whole = self.adoptable(newer_than, before)
+        whole = self.adoptable(since, before)
         if whole is None:
             return None
         if state.exists():
@@ -97,10 +98,10 @@ class Inbox:
         _clear_asides(state)
         return whole
 
-    def adoptable(self, newer_than: int, before: int) -> Pass | None:
+    def adoptable(self, since: int, before: int) -> Pass | None:
         """What `adopt` would put in place."""
         whole = self.newest("whole")
-        if whole is None or not newer_than < whole.epoch < before or not self.path_of(whole.id).is_dir():
+        if whole is None or not since <= whole.epoch < before or not self.path_of(whole.id).is_dir():
             return None
         return whole
 

@@ -139,21 +139,29 @@ class RsyncSync:
 
     def arrives(self, epoch: int) -> bool:
         """Whether a pass that was received here is to be the state; the memory beside a missing state is not asked."""
-        return self._inbox.adoptable(newer_than=NEVER, before=epoch) is not None
+        return self._inbox.adoptable(since=NEVER, before=epoch) is not None
 
     def adopt(self, epoch: int) -> str | None:
         """Put the newest whole pass in the place of the state; its id, or None when there is nothing newer.
 
         Once for each epoch: what arrives later, from whoever served before, is older than what is served here.
         """
-        known = self._memory.known
-        arrived = self._inbox.adopt(self._state.path, newer_than=known.epoch, before=epoch)
+        known, me = self._memory.known, self._term.instance()
+        arrived = self._inbox.adopt(self._state.path, since=self._served_since(epoch), before=epoch)
         position = max(known.position, arrived.mark.position if arrived else 0)
-        if epoch > known.epoch:
-            self._memory.keep(epoch=epoch, position=position)
+        if epoch != known.epoch or me not in (None, known.by):
+            self._memory.keep(epoch=epoch, by=me, position=position)
         if self._mount is not None:
             self._mount.opens(arrived=arrived is not None)
         return arrived.id if arrived else None
+
+    def _served_since(self, epoch: int) -> int:
+        """Under which epoch the state here was served. What another agent's instance remembered, of which this disk is
+        an image, says nothing: its epochs were counted elsewhere.
+        """
+        known, me = self._memory.known, self._term.instance()
+        is_others = known.epoch == epoch and None not in (known.by, me) and known.by != me
+        return NEVER if known.epoch > epoch or is_others else known.epoch
 
     def deliver(self, target: SyncTarget, name: str, content: bytes) -> None:
         self._notes.deliver(target, name, content)
@@ -204,16 +212,18 @@ class RsyncSync:
         )
 
     def _recall_term(self) -> None:
-        """A memory that was lost would number this pass below those that the target has, and none would be adopted."""
+        """A memory that was lost would number this pass below those that the target has, and one of another agent's
+        epochs above any that is granted here: neither would be adopted.
+        """
         held, known = self._term.held(), self._memory.known.epoch
-        if held is None or held <= known:
+        if held is None or held == known:
             return
         if not self._term.runs():
             raise SyncFailed(
                 f"this instance holds epoch {held}, and of the state here is known only epoch {known}: "
                 "no pass until the workload is open"
             )
-        self._memory.keep(epoch=held)
+        self._memory.keep(epoch=held, by=self._term.instance())
 
     def _carry_on(self, under_way: _UnderWay, target: SyncTarget) -> bool:
         """True when the mark of the whole pass has arrived. A small pass is carried through at once."""

@@ -39,6 +39,7 @@ class Memory(msgspec.Struct, frozen=True):
     """`position` belongs to the state with this `fingerprint`; `last` numbers the passes."""
 
     epoch: int = NEVER  # under which the state here was last opened
+    by: str | None = None  # the instance that has opened it
     fingerprint: str = ""
     position: int = 0
     last: int = 0
@@ -99,14 +100,15 @@ class SyncMemory:
     def _name_epoch(self, epoch: int) -> None:
         """Durable when it returns. Those before it go only then."""
         named = self._named()
-        if epoch == NEVER or any(known >= epoch for known, _ in named):
+        if epoch == NEVER or [known for known, _ in named] == [epoch]:
             return
         self._served.mkdir(parents=True, exist_ok=True)
         (self._served / f"{epoch:09d}").touch()
         for folder in (self._served, self._served.parent):
             _sync_names(folder)
-        for _, former in named:
-            former.unlink(missing_ok=True)
+        for other, path in named:
+            if other != epoch:
+                path.unlink(missing_ok=True)
 
     def _write(self, content: bytes) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)

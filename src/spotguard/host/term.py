@@ -8,10 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Term:
-    """`held`: the epoch that this instance holds. `runs`: whether the workload does; None where nobody can tell."""
+    """`held`: the epoch that this instance holds. `runs`: whether the workload does; None where nobody can tell.
+
+    `instance`: which one this is; None before that is known.
+    """
 
     held: Callable[[], int | None]
     runs: Callable[[], bool | None]
+    instance: Callable[[], str | None] = lambda: None
 
 
 UNKNOWN_TERM = Term(held=lambda: None, runs=lambda: None)
