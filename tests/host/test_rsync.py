@@ -220,6 +220,20 @@ def test_what_is_mounted_in_a_state_that_goes_aside_is_not_deleted_with_it(pair,
     assert not aside.exists()
 
 
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no other file system here")
+def test_a_pass_that_cannot_take_the_place_of_the_state_leaves_it_there(pair, tmp_path):
+    """Mended by another inbox, which is empty, the workload would open without any."""
+    primary, _, _, theirs = pair
+    theirs.mkdir()
+    (theirs / "a").write_text("older")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
+        (tmp_path / "standby-inbox").symlink_to(other)
+        whole_pass(primary)
+        with pytest.raises(OSError, match="cross-device"):
+            machine(tmp_path, "standby").adopt(2)
+    assert (theirs / "a").read_text() == "older"
+
+
 def test_one_look_tells_the_position_and_everything_that_changed_for_it(tmp_path):
     """Of two looks the second may see, and claim, what the first did not list."""
     (tmp_path / "before").write_text("1")

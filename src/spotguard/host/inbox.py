@@ -92,9 +92,15 @@ class Inbox:
         whole = self.adoptable(since, before)
         if whole is None:
             return None
+        aside = state.with_name(f"{_aside(state)}{whole.id}")
         if state.exists():
-            state.rename(state.with_name(f"{_aside(state)}{whole.id}"))
-        self.path_of(whole.id).rename(state)
+            state.rename(aside)
+        try:
+            self.path_of(whole.id).rename(state)
+        except OSError:  # the inbox lies in another file system
+            if aside.exists():
+                aside.rename(state)
+            raise
         _clear_asides(state)
         return whole
 
