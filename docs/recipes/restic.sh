@@ -30,8 +30,9 @@ received)
     lag_seconds: ([0, now - (.time | sub("\\.[0-9]+"; "") | fromdateiso8601)] | max)} end'
   ;;
 adopt)
-  snapshot=$(newest | jq -r 'if . == null then "" else .id end')
-  if [ -z "$snapshot" ] || [ -e "$STATE.adopted-$SPOTGUARD_EPOCH" ]; then
+  # Also after a reboot, with another epoch: its own snapshot, or one adopted before, is older than what was served here.
+  snapshot=$(newest | jq -r --arg own "$(uname -n)" 'if . == null or .hostname == $own then "" else .id end')
+  if [ -z "$snapshot" ] || [ "$snapshot" = "$(cat "$STATE.adopted" 2>/dev/null)" ]; then
     echo '{"adopted": false}'
     exit 0
   fi
@@ -39,7 +40,8 @@ adopt)
   restic restore "$snapshot" --target "$restored"
   [ ! -e "$STATE" ] || mv "$STATE" "$STATE.before-$SPOTGUARD_EPOCH"
   mv "$restored$STATE" "$STATE"
-  : >"$STATE.adopted-$SPOTGUARD_EPOCH"
+  sync
+  echo "$snapshot" >"$STATE.adopted"
   echo '{"adopted": true}'
   ;;
 *)

@@ -1,0 +1,57 @@
+"""docs/recipes/restic.sh with a program in restic's place that keeps one snapshot: what it adopts, and when."""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+RECIPE = Path(__file__).parents[2] / "docs/recipes/restic.sh"
+RESTIC = """#!/bin/sh
+case "$1" in
+snapshots) cat "$REPOSITORY/snapshots" ;;
+restore) mkdir -p "$4$STATE" && cp -a "$REPOSITORY/state/." "$4$STATE" ;;
+esac
+"""
+
+pytestmark = pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
+
+
+@pytest.fixture
+def story(tmp_path):
+    for name in ("repository/state", "bin", "web"):
+        (tmp_path / name).mkdir(parents=True)
+    program = tmp_path / "bin" / "restic"
+    program.write_text(RESTIC)
+    program.chmod(0o755)
+    (tmp_path / "repository/state/a").write_text("of the former holder")
+    (tmp_path / "web/a").write_text("of the image")
+    return tmp_path
+
+
+def made_by(story, host):
+    told = [{"id": f"of-{host}", "hostname": host, "time": "2026-01-01T00:00:00Z", "tags": ["position=1"]}]
+    (story / "repository/snapshots").write_text(json.dumps(told))
+
+
+def adopt(story, epoch):
+    told = {"PATH": f"{story / 'bin'}:{os.environ['PATH']}", "STATE": str(story / "web")}
+    told |= {"SPOTGUARD_EPOCH": str(epoch), "REPOSITORY": str(story / "repository")}
+    ran = subprocess.run(["sh", RECIPE, "adopt"], env=os.environ | told, capture_output=True, check=True)
+    return json.loads(ran.stdout)["adopted"], (story / "web/a").read_text()
+
+
+def test_what_another_one_has_sent_is_adopted_once_and_not_at_the_next_boot(story):
+    made_by(story, "former")
+    assert adopt(story, 2) == (True, "of the former holder")
+    (story / "web/a").write_text("acknowledged since")
+    for epoch in (2, 3):
+        assert adopt(story, epoch) == (False, "acknowledged since")
+
+
+def test_a_holder_that_boots_does_not_go_back_to_what_it_has_sent_itself(story):
+    made_by(story, platform.node())
+    assert adopt(story, 2) == (False, "of the image")
