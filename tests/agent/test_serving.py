@@ -110,6 +110,28 @@ def test_every_opening_is_told_once_whoever_wanted_it(instance):
     assert len(instance.openings) == 2
 
 
+@pytest.mark.parametrize("beat_first", [True, False])
+def test_what_something_else_has_started_on_a_standby_opens_anew_for_its_epoch(instance, beat_first):
+    """It runs on the state of the image: the pass that was received takes its place when the gate opens."""
+    instance.primacy.learn(1)
+    instance.witness.open_now = True
+    if beat_first:
+        instance.primacy.learn(2)
+    instance.serve(2)
+    assert [what for what, _ in instance.witness.seen].count("close") == 1
+    assert len(instance.openings) == 1
+    assert instance.witness.says()
+    instance.primacy.ensure_open()
+    assert len(instance.openings) == 1
+
+
+def test_what_ran_before_the_agent_came_is_not_stopped_for_the_first_epoch(instance):
+    instance.witness.open_now = True
+    instance.serve(1)
+    assert "close" not in [what for what, _ in instance.witness.seen]
+    assert instance.openings == []
+
+
 def test_it_is_no_before_the_epoch_and_before_the_first_look(instance):
     assert not instance.witness.says()
     instance.primacy.told(1)

@@ -49,6 +49,7 @@ class Primacy:
         self._confirmed: int | None = None  # the epoch that the server told this process, or a ticket gave it
         self._anothers = 0  # the newest that it told this process to be another's
         self._rehearsing = False
+        self._follows: int | None = None  # the epoch that this process saw come after another one's
 
     def load(self, me: Identity) -> bool:
         """Read the disk: True if it is this identity's. `Damaged` passes through: who cannot remember what it released
@@ -167,6 +168,7 @@ class Primacy:
             held = self._now.held
             if held is not None and epoch < held:
                 return False
+            self._see(epoch)
             if epoch != held:
                 self._keep(replace(self._now.without_ticket(), held=epoch, paused=False))
             self._confirmed = epoch
@@ -176,7 +178,8 @@ class Primacy:
     def ensure_open(self) -> bool:
         """Open the gate if it should be; True when it has just been opened. `GateFailed` passes through.
 
-        While another thread moves the gate, that one decides.
+        While another thread moves the gate, that one decides. What something else has started before the epoch came
+        runs on a state that no received pass has replaced: it is stopped first.
         """
         if not self._lock.acquire(blocking=False):
             return False
@@ -185,9 +188,15 @@ class Primacy:
             if epoch is None or self._now.paused:
                 return False
             was_closed = self._gate.state() is not GateState.OPEN
+            if not was_closed and self._follows == epoch:
+                self._serving.forbid()
+                self._gate.close()
+                self._allow()  # what a look has seen before is forgotten
+                was_closed = True
             if was_closed:
                 self._gate.open(epoch)
                 self._opened()
+            self._follows = None
             self._note_opened(epoch)
             return was_closed
         finally:
@@ -268,7 +277,12 @@ class Primacy:
     def learn(self, epoch: int) -> None:
         """The server has told of this epoch, whoever holds it."""
         with self._lock:
+            self._see(epoch)
             self._keep(self._now.told_of(epoch))
+
+    def _see(self, epoch: int) -> None:
+        if self._now.held is None and 0 < self._now.known < epoch:
+            self._follows = epoch
 
     def keep_ticket(self, slip: InHand) -> None:
         """If it is for the epoch after the one held here, and was not destroyed before it came."""
@@ -305,6 +319,7 @@ class Primacy:
                 or handed.ticket.id in now.destroyed
             ):
                 return False
+            self._see(epoch)
             self._keep(replace(now, held=epoch, paused=False, handed=handed))
             self._confirmed = epoch
             self._allow()
