@@ -1,6 +1,5 @@
 """State sync with real rsync, from folder to folder."""
 
-import mmap
 import os
 import shutil
 import signal
@@ -17,8 +16,6 @@ import pytest
 from spotguard.domain.errors import SyncFailed
 from spotguard.host.inbox import Mark, pass_id
 from spotguard.host.rsync import RsyncSync
-from spotguard.host.state_folder import look_at
-from spotguard.host.term import Term
 from spotguard.host.transport import RsyncTransport
 from spotguard.ports.checked_lines import line_of
 from spotguard.ports.workload import SyncTarget
@@ -100,66 +97,6 @@ def test_everything_of_a_file_arrives(pair):
         assert getattr(arrived, what) == getattr(mine, what), what
 
 
-def test_a_file_rewritten_within_one_second_is_not_taken_for_the_former_one(pair):
-    primary, standby, state, theirs = pair
-    os.utime(state / "a", ns=(0, 1_700_000_000_100_000_000))
-    whole_pass(primary)
-    (state / "a").write_text("two")
-    os.utime(state / "a", ns=(0, 1_700_000_000_600_000_000))
-    whole_pass(primary)
-    standby.adopt(2)
-    assert (theirs / "a").read_text() == "two"
-
-
-@pytest.mark.parametrize("name", ["a", "#a", ";a", "-a", " a", "./a\n#"])
-def test_a_file_whose_time_was_set_back_is_not_taken_for_the_former_one(pair, name):
-    primary, standby, state, theirs = pair
-    long_ago = (1_700_000_000, 1_700_000_000)
-    (state / name).write_text("one")
-    os.utime(state / name, long_ago)
-    settle()
-    whole_pass(primary)
-    with (state / name).open("r+") as file:
-        file.write("six")
-    os.utime(state / name, long_ago)
-    settle()
-    assert whole_pass(primary).position == primary.position()
-    standby.adopt(2)
-    assert (theirs / name).read_text() == "six"
-
-
-@pytest.mark.parametrize("memory", [False, True])
-def test_what_is_stored_through_a_mapping_after_a_pass_is_in_the_next_one(tmp_path, memory):
-    """The page is dirty already, so that no time of the file tells of it. In memory nothing is ever written back: the
-    time there is that of the first store, as it is for a write whose bytes come late.
-    """
-    if memory and not os.access("/dev/shm", os.W_OK):
-        pytest.skip("no file system in memory here")
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if memory else tmp_path) as folder:
-        state = Path(folder) / "primary"
-        state.mkdir()
-        (state / "a").write_text("one")
-        primary, standby = opened(Path(folder)), machine(Path(folder), "standby")
-        with (state / "a").open("r+b") as file, mmap.mmap(file.fileno(), 0) as stored:
-            stored[:] = b"two"
-            settle()
-            whole_pass(primary)
-            stored[:] = b"six"
-        settle()
-        assert whole_pass(primary).position == primary.position()
-        standby.adopt(2)
-        assert (Path(folder) / "standby" / "a").read_text() == "six"
-
-
-def test_a_pass_that_begins_while_the_workload_runs_is_not_its_last_one(pair, tmp_path):
-    """A write has its time when it begins, and its bytes when the disk has taken them."""
-    runs = [True]
-    sync = machine(tmp_path, "primary", Term(held=lambda: 1, runs=lambda: runs[-1]))
-    assert whole_pass(sync).position < sync.position()
-    runs.append(False)
-    assert whole_pass(sync).position == sync.position()
-
-
 def test_half_a_pass_is_never_taken(pair, tmp_path):
     primary, standby, _, theirs = pair
     whole_pass(primary)
@@ -168,12 +105,6 @@ def test_half_a_pass_is_never_taken(pair, tmp_path):
     assert standby.received().position == before
     standby.adopt(2)
     assert (theirs / "a").read_text() == "one"
-
-
-def test_a_state_that_still_changes_is_not_called_complete(pair):
-    primary, _, state, _ = pair
-    (state / "a").write_text("written this very moment")
-    assert whole_pass(primary).position < primary.position()
 
 
 def test_a_crash_while_a_pass_takes_the_place_of_the_state_leaves_nothing_behind(pair, tmp_path):
@@ -232,20 +163,6 @@ def test_a_pass_that_cannot_take_the_place_of_the_state_leaves_it_there(pair, tm
         with pytest.raises(OSError, match="cross-device"):
             machine(tmp_path, "standby").adopt(2)
     assert (theirs / "a").read_text() == "older"
-
-
-def test_one_look_tells_the_position_and_everything_that_changed_for_it(tmp_path):
-    """Of two looks the second may see, and claim, what the first did not list."""
-    (tmp_path / "before").write_text("1")
-    settle()
-    since = time.time_ns()
-    settle()
-    (tmp_path / "after").write_text("2")
-    settle()
-    seen = look_at(tmp_path, since)
-    assert seen.changed == (b"after",)
-    assert seen.newest_microseconds == (tmp_path / "after").stat().st_ctime_ns // 1000
-    assert look_at(tmp_path).changed == ()
 
 
 def test_a_mark_that_does_not_read_counts_as_none(pair, tmp_path):
