@@ -87,10 +87,11 @@ def test_a_pass_that_begins_while_the_workload_runs_is_not_its_last_one(pair, tm
     assert whole_pass(sync).position == sync.position()
 
 
-def test_a_state_that_still_changes_is_not_called_complete(pair):
-    primary, _, state, _ = pair
-    (state / "a").write_text("written this very moment")
-    assert whole_pass(primary).position < primary.position()
+def test_a_state_that_still_changes_is_not_called_complete(tmp_path):
+    (tmp_path / "a").write_text("written this very moment")
+    assert not look_at(tmp_path).settled
+    settle()
+    assert look_at(tmp_path).settled
 
 
 def test_one_look_tells_the_position_and_everything_that_changed_for_it(tmp_path):
