@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from spotguard.coordinator.context import Beat, Context, Row
+from spotguard.coordinator.rates import rates_if_told
 from spotguard.domain.errors import CloudError
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, VolumeId
 from spotguard.domain.instances import InstanceState
@@ -103,7 +104,7 @@ class Observe:
             return  # hands off: what its owner had wished is known, and stays so
         if owned:
             volumes = cloud.describe_volumes([volume.volume_id for volume in view.volumes])
-            rates = cloud.storage_rates()
+            rates = rates_if_told(cloud)
             ours = row
             self.ctx.db.write(
                 lambda tx: storage.saw_owned_volumes(tx, client_id, volumes, rates, ours, ephemeral)

@@ -13,6 +13,7 @@ from typing import Any
 from spotguard.coordinator import launches, state_look
 from spotguard.coordinator.context import Context, Row
 from spotguard.coordinator.launches import Order
+from spotguard.coordinator.rates import rates_if_told
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, SnapshotId, SwitchId, VolumeId
 from spotguard.domain.instances import InstanceState
 from spotguard.domain.switches import MoveKind, Step, WhenLate
@@ -220,7 +221,7 @@ def attach_volumes(ctx: Context, now: datetime, cloud: Cloud, switch: Row, *, de
     if arrived < len(wanted):
         ctx.soon(now, 2)
         return False
-    rates = cloud.storage_rates()
+    rates = rates_if_told(cloud)
 
     def record(tx: Any) -> bool:
         for view in views.values():
