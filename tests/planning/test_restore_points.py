@@ -14,8 +14,8 @@ HOUR = timedelta(hours=1)
 EVERY = 6 * HOUR
 
 
-def point(name: str, hours_ago: float, *, complete: bool | None = True) -> RestorePoint:
-    return RestorePoint(name, NOW - hours_ago * HOUR, complete)
+def point(name: str, hours_ago: float, *, complete: bool | None = True, needed: bool = False) -> RestorePoint:
+    return RestorePoint(name, NOW - hours_ago * HOUR, complete, needed)
 
 
 def makes(*points: RestorePoint, keep: int = 3) -> list[str]:
@@ -45,6 +45,11 @@ def test_one_that_came_to_nothing_is_deleted_and_counts_for_nothing():
 def test_the_oldest_go_when_enough_newer_ones_are_complete():
     assert drops(point("a", 1), point("b", 7), point("c", 13), point("d", 19)) == ["d"]
     assert drops(point("a", 1, complete=None), point("b", 7), point("c", 13), point("d", 19)) == []
+
+
+def test_one_from_which_machines_are_made_stays_however_old_it_is_and_takes_no_newer_ones_place():
+    assert drops(point("a", 1), point("b", 7), point("c", 13), point("d", 19, needed=True)) == []
+    assert drops(point("a", 1), point("b", 7, needed=True), point("c", 13), point("d", 19)) == ["d"]
 
 
 @pytest.mark.parametrize("keep", [0, 1, 2])

@@ -47,20 +47,39 @@ def test_the_workload_serves_on_while_one_is_made(scene):
     scene.assert_no_record_lost_or_doubled()
 
 
+def loses_its_volume(scene):
+    """A serving instance dies, and somebody deletes its volume by hand while the recovery reaches for it."""
+    dead = scene.agent().instance_id
+    state = [v.volume_id for v in scene.world.ec2.inventory().volumes if v.attached_to == dead]
+    scene.world.ec2.controls.fail_instance(dead)
+    scene.until(lambda: all(v.attached_to is None for v in volumes(scene, state)), minutes=3)
+    for volume_id in state:
+        scene.world.ec2.delete_volume(volume_id)
+    scene.until(lambda: scene.agent().instance_id != dead, minutes=40)
+
+
+def test_the_one_from_which_a_workload_came_back_starts_its_next_machines_too(scene):
+    on_spot(scene)
+    scene.configure(restorePointHours=1, restorePointsKept=1)
+    scene.until(lambda: complete(scene), minutes=15)
+    point = complete(scene)[0]["imageId"]
+    scene.wait(minutes=10)
+    loses_its_volume(scene)
+    assert scene.instance(scene.agent().instance_id).ami_id == point
+    scene.wait(hours=3)
+    assert {one["imageId"] for one in complete(scene)} > {point}
+    rescued = scene.agent().instance_id
+    scene.world.ec2.controls.fail_instance(rescued)
+    scene.until(lambda: scene.agent().instance_id != rescued, minutes=40)
+
+
 def test_when_the_volume_has_died_with_its_instance_the_newest_one_is_started(scene):
     on_spot(scene)
     scene.configure(restorePointHours=1)
     scene.until(lambda: complete(scene), minutes=15)
     point = complete(scene)[0]
     scene.wait(minutes=10)
-    dead = scene.agent().instance_id
-    state = [v.volume_id for v in scene.world.ec2.inventory().volumes if v.attached_to == dead]
-    scene.world.ec2.controls.fail_instance(dead)
-    scene.until(lambda: all(v.attached_to is None for v in volumes(scene, state)), minutes=3)
-    for volume_id in state:  # somebody deletes them by hand, while the recovery reaches for them
-        scene.world.ec2.delete_volume(volume_id)
-
-    scene.until(lambda: scene.agent().instance_id != dead, minutes=40)
+    loses_its_volume(scene)
     recovery = scene.switches()[-1]
     assert recovery.kind == "image"
     assert scene.instance(recovery.new_instance_id).ami_id == point["imageId"]

@@ -18,11 +18,14 @@ MAKING_AT_MOST = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class RestorePoint:
-    """One image of an agent. `complete` None: still being made; False: EC2 gave it up."""
+    """One image of an agent. `complete` None: still being made; False: EC2 gave it up. `needed`: a machine was made
+    from it, or may be at this moment: the next standby or rescue is launched from the same image.
+    """
 
     image_id: ImageId
     made_at: datetime
     complete: bool | None
+    needed: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ def plan_restore_points(
         *(
             DropPoint(p.image_id, f"{max(keep, 1)} newer restore points are complete")
             for p in complete[max(keep, 1) :]
+            if not p.needed
         ),
     ]
     newest = max((p.made_at for p in (*pending, *complete)), default=None)

@@ -9,11 +9,12 @@ import sqlalchemy as sa
 
 from spotguard.domain.agents import AgentStatus
 from spotguard.domain.ids import AgentId, ClientId, ImageId
+from spotguard.domain.switches import MoveKind, SwitchStatus
 from spotguard.planning.restore_points import RestorePoint
 from spotguard.ports.cloud import CopyState, ImageView
 from spotguard.store import storage
 from spotguard.store.prepared import Prepared
-from spotguard.store.tables import agents, storage_resources
+from spotguard.store.tables import agents, instances, storage_resources, switches
 
 PURPOSE = "restore"
 Row = sa.Row[Any]
@@ -43,8 +44,32 @@ def wanting(tx: sa.Connection) -> list[Any]:
 
 
 def of_agent(tx: sa.Connection, agent_id: AgentId) -> list[RestorePoint]:
-    rows = tx.execute(sa.select(_s.id, _s.created_at, _s.state).where(_points, _s.agent_id == agent_id))
-    return [RestorePoint(ImageId(row.id), row.created_at, _COMPLETE.get(row.state)) for row in rows]
+    rows = tx.execute(
+        sa.select(
+            _s.id, _s.created_at, _s.state, sa.or_(_starts_machines(), _starts_a_rescue()).label("needed")
+        ).where(_points, _s.agent_id == agent_id)
+    )
+    return [
+        RestorePoint(ImageId(row.id), row.created_at, _COMPLETE.get(row.state), needed=bool(row.needed))
+        for row in rows
+    ]
+
+
+def _starts_machines() -> sa.ColumnElement[bool]:
+    """The workload came back from it once: its agent's machines are launched from it since."""
+    by_agent = sa.exists().where(agents.c.ami_id == _s.id, agents.c.deleted_at.is_(None))
+    by_machine = sa.exists().where(instances.c.ami_id == _s.id, instances.c.is_active)
+    return sa.or_(by_agent, by_machine)
+
+
+def _starts_a_rescue() -> sa.ColumnElement[bool]:
+    """A recovery keeps to the image with which it was opened, however many newer ones are completed meanwhile."""
+    return sa.exists().where(
+        switches.c.agent_id == _s.agent_id,
+        switches.c.status == SwitchStatus.PREPARING.value,
+        switches.c.is_recovery,
+        switches.c.kind == MoveKind.IMAGE.value,
+    )
 
 
 def listed(tx: sa.Connection, client_id: ClientId, agent_id: AgentId) -> list[Any]:
