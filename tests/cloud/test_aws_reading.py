@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from spotguard.cloud.aws import prices, quotas
+from spotguard.cloud.aws import prices, quotas, sighting
 from spotguard.cloud.aws.connection import Account
 from spotguard.cloud.aws.copies import image_view, snapshot_view
 from spotguard.cloud.aws.instance_views import end_reason, ended_at, instance_view, product_of
@@ -47,6 +47,39 @@ def test_a_type_that_nobody_knows_leaves_the_quota_unknown():
     """An answer of its own, which a report shows; not the end of whoever asks."""
     with pytest.raises(NeedsPerson, match=r"m5\.immense"):
         quotas.vcpu_quotas(BigAccount(), ["m5.large"])
+
+
+class SpotAccount:
+    """An account with one spot instance and the request that launched it."""
+
+    def __init__(self, *requests):
+        self.requests = requests
+
+    def look(self, operation, **_):
+        return {}
+
+    def pages(self, operation, key, **_):
+        shown = SHOWN | {"InstanceLifecycle": "spot", "SpotInstanceRequestId": "sir-1"}
+        yield from {"Reservations": [{"Instances": [shown]}], "SpotInstanceRequests": self.requests}[key]
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "told"),
+    [
+        ("persistent", "active", "sir-1"),
+        ("persistent", "open", "sir-1"),
+        ("persistent", "disabled", "sir-1"),
+        ("persistent", "cancelled", ""),
+        ("one-time", "active", ""),
+    ],
+)
+def test_a_spot_request_that_launches_again_is_named(kind, state, told):
+    request = {"SpotInstanceRequestId": "sir-1", "Type": kind, "State": state}
+    assert sighting.instance(SpotAccount(request), "i-1").persistent_request == told
+
+
+def test_a_spot_request_that_is_not_shown_is_not_known():
+    assert "sir-1" in sighting.instance(SpotAccount(), "i-1").persistent_request.because
 
 
 class TestAnInstance:

@@ -23,7 +23,11 @@ def instance(connection: Connection, instance_id: InstanceId) -> Instance:
     credit = _credits(connection, instance_id) if kind.startswith(BURSTABLE) else None
     return read(
         lambda told: instance_of(
-            told, credit, _protected(connection, instance_id), _volumes(connection, told)
+            told,
+            credit,
+            _protected(connection, instance_id),
+            _volumes(connection, told),
+            _persistent_request(connection, told),
         ),
         shown,
     )
@@ -33,7 +37,7 @@ def running(connection: Connection) -> tuple[Instance, ...]:
     """Every one of the region, as DescribeInstances alone shows it; a page's instance comes once."""
     not_asked = Unseen("DescribeInstances does not tell")
     found = [
-        read(lambda told: instance_of(told, not_asked, not_asked, not_asked), shown)
+        read(lambda told: instance_of(told, not_asked, not_asked, not_asked, not_asked), shown)
         for shown in looking.each_shown(connection, [filter_of("instance-state-name", "running")])
     ]
     return once_each(found, lambda one: one.instance_id)
@@ -44,6 +48,7 @@ def instance_of(
     credit: str | Unseen | None,
     protected: bool | Unseen,  # noqa: FBT001 - a fact, not a switch
     volumes: tuple[Volume, ...] | Unseen,
+    persistent_request: str | Unseen = "",
 ) -> Instance:
     """DescribeInstances under our names."""
     place, metadata = shown["Placement"], shown.get("MetadataOptions", {})
@@ -80,6 +85,7 @@ def instance_of(
         tags=tags_of(shown),
         protected=protected,
         volumes=volumes,
+        persistent_request=persistent_request,
     )
 
 
@@ -114,6 +120,34 @@ def _protected(connection: Connection, instance_id: InstanceId) -> bool | Unseen
     except CloudError as refusal:
         return Unseen(str(refusal))
     return bool(answer.get("DisableApiTermination", {}).get("Value"))
+
+
+def _persistent_request(connection: Connection, shown: Mapping[str, Any]) -> str | Unseen:
+    """One that was cancelled launches nothing any more, though its instance runs on."""
+    request = shown.get("SpotInstanceRequestId")
+    if not request:
+        return ""
+    try:
+        found = list(
+            connection.pages(
+                "describe_spot_instance_requests",
+                "SpotInstanceRequests",
+                Filters=[filter_of("spot-instance-request-id", request)],
+            )
+        )
+    except CloudError as refusal:
+        return Unseen(str(refusal))
+    if not found:
+        return Unseen(f"EC2 does not show its spot request {request}")
+    return str(request) if _launches_again(found[0]) else ""
+
+
+def _launches_again(request: Mapping[str, Any]) -> bool:
+    return request.get("Type") == "persistent" and request.get("State") not in (
+        "cancelled",
+        "closed",
+        "failed",
+    )
 
 
 def _volumes(connection: Connection, shown: Mapping[str, Any]) -> tuple[Volume, ...] | Unseen:

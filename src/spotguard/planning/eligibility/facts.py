@@ -128,6 +128,7 @@ class Instance:
     tags: Mapping[str, str]
     protected: bool | Unseen  # from termination
     volumes: tuple[Volume, ...] | Unseen
+    persistent_request: str | Unseen = ""  # the spot request that would launch it anew; empty: none
 
 
 @dataclass(frozen=True)

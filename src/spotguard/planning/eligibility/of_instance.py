@@ -55,6 +55,19 @@ def _owner(key: str) -> str:
     return OWNERS.get(lower, "a Kubernetes cluster" if lower.startswith(_KUBERNETES) else "")
 
 
+def no_spot_request_brings_it_back(facts: Facts) -> Verdict:
+    """Whoever ends what a persistent spot request has launched gets another one, billed, in its place (E30)."""
+    request = seen(seen(facts.instance).persistent_request)
+    if request:
+        return stop(
+            f"the persistent spot request {request} has launched it: when it ends, by a move or by AWS, EC2 launches "
+            "another one in its place, which nobody asked for and which is billed",
+            f"cancel the request first, the instance runs on: aws ec2 cancel-spot-instance-requests "
+            f"--spot-instance-request-ids {request}",
+        )
+    return fine("no persistent spot request has launched it")
+
+
 def its_image_may_run_on_spot(facts: Facts) -> Verdict:
     """Product codes bind an image to its billing (E27)."""
     instance = seen(facts.instance)
@@ -243,6 +256,7 @@ def it_has_the_enhanced_network_driver(facts: Facts) -> Verdict:
 
 RULES: tuple[Rule[Facts], ...] = (
     Rule(nothing_else_owns_it, "docs/scope.md; U7"),
+    Rule(no_spot_request_brings_it_back, "E30"),
     Rule(its_image_may_run_on_spot, "E27"),
     Rule(its_root_is_on_ebs, "users, first hour"),
     Rule(no_volume_is_attached_where_a_look_goes, "docs/state-sync.md"),

@@ -28,6 +28,7 @@ AROUND = (
     "ec2:DescribeAddresses",
     "ec2:DescribeSecurityGroups",
     "ec2:DescribeRouteTables",
+    "ec2:DescribeSpotInstanceRequests",
 )
 QUOTAS = ("servicequotas:GetServiceQuota",)
 ELIGIBILITY = (
