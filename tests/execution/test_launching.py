@@ -252,6 +252,21 @@ def test_a_mismatch_whose_instance_is_long_gone_is_given_up_for_a_new_attempt():
     assert isinstance(scene.go(attempt=2), Launched)
 
 
+def test_in_an_emergency_a_spent_token_is_given_up_within_minutes():
+    """A fleet found nothing, its answer was lost, and the pools to try have changed since."""
+    scene = Launching(A, Candidate(B, Mode.ONDEMAND), at_once=True)
+    scene.ec2.faults.next("create_fleet", LOST)
+    for _ in range(2):
+        scene.ec2.faults.next("create_fleet", TokenMismatch("IdempotentParameterMismatch"))
+    assert isinstance(scene.go(), NotYet)
+    scene.wait(30)
+    assert isinstance(scene.go(), NotYet)
+    scene.wait(60)
+    assert isinstance(scene.go(), Exhausted)
+    assert isinstance(scene.go(attempt=2), Launched)
+    assert len(scene.made()) == 1
+
+
 def test_an_instance_that_has_ended_is_told_and_not_taken():
     scene = Launching(A)
     first = scene.go()

@@ -59,6 +59,8 @@ SHOWN_WITHIN = timedelta(minutes=5)  # "gradually up to five minutes" (EC2 API g
 MISMATCH_FOR = timedelta(
     hours=2
 )  # an ended instance vanishes after about an hour: by then it is not coming back
+# EC2 keeps the token of a fleet that found no capacity: the same with other pools is a mismatch (runs-on#251)
+MISMATCH_AT_ONCE_FOR = timedelta(minutes=1)
 VANISHED_AFTER = timedelta(hours=1, minutes=10)  # EC2 shows an ended instance for about an hour
 MOST_CALLS = 6  # in one go; then the caller looks after its other work first
 _GONE = (InstanceState.SHUTTING_DOWN, InstanceState.TERMINATED)
@@ -250,7 +252,8 @@ def _ask(
         found = find(cloud, intention.token)
         if found is not None:
             return _settle(intentions, intention, found)
-        if isinstance(error, TokenMismatch) and now - intention.opened_at > MISMATCH_FOR:
+        patience = MISMATCH_AT_ONCE_FOR if wish.at_once else MISMATCH_FOR
+        if isinstance(error, TokenMismatch) and now - intention.opened_at > patience:
             return _fail(intentions, intention, error)
         return NotYet(SOON_SECONDS, f"no clear answer yet ({error.code})")
     return _settle(intentions, intention, view)
