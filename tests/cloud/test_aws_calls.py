@@ -224,6 +224,25 @@ class TestFleets:
         assert (view.instance_id, view.pool, view.mode) == (INSTANCE, A, Mode.ONDEMAND)
         assert view.state is InstanceState.PENDING  # EC2 does not show it yet: the fleet's answer is enough
 
+    def test_a_zone_in_which_its_vpc_has_no_subnet_keeps_nobody_from_the_others(self):
+        far = Pool("m5.large", "us-east-1f")
+        wish = replace(self.WISH, candidates=[(far, Mode.SPOT), *self.WISH.candidates, (far, Mode.ONDEMAND)])
+        with scripted(**self.around(self.refused("InsufficientInstanceCapacity"), self.MADE)) as (
+            cloud,
+            endpoint,
+        ):
+            assert cloud.create_fleet(wish).pool == A
+        spot, ondemand = endpoint.asked("CreateFleet")
+        assert [value for key, value in spot.items() if key.endswith("SubnetId")] == ["subnet-a", "subnet-b"]
+        assert [value for key, value in ondemand.items() if key.endswith("SubnetId")] == ["subnet-a"]
+
+    def test_without_a_subnet_in_any_of_the_zones_nothing_is_asked(self):
+        far = Pool("m5.large", "us-east-1f")
+        with scripted(**self.around(self.MADE)) as (cloud, endpoint):
+            with pytest.raises(PoolDry, match="NoSubnetInZone"):
+                cloud.create_fleet(replace(self.WISH, candidates=[(far, Mode.SPOT)]))
+        assert endpoint.calls == []
+
     def test_everything_that_comes_of_it_is_tagged_and_a_spot_request_only_where_there_is_one(self):
         """Invariant 6; EC2 refuses tags of spot requests on demand (karpenter-provider-aws#5850)."""
         with scripted(**self.around(self.refused("InsufficientInstanceCapacity"), self.MADE)) as (

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from itertools import groupby
@@ -40,6 +41,7 @@ def create(connection: Connection, request: FleetRequest) -> InstanceView:
     """From the first candidate that has capacity; the answer to a lost call is found by its tags."""
     if not request.candidates:
         raise NeedsPerson("InvalidParameterValue", "a fleet needs candidates")
+    request = replace(request, candidates=_with_a_subnet(request))
     try:
         view = _first(connection, request)
     except (PoolDry, QuotaReached, NeedsPerson):
@@ -47,6 +49,19 @@ def create(connection: Connection, request: FleetRequest) -> InstanceView:
         raise
     _sweep(connection, request)
     return view
+
+
+def _with_a_subnet(request: FleetRequest) -> list[Candidate]:
+    """Prices are told of every zone of the region, and few VPCs are in all of them: what one zone lacks refuses none
+    of the others. `PoolDry` where that leaves none.
+    """
+    shape = request.shape
+    if shape is None or not shape.subnets:
+        return list(request.candidates)
+    left = [(pool, mode) for pool, mode in request.candidates if pool.az in shape.subnets]
+    if not left:
+        raise PoolDry("NoSubnetInZone", f"its VPC {shape.vpc_id} has no subnet in any of the zones")
+    return left
 
 
 def _first(connection: Connection, request: FleetRequest) -> InstanceView:
