@@ -238,10 +238,24 @@ class TestFleets:
 
     def test_without_a_subnet_in_any_of_the_zones_nothing_is_asked(self):
         far = Pool("m5.large", "us-east-1f")
-        with scripted(**self.around(self.MADE)) as (cloud, endpoint):
-            with pytest.raises(PoolDry, match="NoSubnetInZone"):
-                cloud.create_fleet(replace(self.WISH, candidates=[(far, Mode.SPOT)]))
+        wish = replace(self.WISH, candidates=[(far, Mode.SPOT)])
+        with scripted() as (cloud, endpoint), pytest.raises(PoolDry, match="NoSubnetInZone"):
+            cloud.create_fleet(wish)
         assert endpoint.calls == []
+
+    @pytest.mark.parametrize(
+        "code", ["MaxSpotInstanceCountExceeded", "AuthFailure.ServiceLinkedRoleCreationNotPermitted"]
+    )
+    def test_what_is_refused_on_spot_as_a_whole_is_still_tried_on_demand(self, code):
+        with scripted(**self.around(refuse(code), self.MADE)) as (cloud, endpoint):
+            assert cloud.create_fleet(self.WISH).mode is Mode.ONDEMAND
+        assert len(endpoint.asked("CreateFleet")) == 2
+        assert len(endpoint.asked("DeleteLaunchTemplate")) == 2
+
+    def test_what_is_refused_on_both_is_told_as_it_was_refused(self):
+        around = self.around(refuse("UnauthorizedOperation", 403))
+        with scripted(**around) as (cloud, _), pytest.raises(NeedsPerson, match="UnauthorizedOperation"):
+            cloud.create_fleet(self.WISH)
 
     def test_everything_that_comes_of_it_is_tagged_and_a_spot_request_only_where_there_is_one(self):
         """Invariant 6; EC2 refuses tags of spot requests on demand (karpenter-provider-aws#5850)."""

@@ -67,7 +67,15 @@ def _with_a_subnet(request: FleetRequest) -> list[Candidate]:
 def _first(connection: Connection, request: FleetRequest) -> InstanceView:
     refusals: list[CloudError] = []
     for number, (mode, pools) in enumerate(_markets(request.candidates)):
-        answer = _ask(connection, request, fleet_token(request.token, number), mode, pools)
+        try:
+            answer = _ask(connection, request, fleet_token(request.token, number), mode, pools)
+        except (
+            PoolDry,
+            QuotaReached,
+            NeedsPerson,
+        ) as refusal:  # of this market: the other may still have room
+            refusals.append(refusal)
+            continue
         for made in answer.get("Instances", ()):
             if made.get("InstanceIds"):
                 return _view(connection, request, made, answer)
