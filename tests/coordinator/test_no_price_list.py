@@ -5,6 +5,7 @@ import pytest
 from spotguard.domain.agents import Executor
 from spotguard.domain.errors import NeedsPerson
 from spotguard.domain.switches import MoveKind
+from spotguard.store import prices
 from spotguard.store.tables import storage_resources
 from tests.coordinator.scene import A, Scene
 
@@ -13,7 +14,8 @@ from tests.coordinator.scene import A, Scene
 def scene():
     scene = Scene(executor=Executor.SERVER)
     refusal = NeedsPerson("AccessDeniedException", "pricing:GetProducts")
-    scene.ec2.faults.sometimes("storage_rates", 1.0, lambda: refusal)
+    for call in ("storage_rates", "ondemand_prices"):
+        scene.ec2.faults.sometimes(call, 1.0, lambda: refusal)
     return scene
 
 
@@ -36,6 +38,14 @@ def test_a_death_is_recovered_from_its_volume(scene, agent):
     scene.ec2.controls.fail_instance(old)
     scene.run(900, until=lambda: scene.serving(agent) != old and scene.is_open(agent))
     assert scene.last_move(agent).kind == MoveKind.VOLUME
+
+
+def test_spot_prices_come_from_ec2_and_go_on(scene, agent):
+    scene.run(4000)
+    known = scene.db.read(
+        lambda tx: prices.current_prices(tx, scene.now, scene.client_id, [A.instance_type], A.region)
+    )
+    assert A.id in {one.pool.id for one in known if one.price is not None}
 
 
 def test_what_it_costs_is_written_when_it_answers_again(scene, agent):

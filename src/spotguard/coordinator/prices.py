@@ -62,8 +62,7 @@ class Prices:
         return [(cloud, frozenset(types)) for cloud, types in found.items()]
 
     def _fetch(self, now: datetime, cloud: Cloud, types: frozenset[str]) -> bool:
-        if cloud not in self._fixed:
-            self._fixed[cloud] = dict(cloud.ondemand_prices())
+        fixed = self._ondemand_of(cloud)
         known = self._types.get(cloud, frozenset())
         since = self._fetched.get(cloud) if types <= known else None
         try:
@@ -72,11 +71,21 @@ class Prices:
             log.warning("prices could not be fetched", code=error.code)
             return False
         wanted = [change for change in changes if change.pool.instance_type in types]
-        self.ctx.db.write(lambda tx: _record(tx, now, wanted, self._fixed[cloud]))
+        self.ctx.db.write(lambda tx: _record(tx, now, wanted, fixed))
         self._learn_types(now, cloud, types - self._learned.get(cloud, frozenset()))
         self._fetched[cloud] = now
         self._types[cloud] = types
         return True
+
+    def _ondemand_of(self, cloud: Cloud) -> dict[str, Decimal]:
+        """Asked again with the next spot prices while the price list does not answer: the rows have what it told."""
+        if cloud not in self._fixed:
+            try:
+                self._fixed[cloud] = dict(cloud.ondemand_prices())
+            except CloudError as error:
+                log.warning("on-demand prices could not be fetched", code=error.code)
+                return {}
+        return self._fixed[cloud]
 
     def _learn_types(self, now: datetime, cloud: Cloud, types: frozenset[str]) -> None:
         """What they are: whether a machine would run on them. Asked again until EC2 has told it."""
