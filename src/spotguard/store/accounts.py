@@ -19,9 +19,10 @@ from spotguard.domain.errors import InvalidInput
 from spotguard.domain.ids import ClientId
 from spotguard.store.prepared import Prepared
 from spotguard.store.secrets import new_id
-from spotguard.store.tables import clients, cloud_accounts
+from spotguard.store.tables import clients, cloud_accounts, instances
 from spotguard.store.upserts import insert_or_update
 
+_MOST_NAMED = 5
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 _ROLE = re.compile(r"arn:aws(-[a-z]+)*:iam::\d{12}:role/[\w+=,.@/-]{1,512}", re.ASCII)
 
@@ -48,12 +49,20 @@ def all_accounts(tx: Connection) -> Mapping[ClientId, CloudAccount]:
 def set_account(
     tx: Connection, now: datetime, client_id: ClientId, region: str, role_arn: str | None
 ) -> CloudAccount:
-    """From the next look on. `InvalidInput` for what is no region or no role."""
+    """From the next look on. `InvalidInput` for what is no region or no role, and for a region other than that in which
+    EC2 has shown machines that may still run: looked for where they are not, they would count as ended.
+    """
     if _REGION.fullmatch(region) is None:
         raise InvalidInput(f"not an AWS region (like ap-south-1): {region[:40]!r}")
     if role_arn is not None and _ROLE.fullmatch(role_arn) is None:
         raise InvalidInput(
             f"not the ARN of a role (like arn:aws:iam::123456789012:role/x): {role_arn[:80]!r}"
+        )
+    elsewhere = _running_elsewhere(tx, client_id, region)
+    if elsewhere:
+        raise InvalidInput(
+            f"{', '.join(elsewhere)} of this client are not known to have ended, and are not in {region}: a client has "
+            "one region, make another client for another one (spotguard client create)"
         )
     row = {
         "client_id": client_id,
@@ -65,6 +74,13 @@ def set_account(
     }
     insert_or_update(tx, cloud_accounts, [row], ("region", "role_arn", "updated_at"))
     return _read(tx, cloud_accounts.c.client_id == client_id)[client_id]
+
+
+def _running_elsewhere(tx: Connection, client_id: ClientId, region: str) -> list[str]:
+    """Some of the instances that EC2 has shown in another region, and not ended."""
+    i = instances.c
+    seen = i.client_id == client_id, i.is_active, i.ec2_state.is_not(None), i.region != region
+    return list(tx.scalars(sa.select(i.id).where(*seen).order_by(i.id).limit(_MOST_NAMED)))
 
 
 def forget_account(tx: Connection, client_id: ClientId) -> None:
