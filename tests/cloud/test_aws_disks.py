@@ -52,6 +52,15 @@ class TestVolumes:
         ):
             cloud.detach_volume(VOLUME)
 
+    def test_a_volume_that_another_one_has_by_now_is_left_with_it(self):
+        answers = {
+            "DetachVolume": [refuse("InvalidAttachment.NotFound")],
+            "DescribeVolumes": [self.held("attached")],
+        }
+        with scripted(**answers) as (cloud, endpoint), pytest.raises(NeedsPerson, match="InvalidAttachment"):
+            cloud.detach_volume(VOLUME, "i-held-before")
+        assert endpoint.asked("DetachVolume")[0]["InstanceId"] == "i-held-before"
+
     def test_a_detachment_that_ec2_refuses_is_told_and_nothing_is_forced(self):
         answers = {
             "DetachVolume": [refuse("OperationNotPermitted")],

@@ -98,8 +98,8 @@ BUGS = (
         (
             Edit(
                 "execution/volumes.py",
-                "        return view.state is VolumeState.IN_USE\n    if view.attached_to == origin:\n        cloud.detach_volume(volume.volume_id)\n",
-                "        return view.state is VolumeState.IN_USE\n    if view.attached_to == origin:\n        cloud.detach_volume(volume.volume_id)\n        return True\n",
+                "        return view.state is VolumeState.IN_USE\n    if view.attached_to == origin:\n        cloud.detach_volume(volume.volume_id, origin)\n",
+                "        return view.state is VolumeState.IN_USE\n    if view.attached_to == origin:\n        cloud.detach_volume(volume.volume_id, origin)\n        return True\n",
             ),
         ),
         Node(

@@ -61,7 +61,7 @@ def _carry(
     elif view.attached_to is not None:
         other = view.attached_to
         if not ctx.db.read(lambda tx: sightings.ever_held(tx, other)) and may():
-            cloud.detach_volume(view.volume_id)
+            cloud.detach_volume(view.volume_id, other)
     return False
 
 

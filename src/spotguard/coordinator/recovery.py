@@ -249,7 +249,7 @@ def _carry(
         if may():
             cloud.attach_volume(view.volume_id, new, device)
     elif old is not None and view.attached_to == old and may():
-        cloud.detach_volume(view.volume_id)
+        cloud.detach_volume(view.volume_id, old)
     return False
 
 

@@ -118,7 +118,7 @@ class Salvages:
         try:
             shown = cloud.describe_volumes([volume_id])
             if shown and shown[0].attached_to == row.instance_id:
-                cloud.detach_volume(volume_id)
+                cloud.detach_volume(volume_id, InstanceId(row.instance_id))
                 return False
         except NotVisible:
             return False

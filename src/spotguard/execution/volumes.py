@@ -69,7 +69,7 @@ def _carry_on(
     if view.attached_to == to:
         return view.state is VolumeState.IN_USE
     if view.attached_to == origin:
-        cloud.detach_volume(volume.volume_id)
+        cloud.detach_volume(volume.volume_id, origin)
     elif view.state is VolumeState.AVAILABLE:
         cloud.attach_volume(volume.volume_id, to, volume.device)
     return False
@@ -79,6 +79,6 @@ def _carry_back(cloud: Cloud, volume: MovedVolume, shown: dict[str, VolumeView],
     target = InstanceId(state.target.instance_id) if state.target else state.own
     view = shown.get(volume.volume_id)
     if view is not None and view.attached_to == state.own and not volume.left:
-        cloud.detach_volume(volume.volume_id)
+        cloud.detach_volume(volume.volume_id, state.own)
         return False
     return _carry_on(cloud, volume, shown, target, state.own)

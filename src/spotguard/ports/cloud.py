@@ -256,8 +256,12 @@ class Cloud(Protocol):
         (`VolumeInUse`, `InvalidVolume.ZoneMismatch`, `IncorrectState`). Already attached there: harmless.
         """
 
-    def detach_volume(self, volume_id: VolumeId) -> None:
-        """Begin to detach; done when the volume is `available`. Again is harmless."""
+    def detach_volume(self, volume_id: VolumeId, holder: InstanceId | None = None) -> None:
+        """Begin to detach; done when the volume is `available`. Again is harmless.
+
+        From `holder` alone, where one is named: `NeedsPerson("InvalidAttachment.NotFound")` when another one has it by
+        now. Whoever was held up since he looked takes nothing from the instance that it has come to meanwhile.
+        """
 
     def delete_volume(self, volume_id: VolumeId) -> None:
         """Only an `available` one; `NeedsPerson("VolumeInUse")` otherwise. Again is harmless."""

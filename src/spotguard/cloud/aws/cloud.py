@@ -111,8 +111,8 @@ class AwsCloud:
     def attach_volume(self, volume_id: VolumeId, instance_id: InstanceId, device: str) -> None:
         volumes.attach(self._connection, volume_id, instance_id, device)
 
-    def detach_volume(self, volume_id: VolumeId) -> None:
-        volumes.detach(self._connection, volume_id)
+    def detach_volume(self, volume_id: VolumeId, holder: InstanceId | None = None) -> None:
+        volumes.detach(self._connection, volume_id, holder)
 
     def delete_volume(self, volume_id: VolumeId) -> None:
         volumes.delete(self._connection, volume_id)

@@ -87,10 +87,11 @@ def attach(connection: Connection, volume_id: VolumeId, instance_id: InstanceId,
             raise
 
 
-def detach(connection: Connection, volume_id: VolumeId) -> None:
+def detach(connection: Connection, volume_id: VolumeId, holder: InstanceId | None) -> None:
     """Never by force: a volume that the guest still writes to would be torn (E16)."""
+    whose = {} if holder is None else {"InstanceId": holder}
     try:
-        connection.change("detach_volume", VolumeId=volume_id)
+        connection.change("detach_volume", VolumeId=volume_id, **whose)
     except NeedsPerson:
         held = _attachment(connection, volume_id)
         if held and held.get("State") != "detaching":

@@ -59,6 +59,15 @@ def a_volume_stays_in_its_zone(stage: Stage) -> None:
     )
 
 
+def a_volume_is_not_taken_from_another_than_was_named(stage: Stage) -> None:
+    volume, machine, other = _volume(stage), stage.running(), stage.running()
+    _attached(stage, volume, machine)
+    refused(NeedsPerson, lambda: stage.cloud.detach_volume(volume, other), "InvalidAttachment.NotFound")
+    require(_see(stage, volume).state is VolumeState.IN_USE, "it was taken away")
+    stage.cloud.detach_volume(volume, machine)
+    stage.until(lambda: _see(stage, volume).state is VolumeState.AVAILABLE, "it is available")
+
+
 def a_detached_volume_becomes_available(stage: Stage) -> None:
     volume, machine = _volume(stage), stage.running()
     _attached(stage, volume, machine)
@@ -148,6 +157,7 @@ PROMISES = (
     a_volume_is_made_once_and_found_again,
     a_volume_is_in_one_instances_hands_alone,
     a_volume_stays_in_its_zone,
+    a_volume_is_not_taken_from_another_than_was_named,
     a_detached_volume_becomes_available,
     what_may_serve_outlives_its_instance,
     a_snapshot_is_made_of_a_volume_and_a_volume_of_it,

@@ -283,8 +283,8 @@ class SimulatedEc2:
         self._volumes.attach(volume_id, instance_id, device)
 
     @_call
-    def detach_volume(self, volume_id: VolumeId) -> None:
-        self._volumes.detach(volume_id)
+    def detach_volume(self, volume_id: VolumeId, holder: InstanceId | None = None) -> None:
+        self._volumes.detach(volume_id, holder)
 
     @_call
     def delete_volume(self, volume_id: VolumeId) -> None:

@@ -98,11 +98,13 @@ class Volumes:
         machine.volumes[device] = volume
         machine.view = None
 
-    def detach(self, volume_id: VolumeId) -> None:
+    def detach(self, volume_id: VolumeId, holder: InstanceId | None = None) -> None:
         volume = self._world.volume(volume_id)
         machine = volume.machine
         if machine is None or volume.detaching:
             return
+        if holder not in (None, machine.instance_id):
+            raise NeedsPerson("InvalidAttachment.NotFound", f"{volume_id} is not on {holder}")
         if volume.device == ROOT_DEVICE and machine.state is not InstanceState.STOPPED:
             raise NeedsPerson("OperationNotPermitted", f"{volume_id} is the root of a running instance")
         volume.detaching = True
