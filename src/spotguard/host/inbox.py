@@ -161,10 +161,9 @@ def _clear_asides(state: Path) -> None:
 def _holds_a_mount(folder: Path) -> bool:
     """What was mounted inside went aside with it, and deleting would go on into what others share."""
     try:
-        points = Mounts().now()
+        return bool(Mounts().inside(folder))
     except OSError:
         return True
-    return any(folder.resolve() in (Path(point), *Path(point).parents) for point in points)
 
 
 def _read(path: Path) -> Pass | None:

@@ -59,6 +59,11 @@ class Mounts:
         text = (self._root / "proc/self/mountinfo").read_text(errors="replace")
         return dict(_mounted(line) for line in text.splitlines())
 
+    def inside(self, folder: Path) -> list[Path]:
+        """Mount points in it, its own among them. `OSError` when that cannot be told."""
+        place = folder.resolve()
+        return [found for point in self.now() if place in (found := Path(point), *found.parents)]
+
     def promised_at(self, path: Path, *, at_boot: bool) -> str | None:
         """The deepest mount point at or above the path that fstab names, the root of everything left out."""
         points = [_plain(e.path) for e in fstab(self._root) if e.at_boot or not at_boot]

@@ -7,7 +7,6 @@ workload opens there.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -28,6 +27,7 @@ from spotguard.host.state_mount import StateMount
 from spotguard.host.sync_memory import NEVER, Sent, SyncMemory
 from spotguard.host.term import UNKNOWN_TERM, Term
 from spotguard.host.transport import RsyncTransport, failed
+from spotguard.host.write_back import WriteBack
 from spotguard.ports.workload import Received, SyncPass, SyncTarget
 
 AT_ONCE_SECONDS = 0.5  # so long a call waits for rsync; a larger pass is asked after again
@@ -66,24 +66,6 @@ class _UnderWay:
     sent_bytes: int = 0
 
 
-class _Flush:
-    """What was stored through a mapping of memory and is not written back is in the page cache without a new time: a
-    page has it once, when it becomes dirty (mmap(2), "Timestamps changes for file-backed mappings").
-    """
-
-    def __init__(self) -> None:
-        self.begun, self.began_ns = time.monotonic(), time.time_ns()
-        self._thread: threading.Thread | None = None
-
-    def carry_on(self) -> bool:
-        """True when it has ended."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=os.sync, daemon=True)
-            self._thread.start()
-        self._thread.join(AT_ONCE_SECONDS)
-        return not self._thread.is_alive()
-
-
 class RsyncSync:
     """`state` is the folder of the workload's state, `inbox` where passes arrive on a standby."""
 
@@ -101,7 +83,7 @@ class RsyncSync:
         self._state = StateFolder(state, self._memory)
         self._notes = Notes(inbox, transport)
         self._under_way: dict[str, _UnderWay] = {}
-        self._flushes: dict[str, _Flush] = {}
+        self._write_backs: dict[str, WriteBack] = {}
         self._pushing = threading.Lock()  # the duties of moves and of standbys both push
 
     def can_sync(self) -> bool:
@@ -181,15 +163,15 @@ class RsyncSync:
         if not self._state.path.is_dir():
             raise SyncFailed(f"{self._state.path} is not a folder")
         self._recall_term()
-        flush = self._flushes.setdefault(target.instance_id, _Flush())
+        write_back = self._write_backs.pop(target.instance_id, None) or WriteBack(self._state.path)
         runs = self._term.runs()
-        if runs is not False and not flush.carry_on():
+        if runs is not False and not write_back.carry_on(AT_ONCE_SECONDS):
+            self._write_backs[target.instance_id] = write_back
             return None
-        del self._flushes[target.instance_id]
-        begun = self._under_way[target.instance_id] = self._look(target, flush, may_write=runs is True)
+        begun = self._under_way[target.instance_id] = self._look(target, write_back, may_write=runs is True)
         return begun
 
-    def _look(self, target: SyncTarget, flush: _Flush, *, may_write: bool) -> _UnderWay:
+    def _look(self, target: SyncTarget, write_back: WriteBack, *, may_write: bool) -> _UnderWay:
         """What begins while the workload runs never claims to be all of it: a write may be under way."""
         sent = self._memory.sent_to(target.instance_id)
         is_linked = sent.whole is not None or bool(sent.broken)
@@ -200,8 +182,8 @@ class RsyncSync:
             id=pass_id(known.epoch, known.last),
             position=position if seen.settled and not may_write else position - 1,
             size_bytes=seen.size_bytes,
-            begun=flush.begun,
-            began_ns=flush.began_ns,
+            begun=write_back.begun,
+            began_ns=write_back.began_ns,
             stages=[
                 *([] if sent.whole else ["begun"]),
                 "data",
@@ -280,8 +262,8 @@ class RsyncSync:
         with self._pushing:
             for gone in self._under_way.keys() - set(instance_ids):
                 self._end(self._under_way.pop(gone))
-            for gone in self._flushes.keys() - set(instance_ids):
-                del self._flushes[gone]
+            for gone in self._write_backs.keys() - set(instance_ids):
+                del self._write_backs[gone]
 
     def close(self) -> None:
         """No run of rsync is left behind; what was under way counts for nothing."""
