@@ -111,10 +111,11 @@ class _Look:
 
 
 def _volumes(look: _Look, mine: list[Row]) -> dict[str, Any]:
-    """By tag, and by id those that came with their owner."""
+    """By tag; by id those that came with their owner, and what has lost its tags: perhaps the newest state."""
     shown = list(look.cloud.describe_volumes(tags=look.tags))
-    owned = [VolumeId(row.id) for row in mine if not row.is_ours]
-    shown += look.cloud.describe_volumes(owned) if owned else ()
+    tagged = {view.volume_id for view in shown}
+    others = [VolumeId(row.id) for row in mine if row.id not in tagged]
+    shown += look.cloud.describe_volumes(others) if others else ()
     return {view.volume_id: view for view in shown if view.state is not VolumeState.DELETING}
 
 
