@@ -23,8 +23,8 @@ BUGS = (
             ),
             Edit(
                 "execution/launching.py",
-                "        found = find(cloud, intention.token)\n        if found is not None:\n            return _settle(intentions, intention, found)\n        if isinstance(",
-                "        if isinstance(",
+                "        found = find(cloud, intention.token)\n        if found is not None:\n            return _settle(intentions, intention, found)\n        patience = ",
+                "        patience = ",
             ),
         ),
         hunt(*_UNSURE),

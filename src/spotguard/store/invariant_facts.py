@@ -21,6 +21,7 @@ from spotguard.store.batches import batch_of, batched
 from spotguard.store.prepared import Prepared
 from spotguard.store.set_apart import is_set_apart
 from spotguard.store.tables import (
+    agent_tokens,
     agents,
     epoch_grants,
     handover_tickets,
@@ -174,6 +175,13 @@ def _ticket_out_to() -> sa.ScalarSelect[Any]:
     )
 
 
+def _in_its_boot_since() -> sa.ScalarSelect[Any]:
+    """When it first registered in the boot that it is in."""
+    t = agent_tokens.c
+    mine = t.instance_id == instances.c.id, t.boot_id == instances.c.boot_id
+    return sa.select(sa.func.min(t.created_at)).where(*mine).correlate(instances).scalar_subquery()
+
+
 _former = epoch_grants.alias("former")
 _g = epoch_grants.c
 _GRANTS = _Rows(
@@ -190,6 +198,7 @@ _GRANTS = _Rows(
         instances.c.current_mode.label("former_mode"),
         instances.c.hibernates.label("former_hibernates"),
         instances.c.launched_at.label("former_launched_at"),
+        _in_its_boot_since().label("former_boot_since"),
         _ticket_out_to().label("ticket_out_to"),
     )
     .join(agents, agents.c.id == epoch_grants.c.agent_id)
@@ -204,9 +213,12 @@ _GRANTS = _Rows(
 
 
 def _died(row: Row) -> bool:
-    """A stopped holder that somebody has started since was dead when it mattered: its present run began later."""
-    began_later = row.former_launched_at is not None and row.former_launched_at > row.granted_at
-    if began_later and row.former_hibernates is False:
+    """A stopped holder that somebody has started since was dead when it mattered: its present run began later.
+
+    EC2 tells so at the next look, and itself before that, when it registers.
+    """
+    began = [at for at in (row.former_launched_at, row.former_boot_since) if at is not None]
+    if began and max(began) > row.granted_at and row.former_hibernates is False:
         return True
     if not (row.former_state and row.former_mode):
         return False
