@@ -111,7 +111,8 @@ class Host:
         config = self.folder / "keys" / "sshd_config"
         with (self.folder / "door.log").open("wb") as log:
             self.door = subprocess.Popen(
-                self.command(sshd, "-D", "-e", "-f", str(config)),
+                # else the shell reads what is in the home of whoever runs the tests, and waits for what that waits for
+                self.command(sshd, "-D", "-e", "-f", str(config), "-o", f"SetEnv HOME={self.folder}"),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
