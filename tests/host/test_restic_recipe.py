@@ -1,4 +1,4 @@
-"""docs/recipes/restic.sh with a program in restic's place that keeps one snapshot: what it adopts, and when."""
+"""docs/recipes/restic.sh with a program in restic's place that keeps one snapshot: what it sends and adopts."""
 
 import json
 import os
@@ -11,7 +11,15 @@ import pytest
 
 RECIPE = Path(__file__).parents[2] / "docs/recipes/restic.sh"
 RESTIC = """#!/bin/sh
+[ ! -e "$REPOSITORY/unreachable" ] || exit 1
 case "$1" in
+backup)
+  echo '{"message_type": "summary", "data_added": 5}'
+  [ ! -e "$REPOSITORY/unreadable" ] || exit 3
+  ;;
+tag)
+  echo '[{"id": "sent", "hostname": "former", "time": "2026-01-02T00:00:00Z"}]' >"$REPOSITORY/snapshots"
+  ;;
 snapshots) cat "$REPOSITORY/snapshots" ;;
 restore) mkdir -p "$4$STATE" && cp -a "$REPOSITORY/state/." "$4$STATE" ;;
 esac
@@ -37,10 +45,15 @@ def made_by(story, host):
     (story / "repository/snapshots").write_text(json.dumps(told))
 
 
-def adopt(story, epoch):
+def run(story, verb, epoch=1):
     told = {"PATH": f"{story / 'bin'}:{os.environ['PATH']}", "STATE": str(story / "web")}
     told |= {"SPOTGUARD_EPOCH": str(epoch), "REPOSITORY": str(story / "repository")}
-    ran = subprocess.run(["sh", RECIPE, "adopt"], env=os.environ | told, capture_output=True, check=True)
+    return subprocess.run(["sh", RECIPE, verb], env=os.environ | told, capture_output=True, check=False)
+
+
+def adopt(story, epoch):
+    ran = run(story, "adopt", epoch)
+    ran.check_returncode()
     return json.loads(ran.stdout)["adopted"], (story / "web/a").read_text()
 
 
@@ -55,3 +68,32 @@ def test_what_another_one_has_sent_is_adopted_once_and_not_at_the_next_boot(stor
 def test_a_holder_that_boots_does_not_go_back_to_what_it_has_sent_itself(story):
     made_by(story, platform.node())
     assert adopt(story, 2) == (False, "of the image")
+
+
+def test_a_successor_does_not_serve_while_the_repository_does_not_answer(story):
+    made_by(story, "former")
+    (story / "repository/unreachable").touch()
+    ran = run(story, "adopt", 2)
+    assert ran.returncode != 0
+    assert b"adopted" not in ran.stdout
+    assert (story / "web/a").read_text() == "of the image"
+
+
+def test_an_empty_repository_has_nothing_to_adopt(story):
+    (story / "repository/snapshots").write_text("[]")
+    assert adopt(story, 1) == (False, "of the image")
+
+
+def test_a_pass_that_could_not_read_every_file_is_none(story):
+    made_by(story, "former")
+    (story / "repository/unreadable").touch()
+    assert run(story, "push").returncode != 0
+    assert "sent" not in (story / "repository/snapshots").read_text()
+
+
+def test_a_machine_made_from_the_holders_disk_does_not_go_back_to_what_the_holder_had_sent(story):
+    made_by(story, "former")
+    ran = run(story, "push")
+    assert json.loads(ran.stdout)["bytes_sent"] == 5
+    (story / "web/a").write_text("acknowledged since")
+    assert adopt(story, 2) == (False, "acknowledged since")
