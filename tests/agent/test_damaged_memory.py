@@ -105,6 +105,18 @@ def test_a_damaged_enrolment_keeps_what_is_known_of_the_epoch():
     assert primary.agent.desk.is_enrolled
 
 
+@pytest.mark.parametrize("name", ["primacy", "enrolment", "signals", "commands"])
+def test_what_another_version_has_written_keeps_no_agent_from_its_start(name: str):
+    """After a step back to an older one: it would end again and again, and hear no notice of EC2's."""
+    stage = Stage()
+    primary = stage.primary()
+    Document(SimulatedDisk(primary.files), name).write({"instance_id": ["of", "another", "shape"], "seen": 1})
+    primary.restart()
+    stage.run(200)
+    assert stage.register.serving() == [primary.instance_id]
+    assert (primary.primacy.held, primary.agent.desk.is_enrolled) == (1, True)
+
+
 def test_no_flipped_bit_makes_another_epoch_of_what_stands_on_the_disk():
     primary = Stage().primary()
     whole = primary.files.files["primacy"].removesuffix(b"\n")

@@ -123,6 +123,10 @@ def let_go(disk):
     Document(disk, Primacy.NAME).write(Held(OWN, "boot", held=None, released=3))
 
 
+def standing_by(disk):
+    Document(disk, Primacy.NAME).write(Held(OWN, "boot", known=3))
+
+
 def in_a_move(disk):
     state = MoveState(OWN, 1, MoveKind.IMAGE, datetime.now(UTC))
     Document(disk, Handover.NAME).write(encode(state).decode())
@@ -143,6 +147,7 @@ def not_heard(disk):
         (in_a_move, "a move of its workload is under way"),
         (frozen, "its volumes are frozen"),
         (let_go, "its workload serves elsewhere"),
+        (standing_by, "epoch 3 is granted and not held here, so that its workload serves elsewhere"),
         (not_heard, "the server has not heard 1 of its reports"),
     ],
 )

@@ -91,6 +91,22 @@ def test_what_cannot_be_asked_counts_as_open():
         gate.close()
 
 
+def test_one_that_nobody_can_ask_is_well_only_by_the_word_of_its_probe():
+    """A promotion would tell that it serves, and the old one be ended, before anything was started here."""
+    unknown = ["/no/such/program"]
+    assert not CommandGate(GateCommands(start=["true"], stop=["true"], status=unknown)).healthy()
+    assert CommandGate(GateCommands(start=["true"], stop=["true"], status=unknown, probe=["true"])).healthy()
+
+
+@pytest.mark.parametrize("last", ["kill -9 $$", "/no/such/program"])
+def test_a_status_that_was_killed_or_found_no_program_has_seen_no_workload_stopped(tmp_path, last):
+    """As the kernel kills it on a machine without memory: the epoch would be let go of, and two serve."""
+    gate = CommandGate(GateCommands(["true"], stop=["true"], status=script(tmp_path / "status", last)))
+    assert gate.state() is GateState.OPEN
+    with pytest.raises(GateFailed):
+        gate.close()
+
+
 SYSTEMCTL = """#!{python}
 import pathlib, sys
 state = pathlib.Path({state!r})

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import msgspec
-
 from spotguard.agent.desk import Desk
 from spotguard.agent.files import Document
 from spotguard.agent.orders import Command
@@ -48,7 +46,7 @@ class CommandBook:
         self._lock = threading.Lock()
 
     def load(self) -> None:
-        entries = msgspec.convert(self._document.read_or([]), list[Entry])
+        entries = self._document.read_as_or(list[Entry], [])
         self._entries = {entry.command.id: entry for entry in entries}
 
     def find(self, command_id: CommandId) -> Entry | None:

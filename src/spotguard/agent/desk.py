@@ -8,8 +8,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
 
-import msgspec
-
 from spotguard.agent import server_time
 from spotguard.agent.bells import Bells
 from spotguard.agent.enrolment import Enrolment, LaunchNote
@@ -167,8 +165,7 @@ class Desk:
 
     def stored_enrolment(self) -> Enrolment | None:
         """`Damaged` passes through."""
-        stored = self._enrolment_document.read()
-        return None if stored is None else msgspec.convert(stored, Enrolment)
+        return self._enrolment_document.read_as(Enrolment)
 
     # the configuration
 

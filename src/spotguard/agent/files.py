@@ -7,10 +7,14 @@ it was made for, and is cut off before the next line is written.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from spotguard.ports.checked_lines import Damaged, line_of, value_of
 from spotguard.ports.disk import Disk
+
+T = TypeVar("T")
 
 
 class Document:
@@ -24,10 +28,26 @@ class Document:
         content = self._disk.read(self._name)
         return None if content is None else value_of(content.removesuffix(b"\n"))
 
+    def read_as(self, wanted: type[T]) -> T | None:
+        """As one of its own; `Damaged` also for what another version wrote and this one does not understand."""
+        found = self.read()
+        try:
+            return None if found is None else msgspec.convert(found, wanted)
+        except msgspec.ValidationError as error:
+            raise Damaged(f"{self._name} is of another version: {error}") from error
+
     def read_or(self, default: Any) -> Any:
         """For what can be learnt again: damage counts as absence."""
         try:
             found = self.read()
+        except Damaged:
+            return default
+        return default if found is None else found
+
+    def read_as_or(self, wanted: type[T], default: T) -> T:
+        """As `read_or`, of its own kind."""
+        try:
+            found = self.read_as(wanted)
         except Damaged:
             return default
         return default if found is None else found

@@ -11,8 +11,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
-import msgspec
-
 from spotguard.agent.files import Document
 from spotguard.agent.held import HandedOver, Held, InHand
 from spotguard.agent.serving import Serving
@@ -58,8 +56,7 @@ class Primacy:
         What another instance wrote is a clone's heritage and counts as nothing. After another boot of this one
         whoever serves is the server's to say; what was released stays released.
         """
-        stored = self._document.read()
-        found = Held() if stored is None else msgspec.convert(stored, Held)
+        found = self._document.read_as(Held) or Held()
         is_ours = (found.instance_id, found.boot_id) == (me.instance_id, me.boot_id)
         if found.instance_id != me.instance_id:
             found = Held(me.instance_id, me.boot_id)

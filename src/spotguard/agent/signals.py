@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import msgspec
-
 from spotguard.agent.desk import Desk
 from spotguard.agent.files import Document
 from spotguard.agent.outbox import Report
@@ -53,8 +51,7 @@ class Signals:
         self._deaf = False
 
     def load(self) -> None:
-        stored = self._document.read_or(None)
-        self._heard = Heard() if stored is None else msgspec.convert(stored, Heard)
+        self._heard = self._document.read_as_or(Heard, Heard())
 
     @property
     def notice(self) -> Notice | None:

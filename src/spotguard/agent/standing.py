@@ -17,6 +17,8 @@ from spotguard.domain.errors import InvalidInput
 from spotguard.execution.move_state import decode
 from spotguard.ports.checked_lines import Damaged, value_of
 
+_TWO = "here it would start again at the next boot"
+
 
 def unfinished(folder: Path) -> tuple[str, ...]:
     """Why an agent that is taken away now would leave something half done, one clause each. Damage tells nothing."""
@@ -30,10 +32,9 @@ def _reasons(folder: Path) -> Iterator[str]:
         yield "its volumes are frozen"
     held = _held(folder)
     if held is not None and held.held is None and held.released:
-        yield (
-            f"it has let go of epoch {held.released}, so that its workload serves elsewhere: here it would start "
-            "again at the next boot"
-        )
+        yield (f"it has let go of epoch {held.released}, so that its workload serves elsewhere: {_TWO}")
+    elif held is not None and held.held is None and held.known:
+        yield f"epoch {held.known} is granted and not held here, so that its workload serves elsewhere: {_TWO}"
     waiting = len(pending_in(_lines(folder, Outbox.NAME)))
     if waiting:
         yield f"the server has not heard {waiting} of its reports"

@@ -26,6 +26,10 @@ PROBE_SECONDS = 10.0
 Command = Sequence[str]
 Run = Callable[[Command, float, Mapping[str, str]], subprocess.CompletedProcess[str]]
 _OUR_STDERR = 2
+_NOT_ASKED = {
+    126,
+    127,
+}  # a shell's word for a program that it could not run (POSIX, "Exit Status for Commands")
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,10 @@ class CommandGate:
     def runs(self) -> bool | None:
         """Whether the workload does; None when that cannot be told."""
         try:
-            return _run(self._commands.status, PROBE_SECONDS).returncode == 0
+            code = _run(self._commands.status, PROBE_SECONDS).returncode
         except (OSError, subprocess.TimeoutExpired):
             return None
+        return None if code < 0 or code in _NOT_ASKED else code == 0
 
     def open(self, epoch: int) -> None:
         if self.state() is GateState.OPEN:
@@ -69,10 +74,12 @@ class CommandGate:
         os.sync()
 
     def healthy(self) -> bool:
-        if self.state() is not GateState.OPEN:
+        """Of one that cannot be asked whether it runs the probe alone knows: nobody else has seen it serve."""
+        runs = self.runs()
+        if runs is False:
             return False
         if self._commands.probe is None:
-            return True
+            return runs is True
         try:
             return _run(self._commands.probe, PROBE_SECONDS).returncode == 0
         except (OSError, subprocess.TimeoutExpired):
