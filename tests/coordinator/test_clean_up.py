@@ -14,8 +14,13 @@ from spotguard.domain.salvages import SALVAGE_DEVICE
 from spotguard.domain.tags import ADOPTED_TAG, AGENT_TAG, CLIENT_TAG, MANAGED_TAG
 from spotguard.planning.cleaning import SEEN_TWICE
 from spotguard.ports.cloud import LaunchRequest
-from spotguard.ports.intentions import TOKEN_TAG
-from spotguard.store import launch_orders, leftover_report, moves, reports, restore_points, storage
+from spotguard.store import (
+    leftover_report,
+    moves,
+    reports,
+    restore_points,
+    storage,
+)
 from spotguard.store.report_ends import End, SwitchReport
 from spotguard.store.tables import (
     agent_events,
@@ -26,6 +31,7 @@ from spotguard.store.tables import (
     switches,
 )
 from tests.coordinator.scene import A, B, Scene
+from tests.coordinator.strays import stray_machine, stray_volume, tags
 
 
 @pytest.fixture
@@ -38,33 +44,6 @@ def agent(scene):
     agent = scene.protect(pool=A, terminate_wait_seconds=0)
     scene.run(60)
     return agent
-
-
-def tags(scene, agent, purpose="standby"):
-    return scene.db.read(lambda tx: launch_orders.tags_of(tx, scene.client_id, agent, purpose))
-
-
-def stray_volume(scene, agent, token="stray"):
-    """Made by us, and left by a machine that has ended."""
-    made = scene.ec2.create_volume(ClientToken(token), A.az, 50, tags(scene, agent))
-    (view,) = scene.ec2.describe_volumes([made])
-    rates = scene.ec2.storage_rates()
-    attached = replace(view, attached_to=InstanceId("i-0123456789abcdef0"), device="/dev/sdf")
-    scene.db.write(lambda tx: storage.saw_volume(tx, scene.client_id, attached, rates))
-    return made
-
-
-def stray_machine(scene, agent):
-    request = LaunchRequest(
-        token=ClientToken("stray"),
-        pool=B,
-        mode=Mode.SPOT,
-        image_id=scene.image,
-        tags={**tags(scene, agent), TOKEN_TAG: "stray"},
-    )
-    instance_id = scene.ec2.run_instance(request).instance_id
-    scene.mute.add(instance_id)
-    return instance_id
 
 
 def report(scene):

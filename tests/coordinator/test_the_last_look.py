@@ -5,13 +5,11 @@ import pytest
 from spotguard.coordinator.coordinator import Coordinator, CoordinatorSettings
 from spotguard.domain.agents import Executor
 from spotguard.domain.epochs import Proof
-from spotguard.domain.ids import ClientToken, InstanceId
-from spotguard.domain.instances import Mode
-from spotguard.ports.cloud import LaunchRequest
-from spotguard.ports.intentions import TOKEN_TAG
-from spotguard.store import grants, launch_orders
+from spotguard.domain.ids import InstanceId
+from spotguard.store import grants
 from spotguard.store.tables import agent_events
-from tests.coordinator.scene import A, B, Scene
+from tests.coordinator.scene import A, Scene
+from tests.coordinator.strays import machine_of_an_unknown_launch, stray_machine
 
 
 class Slow:
@@ -42,20 +40,6 @@ def scene():
     return scene
 
 
-def stray(scene):
-    tags = scene.db.read(lambda tx: launch_orders.tags_of(tx, scene.client_id, scene.agent_id, "standby"))
-    request = LaunchRequest(
-        token=ClientToken("stray"),
-        pool=B,
-        mode=Mode.SPOT,
-        image_id=scene.image,
-        tags={**tags, TOKEN_TAG: "stray"},
-    )
-    made = scene.ec2.run_instance(request).instance_id
-    scene.mute.add(made)
-    return made
-
-
 def is_granted(scene, made):
     """By another coordinator, in the same seconds."""
 
@@ -78,7 +62,7 @@ def is_granted(scene, made):
 
 @pytest.mark.parametrize("has_followed", [True, False])
 def test_a_machine_that_was_granted_the_epoch_while_ec2_was_asked_whose_it_is_lives_on(scene, has_followed):
-    made = stray(scene)
+    made = stray_machine(scene, scene.agent_id)
     asked = []
     scene.cloud.meanwhile[made] = lambda: asked.append(has_followed and is_granted(scene, made))
     scene.run(900, until=lambda: asked)
@@ -87,3 +71,12 @@ def test_a_machine_that_was_granted_the_epoch_while_ec2_was_asked_whose_it_is_li
     assert asked
     assert [row.detail["instance_id"] for row in ended] == ([] if has_followed else [made])
     assert (made in scene.running()) is has_followed
+
+
+def test_what_was_launched_after_the_backup_that_was_restored_is_left_to_a_person(scene):
+    """Its launch and its grant are not in these rows: it may be the one that serves (invariant 7)."""
+    made = machine_of_an_unknown_launch(scene, scene.agent_id)
+    scene.run(900)
+    assert made in scene.running()
+    (told,) = scene.rows(agent_events, agent_events.c.kind == "needs_person")
+    assert (told.detail, "older backup" in told.message) == ({"instance_id": made}, True)

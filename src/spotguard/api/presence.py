@@ -15,12 +15,12 @@ from spotguard.api.context import Api, reply
 from spotguard.api.moments import moment
 from spotguard.api.problems import forbidden, invalid
 from spotguard.domain.clock import rfc3339
-from spotguard.domain.errors import InvalidInput
+from spotguard.domain.errors import InvalidInput, Refused
 from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.domain.instances import Mode, Role, parse_mode
 from spotguard.domain.pools import Pool, parse_pool_id
 from spotguard.domain.tickets import Word
-from spotguard.store import agents, events, handovers, moves, releases, ticket_turns, traffic
+from spotguard.store import agents, claims, events, handovers, moves, releases, ticket_turns, traffic
 from spotguard.wire.agent import HandedOver, Heartbeat, HeartbeatReply, TicketSlip
 
 _DECODER = msgspec.json.Decoder(Heartbeat)
@@ -37,6 +37,7 @@ async def heartbeat(api: Api, request: Request) -> Response:
             raise forbidden("this token belongs to another instance")
         if beat.handed_over is not None and handovers.told(tx, now, caller, _handed_over(beat.handed_over)):
             caller = credentials.agent(tx, now, token_hash, request.path_params["agent_id"])
+        claims.told(tx, now, caller, beat.epoch)
         mode = _mode(beat.mode, caller.instance_mode)
         role = agents.heartbeat(
             tx,
@@ -65,7 +66,15 @@ async def heartbeat(api: Api, request: Request) -> Response:
         )
         return told, has_let_go or is_awaited
 
-    told, is_news = await api.write(work)
+    def claim(tx: Connection) -> None:
+        caller = credentials.agent(tx, now, token_hash, request.path_params["agent_id"])
+        claims.told(tx, now, caller, beat.epoch)
+
+    try:
+        told, is_news = await api.write(work)
+    except Refused:  # of its ticket these rows know nothing: what it holds is heard all the same
+        await api.write(claim)
+        raise
     if is_news:
         api.wakeup.coordinator()
     return reply(told)

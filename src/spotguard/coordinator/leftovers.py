@@ -27,6 +27,10 @@ from spotguard.store.invariant_moves import ENDS_IDLE
 
 NOT_OURS = "not_ours_to_end"
 NOTHING_REFERS = "nothing refers to it"
+UNKNOWN_LAUNCH = (
+    "it carries a token of ours that this database does not know. Was an older backup restored? It may be the one that "
+    "serves: a person decides (docs/production.md)"
+)
 AGAIN = timedelta(seconds=30)
 """Asked again when EC2 had no time: sooner than the next beat, more seldom than in every pass, which it is short of."""
 _STILL_USED = frozenset({"VolumeInUse", "InvalidSnapshot.InUse", "IncorrectState"})
@@ -141,7 +145,18 @@ class Leftovers:
 
     def _end_orphan(self, now: datetime, row: Row) -> bool:
         """Ours by its token, and nothing refers to it: in two looks."""
+        if not self.ctx.db.read(lambda tx: leftover_rows.was_launched_by_us(tx, row)):
+            self._keep_unknown(now, row)
+            return False
         return row.ec2_state not in _ENDING and self._terminate(now, row, NOTHING_REFERS)
+
+    def _keep_unknown(self, now: datetime, row: Row) -> None:
+        if not self.ctx.news(row.id, UNKNOWN_LAUNCH, now):
+            return
+        message, detail = f"{row.id} is not ended: {UNKNOWN_LAUNCH}", {"instance_id": row.id}
+        self.ctx.db.write(
+            lambda tx: events.append(tx, now, row.client_id, row.agent_id, "needs_person", message, detail)
+        )
 
 
 def _announce(tx: sa.Connection, now: datetime, row: Row, because: str) -> bool:

@@ -13,7 +13,7 @@ from spotguard.domain.epochs import GrantStatus, Proof
 from spotguard.domain.errors import IllegalMove
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId, SwitchId
 from spotguard.domain.switches import Step, SwitchStatus
-from spotguard.store import commands, events, replicas, tickets
+from spotguard.store import claims, commands, events, replicas, tickets
 from spotguard.store.database import must_last
 from spotguard.store.deaths import is_dead
 from spotguard.store.prepared import Prepared
@@ -83,7 +83,8 @@ def grant(  # noqa: PLR0913 - what a grant is, and why
     """Epoch `seen_epoch + 1` for `to_instance`; False, and nothing changed, unless all that follows holds.
 
     The agent's epoch is still `seen_epoch`, the former holder's end is proven by rows (not by the caller's word),
-    no ticket for that epoch is out to another one (ruling B4a), and, with a switch, the switch is still preparing.
+    no ticket for that epoch is out to another one (ruling B4a), no other one that lives claims that epoch or
+    a newer one, and, with a switch, the switch is still preparing.
     In the same transaction the switch is committed, a replica promoted, the promote command made and the
     configuration's version raised. `posthumous`: also for one that has ended since, or whose agent was deleted since,
     when it is known to have been the next to serve: what it left is the state, and what it serves is its user's.
@@ -95,6 +96,8 @@ def grant(  # noqa: PLR0913 - what a grant is, and why
     ):
         return False
     if tickets.bars(tx, agent_id, seen_epoch + 1, to_instance):
+        return False
+    if claims.bars(tx, agent_id, seen_epoch + 1, to_instance):
         return False
     new = tx.execute(sa.select(instances).where(instances.c.id == to_instance)).one_or_none()
     if new is None or not _may_hold(tx, new, agent_id, posthumous=posthumous):

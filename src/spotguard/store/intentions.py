@@ -32,7 +32,7 @@ from spotguard.ports.clock import Clock
 from spotguard.ports.intentions import Intention, IntentionKind, IntentionStatus, Outcome
 from spotguard.ports.shape import Shape
 from spotguard.store import probes
-from spotguard.store.database import Database
+from spotguard.store.database import Database, must_last
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import agents, clients, instances, intentions, replica_instances, switches
 from spotguard.store.upserts import insert_missing
@@ -168,7 +168,7 @@ def reserve(
 
     The caller has asked `require_caps` in this transaction, before it wrote anything.
     """
-    seed = _agents_seed(wisher.switch_id, wisher.replica_id)
+    seed = agents_token(wisher.replica_id or wisher.switch_id)
     intention = Intention(
         token=ClientToken(seed),
         kind=IntentionKind.LAUNCH,
@@ -193,12 +193,13 @@ def reserved_is(
 ) -> None:
     """What an agent's launch has become; None: nothing. Without a reservation nothing changes."""
     status = IntentionStatus.FAILED if instance_id is None else IntentionStatus.DONE
-    token = ClientToken(_agents_seed(switch_id, replica_id))
+    token = ClientToken(agents_token(replica_id or switch_id))
     close_intention(tx, now, token, Outcome(status, resource_id=instance_id))
 
 
-def _agents_seed(switch_id: SwitchId | None, replica_id: ReplicaId | None) -> str:
-    return f"{_AGENTS}{replica_id or switch_id}"
+def agents_token(role: str | None) -> str:
+    """Of the reservation for what an agent launches itself, for a replica or a switch."""
+    return f"{_AGENTS}{role}"
 
 
 def _insert(tx: sa.Connection, now: datetime, wisher: Wisher, intention: Intention) -> None:
@@ -228,6 +229,7 @@ def _insert(tx: sa.Connection, now: datetime, wisher: Wisher, intention: Intenti
         "created_at": now,
     }
     insert_missing(tx, intentions, [row])
+    must_last(tx)
 
 
 def close_intention(tx: sa.Connection, now: datetime, token: ClientToken, outcome: Outcome) -> None:

@@ -19,6 +19,7 @@ from spotguard.domain.replicas import LIVE_REPLICA
 from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus
 from spotguard.ports.cloud import ROOT_DEVICES
 from spotguard.store import commands, grants, tickets
+from spotguard.store.intentions import agents_token
 from spotguard.store.prepared import Prepared
 from spotguard.store.restore_points import PURPOSE
 from spotguard.store.tables import (
@@ -84,6 +85,19 @@ def idle_machine(tx: sa.Connection, instance_id: InstanceId) -> Row | None:
 def orphan_machines(tx: sa.Connection) -> list[Row]:
     """Ours (launched with a token of ours), running, and without any role."""
     return list(_ORPHANS.rows(tx, {}))
+
+
+def was_launched_by_us(tx: sa.Connection, machine: Row) -> bool:
+    """This database knows the launch, its own or its agent's.
+
+    What it does not know although the tag is ours was launched after the backup that it was restored from, and may
+    be the one that serves.
+    """
+    role = machine.replica_id or machine.switch_id
+    tokens = [machine.intention_token] if role is None else [machine.intention_token, agents_token(role)]
+    i = intentions.c
+    found = sa.select(i.token).where(sa.or_(i.token.in_(tokens), i.resource_id == machine.id))
+    return tx.execute(found.limit(1)).first() is not None
 
 
 def ask_agent_to_end(tx: sa.Connection, now: datetime, row: Row, because: str) -> bool:

@@ -1,0 +1,51 @@
+"""Epochs that instances say they hold and that these rows never granted: the database was taken back to an older copy.
+
+While one lives that says so, nobody else is granted an epoch of its agent: it serves, and would not let go for an older
+epoch than its own.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.domain.ids import AgentId, ClientId, InstanceId
+from spotguard.store import events
+from spotguard.store.deaths import is_dead
+from spotguard.store.prepared import Prepared
+from spotguard.store.tables import agent_events
+
+NEWER_EPOCH = "newer_epoch_told"  # kind of the event
+_TOLD_AGAIN = timedelta(hours=1)
+_e = agent_events.c
+_OF_AGENT = Prepared(
+    sa.select(_e.at, _e.detail).where(_e.agent_id == sa.bindparam("agent"), _e.kind == NEWER_EPOCH)
+)
+
+
+def told(tx: sa.Connection, now: datetime, caller: sa.Row[Any], epoch: int | None) -> None:
+    """By a heartbeat; `caller` says which epoch the rows know. Written down once an hour for as long as it is said."""
+    if epoch is None or epoch <= caller.epoch:
+        return
+    claim = {"instance_id": caller.instance_id, "epoch": epoch}
+    known = _OF_AGENT.rows(tx, {"agent": caller.agent_id})
+    if any(row.detail == claim and row.at > now - _TOLD_AGAIN for row in known):
+        return
+    message = (
+        f"{caller.instance_id} holds epoch {epoch}, and this database knows only of {caller.epoch}: was an old backup "
+        "restored? Nobody else is granted an epoch while that instance lives (docs/production.md)"
+    )
+    events.append(tx, now, ClientId(caller.client_id), AgentId(caller.agent_id), NEWER_EPOCH, message, claim)
+
+
+def bars(tx: sa.Connection, agent_id: AgentId, epoch: int, to_instance: InstanceId) -> bool:
+    """Whether another one than `to_instance`, which is not proven dead, said that it holds `epoch` or a newer one."""
+    claims = [row.detail for row in _OF_AGENT.rows(tx, {"agent": agent_id})]
+    return any(
+        claim["epoch"] >= epoch
+        and claim["instance_id"] != to_instance
+        and not is_dead(tx, InstanceId(claim["instance_id"]))
+        for claim in claims
+    )

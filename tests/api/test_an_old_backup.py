@@ -1,0 +1,93 @@
+"""The server was restored from a backup: its rows say epoch 1, and somebody serves with a newer one."""
+
+import pytest
+
+from spotguard.domain.epochs import Proof
+from spotguard.domain.ids import AgentId, InstanceId
+from spotguard.store import grants
+from spotguard.store.tables import agent_events, epoch_grants, instances
+from tests.api.test_tickets import signed
+from tests.api.world import Machine, World
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def web(world: World) -> Machine:
+    return world.register(world.tenant(), "web")
+
+
+@pytest.fixture
+def later(world: World, web: Machine) -> Machine:
+    """It serves since epoch 3."""
+    return world.register(web.tenant, "web", letter="b")
+
+
+def grant_to(world: World, web: Machine, new: Machine) -> bool:
+    """After the end of the one that held epoch 1."""
+    agent_id = AgentId(web.agent_id)
+
+    def work(tx):
+        grants.release(tx, world.clock.now(), agent_id, 1, InstanceId(web.id), world.clock.now())
+        return grants.grant(
+            tx,
+            world.clock.now(),
+            agent_id=agent_id,
+            seen_epoch=1,
+            to_instance=InstanceId(new.id),
+            proof=Proof.RELEASED,
+            switch_id=None,
+            because="it follows",
+        )
+
+    return world.write(work)
+
+
+def claims(world: World) -> list[dict[str, object]]:
+    return [row.detail for row in world.rows(agent_events, agent_events.c.kind == "newer_epoch_told")]
+
+
+def test_nobody_is_granted_an_epoch_beside_one_that_holds_a_newer_one(
+    world: World, web: Machine, later: Machine
+):
+    for _ in range(2):
+        assert later.heartbeat(epoch=3, gate="open", workload_healthy=True).status == 200
+    assert claims(world) == [{"instance_id": later.id, "epoch": 3}], "told once"
+    assert not grant_to(world, web, world.register(web.tenant, "web", letter="c"))
+    assert [row.epoch for row in world.rows(epoch_grants)] == [1]
+
+
+def test_it_is_granted_as_ever_once_that_one_is_dead(world: World, web: Machine, later: Machine):
+    later.heartbeat(epoch=3, gate="open")
+    world.write(
+        lambda tx: tx.execute(
+            instances.update()
+            .where(instances.c.id == later.id)
+            .values(ec2_state="terminated", is_active=False)
+        )
+    )
+    assert grant_to(world, web, world.register(web.tenant, "web", letter="c"))
+
+
+def test_a_heartbeat_whose_ticket_nobody_knows_is_refused_and_heard(
+    world: World, web: Machine, later: Machine
+):
+    slip = {
+        "id": "of-a-later-day",
+        "agent_id": web.agent_id,
+        "epoch": 3,
+        "from_instance": web.id,
+        "to_instance": later.id,
+        "to_boot": "boot",
+    }
+    assert later.heartbeat(epoch=3, gate="open", handed_over=signed(world, web, slip)).status == 409
+    assert claims(world) == [{"instance_id": later.id, "epoch": 3}]
+    assert not grant_to(world, web, world.register(web.tenant, "web", letter="c"))
+
+
+def test_an_epoch_that_these_rows_granted_is_no_claim(world: World, web: Machine):
+    web.heartbeat(epoch=1, gate="open")
+    assert claims(world) == []

@@ -1,0 +1,51 @@
+"""What was made with our tags and is of no use any more."""
+
+from dataclasses import replace
+
+from spotguard.domain.ids import ClientToken, InstanceId
+from spotguard.domain.instances import Mode
+from spotguard.ports.cloud import LaunchRequest
+from spotguard.ports.intentions import TOKEN_TAG, Intention, IntentionKind, IntentionStatus, Outcome
+from spotguard.store import intentions, launch_orders, storage
+from tests.coordinator.scene import A, B
+
+
+def tags(scene, agent, purpose="standby"):
+    return scene.db.read(lambda tx: launch_orders.tags_of(tx, scene.client_id, agent, purpose))
+
+
+def stray_volume(scene, agent, token="stray"):
+    """Made by us, and left by a machine that has ended."""
+    made = scene.ec2.create_volume(ClientToken(token), A.az, 50, tags(scene, agent))
+    (view,) = scene.ec2.describe_volumes([made])
+    rates = scene.ec2.storage_rates()
+    attached = replace(view, attached_to=InstanceId("i-0123456789abcdef0"), device="/dev/sdf")
+    scene.db.write(lambda tx: storage.saw_volume(tx, scene.client_id, attached, rates))
+    return made
+
+
+def stray_machine(scene, agent):
+    """Launched as any other, and whatever it was for is over."""
+    made = machine_of_an_unknown_launch(scene, agent)
+    launch = Intention(ClientToken("stray"), IntentionKind.LAUNCH, "stray", "standby", 1, scene.now)
+    wisher = intentions.Wisher(scene.client_id, agent, None, None, voluntary=False)
+
+    def work(tx):
+        intentions.open_intention(tx, scene.now, wisher, launch)
+        intentions.close_intention(tx, scene.now, launch.token, Outcome(IntentionStatus.DONE, made))
+
+    scene.db.write(work)
+    return made
+
+
+def machine_of_an_unknown_launch(scene, agent):
+    request = LaunchRequest(
+        token=ClientToken("stray"),
+        pool=B,
+        mode=Mode.SPOT,
+        image_id=scene.image,
+        tags={**tags(scene, agent), TOKEN_TAG: "stray"},
+    )
+    instance_id = scene.ec2.run_instance(request).instance_id
+    scene.mute.add(instance_id)
+    return instance_id
