@@ -36,3 +36,13 @@ def whole_pass(sync, target=TARGET):
             return made
         waiting.wait(0.01)
     raise AssertionError("the pass never ended")
+
+
+def pair_in(folder):
+    """A primary with some state, the standby that it pushes to, and where the state of each lies."""
+    state = folder / "primary"
+    (state / "sub").mkdir(parents=True)
+    (state / "a").write_text("one")
+    (state / "sub" / "b").write_text("two")
+    settle()
+    return opened(folder), machine(folder, "standby"), state, folder / "standby"

@@ -19,20 +19,14 @@ from spotguard.host.rsync import RsyncSync
 from spotguard.host.transport import RsyncTransport
 from spotguard.ports.checked_lines import line_of
 from spotguard.ports.workload import SyncTarget
-from tests.host.copying import TARGET, machine, opened, settle, whole_pass
+from tests.host.copying import TARGET, machine, pair_in, settle, whole_pass
 
 pytestmark = pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
 
 
 @pytest.fixture
 def pair(tmp_path):
-    """A primary with some state, and the standby that it pushes to."""
-    state = tmp_path / "primary"
-    (state / "sub").mkdir(parents=True)
-    (state / "a").write_text("one")
-    (state / "sub" / "b").write_text("two")
-    settle()
-    return opened(tmp_path), machine(tmp_path, "standby"), state, tmp_path / "standby"
+    return pair_in(tmp_path)
 
 
 def forge(inbox, name, kind, position=1):

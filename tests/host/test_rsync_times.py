@@ -11,20 +11,14 @@ import pytest
 
 from spotguard.host.state_folder import look_at
 from spotguard.host.term import Term
-from tests.host.copying import machine, opened, settle, whole_pass
+from tests.host.copying import machine, opened, pair_in, settle, whole_pass
 
 pytestmark = pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
 
 
 @pytest.fixture
 def pair(tmp_path):
-    """A primary with some state, and the standby that it pushes to."""
-    state = tmp_path / "primary"
-    (state / "sub").mkdir(parents=True)
-    (state / "a").write_text("one")
-    (state / "sub" / "b").write_text("two")
-    settle()
-    return opened(tmp_path), machine(tmp_path, "standby"), state, tmp_path / "standby"
+    return pair_in(tmp_path)
 
 
 def test_a_file_rewritten_within_one_second_is_not_taken_for_the_former_one(pair):
