@@ -32,7 +32,7 @@ def _reasons(folder: Path) -> Iterator[str]:
         yield "its volumes are frozen"
     held = _held(folder)
     if held is not None and held.held is None and held.released:
-        yield (f"it has let go of epoch {held.released}, so that its workload serves elsewhere: {_TWO}")
+        yield f"it has let go of epoch {held.released}, so that its workload serves elsewhere: {_TWO}"
     elif held is not None and held.held is None and held.known:
         yield f"epoch {held.known} is granted and not held here, so that its workload serves elsewhere: {_TWO}"
     waiting = len(pending_in(_lines(folder, Outbox.NAME)))

@@ -9,9 +9,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from spotguard.coordinator.context import Beat, Context, Row, log
+from spotguard.coordinator.context import Beat, Context, Row
 from spotguard.coordinator.observe import FORGET_SECONDS
-from spotguard.domain.errors import CloudError
+from spotguard.coordinator.rates import rates_if_told
 from spotguard.domain.ids import ClientId, VolumeId
 from spotguard.domain.tags import CLIENT_TAG, MANAGED_TAG
 from spotguard.ports.cloud import Cloud, ImageView, SnapshotView, StorageRates, VolumeState, VolumeView
@@ -62,11 +62,10 @@ class ObserveStorage:
         at, rates = self._rates.get(id(cloud), (None, None))
         now = self.ctx.clock.now()
         if at is None or now - at >= RATES_FOR:
-            try:
-                rates = cloud.storage_rates()
-            except CloudError as error:
-                log.warning("no storage rates", code=error.code)
+            told = rates_if_told(cloud)
+            if told is None:
                 return rates
+            rates = told
             self._rates[id(cloud)] = now, rates
         return rates
 

@@ -26,10 +26,8 @@ PROBE_SECONDS = 10.0
 Command = Sequence[str]
 Run = Callable[[Command, float, Mapping[str, str]], subprocess.CompletedProcess[str]]
 _OUR_STDERR = 2
-_NOT_ASKED = {
-    126,
-    127,
-}  # a shell's word for a program that it could not run (POSIX, "Exit Status for Commands")
+# a shell's word for a program that it could not run (POSIX, "Exit Status for Commands")
+_NOT_ASKED = frozenset({126, 127})
 
 
 @dataclass(frozen=True)
