@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from spotguard.host.mounts import Mounts
-from spotguard.host.write_back import WriteBack
+from spotguard.host.write_back import WriteBack, write_back_all
 from tests.host.mounted import Machine
 
 LONG_SECONDS = 30
@@ -41,3 +41,24 @@ def test_a_state_that_cannot_be_written_back_is_told_each_time_it_is_asked(tmp_p
             write_back.carry_on(LONG_SECONDS)
     (tmp_path / "web").mkdir()
     assert WriteBack(tmp_path / "web").carry_on(LONG_SECONDS)
+
+
+def test_a_share_that_may_hang_is_not_asked_when_a_gate_closes(tmp_path):
+    machine = Machine(tmp_path)
+    machine.root.write(
+        "proc/self/mountinfo",
+        "22 1 259:1 / / rw - ext4 /dev/nvme0n1p1 rw\n"
+        "30 22 259:1 /x /bound rw - ext4 /dev/nvme0n1p1 rw\n"
+        "31 22 0:50 / /srv/share rw - nfs4 10.0.0.9:/ rw\n"
+        "32 22 0:51 / /srv/bucket rw - fuse.s3fs s3fs rw\n"
+        "33 22 0:52 / /srv/pool\\040a rw shared:1 - zfs pool/a rw\n"
+        "34 22 259:3 / /srv/disk rw - fuseblk /dev/nvme1n1 rw\n",
+    )
+    assert machine.mounts.of_this_machine() == ["/bound", "/srv/disk", "/srv/pool a"]
+
+
+def test_what_this_machine_answers_for_is_written_back_with_the_root_among_it():
+    known = Mounts()
+    root = known.now()["/"].number
+    assert root in {known.now()[point].number for point in known.of_this_machine()}
+    write_back_all()

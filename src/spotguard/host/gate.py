@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from spotguard.domain.errors import GateFailed
 from spotguard.domain.instances import GateState
+from spotguard.host.write_back import write_back_all
 
 START_SECONDS = 120.0
 STOP_SECONDS = 90.0  # systemd's own default before it kills
@@ -69,7 +70,7 @@ class CommandGate:
         self._require(self._commands.stop, STOP_SECONDS, {})
         if self.state() is not GateState.CLOSED:
             raise GateFailed("the workload was stopped and still runs")
-        os.sync()
+        write_back_all()
 
     def healthy(self) -> bool:
         """Of one that cannot be asked whether it runs the probe alone knows: nobody else has seen it serve."""

@@ -13,14 +13,21 @@ from spotguard.planning.eligibility.facts import FstabEntry
 _OCTAL = re.compile(r"\\([0-7]{3})")  # proc(5), fstab(5): blanks and backslashes in a name
 _VOLUME = re.compile(r"vol-?([0-9a-f]{8,17})")
 _XEN = re.compile(r"(?:xvd|sd)([a-z]+)")
+_ELSEWHERE = re.compile(r"nfs4?|cifs|smb3?|ceph|9p|afs|glusterfs|lustre|autofs|fuse(\..*)?")
 
 
 @dataclass(frozen=True)
 class Mounted:
-    """`number`: major:minor of its device."""
+    """`number`: major:minor of its device. `kind`: its file system's, as "ext4" or "nfs4"."""
 
     number: str
+    kind: str
     source: str
+
+    @property
+    def hangs_on_others(self) -> bool:
+        """Another machine, or another program, answers for it."""
+        return _ELSEWHERE.fullmatch(self.kind) is not None
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,11 @@ class Mounts:
         """Mount points in it, its own among them. `OSError` when that cannot be told."""
         place = folder.resolve()
         return [found for point in self.now() if place in (found := Path(point), *found.parents)]
+
+    def of_this_machine(self) -> list[str]:
+        """One mount point of every file system for which this machine's kernel answers alone."""
+        by_number = {one.number: point for point, one in self.now().items() if not one.hangs_on_others}
+        return sorted(by_number.values())
 
     def promised_at(self, path: Path, *, at_boot: bool) -> str | None:
         """The deepest mount point at or above the path that fstab names, the root of everything left out."""
@@ -117,8 +129,8 @@ class Mounts:
 def _mounted(line: str) -> tuple[str, Mounted]:
     """A line of mountinfo (proc(5)): after the hyphen come the type and the source."""
     front, _, back = line.partition(" - ")
-    fields, sources = front.split(), back.split()
-    return _plain(fields[4]), Mounted(fields[2], _plain(sources[1]) if len(sources) > 1 else "")
+    fields, (kind, *sources) = front.split(), back.split()
+    return _plain(fields[4]), Mounted(fields[2], kind, _plain(sources[0]) if sources else "")
 
 
 def _plain(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What the kernel still holds of a state, brought to its disks before a pass looks at it.
+"""What the kernel still holds of a state, brought to its disks: before a pass looks at it, and when a gate is closed.
 
 What was stored through a mapping of memory is in the page cache without a new time: a page has it once, when it becomes
 dirty (mmap(2), "Timestamps changes for file-backed mappings").
@@ -13,6 +13,9 @@ import time
 from pathlib import Path
 
 from spotguard.host.mounts import Mounts
+from spotguard.telemetry import get_logger
+
+_log = get_logger("write_back")
 
 
 class WriteBack:
@@ -40,6 +43,18 @@ class WriteBack:
                 _sync_file_system(folder)
         except OSError as error:
             self._failed = error
+
+
+def write_back_all() -> None:
+    """Of every file system of this machine, as sync(2) does, but of no share: one that hangs would hold up a handover.
+
+    A disk that takes nothing any more is told in the log: it is no reason to keep a closed gate's release back.
+    """
+    for point in Mounts().of_this_machine():
+        try:
+            _sync_file_system(Path(point))
+        except OSError as error:
+            _log.warning("not_written_back", at=point, error=str(error))
 
 
 def _sync_file_system(folder: Path) -> None:
