@@ -6,15 +6,20 @@ to leave nothing in memory that belongs on the disk; a state volume that moves h
 mounted: the last delta is read after the stop (docs/state-sync.md).
 
 What the user's own `start` and `stop` say goes where the agent's log goes: what they leave running may keep their
-output for as long as it lives, and a pipe of ours would keep us waiting for its end, and kill it with ours.
+output for as long as it lives, and a pipe of ours would keep us waiting for its end, and kill it with ours. A `start`
+that takes too long has failed, and what it has begun goes on: a workload may need longer than we wait. It lasts until
+the gate is closed.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from spotguard.domain.errors import GateFailed
 from spotguard.domain.instances import GateState
@@ -25,7 +30,7 @@ STOP_SECONDS = 90.0  # systemd's own default before it kills
 PROBE_SECONDS = 10.0
 
 Command = Sequence[str]
-Run = Callable[[Command, float, Mapping[str, str]], subprocess.CompletedProcess[str]]
+Run = Callable[[Command, float, Mapping[str, str]], subprocess.CompletedProcess[Any]]
 _OUR_STDERR = 2
 # a shell's word for a program that it could not run (POSIX, "Exit Status for Commands")
 _NOT_ASKED = frozenset({126, 127})
@@ -44,8 +49,9 @@ class GateCommands:
 class CommandGate:
     """A gate made of commands; each has its time, after which it has failed."""
 
-    def __init__(self, commands: GateCommands) -> None:
-        self._commands = commands
+    def __init__(self, commands: GateCommands, *, start_seconds: float = START_SECONDS) -> None:
+        self._commands, self._start_seconds = commands, start_seconds
+        self._late: list[subprocess.Popen[bytes]] = []  # not waited for: so their numbers stay their groups'
 
     def state(self) -> GateState:
         """Unknown counts as open: whoever must be sure that it is closed is not."""
@@ -62,12 +68,13 @@ class CommandGate:
     def open(self, epoch: int) -> None:
         if self.state() is GateState.OPEN:
             return
-        self._require(self._commands.start, START_SECONDS, {"SPOTGUARD_EPOCH": str(epoch)})
+        self._start({"SPOTGUARD_EPOCH": str(epoch)})
         if self.state() is not GateState.OPEN:
             raise GateFailed("the workload was started and does not run")
 
     def close(self) -> None:
-        self._require(self._commands.stop, STOP_SECONDS, {})
+        self._stop()
+        self._end_late_starts()
         if self.state() is not GateState.CLOSED:
             raise GateFailed("the workload was stopped and still runs")
         write_back_all()
@@ -84,8 +91,37 @@ class CommandGate:
         except (OSError, subprocess.TimeoutExpired):
             return False
 
-    def _require(self, command: Command, seconds: float, environment: Mapping[str, str]) -> None:
-        _require(_run_aloud, command, seconds, environment)
+    def _start(self, environment: Mapping[str, str]) -> None:
+        _require(self._run_in_group, self._commands.start, self._start_seconds, environment)
+
+    def _stop(self) -> None:
+        _require(_run_aloud, self._commands.stop, STOP_SECONDS, {})
+
+    def _run_in_group(
+        self, command: Command, seconds: float, environment: Mapping[str, str]
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Its own, by which all that it has begun can be ended."""
+        child = subprocess.Popen(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=_OUR_STDERR,
+            env={**os.environ, **environment},
+            start_new_session=True,
+        )
+        try:
+            return subprocess.CompletedProcess(command, child.wait(seconds))
+        except subprocess.TimeoutExpired:
+            child.kill()
+            self._late.append(child)
+            raise
+
+    def _end_late_starts(self) -> None:
+        """None starts the workload after the stop: somebody else may serve by then."""
+        for child in self._late:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+        self._late.clear()
 
 
 class SystemdGate(CommandGate):
@@ -109,9 +145,12 @@ class SystemdGate(CommandGate):
             return None
         return answer not in {"inactive", "failed"} if answer else None
 
-    def _require(self, command: Command, seconds: float, environment: Mapping[str, str]) -> None:
-        """As a child it leaves nothing running, and its last words tell why."""
-        _require(_run, command, seconds, environment)
+    def _start(self, environment: Mapping[str, str]) -> None:
+        """As a child it leaves nothing running, and its last words tell why. A stop takes the place of a late start."""
+        _require(_run, self._commands.start, self._start_seconds, environment)
+
+    def _stop(self) -> None:
+        _require(_run, self._commands.stop, STOP_SECONDS, {})
 
 
 def _run(
