@@ -3,12 +3,15 @@
 import resource
 import signal
 import stat
+import subprocess
+from contextlib import suppress
 
 import pytest
 
 from spotguard.agent.files import Journal
 from spotguard.domain.errors import InvalidInput
 from spotguard.host.disk import FolderDisk
+from spotguard.host.reserve import PIECE_BYTES, PIECES
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -22,7 +25,61 @@ def test_what_is_written_is_read(tmp_path):
     disk.remove("state")
     disk.remove("state")
     assert disk.read("state") is None
-    assert sorted(p.name for p in (tmp_path / "agent").iterdir()) == ["journal"]
+    assert seen_in(tmp_path / "agent") == ["journal"]
+
+
+def seen_in(folder):
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith(".reserve-"))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of two MiB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2M", "none", str(place)], check=False)
+    if made.returncode != 0:
+        pytest.skip("nothing may be mounted here")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def fill_up(place):
+    with suppress(OSError), (place / "heap").open("ab", buffering=0) as heap:
+        while True:
+            heap.write(b"x" * 4096)
+
+
+def test_on_a_disk_that_somebody_fills_again_and_again_a_release_is_still_written(small_disk):
+    disk = FolderDisk(small_disk / "agent")
+    disk.replace("primacy", b"held")
+    journal = Journal(disk, "outbox")
+    for number in range(3):
+        fill_up(small_disk)
+        with pytest.raises(OSError, match="No space"):
+            (small_disk / "other").write_bytes(b"x" * 4096)
+        disk.replace("primacy", b"released" * 1000)
+        fill_up(small_disk)
+        journal.append({"number": number, "of": "x" * 5000})
+    assert disk.read("primacy") == b"released" * 1000
+    assert [line["number"] for line in Journal(FolderDisk(small_disk / "agent"), "outbox").read()] == [
+        0,
+        1,
+        2,
+    ]
+
+
+def test_the_room_that_was_given_up_is_kept_anew_when_there_is_some(small_disk):
+    disk = FolderDisk(small_disk / "agent")
+    disk.replace("primacy", b"held")
+    for _ in range(2):
+        fill_up(small_disk)
+        disk.replace("primacy", b"x" * (PIECES - 1) * PIECE_BYTES)
+        with pytest.raises(OSError, match="No space"):
+            disk.replace("primacy", b"x" * 2 * PIECES * PIECE_BYTES)
+        (small_disk / "heap").unlink()
+        disk.replace("primacy", b"held")
+    assert disk.read("primacy") == b"held"
 
 
 def test_nobody_else_may_read_it(tmp_path):

@@ -31,7 +31,12 @@ class AgentFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Path | None,
         Meta(description="file with the client's token; an instance launched by SpotGuard needs none"),
     ] = None
-    state_folder: Annotated[Path, Meta(description="the agent's own journal")] = Path("/var/lib/spotguard")
+    state_folder: Annotated[
+        Path,
+        Meta(
+            description="the agent's own journal, and half a MiB of room for the day on which the disk is full"
+        ),
+    ] = Path("/var/lib/spotguard")
     unit: Annotated[str, Meta(description="systemd unit of the workload; not enabled at boot")] = ""
     start: Annotated[list[str], Meta(description="instead of a unit: command that starts the workload")] = (
         field(default_factory=list)

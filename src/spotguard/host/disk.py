@@ -5,11 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from spotguard.domain.errors import InvalidInput
+from spotguard.host.reserve import Reserve
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _PRIVATE = 0o600
@@ -36,11 +37,14 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 class FolderDisk:
-    """Every write has reached the disk, name included, when the call returns (fsync of the file and of its folder)."""
+    """Every write has reached the disk, name included, when the call returns (fsync of the file and of its folder).
+
+    For a disk that is full by then some room is kept.
+    """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._folder = folder
+        self._folder, self._reserve = folder, Reserve(folder)
 
     def read(self, name: str) -> bytes | None:
         try:
@@ -49,14 +53,26 @@ class FolderDisk:
             return None
 
     def replace(self, name: str, content: bytes) -> None:
-        path = self._path(name)
-        fresh = path.with_name(f".{name}.new")
+        self._write(lambda: self._replace(self._path(name), content))
+
+    def append(self, name: str, line: bytes) -> None:
+        self._write(lambda: self._append(self._path(name), line))
+
+    def remove(self, name: str) -> None:
+        self._path(name).unlink(missing_ok=True)
+        self._sync_folder()
+
+    def _write(self, write: Callable[[], None]) -> None:
+        self._reserve.make_room_for(write)
+        self._reserve.fill()
+
+    def _replace(self, path: Path, content: bytes) -> None:
+        fresh = path.with_name(f".{path.name}.new")
         _write(fresh, content, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         fresh.replace(path)
         self._sync_folder()
 
-    def append(self, name: str, line: bytes) -> None:
-        path = self._path(name)
+    def _append(self, path: Path, line: bytes) -> None:
         is_new = not path.exists()
         size = 0 if is_new else path.stat().st_size
         try:
@@ -67,10 +83,6 @@ class FolderDisk:
             raise
         if is_new:
             self._sync_folder()
-
-    def remove(self, name: str) -> None:
-        self._path(name).unlink(missing_ok=True)
-        self._sync_folder()
 
     def _path(self, name: str) -> Path:
         if _NAME.fullmatch(name) is None:
