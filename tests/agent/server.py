@@ -46,6 +46,7 @@ class FakeServer:
 
     def __init__(self, clock):
         self.clock = clock
+        self.clock_ahead = timedelta(0)
         self.away = False
         self.heard = []
         self.tokens: dict[str, str] = {}
@@ -71,9 +72,12 @@ class FakeServer:
 
     # what a story does
 
+    def now(self):
+        return self.clock.now() + self.clock_ahead
+
     def order(self, instance_id, command_type, payload, *, epoch=None, seconds=3600):
         number = len(self.orders) + 1
-        expires = rfc3339(self.clock.now() + timedelta(seconds=seconds))
+        expires = rfc3339(self.now() + timedelta(seconds=seconds))
         order = Order(f"command-{number}", instance_id, command_type, payload, expires, epoch)
         self.orders[order.id] = order
         return order
@@ -182,7 +186,7 @@ class FakeServer:
             "commands_pending": len(waiting),
             "role": role,
             "epoch": epoch,
-            "server_time": rfc3339(self.clock.now()),
+            "server_time": rfc3339(self.now()),
         }
 
     def config(self, instance, body):
@@ -211,7 +215,7 @@ class FakeServer:
                         "expires_at": order.expires_at,
                     }
                 )
-        return {"commands": given, "config_version": self.config_version, "server_time": rfc3339(now)}
+        return {"commands": given, "config_version": self.config_version, "server_time": rfc3339(self.now())}
 
     def result(self, instance, body, command_id):
         order = self.orders[command_id]

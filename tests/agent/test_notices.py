@@ -108,6 +108,42 @@ def test_without_a_target_the_gate_closes_in_time_and_the_epoch_is_released():
     assert begun + NOTICE - closed >= timedelta(seconds=10), "the margin is kept"
 
 
+@pytest.mark.parametrize("seconds", [-3600, -60, -15, 15, 3600])
+@pytest.mark.parametrize("ordered", [True, False], ids=["ordered", "alone"])
+def test_the_time_of_a_notice_is_awss_whatever_the_servers_clock_says(seconds, ordered):
+    stage = Stage()
+    stage.server.clock_ahead = timedelta(seconds=seconds)
+    old = stage.primary()
+    stage.run(120)
+    stage.ec2.controls.interrupt(old.instance_id)
+    begun = stage.clock.now()
+    if ordered:
+        stage.server.open_move(MoveKind.SYNCED, close_by=begun + NOTICE)
+    stage.run(80)
+    assert stage.register.serving() == [old.instance_id], "as long as there is time, it serves"
+    stage.run(38)
+    closed = stage.register.sessions[-1].closed_at
+    assert closed is not None
+    assert begun + NOTICE - closed >= timedelta(seconds=10), "the margin is kept"
+
+
+def test_of_a_notice_that_was_long_there_the_earlier_end_counts():
+    """Its agent has just been started: how long ago the notice came nobody has seen."""
+    stage = Stage()
+    stage.server.clock_ahead = timedelta(seconds=-50)
+    old = stage.primary()
+    stage.run(120)
+    old.due = {}
+    stage.ec2.controls.interrupt(old.instance_id)
+    begun = stage.clock.now()
+    stage.run(60)
+    old.restart()
+    stage.run(58)
+    closed = stage.register.sessions[-1].closed_at
+    assert closed is not None
+    assert begun + NOTICE - closed >= timedelta(seconds=10)
+
+
 def test_alone_it_hands_over_to_its_newest_standby_and_tells_when_it_is_asked():
     stage, old, standby = with_standby()
     stage.server.away = True

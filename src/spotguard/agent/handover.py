@@ -149,11 +149,11 @@ class Handover:
             self._tell(Advance(fresh, None, "handed over before the command came"))
 
     def _order(self, command: Command) -> SwitchOrder:
-        """Its time by our own clock."""
-        order = switch_order(command)
-        return (
-            order if order.close_by is None else replace(order, close_by=self._desk.own_time(order.close_by))
-        )
+        """Its time by our own clock: that of the notice which we have read ourselves, if there is one."""
+        order, notice = switch_order(command), self._signals.notice
+        if order.close_by is None:
+            return order
+        return replace(order, close_by=notice.deadline if notice else self._desk.own_time(order.close_by))
 
     def _yield_to(self, command: Command) -> None:
         """The server moves one thing at a time: a newer command means that the present move is given up there."""

@@ -18,6 +18,9 @@ from spotguard.domain.signals import NOTICE_SECONDS, SignalAction, SignalType
 from spotguard.ports.server import Reply
 from spotguard.telemetry import get_logger
 
+LATELY = timedelta(seconds=10)  # a look at the metadata since which a notice can only just have come
+SURELY_LEFT = timedelta(seconds=60)  # of the two minutes, to whoever looked lately
+
 log = get_logger("agent")
 
 
@@ -49,6 +52,7 @@ class Signals:
         self._document = Document(desk.ports.disk, self.NAME)
         self._heard = Heard()
         self._deaf = False
+        self._looked_at: datetime | None = None  # when this process last had an answer
 
     def load(self) -> None:
         self._heard = self._document.read_as_or(Heard, Heard())
@@ -71,23 +75,39 @@ class Signals:
             return again
         self._deaf = False
         if notice is not None:
-            sent = min(now, notice.action_time - timedelta(seconds=NOTICE_SECONDS))
-            self._hear(SignalType.TERMINATION, sent, notice.action_time)
+            self._hear_notice(notice.action_time, now)
         if rebalance is not None:
             self._hear(SignalType.REBALANCE, rebalance.notice_time, None)
+        self._looked_at = now
         return again
 
-    def _hear(self, signal: SignalType, at: datetime, deadline: datetime | None) -> None:
-        key = f"{signal}:{rfc3339(deadline or at)}"
+    def _hear_notice(self, action_time: datetime, now: datetime) -> None:
+        sent = min(self._desk.server_now(now), action_time - timedelta(seconds=NOTICE_SECONDS))
+        self._hear(SignalType.TERMINATION, sent, Notice(self._deadline(action_time, now), now), action_time)
+
+    def _deadline(self, action_time: datetime, now: datetime) -> datetime:
+        """By our own clock. AWS tells it by its own, and neither our clock nor the server's need agree with that: of
+        what the two make of it the earlier counts that leaves as much time as a notice can.
+        """
+        most, least = now + timedelta(seconds=NOTICE_SECONDS), now
+        if self._looked_at is not None and now - self._looked_at <= LATELY:
+            least = now + SURELY_LEFT
+        by_the_server = self._desk.own_time(action_time)
+        possible = [at for at in (action_time, by_the_server) if least <= at <= most]
+        return min(possible, default=min(by_the_server, most))
+
+    def _hear(
+        self, signal: SignalType, at: datetime, notice: Notice | None, action_time: datetime | None = None
+    ) -> None:
+        key = f"{signal}:{rfc3339(action_time or at)}"
         if key in self._heard.seen:
             return
-        notice = self._heard.notice if deadline is None else Notice(self._desk.own_time(deadline), at)
         body = {"signal_type": signal.value, "signal_time": rfc3339(at)}
-        if deadline is not None:
-            body["action_time"] = rfc3339(deadline)
+        if action_time is not None:
+            body["action_time"] = rfc3339(action_time)
         self._desk.report(f"signal:{key}", self.KIND, "interruption-signal", body)
-        self._keep(Heard((*self._heard.seen, key), notice))
-        log.warning("signal", instance=self._desk.instance_id, signal=signal.value, deadline=deadline)
+        self._keep(Heard((*self._heard.seen, key), notice or self._heard.notice))
+        log.warning("signal", instance=self._desk.instance_id, signal=signal.value, deadline=action_time)
         self._desk.bells.ring("moves")
 
     def answered(self, report: Report, reply: Reply) -> None:
