@@ -1,5 +1,7 @@
 """Somebody stops the serving on-demand instance: EC2's word is a proof of death, and yet it may come back (B4)."""
 
+from datetime import timedelta
+
 import pytest
 
 from spotguard.domain.agents import Executor
@@ -73,13 +75,15 @@ def test_what_was_seen_before_its_start_proves_nothing_of_the_boot_that_serves(u
     untouched.assert_no_record_lost_or_doubled()
 
 
-def test_nor_does_the_look_of_a_coordinator_that_is_held_up_before_it_writes_it_down(untouched):
+@pytest.mark.parametrize("ahead", [0, 10], ids=["of the right time", "whose clock is ahead"])
+def test_nor_does_the_look_of_a_coordinator_that_is_held_up_before_it_writes_it_down(untouched, ahead):
     stopped = stop(untouched)
     untouched.until(lambda: untouched.instance(stopped).ec2_state == "stopped", minutes=5)
-    looked_at, client = untouched.world.clock.now(), untouched.agent().client_id
+    looked_at, client = untouched.world.clock.now() + timedelta(minutes=ahead), untouched.agent().client_id
+    boots = {stopped: untouched.instance(stopped).boot_id}
     shown = untouched.world.ec2.describe_instances([stopped])
     start(untouched, stopped)
-    untouched.world.db.write(lambda tx: sightings.saw(tx, looked_at, client, shown))
+    untouched.world.db.write(lambda tx: sightings.saw(tx, looked_at, client, shown, boots))
     untouched.wait(minutes=5)
     assert untouched.agent().instance_id == stopped
     untouched.assert_no_record_lost_or_doubled()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -32,6 +32,7 @@ class Observe:
         self.ctx = ctx
         self._written: dict[str, InstanceView] = {}
         self._missed_at: dict[str, datetime] = {}
+        self._missed_since: dict[str, datetime] = {}
         self._forget = Beat(FORGET_SECONDS)
 
     def run(self, now: datetime, clients: Iterable[ClientId], known: list[Row]) -> int:
@@ -46,10 +47,10 @@ class Observe:
             return False
         mine = [row for row in known if row.client_id == client_id]
         shown = self._describe(cloud, client_id, mine)
-        written = self._written
-        fresh = [view for view in shown if written.get(view.instance_id) != view]
+        boots = {row.id: row.boot_id for row in mine}
+        fresh = [view for view in shown if self._is_fresh(view, boots)]
         if fresh:
-            self.ctx.db.write(lambda tx: sightings.saw(tx, now, client_id, fresh))
+            self.ctx.db.write(lambda tx: sightings.saw(tx, now, client_id, fresh, boots))
         unsafe = [view for view in shown if view in fresh or _dies_with_it(view)]
         self.ctx.each(
             "keep volumes",
@@ -61,6 +62,13 @@ class Observe:
             if row.id not in ids:
                 self._absent(now, cloud, row)
         return bool(fresh)
+
+    def _is_fresh(self, view: InstanceView, alive: Container[str]) -> bool:
+        """Not what was written last; or an end that was, and that the rows have lost: another coordinator was held up
+        between its older look and writing it down.
+        """
+        is_lost = view.state is InstanceState.TERMINATED and view.instance_id in alive
+        return is_lost or self._written.get(view.instance_id) != view
 
     def _describe(self, cloud: Cloud, client_id: ClientId, mine: list[Row]) -> tuple[InstanceView, ...]:
         """By tag, and by id those that came with their owner."""
@@ -113,7 +121,10 @@ class Observe:
             cloud.keep_volumes(view.instance_id)
 
     def _absent(self, now: datetime, cloud: Cloud, row: Row) -> None:
-        """Absent in three looks over five minutes, of one that had been running and is over an hour old: terminated."""
+        """Absent in three looks over five minutes, of one that had been running and is over an hour old: terminated.
+
+        Five minutes by the rows and by this process: another coordinator's clock may have made the rows' times.
+        """
         last = self._missed_at.get(row.id)
         if last is not None and now - last < LOOK_FOR_ABSENT_EVERY:
             return
@@ -122,10 +133,14 @@ class Observe:
         is_old = row.launched_at is not None and now - row.launched_at > VANISHED_AGE
         if not (was_running and is_old):
             return
-        long_absent = row.absent_since is not None and now - row.absent_since >= VANISHED_SPAN
+        if not sightings.is_missed(row):
+            self._missed_since.pop(row.id, None)
+        since = max(row.absent_since or now, self._missed_since.setdefault(row.id, now))
+        long_absent = sightings.is_missed(row) and now - since >= VANISHED_SPAN
         enough = long_absent and row.absent_looks >= VANISHED_LOOKS
         if enough and self._account_answers(cloud, ClientId(row.client_id)):
             self.ctx.db.write(lambda tx: _vanish(tx, now, row))
+            self._written.pop(row.id, None)
         else:
             self.ctx.db.write(lambda tx: sightings.missed(tx, now, row))
 
@@ -154,7 +169,6 @@ def _row(tx: sa.Connection, instance_id: InstanceId) -> Row | None:
 
 
 def _vanish(tx: sa.Connection, now: datetime, row: Row) -> None:
-    sightings.vanished(tx, now, row)
-    if row.agent_id is not None:
+    if sightings.vanished(tx, now, row) and row.agent_id is not None:
         message = f"{row.id} is not shown by EC2 since {row.absent_since:%H:%M} UTC: it counts as terminated"
         events.append(tx, now, row.client_id, AgentId(row.agent_id), "instance_vanished", message)

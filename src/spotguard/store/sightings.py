@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -17,7 +17,6 @@ from spotguard.ports.intentions import TOKEN_TAG
 from spotguard.store import looks, ondemand, pools, replicas
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import (
-    agent_tokens,
     agents,
     drills,
     epoch_grants,
@@ -41,6 +40,8 @@ _ACTIVE = Prepared(
         instances.c.installed_at,
         instances.c.absent_since,
         instances.c.absent_looks,
+        instances.c.last_heartbeat_at,
+        instances.c.boot_id,
         instances.c.intention_token,
         instances.c.current_mode,
     ).where(
@@ -59,17 +60,26 @@ def active(tx: sa.Connection) -> list[Row]:
     return list(_ACTIVE.rows(tx, {}))
 
 
-def saw(tx: sa.Connection, now: datetime, client_id: ClientId, views: Iterable[InstanceView]) -> None:
+def saw(
+    tx: sa.Connection,
+    now: datetime,
+    client_id: ClientId,
+    views: Iterable[InstanceView],
+    boots: Mapping[str, str | None] | None = None,
+) -> None:
+    """`boots`: which boot of each instance was registered before EC2 was asked."""
     for view in views:
-        _saw(tx, now, client_id, view)
+        _saw(tx, now, client_id, view, (boots or {}).get(view.instance_id))
 
 
-def _saw(tx: sa.Connection, now: datetime, client_id: ClientId, view: InstanceView) -> None:
+def _saw(
+    tx: sa.Connection, now: datetime, client_id: ClientId, view: InstanceView, boot_id: str | None
+) -> None:
     """One instance as EC2 shows it. Its row is made here when it has not registered yet."""
     known = get(tx, view.instance_id)
     if known is not None and known.client_id != client_id:
         return  # another tenant's: this one's account cannot speak for it
-    if view.state is InstanceState.STOPPED and _has_registered_since(tx, now, view.instance_id):
+    if view.state is InstanceState.STOPPED and known is not None and known.boot_id != boot_id:
         return  # whoever looked was held up: it has been started meanwhile
     agent_id = _agent_of(tx, client_id, view.tags) if known is None else known.agent_id
     if known is None:
@@ -89,12 +99,6 @@ def _saw(tx: sa.Connection, now: datetime, client_id: ClientId, view: InstanceVi
     if agent_id is not None:
         _retime_steps(tx, view)
         replicas.recount(tx, agent_id)
-
-
-def _has_registered_since(tx: sa.Connection, looked_at: datetime, instance_id: InstanceId) -> bool:
-    t = agent_tokens.c
-    later = t.instance_id == instance_id, t.revoked_at.is_(None), t.created_at > looked_at
-    return tx.execute(sa.select(t.token_hash).where(*later).limit(1)).first() is not None
 
 
 _ALWAYS_SHOWN = (
@@ -245,12 +249,19 @@ _RETIME = Prepared(
 )
 
 
+def is_missed(instance: Row) -> bool:
+    """An earlier look did not show it either, and it has not said a word since."""
+    since, heard_at = instance.absent_since, instance.last_heartbeat_at
+    return since is not None and (heard_at is None or heard_at < since)
+
+
 def missed(tx: sa.Connection, now: datetime, instance: Row) -> None:
     """A look did not show it: that proves nothing yet."""
+    since, looks = (instance.absent_since, instance.absent_looks) if is_missed(instance) else (now, 0)
     tx.execute(
         sa.update(instances)
         .where(instances.c.id == instance.id, instances.c.absent_looks == instance.absent_looks)
-        .values(absent_since=instance.absent_since or now, absent_looks=instance.absent_looks + 1)
+        .values(absent_since=since, absent_looks=looks + 1)
     )
 
 
@@ -274,21 +285,30 @@ def said_to_have_ended(
     )
 
 
-def vanished(tx: sa.Connection, now: datetime, instance: Row) -> None:
-    """Ruling B4: once running, launched over an hour ago, absent in three looks over five minutes: terminated."""
-    tx.execute(
+def vanished(tx: sa.Connection, now: datetime, instance: Row) -> bool:
+    """Ruling B4: once running, launched over an hour ago, absent in three looks over five minutes: terminated.
+
+    False: somebody has seen or heard it since its row was read.
+    """
+    gone = tx.execute(
         sa.update(instances)
-        .where(instances.c.id == instance.id, instances.c.ec2_state != InstanceState.TERMINATED.value)
+        .where(
+            instances.c.id == instance.id,
+            instances.c.ec2_state != InstanceState.TERMINATED.value,
+            instances.c.absent_looks == instance.absent_looks,
+            sa.func.coalesce(instances.c.last_heartbeat_at < instance.absent_since, sa.true()),
+        )
         .values(
             ec2_state=InstanceState.TERMINATED.value,
             is_active=False,
-            ended_at=sa.func.coalesce(instances.c.ended_at, instance.absent_since or now),
-            terminated_at=instance.absent_since or now,
+            ended_at=sa.func.coalesce(instances.c.ended_at, instance.absent_since),
+            terminated_at=instance.absent_since,
             updated_at=now,
         )
     )
-    if instance.agent_id is not None:
+    if gone.rowcount == 1 and instance.agent_id is not None:
         replicas.recount(tx, AgentId(instance.agent_id))
+    return gone.rowcount == 1
 
 
 def ever_held(tx: sa.Connection, instance_id: InstanceId | str) -> bool:
