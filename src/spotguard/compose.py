@@ -10,10 +10,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import msgspec
 import uvicorn
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from spotguard.api.app import Application, create_app
 from spotguard.api.limiting import RateLimits
@@ -30,12 +32,13 @@ from spotguard.coordinator.runner import Runner
 from spotguard.domain.agents import Autonomy
 from spotguard.domain.errors import SpotGuardError
 from spotguard.domain.ids import ClientId
-from spotguard.host.clock import SystemClock
+from spotguard.host.clock import SharedClock, SystemClock, TimeAsTold
 from spotguard.ports.clock import Clock
 from spotguard.ports.cloud import Cloud
 from spotguard.ports.wakeup import Wakeup
+from spotguard.store import database_time
 from spotguard.store.accounts import all_accounts
-from spotguard.store.database import Database
+from spotguard.store.database import Database, cause_of
 from spotguard.store.launch_orders import Installation, introduce
 from spotguard.telemetry import LEVELS, get_logger
 
@@ -53,6 +56,7 @@ class ControlPlane:
     app: Application
     coordinator: Coordinator
     wake: threading.Event
+    clock: Clock
 
 
 def compose(
@@ -70,7 +74,7 @@ def compose(
     wake = threading.Event()
     app = create_app(db, clock, wakeup, settings=api, offload=inline if single_threaded else None)
     coordinator = Coordinator(db, clouds, clock, coordinator_settings(settings), wakeup, traffics)
-    return ControlPlane(settings, app, coordinator, wake)
+    return ControlPlane(settings, app, coordinator, wake, clock)
 
 
 def open_control_plane(settings: Settings) -> ControlPlane:
@@ -92,7 +96,7 @@ def plane_on(
 ) -> ControlPlane:
     """As in production, on this database and these clouds. `api`, `told`: instead of what the settings make of them."""
     wake = threading.Event()
-    clock = SystemClock()
+    clock = clock_of(db)
     wakeup = Wakeups(wake.set)
     app = create_app(db, clock, wakeup, settings=api or api_settings(settings), replayer=Apart())
     told = told or coordinator_settings(settings)
@@ -100,12 +104,33 @@ def plane_on(
     who = Installation(told.installation, told.public_url)
     db.write(lambda tx: introduce(tx, clock.now(), who))
     coordinator = Coordinator(db, clouds, clock, told, wakeup, traffics)
-    return ControlPlane(settings, app, coordinator, wake)
+    return ControlPlane(settings, app, coordinator, wake, clock)
+
+
+def clock_of(db: Database) -> SystemClock:
+    """The database's, where several machines may share that; else this machine's."""
+    if not db.read(database_time.is_shared):
+        return SystemClock()
+
+    def ask() -> datetime | None:
+        try:
+            return db.read(database_time.told)
+        except SQLAlchemyError as error:
+            log.warning("the database does not tell the time: its last word goes on", cause=cause_of(error))
+            return None
+
+    return SharedClock(TimeAsTold(ask))
+
+
+def keep_time(plane: ControlPlane, stop: threading.Event) -> None:
+    """In a thread of its own, until then."""
+    if isinstance(plane.clock, SharedClock):
+        threading.Thread(target=plane.clock.run, args=[stop], name="time", daemon=True).start()
 
 
 def clean_up(settings: Settings, db: Database) -> int:
     """One clean-up, as a coordinator does it between its passes; how much was done."""
-    clock = SystemClock()
+    clock = clock_of(db)
     clouds = clouds_of(db)
     coordinator = Coordinator(db, clouds, clock, coordinator_settings(settings), Wakeups(lambda: None))
     return coordinator.clean_up(clock.now())
@@ -228,6 +253,7 @@ def serve_until(
     worker = threading.Thread(target=runner.run, name="coordinator")
     ears = threading.Thread(target=plane.app.hearing.run, args=[stop], name="hearing", daemon=True)
     ears.start()
+    keep_time(plane, stop)
     settings = plane.settings
     with listening(plane.app, listener, settings.log_level) as address:
         database = make_url(settings.database_url).render_as_string(hide_password=True)

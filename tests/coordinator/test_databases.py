@@ -1,9 +1,12 @@
 """One long story on SQLite and on MariaDB: every statement of the coordinator speaks both."""
 
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 
+from spotguard.compose import clock_of
 from spotguard.domain.instances import Mode
 from spotguard.domain.replicas import ReplicaStatus
+from spotguard.host.clock import SharedClock
 from spotguard.store import ledger
 from spotguard.store.tables import ledger_entries, replica_instances, storage_resources
 from tests.coordinator.scene import A, B, Scene
@@ -38,3 +41,9 @@ def test_moves_standbys_deaths_decisions_and_the_ledger(database):
     made = [asdict(e) for e in scene.db.read(lambda tx: ledger.recompute(tx, scene.now))]
     stored = {(r.resource_id, r.kind, r.from_at): r.usd for r in scene.rows(ledger_entries)}
     assert stored == {(e["resource_id"], e["kind"], e["from_at"]): e["usd"] for e in made}
+
+
+def test_servers_go_by_the_time_of_a_database_that_they_share(database):
+    clock = clock_of(database)
+    assert isinstance(clock, SharedClock) == (database.engine.dialect.name != "sqlite")
+    assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=5)

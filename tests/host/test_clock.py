@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from spotguard.host.clock import SystemClock
+from spotguard.host.clock import SharedClock, SystemClock, TimeAsTold
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -54,3 +54,63 @@ def test_a_step_back_is_caught_up_with_while_time_goes_on(machine, clock):
         last = clock.now()
     machine.live(4 * 3600)
     assert clock.now() == machine.wall
+
+
+class Database:
+    """What it tells, after how many seconds; nothing while it is away."""
+
+    def __init__(self, machine, ahead=0.0):
+        self.machine, self.ahead, self.away, self.takes = machine, ahead, False, 0.0
+
+    def tell(self):
+        told = NOON + timedelta(seconds=self.machine.elapsed + self.ahead + self.takes / 2)
+        self.machine.live(self.takes)
+        return None if self.away else told
+
+
+@pytest.fixture
+def database(machine):
+    return Database(machine)
+
+
+def shared(machine, database):
+    told = TimeAsTold(database.tell, lambda: machine.wall, lambda: machine.elapsed)
+    return told, SharedClock(told)
+
+
+@pytest.mark.parametrize("seconds", [-7200, 300])
+def test_servers_whose_own_clocks_are_wrong_share_the_databases_time(machine, database, seconds):
+    machine.set_by(seconds)
+    told, clock = shared(machine, database)
+    assert clock.now() == NOON
+    machine.live(20)
+    assert told() == NOON + timedelta(seconds=20)
+    machine.set_by(3600)
+    assert told() == NOON + timedelta(seconds=20), "nor does a step of its own clock matter"
+
+
+def test_while_the_database_is_away_its_last_word_goes_on(machine, database):
+    told, _ = shared(machine, database)
+    database.away = True
+    machine.live(600)
+    told.look()
+    assert told() == NOON + timedelta(seconds=600)
+
+
+def test_an_answer_that_took_long_tells_no_time(machine, database):
+    told, _ = shared(machine, database)
+    database.takes, database.ahead = 40, 15
+    told.look()
+    assert told() == NOON + timedelta(seconds=40)
+
+
+def test_a_slow_line_is_halved(machine, database):
+    database.takes = 0.8
+    told, _ = shared(machine, database)
+    assert told() == NOON + timedelta(seconds=0.8)
+
+
+def test_before_it_is_told_it_is_this_machines(machine, database):
+    database.away = True
+    _, clock = shared(machine, database)
+    assert abs(clock.now() - NOON) < timedelta(seconds=1)

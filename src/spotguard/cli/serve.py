@@ -63,9 +63,15 @@ def coordinator(database_url: DatabaseUrl = None, log_level: LogLevel = None) ->
 
 def coordinate(plane: ControlPlane) -> None:
     """Until SIGINT or SIGTERM."""
-    from spotguard.compose import coordinator_runner
+    from spotguard.compose import coordinator_runner, keep_time
 
-    runner = coordinator_runner(plane)
+    runner, stop = coordinator_runner(plane), threading.Event()
+
+    def end(*_: object) -> None:
+        stop.set()
+        runner.stop()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: runner.stop())
+        signal.signal(number, end)
+    keep_time(plane, stop)
     runner.run()

@@ -1,4 +1,4 @@
-"""`ports.clock.Clock` of a machine."""
+"""`ports.clock.Clock` of a machine, and of machines that share one time."""
 
 from __future__ import annotations
 
@@ -30,3 +30,56 @@ class SystemClock:
             least = self._newest + timedelta(seconds=(at - self._at) / 2)
             self._newest, self._at = max(least, self._wall()), at
             return self._newest
+
+
+FORGIVEN_SECONDS = 1.0  # of an answer that took longer it is not known well enough when it was told
+
+
+def _since_boot() -> float:
+    """Nobody sets it, and on Linux it goes on while the machine is suspended."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+class TimeAsTold:
+    """The wall clock of machines that share somebody's time: it is asked now and then, and carried on by what elapses
+    here. Until it is first told, this machine's own.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[[], datetime | None],
+        wall: Callable[[], datetime] = _wall,
+        elapsed: Callable[[], float] = _since_boot,
+    ) -> None:
+        """`ask`: None while nobody tells it."""
+        self._ask, self._wall, self.elapsed = ask, wall, elapsed
+        self._told: tuple[datetime, float] | None = None
+
+    def look(self) -> None:
+        asked = self.elapsed()
+        told = self._ask()
+        answered = self.elapsed()
+        if told is not None and answered - asked <= FORGIVEN_SECONDS:
+            self._told = told, (asked + answered) / 2
+
+    def __call__(self) -> datetime:
+        if self._told is None:
+            return self._wall()
+        told, at = self._told
+        return told + timedelta(seconds=self.elapsed() - at)
+
+
+class SharedClock(SystemClock):
+    """All servers of one installation judge each other's rows by it: theirs is the database's time, whatever their
+    machines' clocks say.
+    """
+
+    def __init__(self, told: TimeAsTold) -> None:
+        told.look()
+        self._source = told
+        super().__init__(told, told.elapsed)
+
+    def run(self, stop: threading.Event, every_seconds: float = 30) -> None:
+        """Until told to stop."""
+        while not stop.wait(every_seconds):
+            self._source.look()

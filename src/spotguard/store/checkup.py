@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +14,7 @@ from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.domain.instances import GateState
 from spotguard.planning.checkup.facts import Cluster, DatabaseFacts, Fleet, Standby, TurnedSwitch, Watched
 from spotguard.planning.findings import Unseen
-from spotguard.store import kill, leases
+from spotguard.store import database_time, kill, leases
 from spotguard.store.accounts import all_accounts
 from spotguard.store.audit import counters_equal_rows
 from spotguard.store.schema import differences
@@ -24,22 +24,15 @@ from spotguard.store.tables import agents, clients, epoch_grants, instances, rep
 def of_database(tx: Connection, now: datetime) -> DatabaseFacts:
     """`now` is this machine's time as the question is asked. Of the disk the database itself tells nothing."""
     wrong = differences(tx)
+    its_time = database_time.told(tx) if database_time.is_shared(tx) else now
     return DatabaseFacts(
         kind=tx.dialect.name,
         schema_differences=tuple(wrong),
         miscounts=() if wrong else tuple(counters_equal_rows(tx)),
         cluster=_cluster(tx),
-        ahead_seconds=(_its_time(tx, now) - now).total_seconds(),
+        ahead_seconds=(its_time - now).total_seconds(),
         space=Unseen("the database is another server's: look there"),
     )
-
-
-def _its_time(tx: Connection, now: datetime) -> datetime:
-    """An embedded database has this machine's clock."""
-    if tx.dialect.name == "sqlite":
-        return now
-    told: datetime = tx.execute(sa.text("SELECT UTC_TIMESTAMP(6)")).scalar_one()
-    return told.replace(tzinfo=UTC)
 
 
 def _cluster(tx: Connection) -> Cluster | None:

@@ -71,7 +71,7 @@ def its_disk_has_room(facts: Facts) -> Verdict:
 
 
 def its_clock_is_this_machines(facts: Facts) -> Verdict:
-    """Silence, leases and expiry are told by the clocks of the servers."""
+    """Servers go by the database's time; commands that are typed here, and what AWS is asked, by this machine's."""
     return _clocks("the database", seen(facts.database).ahead_seconds, SKEW_SECONDS, GREAT_SKEW_SECONDS)
 
 
