@@ -71,6 +71,20 @@ def test_a_launch_enrols_with_its_single_use_token(world: World, acme: Tenant, w
     assert not world.rows(instances, instances.c.id == instance_id(77)), "nothing half-applied"
 
 
+@pytest.mark.parametrize("launch", ["drill_id", "switch_id"])
+def test_what_a_launch_was_given_takes_nobody_elses_place(
+    world: World, acme: Tenant, web: Machine, launch: str
+):
+    """Whoever reads a clone's user data names the primary: it would be ended with the drill, or its epoch be taken."""
+    token = world.enrolment(web, **{launch: "00000000-0000-4000-8000-000000000000"})
+    said = world.describe(number=1, boot_id="boot-of-another-day")
+    assert world.link.call("POST", "/api/agents/register", token=token, body=said).status == 409
+    assert web.heartbeat().body["role"] == "primary"
+    (machine,) = world.rows(instances)
+    assert (machine.drill_id, machine.replica_id, machine.switch_id) == (None, None, None)
+    assert [grant.epoch for grant in world.rows(epoch_grants)] == [1]
+
+
 def test_an_enrolment_token_expires_and_fits_one_name(world: World, acme: Tenant, web: Machine):
     world.register(acme, "db")
     other = world.link.call(

@@ -82,6 +82,7 @@ def register(
     agent = _agent(tx, now, client_id, newcomer, enrolled_by, autonomy)
     former = _former(tx, client_id, AgentId(agent.id), newcomer)
     if enrolled_by is not None:
+        _require_its_launch(enrolled_by, former)
         enrolment.redeem(tx, now, enrolled_by.token_hash, newcomer.instance_id)
     pools.ensure_pools(tx, now, [Pool(newcomer.pool.instance_type, newcomer.pool.az, newcomer.pool.product)])
     again = former is not None and former.boot_id == newcomer.boot_id
@@ -196,6 +197,16 @@ def _former(tx: Connection, client_id: ClientId, agent_id: AgentId, newcomer: Ne
             "this instance belongs to another logical agent of yours: one instance carries one workload"
         )
     return row
+
+
+def _require_its_launch(enrolled_by: Row[Any], former: Row[Any] | None) -> None:
+    """What a launch was given lets in that launch alone: whoever reads it there takes nobody else's place with it."""
+    enrolled = former is not None and former.installed_at is not None
+    if enrolled and enrolled_by.used_at is None:
+        raise Refused(
+            "this instance has enrolled before, and an enrolment token is for the one that was launched with it: "
+            "enrol it anew with what it enrolled with"
+        )
 
 
 def _write_instance(
