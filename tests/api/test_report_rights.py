@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from spotguard.domain.agents import Executor
-from spotguard.store.tables import epoch_grants, instances, switch_steps
+from spotguard.domain.commands import CommandType
+from spotguard.store.tables import (
+    epoch_grants,
+    instances,
+    spot_interruption_events,
+    switch_steps,
+    switches,
+)
 from tests.api.world import Machine, Tenant, World, instance_id
 
 HOLDERS = [
@@ -95,3 +102,23 @@ def test_who_has_been_seen_in_ec2_is_ended_when_it_is_seen_to_have_ended(
     (old,) = world.rows(instances, instances.c.id == moving.id)
     assert (old.is_active, old.terminated_at) == (True, None)
     assert len(world.rows(epoch_grants)) == 2
+
+
+@pytest.mark.parametrize("kind", [CommandType.DRILL, CommandType.PROMOTE, CommandType.SWITCH])
+def test_nobody_makes_up_a_move_of_another_one(world: World, acme: Tenant, web: Machine, kind: CommandType):
+    """A clone names the primary as its old instance: that would be ended in the rows, and its notice answered."""
+    clone = world.register(acme, "web")
+    command_id = world.command(clone, kind)
+    web.post("interruption-signal", {"signal_type": "termination", "signal_time": world.ago(1)})
+    told = {
+        "command_id": command_id,
+        "old_instance": {"instance_id": web.id},
+        "new_instance": {"instance_id": clone.id},
+        "timing": {name: world.ago(0) for name in ("instance_ready_at", "old_terminated_at")},
+    }
+    before = world.rows(switches)
+    assert clone.post("switch-report", told).status in {404, 409}
+    assert world.rows(switches) == before
+    assert world.rows(instances, instances.c.id == web.id)[0].is_active
+    (event,) = world.rows(spot_interruption_events)
+    assert not event.failover_completed

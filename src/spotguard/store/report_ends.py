@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 from sqlalchemy.exc import IntegrityError
 
+from spotguard.domain.commands import CommandType
 from spotguard.domain.errors import InvalidInput, NotFound, Refused
 from spotguard.domain.ids import AgentId, ClientId, CommandId, InstanceId, SwitchId, is_instance_id
 from spotguard.domain.instances import Mode
@@ -131,12 +132,18 @@ def adopt(
     report is history (`completed`) and moves no epoch.
     """
     command = tx.execute(
-        sa.select(commands).where(commands.c.id == report.command_id, commands.c.agent_id == agent_id)
+        sa.select(commands).where(
+            commands.c.id == report.command_id,
+            commands.c.agent_id == agent_id,
+            commands.c.command_type == CommandType.SWITCH.value,
+        )
     ).first()
     if command is None:
         raise NotFound("no such move of this agent: give its switch_id, or the command_id that asked for it")
     if report.old is None or report.new is None:
         raise Refused("a move that the server has not opened is told whole: old_instance and new_instance")
+    if report.old.instance_id != command.instance_id:
+        raise Refused(f"this command asked {command.instance_id} to move, not {report.old.instance_id}")
     for end in (report.old, report.new):
         _require_ours(tx, client_id, agent_id, end)
     hands_over = Step.RELEASED in report.timing
