@@ -157,26 +157,28 @@ def _new_row(
         "private_ip": view.private_ip,
         "public_ip": view.public_ip,
         "created_at": now,
-        "switch_id": _existing(tx, switches, view.tags.get(SWITCH_TAG)),
-        "replica_id": _existing(tx, replica_instances, view.tags.get(REPLICA_TAG)),
-        "drill_id": _existing(tx, drills, view.tags.get(DRILL_TAG)),
-        "probe_id": _existing(tx, probes, view.tags.get(PROBE_TAG)),
+        "switch_id": _existing(tx, switches, agent_id, view.tags.get(SWITCH_TAG)),
+        "replica_id": _existing(tx, replica_instances, agent_id, view.tags.get(REPLICA_TAG)),
+        "drill_id": _existing(tx, drills, agent_id, view.tags.get(DRILL_TAG)),
+        "probe_id": _existing(tx, probes, agent_id, view.tags.get(PROBE_TAG)),
         "is_active": True,
         **_shown(now, view, None),
     }
 
 
-def _existing(tx: sa.Connection, table: sa.Table, row_id: str | None) -> str | None:
+def _existing(tx: sa.Connection, table: sa.Table, agent_id: str | None, row_id: str | None) -> str | None:
+    """What the tag names, if it is this agent's: whoever may tag an instance makes it nobody else's standby."""
     if row_id is None:
         return None
-    return tx.execute(sa.select(table.c.id).where(table.c.id == row_id)).scalar_one_or_none()
+    mine = table.c.id == row_id, table.c.agent_id == agent_id
+    return tx.execute(sa.select(table.c.id).where(*mine)).scalar_one_or_none()
 
 
 def _probe_of(tx: sa.Connection, view: InstanceView, known: Row) -> dict[str, Any]:
     """An agent in the image may have been faster than our look: it carries no workload all the same."""
     if known.probe_id is not None or PROBE_TAG not in view.tags:
         return {}
-    probe_id = _existing(tx, probes, view.tags[PROBE_TAG])
+    probe_id = _existing(tx, probes, known.agent_id, view.tags[PROBE_TAG])
     return {} if probe_id is None else {"probe_id": probe_id}
 
 

@@ -121,7 +121,7 @@ def saw_volume(
         row = _new(client_id, agent_id, "volume", view.volume_id, view.size_gib, view.created_at) | {
             "az": view.az,
             "source_id": view.snapshot_id,
-            "switch_id": _switch_of(tx, view.tags),
+            "switch_id": _switch_of(tx, agent_id, view.tags),
             "usd_per_gib_month": None if rates is None else rates.volume_usd_per_gib_month,
             "is_ours": owner is None,
             "delete_with_instance": delete_with_instance,
@@ -291,7 +291,7 @@ def saw_snapshot(
         row
         | {
             "source_id": view.volume_id,
-            "switch_id": _switch_of(tx, view.tags),
+            "switch_id": _switch_of(tx, agent_id, view.tags),
             "usd_per_gib_month": None if rates is None else rates.snapshot_usd_per_gib_month,
             "state": view.state.value,
         },
@@ -314,7 +314,7 @@ def saw_image(tx: sa.Connection, client_id: ClientId, view: ImageView) -> None:
         sa.insert(storage_resources),
         row
         | {
-            "switch_id": _switch_of(tx, view.tags),
+            "switch_id": _switch_of(tx, agent_id, view.tags),
             "state": view.state.value,
             "purpose": view.tags.get(PURPOSE_TAG, "")[:20] or None,
         },
@@ -353,11 +353,13 @@ def _agent_of(tx: sa.Connection, client_id: ClientId, tags: Tags) -> AgentId | N
     return None if found is None else AgentId(found)
 
 
-def _switch_of(tx: sa.Connection, tags: Tags) -> str | None:
+def _switch_of(tx: sa.Connection, agent_id: str, tags: Tags) -> str | None:
+    """The move that the tag names, if it is this agent's."""
     named = tags.get(SWITCH_TAG)
     if named is None:
         return None
-    return tx.execute(sa.select(switches.c.id).where(switches.c.id == named)).scalar_one_or_none()
+    mine = switches.c.id == named, switches.c.agent_id == agent_id
+    return tx.execute(sa.select(switches.c.id).where(*mine)).scalar_one_or_none()
 
 
 def gone(tx: sa.Connection, at: datetime, resource_ids: Sequence[str]) -> None:
