@@ -165,6 +165,34 @@ def test_what_contradicts_itself_is_refused(world: World, acme: Tenant):
     assert not world.rows(agents)
 
 
+@pytest.mark.parametrize("told", ["private_ip", "public_ip"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "-oProxyCommand=touch /tmp/x",
+        "10.0.0.5 ",
+        "10.0.0.5\n",
+        "$(id)",
+        "10.0.0",
+        "db.internal",
+        "fe80::1%$(id)",
+    ],
+)
+def test_what_is_no_address_is_refused(world: World, acme: Tenant, told: str, address: str):
+    """The primary's rsync is called with it, and its user's scripts are told it."""
+    said = world.describe() | {told: address}
+    reply = world.link.call("POST", "/api/agents/register", token=acme.token, body=said)
+    assert (reply.status, reply.body["errors"][0]["pointer"]) == (422, f"/{told}")
+
+
+@pytest.mark.parametrize("address", ["10.0.0.5", "fd00:ec2::1"])
+def test_an_address_of_either_family_is_taken(world: World, acme: Tenant, address: str):
+    machine = world.register(acme, private_ip=address, public_ip=address)
+    (row,) = world.rows(instances, instances.c.id == machine.id)
+    assert (row.private_ip, row.public_ip) == (address, address)
+
+
 @pytest.mark.parametrize(
     "name", ["\u200b", " ", " web", "web\u00a0", "a\u202egnp.exe", "web\u2066", "we\ufeffb", "web\u0085"]
 )

@@ -200,7 +200,7 @@ class World:
             "mode": "spot",
             "agent_version": "0.1.0",
             "hostname": f"ip-10-0-0-{number}",
-            "private_ip": f"10.0.0.{number}",
+            "private_ip": f"10.0.{number // 256}.{number % 256}",
             "boot_id": f"boot-{number}",
             **more,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Any
 
 import msgspec
@@ -74,8 +75,8 @@ def _newcomer(said: Register) -> Newcomer:
         ami_id=said.ami_id,
         agent_version=said.agent_version,
         hostname=said.hostname,
-        private_ip=said.private_ip,
-        public_ip=said.public_ip,
+        private_ip=_checked("/private_ip", _address, said.private_ip),
+        public_ip=None if said.public_ip is None else _checked("/public_ip", _address, said.public_ip),
         can_sync=said.can_sync,
         has_traffic_script=said.has_traffic_script,
     )
@@ -94,6 +95,17 @@ def _pool(said: Register) -> Pool:
     pool = Pool(said.instance_type, said.az, product, said.az_id)
     _checked("/instance_type", parse_pool_id, pool.id)  # what cannot be written as a pool id has no pool
     return pool
+
+
+def _address(text: str) -> str:
+    """The primary's copies, its user's scripts and DNS records are made with it: nothing else comes so far."""
+    try:
+        parsed = ip_address(text)
+    except ValueError as error:
+        raise InvalidInput(f"not an IP address: {text!r}") from error
+    if "%" in text:  # a scope may hold anything, and means nothing elsewhere
+        raise InvalidInput(f"an IP address without a scope: {text!r}")
+    return str(parsed)
 
 
 def _checked(pointer: str, parse: Any, text: str) -> Any:
