@@ -18,7 +18,7 @@ from spotguard.domain.errors import Doubtful, NeedsPerson, NotVisible, Refused, 
 from spotguard.domain.ids import ClientId, ImageId, InstanceId, SnapshotId, VolumeId
 from spotguard.domain.instances import InstanceState
 from spotguard.execution.ending import look_before_end
-from spotguard.planning.cleaning import DELETED, may_go_at
+from spotguard.planning.cleaning import DELETED, UNKNOWN_LAUNCH, may_go_at
 from spotguard.planning.deadlines import KEEP_AFTER_LOSS, lacks_writes
 from spotguard.ports.cloud import Cloud, VolumeState
 from spotguard.ports.intentions import Intention
@@ -27,10 +27,6 @@ from spotguard.store.invariant_moves import ENDS_IDLE
 
 NOT_OURS = "not_ours_to_end"
 NOTHING_REFERS = "nothing refers to it"
-UNKNOWN_LAUNCH = (
-    "it carries a token of ours that this database does not know. Was an older backup restored? It may be the one that "
-    "serves: a person decides (docs/production.md)"
-)
 AGAIN = timedelta(seconds=30)
 """Asked again when EC2 had no time: sooner than the next beat, more seldom than in every pass, which it is short of."""
 _STILL_USED = frozenset({"VolumeInUse", "InvalidSnapshot.InUse", "IncorrectState"})
@@ -71,6 +67,9 @@ class Leftovers:
         return self._terminate(now, row, "its role is over and it never served")
 
     def _terminate(self, now: datetime, row: Row, because: str) -> bool:
+        if self.ctx.db.read(lambda tx: leftover_rows.why_left_alone(tx, row)) is not None:
+            self.ctx.rest(row.id, now, now + REST)
+            return False
         cloud = self.ctx.clouds(ClientId(row.client_id))
         if cloud is None:
             self.ctx.db.write(lambda tx: leftover_rows.ask_agent_to_end(tx, now, row, because))
@@ -160,9 +159,10 @@ class Leftovers:
 
 
 def _announce(tx: sa.Connection, now: datetime, row: Row, because: str) -> bool:
-    """The last look at its role, and the word that it is ended, in one transaction; False: it has one by now."""
+    """The last look at its role, and the word that it is ended, in one transaction; False: it is not ended now."""
     fleet.hold(tx, now, row.agent_id)
-    if leftover_rows.idle_machine(tx, InstanceId(row.id)) is None:
+    idle = leftover_rows.idle_machine(tx, InstanceId(row.id))
+    if idle is None or leftover_rows.why_left_alone(tx, idle) is not None:
         return False
     message, detail = f"{row.id} is ended: {because}", {"instance_id": row.id}
     events.append(tx, now, row.client_id, row.agent_id, ENDS_IDLE, message, detail)

@@ -1,7 +1,7 @@
 """Epochs that instances say they hold and that these rows never granted: the database was taken back to an older copy.
 
 While one lives that says so, nobody else is granted an epoch of its agent: it serves, and would not let go for an older
-epoch than its own.
+epoch than its own. Nor is it ended for the role that these rows give it.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.store import events
 from spotguard.store.deaths import is_dead
 from spotguard.store.prepared import Prepared
-from spotguard.store.tables import agent_events
+from spotguard.store.tables import agent_events, agents
 
 NEWER_EPOCH = "newer_epoch_told"  # kind of the event
+_IT_SERVES = (
+    "it holds a newer epoch than this database knows: it serves, and a person decides (docs/production.md)"
+)
 _TOLD_AGAIN = timedelta(hours=1)
 _e = agent_events.c
 _OF_AGENT = Prepared(
@@ -38,6 +41,16 @@ def told(tx: sa.Connection, now: datetime, caller: sa.Row[Any], epoch: int | Non
         "restored? Nobody else is granted an epoch while that instance lives (docs/production.md)"
     )
     events.append(tx, now, ClientId(caller.client_id), AgentId(caller.agent_id), NEWER_EPOCH, message, claim)
+
+
+def why_kept(tx: sa.Connection, agent_id: AgentId | str, instance_id: str) -> str | None:
+    """Why it is not ended: it said that it holds a newer epoch than these rows know, and serves, whatever its role is
+    here. None: it did not.
+    """
+    known = tx.scalar(sa.select(agents.c.epoch).where(agents.c.id == agent_id)) or 0
+    claims = [row.detail for row in _OF_AGENT.rows(tx, {"agent": agent_id})]
+    is_its = any(claim["instance_id"] == instance_id and claim["epoch"] > known for claim in claims)
+    return _IT_SERVES if is_its else None
 
 
 def bars(tx: sa.Connection, agent_id: AgentId, epoch: int, to_instance: InstanceId) -> bool:

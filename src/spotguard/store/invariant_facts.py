@@ -63,7 +63,9 @@ def _facts(tx: sa.Connection, now: datetime, scope: _Scope, orphans: Sequence[Ro
         now=now,
         agents=_agents(tx, scope),
         grants=_grants(tx, scope),
-        instances=_machines(tx, scope, {row.id for row in orphans}),
+        instances=_machines(
+            tx, scope, {row.id for row in orphans if leftover_rows.why_left_alone(tx, row) is None}
+        ),
         replicas=_replicas(tx, scope),
         switches=invariant_moves.of_client(tx, now, scope.client_id),
         storage=_storage(tx, scope),

@@ -16,6 +16,7 @@ from spotguard.planning.cleaning import (
     DELETED,
     RELEASED,
     UNKNOWN_AGENT,
+    UNKNOWN_LAUNCH,
     Leftover,
     kept_plan,
     may_go_at,
@@ -62,6 +63,7 @@ def done(tx: sa.Connection, since: datetime, client_id: ClientId | None = None) 
 def _machines(tx: sa.Connection) -> Iterator[Leftover]:
     for row in leftover_rows.orphan_machines(tx):
         hourly = row.spot_price if row.current_mode == Mode.SPOT else row.ondemand_price
+        kept = _why_left(tx, row)
         yield Leftover(
             resource_id=row.id,
             kind="instance",
@@ -70,11 +72,16 @@ def _machines(tx: sa.Connection) -> Iterator[Leftover]:
             since=row.launched_at or row.created_at,
             ours_because="launched with a token of ours, and it has never held an epoch",
             loose_because=_role_over(tx, row),
-            plan=plan_of("ended", row.suspect_since),
+            plan=plan_of("ended", row.suspect_since) if kept is None else f"not ended: {kept}",
             suspect_since=row.suspect_since,
-            may_go_at=may_go_at(row.suspect_since),
+            may_go_at=may_go_at(row.suspect_since) if kept is None else None,
             usd_per_month=usd_per_month(hourly),
         )
+
+
+def _why_left(tx: sa.Connection, machine: Row) -> str | None:
+    unknown = not leftover_rows.was_launched_by_us(tx, machine)
+    return UNKNOWN_LAUNCH if unknown else leftover_rows.why_left_alone(tx, machine)
 
 
 def _role_over(tx: sa.Connection, machine: Row) -> str:

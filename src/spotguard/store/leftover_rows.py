@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from spotguard.domain.agents import PROVEN_CHECKS
+from spotguard.domain.agents import PROVEN_CHECKS, KillLevel
 from spotguard.domain.clock import rfc3339
 from spotguard.domain.commands import OPEN_COMMAND, CommandType, CreatedBy, Priority
 from spotguard.domain.drills import OPEN_DRILL
@@ -18,7 +18,7 @@ from spotguard.domain.probes import OPEN_PROBE
 from spotguard.domain.replicas import LIVE_REPLICA
 from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus
 from spotguard.ports.cloud import ROOT_DEVICES
-from spotguard.store import commands, grants, tickets
+from spotguard.store import claims, commands, grants, kill, tickets
 from spotguard.store.intentions import agents_token
 from spotguard.store.prepared import Prepared
 from spotguard.store.restore_points import PURPOSE
@@ -85,6 +85,17 @@ def idle_machine(tx: sa.Connection, instance_id: InstanceId) -> Row | None:
 def orphan_machines(tx: sa.Connection) -> list[Row]:
     """Ours (launched with a token of ours), running, and without any role."""
     return list(_ORPHANS.rows(tx, {}))
+
+
+def why_left_alone(tx: sa.Connection, machine: Row) -> str | None:
+    """Why nobody ends it now, although it has no role; None: it is ended.
+
+    The kill switch at `all` stops all actions: after an older copy of the database was put back, whoever these rows
+    take for idle may be the one that serves.
+    """
+    if kill.level_for(tx, machine.client_id, machine.agent_id) is KillLevel.ALL:
+        return "the kill switch stands at all: nothing is ended"
+    return None if machine.agent_id is None else claims.why_kept(tx, machine.agent_id, machine.id)
 
 
 def was_launched_by_us(tx: sa.Connection, machine: Row) -> bool:
