@@ -257,6 +257,11 @@ class TestFleets:
         with scripted(**around) as (cloud, _), pytest.raises(NeedsPerson, match="UnauthorizedOperation"):
             cloud.create_fleet(self.WISH)
 
+    def test_an_image_that_no_pool_sees_is_not_told_as_a_want_of_capacity(self):
+        gone = self.refused("InvalidAMIID.NotFound", "InvalidAMIID.NotFound")
+        with scripted(**self.around(gone)) as (cloud, _), pytest.raises(NeedsPerson, match="InvalidAMIID"):
+            cloud.create_fleet(self.WISH)
+
     def test_everything_that_comes_of_it_is_tagged_and_a_spot_request_only_where_there_is_one(self):
         """Invariant 6; EC2 refuses tags of spot requests on demand (karpenter-provider-aws#5850)."""
         with scripted(**self.around(self.refused("InsufficientInstanceCapacity"), self.MADE)) as (

@@ -267,6 +267,18 @@ def test_in_an_emergency_a_spent_token_is_given_up_within_minutes():
     assert len(scene.made()) == 1
 
 
+@pytest.mark.parametrize(("at_once", "minutes"), [(False, 5), (True, 1)])
+def test_an_image_that_ec2_still_does_not_show_when_it_would_show_a_new_one_has_gone(at_once, minutes):
+    scene = Launching(A, Candidate(B, Mode.ONDEMAND), at_once=at_once)
+    scene.ec2.controls.withdraw_image(scene.image)
+    assert isinstance(scene.go(), NotYet), "one that was just made may not show yet"
+    scene.wait(60 * minutes + 1)
+    result = scene.go()
+    assert isinstance(result, Stopped)
+    assert result.code.startswith("InvalidAMIID.")
+    assert scene.intentions.still_open() == []
+
+
 def test_an_instance_that_has_ended_is_told_and_not_taken():
     scene = Launching(A)
     first = scene.go()

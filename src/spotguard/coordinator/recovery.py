@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import sqlalchemy as sa
+
 from spotguard.coordinator import launches, state_look
 from spotguard.coordinator.context import Context, Row
 from spotguard.coordinator.launches import Order
@@ -25,6 +27,7 @@ from spotguard.ports.cloud import BlockDevice, Cloud, CopyState, VolumeState, Vo
 from spotguard.store import (
     events,
     fleet,
+    intentions,
     launch_orders,
     move_deadlines,
     moves,
@@ -36,6 +39,8 @@ from spotguard.store.move_rows import image_of
 
 PURPOSE = "recovery"
 NO_CAPACITY = "no capacity in the volume's zone"
+# EC2's codes for an image that is deregistered, or that its owner shares no more ("Not authorized for images")
+IMAGE_REFUSED = frozenset({"InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "AuthFailure"})
 
 
 def advance(ctx: Context, now: datetime, switch: Row) -> bool:
@@ -100,8 +105,17 @@ def _launch(ctx: Context, now: datetime, cloud: Cloud, agent: Row, switch: Row) 
         switch,
         places=places,
         devices=_devices(switch, None),
-        image_id=switch.plan.get("image_id") or image_of(agent),
+        image_id=ctx.db.read(lambda tx: _image(tx, agent, switch)),
     )
+
+
+def _image(tx: sa.Connection, agent: Row, switch: Row) -> str:
+    """What it starts from; once EC2 has refused that, the newest of ours: where volumes bring the state any will do."""
+    chosen = str(switch.plan.get("image_id") or image_of(agent))
+    asked = intentions.of_seed(tx, switch.id)
+    refused = {one.outcome.error_code for one in asked if one.outcome is not None}
+    newest = None if refused.isdisjoint(IMAGE_REFUSED) else storage.newest_image_of(tx, agent.id)
+    return chosen if newest is None else str(newest.id)
 
 
 def launch_target(  # noqa: PLR0913 - what is launched, for which move, where
@@ -296,7 +310,7 @@ def _snapshot(ctx: Context, now: datetime, cloud: Cloud, agent: Row, switch: Row
         switch,
         places=places,
         devices=_devices(switch, made),
-        image_id=image_of(agent),
+        image_id=ctx.db.read(lambda tx: _image(tx, agent, switch)),
     )
 
 

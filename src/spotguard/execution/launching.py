@@ -4,7 +4,8 @@ Nothing here waits. `launch` does what can be done now and says when to look aga
 intentions, so whoever calls it next, after a crash or in another process, goes on where it stopped.
 
 A pool that is dry → the next candidate with a new token. A quota → no more spot in this wish, on-demand goes on.
-Throttled → the same token later. Configuration → stop, a person must act. No clear answer → look up by token, then
+Throttled → the same token later. Configuration → stop, a person must act; so too an image that EC2 still does not show
+when it would show a new one: it has gone. No clear answer → look up by token, then
 by tag, and only then the same call with the same token: EC2 answers a used token with its former instance or with a
 mismatch, never with a second one. If that repetition is refused, the refusal is of the repetition: what the first call
 may have made is waited for as long as EC2 may hide it, and no other candidate is tried meanwhile. In an emergency
@@ -59,8 +60,9 @@ SHOWN_WITHIN = timedelta(minutes=5)  # "gradually up to five minutes" (EC2 API g
 MISMATCH_FOR = timedelta(
     hours=2
 )  # an ended instance vanishes after about an hour: by then it is not coming back
-# EC2 keeps the token of a fleet that found no capacity: the same with other pools is a mismatch (runs-on#251)
-MISMATCH_AT_ONCE_FOR = timedelta(minutes=1)
+# In an emergency. EC2 keeps the token of a fleet that found no capacity: the same with other pools is a mismatch
+# (runs-on#251)
+AT_ONCE_FOR = timedelta(minutes=1)
 VANISHED_AFTER = timedelta(hours=1, minutes=10)  # EC2 shows an ended instance for about an hour
 MOST_CALLS = 6  # in one go; then the caller looks after its other work first
 _GONE = (InstanceState.SHUTTING_DOWN, InstanceState.TERMINATED)
@@ -252,11 +254,21 @@ def _ask(
         found = find(cloud, intention.token)
         if found is not None:
             return _settle(intentions, intention, found)
-        patience = MISMATCH_AT_ONCE_FOR if wish.at_once else MISMATCH_FOR
-        if isinstance(error, TokenMismatch) and now - intention.opened_at > patience:
-            return _fail(intentions, intention, error)
-        return NotYet(SOON_SECONDS, f"no clear answer yet ({error.code})")
+        return _unclear(intentions, wish, intention, error, now)
     return _settle(intentions, intention, view)
+
+
+def _unclear(
+    intentions: Intentions, wish: LaunchWish, intention: Intention, error: CloudError, now: datetime
+) -> LaunchResult:
+    """Nothing shows that an instance has come: for how long that may still mean nothing, the error says."""
+    waited = now - intention.opened_at
+    if isinstance(error, TokenMismatch) and waited > (AT_ONCE_FOR if wish.at_once else MISMATCH_FOR):
+        return _fail(intentions, intention, error)
+    if isinstance(error, NotVisible) and waited > (AT_ONCE_FOR if wish.at_once else SHOWN_WITHIN):
+        _fail(intentions, intention, error)
+        return Stopped(f"what it is launched from is not there: {error}", error.code)
+    return NotYet(SOON_SECONDS, f"no clear answer yet ({error.code})")
 
 
 def _refused(

@@ -23,7 +23,7 @@ from spotguard.cloud.aws.devices import mappings
 from spotguard.cloud.aws.errors import by_code
 from spotguard.cloud.aws.filters import tag_filters, tag_specifications
 from spotguard.cloud.aws.machines import address, machine, subnet_in
-from spotguard.domain.errors import CloudError, NeedsPerson, PoolDry, QuotaReached
+from spotguard.domain.errors import CloudError, NeedsPerson, NotVisible, PoolDry, QuotaReached
 from spotguard.domain.ids import ClientToken, InstanceId
 from spotguard.domain.instances import InstanceState, Mode
 from spotguard.domain.pools import Pool
@@ -105,11 +105,13 @@ def _markets(candidates: Sequence[Candidate]) -> Iterator[tuple[Mode, list[Pool]
 
 
 def verdict(refusals: Sequence[CloudError]) -> CloudError:
-    """One answer for many refusals. The fleet's token is spent, so a passing trouble is not "the same token later"."""
+    """One answer for many refusals. The fleet's token is spent, so a passing trouble is not "the same token later", and
+    an image that no pool sees is a person's matter.
+    """
     told = "; ".join(dict.fromkeys(map(str, refusals)))
-    for kind in (QuotaReached, NeedsPerson):
+    for kind, answer in ((QuotaReached, QuotaReached), (NeedsPerson, NeedsPerson), (NotVisible, NeedsPerson)):
         if refusals and all(isinstance(refusal, kind) for refusal in refusals):
-            return kind(refusals[0].code, told)
+            return answer(refusals[0].code, told)
     return PoolDry("UnfulfillableCapacity", told or "the fleet gave no instance and no reason")
 
 

@@ -106,6 +106,10 @@ class Controls:
         self._world.advance()
         return self._copies.public_image(name, content, size_gib or self._world.physics.root_gib)
 
+    def withdraw_image(self, image_id: ImageId) -> None:
+        """Its owner deregisters it or shares it no more: what runs on it runs on, and nothing starts from it."""
+        self._world.images[image_id].deregistered = True
+
     def tag(self, instance_id: InstanceId, tags: Tags) -> None:
         """The owner tags an instance and its volumes, as when it is handed to SpotGuard."""
         machine = self._machine(instance_id)
