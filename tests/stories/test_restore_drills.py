@@ -130,9 +130,20 @@ def test_one_that_does_not_become_healthy_is_a_certificate_that_says_why_and_is_
     )
 
 
+def test_the_schedule_starts_nothing_beside_who_serves_in_his_own_groups_and_says_so_once(scene):
+    """A second worker of his queue would take jobs from it, and end with them."""
+    with_a_point(scene, restoreDrillDays=1)
+    scene.wait(hours=3)
+    assert drills(scene) == []
+    told = scene.get(f"/api/client/agents/{scene.agent().id}/events")["items"]
+    assert ["quarantineGroup" in e["message"] for e in told if e["kind"] == "restore_drill"] == [True]
+    scene.configure(quarantineGroup="sg-0123456789abcdef0")
+    assert ended(scene, minutes=40)["createdBy"] == "coordinator"
+
+
 @pytest.mark.long
 def test_the_schedule_rehearses_by_itself_and_zero_days_never(scene):
-    with_a_point(scene)
+    with_a_point(scene, quarantineGroup="sg-0123456789abcdef0")
     scene.wait(hours=2)
     assert drills(scene) == []
     scene.configure(restoreDrillDays=1)

@@ -33,6 +33,7 @@ from spotguard.store import (
     restore_orders,
     sightings,
 )
+from spotguard.store.restore_orders import NO_QUARANTINE, DueDrill
 from spotguard.store.tables import commands as commands_table
 from spotguard.store.tables import instances
 
@@ -55,11 +56,14 @@ class RestoreDrills:
     def order_due(self, now: datetime) -> int:
         """Those of the schedule."""
         due = self.ctx.db.read(lambda tx: restore_orders.due(tx, now))
-        return self.ctx.each("restore drills", due, lambda whose: self._order(now, *whose))
+        return self.ctx.each("restore drills", due, lambda one: self._order(now, one))
 
-    def _order(self, now: datetime, client_id: ClientId, agent_id: AgentId) -> bool:
+    def _order(self, now: datetime, due: DueDrill) -> bool:
+        client_id, agent_id = due.client_id, due.agent_id
         if self.ctx.clouds(client_id) is None:
             return False  # there would be no restore point either, and that duty says so
+        if due.quarantine_group is None:
+            return self._ask_for_quarantine(now, due)
         try:
             self.ctx.db.write(
                 lambda tx: restore_orders.order_restore(tx, now, client_id, agent_id, CreatedBy.COORDINATOR)
@@ -69,6 +73,13 @@ class RestoreDrills:
             return False
         self.ctx.soon(now, 1)
         return True
+
+    def _ask_for_quarantine(self, now: datetime, due: DueDrill) -> bool:
+        """Who orders a drill himself knows what his workload does; nobody is surprised by one."""
+        if self.ctx.news(due.agent_id, NO_QUARANTINE, now):
+            told = now, due.client_id, due.agent_id, "restore_drill", NO_QUARANTINE, due.every
+            self.ctx.db.write(lambda tx: events.append_every(tx, *told))
+        return False
 
     def carry_on(self, now: datetime, drill: Row) -> bool:
         cloud = self.ctx.clouds(ClientId(drill.client_id))

@@ -124,7 +124,8 @@ def failover_drill(world: World, name: str, _dice: Random) -> bool:
 def restore_drill(world: World, name: str, _dice: Random) -> bool:
     """Of the newest restore point; where none are made they are from now on, every hour."""
     if lookups.agent(world, name).restore_point_hours is None:
-        configure(world, name, {"restorePointHours": 1, "restoreDrillDays": 0})
+        shut_in = {"quarantineGroup": "sg-0123456789abcdef0"}  # of the schedule's drills, should one be set
+        configure(world, name, {"restorePointHours": 1, "restoreDrillDays": 0, **shut_in})
     return _drilled(world, name, "restore")
 
 

@@ -66,13 +66,26 @@ def append_hourly(
     tx: Connection, now: datetime, client_id: ClientId, agent_id: AgentId, kind: str, message: str
 ) -> None:
     """What is said for as long as it is so: the same sentence once an hour."""
+    append_every(tx, now, client_id, agent_id, kind, message, _TOLD_AGAIN)
+
+
+def append_every(
+    tx: Connection,
+    now: datetime,
+    client_id: ClientId,
+    agent_id: AgentId,
+    kind: str,
+    message: str,
+    span: timedelta,
+) -> None:
+    """The same sentence once in `span`."""
     e = agent_events.c
     told = sa.select(e.id).where(
         e.client_id == client_id,
         e.agent_id == agent_id,
         e.kind == kind,
         e.message == message,
-        e.at > now - _TOLD_AGAIN,
+        e.at > now - span,
     )
     if tx.execute(told.limit(1)).first() is None:
         append(tx, now, client_id, agent_id, kind, message)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,9 +23,24 @@ NO_POINT = (
     "there is no complete restore point: set restorePointHours (spotguard configure AGENT restorePointHours=24), and "
     "wait for the first one"
 )
+NO_QUARANTINE = (
+    "a restore drill is due, and none is begun by itself: the clone would run beside who serves, in the same security "
+    "groups, with all that is on the disk (mails, queues, jobs). Name a group that lets it speak to the server alone "
+    "(spotguard configure AGENT quarantineGroup=sg-…), or set restoreDrillDays=0"
+)
 NO_PLACE = (
     "no allowed pool is known to boot it in: allow more instance types or zones, or wait for price reports"
 )
+
+
+@dataclass(frozen=True)
+class DueDrill:
+    """By the schedule. Without a group of its own its clone would run where its original does."""
+
+    client_id: ClientId
+    agent_id: AgentId
+    every: timedelta
+    quarantine_group: str | None
 
 
 @dataclass(frozen=True)
@@ -98,16 +113,17 @@ def places(tx: sa.Connection, now: datetime, agent: Any) -> tuple[Place, ...]:
     return quotas.with_room(tx, now, ClientId(agent.client_id), found)
 
 
-def due(tx: sa.Connection, now: datetime) -> list[tuple[ClientId, AgentId]]:
-    """Agents whose newest restore point is to be rehearsed by now."""
+def due(tx: sa.Connection, now: datetime) -> list[DueDrill]:
+    """Of the agents whose newest restore point is to be rehearsed by now."""
     wanted = [row for row in restore_points.wanting(tx) if row.restore_drill_days > 0]
     last = _last_begun(tx, [row.id for row in wanted])
     found = []
     for row in wanted:
         began, passed = last.get(row.id, (None, False))
         if restore_drill_is_due(now, row.restore_drill_days, began, last_passed=passed):
-            found.append((ClientId(row.client_id), AgentId(row.id)))
-    return [(client_id, agent_id) for client_id, agent_id in found if newest_point(tx, agent_id)]
+            every = timedelta(days=row.restore_drill_days)
+            found.append(DueDrill(ClientId(row.client_id), AgentId(row.id), every, row.quarantine_group))
+    return [one for one in found if newest_point(tx, one.agent_id)]
 
 
 def _last_begun(tx: sa.Connection, agent_ids: list[str]) -> dict[str, tuple[datetime, bool]]:

@@ -30,6 +30,7 @@ _WANTING = Prepared(
         agents.c.restore_point_hours,
         agents.c.restore_points_kept,
         agents.c.restore_drill_days,
+        agents.c.quarantine_group,
     ).where(
         agents.c.restore_point_hours.is_not(None),
         agents.c.enabled,
