@@ -248,6 +248,24 @@ def test_a_new_holder_that_dies_before_it_is_verified_is_recovered_and_nothing_o
     assert scene.breaches() == []
 
 
+def test_a_market_whose_instances_end_before_they_run_is_given_up_for_on_demand():
+    """As with a key that the spot service has no grant for (E28): the launch succeeds, and nothing comes of it."""
+    scene = Scene()
+    agent = scene.protect(pool=A, state_gib=None, terminate_wait_seconds=0)
+    scene.run(60)
+    old = scene.serving(agent)
+
+    def comes_back():
+        for machine in scene.ec2.inventory().instances:
+            if (machine.state, machine.mode) == ("pending", "spot"):
+                scene.ec2.controls.fail_instance(machine.instance_id)
+        return scene.serving(agent) != old and scene.is_open(agent)
+
+    scene.ec2.controls.interrupt(old, notice_seconds=0)
+    scene.run(900, until=comes_back)
+    assert scene.row(instances, instances.c.id == scene.serving(agent)).current_mode == "ondemand"
+
+
 def test_a_wave_over_every_pool_ends_on_demand(scene, agent):
     old = scene.serving(agent)
     for pool in (A, B, C):

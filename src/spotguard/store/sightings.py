@@ -14,7 +14,7 @@ from spotguard.domain.instances import EndReason, InstanceState, Mode
 from spotguard.domain.tags import AGENT_TAG, DRILL_TAG, PROBE_TAG, REPLICA_TAG, SWITCH_TAG
 from spotguard.ports.cloud import InstanceView, Tags
 from spotguard.ports.intentions import TOKEN_TAG
-from spotguard.store import looks, ondemand, pools, replicas
+from spotguard.store import looks, ondemand, pools, quarantine, replicas
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import (
     agents,
@@ -93,6 +93,9 @@ def _saw(
         if view.end_reason is EndReason.INTERRUPTED and known.end_reason is None:
             why = f"AWS interrupted {view.instance_id}"
             looks.note(tx, now, client_id, view.pool, up=False, because=why)
+        if _came_to_nothing(view, known):
+            why = f"{view.instance_id} ended before it ran ({view.end_code})"
+            quarantine.strike(tx, now, client_id, view.pool, why)
         if _runs_again(view, known):
             insert_missing(tx, instance_runs, [_former_run(view, known)])
         _write(tx, view.instance_id, _shown(now, view, known) | _probe_of(tx, view, known))
@@ -207,6 +210,15 @@ def _shown(now: datetime, view: InstanceView, known: Row | None) -> dict[str, An
     if over:
         values |= {"is_active": False, "terminated_at": view.ended_at or now}
     return values
+
+
+def _came_to_nothing(view: InstanceView, known: Row) -> bool:
+    """EC2 gave it and took it back while it was pending, as where a key has no grant for the spot service (E28): asked
+    again at once, the pool would do it again.
+    """
+    ended = view.state in (InstanceState.SHUTTING_DOWN, InstanceState.TERMINATED)
+    was_pending = known.ec2_state == InstanceState.PENDING.value
+    return view.mode is Mode.SPOT and ended and was_pending and view.end_reason is None
 
 
 _HAS_RUN = (InstanceState.RUNNING.value, InstanceState.STOPPING.value, InstanceState.STOPPED.value)
