@@ -125,6 +125,36 @@ def test_what_something_else_has_started_on_a_standby_opens_anew_for_its_epoch(i
     assert len(instance.openings) == 1
 
 
+def test_what_something_else_has_started_opens_anew_although_the_agent_was_restarted_before_it_did(instance):
+    """The epoch was on the disk, and the received state not yet in its place."""
+    instance.primacy.learn(1)
+    instance.primacy.told(2)
+    assert not instance.primacy.has_opened
+    instance.witness.open_now = True
+    instance.restart()
+    instance.primacy.ensure_open()
+    assert [what for what, _ in instance.witness.seen].count("close") == 1
+    assert instance.primacy.has_opened
+    instance.restart()
+    instance.primacy.ensure_open()
+    assert instance.openings == [], "it is its own by now"
+
+
+def test_a_disk_that_fills_up_at_the_opening_has_nothing_stopped_again(instance):
+    instance.primacy.learn(1)
+    instance.primacy.told(2)
+    kept, instance.witness.replace = instance.witness.replace, full
+    with pytest.raises(OSError, match="full"):
+        instance.primacy.ensure_open()
+    instance.witness.replace = kept
+    assert not instance.primacy.ensure_open()
+    assert "close" not in [what for what, _ in instance.witness.seen]
+
+
+def full(name, content):
+    raise OSError("full")
+
+
 def test_what_ran_before_the_agent_came_is_not_stopped_for_the_first_epoch(instance):
     instance.witness.open_now = True
     instance.serve(1)

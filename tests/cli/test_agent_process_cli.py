@@ -57,6 +57,20 @@ def test_no_pass_begins_while_the_workload_of_an_epoch_has_not_opened(tmp_path):
             agent.desk.ports.sync.push(STANDBY)
 
 
+def test_nothing_is_pushed_by_commands_before_the_received_state_is_in_its_place(tmp_path):
+    """The gate opens for as long as the adoption takes, and the holder's other duties do not wait for it."""
+    told = "".join(f'{name} = "{value}"\n' for name, value in WHERE.items())
+    told += f'state_folder = "{tmp_path}"\nstart = ["true"]\nstop = ["true"]\nstatus = ["false"]\n'
+    told += "".join(f'sync_{name} = ["true"]\n' for name in ("position", "push", "received", "adopt"))
+    file = agent_file_of(told, "agent.toml")
+    with agent_of(file, settings_of(file)) as agent:
+        agent.desk.primacy.learn(2)
+        agent.desk.primacy.told(3)
+        with pytest.raises(SyncFailed, match="opened under epoch 3"):
+            agent.desk.ports.sync.push(STANDBY)
+
+
+WHERE = {"server_url": "http://127.0.0.1:1", "logical_agent_id": "shop"}
 HOLDS = """
 import signal, sys
 from pathlib import Path

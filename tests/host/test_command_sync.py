@@ -8,6 +8,7 @@ import pytest
 
 from spotguard.domain.errors import GateFailed, SyncFailed
 from spotguard.host.command_sync import CommandSync, SyncCommands
+from spotguard.host.term import UNKNOWN_TERM, Term
 from spotguard.ports.workload import Received, SyncTarget
 from tests.host.copying import whole_pass
 
@@ -23,14 +24,14 @@ def telling(**told):
     return saying(json.dumps(told))
 
 
-def sync(seconds=20.0, **commands):
+def sync(seconds=20.0, term=UNKNOWN_TERM, **commands):
     usual = {
         "position": telling(position=7),
         "push": telling(**PUSHED),
         "received": telling(progress_percent=100, position=7, lag_seconds=0.5),
         "adopt": telling(adopted=True),
     }
-    return CommandSync(SyncCommands(**{**usual, **commands}), seconds)
+    return CommandSync(SyncCommands(**{**usual, **commands}), seconds, term)
 
 
 def test_what_the_commands_tell_is_what_is_told():
@@ -63,19 +64,39 @@ def test_what_is_under_way_to_a_target_that_goes_is_ended(tmp_path):
 
 
 def test_a_push_is_told_its_target_and_an_adoption_its_epoch(tmp_path):
-    names = ("SPOTGUARD_TARGET_INSTANCE_ID", "SPOTGUARD_TARGET_ADDRESS", "SPOTGUARD_EPOCH")
+    names = (
+        "SPOTGUARD_TARGET_INSTANCE_ID",
+        "SPOTGUARD_TARGET_ADDRESS",
+        "SPOTGUARD_EPOCH",
+        "SPOTGUARD_INSTANCE_ID",
+    )
+    term = Term(held=lambda: 4, runs=lambda: True, instance=lambda: "i-00000000000000001")
     script = (
         f"import json, os; told = {{n: os.environ.get(n) for n in {names!r}}};"
         f"open({str(tmp_path / 'told')!r}, 'a').write(json.dumps(told) + chr(10));"
         f"print(json.dumps({{**{PUSHED!r}, 'adopted': True}}))"
     )
     writes = [sys.executable, "-c", script]
-    told = sync(push=writes, adopt=writes)
+    told = sync(term=term, push=writes, adopt=writes)
     whole_pass(told, TARGET)
     told.adopt(4)
     pushed, adopted = (json.loads(line) for line in (tmp_path / "told").read_text().splitlines())
     assert [pushed[name] for name in names[:2]] == ["i-0123456789abcdef0", "10.0.0.2"]
     assert adopted["SPOTGUARD_EPOCH"] == "4"
+    assert {one["SPOTGUARD_INSTANCE_ID"] for one in (pushed, adopted)} == {"i-00000000000000001"}
+
+
+def test_nothing_is_sent_before_the_workload_has_opened_under_its_epoch(tmp_path):
+    """What is here until then is the image's: sent, it would count as newer than what is about to be adopted."""
+    opened, sent = [False], tmp_path / "sent"
+    script = f"open({str(sent)!r}, 'w'); print({json.dumps(PUSHED)!r})"
+    term = Term(held=lambda: 2, runs=lambda: opened[0], has_opened=lambda: opened[0])
+    told = sync(term=term, push=[sys.executable, "-c", script])
+    with pytest.raises(SyncFailed, match="opened under epoch 2"):
+        told.push(TARGET)
+    assert not sent.exists()
+    opened[0] = True
+    assert whole_pass(told, TARGET).position == 7
 
 
 def test_what_is_said_besides_the_last_object_does_not_matter():

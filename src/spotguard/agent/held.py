@@ -37,7 +37,8 @@ class HandedOver:
 class Held:
     """Whose it is, and what it holds. `paused`: a move has closed the gate and has not released.
 
-    `known` is the newest epoch that the server has told of. `destroyed`: ids of tickets that are never used or given.
+    `known` is the newest epoch that the server has told of. `follows`: the one that came after another's, until the
+    gate has opened for it here. `destroyed`: ids of tickets that are never used or given.
     `forgot`: what stood here before was damaged, no open gate told that nothing was released, and the server has not
     been asked since.
     `doubted`: the id of a ticket that may have been given, or used, then.
@@ -50,6 +51,7 @@ class Held:
     paused: bool = False
     flush_seconds: float | None = None
     known: int = 0
+    follows: int | None = None
     ticket: InHand | None = None
     handed: HandedOver | None = None
     destroyed: tuple[str, ...] = ()
@@ -68,6 +70,11 @@ class Held:
     def of_boot(self, boot_id: str) -> Held:
         """What is left of it in another boot of this instance: what it has let go of, and what it owes the server."""
         return replace(self.without_ticket(), boot_id=boot_id, held=None, paused=False, forgot=False)
+
+    def seeing(self, epoch: int) -> Held:
+        """Who stands by sees it come after another one: what runs here then runs on a state that is not its own."""
+        comes_after = self.held is None and 0 < self.known < epoch
+        return replace(self, follows=epoch) if comes_after else self
 
     def told_of(self, epoch: int) -> Held:
         """The server knows `epoch`: tickets for it and before are history."""

@@ -47,7 +47,6 @@ class Primacy:
         self._confirmed: int | None = None  # the epoch that the server told this process, or a ticket gave it
         self._anothers = 0  # the newest that it told this process to be another's
         self._rehearsing = False
-        self._follows: int | None = None  # the epoch that this process saw come after another one's
 
     def load(self, me: Identity) -> bool:
         """Read the disk: True if it is this identity's. `Damaged` passes through: who cannot remember what it released
@@ -108,6 +107,12 @@ class Primacy:
         return self._now.held
 
     @property
+    def has_opened(self) -> bool:
+        """The gate has opened for the epoch that is held: the state here is its state."""
+        now = self._now
+        return now.held is not None and now.follows != now.held
+
+    @property
     def confirmed(self) -> int | None:
         """The epoch that is held, that the server has told this process, and that no move has paused."""
         held = self._now.held
@@ -165,9 +170,8 @@ class Primacy:
             held = self._now.held
             if held is not None and epoch < held:
                 return False
-            self._see(epoch)
             if epoch != held:
-                self._keep(replace(self._now.without_ticket(), held=epoch, paused=False))
+                self._keep(replace(self._now.seeing(epoch).without_ticket(), held=epoch, paused=False))
             self._confirmed = epoch
             self._allow()
             return True
@@ -185,7 +189,7 @@ class Primacy:
             if epoch is None or self._now.paused:
                 return False
             was_closed = self._gate.state() is not GateState.OPEN
-            if not was_closed and self._follows == epoch:
+            if not was_closed and not self.has_opened:
                 self._serving.forbid()
                 self._gate.close()
                 self._allow()  # what a look has seen before is forgotten
@@ -193,7 +197,6 @@ class Primacy:
             if was_closed:
                 self._gate.open(epoch)
                 self._opened()
-            self._follows = None
             self._note_opened(epoch)
             return was_closed
         finally:
@@ -274,12 +277,7 @@ class Primacy:
     def learn(self, epoch: int) -> None:
         """The server has told of this epoch, whoever holds it."""
         with self._lock:
-            self._see(epoch)
-            self._keep(self._now.told_of(epoch))
-
-    def _see(self, epoch: int) -> None:
-        if self._now.held is None and 0 < self._now.known < epoch:
-            self._follows = epoch
+            self._keep(self._now.seeing(epoch).told_of(epoch))
 
     def keep_ticket(self, slip: InHand) -> None:
         """If it is for the epoch after the one held here, and was not destroyed before it came."""
@@ -316,8 +314,7 @@ class Primacy:
                 or handed.ticket.id in now.destroyed
             ):
                 return False
-            self._see(epoch)
-            self._keep(replace(now, held=epoch, paused=False, handed=handed))
+            self._keep(replace(now.seeing(epoch), held=epoch, paused=False, handed=handed))
             self._confirmed = epoch
             self._allow()
             return True
@@ -333,9 +330,12 @@ class Primacy:
         return replace(now, ticket=None, handed=HandedOver(ticket, slip.seal, word, signature, heir.target))
 
     def _note_opened(self, epoch: int) -> None:
-        handed = self._now.handed
+        now, handed = replace(self._now, follows=None), self._now.handed
         if handed is not None and handed.opened_at is None and handed.ticket.epoch == epoch:
-            self._keep(replace(self._now, handed=replace(handed, opened_at=self._clock.now())))
+            now = replace(now, handed=replace(handed, opened_at=self._clock.now()))
+        if now != self._now:
+            self._now = now  # first: a full disk must not have it stopped and opened again and again
+            self._document.write(now)
 
     def _allow(self) -> None:
         """What the disk remembers of an epoch is not enough: after a restart the server says it first."""

@@ -97,6 +97,7 @@ def agent_of(
         settings,
         lambda: agent.desk.primacy.held,
         lambda: None if agent.desk.identity is None else agent.desk.identity.instance_id,
+        lambda: agent.desk.primacy.has_opened,
     )
     hooks, script = hooks_of(settings), script_of(settings)
     with (
@@ -154,10 +155,11 @@ def workload_of(
     file: AgentFile,
     held: Callable[[], int | None] = UNKNOWN_TERM.held,
     instance: Callable[[], str | None] = UNKNOWN_TERM.instance,
+    has_opened: Callable[[], bool] = UNKNOWN_TERM.has_opened,
 ) -> tuple[Gate, StateSync]:
     """The gate and the state sync that the settings describe; `InvalidInput` when they describe none.
 
-    `held`: the epoch that the agent here holds. `instance`: where it runs.
+    `held`: the epoch that the agent here holds. `instance`: where it runs. `has_opened`: the workload, under it.
     """
     gate: Any
     if file.unit and (file.start or file.stop or file.status):
@@ -168,15 +170,15 @@ def workload_of(
         gate = CommandGate(GateCommands(file.start, file.stop, file.status, file.probe or None))
     else:
         raise InvalidInput("the settings name no workload: give unit, or start, stop and status")
-    commands = sync_commands_of(file)
+    commands, term = sync_commands_of(file), Term(held, gate.runs, instance, has_opened)
     if commands is not None:
-        by_command = CommandSync(commands, file.sync_command_seconds)
+        by_command = CommandSync(commands, file.sync_command_seconds, term)
         return AdoptingGate(gate, by_command.adopt), by_command
     if file.state_path is None:
         return gate, NoSync()
     transport = RsyncTransport(file.sync_destination, file.sync_ssh_config)
     mount = StateMount(file.state_path, file.state_folder)
-    sync = RsyncSync(file.state_path, file.inbox_path, transport, Term(held, gate.runs, instance), mount)
+    sync = RsyncSync(file.state_path, file.inbox_path, transport, term, mount)
     return MountedGate(AdoptingGate(gate, sync.adopt), mount, sync.arrives), sync
 
 

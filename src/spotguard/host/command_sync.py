@@ -8,8 +8,8 @@ Each is a list of arguments with a time to end, and tells by the last line of it
     adopt     (on a standby)      {"adopted": true}
 
 `push` is told `SPOTGUARD_TARGET_INSTANCE_ID` and `SPOTGUARD_TARGET_ADDRESS`, and ends when the target holds durably all
-that was acknowledged here when it began; `position` then says how much that was. `adopt` is told `SPOTGUARD_EPOCH`.
-Exit status 0 is success.
+that was acknowledged here when it began; `position` then says how much that was. `adopt` is told `SPOTGUARD_EPOCH`, and
+each of the four `SPOTGUARD_INSTANCE_ID`, this instance's own. Exit status 0 is success.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from msgspec import Meta
 
 from spotguard.domain.errors import GateFailed, SyncFailed
 from spotguard.host.commands import Ran, Running, run
+from spotguard.host.term import UNKNOWN_TERM, Term
 from spotguard.ports.workload import Received, SyncPass, SyncTarget
 
 AT_ONCE_SECONDS = 0.5  # so long a call waits for a push; a longer one is asked after again
@@ -73,8 +74,8 @@ class _UnderWay:
 class CommandSync:
     """`seconds`: the time that each command has."""
 
-    def __init__(self, commands: SyncCommands, seconds: float) -> None:
-        self._commands, self._seconds = commands, seconds
+    def __init__(self, commands: SyncCommands, seconds: float, term: Term = UNKNOWN_TERM) -> None:
+        self._commands, self._seconds, self._term = commands, seconds, term
         self._under_way: dict[str, _UnderWay] = {}
         self._pushing = threading.Lock()  # the duties of moves and of standbys both push
 
@@ -126,17 +127,26 @@ class CommandSync:
         return told.adopted
 
     def _begin(self, target: SyncTarget) -> _UnderWay:
+        """What is here before the adoption is older than what it would be sent over, or kept beside as the newest."""
+        if not self._term.has_opened():
+            raise SyncFailed(f"no push before the workload has opened under epoch {self._term.held()}")
         told = {
             "SPOTGUARD_TARGET_INSTANCE_ID": target.instance_id,
             "SPOTGUARD_TARGET_ADDRESS": target.address,
         }
         try:
-            return _UnderWay(Running(self._commands.push, self._seconds, told), time.monotonic())
+            return _UnderWay(
+                Running(self._commands.push, self._seconds, self._own() | told), time.monotonic()
+            )
         except OSError as error:
             raise SyncFailed(str(error)) from error
 
     def _ask(self, command: Sequence[str], of: type[T], environment: Mapping[str, str] | None = None) -> T:
-        return _told(command, run(command, self._seconds, environment), of)
+        return _told(command, run(command, self._seconds, self._own() | dict(environment or {})), of)
+
+    def _own(self) -> dict[str, str]:
+        instance = self._term.instance()
+        return {} if instance is None else {"SPOTGUARD_INSTANCE_ID": instance}
 
 
 def _told(command: Sequence[str], ran: Ran, of: type[T]) -> T:

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 class Term:
     """`held`: the epoch that this instance holds. `runs`: whether the workload does; None where nobody can tell.
 
-    `instance`: which one this is; None before that is known.
+    `instance`: which one this is; None before that is known. `has_opened`: the workload, under the epoch that is held.
     """
 
     held: Callable[[], int | None]
     runs: Callable[[], bool | None]
     instance: Callable[[], str | None] = lambda: None
+    has_opened: Callable[[], bool] = lambda: True
 
 
 UNKNOWN_TERM = Term(held=lambda: None, runs=lambda: None)
