@@ -165,6 +165,24 @@ def test_nothing_acknowledged_is_lost_when_the_primary_dies_unheard(pair):
     assert standby.gate().state() is GateState.OPEN
 
 
+def test_what_was_acknowledged_before_a_crash_is_not_taken_for_sent(pair):
+    """Its gate counts as closed, and its last checkpoint is long past: the standby has that, and not what came then."""
+    primary, standby = pair
+    pushing = primary.sync()
+    whole_pass(pushing, standby.target)
+    standby.dies()
+    primary.ask("set synchronous_commit = local; insert into written select generate_series(1, 1000)")
+    primary.dies()
+    standby.run(BIN / "pg_ctl", "start", "-D", standby.data, "-w", "-s", "-l", standby.data / "spotguard.log")
+    assert primary.gate().state() is GateState.CLOSED
+    with pytest.raises(SyncFailed, match=r"not stopped in order \(in production\)"):
+        whole_pass(pushing, standby.target)
+    primary.gate().open(1)
+    assert until(lambda: rows_of(standby) == set(range(1, 1001)))
+    primary.gate().close()
+    assert whole_pass(pushing, standby.target).position == pushing.position()
+
+
 def test_a_standby_that_is_cut_off_measures_how_far_it_is_behind(pair):
     primary, standby = pair
     pushing, receiving = primary.sync(), standby.sync()

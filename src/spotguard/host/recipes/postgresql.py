@@ -24,6 +24,7 @@ PATIENCE = (
 LOOK_SECONDS = 0.05
 CAUGHT_UP = "spotguard-caught-up.json"
 _LOCATION = re.compile(r"^Latest checkpoint location:\s+([0-9A-F]+)/([0-9A-F]+)$", re.MULTILINE)
+_STATE = re.compile(r"^Database cluster state:\s+(.*)$", re.MULTILINE)
 _HELD = "pg_wal_lsn_diff(greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), '0/0')"
 _RECEIVED = (
     f"select {_HELD}, pg_wal_lsn_diff(latest_end_lsn, '0/0'),"  # noqa: S608 - constants
@@ -37,10 +38,17 @@ class RecipeFailed(Exception):
 
 
 def position() -> dict[str, object]:
-    """While it serves, what is flushed; once stopped, the record that its stop wrote: nothing follows it."""
+    """While it serves, what is flushed; once stopped, the record that its stop wrote: nothing follows it.
+
+    After a crash the last checkpoint is older than what was acknowledged since.
+    """
     if _is_up():
         return {"position": int(_ask("select pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')"))}
-    found = _LOCATION.search(_run("pg_controldata", "-D", _data()))
+    told = _run("pg_controldata", "-D", _data())
+    state = _STATE.search(told)
+    if state is None or state[1] != "shut down":
+        raise RecipeFailed(f"it was not stopped in order ({state[1] if state else 'of no known state'})")
+    found = _LOCATION.search(told)
     if found is None:
         raise RecipeFailed("pg_controldata names no checkpoint")
     return {"position": int(found[1], 16) * 2**32 + int(found[2], 16) + 1}
