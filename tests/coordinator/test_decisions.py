@@ -71,6 +71,25 @@ def test_with_every_pool_dear_it_goes_on_demand_and_comes_back():
     assert scene.agent(agent).current_pool_id == B.id
 
 
+class Everybody:
+    def __contains__(self, _instance_id):
+        return True
+
+
+def test_a_move_whose_new_instance_never_enrols_is_not_begun_again_and_again():
+    """Each attempt is an instance that is paid for and serves nobody: it rests longer each time (invariant 11)."""
+    scene = Scene()
+    agent = scene.protect(pool=A, min_pool_hours=0)
+    scene.mute = Everybody()
+    scene.run(8400)
+    moves = scene.rows(switches)
+    assert {(row.status, row.event_trigger) for row in moves} == {("unwound", "auto_switch")}
+    assert len(moves) == 3, "after half an hour and after an hour"
+    whys = [row.because for row in scene.rows(decisions, decisions.c.verdict == "refused")]
+    assert any("came to nothing: the next is not begun before" in why for why in whys)
+    assert scene.running() == {scene.serving(agent)}
+
+
 def test_observe_records_and_does_nothing():
     scene = Scene()
     scene.protect(pool=A, min_pool_hours=0)

@@ -13,7 +13,15 @@ from spotguard.domain.decisions import Aim, PoolAssessment, Proposal, Verdict
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.planning import guard_rails as rails
-from spotguard.planning.guard_rails import RAILS, PastSwitch, RailFacts, SpendFacts, refusal, verdict
+from spotguard.planning.guard_rails import (
+    RAILS,
+    Fruitless,
+    PastSwitch,
+    RailFacts,
+    SpendFacts,
+    refusal,
+    verdict,
+)
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HERE = Pool("m6i.large", "eu-west-1a")
@@ -123,6 +131,10 @@ OBSTACLES = {
         lambda f: replace(f, imaging_minutes=Decimal(10)),
         frozenset({Aim.SAVE}),
     ),
+    "the last one came to nothing": Obstacle(
+        rails.it_rests_after_moves_that_came_to_nothing,
+        lambda f: replace(f, fruitless=Fruitless(1, NOW - timedelta(minutes=20))),
+    ),
     "it has just come": Obstacle(
         rails.it_has_stayed_long_enough, lambda f: replace(f, in_pool_since=NOW - HOUR), NOT_RECOVERY
     ),
@@ -222,6 +234,9 @@ AT_THE_EDGE = {
     "the quarantine ends now": with_target(facts(), quarantined_until=NOW),
     "a price of a quarter of an hour": with_target(facts(), age_seconds=900.0),
     "comes exactly to the caps": with_spend(facts(), Decimal("0.040"), Decimal("1.00"), Decimal("0.96")),
+    "one came to nothing half an hour ago": facts(fruitless=Fruitless(1, NOW - HOUR / 2)),
+    "three came to nothing, the last two hours ago": facts(fruitless=Fruitless(3, NOW - 2 * HOUR)),
+    "a thousand came to nothing, the last a day ago": facts(fruitless=Fruitless(1000, NOW - 24 * HOUR)),
     "ten forced switches today": facts(history=tuple(switched(n / 2, voluntary=False) for n in range(1, 11))),
 }
 BEYOND_THE_EDGE = {
@@ -233,6 +248,9 @@ BEYOND_THE_EDGE = {
         history=(switched(6 - 1 / 3600, left=THERE),)
     ),
     "it was driven from that pool an hour ago": facts(history=(switched(1, voluntary=False, left=THERE),)),
+    "three came to nothing, the last a minute less than two hours ago": facts(
+        fruitless=Fruitless(3, NOW - 2 * HOUR + timedelta(minutes=1))
+    ),
     "a risk of a hair more": with_target(facts(), risk_6h=Decimal("0.300001")),
     "the quarantine ends in a second": with_target(facts(), quarantined_until=NOW + timedelta(seconds=1)),
     "a price a second older": with_target(facts(), age_seconds=901.0),

@@ -15,6 +15,8 @@ from spotguard.domain.instances import Mode
 _CERTAIN = Decimal(1)
 RETURN_PAUSE = timedelta(hours=6)  # A→B→A within this time needs a person or an emergency (invariant 11)
 OLDEST_PRICE_SECONDS = 900.0  # no voluntary move on a price older than this
+_FIRST_REST = timedelta(minutes=30)
+_LONGEST_REST = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,16 @@ class PastSwitch:
     at: datetime
     voluntary: bool
     left_pool: PoolId | None  # None: on demand
+
+
+@dataclass(frozen=True)
+class Fruitless:
+    """Voluntary moves that came to nothing, one after the other, since one succeeded; but for those that a pool
+    refused. `ended_at`: the last of them.
+    """
+
+    many: int
+    ended_at: datetime
 
 
 @dataclass(frozen=True)
@@ -51,6 +63,7 @@ class RailFacts:
     quota: str | None = None  # why the vCPU quota has no room for it, or None
     ondemand_quarantined_until: datetime | None = None  # a launch on demand was refused where it would be
     imaging_minutes: Decimal | None = None  # of downtime, if only an image can carry the state there
+    fruitless: Fruitless | None = None
 
 
 Rail = Callable[[RailFacts], str | None]
@@ -149,6 +162,18 @@ def it_does_not_stop_the_workload_to_save(facts: RailFacts) -> str | None:
     )
 
 
+def it_rests_after_moves_that_came_to_nothing(facts: RailFacts) -> str | None:
+    """Whatever the aim: each of them costs an instance or stops the workload, and the next would meet the same."""
+    told = facts.fruitless
+    if told is None:
+        return None
+    until = told.ended_at + min(_FIRST_REST * 2 ** min(told.many - 1, 10), _LONGEST_REST)
+    if facts.now >= until:
+        return None
+    what = "the last voluntary move" if told.many == 1 else f"the last {told.many} voluntary moves"
+    return f"{what} came to nothing: the next is not begun before {until:%Y-%m-%d %H:%M} UTC"
+
+
 def it_has_stayed_long_enough(facts: RailFacts) -> str | None:
     if facts.proposal.aim is Aim.RECOVER or facts.in_pool_since is None:
         return None
@@ -211,6 +236,7 @@ RAILS: tuple[Rail, ...] = (
     the_risk_is_bearable,
     the_saving_is_worth_it,
     it_does_not_stop_the_workload_to_save,
+    it_rests_after_moves_that_came_to_nothing,
     it_has_stayed_long_enough,
     the_switch_limits_hold,
     it_does_not_go_back_and_forth,

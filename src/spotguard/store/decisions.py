@@ -10,19 +10,31 @@ from typing import Any
 import sqlalchemy as sa
 
 from spotguard.domain.agents import AgentStatus
-from spotguard.domain.clock import parse_time
+from spotguard.domain.clock import EARLIEST, parse_time
 from spotguard.domain.commands import CreatedBy, Priority
 from spotguard.domain.decisions import Aim, PoolAssessment, Proposal, Verdict
 from spotguard.domain.ids import AgentId, ClientId, CommandId, PoolId
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
-from spotguard.domain.switches import MoveKind, SwitchStatus, Trigger
+from spotguard.domain.switches import MoveKind, Step, SwitchStatus, Trigger
 from spotguard.engine import rules_v1
 from spotguard.planning.approvals import Said
-from spotguard.planning.guard_rails import PastSwitch, RailFacts, SpendFacts
+from spotguard.planning.guard_rails import Fruitless, PastSwitch, RailFacts, SpendFacts
 from spotguard.planning.switching import MoveFacts, choose
-from spotguard.store import fleet, intentions, kill, models, move_plans, moves, quarantine, quotas, storage
+from spotguard.store import (
+    fleet,
+    intentions,
+    kill,
+    models,
+    move_plans,
+    moves,
+    old_ends,
+    quarantine,
+    quotas,
+    storage,
+)
 from spotguard.store.prepared import Prepared
+from spotguard.store.steps import recorded_steps
 from spotguard.store.tables import (
     agents,
     clients,
@@ -37,6 +49,7 @@ from spotguard.store.tables import spot_price_snapshots as snapshots
 Row = sa.Row[Any]
 _DONE = (SwitchStatus.COMMITTED.value, SwitchStatus.COMPLETED.value)
 _FORCED = (Trigger.EMERGENCY.value, Trigger.REBALANCE.value)
+_A_WEEK = timedelta(days=7)
 
 _SERVING: sa.Select[Any] = (
     sa.select(
@@ -84,6 +97,16 @@ _HISTORY: sa.Select[Any] = sa.select(
     switches.c.agent_id == sa.bindparam("agent"),
     switches.c.created_at > sa.bindparam("since"),
     switches.c.status.in_((*_DONE, SwitchStatus.PREPARING.value)),
+)
+_ENDED: sa.Select[Any] = (
+    sa.select(switches)
+    .where(
+        switches.c.agent_id == sa.bindparam("agent"),
+        switches.c.created_at > sa.bindparam("since"),
+        switches.c.status != SwitchStatus.PREPARING.value,
+    )
+    .order_by(switches.c.created_at.desc(), switches.c.id)
+    .limit(50)
 )
 
 
@@ -178,6 +201,7 @@ def rail_facts(
         quota=quotas.why_not(tx, now, ClientId(agent.client_id), place, proposal.mode),
         ondemand_quarantined_until=struck.get(PoolId(place.id)),
         imaging_minutes=_imaging_minutes(tx, agent, place),
+        fruitless=_fruitless(tx, now, agent),
     )
 
 
@@ -200,7 +224,7 @@ def _imaging_minutes(tx: sa.Connection, agent: Row, place: Pool) -> Decimal | No
 
 def history(tx: sa.Connection, now: datetime, agent_id: AgentId) -> tuple[PastSwitch, ...]:
     """Switches of the last week that came to their grant, or still may."""
-    rows = tx.execute(_HISTORY, {"agent": agent_id, "since": now - timedelta(days=7)}).all()
+    rows = tx.execute(_HISTORY, {"agent": agent_id, "since": now - _A_WEEK}).all()
     return tuple(
         PastSwitch(
             at=row.created_at,
@@ -209,6 +233,29 @@ def history(tx: sa.Connection, now: datetime, agent_id: AgentId) -> tuple[PastSw
         )
         for row in rows
     )
+
+
+def _fruitless(tx: sa.Connection, now: datetime, agent: Row) -> Fruitless | None:
+    """Whatever has succeeded since, a rescue or a person's move, shows that moves end here; and what people have
+    changed since, a setting or the kill switch, may have stopped them or mended their reason.
+    """
+    ended = []
+    since = max(now - _A_WEEK, old_ends.last_word_at(tx, agent) or EARLIEST)
+    for row in tx.execute(_ENDED, {"agent": agent.id, "since": since}):
+        if row.status in _DONE:
+            break
+        if row.event_trigger == Trigger.AUTO_SWITCH and not _was_refused(tx, row):
+            ended.append(row.completed_at)
+    return Fruitless(len(ended), max(ended)) if ended else None
+
+
+def _was_refused(tx: sa.Connection, move: Row) -> bool:
+    """Its pool refused it or fell before the workload was stopped for it: the quarantine says how long to wait."""
+    struck = quarantine.of_client(tx, ClientId(move.client_id), Mode(move.new_mode))
+    strike = struck.get(PoolId(Pool(move.new_instance_type, move.new_az).id))
+    if strike is None or strike.struck_at < move.created_at:
+        return False
+    return Step.GATE_CLOSED not in recorded_steps(tx, move.id)
 
 
 def record(

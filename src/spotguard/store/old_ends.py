@@ -66,9 +66,14 @@ def due_at(tx: sa.Connection, agent_id: AgentId, planned: datetime) -> datetime 
     agent = fleet.agent_row(tx, agent_id)
     if why_held(tx, agent) is not None:
         return None
+    return max(planned, last_word_at(tx, agent) or planned)
+
+
+def last_word_at(tx: sa.Connection, agent: Row) -> datetime | None:
+    """When its settings or a kill switch that reaches it were last changed; None: never yet."""
     turned = kill.turned_at(tx, agent.client_id, agent.id)
-    configured = _CONFIGURED.scalar(tx, {"agent": agent_id})
-    return max(at for at in (planned, turned, configured) if at is not None)
+    configured = _CONFIGURED.scalar(tx, {"agent": agent.id})
+    return max((at for at in (turned, configured) if at is not None), default=None)
 
 
 def why_held(tx: sa.Connection, agent: Row) -> str | None:
