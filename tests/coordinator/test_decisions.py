@@ -1,5 +1,6 @@
 """Voluntary moves: they happen, guard-rails stop them, autonomy limits them, and every one leaves its reasons."""
 
+from spotguard.coordinator.decide import look
 from spotguard.domain.agents import KillLevel
 from spotguard.domain.pools import Pool
 from spotguard.store import kill
@@ -126,6 +127,29 @@ def test_the_kill_switch_stops_what_has_not_closed_its_gate():
     assert len(scene.rows(switches)) == 1
     assert scene.is_open(agent)
     assert scene.running() == {scene.serving(agent)}
+
+
+def test_a_move_of_the_engine_ends_with_automatic_mode():
+    """Until it has closed the gate; whoever sets both off wants no voluntary switch (ruling S11)."""
+    scene = Scene()
+    agent = scene.protect(pool=A, min_pool_hours=0)
+    scene.run(120, until=lambda: bool(scene.rows(switches)))
+    scene.config(agent, auto_switch_enabled=False)
+    scene.run(30)
+    assert scene.last_move(agent).status == "unwound"
+    assert scene.is_open(agent)
+
+
+def test_what_its_user_has_switched_off_since_the_look_is_not_begun():
+    scene = Scene()
+    agent = scene.protect(pool=A, min_pool_hours=0, max_switches_per_day=0)
+    scene.run(300)
+    scene.config(agent, max_switches_per_day=3)
+    decide = scene.coordinator.decide
+    (found,) = scene.db.read(lambda tx: look(tx, scene.now, decide.judge))
+    scene.config(agent, autonomy="observe", config_version=found.agent.config_version + 1)
+    assert decide._decide(scene.now, found, {}) is False
+    assert scene.rows(switches) == []
 
 
 def test_manual_mode_is_not_decided_for():

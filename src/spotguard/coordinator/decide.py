@@ -160,9 +160,15 @@ def _dispose(
     proposal: Proposal,
     frozen: str | None,
     last_key: str | None,
-) -> tuple[str | None, str]:
+) -> tuple[str | None, str | None]:
     """The instance to wake if a move was opened, and the key of what came of it."""
     agent = found.agent
+    present = decisions.candidate(tx, AgentId(agent.id))
+    if present is None or _stand(present) != _stand(agent):
+        return (
+            None,
+            last_key,
+        )  # its user has said otherwise since the look, or it serves elsewhere: decided anew
     proposal, facts = _rung(tx, now, found, proposal, frozen)
     refused = guard_rails.refusal(facts)
     verdict = guard_rails.verdict(proposal, refused, Autonomy(agent.autonomy))

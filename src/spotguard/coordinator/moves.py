@@ -140,6 +140,9 @@ def _why_stopped(tx: sa.Connection, switch: Row, steps: list[Step]) -> str | Non
     level = kill.level_for(tx, switch.client_id, switch.agent_id)
     if level is KillLevel.ALL or (level is KillLevel.VOLUNTARY and switch.event_trigger in _WANTED):
         return f"the kill switch stands at {level.name.lower()}"
-    if switch.event_trigger == Trigger.AUTO_SWITCH and not fleet.agent_row(tx, switch.agent_id).enabled:
+    if switch.event_trigger != Trigger.AUTO_SWITCH:
+        return None
+    agent = fleet.agent_row(tx, switch.agent_id)
+    if not agent.enabled:
         return "its agent was disabled"
-    return None
+    return None if agent.auto_switch_enabled else "automatic moves were switched off"
