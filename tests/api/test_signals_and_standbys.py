@@ -8,8 +8,15 @@ import pytest
 
 from spotguard.domain.clock import rfc3339
 from spotguard.domain.replicas import SyncStatus
+from spotguard.store import moves
 from spotguard.store import replicas as replica_store
-from spotguard.store.tables import agents, replica_instances, spot_interruption_events
+from spotguard.store.tables import (
+    agents,
+    instances,
+    replica_instances,
+    spot_interruption_events,
+    switches,
+)
 from tests.api.world import POOL_A, POOL_B, POOL_C, Machine, Tenant, World
 
 
@@ -223,6 +230,38 @@ def test_the_toggle_makes_and_ends_replicas(world: World, acme: Tenant, market: 
     assert row.is_active is False
     assert acme.agent(market)["replicaCount"] == 0
     assert standby.heartbeat().body["role"] == "passive"
+
+
+def test_who_turns_to_automatic_mode_after_a_recommendation_keeps_the_standby_for_as_long_as_it_counts(
+    world: World, acme: Tenant, market: Machine, standby: Machine
+):
+    said = {"signal_type": "rebalance-recommendation", "signal_time": world.ago(1)}
+    assert market.post("interruption-signal", said).body["action"] == "monitor"
+    acme.configure(market, autoSwitchEnabled=True)
+    (row,) = world.rows(replica_instances)
+    assert row.is_active is True
+    world.clock.pass_seconds(2 * 3600)
+    acme.configure(market, terminateWaitMinutes=1)
+    (row,) = world.rows(replica_instances)
+    assert row.is_active is False
+
+
+def test_a_replica_is_not_ended_by_hand_while_the_workload_moves_to_it_or_nobody_serves(
+    world: World, acme: Tenant, market: Machine, standby: Machine
+):
+    path = f"/agents/{market.agent_id}/replicas/{replica_id(world)}"
+    standby.post(
+        f"replicas/{replica_id(world)}/sync-status", {"sync_status": "synced", "state_transfer_progress": 100}
+    )
+    assert promote(world, acme, market).status == 200
+    refused = acme.call("DELETE", path)
+    assert (refused.status, "is moving to this replica" in refused.body["detail"]) == (409, True)
+    (move,) = world.rows(switches)
+    world.write(lambda tx: moves.unwind(tx, world.clock.now(), move.id, "the story ends it"))
+    dead = {"ec2_state": "terminated", "is_active": False}
+    world.write(lambda tx: tx.execute(instances.update().where(instances.c.id == market.id).values(**dead)))
+    refused = acme.call("DELETE", path)
+    assert (refused.status, "what is left of the state" in refused.body["detail"]) == (409, True)
 
 
 def test_a_promoted_replica_is_never_ended_by_its_row(

@@ -58,6 +58,21 @@ def test_a_notice_with_a_ready_standby_promotes_it_before_the_end(scene, agent):
     assert scene.breaches() == []
 
 
+def test_a_ready_standby_goes_before_a_wished_move_whose_new_instance_has_nothing_yet(scene, agent):
+    scene.config(agent, manual_replica_enabled=True)
+    standby, old = ready(scene, agent), scene.serving(agent)
+    other = B if standby.pool_id == C.id else C
+    wished = scene.switch(agent, other)
+    scene.run(60, until=lambda: scene.move(wished.switch_id).new_instance_id is not None)
+    scene.ec2.controls.interrupt(old)
+    scene.run(60, until=serves_elsewhere(scene, agent, old))
+    assert scene.serving(agent) == standby.instance_id
+    assert scene.move(wished.switch_id).status == "unwound"
+    scene.run(900)
+    assert scene.serving(agent) in scene.running()
+    assert scene.breaches() == []
+
+
 def test_a_notice_without_a_standby_makes_one_at_once(scene, agent):
     old = scene.serving(agent)
     scene.ec2.controls.interrupt(old)

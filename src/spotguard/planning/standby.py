@@ -37,7 +37,9 @@ class Place:
 
 @dataclass(frozen=True)
 class LiveReplica:
-    """A replica row that is alive. `doomed`: its own instance has a signal. `unheard`: nobody has heard it for long."""
+    """A replica row that is alive. `doomed`: its own instance has a signal. `unheard`: nobody has heard it for long.
+    `launched`: EC2 has named its instance.
+    """
 
     replica_id: ReplicaId
     replica_type: ReplicaType
@@ -45,6 +47,7 @@ class LiveReplica:
     mode: Mode
     doomed: bool
     unheard: bool = False
+    launched: bool = True
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ class StandbyNeed:
     failed_at: datetime | None
     places: tuple[Place, ...]  # in the order in which they should be tried
     can_sync: bool = True  # the serving instance's state can be copied to a standby
+    signalled: bool = False  # AWS has said that the serving instance may be taken, or will be
 
 
 @dataclass(frozen=True)
@@ -103,8 +107,7 @@ def plan_standbys(need: StandbyNeed) -> tuple[StandbyPlan, ...]:
     if hands_off or need.moving or not need.serving:
         return ()  # who stands by for whom is about to change, or the standby holds what is left of the state
     if need.protection is not Protection.MANUAL:
-        manual = [r for r in need.replicas if r.replica_type is ReplicaType.MANUAL]
-        return tuple(RetireReplica(r.replica_id, "manual replicas were switched off") for r in manual)
+        return _retire_manual(need)
     if not need.can_sync:
         return tuple(RetireReplica(r.replica_id, NO_SYNC) for r in need.replicas)
     unfit = tuple(retire for r in need.replicas if (retire := _unfit(need, r)) is not None)
@@ -112,6 +115,15 @@ def plan_standbys(need: StandbyNeed) -> tuple[StandbyPlan, ...]:
         return unfit
     launch = _launch(need, unfit)
     return () if launch is None else (*unfit, launch)  # a poor standby is better than none
+
+
+def _retire_manual(need: StandbyNeed) -> tuple[RetireReplica, ...]:
+    """While a signal counts one does in automatic mode what an emergency replica would be made for."""
+    needed = need.protection is Protection.AUTOMATIC and need.signalled
+    manual = [
+        r for r in need.replicas if r.replica_type is ReplicaType.MANUAL and not (needed and r.launched)
+    ]
+    return tuple(RetireReplica(r.replica_id, "manual replicas were switched off") for r in manual)
 
 
 def why_none_is_made(*, enabled: bool, kill: KillLevel, is_emergency: bool) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,10 +16,11 @@ from spotguard.domain.pools import Pool
 from spotguard.domain.replicas import LIVE_REPLICA, ReplicaStatus, ReplicaType
 from spotguard.domain.signals import NOTICE_SECONDS, SignalAction, SignalType
 from spotguard.domain.switches import MoveKind, Step, Trigger
-from spotguard.planning.emergency import SignalAnswer, SignalFacts, answer
+from spotguard.planning.emergency import SignalAnswer, SignalFacts, answer, best_standby
 from spotguard.planning.switching import NO_SYNC
 from spotguard.store import agents as agent_rows
 from spotguard.store import (
+    deaths,
     events,
     fleet,
     grants,
@@ -33,7 +35,15 @@ from spotguard.store import (
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import agents, instances, replica_instances, spot_interruption_events
 
-__all__ = ["SignalAnswer", "answer_signal", "create_replica", "hand_over", "promote", "protection_changed"]
+__all__ = [
+    "SignalAnswer",
+    "answer_signal",
+    "create_replica",
+    "end_replica",
+    "hand_over",
+    "promote",
+    "protection_changed",
+]
 
 Row = sa.Row[Any]
 
@@ -152,16 +162,31 @@ def _can_sync(tx: sa.Connection, agent_id: AgentId) -> bool:
 
 
 def _drop_hopeless_move(tx: sa.Connection, now: datetime, agent: Row) -> None:
-    """A move that cannot end within two minutes makes room: no instance yet, an image to make, or a doomed target."""
+    """A move that cannot end within two minutes makes room: no instance yet, an image to make, a doomed target, or one
+    that has not the state yet, while a standby has it.
+    """
     move = moves.preparing_of(tx, agent.id)
     if move is None:
         return
     steps = moves.recorded_steps(tx, move.id)
+    if Step.GATE_CLOSED in steps:
+        return
     imaging = move.kind == MoveKind.IMAGE and Step.IMAGED not in steps
     unlaunched = move.new_instance_id is None and move.replica_id is None
     doomed = move.new_instance_id is not None and not moves.can_serve(tx, move.new_instance_id)
-    if Step.GATE_CLOSED not in steps and (imaging or unlaunched or doomed):
+    if imaging or unlaunched or doomed or (_waits_for_state(move, steps) and _has_ready(tx, now, agent)):
         moves.unwind(tx, now, move.id, "a termination notice came, and this move could not end in time")
+
+
+def _waits_for_state(move: Row, steps: Collection[Step]) -> bool:
+    """Its own new instance has yet to boot, or to be sent a whole pass."""
+    has_it = Step.ENROLLED if move.kind == MoveKind.VOLUME else Step.SYNCED
+    return move.replica_id is None and has_it not in steps
+
+
+def _has_ready(tx: sa.Connection, now: datetime, agent: Row) -> bool:
+    standby = best_standby(fleet.standby_facts(tx, now, agent.id))
+    return standby is not None and standby.status is ReplicaStatus.READY
 
 
 def _create_and_move(
@@ -301,6 +326,29 @@ def create_replica(
         raise Refused("no pool is known to launch in: wait for the first price report")
     place = quotas.with_room(tx, now, client_id, places)[0]
     return standbys.create(tx, now, agent, ReplicaType.MANUAL, place, created_by, "asked for by its user")
+
+
+def end_replica(
+    tx: sa.Connection, now: datetime, *, client_id: ClientId, agent_id: AgentId, replica_id: ReplicaId
+) -> None:
+    """Its user does not want this standby any more; again is harmless. `Refused` for one that was promoted, one to
+    which the workload is moving, and while nobody serves: it may hold what is left of the state.
+    """
+    fleet.agent_row(tx, agent_id, client_id)
+    fleet.hold(tx, now, agent_id)
+    replica = replicas.get(tx, agent_id, replica_id)
+    if replica.status == ReplicaStatus.PROMOTED:
+        raise Refused("this replica was promoted: its instance is, or was, the primary")
+    if replica.status not in LIVE_REPLICA:
+        return
+    move, held = moves.preparing_of(tx, agent_id), grants.holder(tx, agent_id)
+    if move is not None and move.replica_id == replica_id:
+        raise Refused("the workload is moving to this replica: wait until that switch has ended")
+    if held is None or held.released_at is not None or deaths.is_dead(tx, InstanceId(held.instance_id)):
+        raise Refused(
+            "nobody serves, and this replica may hold what is left of the state: it is kept until somebody does"
+        )
+    replicas.retire(tx, now, replica_id, "terminated by its user")
 
 
 def protection_changed(tx: sa.Connection, now: datetime, agent_id: AgentId) -> list[ReplicaId]:

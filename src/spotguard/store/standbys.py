@@ -124,6 +124,7 @@ def _need(tx: sa.Connection, now: datetime, agent: Row) -> StandbyNeed:
                 mode=Mode(row.mode),
                 doomed=row.instance_id in doomed,
                 unheard=row.id in unheard,
+                launched=row.instance_id is not None,
             )
             for row in alive
         ),
@@ -131,6 +132,7 @@ def _need(tx: sa.Connection, now: datetime, agent: Row) -> StandbyNeed:
         failed_at=failed_at,
         places=(),
         can_sync=held is None or agents.can_sync(tx, InstanceId(held.instance_id)),
+        signalled=held is not None and bool(live_signals.signalled(tx, now, [held.instance_id])),
     )
     # looking up the whole market is dear, and a healthy standby needs none
     return replace(need, places=fleet.places_for_standby(tx, now, agent)) if wants_launch(need) else need

@@ -6,10 +6,7 @@ from sqlalchemy.engine import Connection
 
 from spotguard.api.client.desk import AskedFor, AtDesk, TheAgent, TheReplica, router
 from spotguard.domain.commands import CreatedBy
-from spotguard.domain.errors import Refused
-from spotguard.domain.replicas import LIVE_REPLICA
 from spotguard.store import agents, plans, views_history
-from spotguard.store import replicas as replica_store
 from spotguard.store import restore_points as restore_point_store
 from spotguard.wire.client import Listed, ReplicaState
 from spotguard.wire.client_controls import RestorePoint
@@ -55,11 +52,7 @@ async def terminate_replica(desk: AtDesk, agent_id: TheAgent, replica_id: TheRep
     """The coordinator ends its machine; in manual mode another one follows. Again is harmless."""
 
     def work(tx: Connection) -> tuple[ReplicaState, str | None]:
-        row = views_history.replica(tx, desk.client_id, agent_id, replica_id)
-        if row.status == "promoted":
-            raise Refused("this replica was promoted: its instance is, or was, the primary")
-        if row.status in {status.value for status in LIVE_REPLICA}:
-            replica_store.retire(tx, desk.now, replica_id, "terminated by its user")
+        plans.end_replica(tx, desk.now, client_id=desk.client_id, agent_id=agent_id, replica_id=replica_id)
         after = views_history.replica(tx, desk.client_id, agent_id, replica_id)
         return ReplicaState.model_validate(after), agents.serving_instance(tx, agent_id)
 
