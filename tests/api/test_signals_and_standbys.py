@@ -150,6 +150,15 @@ def test_a_report_that_comes_late_is_as_old_as_what_it_measured(world: World, st
     assert overtaken.body["status"] == "syncing", "what was measured before the newest report says nothing"
 
 
+def test_a_report_by_a_server_whose_clock_was_ahead_silences_no_later_one(world: World, standby: Machine):
+    call, said = f"replicas/{replica_id(world)}/sync-status", {"state_transfer_progress": 100, "position": 7}
+    world.clock.pass_seconds(3600)
+    standby.post(call, {**said, "sync_status": "synced"})
+    world.clock.pass_seconds(-3600)
+    behind = standby.post(call, {**said, "sync_status": "out-of-sync"})
+    assert behind.body["status"] == "syncing"
+
+
 def test_nothing_is_measured_after_its_report(world: World, standby: Machine):
     """Its clock is ahead of what it last heard of the server's."""
     said = {"sync_status": "synced", "state_transfer_progress": 100, "measured_at": world.ago(-3600)}

@@ -8,7 +8,7 @@ import pytest
 
 from spotguard.domain.instances import Mode
 from spotguard.planning.metering import EntryKind
-from spotguard.store import deletions, ledger, prices, views_savings
+from spotguard.store import deletions, ledger, prices, sightings, storage, views_savings
 from spotguard.store.tables import instance_runs, ledger_entries, storage_resources
 from tests.coordinator.scene import A, B, Scene
 
@@ -47,6 +47,36 @@ def busy(scene):
     scene.ec2.controls.interrupt(scene.serving(agent), notice_seconds=0)
     scene.run(3333)
     return began
+
+
+def test_what_was_settled_by_a_clock_that_was_ahead_is_taken_back():
+    """One disk is deleted and one agent too before the time comes that was settled."""
+    scene = Scene()
+    agent, other = scene.protect(pool=A), scene.protect("db", pool=B)
+    scene.run(1200)
+    scene.db.write(lambda tx: ledger.settle(tx, scene.now + timedelta(hours=5)))
+    primary = scene.serving(agent)
+    disk = scene.db.read(lambda tx: storage.state_volume_of(tx, primary))
+    scene.db.write(lambda tx: storage.gone(tx, scene.now, [disk.id]))
+    scene.db.write(lambda tx: deletions.delete(tx, scene.now, scene.client_id, other))
+    scene.db.write(lambda tx: ledger.settle(tx, scene.now))
+    assert entries(scene) == [asdict(e) | {"kind": e.kind.value} for e in recomputed(scene)]
+    assert max(row.to_at for row in scene.rows(ledger_entries)) == scene.now
+
+
+def test_an_instance_that_vanished_is_billed_to_its_end_and_not_to_when_that_was_found_out():
+    scene = Scene()
+    agent = scene.protect(pool=A, mode=Mode.ONDEMAND)
+    scene.run(600)
+    primary = scene.serving(agent)
+    read = next(row for row in scene.db.read(sightings.active) if row.id == primary)
+    scene.db.write(lambda tx: sightings.missed(tx, scene.now + timedelta(seconds=10), read))
+    scene.db.write(lambda tx: ledger.settle(tx, scene.now + timedelta(minutes=5)))
+    scene.clock.time += timedelta(minutes=6)
+    read = next(row for row in scene.db.read(sightings.active) if row.id == primary)
+    assert scene.db.write(lambda tx: sightings.vanished(tx, scene.now, read))
+    scene.db.write(lambda tx: ledger.settle(tx, scene.now))
+    assert entries(scene) == [asdict(e) | {"kind": e.kind.value} for e in recomputed(scene)]
 
 
 def test_the_ledger_equals_the_meter():

@@ -123,6 +123,7 @@ async def fallback_status(api: Api, request: Request) -> Response:
         caller = credentials.agent(tx, now, token_hash, request.path_params["agent_id"])
         fallbacks.apply_status(
             tx,
+            now,
             AgentId(caller.agent_id),
             switch_id,
             InstanceId(caller.instance_id),

@@ -134,8 +134,9 @@ def _copies_back(tx: sa.Connection, switch: Row) -> bool:
     return tx.execute(ended).first() is None
 
 
-def apply_status(
+def apply_status(  # noqa: PLR0913 - what it has measured, and when
     tx: sa.Connection,
+    now: datetime,
     agent_id: AgentId,
     switch_id: SwitchId,
     instance_id: InstanceId,
@@ -160,7 +161,14 @@ def apply_status(
     furthest = known if position is None else sa.case((known > position, known), else_=sa.literal(position))
     told = tx.execute(
         sa.update(switches)
-        .where(mine, sa.or_(s.fallback_told_at.is_(None), s.fallback_told_at <= measured_at))
+        .where(
+            mine,
+            sa.or_(
+                s.fallback_told_at.is_(None),
+                s.fallback_told_at <= measured_at,
+                s.fallback_told_at > now,  # by a server's clock that was ahead
+            ),
+        )
         .values(
             fallback_status=sync_status.value,
             fallback_lag_ms=latency_ms,

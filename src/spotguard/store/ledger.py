@@ -27,11 +27,11 @@ from spotguard.planning.metering import (
     meter_instance,
     meter_storage,
     price_known_at,
-    since_hour_of,
 )
 from spotguard.store import ondemand, prices
 from spotguard.store.batches import batch_of, batched
 from spotguard.store.prepared import Prepared
+from spotguard.store.settled import cut_of
 from spotguard.store.tables import (
     agents,
     epoch_grants,
@@ -42,7 +42,6 @@ from spotguard.store.tables import (
 )
 
 Row = sa.Row[Any]
-LOOK_BACK = timedelta(hours=1)  # what EC2 tells late (a price, an end) may lie before the last settlement
 PATIENCE = timedelta(days=30)  # so long an unknown price may still become known (imported, or told late)
 NO_COST = frozenset({EntryKind.ONDEMAND, EntryKind.UNPRICED})
 _i = instances.c
@@ -62,14 +61,15 @@ def settle(tx: sa.Connection, now: datetime) -> int:
     _unsettle(tx, [fact.agent_id for fact in facts if fact.agent_id not in newest])
     unpriced: set[str] = set()
     for runs, settled in _open_runs(tx, now):
-        newest_run, cut = runs[-1], cut_of(settled)
+        newest_run, cut = runs[-1], cut_of(settled, now)
         if _may_become_known(newest_run, settled, now):
             unpriced.add(newest_run.instance_id)
         take(newest_run.instance_id, cut, [e for run in runs for e in meter_instance(run, now, cut)])
     for thing, settled in stored_things(tx):
-        take(thing.resource_id, cut := cut_of(settled), meter_storage(thing, now, cut))
+        take(thing.resource_id, cut := cut_of(settled, now), meter_storage(thing, now, cut))
     for fact in facts:
-        take(fact.agent_id, cut := cut_of(newest.get(fact.agent_id)), meter_counterfactual(fact, now, cut))
+        cut = cut_of(newest.get(fact.agent_id), now)
+        take(fact.agent_id, cut, meter_counterfactual(fact, now, cut))
     if windows:
         tx.execute(_CLEAR, windows)
     if entries:
@@ -88,11 +88,6 @@ def _unsettle(tx: sa.Connection, agent_ids: Sequence[AgentId]) -> None:
     """Of these the on-demand price has become known: seconds without a price were compared with nothing so far."""
     if agent_ids:
         tx.execute(sa.update(instances).where(_i.agent_id.in_(agent_ids)).values(metered_until=None))
-
-
-def cut_of(settled: datetime | None) -> datetime | None:
-    """From which full hour on entries are written anew; None: from the beginning."""
-    return None if settled is None else since_hour_of(settled - LOOK_BACK)
 
 
 def _unsettled(columns: Any, ended_at: Any) -> sa.ColumnElement[bool]:
@@ -114,7 +109,7 @@ _OPEN = Prepared(sa.select(instances).where(_BILLED, _unsettled(_i, _ENDED)))
 
 def _open_runs(tx: sa.Connection, now: datetime) -> list[tuple[list[InstanceRun], datetime | None]]:
     """The runs of each instance whose cost may still change, with the time up to which it is settled."""
-    return _runs_of(tx, now, _OPEN.rows(tx, {}), lambda row: cut_of(row.metered_until))
+    return _runs_of(tx, now, _OPEN.rows(tx, {}), lambda row: cut_of(row.metered_until, now))
 
 
 def all_runs(tx: sa.Connection, now: datetime) -> list[InstanceRun]:

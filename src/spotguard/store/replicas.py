@@ -182,6 +182,7 @@ def apply_sync_status(
         "said_progress": progress,
         "said_latency": latency_ms,
         "measured_at": measured_at or now,
+        "now": now,
     }
     if complete:
         values |= {"said_position": position}
@@ -219,7 +220,11 @@ def _report(**more: Any) -> Prepared:
         .where(
             r.id == sa.bindparam("replica"),
             r.status.in_([sa.literal_column(f"'{s}'") for s in _LIVE]),
-            sa.or_(r.reported_at.is_(None), r.reported_at <= sa.bindparam("measured_at")),
+            sa.or_(
+                r.reported_at.is_(None),
+                r.reported_at <= sa.bindparam("measured_at"),
+                r.reported_at > sa.bindparam("now"),  # by a server's clock that was ahead
+            ),
         )
         .values(
             sync_status=sa.bindparam("said_status"),

@@ -16,6 +16,7 @@ from spotguard.ports.cloud import InstanceView, Tags
 from spotguard.ports.intentions import TOKEN_TAG
 from spotguard.store import looks, ondemand, pools, quarantine, replicas
 from spotguard.store.prepared import Prepared
+from spotguard.store.settled import not_after
 from spotguard.store.tables import (
     agents,
     drills,
@@ -295,7 +296,12 @@ def said_to_have_ended(
             instances.c.is_active,
             instances.c.ec2_state.is_(None),
         )
-        .values(is_active=False, terminated_at=at, updated_at=now)
+        .values(
+            is_active=False,
+            terminated_at=at,
+            metered_until=not_after(instances.c.metered_until, at),
+            updated_at=now,
+        )
     )
 
 
@@ -317,6 +323,7 @@ def vanished(tx: sa.Connection, now: datetime, instance: Row) -> bool:
             is_active=False,
             ended_at=sa.func.coalesce(instances.c.ended_at, instance.absent_since),
             terminated_at=instance.absent_since,
+            metered_until=not_after(instances.c.metered_until, instance.absent_since),
             updated_at=now,
         )
     )

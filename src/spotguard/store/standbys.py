@@ -139,11 +139,13 @@ def _need(tx: sa.Connection, now: datetime, agent: Row) -> StandbyNeed:
 
 
 def recent_failures(tx: sa.Connection, now: datetime, agent_id: AgentId) -> tuple[int, datetime | None]:
-    """How many of the newest replicas in a row failed, and when the last of them did."""
+    """How many of the newest replicas in a row failed, and when the last of them did; a time to come, by a server's
+    clock that was ahead, puts off nothing.
+    """
     rows = _NEWEST.rows(tx, {"agent": agent_id, "since": now - _FAILURES_COUNT_FOR})
     failed = []
     for row in rows:
         if row.status != ReplicaStatus.FAILED:
             break
         failed.append(row.terminated_at)
-    return len(failed), max((at for at in failed if at is not None), default=None)
+    return len(failed), max((at for at in failed if at is not None and at <= now), default=None)

@@ -26,6 +26,7 @@ from spotguard.ports.cloud import (
 from spotguard.store import made_with
 from spotguard.store.batches import batch_of, batched
 from spotguard.store.prepared import Prepared
+from spotguard.store.settled import not_after
 from spotguard.store.tables import agents, epoch_grants, salvages, storage_resources, switches
 
 Row = sa.Row[Any]
@@ -365,10 +366,11 @@ def _switch_of(tx: sa.Connection, agent_id: str, tags: Tags) -> str | None:
 def gone(tx: sa.Connection, at: datetime, resource_ids: Sequence[str]) -> None:
     """Deleted: nothing is billed from here on."""
     if resource_ids:
+        over = {"ended_at": at, "state": "deleted", "attached_to": None}
         tx.execute(
             sa.update(storage_resources)
             .where(_s.id.in_(resource_ids), _s.ended_at.is_(None))
-            .values(ended_at=at, state="deleted", attached_to=None)
+            .values(**over, metered_until=not_after(_s.metered_until, at))
         )
 
 
