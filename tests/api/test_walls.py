@@ -222,6 +222,8 @@ def test_no_zone_is_taken_from_a_strangers_word(world: World, acme: Tenant, web:
     assert acme.call("GET", f"/pools/{invented}/prices").status == 404
     panel = acme.get(f"/instances/{web.id}/pricing")["pools"]
     assert invented not in {pool["id"] for pool in panel}
+    history = acme.get(f"/instances/{web.id}/price-history")["pools"]
+    assert invented not in {pool["id"] for pool in history}
     places = world.db.read(
         lambda tx: fleet.places_for_standby(tx, world.clock.now(), fleet.agent_row(tx, web.agent_id))
     )

@@ -142,8 +142,9 @@ async def price_history(desk: AtDesk, instance_id: TheInstance, days: Days = 7) 
         since = desk.now - timedelta(days=days)
         series: list[PriceSeries] = []
         if row.region and row.instance_type:
-            known = pools.list_pools(tx, instance_types=[row.instance_type], region=row.region)
-            ids = [pool.id for pool in known]
+            listed = pools.list_pools(tx, instance_types=[row.instance_type], region=row.region)
+            known = pools.known_to(tx, desk.client_id, [pool.id for pool in listed])
+            ids = sorted(known)
             steps = prices.price_steps(tx, desk.client_id, ids, since, desk.now)
             series = [PriceSeries(id=pool_id, points=steps.get(pool_id, [])) for pool_id in ids]
         marks = views_instances.marks(tx, row.agent_id, since) if row.agent_id else ()
