@@ -72,6 +72,12 @@ def test_it_is_granted_as_ever_once_that_one_is_dead(world: World, web: Machine,
     assert grant_to(world, web, world.register(web.tenant, "web", letter="c"))
 
 
+def test_a_clone_in_quarantine_holds_none_whatever_it_says(world: World, web: Machine):
+    clone = world.register(web.tenant, "web", token=world.enrolment(web, drill_id="a-restore-drill"))
+    clone.heartbeat(epoch=3, gate="open")
+    assert grant_to(world, web, world.register(web.tenant, "web", letter="c"))
+
+
 def test_a_heartbeat_whose_ticket_nobody_knows_is_refused_and_heard(
     world: World, web: Machine, later: Machine
 ):

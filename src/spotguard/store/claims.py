@@ -15,7 +15,8 @@ from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.store import events
 from spotguard.store.deaths import is_dead
 from spotguard.store.prepared import Prepared
-from spotguard.store.tables import agent_events, agents
+from spotguard.store.set_apart import may_serve
+from spotguard.store.tables import agent_events, agents, instances
 
 NEWER_EPOCH = "newer_epoch_told"  # kind of the event
 _IT_SERVES = (
@@ -23,14 +24,22 @@ _IT_SERVES = (
 )
 _TOLD_AGAIN = timedelta(hours=1)
 _e = agent_events.c
+_MAY_SERVE = Prepared(
+    sa.select(instances.c.id).where(instances.c.id == sa.bindparam("machine"), *may_serve())
+)
 _OF_AGENT = Prepared(
     sa.select(_e.at, _e.detail).where(_e.agent_id == sa.bindparam("agent"), _e.kind == NEWER_EPOCH)
 )
 
 
 def told(tx: sa.Connection, now: datetime, caller: sa.Row[Any], epoch: int | None) -> None:
-    """By a heartbeat; `caller` says which epoch the rows know. Written down once an hour for as long as it is said."""
+    """By a heartbeat; `caller` says which epoch the rows know. Written down once an hour for as long as it is said.
+
+    Not of what is set apart: a clone in quarantine never held any, and keeps nobody from one by saying so.
+    """
     if epoch is None or epoch <= caller.epoch:
+        return
+    if _MAY_SERVE.first(tx, {"machine": caller.instance_id}) is None:
         return
     claim = {"instance_id": caller.instance_id, "epoch": epoch}
     known = _OF_AGENT.rows(tx, {"agent": caller.agent_id})
