@@ -10,6 +10,7 @@ import httpx2
 import sqlalchemy as sa
 
 from spotguard.api.app import Application, create_app
+from spotguard.api.command_polls import MOST_OF_AN_INSTANCE
 from spotguard.api.offload import Threads
 from spotguard.api.settings import ApiSettings
 from spotguard.api.wakeups import Wakeups
@@ -124,6 +125,25 @@ def test_too_many_waiters_are_sent_away_but_never_without_their_commands(world: 
             assert refused.headers["retry-after"] == "5"
             world.command(web)
             assert len((await ask(client, web)).json()["commands"]) == 1
+
+    asyncio.run(story())
+
+
+def test_no_instance_takes_the_room_of_the_others(world: World, web: Machine):
+    other = world.register(world.tenant("Other"), number=900)
+    wakeups = Wakeups()
+
+    async def story() -> None:
+        async with polling(world, wakeups, max_waiters=MOST_OF_AN_INSTANCE + 1) as client:
+            greedy = [ask(client, web) for _ in range(MOST_OF_AN_INSTANCE)]
+            await until(lambda: wakeups.waiters == MOST_OF_AN_INSTANCE)
+            assert (await ask(client, web)).status_code == 429
+            poll = ask(client, other, "wait=0.2")
+            assert (await poll).status_code == 200
+            await asyncio.to_thread(world.command, web)
+            wakeups.agent(web.id)
+            assert {answer.status_code for answer in await asyncio.gather(*greedy)} == {200}
+            assert (await ask(client, web, "wait=0.1")).status_code == 200, "there is room again"
 
     asyncio.run(story())
 

@@ -25,6 +25,7 @@ from spotguard.store.results import apply_result
 from spotguard.wire.agent import CommandResult, LeasedCommand, PendingCommands, StoredCommand
 
 LONGEST_WAIT_SECONDS = 25
+MOST_OF_AN_INSTANCE = 3
 LOOK_AGAIN_SECONDS = 1.0  # other processes' writes wake nobody here
 _WHOLE, _SECONDS = re.compile(r"[0-9]{1,10}"), re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,6})?")
 _RESULT = msgspec.json.Decoder(CommandResult)
@@ -39,13 +40,22 @@ async def pending_commands(api: Api, request: Request) -> Response:
     found, instance_id = await _look(api, agent_id, token_hash, seen_version, answer_anyway=wait == 0)
     if found is not None:
         return reply(found)
-    if api.long_polls >= api.settings.max_waiters:
-        raise too_busy("too many long polls wait in this process", 5)
-    api.long_polls += 1
+    _require_room(api, instance_id)
+    api.long_polls[instance_id] += 1
     try:
         return reply(await _wait(api, request, agent_id, token_hash, seen_version, instance_id, wait))
     finally:
-        api.long_polls -= 1
+        api.long_polls[instance_id] -= 1
+        if not api.long_polls[instance_id]:
+            del api.long_polls[instance_id]
+
+
+def _require_room(api: Api, instance_id: str) -> None:
+    """No instance takes the room of the others: it needs one, and another while a lost one is not known to be."""
+    if api.long_polls[instance_id] >= MOST_OF_AN_INSTANCE:
+        raise too_busy("this instance waits in as many long polls as it may", 5)
+    if api.long_polls.total() >= api.settings.max_waiters:
+        raise too_busy("too many long polls wait in this process", 5)
 
 
 def _number(request: Request, name: str, form: re.Pattern[str], *, highest: int) -> float | None:

@@ -39,7 +39,9 @@ def _answer(tx: Connection) -> object:
 
 @dataclass
 class Api:
-    """The parts that `create_app` was given. `long_polls` and `streams` (by tenant) count what waits here."""
+    """The parts that `create_app` was given. `long_polls` (by instance) and `streams` (by tenant) count what waits
+    here.
+    """
 
     db: Database
     clock: Clock
@@ -50,7 +52,7 @@ class Api:
     ending: Ending = field(default_factory=Ending)
     replays: Replays = field(default_factory=lambda: Replays(None))
     hearing: Hearing = field(init=False)
-    long_polls: int = 0
+    long_polls: Counter[str] = field(default_factory=Counter)
     streams: Counter[ClientId] = field(default_factory=Counter)
     shelf: Shelf = field(init=False)
 

@@ -42,7 +42,7 @@ class Metrics:
             "spotguard_request_failures", "Requests that ended in an exception", registry=self.registry
         )
         polls = Gauge("spotguard_long_polls", "Long polls that wait in this process", registry=self.registry)
-        polls.set_function(lambda: api.long_polls)
+        polls.set_function(api.long_polls.total)
         streams = Gauge(
             "spotguard_event_streams", "Event streams open in this process", registry=self.registry
         )
