@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spotguard.api.market import time_median
+from spotguard.api.market import MarketMemory, time_median
+from spotguard.domain.ids import ClientId
 from spotguard.store.tables import agents, instances, ondemand_prices, spot_price_snapshots
-from tests.api.world import POOL_A, POOL_B, POOL_C, Machine, Tenant, World
+from tests.api.world import POOL_A, POOL_B, POOL_C, REGION, Machine, Tenant, World
 
 
 def test_the_specifications_report(world: World, acme: Tenant, web: Machine):
@@ -127,3 +128,12 @@ def test_the_median_is_the_price_of_half_of_the_time(drawn: list[tuple[int, int]
     whole = sum(span for _, span in spans)
     assert sum(span for price, span in spans if price <= median) >= whole / 2
     assert sum(span for price, span in spans if price >= median) >= whole / 2
+
+
+def test_reports_that_always_name_others_fill_no_memory(world: World, acme: Tenant):
+    """Each question is as long as its report: thousands of them would be a gigabyte of a process that serves all."""
+    memory, now = MarketMemory(), world.clock.now()
+    for number in range(2000):
+        types = frozenset({f"t{number}.large", f"m{number}.large"})
+        world.read(lambda tx, types=types: memory.ondemand(tx, now, ClientId(acme.id), REGION, types))
+    assert sum(map(len, vars(memory).values())) <= 500

@@ -15,7 +15,8 @@ from spotguard.store import ondemand, prices
 
 WINDOW = timedelta(hours=24)
 KEPT = timedelta(minutes=10)
-_MOST = 50_000
+_MOST = 50_000  # pools
+_MOST_QUESTIONS = 500  # each as long as its report: agents of one kind ask the same one
 
 HIGHEST_OF_ONDEMAND = Decimal(
     "1.5"
@@ -56,7 +57,7 @@ class MarketMemory:
         """USD per hour by instance type, of these types where they are known."""
         known = self._ondemand.get((client_id, region, types))
         if known is None or not _fresh(known, now):
-            if len(self._ondemand) > _MOST:
+            if len(self._ondemand) >= _MOST_QUESTIONS:
                 self._ondemand.clear()
             known = now, ondemand.prices_of(tx, client_id, region, instance_types=types)
             self._ondemand[client_id, region, types] = known
