@@ -97,7 +97,14 @@ def test_what_was_never_given_cannot_be_answered(world: World, web: Machine):
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"status": "done"}, {"status": "pending"}, {"status": "completed", "result": []}]
+    "body",
+    [
+        {},
+        {"status": "done"},
+        {"status": "pending"},
+        {"status": "failed\n"},
+        {"status": "completed", "result": []},
+    ],
 )
 def test_a_result_has_a_form(world: World, web: Machine, body: dict):
     command_id = world.command(web)

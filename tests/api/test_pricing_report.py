@@ -45,6 +45,8 @@ def test_the_specifications_report(world: World, acme: Tenant, web: Machine):
         ({"id": "t3.medium.atlantis-1a", "price": 0.03}, "not a pool id"),
         ({"id": POOL_B + ":windows", "price": 0.03}, "Linux"),
         ({"id": "t3.medium", "price": 0.03}, "not a pool id"),
+        ({"id": f"t3.{'x' * 30}.ap-south-1b", "price": 0.03}, "not a pool id"),
+        ({"id": f"t3.medium.ap{'-south' * 5}-1b", "price": 0.03}, "not a pool id"),
         ({"id": 7, "price": 0.03}, "object with id"),
         ({"price": 0.03}, "object with id"),
         ("t3.medium.ap-south-1b", "object with id"),

@@ -154,6 +154,7 @@ def test_what_contradicts_itself_is_refused(world: World, acme: Tenant):
         "/instance_id": {"instance_id": "i-launching"},
         "/instance_type": {"instance_type": "big"},
         "/boot_id": {"boot_id": ""},
+        "/hostname": {"hostname": "web\n"},
         "/logical_agent_id": {"logical_agent_id": "x" * 256},
     }
     for pointer, change in wrong.items():

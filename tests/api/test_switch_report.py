@@ -309,6 +309,14 @@ def test_what_ec2_made_otherwise_is_told_once_however_often_it_is_reported(
     assert told == [f"{NEW} is not as it was asked for: key_name is None, not key"]
 
 
+def test_what_is_told_of_it_has_an_end(world: World, acme: Tenant, web: Machine, asked: str):
+    """MariaDB's TEXT holds 65,535 bytes; more would fail the report, which its agent then tells for ever."""
+    body = specification(world, web, asked) | {"remarks": ["\U0001f600" * 3000] * 20}
+    assert web.post("switch-report", body).status == 200
+    messages = [e["message"] for e in acme.get(f"/agents/{web.agent_id}/events")["items"]]
+    assert max(len(message.encode()) for message in messages) <= 65_535
+
+
 AT_TEN = datetime(2025, 11, 23, 10, tzinfo=UTC)
 
 

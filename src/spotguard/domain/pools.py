@@ -18,6 +18,7 @@ PRODUCT_SUFFIX = {
 _PRODUCT_OF = {suffix: product for product, suffix in PRODUCT_SUFFIX.items()}
 _VPC = " (Amazon VPC)"  # EC2 still gives both spellings; the capacity and the price are the same
 _POOL = re.compile(r"([a-z][a-z0-9-]*\.[a-z0-9-]+)\.([a-z]{2}(?:-[a-z]+)+-\d)([a-z])((?::[a-z]+)?)")
+_LONGEST = 32  # a type's name, a zone's: EC2 gives none that is half as long, and no table holds a longer one
 _LOCAL_ZONE = re.compile(r"([a-z]{2}(?:-[a-z]+)+-\d)(?:[a-z]|-[a-z]{3}-\d[a-z])")
 
 
@@ -58,6 +59,6 @@ def canonical_product(text: str) -> str:
 def parse_pool_id(text: str) -> Pool:
     """The pool that an id names; `InvalidInput` when it does not name one."""
     found = _POOL.fullmatch(text)
-    if found is None or found[4] not in _PRODUCT_OF:
+    if found is None or found[4] not in _PRODUCT_OF or max(len(found[1]), len(found[2]) + 1) > _LONGEST:
         raise InvalidInput(f"not a pool id (like t3.medium.ap-south-1a): {text[:80]!r}")
     return Pool(instance_type=found[1], az=found[2] + found[3], product=_PRODUCT_OF[found[4]])

@@ -18,6 +18,7 @@ from spotguard.store.upserts import insert_or_update
 
 MADE_OTHERWISE = "made_otherwise"
 MOST_REMARKS = 20
+MOST_SAID = 4000  # characters of all of them, as of any sentence of an agent's
 
 
 def of(tx: Connection, instance_id: InstanceId | str) -> Shape | None:
@@ -65,7 +66,8 @@ def tell(
     )
     if any(detail.get("instance_id") == instance_id for detail in tx.scalars(told)):
         return
-    message = f"{instance_id} is not as it was asked for: {'; '.join(remarks[:MOST_REMARKS])}"
+    said = "; ".join(remarks[:MOST_REMARKS])[:MOST_SAID]
+    message = f"{instance_id} is not as it was asked for: {said}"
     events.append(tx, now, client_id, agent_id, MADE_OTHERWISE, message, {"instance_id": instance_id})
 
 

@@ -7,7 +7,7 @@ speak to an older server; what a field means is checked by the domain's parsers,
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -16,7 +16,7 @@ from spotguard.domain.instances import GateState, Role
 from spotguard.domain.replicas import ReplicaStatus, SyncStatus
 from spotguard.domain.signals import SignalAction
 
-PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+PRINTABLE = r"^[^\x00-\x1f\x7f]*(?!\n)$"  # `$` alone lets a line end pass
 MAX_POOLS = 200
 MAX_DESTROYED = 32  # tickets of which an agent tells that it has destroyed them
 MAX_INT = 2**31 - 1
@@ -244,7 +244,7 @@ class PendingCommands(Struct, frozen=True):
 class CommandResult(Struct, kw_only=True):
     """POST commands/{id}/result."""
 
-    status: Annotated[str, Meta(pattern="^(completed|failed|refused)$", max_length=9)]
+    status: Literal["completed", "failed", "refused"]
     message: Sentence | None = None
     result: dict[str, Any] | None = None
 
