@@ -267,6 +267,11 @@ def test_a_body_that_trickles_is_given_up(world: World, web: Machine):
     assert asgi(world, [first], [], web, body_seconds=0.05) == (408, 0)
 
 
+def test_a_body_that_never_begins_is_given_up(world: World, web: Machine):
+    announced = [(b"content-length", b"20")]
+    assert asgi(world, [], announced, web, body_seconds=0.05) == (408, 0)
+
+
 def test_whoever_hangs_up_is_told_nothing(world: World, web: Machine):
     first = {"type": "http.request", "body": b"{", "more_body": True}
     assert asgi(world, [first, {"type": "http.disconnect"}], [], web) == (None, 0)
