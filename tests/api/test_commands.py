@@ -121,6 +121,25 @@ def test_a_switch_that_the_agent_gives_up_is_unwound(world: World, acme: Tenant,
     assert acme.agent(moving)["status"] == "online"
 
 
+@pytest.mark.parametrize("end", ["answered", "expired"])
+def test_the_token_of_a_launch_is_not_kept_once_its_order_has_ended(world: World, moving: Machine, end: str):
+    """Whoever reads the database, or a backup of it, would enrol as the instance that was launched."""
+    command = moving.next_command()
+    assert "enrolment_token" in command["payload"]["launch"]["user_data"]
+    if end == "answered":
+        said = {"status": "failed", "message": "no capacity", "result": {"refused": [POOL_B]}}
+        assert moving.post(f"commands/{command['id']}/result", said).status == 200
+        assert [row.pool_id for row in world.rows(pool_quarantines)] == [POOL_B], "its places are known still"
+    else:
+        world.clock.pass_seconds(timedelta(days=1).total_seconds())
+        assert world.write(lambda tx: command_store.expire_due(tx, world.clock.now()))
+    (row,) = world.rows(commands)
+    assert row.payload == {
+        **command["payload"],
+        "launch": {name: told for name, told in command["payload"]["launch"].items() if name != "user_data"},
+    }
+
+
 def test_one_move_at_a_time(acme: Tenant, moving: Machine):
     body = {"target": "pool", "pool_id": "t3.medium.ap-south-1c"}
     again = acme.call("POST", f"/instances/{moving.id}/force-switch", body)

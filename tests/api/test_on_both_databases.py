@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from spotguard.domain.commands import CommandType
 from spotguard.store import commands
 from spotguard.store.database import Database
+from spotguard.store.tables import commands as commands_table
 from spotguard.store.tables import instances, ledger_entries
 from tests.api.world import POOL_A, POOL_B, POOL_C, Machine, Tenant, World
 
@@ -97,13 +98,16 @@ def test_everything_can_be_listed_and_paged(world: World, acme: Tenant, web: Mac
 
 
 def test_commands_are_leased_kept_ended(world: World, acme: Tenant, web: Machine):
-    kept, ended = world.command(web), world.command(web)
+    order = {"launch": {"user_data": "secret", "pool_id": POOL_B, "mode": "spot"}}
+    kept, ended = world.command(web, payload=order), world.command(web, payload={"launch": None})
     assert len(web.get("pending-commands").body["commands"]) == 2
     world.clock.pass_seconds(60)
     assert {c["attempt"] for c in web.get("pending-commands").body["commands"]} == {2}
     assert world.write(lambda tx: commands.cancel(tx, world.clock.now(), ended, "enough"))
     assert web.post(f"commands/{ended}/result", {"status": "completed"}).status == 409
     assert web.post(f"commands/{kept}/result", {"status": "completed"}).status == 200
+    payloads = {row.id: row.payload for row in world.rows(commands_table)}
+    assert payloads == {kept: {"launch": {"pool_id": POOL_B, "mode": "spot"}}, ended: {"launch": None}}
     world.command(web, CommandType.SWITCH)
     assert world.register(acme, "db").agent_id
     assert acme.call("DELETE", f"/agents/{web.agent_id}").status == 200

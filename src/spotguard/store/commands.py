@@ -189,6 +189,8 @@ def complete(
     return cast("Row[Any]", row)
 
 
+# the user data of a launch hold its enrolment token: nobody launches by an order that has ended
+_WITHOUT_SECRET = sa.func.json_remove(commands.c.payload, sa.literal("$.launch.user_data"))
 _WANTED = sa.select(commands).where(commands.c.id == sa.bindparam("wanted"))
 _ONE, _ONE_LOCKED = Prepared(_WANTED), Prepared(_WANTED.with_for_update())
 
@@ -204,6 +206,7 @@ _COMPLETE = Prepared(
         completed_at=sa.bindparam("at"),
         message=sa.bindparam("said"),
         result=sa.bindparam("outcome", type_=sa.JSON),
+        payload=_WITHOUT_SECRET,
     )
 )
 
@@ -268,7 +271,12 @@ def _ending(to: CommandStatus) -> Prepared:
     return Prepared(
         sa.update(commands)
         .where(commands.c.id == sa.bindparam("wanted"), commands.c.status.in_(origins))
-        .values(status=sa.bindparam("to"), completed_at=sa.bindparam("at"), message=sa.bindparam("why"))
+        .values(
+            status=sa.bindparam("to"),
+            completed_at=sa.bindparam("at"),
+            message=sa.bindparam("why"),
+            payload=_WITHOUT_SECRET,
+        )
     )
 
 

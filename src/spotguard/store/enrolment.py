@@ -25,7 +25,7 @@ def mint(
     drill_id: DrillId | None = None,
     valid_seconds: float = 3600,
 ) -> str:
-    """The token; only its hash is kept."""
+    """The token; only its hash is kept, and the order of an agent's launch until that has ended."""
     token = new_token("sge")
     tx.execute(
         sa.insert(enrolments),
