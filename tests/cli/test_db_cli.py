@@ -73,6 +73,12 @@ def test_a_command_that_needs_the_schema_says_what_to_do(new_shell, tmp_path, wo
     assert "run spotguard db upgrade" in new_shell.fails(*words)
 
 
+@pytest.mark.parametrize("words", [["client", "list"], ["db", "upgrade"]])
+def test_a_database_of_a_newer_version_is_one_clear_line(shell, database, words):
+    database.write(lambda tx: tx.execute(sa.text("UPDATE alembic_version SET version_num = '9999'")))
+    assert "newer version of SpotGuard" in shell.fails(*words)
+
+
 def test_check_of_an_empty_database_says_what_to_do(new_shell, tmp_path):
     (tmp_path / "spotguard.db").touch()
     result = new_shell.run("db", "check")

@@ -9,6 +9,7 @@ import sys
 import pytest
 import sqlalchemy as sa
 
+from spotguard.domain.errors import Refused
 from spotguard.store import schema
 from spotguard.store import tables as t
 from spotguard.store.database import Database
@@ -118,6 +119,42 @@ def test_upgrading_again_changes_nothing(database):
     database.upgrade()
     assert database.read(revision_of) == newest_revision()
     assert database.read(lambda tx: tx.scalar(sa.select(sa.func.count()).select_from(t.spot_pools))) == 1
+
+
+def test_an_upgrade_that_was_cut_off_on_mariadb_is_begun_anew(mariadb_server):
+    database = Database.open(create_database(mariadb_server, "cut_off"))
+    some = frozen.sorted_tables[: len(frozen.sorted_tables) // 2]
+    database.write(lambda tx: frozen.create_all(tx, tables=some))
+    database.upgrade()
+    assert database.read(schema.differences) == []
+    database.dispose()
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def own_database(request):
+    """Migrated, and nobody else's: what is done to its revision spoils no other test."""
+    url = "sqlite://"
+    if request.param == "mariadb":
+        url = create_database(request.getfixturevalue("mariadb_server"), "own")
+    database = Database.open(url)
+    database.upgrade()
+    yield database
+    database.dispose()
+
+
+def test_tables_with_rows_and_no_revision_are_left_as_they_are(own_database):
+    own_database.write(lambda tx: tx.execute(sa.insert(t.spot_pools), POOL))
+    own_database.write(lambda tx: tx.execute(sa.text("DELETE FROM alembic_version")))
+    with pytest.raises(Refused, match="rows in spot_pools"):
+        own_database.upgrade()
+    assert own_database.read(lambda tx: tx.scalar(sa.select(sa.func.count()).select_from(t.spot_pools))) == 1
+
+
+def test_a_database_of_a_newer_version_is_refused_and_left_as_it_is(own_database):
+    own_database.write(lambda tx: tx.execute(sa.text("UPDATE alembic_version SET version_num = '9999'")))
+    with pytest.raises(Refused, match="newer version"):
+        own_database.upgrade()
+    assert own_database.read(revision_of) == "9999"
 
 
 def test_processes_that_start_at_once_upgrade_one_after_the_other(tmp_path):

@@ -35,7 +35,7 @@ def opened(url: str | None, *, upgraded: bool = True, makes: bool = False) -> It
     from sqlalchemy.exc import DBAPIError
 
     from spotguard.store.database import Database, is_away
-    from spotguard.store.migrations import newest_revision, revision_of
+    from spotguard.store.migrations import newest_revision, require_known, revision_of
 
     settings = load_settings(database_url=url)
     prepare_database_folder(settings.database_url)
@@ -44,6 +44,8 @@ def opened(url: str | None, *, upgraded: bool = True, makes: bool = False) -> It
         raise Refused(f"there is no database at {file}: spotguard db upgrade makes one")
     database = Database.open(settings.database_url)
     try:
+        if upgraded:
+            database.read(require_known)
         if upgraded and database.read(revision_of) != newest_revision():
             raise Refused("the database does not have the newest schema: run spotguard db upgrade")
         yield database

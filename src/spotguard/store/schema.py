@@ -23,7 +23,7 @@ def differences(tx: Connection) -> list[str]:
     found = (
         []
         if at == newest
-        else [f"the database is at revision {at}, the code at {newest}: run spotguard db upgrade"]
+        else [f"the database is at revision {at}, the code at {newest}: spotguard db upgrade says what to do"]
     )
     context = MigrationContext.configure(tx, opts={"compare_type": True})
     found += [_sentence(change) for change in _flat(compare_metadata(context, metadata))]

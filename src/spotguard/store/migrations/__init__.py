@@ -24,10 +24,14 @@ def configuration() -> Config:
 
 
 def upgrade(connection: Connection) -> None:
-    """To the newest revision; several processes that start at once do it one after the other."""
+    """To the newest revision; several processes that start at once do it one after the other.
+
+    `Refused`: a newer version of SpotGuard has been at work, and this one does not know its schema.
+    """
     config = configuration()
     config.attributes["connection"] = connection
     if connection.dialect.name == "sqlite":
+        require_known(connection)
         command.upgrade(config, "head")  # inside BEGIN IMMEDIATE: the others wait
         connection.commit()
         return
@@ -36,10 +40,22 @@ def upgrade(connection: Connection) -> None:
     if connection.scalar(text("SELECT GET_LOCK(:name, :seconds)"), name) != 1:
         raise Refused("another process is upgrading this database: wait until it is done")
     try:
+        require_known(connection)
         command.upgrade(config, "head")
         connection.commit()
     finally:
         connection.execute(text("SELECT RELEASE_LOCK(:name)"), name)
+
+
+def require_known(connection: Connection) -> None:
+    """`Refused` for a revision of which this version knows nothing: there is no way back from it."""
+    at = revision_of(connection)
+    known = {script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()}
+    if at is not None and at not in known:
+        raise Refused(
+            f"a newer version of SpotGuard has upgraded this database: it is at revision {at}, and this version knows "
+            f"{newest_revision()}. Run the newer version, or put back the backup that was made before the upgrade"
+        )
 
 
 def revision_of(connection: Connection) -> str | None:
