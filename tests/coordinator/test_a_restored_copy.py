@@ -7,8 +7,8 @@ import pytest
 from spotguard.domain.agents import Executor, KillLevel
 from spotguard.domain.commands import CommandType
 from spotguard.domain.switches import Step
-from spotguard.store import claims, kill, leftover_report
-from spotguard.store.tables import agent_events, commands, switches
+from spotguard.store import claims, kill, leftover_report, releases
+from spotguard.store.tables import agent_events, commands, epoch_grants, switches
 from tests.coordinator.scene import A, B, Scene
 
 
@@ -89,3 +89,18 @@ def test_nor_as_the_old_instance_of_a_move_from_which_its_workload_has_come_back
     scene.run(900, until=lambda: bool(scene.rows(agent_events, agent_events.c.kind == "old_kept")))
     scene.run(300)
     assert old in scene.running()
+
+
+def test_who_had_let_go_of_its_epoch_is_given_none_back_while_all_is_stopped(scene):
+    """For a move that the copy does not know: another one serves, perhaps unheard, and this one has an old state."""
+    agent = scene.protect(pool=A)
+    scene.run(60)
+    turn(scene, KillLevel.ALL)
+    old = scene.serving(agent)
+    scene.db.write(lambda tx: releases.heard(tx, scene.now, scene.client_id, agent, old, 1))
+    scene.run(600)
+    assert [row.epoch for row in scene.rows(epoch_grants)] == [1]
+    (told,) = scene.rows(agent_events, agent_events.c.kind == "nobody_serves")
+    assert "kill switch" in told.message
+    turn(scene, KillLevel.NONE)
+    scene.run(60, until=lambda: scene.agent(agent).epoch == 2)

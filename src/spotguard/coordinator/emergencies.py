@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from spotguard.coordinator import recovery, state_look
 from spotguard.coordinator.agenda import Agenda, Work
 from spotguard.coordinator.context import REST, Context, Row
-from spotguard.domain.agents import AgentStatus
+from spotguard.domain.agents import AgentStatus, KillLevel
 from spotguard.domain.epochs import Proof
 from spotguard.domain.errors import Refused
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId
@@ -145,9 +145,19 @@ def _is_hopeless(tx: sa.Connection, now: datetime, switch: Row, *, dead: bool, r
 
 
 def _give_back(tx: sa.Connection, now: datetime, agent: Row, held: Row) -> bool:
-    """It let go for a move that came to nothing: it serves on itself, under a new epoch, if it has its state."""
-    if not agent.enabled or not moves.can_serve(tx, held.instance_id):
+    """It let go for a move that came to nothing: it serves on itself, under a new epoch, if it has its state.
+
+    Not while the kill switch stands at `all`: in the copy of a backup it may have let go for a move that these rows
+    do not know, and another one serves.
+    """
+    if held.released_at is None or not agent.enabled or not moves.can_serve(tx, held.instance_id):
         return False
+    if kill.level_for(tx, agent.client_id, agent.id) is KillLevel.ALL:
+        message = (
+            f"{held.instance_id} has let go of epoch {held.epoch} and no move is under way: while the kill switch "
+            "stands at all it is given no new one"
+        )
+        return _tell_once(tx, now, agent, held, "nobody_serves", message)
     elsewhere = storage.moved_away_from(tx, held.instance_id)
     if elsewhere:
         return False
