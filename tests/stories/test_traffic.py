@@ -1,5 +1,7 @@
 """Moves of workloads that clients know by an address, a name or a load balancer: both executors, calm and disturbed."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from spotguard.coordinator.traffic import TrafficDuty
@@ -7,6 +9,7 @@ from spotguard.domain.agents import Executor
 from spotguard.domain.errors import Doubtful, NeedsPerson, Throttled
 from spotguard.domain.switches import Step
 from spotguard.domain.traffic import told_of
+from spotguard.store import claims
 from tests.stories.scene import Scene
 
 each_executor = pytest.mark.parametrize("executor", list(Executor))
@@ -175,6 +178,34 @@ def test_a_disabled_agents_traffic_is_left_alone_once_its_move_is_done(executor)
     assert scene.traffic.leads_to(scene.route) == frozenset()
     scene.configure(enabled=True)
     scene.until(scene.arrived, minutes=10)
+    scene.close()
+
+
+def test_while_all_is_stopped_no_traffic_is_fetched_back():
+    """After an older copy of the database was put back, its holder may not be the one that clients reach and need."""
+    scene = Watched(Executor.SERVER)
+    scene.put("/api/client/kill-switch", {"level": "all", "reason": "restored"})
+    scene.traffic.detach(scene.route)
+    scene.wait(minutes=15)
+    assert scene.traffic.leads_to(scene.route) == frozenset()
+    scene.put("/api/client/kill-switch", {"level": "none", "reason": "looked at"})
+    scene.until(scene.arrived, minutes=10)
+    scene.close()
+
+
+def test_nor_from_one_that_says_that_it_holds_a_newer_epoch():
+    scene = Watched(Executor.SERVER)
+    scene.configure(manualReplicaEnabled=True)
+    standby = scene.until(scene.ready_replica, minutes=15).instance_id
+    agent = scene.agent()
+    caller = SimpleNamespace(
+        client_id=agent.client_id, agent_id=agent.id, instance_id=standby, epoch=agent.epoch
+    )
+    db, now = scene.world.db, scene.world.clock.now()
+    db.write(lambda tx: claims.told(tx, now, caller, agent.epoch + 1))
+    scene.traffic.detach(scene.route)
+    scene.wait(minutes=15)
+    assert scene.traffic.leads_to(scene.route) == frozenset()
     scene.close()
 
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from spotguard.coordinator.context import Context
 from spotguard.domain.ids import AgentId, InstanceId
 from spotguard.domain.traffic import Route, TargetGroup
-from spotguard.execution.traffic import Arrived, Errand, OnTheWay, Overtaken, Stuck, carry
+from spotguard.execution.traffic import STUCK_SECONDS, Arrived, Errand, OnTheWay, Overtaken, Stuck, carry
 from spotguard.ports.traffic import Endpoint, Handing, Traffic
 from spotguard.store import events, traffic
 from spotguard.store.steps import SERVER
@@ -78,6 +78,9 @@ class TrafficDuty:
                 self._again[key] = now + timedelta(seconds=done.again_seconds)
                 return self._tell(now, road, f"its traffic cannot be moved: {done.because}")
             case Overtaken():
+                self._again[key] = now + timedelta(
+                    seconds=STUCK_SECONDS
+                )  # a newer grant has a key of its own
                 self.ctx.soon(now, 1)
                 return False
 

@@ -27,6 +27,7 @@ _REACHES = (
     _k.scope.in_([EVERYONE, CLIENT, sa.bindparam("agent")]),
 )
 _LEVELS = Prepared(sa.select(_k.level).where(*_REACHES))
+_AT_ALL = Prepared(sa.select(_k.client_id, _k.scope).where(_k.level == KillLevel.ALL.name.lower()))
 _TURNED = Prepared(sa.select(sa.func.max(_k.updated_at)).where(*_REACHES))
 
 
@@ -34,6 +35,16 @@ def level_for(tx: Connection, client_id: ClientId, agent_id: AgentId | None = No
     """The strongest of the installation's, the client's and the agent's."""
     rows = _LEVELS.rows(tx, {"client": client_id, "agent": agent_id or CLIENT})
     return max((KillLevel[row.level.upper()] for row in rows), default=KillLevel.NONE)
+
+
+def stopped(tx: Connection) -> set[tuple[str, str]]:
+    """Client and scope of every switch that stands at `all`."""
+    return {(row.client_id, row.scope) for row in _AT_ALL.rows(tx, {})}
+
+
+def stops(stopped_: set[tuple[str, str]], client_id: ClientId | str, agent_id: AgentId | str) -> bool:
+    """Whether one of these reaches the agent."""
+    return not stopped_.isdisjoint({(EVERYONE, EVERYONE), (client_id, CLIENT), (client_id, agent_id)})
 
 
 def turned_at(tx: Connection, client_id: ClientId, agent_id: AgentId) -> datetime | None:

@@ -14,7 +14,7 @@ from spotguard.domain.ids import AgentId, ClientId, InstanceId, SwitchId
 from spotguard.domain.switches import Step, SwitchStatus
 from spotguard.domain.traffic import Route, Script, route_of
 from spotguard.ports.traffic import Endpoint
-from spotguard.store import events, grants
+from spotguard.store import claims, events, grants, kill
 from spotguard.store.prepared import Prepared
 from spotguard.store.steps import record_step
 from spotguard.store.tables import (
@@ -86,7 +86,9 @@ _MOVING = Prepared(
 
 @dataclass(frozen=True)
 class Road:
-    """One workload whose traffic the server moves, and who holds its epoch. `enabled` false: hands off (ruling B8)."""
+    """One workload whose traffic the server moves, and who holds its epoch. `enabled` false: hands off (ruling B8), or
+    the kill switch stands at `all`: in the copy of a backup this may not be who serves.
+    """
 
     agent_id: AgentId
     client_id: ClientId
@@ -108,6 +110,7 @@ def route_told(tx: sa.Connection, agent_id: AgentId | str) -> Mapping[str, Any] 
 
 def roads(tx: sa.Connection) -> list[Road]:
     """Every workload with a route that is not its own script's, of clients whose executor is the server."""
+    stopped = kill.stopped(tx)
     found = [
         Road(
             AgentId(row.id),
@@ -115,7 +118,7 @@ def roads(tx: sa.Connection) -> list[Road]:
             route_of(row.traffic),
             row.epoch,
             Endpoint(InstanceId(row.holder_id), row.private_ip or "", row.public_ip),
-            row.enabled,
+            row.enabled and not kill.stops(stopped, row.client_id, row.id),
         )
         for row in _ROADS.rows(tx, {})
     ]
@@ -123,9 +126,11 @@ def roads(tx: sa.Connection) -> list[Road]:
 
 
 def holds(tx: sa.Connection, agent_id: AgentId, epoch: int) -> bool:
-    """Whether the epoch is still the current one, and its holder has not let go."""
+    """Whether the epoch is still the current one, its holder has not let go, and nobody else claims a newer one."""
     held = grants.holder(tx, agent_id)
-    return held is not None and held.epoch == epoch and held.released_at is None
+    if held is None or held.epoch != epoch or held.released_at is not None:
+        return False
+    return not claims.bars(tx, agent_id, epoch + 1, InstanceId(held.instance_id))
 
 
 def former(tx: sa.Connection, agent_id: AgentId, epoch: int) -> Endpoint | None:
