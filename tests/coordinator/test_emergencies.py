@@ -155,6 +155,25 @@ def test_when_its_image_has_gone_it_starts_from_its_restore_point_and_the_volume
     assert scene.breaches() == []
 
 
+def test_when_nothing_enrols_that_its_image_starts_its_restore_point_is_started(scene, agent):
+    """As where the agent and the workload were installed on a machine of somebody else's plain image."""
+    scene.config(agent, restore_point_hours=1)
+    scene.run(1800, until=lambda: done_images(scene) != [])
+    old = scene.serving(agent)
+    scene.ec2.controls.interrupt(old, notice_seconds=0)
+
+    def comes_back():
+        scene.mute |= {m.instance_id for m in scene.ec2.inventory().instances if m.image_id == scene.image}
+        return serves_elsewhere(scene, agent, old)()
+
+    scene.run(3600, until=comes_back)
+    assert scene.row(instances, instances.c.id == scene.serving(agent)).ami_id == done_images(scene)[0].id
+    assert scene.last_move(agent).lost_seconds == 0
+    scene.run(900)
+    assert scene.running() == {scene.serving(agent)}
+    assert scene.breaches() == []
+
+
 def done_images(scene):
     of_images = storage_resources.c.kind == "image", storage_resources.c.state == "done"
     return scene.rows(storage_resources, *of_images)

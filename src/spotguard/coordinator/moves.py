@@ -120,7 +120,7 @@ def _why_target_fails(tx: sa.Connection, now: datetime, switch: Row) -> str | No
             return f"its standby is {replica.status}"
     due = move_deadlines.due_of(tx, switch)
     if due is not None and due.step is Step.ENROLLED and now > due.at:
-        return f"its new instance {switch.new_instance_id} did not enrol in time"
+        return f"its new instance {switch.new_instance_id} {recovery.NOT_ENROLLED}"
     return None
 
 

@@ -36,9 +36,11 @@ from spotguard.store import (
     unwinding,
 )
 from spotguard.store.move_rows import image_of
+from spotguard.store.tables import switches
 
 PURPOSE = "recovery"
 NO_CAPACITY = "no capacity in the volume's zone"
+NOT_ENROLLED = "did not enrol in time"
 # EC2's codes for an image that is deregistered, or that its owner shares no more ("Not authorized for images")
 IMAGE_REFUSED = frozenset({"InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "AuthFailure"})
 
@@ -110,12 +112,31 @@ def _launch(ctx: Context, now: datetime, cloud: Cloud, agent: Row, switch: Row) 
 
 
 def _image(tx: sa.Connection, agent: Row, switch: Row) -> str:
-    """What it starts from; once EC2 has refused that, the newest of ours: where volumes bring the state any will do."""
+    """What it starts from: where that is refused, or what came of it never enrolled, the newest image of ours. It has
+    been made of an instance that served, and where volumes bring the state any will do.
+    """
     chosen = str(switch.plan.get("image_id") or image_of(agent))
-    asked = intentions.of_seed(tx, switch.id)
-    refused = {one.outcome.error_code for one in asked if one.outcome is not None}
-    newest = None if refused.isdisjoint(IMAGE_REFUSED) else storage.newest_image_of(tx, agent.id)
+    if not (_is_refused(tx, switch) or _never_enrols(tx, switch)):
+        return chosen
+    newest = storage.newest_image_of(tx, agent.id)
     return chosen if newest is None else str(newest.id)
+
+
+def _is_refused(tx: sa.Connection, switch: Row) -> bool:
+    asked = intentions.of_seed(tx, switch.id)
+    return any(one.outcome is not None and one.outcome.error_code in IMAGE_REFUSED for one in asked)
+
+
+def _never_enrols(tx: sa.Connection, switch: Row) -> bool:
+    """An earlier recovery from the same holder's death came to this."""
+    s = switches.c
+    earlier = sa.select(s.id).where(
+        s.agent_id == switch.agent_id,
+        s.from_epoch == switch.from_epoch,
+        s.is_recovery,
+        s.ended_because.like(f"%{NOT_ENROLLED}"),
+    )
+    return tx.execute(earlier.limit(1)).first() is not None
 
 
 def launch_target(  # noqa: PLR0913 - what is launched, for which move, where
