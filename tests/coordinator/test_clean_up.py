@@ -148,6 +148,25 @@ def test_a_volume_with_which_nobody_was_ever_seen_is_kept_for_a_person(scene, ag
     assert scene.breaches() == []
 
 
+def test_the_disk_of_a_dead_holder_whose_workload_came_back_from_an_image_is_kept_for_a_person(scene):
+    """Its state may lie on its root: it was written since the image, and nowhere else."""
+    agent = scene.protect(pool=A, state_gib=None, terminate_wait_seconds=0)
+    scene.run(60)
+    dead = scene.serving(agent)
+    (disk,) = [v.volume_id for v in scene.ec2.inventory().volumes if v.attached_to == dead]
+    scene.ec2.controls.fail_instance(dead)
+    scene.run(1800, until=lambda: scene.serving(agent) != dead and scene.is_open(agent))
+    assert scene.last_move(agent).kind == "image"
+    scene.run(26 * 3600, until=lambda: scene.last_move(agent).status == "completed")
+    scene.run(3600)
+    assert disk in alive(scene)
+    (kept,) = [one for one in report(scene) if one.resource_id == disk]
+    assert (kept.may_go_at, told_of(scene).count(disk)) == (None, 1)
+    assert f"a disk of {dead}, which died" in kept.loose_because
+    assert all(word in kept.plan for word in BY_HAND)
+    assert scene.breaches() == []
+
+
 def stranded_volume(scene, agent, az=A.az):
     """A move took it from who served then, and came to nothing; who had it last has ended. Others serve on."""
     former = scene.serving(agent)

@@ -95,6 +95,13 @@ def stranded_because(holder: str, until: datetime | None, carried_to: str) -> st
     )
 
 
+def last_state_because(holder: str) -> str:
+    return (
+        f"it is a disk of {holder}, which died, and the workload came back from an image: what {holder} had written on "
+        "it since that image lies nowhere else"
+    )
+
+
 def may_go_at(suspect_since: datetime | None) -> datetime | None:
     return None if suspect_since is None else suspect_since + SEEN_TWICE
 

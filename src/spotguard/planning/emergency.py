@@ -313,7 +313,7 @@ def _by_old_pass(facts: DeathFacts) -> RecoveryPlan | None:
 
 
 def _by_image(facts: DeathFacts) -> RecoveryPlan:
-    because = "neither standby nor volume is left: the newest image is the last resort"
+    because = "neither a standby nor a volume besides the root is left: the newest image is the last resort"
     if facts.image_age_seconds is None and facts.keeps_state:
         because = (
             "neither standby, volume nor restore point is left, and an instance without the state would serve "

@@ -171,14 +171,14 @@ def kept_volumes(world: World, name: str) -> set[str]:
 
 
 def told_volumes(world: World) -> set[str]:
-    """The state of moves that came to nothing, where an event and the list of leftovers tell the tenant of it."""
+    """State that lies there alone, where an event and the list of leftovers tell the tenant of it."""
     told = sa.select(agent_events.c.detail).where(
         agent_events.c.kind == FOUND, agent_events.c.client_id == world.client_id
     )
 
     def look(tx: sa.Connection) -> set[str]:
         named = {detail["resource_id"] for detail in tx.scalars(told)}
-        kept = {row.id for row in leftover_rows.stranded(tx)}
+        kept = {row.id for row in (*leftover_rows.stranded(tx), *leftover_rows.last_states(tx))}
         listed = {one.resource_id for one in leftover_report.report(tx, world.clock.now(), world.client_id)}
         return named & kept & listed
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from spotguard.planning.cleaning import kept_plan, stranded_because
+from spotguard.planning.cleaning import kept_plan, last_state_because, stranded_because
 from spotguard.store import leftover_rows, state_left
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import epoch_grants, instances
@@ -39,7 +39,10 @@ class LeftForPeople:
 def of_all(tx: sa.Connection) -> list[LeftForPeople]:
     """Of every tenant."""
     unknown = [LeftForPeople(row, _NEVER_SEEN) for row in state_left.never_seen(tx)]
-    return unknown + [LeftForPeople(row, _because(tx, row)) for row in leftover_rows.stranded(tx)]
+    last = [
+        LeftForPeople(row, last_state_because(row.last_attached_to)) for row in leftover_rows.last_states(tx)
+    ]
+    return [*unknown, *last, *(LeftForPeople(row, _because(tx, row)) for row in leftover_rows.stranded(tx))]
 
 
 def _because(tx: sa.Connection, row: Row) -> str:
