@@ -225,6 +225,38 @@ class Watcher:
         self.words.release()
 
 
+class SlowMachine(StillMachine):
+    """Its workload takes its time to open."""
+
+    def __init__(self):
+        super().__init__()
+        self.silent, self.begun, self.let_go = 0, threading.Event(), threading.Event()
+
+    def open(self, epoch):
+        self.begun.set()
+        self.let_go.wait(20)
+        super().open(epoch)
+
+
+def test_a_start_that_waits_for_the_workload_is_not_ended_by_the_watchdog(disk):
+    """After a reboot, or when an agent is restarted while a received state comes into its place."""
+    clock, machine, watcher = SystemClock(), SlowMachine(), Watcher()
+    settings = AgentSettings(logical_agent_id="web", client_token=CLIENT_TOKEN, command_wait_seconds=0)
+    agent = Agent(Ports(FakeServer(clock), machine, machine, NoSync(), disk, None, clock), settings)
+    runner = Runner(agent, clock, Random(1), watcher, beat_seconds=0.01)
+    thread = threading.Thread(target=runner.run, daemon=True)
+    thread.start()
+    assert machine.begun.wait(20)
+    while watcher.words.acquire(blocking=False):
+        pass
+    assert all(watcher.words.acquire(timeout=2) for _ in range(5)), "beaten on while it opens"
+    machine.let_go.set()
+    assert machine.opened.wait(20)
+    runner.stop.set()
+    thread.join(20)
+    assert not thread.is_alive()
+
+
 class HangingMachine(StillMachine):
     """The metadata service takes the question and never answers, until it is let go."""
 
@@ -250,7 +282,7 @@ def test_the_watchdog_hears_nothing_while_the_signals_hang_and_again_when_they_c
     assert machine.asked.wait(20)
     threading.Event().wait(0.2)  # twenty beats
     heard = watcher.heard
-    assert 1 <= heard <= 3, "the start, and the round that hangs"
+    assert heard >= 1, "the start, and the round that hangs"
     threading.Event().wait(0.1)
     assert watcher.heard == heard
     while watcher.words.acquire(blocking=False):

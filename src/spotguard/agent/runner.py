@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from random import Random
 
@@ -19,6 +20,9 @@ JITTER = 0.1  # of a wait: a fleet that lost its server does not come back in st
 SHORTEST_SHARED_SECONDS = 1.0  # shorter waits are for this machine's own metadata and processes
 JOIN_SECONDS = 35.0  # a long poll ends within this
 BEAT_SECONDS = 60.0  # between two words to the watchdog; a start that fails waits no longer between its tries
+START_SECONDS = (
+    3600.0  # of one try: it may wait for a received state to come into its place, and for the workload
+)
 REST_SECONDS = 10.0  # for the move under way: then what is frozen is thawed whatever it does
 FREEZES = "moves"  # the duty that may freeze the workload's volumes
 WATCHED = "signals"  # the duty that runs every second: while it comes round, the process does not hang
@@ -29,7 +33,8 @@ log = get_logger("agent")
 class Runner:
     """`run` returns when `stop` is set. What a duty raises is logged once and the duty tried again, ever later.
 
-    The watchdog hears every minute that it lives, unless the signals have not been looked at for that long.
+    The watchdog hears every minute that it lives, unless the signals have not been looked at for that long. A start
+    looks at none, and may take its time: killed in the midst of it, it would begin anew each time.
     """
 
     def __init__(
@@ -81,9 +86,9 @@ class Runner:
         backoff, complaint = Backoff(), ""
         while not self.stop.is_set():
             now = self._clock.now()
-            self._alive()
             try:
-                self._agent.start(now)
+                with self._beating():
+                    self._agent.start(now)
             except MetadataUnavailable as error:
                 if str(error) != complaint:
                     complaint = str(error)
@@ -92,6 +97,23 @@ class Runner:
             else:
                 return True
         return False
+
+    @contextmanager
+    def _beating(self) -> Iterator[None]:
+        done, until = threading.Event(), self._clock.now() + timedelta(seconds=START_SECONDS)
+
+        def beat() -> None:
+            while not done.wait(self._beat_seconds) and self._clock.now() < until:
+                self._alive()
+
+        self._alive()
+        thread = threading.Thread(target=beat, name="agent-start", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
 
     def _beat(self) -> None:
         """Until told to stop."""
