@@ -164,11 +164,13 @@ class Agent:
         stored, damage = _read(desk.stored_enrolment)
         if stored is not None and stored.instance_id != identity.instance_id:
             log.warning("clone", of=stored.instance_id, instance=identity.instance_id)
+            desk.starts_passive = True
             self._close_gate()
             self._discard(FILES)
             desk.primacy.load(identity)
             return
         if stored is not None and stored.boot_id != identity.boot_id:
+            desk.starts_passive = True
             self._discard(OF_ONE_BOOT)
             self._close_gate()
         is_this_boot = stored is not None and stored.boot_id == identity.boot_id
@@ -188,7 +190,8 @@ class Agent:
         desk = self._desk
         desk.found_running = desk.note is None and desk.primacy.gate_state() is GateState.OPEN
         if desk.note is not None:
-            self._close_gate()  # launched for somebody's workload: passive until told
+            desk.starts_passive = True  # launched for somebody's workload
+            self._close_gate()
 
     def _begin_anew(self, error: Damaged, discarded: Iterable[str]) -> None:
         """An agent has been here: what runs is not the user's own, and the server says whether it may.

@@ -103,6 +103,9 @@ class Desk:
         self.enrolment: Enrolment | None = None
         self.released_heard = 0  # the highest release that a heartbeat has told the server
         self.found_running = False  # the workload, when this agent was first installed
+        self.starts_passive = (
+            False  # a clone, another boot, or launched for a workload: nothing serves until told
+        )
         self.config: Mapping[str, Any] = {}
         self.config_version: int | None = None
         # our clock of the server's, as its last answer to a heartbeat tells; None before the first
@@ -148,6 +151,11 @@ class Desk:
     @property
     def is_enrolled(self) -> bool:
         return self.enrolment is not None and bool(self.enrolment.agent_token)
+
+    @property
+    def may_close(self) -> bool:
+        """What runs here without an epoch was not started by its user before an agent came."""
+        return self.starts_passive if self.enrolment is None else not self.enrolment.untouched
 
     @property
     def rehearses(self) -> bool:

@@ -70,13 +70,13 @@ class Presence:
     def _serve_on(self) -> bool:
         """Whoever holds an epoch serves, and nobody else, whether or not the server answers; False: the gate is stuck.
 
-        A workload that something else has started (a socket, a timer, a person) is stopped again.
+        A workload that something else has started (a socket, a timer, a person) is stopped again, enrolled or not.
         """
-        primacy, enrolment = self._desk.primacy, self._desk.enrolment
+        primacy = self._desk.primacy
         try:
             if primacy.ensure_open():
                 self.hurry()
-            if primacy.held is None and enrolment is not None and not enrolment.untouched:
+            if primacy.held is None and self._desk.may_close:
                 primacy.ensure_closed()
         except GateFailed as error:
             self._complain(error)
@@ -197,7 +197,7 @@ class Presence:
             epoch = held
         if epoch is not None and desk.primacy.fence(epoch):
             log.warning("fenced", instance=desk.instance_id, epoch=held)
-        if desk.enrolment is not None and not desk.enrolment.untouched:
+        if desk.may_close:
             desk.primacy.ensure_closed()
         return True
 
