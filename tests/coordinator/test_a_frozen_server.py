@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 
 from spotguard.coordinator.runner import Runner
-from spotguard.domain.agents import AgentStatus
-from spotguard.store.tables import agent_events, agents
+from spotguard.domain.agents import AgentStatus, Executor
+from spotguard.domain.replicas import ReplicaStatus
+from spotguard.store.tables import agent_events, agents, replica_instances, switches
 from tests.coordinator.scene import A, Scene
 
 AGENTS = 5
@@ -112,3 +113,58 @@ def test_a_silence_that_the_server_heard_without_a_gap_is_told_after_two_minutes
 
     play(scene, story)
     assert sorted(alarms(scene)) == ["agent_offline"] * AGENTS + ["correlated_silence"]
+
+
+def launched(scene: Scene, wanted: Callable[[], str | None]) -> Iterator[None]:
+    """Until EC2 has named an instance, which has not come up yet."""
+    while wanted() is None:
+        yield from rest(scene, 10, heard=False)
+
+
+def test_a_rescue_that_came_up_while_nobody_could_hear_it_is_waited_for():
+    scene = Scene(executor=Executor.SERVER)
+    agent = scene.protect(pool=A, auto_switch_enabled=False)
+
+    def story(scene: Scene) -> Iterator[None]:
+        yield from rest(scene, 60)
+        scene.ec2.controls.fail_instance(scene.serving(agent))
+        yield from launched(scene, lambda: next((m.new_instance_id for m in scene.rows(switches)), None))
+        scene.clock.time += timedelta(minutes=20)
+        yield from rest(scene, 20, heard=False)
+        yield from rest(scene, 120)
+
+    play(scene, story)
+    (move,) = scene.rows(switches)
+    assert (move.is_recovery, move.new_instance_id) == (True, scene.serving(agent))
+
+
+def test_a_standby_that_came_up_while_nobody_could_hear_it_is_not_replaced():
+    scene = Scene(executor=Executor.SERVER)
+    agent = scene.protect(pool=A)
+
+    def story(scene: Scene) -> Iterator[None]:
+        yield from rest(scene, 60)
+        scene.config(agent, manual_replica_enabled=True)
+        yield from launched(scene, lambda: scene.live_replicas(agent)[0].instance_id)
+        scene.clock.time += timedelta(minutes=20)
+        yield from rest(scene, 20, heard=False)
+        yield from rest(scene, 200)
+
+    play(scene, story)
+    (standby,) = scene.rows(replica_instances)
+    assert standby.status == ReplicaStatus.READY
+
+
+def test_who_does_not_come_up_then_either_is_given_up():
+    scene = Scene(executor=Executor.SERVER)
+    agent = scene.protect(pool=A)
+
+    def story(scene: Scene) -> Iterator[None]:
+        yield from rest(scene, 60)
+        scene.config(agent, manual_replica_enabled=True)
+        yield from launched(scene, lambda: scene.live_replicas(agent)[0].instance_id)
+        scene.clock.time += timedelta(minutes=20)
+        yield from rest(scene, 180, heard=False)
+
+    play(scene, story)
+    assert "failed" in {row.status for row in scene.rows(replica_instances)}

@@ -16,6 +16,7 @@ from spotguard.domain.ids import ClientId
 from spotguard.domain.models import STALE_DAYS
 from spotguard.domain.tags import CLIENT_TAG, MANAGED_TAG
 from spotguard.models.shelf import Shelf
+from spotguard.planning.presence import still_listening
 from spotguard.ports.clock import Clock
 from spotguard.ports.cloud import Cloud
 from spotguard.ports.traffic import Traffic
@@ -98,6 +99,10 @@ class Context:
     def lane_is_kept(self, client_id: ClientId, now: datetime) -> bool:
         until = self.lane_until.get(client_id)
         return until is not None and now < until
+
+    def was_away(self, now: datetime) -> bool:
+        """Whoever was to speak by now may have had nobody to speak to, and is listened to for a while first."""
+        return still_listening(self.listens_since, now) is not None
 
     def rest(self, row_id: str, now: datetime, until: datetime) -> None:
         """Nothing can be done for this row before then, unless EC2 or a signal says so; a minute at most."""

@@ -57,7 +57,8 @@ class Moves:
     def _prepare(self, now: datetime, switch: Row) -> bool:
         if switch.unwinding_since is not None:
             return self._take_back(now, switch)
-        because = self.ctx.db.read(lambda tx: why_unwind(tx, now, switch))
+        was_away = self.ctx.was_away(now)
+        because = self.ctx.db.read(lambda tx: why_unwind(tx, now, switch, was_away=was_away))
         if because is not None:
             return self.ctx.db.write(lambda tx: moves.unwind(tx, now, switch.id, because))
         if switch.is_recovery:
@@ -95,10 +96,13 @@ class Moves:
         return self.ctx.db.read(lambda tx: accounts.executor_of(tx, switch.client_id))
 
 
-def why_unwind(tx: sa.Connection, now: datetime, switch: Row) -> str | None:
-    """Before the grant everything unwinds; after the holder has let go only what cannot succeed any more."""
+def why_unwind(tx: sa.Connection, now: datetime, switch: Row, *, was_away: bool) -> str | None:
+    """Before the grant everything unwinds; after the holder has let go only what cannot succeed any more.
+
+    `was_away`: whoever was to enrol may have had nobody to enrol with.
+    """
     steps = moves.recorded_steps(tx, switch.id)
-    target = _why_target_fails(tx, now, switch)
+    target = _why_target_fails(tx, now, switch, was_away=was_away)
     if target is not None:
         return target
     held = grants.holder(tx, switch.agent_id)
@@ -111,7 +115,7 @@ def why_unwind(tx: sa.Connection, now: datetime, switch: Row) -> str | None:
     return _why_stopped(tx, switch, steps) or move_deadlines.why_late(tx, now, switch)
 
 
-def _why_target_fails(tx: sa.Connection, now: datetime, switch: Row) -> str | None:
+def _why_target_fails(tx: sa.Connection, now: datetime, switch: Row, *, was_away: bool) -> str | None:
     if switch.new_instance_id is not None and not moves.can_serve(tx, switch.new_instance_id):
         return f"its new instance {switch.new_instance_id} has ended or is about to"
     if switch.replica_id is not None and switch.new_instance_id is None:
@@ -119,7 +123,7 @@ def _why_target_fails(tx: sa.Connection, now: datetime, switch: Row) -> str | No
         if replica.status not in LIVE_REPLICA:
             return f"its standby is {replica.status}"
     due = move_deadlines.due_of(tx, switch)
-    if due is not None and due.step is Step.ENROLLED and now > due.at:
+    if due is not None and due.step is Step.ENROLLED and now > due.at and not was_away:
         return f"its new instance {switch.new_instance_id} {recovery.NOT_ENROLLED}"
     return None
 

@@ -71,7 +71,8 @@ class Standbys:
             if self.ctx.db.read(lambda tx: _why_given_up(tx, agent, replica)) is not None:
                 return self.ctx.db.write(lambda tx: _give_up(tx, now, agent, replica))
             return self._launch(now, agent, replica)
-        because = _why_lost(now, replica, machine, self.ctx.settings.enrol_within_seconds)
+        within = None if self.ctx.was_away(now) else self.ctx.settings.enrol_within_seconds
+        because = _why_lost(now, replica, machine, within)
         if because is None:
             if replica.status == ReplicaStatus.READY:
                 self.ctx.rest(replica_id, now, now + REST)
@@ -223,12 +224,13 @@ def _named(tx: sa.Connection, now: datetime, replica: Row, result: Launched, pla
     return True
 
 
-def _why_lost(now: datetime, replica: Row, machine: Row | None, enrol_within: float) -> str | None:
+def _why_lost(now: datetime, replica: Row, machine: Row | None, enrol_within: float | None) -> str | None:
+    """`enrol_within` None: it may have had nobody to enrol with."""
     if machine is not None and (not machine.is_active or machine.ec2_state in _OVER):
         return f"its instance {replica.instance_id} has ended"
     enrolled = machine is not None and moves.is_enrolled(machine)
     since = replica.launched_at or replica.created_at
-    if not enrolled and (now - since).total_seconds() > enrol_within:
+    if not enrolled and enrol_within is not None and (now - since).total_seconds() > enrol_within:
         return f"its instance {replica.instance_id} did not enrol within {enrol_within / 60:.0f} minutes"
     return None
 
