@@ -3,11 +3,13 @@
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
+import sqlalchemy as sa
+
 from spotguard.compose import clock_of
 from spotguard.domain.instances import Mode
 from spotguard.domain.replicas import ReplicaStatus
 from spotguard.host.clock import SharedClock
-from spotguard.store import ledger
+from spotguard.store import ledger, sightings
 from spotguard.store.tables import ledger_entries, replica_instances, storage_resources
 from tests.coordinator.scene import A, B, Scene
 
@@ -41,6 +43,31 @@ def test_moves_standbys_deaths_decisions_and_the_ledger(database):
     made = [asdict(e) for e in scene.db.read(lambda tx: ledger.recompute(tx, scene.now))]
     stored = {(r.resource_id, r.kind, r.from_at): r.usd for r in scene.rows(ledger_entries)}
     assert stored == {(e["resource_id"], e["kind"], e["from_at"]): e["usd"] for e in made}
+
+
+def test_an_end_that_becomes_known_while_the_ledger_is_settled_ends_what_it_bills(mariadb_database):
+    """Another coordinator writes it down between what this one has read and what it writes."""
+    scene = Scene(db=mariadb_database)
+    agent = scene.protect(pool=A, mode=Mode.ONDEMAND)
+    scene.run(600)
+    scene.ec2.controls.fail_instance(scene.serving(agent))
+    shown, end = scene.ec2.describe_instances([scene.serving(agent)]), scene.now
+    scene.clock.time += timedelta(seconds=40)
+    engine, meanwhile = mariadb_database.engine, iter([1])
+
+    @sa.event.listens_for(engine, "before_cursor_execute")
+    def look(_connection, _cursor, statement, *_):
+        if statement.startswith("INSERT INTO ledger_entries") and next(meanwhile, None):
+            scene.db.write(lambda tx: sightings.saw(tx, scene.now, scene.client_id, shown))
+
+    scene.coordinator.ledger.settle(scene.now)
+    assert scene.coordinator.ledger.is_due(scene.now), "it is settled in the next pass"
+    scene.coordinator.ledger.settle(scene.now)
+    sa.event.remove(engine, "before_cursor_execute", look)
+    made = [asdict(e) for e in scene.db.read(lambda tx: ledger.recompute(tx, scene.now))]
+    stored = {(r.resource_id, r.kind, r.from_at): r.usd for r in scene.rows(ledger_entries)}
+    assert stored == {(e["resource_id"], e["kind"], e["from_at"]): e["usd"] for e in made}
+    assert max(r.to_at for r in scene.rows(ledger_entries, ledger_entries.c.kind == "compute")) <= end
 
 
 def test_servers_go_by_the_time_of_a_database_that_they_share(database):

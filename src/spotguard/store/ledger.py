@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from spotguard.domain.clock import EARLIEST
+from spotguard.domain.errors import IllegalMove
 from spotguard.domain.ids import AgentId, ClientId, PoolId
 from spotguard.domain.instances import EndReason, InstanceState, Mode
 from spotguard.domain.money import ZERO
@@ -31,7 +32,7 @@ from spotguard.planning.metering import (
 from spotguard.store import ondemand, prices
 from spotguard.store.batches import batch_of, batched
 from spotguard.store.prepared import Prepared
-from spotguard.store.settled import cut_of
+from spotguard.store.settled import cut_of, ends_of, unsettled
 from spotguard.store.tables import (
     agents,
     epoch_grants,
@@ -49,9 +50,13 @@ _e = ledger_entries.c
 
 
 def settle(tx: sa.Connection, now: datetime) -> int:
-    """Meter everything up to `now`; how many entries were written."""
+    """Meter everything up to `now`; how many entries were written.
+
+    `IllegalMove` when an end has become known meanwhile: nothing of this transaction may be committed.
+    """
     entries: list[Entry] = []
     windows: list[dict[str, Any]] = []
+    ends: dict[str, datetime | None] = {}
 
     def take(resource_id: str, cut: datetime | None, made: list[Entry]) -> None:
         entries.extend(made)
@@ -64,8 +69,10 @@ def settle(tx: sa.Connection, now: datetime) -> int:
         newest_run, cut = runs[-1], cut_of(settled, now)
         if _may_become_known(newest_run, settled, now):
             unpriced.add(newest_run.instance_id)
+        ends[newest_run.instance_id] = newest_run.ended_at
         take(newest_run.instance_id, cut, [e for run in runs for e in meter_instance(run, now, cut)])
     for thing, settled in stored_things(tx):
+        ends[thing.resource_id] = thing.ended_at
         take(thing.resource_id, cut := cut_of(settled, now), meter_storage(thing, now, cut))
     for fact in facts:
         cut = cut_of(newest.get(fact.agent_id), now)
@@ -75,6 +82,8 @@ def settle(tx: sa.Connection, now: datetime) -> int:
     if entries:
         tx.execute(sa.insert(ledger_entries), [vars(entry) | {"kind": entry.kind.value} for entry in entries])
     _mark(tx, now, unpriced)
+    if ends_of(tx, list(ends)) != ends:
+        raise IllegalMove("an end has become known meanwhile: what it ends would be settled beyond it")
     return len(entries)
 
 
@@ -90,11 +99,6 @@ def _unsettle(tx: sa.Connection, agent_ids: Sequence[AgentId]) -> None:
         tx.execute(sa.update(instances).where(_i.agent_id.in_(agent_ids)).values(metered_until=None))
 
 
-def _unsettled(columns: Any, ended_at: Any) -> sa.ColumnElement[bool]:
-    """Still running, or not settled since its end became known."""
-    return sa.or_(ended_at.is_(None), columns.metered_until.is_(None), columns.metered_until <= ended_at)
-
-
 # EC2's own times; where the server cannot ask it, what the agents said
 _BEGAN = sa.func.coalesce(_i.launched_at, _i.installed_at)
 _ENDED = sa.func.coalesce(_i.ended_at, _i.terminated_at)
@@ -104,7 +108,7 @@ _BILLED = sa.and_(
     _i.current_mode.is_not(None),
     sa.or_(_i.ec2_state.is_(None), _i.ec2_state != InstanceState.PENDING.value),
 )
-_OPEN = Prepared(sa.select(instances).where(_BILLED, _unsettled(_i, _ENDED)))
+_OPEN = Prepared(sa.select(instances).where(_BILLED, unsettled(_i, _ENDED)))
 
 
 def _open_runs(tx: sa.Connection, now: datetime) -> list[tuple[list[InstanceRun], datetime | None]]:
@@ -262,7 +266,7 @@ _STORED = (
     .where(_s.usd_per_gib_month.is_not(None))
 )
 _ALL_STORED = Prepared(_STORED)
-_OPEN_STORED = Prepared(_STORED.where(_unsettled(_s, _s.ended_at)))
+_OPEN_STORED = Prepared(_STORED.where(unsettled(_s, _s.ended_at)))
 
 
 def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
@@ -327,7 +331,7 @@ def _mark(tx: sa.Connection, now: datetime, unpriced: set[str]) -> None:
     A spot run is settled as far as the server has fetched its pool's prices: a change that it has not yet heard of may
     lie before the run's end. It waits `PATIENCE` at the most.
     """
-    settled = sa.update(instances).where(_BILLED, _unsettled(_i, _ENDED))
+    settled = sa.update(instances).where(_BILLED, unsettled(_i, _ENDED))
     if unpriced:
         settled = settled.where(_i.id.not_in(sorted(unpriced)))
     fetched = {pool: until for pool, until in _fetched(tx).items() if until < now}
@@ -342,7 +346,7 @@ def _mark(tx: sa.Connection, now: datetime, unpriced: set[str]) -> None:
 
 _MARK_STORED = Prepared(
     sa.update(storage_resources)
-    .where(_s.usd_per_gib_month.is_not(None), _unsettled(_s, _s.ended_at))
+    .where(_s.usd_per_gib_month.is_not(None), unsettled(_s, _s.ended_at))
     .values(metered_until=sa.bindparam("now"))
 )
 
@@ -356,7 +360,7 @@ def _fetched(tx: sa.Connection) -> dict[PoolId, datetime]:
 _UNSETTLED_POOLS = Prepared(
     sa.select(_i.current_pool_id)
     .where(
-        _BILLED, _unsettled(_i, _ENDED), _i.current_mode == Mode.SPOT.value, _i.current_pool_id.is_not(None)
+        _BILLED, unsettled(_i, _ENDED), _i.current_mode == Mode.SPOT.value, _i.current_pool_id.is_not(None)
     )
     .distinct()
 )

@@ -367,11 +367,8 @@ def gone(tx: sa.Connection, at: datetime, resource_ids: Sequence[str]) -> None:
     """Deleted: nothing is billed from here on."""
     if resource_ids:
         over = {"ended_at": at, "state": "deleted", "attached_to": None}
-        tx.execute(
-            sa.update(storage_resources)
-            .where(_s.id.in_(resource_ids), _s.ended_at.is_(None))
-            .values(**over, metered_until=not_after(_s.metered_until, at))
-        )
+        told = sa.update(storage_resources).where(_s.id.in_(resource_ids), _s.ended_at.is_(None))
+        tx.execute(told.values(**over, metered_until=not_after(_s.metered_until, at)))
 
 
 def monthly_usd(tx: sa.Connection, agent_id: AgentId) -> Decimal:
