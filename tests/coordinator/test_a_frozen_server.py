@@ -9,8 +9,9 @@ import pytest
 from spotguard.coordinator.runner import Runner
 from spotguard.domain.agents import AgentStatus, Executor
 from spotguard.domain.replicas import ReplicaStatus
+from spotguard.domain.switches import Step
 from spotguard.store.tables import agent_events, agents, replica_instances, switches
-from tests.coordinator.scene import A, Scene
+from tests.coordinator.scene import A, B, Scene
 
 AGENTS = 5
 ALARMS = ("agent_offline", "agent_online", "correlated_silence")
@@ -168,3 +169,21 @@ def test_who_does_not_come_up_then_either_is_given_up():
 
     play(scene, story)
     assert "failed" in {row.status for row in scene.rows(replica_instances)}
+
+
+def test_a_move_whose_holder_had_nobody_to_tell_how_far_it_is_goes_on():
+    scene = Scene()
+    agent = scene.protect(pool=A, auto_switch_enabled=False, auto_terminate_enabled=False)
+
+    def story(scene: Scene) -> Iterator[None]:
+        yield from rest(scene, 60)
+        scene.switch(agent, B)
+        while Step.ENROLLED not in scene.steps(scene.last_move(agent).id):
+            yield from rest(scene, 10)
+        scene.clock.time += timedelta(hours=6)
+        yield from rest(scene, 20, heard=False)
+        yield from rest(scene, 300)
+
+    play(scene, story)
+    (move,) = scene.rows(switches)
+    assert (move.new_instance_id, move.status) == (scene.serving(agent), "completed")

@@ -16,13 +16,13 @@ from spotguard.store.tables import switches
 
 
 class Expiry:
-    """An order that nobody carried out in time is no order any more."""
+    """An order that nobody carried out in time is no order any more. Who did may have had nobody to tell."""
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
 
     def run(self, now: datetime, agenda: Agenda) -> int:
-        if not agenda.of(Work.EXPIRED):
+        if not agenda.of(Work.EXPIRED) or self.ctx.was_away(now):
             return 0
         return self.ctx.each("expiry", [now], lambda at: self.ctx.db.write(lambda tx: _expire(tx, at)))
 

@@ -99,7 +99,7 @@ class Moves:
 def why_unwind(tx: sa.Connection, now: datetime, switch: Row, *, was_away: bool) -> str | None:
     """Before the grant everything unwinds; after the holder has let go only what cannot succeed any more.
 
-    `was_away`: whoever was to enrol may have had nobody to enrol with.
+    `was_away`: whoever was to enrol, or to tell of a step, may have had nobody to tell.
     """
     steps = moves.recorded_steps(tx, switch.id)
     target = _why_target_fails(tx, now, switch, was_away=was_away)
@@ -112,7 +112,7 @@ def why_unwind(tx: sa.Connection, now: datetime, switch: Row, *, was_away: bool)
         return _why_source_is_gone(tx, switch, steps)
     if held is None or held.released_at is not None or deaths.is_dead(tx, held.instance_id):
         return None  # the emergencies decide: there is nobody to serve on
-    return _why_stopped(tx, switch, steps) or move_deadlines.why_late(tx, now, switch)
+    return _why_stopped(tx, switch, steps) or (None if was_away else move_deadlines.why_late(tx, now, switch))
 
 
 def _why_target_fails(tx: sa.Connection, now: datetime, switch: Row, *, was_away: bool) -> str | None:
