@@ -14,7 +14,7 @@ from spotguard.domain.agents import AgentStatus
 from spotguard.domain.errors import CloudError
 from spotguard.domain.ids import ClientId, PoolId
 from spotguard.ports.cloud import Cloud, PriceChange
-from spotguard.store import ondemand, prices, sightings, type_facts
+from spotguard.store import ondemand, pools, prices, sightings, type_facts
 from spotguard.store.tables import agents
 
 FIRST_DAYS = timedelta(days=7)  # what the price charts show
@@ -48,20 +48,26 @@ class Prices:
             self._fixed.clear()
         return self.ctx.each("prices", self._clouds(clients, rows), lambda item: self._fetch(now, *item))
 
-    def _clouds(self, clients: Iterable[ClientId], rows: list[Row]) -> list[tuple[Cloud, frozenset[str]]]:
-        """Each account once, with the instance types that its agents run on or may."""
+    def _clouds(
+        self, clients: Iterable[ClientId], rows: list[Row]
+    ) -> list[tuple[Cloud, frozenset[str], frozenset[ClientId]]]:
+        """Each account once, with the instance types that its agents run on or may, and whose it is."""
         found: dict[Cloud, set[str]] = {}
+        members: dict[Cloud, set[ClientId]] = {}
         for client_id in clients:
             cloud = self.ctx.clouds(client_id)
             if cloud is None:
                 continue
             types = found.setdefault(cloud, set())
+            members.setdefault(cloud, set()).add(client_id)
             for row in rows:
                 if row.client_id == client_id:
                     types.update(row.allowed_instance_types or (), [row.instance_type])
-        return [(cloud, frozenset(types)) for cloud, types in found.items()]
+        return [(cloud, frozenset(types), frozenset(members[cloud])) for cloud, types in found.items()]
 
-    def _fetch(self, now: datetime, cloud: Cloud, types: frozenset[str]) -> bool:
+    def _fetch(
+        self, now: datetime, cloud: Cloud, types: frozenset[str], members: frozenset[ClientId]
+    ) -> bool:
         fixed = self._ondemand_of(cloud)
         known = self._types.get(cloud, frozenset())
         since = self._fetched.get(cloud) if types <= known else None
@@ -71,7 +77,7 @@ class Prices:
             log.warning("prices could not be fetched", code=error.code)
             return False
         wanted = [change for change in changes if change.pool.instance_type in types]
-        self.ctx.db.write(lambda tx: _record(tx, now, wanted, fixed))
+        self.ctx.db.write(lambda tx: _record(tx, now, wanted, fixed, members))
         self._learn_types(now, cloud, types - self._learned.get(cloud, frozenset()))
         self._fetched[cloud] = now
         self._types[cloud] = types
@@ -100,14 +106,23 @@ class Prices:
         self._learned[cloud] = self._learned.get(cloud, frozenset()) | types
 
 
-def _record(tx: sa.Connection, now: datetime, changes: list[PriceChange], fixed: dict[str, Decimal]) -> None:
-    prices.record_changes(tx, now, changes)
+def _record(
+    tx: sa.Connection,
+    now: datetime,
+    changes: list[PriceChange],
+    fixed: dict[str, Decimal],
+    members: frozenset[ClientId],
+) -> None:
     newest: dict[str, dict[PoolId, Decimal]] = {}
     for change in changes:  # oldest first
         newest.setdefault(change.pool.region, {})[change.pool.id] = change.usd_per_hour
+    strange = {region for region in newest if _names_otherwise(tx, region, changes)}
+    prices.record_changes(tx, now, [change for change in changes if change.pool.region not in strange])
     for region, spot in newest.items():
         ondemand.record(tx, now, None, region, fixed)
-        sightings.reprice(tx, region, spot, fixed)
+        sightings.reprice(tx, region, spot, fixed, members if region in strange else None)
+        for client_id in members if region in strange else ():
+            prices.record_report(tx, now, client_id, now, list(spot.items()))
     # What an account tells is of its own region: the same type costs something else elsewhere.
     unknown = sa.and_(agents.c.baseline_ondemand_price.is_(None), agents.c.region.in_(list(newest)))
     for instance_type in tx.scalars(sa.select(agents.c.instance_type).where(unknown).distinct()).all():
@@ -117,3 +132,10 @@ def _record(tx: sa.Connection, now: datetime, changes: list[PriceChange], fixed:
                 .where(agents.c.instance_type == instance_type, unknown)
                 .values(baseline_ondemand_price=fixed[instance_type])
             )
+
+
+def _names_otherwise(tx: sa.Connection, region: str, changes: list[PriceChange]) -> bool:
+    """Letters of zones differ between accounts (ruling S7): what one tells of its own is not everybody's then."""
+    known = pools.zones_known(tx, region)
+    told = {(change.pool.az, change.pool.az_id) for change in changes if change.pool.az_id is not None}
+    return any(known.get(az, az_id) != az_id for az, az_id in told)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from spotguard.domain.ids import ClientId, PoolId
-from spotguard.domain.pools import LINUX, Pool
+from spotguard.domain.pools import LINUX, Pool, region_of
 from spotguard.store.batches import batch_of, batched
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import instances, spot_pools, spot_price_snapshots
@@ -46,6 +46,43 @@ def ensure_pools(tx: Connection, now: datetime, pools: Iterable[Pool]) -> None:
     ]
     if zones:
         tx.execute(_NAME_AZ, zones)
+
+
+def zones_known(tx: Connection, region: str) -> dict[str, str]:
+    """The zones behind the letters of the server's own prices of a region, as far as EC2 has told (ruling S7)."""
+    known = sa.select(spot_pools.c.az, spot_pools.c.az_id).where(
+        spot_pools.c.region == region, spot_pools.c.az_id.is_not(None)
+    )
+    return {row.az: row.az_id for row in tx.execute(known.distinct())}
+
+
+def of_ids(tx: Connection, pool_ids: Sequence[PoolId]) -> list[Pool]:
+    """Those of them that have a row, with their zone as far as it is known."""
+    return [pool_of(row) for some in batched(pool_ids) for row in _OF_IDS.rows(tx, some)]
+
+
+_OF_IDS = Prepared(sa.select(spot_pools).where(spot_pools.c.id.in_(batch_of(spot_pools.c.id))))
+
+
+def strange_to(tx: Connection, client_id: ClientId, pools: Sequence[Pool]) -> set[str]:
+    """Regions of these pools in which this tenant's account names zones otherwise than the server's prices do: one of
+    its instances lies in another zone than their letter means. Those prices are of other zones than it reads there.
+    """
+    meant = {(pool.az, pool.az_id) for pool in pools if pool.az_id is not None}
+    if not meant:
+        return set()
+    own = {(row.az, row.az_id) for row in _OWN_ZONES.rows(tx, {"client": client_id}) if row.az_id}
+    letters = dict(meant)
+    return {region_of(az) for az, az_id in own if letters.get(az, az_id) != az_id}
+
+
+_OWN_ZONES = Prepared(
+    sa.select(instances.c.az, instances.c.az_id)
+    .where(
+        instances.c.client_id == sa.bindparam("client"), instances.c.is_active, instances.c.az.is_not(None)
+    )
+    .distinct()
+)
 
 
 def priced_for(client_id: Any) -> sa.ColumnElement[bool]:

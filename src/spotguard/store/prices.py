@@ -1,10 +1,11 @@
 """Spot prices: reports and fetched history in, current prices and step functions out.
 
 Rows have a source: the tenant whose agents reported them, or NULL for what the server fetched or imported. A reader
-sees its own and NULL. Of a constant run only the first and the newest row are kept (ruling S12); the newest row of
-every pool and source is always exact, hence the key query answers as if every report had been stored, in whatever
-order they came. The limit of compression: a late report that contradicts the inside of a run splits it at the rows
-that are left, since what was compressed away cannot come back.
+sees its own and NULL, if its account names the zones as the server's prices do (ruling S7). Of a constant run only the
+first and the newest row are kept (ruling S12); the newest row of every pool and source is always exact, hence the key
+query answers as if every report had been stored, in whatever order they came. The limit of compression: a late report
+that contradicts the inside of a run splits it at the rows that are left, since what was compressed away cannot come
+back.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from spotguard.domain.money import ZERO
 from spotguard.domain.pools import LINUX, Pool, parse_pool_id
 from spotguard.ports.cloud import PriceChange
 from spotguard.store.batches import batch_of, batched
-from spotguard.store.pools import ensure_pools, known_to, pool_of
+from spotguard.store.pools import ensure_pools, known_to, of_ids, pool_of, strange_to
 from spotguard.store.prepared import Prepared
 from spotguard.store.price_merge import merge_points, replace_from
 from spotguard.store.price_runs import Point, Step, confirmed, steps_of
@@ -121,12 +122,21 @@ def current_prices(
         "since": now - CURRENT,
         "fresh": now - FETCHED_WINS,
     }
-    found = [
-        PoolPrice(pool_of(row), row.price, row.captured_at)
-        for some in batched(list(dict.fromkeys(instance_types)))
-        for row in _CURRENT.rows(tx, asked | some)
-    ]
+    types = list(dict.fromkeys(instance_types))
+    found = _read(tx, _CURRENT, asked, types)
+    if client_id is not None and region in strange_to(tx, client_id, [one.pool for one in found]):
+        found = _read(tx, _CURRENT_OWN, asked, types)
     return sorted(found, key=_cheapest_first)
+
+
+def _read(
+    tx: Connection, statement: Prepared, asked: dict[str, Any], types: Sequence[str]
+) -> list[PoolPrice]:
+    return [
+        PoolPrice(pool_of(row), row.price, row.captured_at)
+        for some in batched(types)
+        for row in statement.rows(tx, asked | some)
+    ]
 
 
 def _cheapest_first(one: PoolPrice) -> tuple[bool, Decimal, PoolId]:
@@ -156,11 +166,22 @@ def price_steps(
     """
     asked = {"since": since, "until": until, "client": client_id}
     fetched = _points(tx, _FETCHED_STEPS, pool_ids, asked)
+    if client_id is not None and fetched:
+        fetched = _without_strange(tx, client_id, fetched)
     own = _points(tx, _OWN_STEPS, pool_ids, asked) if client_id is not None else {}
     return {
         pool_id: _within(since, until, steps_of(fetched.get(pool_id, []), own.get(pool_id, [])))
         for pool_id in pool_ids
     }
+
+
+def _without_strange(
+    tx: Connection, client_id: ClientId, fetched: Mapping[str, list[Point]]
+) -> dict[str, list[Point]]:
+    named = of_ids(tx, [PoolId(pool_id) for pool_id in fetched])
+    strange = strange_to(tx, client_id, named)
+    left_out = {pool.id for pool in named if pool.region in strange}
+    return {pool_id: points for pool_id, points in fetched.items() if pool_id not in left_out}
 
 
 def fetched_until(tx: Connection, pool_ids: Sequence[PoolId]) -> dict[PoolId, datetime]:
@@ -262,7 +283,11 @@ def _own(table: Any) -> sa.ColumnElement[bool]:
     return table.c.client_id == sa.bindparam("client")  # type: ignore[no-any-return]
 
 
-def _current_statement() -> sa.Select[Any]:
+def _seen_by_all(table: Any) -> sa.ColumnElement[bool]:
+    return sa.or_(_fetched(table), _own(table))
+
+
+def _current_statement(seen: Any) -> sa.Select[Any]:
     wanted = sa.and_(
         spot_pools.c.instance_type.in_(batch_of(spot_pools.c.instance_type)),
         spot_pools.c.region == sa.bindparam("region"),
@@ -284,7 +309,7 @@ def _current_statement() -> sa.Select[Any]:
         .where(
             _s.pool_id.in_(sa.select(spot_pools.c.id).where(wanted)),
             _s.captured_at >= sa.bindparam("since"),
-            sa.or_(_s.client_id.is_(None), _s.client_id == sa.bindparam("client")),
+            seen(spot_price_snapshots),
         )
         .subquery("sps")
     )
@@ -313,7 +338,8 @@ _NEWEST_OWN = Prepared(_newest_statement(_own))
 _NEWEST_FETCHED = Prepared(_newest_statement(_fetched))
 _FETCHED_STEPS = Prepared(_steps_statement(_fetched))
 _OWN_STEPS = Prepared(_steps_statement(_own))
-_CURRENT = Prepared(_current_statement())
+_CURRENT = Prepared(_current_statement(_seen_by_all))
+_CURRENT_OWN = Prepared(_current_statement(_own))
 _FETCHED_UNTIL = Prepared(
     sa.select(_s.pool_id, sa.func.max(_s.captured_at, type_=_s.captured_at.type).label("until"))
     .where(_s.pool_id.in_(batch_of(_s.pool_id)), _s.client_id.is_(None))

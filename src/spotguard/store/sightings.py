@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -25,6 +25,7 @@ from spotguard.store.tables import (
     instances,
     probes,
     replica_instances,
+    spot_pools,
     switches,
 )
 from spotguard.store.upserts import insert_missing
@@ -338,11 +339,22 @@ def ever_held(tx: sa.Connection, instance_id: InstanceId | str) -> bool:
     return tx.execute(found).first() is not None
 
 
-def reprice(tx: sa.Connection, region: str, spot: dict[PoolId, Decimal], fixed: dict[str, Decimal]) -> None:
-    """`instances.spot_price` and `ondemand_price` are the present ones; written only where they changed."""
+def reprice(
+    tx: sa.Connection,
+    region: str,
+    spot: dict[PoolId, Decimal],
+    fixed: dict[str, Decimal],
+    whose: Collection[ClientId] | None = None,
+) -> None:
+    """`instances.spot_price` and `ondemand_price` are the present ones; written only where they changed.
+
+    `whose`: the tenants whose account names its zones so; None: everybody's whose instance lies in the zone meant.
+    """
     for row in _PRICED.rows(tx, {"here": region}):
+        is_meant = row.client_id in whose if whose is not None else not row.elsewhere
+        told = spot.get(row.current_pool_id) if is_meant and row.current_pool_id else None
         wanted = {
-            "spot_price": spot.get(row.current_pool_id, row.spot_price) if row.current_pool_id else None,
+            "spot_price": (row.spot_price if told is None else told) if row.current_pool_id else None,
             "ondemand_price": fixed.get(row.instance_type, row.ondemand_price),
         }
         if (row.spot_price, row.ondemand_price) != (wanted["spot_price"], wanted["ondemand_price"]):
@@ -353,11 +365,17 @@ def reprice(tx: sa.Connection, region: str, spot: dict[PoolId, Decimal], fixed: 
 _PRICED = Prepared(
     sa.select(
         instances.c.id,
+        instances.c.client_id,
         instances.c.current_pool_id,
         instances.c.instance_type,
         instances.c.spot_price,
         instances.c.ondemand_price,
-    ).where(instances.c.is_active, instances.c.region == sa.bindparam("here"))
+        sa.and_(
+            instances.c.az_id != "", sa.func.coalesce(instances.c.az_id != spot_pools.c.az_id, sa.false())
+        ).label("elsewhere"),
+    )
+    .outerjoin(spot_pools, spot_pools.c.id == instances.c.current_pool_id)
+    .where(instances.c.is_active, instances.c.region == sa.bindparam("here"))
 )
 _REPRICE = Prepared(
     sa.update(instances)
