@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from typing import Any
+
+import httpx2
 import pytest
 
+from spotguard.api.app import create_app
 from spotguard.api.limiting import RateLimits, Windows, site_of
+from spotguard.api.offload import Threads
+from spotguard.api.settings import ApiSettings
+from spotguard.api.turns import MOST_AT_ONCE
 from spotguard.store import tenants
+from tests.api.test_long_poll import until
 from tests.api.world import HandClock, Machine, Tenant, World
 
 FEW = RateLimits(client_per_minute=5, strangers_per_minute=5, failures_per_minute=3)
@@ -96,6 +106,40 @@ def test_a_token_that_is_revoked_is_a_stranger_again(world: World, acme: Tenant)
     assert acme.get("/me")
     world.write(lambda tx: tenants.rotate_token(tx, world.clock.now(), acme.id))
     assert statuses(world, "/api/client/me", acme.token, 5) == [401] * 3 + [429] * 2
+
+
+def test_who_asks_much_at_once_waits_for_himself(world: World, acme: Tenant, web: Machine):
+    """Threads are few: a tenant's long questions leave room for the notices of others."""
+    asked, may_answer = [], threading.Event()
+
+    async def slow(work: Any, /) -> Any:
+        def worked() -> Any:
+            asked.append(work)
+            assert may_answer.wait(10)
+            return work()
+
+        return await threads(worked)
+
+    async def story() -> None:
+        app = create_app(world.db, world.clock, world.bell, settings=ApiSettings(), offload=slow)
+        transport = httpx2.ASGITransport(app=app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://api", timeout=30) as client:
+
+            def get(path: str, token: str) -> asyncio.Task[httpx2.Response]:
+                return asyncio.create_task(client.get(path, headers={"Authorization": f"Bearer {token}"}))
+
+            many = [get("/api/client/me", acme.token) for _ in range(3 * MOST_AT_ONCE)]
+            await until(lambda: len(asked) >= MOST_AT_ONCE)
+            await asyncio.sleep(0.05)
+            assert len(asked) == MOST_AT_ONCE
+            one = get(f"/api/agents/{web.agent_id}/config", web.token)
+            await until(lambda: len(asked) > MOST_AT_ONCE)
+            may_answer.set()
+            answers = await asyncio.gather(one, *many)
+            assert {answer.status_code for answer in answers} == {200}, "nobody is refused"
+
+    threads = Threads()
+    asyncio.run(story())
 
 
 def test_strangers_share_their_address_limit(world: World):

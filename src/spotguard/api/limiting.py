@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spotguard.api.credentials import hash_in, session_in
 from spotguard.api.problems import Problem, too_busy
+from spotguard.api.turns import Turns
 from spotguard.ports.clock import Clock
 
 _MOST = 100_000  # counters and tokens that are remembered: a flood of addresses costs bounded memory
@@ -107,6 +108,7 @@ class Limited:
         self._failures = _item("failures", limits.failures_per_minute)
         self._agents_failures = _item("agents-failures", limits.failures_per_minute * _MORE_FOR_AGENTS)
         self._good: dict[str, None] = {}
+        self._turns = Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -123,7 +125,8 @@ class Limited:
                 self._note(caller, message["status"])
             await send(message)
 
-        await self._app(scope, receive, noting)
+        async with self._turns.of(caller.token, caller.path):
+            await self._app(scope, receive, noting)
 
     def _refusal(self, caller: Caller) -> Problem | None:
         if caller.token is None:

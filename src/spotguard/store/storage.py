@@ -356,10 +356,7 @@ def _agent_of(tx: sa.Connection, client_id: ClientId, tags: Tags) -> AgentId | N
 
 def _switch_of(tx: sa.Connection, agent_id: str, tags: Tags) -> str | None:
     """The move that the tag names, if it is this agent's."""
-    named = tags.get(SWITCH_TAG)
-    if named is None:
-        return None
-    mine = switches.c.id == named, switches.c.agent_id == agent_id
+    mine = switches.c.id == tags.get(SWITCH_TAG, ""), switches.c.agent_id == agent_id
     return tx.execute(sa.select(switches.c.id).where(*mine)).scalar_one_or_none()
 
 
