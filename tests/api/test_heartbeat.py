@@ -179,6 +179,20 @@ def test_whether_it_can_sync_is_what_was_said_last(world: World, acme: Tenant, w
     assert web.heartbeat(can_sync="no").status == 422
 
 
+def test_whether_its_state_lies_on_its_root_is_what_was_said_last(world: World, acme: Tenant, web: Machine):
+    def told() -> bool | None:
+        return world.rows(instances, instances.c.id == web.id)[0].state_on_root
+
+    assert told() is None
+    web.heartbeat(state_on_root=True)
+    web.heartbeat()
+    assert told() is True
+    web.heartbeat(state_on_root=False)
+    assert told() is False
+    other = world.register(acme, "db", state_on_root=True)
+    assert world.rows(instances, instances.c.id == other.id)[0].state_on_root is True
+
+
 class _Stopped:
     """An on-demand holder that somebody stopped: EC2 has shown it, and another instance was granted the epoch."""
 

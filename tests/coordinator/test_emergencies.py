@@ -174,6 +174,24 @@ def test_when_nothing_enrols_that_its_image_starts_its_restore_point_is_started(
     assert scene.breaches() == []
 
 
+def test_a_dead_holders_state_on_its_root_is_not_sought_on_its_other_volume(scene, agent):
+    scene.config(agent, restore_point_hours=1)
+    scene.run(1800, until=lambda: done_images(scene) != [])
+    scene.db.write(lambda tx: tx.execute(instances.update().values(state_on_root=True)))
+    old = scene.serving(agent)
+    root = scene.row(
+        storage_resources, storage_resources.c.attached_to == old, storage_resources.c.device == "/dev/xvda"
+    ).id
+    scene.ec2.controls.interrupt(old, notice_seconds=0)
+    scene.run(1800, until=serves_elsewhere(scene, agent, old))
+    move = scene.last_move(agent)
+    assert move.kind == MoveKind.IMAGE
+    assert move.lost_seconds > 0
+    scene.run(26 * 3600, until=lambda: scene.move(move.id).status == "completed")
+    assert scene.row(storage_resources, storage_resources.c.id == root).ended_at is None
+    assert scene.breaches() == []
+
+
 def done_images(scene):
     of_images = storage_resources.c.kind == "image", storage_resources.c.state == "done"
     return scene.rows(storage_resources, *of_images)

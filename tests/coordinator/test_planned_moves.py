@@ -104,6 +104,14 @@ def test_a_volume_move_without_a_volume_comes_to_nothing():
     assert scene.serving(agent) == old
 
 
+def test_a_state_on_the_root_is_not_left_behind_by_a_volume_that_moves(scene):
+    """Beside it a volume for something else: moved alone, it would open the workload without its state."""
+    agent = scene.protect(pool=A, mode=Mode.ONDEMAND, terminate_wait_seconds=0)
+    scene.run(30)
+    scene.db.write(lambda tx: tx.execute(instances.update().values(state_on_root=True)))
+    assert scene.move(scene.switch(agent, A).switch_id).kind == MoveKind.SYNCED
+
+
 def test_an_image_carries_what_nothing_can_sync():
     scene = Scene(executor=Executor.SERVER)
     agent = scene.protect(pool=A, terminate_wait_seconds=0)

@@ -79,6 +79,22 @@ def test_a_mount_that_fstab_does_not_name_is_remembered(machine, tmp_path):
     assert machine.workload.epochs == [2]
 
 
+def test_whether_it_lies_on_the_disk_of_the_boot_is_said_only_when_it_can_be_seen(machine, tmp_path):
+    assert machine.guard().is_on_root() is None, "what fstab promises is not mounted"
+    machine.mount()
+    assert machine.guard().is_on_root() is False
+    machine.partition("nvme0n1", "nvme0n1p2", "259:4")
+    machine.mount("259:4", "/dev/nvme0n1p2")
+    assert machine.guard().is_on_root() is True, "another partition of the same disk stays with it"
+    machine.unmount()
+    machine.fstab("")
+    assert machine.guard().is_on_root() is True
+    machine.mount()
+    machine.gate(machine.sync(tmp_path)).open(1)
+    machine.unmount()
+    assert machine.guard().is_on_root() is None, "it was served from a file system that is not there now"
+
+
 def test_the_gate_opens_on_no_empty_mount_point(machine, tmp_path):
     gate = machine.gate(machine.sync(tmp_path))
     with pytest.raises(GateFailed, match=r"nothing is mounted .*can't find UUID=2"):

@@ -84,6 +84,16 @@ def test_the_enumeration_meets_every_way_back():
     assert {death.plan.how for death in everything()} == set(Recovery)
 
 
+def test_a_state_that_lies_on_the_root_comes_back_by_a_standby_or_a_restore_point_or_by_a_person():
+    """Its other volumes are none of it, and the root itself nothing here starts from."""
+    for death in everything():
+        facts = replace(death.facts, volume_survives=False, state_on_root=True)
+        without, point = recover(facts), recover(replace(facts, image_age_seconds=3600.0))
+        assert without.how in (Recovery.STANDBY, None)
+        assert point.how is (without.how or Recovery.IMAGE)
+        assert without.how is not None or "root disk, which is kept" in without.because
+
+
 @pytest.mark.parametrize("enabled", [True, False])
 @pytest.mark.parametrize("kill", KillLevel)
 def test_only_the_user_and_the_highest_kill_switch_stop_a_rescue(enabled, kill):

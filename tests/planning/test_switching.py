@@ -32,6 +32,13 @@ def test_the_volume_itself_moves_only_within_its_zone():
             assert facts.state_gib is not None
 
 
+def test_no_volume_moves_for_a_state_that_stays_on_the_root():
+    for facts in EVERY:
+        stays = replace(facts, state_on_root=True)
+        assert choose(stays).kind is not MoveKind.VOLUME
+        assert "boots from" in (why_impossible(replace(stays, forced=MoveKind.VOLUME)) or "")
+
+
 def test_an_image_is_for_a_state_that_nothing_else_can_carry():
     """B1: no verified sync."""
     for facts in EVERY:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -75,6 +75,7 @@ class Ports:
     quiesce: Quiesce | None = None  # None: the user has named no hooks
     traffic: Traffic | None = None  # None: this agent moves no traffic
     salvage: Salvage | None = None  # None: the state's folder is not known
+    state_on_root: Callable[[], bool | None] | None = None  # the same; its answer None: it cannot be told now
 
 
 def said_of(error: SpotGuardError) -> str:
@@ -151,6 +152,11 @@ class Desk:
     @property
     def is_enrolled(self) -> bool:
         return self.enrolment is not None and bool(self.enrolment.agent_token)
+
+    def state_on_root(self) -> bool | None:
+        """Whether the state lies on the disk that this instance boots from, and stays with it; None: not known."""
+        told = self.ports.state_on_root
+        return None if told is None else told()
 
     @property
     def may_close(self) -> bool:

@@ -86,6 +86,7 @@ def registration(
     *,
     can_sync: bool,
     has_traffic_script: bool | None = None,
+    state_on_root: bool | None = None,
 ) -> dict[str, Any]:
     """The body of POST /register."""
     return {
@@ -105,6 +106,7 @@ def registration(
         "boot_id": identity.boot_id,
         "can_sync": can_sync,
         "has_traffic_script": has_traffic_script,
+        "state_on_root": state_on_root,
     }
 
 

@@ -98,6 +98,7 @@ class Presence:
             desk.settings.version,
             can_sync=desk.ports.sync.can_sync(),
             has_traffic_script=desk.settings.has_traffic_script,
+            state_on_root=desk.state_on_root(),
         )
         refusal = "there is no credential to enrol with"
         for credential in credentials(desk.note, desk.settings.client_token):
@@ -137,6 +138,7 @@ class Presence:
             "released": released,
             "can_sync": desk.ports.sync.can_sync(),
             "has_traffic_script": desk.settings.has_traffic_script,
+            "state_on_root": desk.state_on_root(),
             "traffic_stuck": desk.traffic_stuck,
             "workload_stuck": desk.gate_stuck or desk.state_stuck,
             **self._tickets.said(),

@@ -49,6 +49,7 @@ async def heartbeat(api: Api, request: Request) -> Response:
             workload_healthy=beat.workload_healthy,
             can_sync=beat.can_sync,
             has_traffic_script=beat.has_traffic_script,
+            state_on_root=beat.state_on_root,
         )
         if role is Role.PRIMARY:
             _tell_what_is_stuck(tx, now, caller, beat)

@@ -79,6 +79,7 @@ def _newcomer(said: Register) -> Newcomer:
         public_ip=None if said.public_ip is None else _checked("/public_ip", _address, said.public_ip),
         can_sync=said.can_sync,
         has_traffic_script=said.has_traffic_script,
+        state_on_root=said.state_on_root,
     )
 
 

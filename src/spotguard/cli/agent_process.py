@@ -109,8 +109,9 @@ def agent_of(
         metadata, disk = ImdsMetadata(settings.metadata_url), FolderDisk(settings.state_folder)
         cloud = children.cloud if settings.calls_ec2 else None
         traffic = InstanceTraffic(script, children.traffic if settings.calls_ec2 else None)
+        salvage, on_root = salvage_of(settings), on_root_of(settings)
         ports = Ports(
-            link, metadata, gate, sync, disk, cloud, SystemClock(), hooks, traffic, salvage_of(settings)
+            link, metadata, gate, sync, disk, cloud, SystemClock(), hooks, traffic, salvage, on_root
         )
         agent = Agent(wrap(ports), told)
         yield agent
@@ -118,6 +119,11 @@ def agent_of(
 
 def salvage_of(settings: AgentFile) -> MountedSalvage | None:
     return None if settings.state_path is None else MountedSalvage(Path(settings.state_path))
+
+
+def on_root_of(settings: AgentFile) -> Callable[[], bool | None] | None:
+    path = settings.state_path
+    return None if path is None else StateMount(path, settings.state_folder).is_on_root
 
 
 def guard(agent: Agent) -> None:

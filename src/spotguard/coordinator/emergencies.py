@@ -19,6 +19,7 @@ from spotguard.domain.switches import MoveKind, Step, SwitchStatus
 from spotguard.planning.emergency import SHOWS_WITHIN, DeathFacts, Recovery, recover
 from spotguard.planning.standby import resume_at
 from spotguard.store import (
+    agents,
     closed_gates,
     deaths,
     events,
@@ -227,7 +228,8 @@ def _death_facts(
 ) -> DeathFacts:
     gate_was_closed, heir = _last_hand_over(tx, agent, held)
     image = storage.newest_image_of(tx, agent.id)
-    keeps_state = storage.has_kept_state(tx, agent.id)
+    on_root = agents.state_on_root(tx, held.instance_id)
+    keeps_state = storage.has_kept_state(tx, agent.id) and not on_root
     return DeathFacts(
         enabled=agent.enabled,
         kill=kill.level_for(tx, agent.client_id, agent.id),
@@ -236,6 +238,7 @@ def _death_facts(
         looked=looked,
         stray_volumes=tuple(row.id for row in left.strays),
         keeps_state=keeps_state,
+        state_on_root=on_root,
         may_be_hidden=keeps_state and not left.volumes and _is_young(tx, now, held.instance_id),
         same_az_has_capacity=not _zone_was_dry(tx, now, agent.id),
         gate_was_closed=gate_was_closed or state_left.was_taken_unheard(tx, held.instance_id),

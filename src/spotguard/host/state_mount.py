@@ -102,6 +102,23 @@ class StateMount:
             lay = msgspec.structs.replace(lay, volumes=kept.served.volumes)
         self._keep(msgspec.structs.replace(kept, state=str(self._state), served=lay))
 
+    def is_on_root(self) -> bool | None:
+        """Whether it lies on the disk that the machine boots from: no volume that is carried elsewhere takes it along.
+        None where that cannot be seen now.
+        """
+        try:
+            kept = self._kept()
+            known = kept.served or kept.opened
+            if known is not None and self._is_short_of(known):
+                return None
+            point, promised = self._point, self._mounts.promised_at(self._path, at_boot=False)
+            here, root = ({disk.name for disk in self._mounts.disks_of(at)} for at in (point, "/"))
+        except OSError:
+            return None
+        if point == "/":
+            return True if promised is None else None
+        return bool(here & root) if here and root else None
+
     @property
     def _path(self) -> Path:
         return self._state.resolve()

@@ -98,6 +98,7 @@ class DeathFacts:
     looked: bool = True  # EC2 has just told which volumes are left
     may_be_hidden: bool = False  # its volumes, made so lately that EC2 need not show them yet
     keeps_state: bool = False  # on a volume besides the root: no image of before holds any of it
+    state_on_root: bool = False  # its agent said so: no other volume of it has the state
     stray_volumes: tuple[
         str, ...
     ] = ()  # free ones of this agent's, and nobody knows whether they are the holder's
@@ -314,6 +315,13 @@ def _by_old_pass(facts: DeathFacts) -> RecoveryPlan | None:
 
 def _by_image(facts: DeathFacts) -> RecoveryPlan:
     because = "neither a standby nor a volume besides the root is left: the newest image is the last resort"
+    if facts.image_age_seconds is None and facts.state_on_root:
+        because = (
+            "its state lies on its root disk, which is kept, no standby and no restore point is left, and an instance "
+            "without the state would serve nothing: make an image of that disk (aws ec2 create-snapshot and "
+            "register-image), launch it and register that under the agent's name"
+        )
+        return RecoveryPlan(None, None, None, because)
     if facts.image_age_seconds is None and facts.keeps_state:
         because = (
             "neither standby, volume nor restore point is left, and an instance without the state would serve "

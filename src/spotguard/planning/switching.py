@@ -27,6 +27,12 @@ NO_SYNC = (
 )
 
 
+ON_ROOT = (
+    "its agent says that the state (state_path) lies on the disk that the instance boots from, and no volume that "
+    "moves takes it along: move it synced or by image, or lay the state on a volume of its own"
+)
+
+
 @dataclass(frozen=True)
 class Measured:
     """Medians over so many former moves of one kind. `serving_minutes`: from the launch of the new instance until it
@@ -56,6 +62,7 @@ class MoveFacts:
     measured: Mapping[MoveKind, Measured] = field(default_factory=dict)
     traffic: TrafficCost | None = None  # None: no route is configured
     kept: bool = False  # the target is the old instance of the last move, in sync
+    state_on_root: bool = False  # it stays with the instance, whichever volumes move
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,7 @@ def choose(facts: MoveFacts) -> MovePlan:
         return _plan(facts, facts.forced, f"ordered as a {facts.forced} move")
     if facts.standby:
         return _plan(facts, MoveKind.SYNCED, "a standby holds the state: only the last delta is copied")
-    if facts.same_az and facts.state_gib is not None:
+    if facts.same_az and facts.state_gib is not None and not facts.state_on_root:
         return _plan(
             facts, MoveKind.VOLUME, "same availability zone: the volume itself moves, nothing is copied"
         )
@@ -103,6 +110,8 @@ def choose(facts: MoveFacts) -> MovePlan:
 
 def why_impossible(facts: MoveFacts) -> str | None:
     """Why this move could never end; None: it can. What nothing syncs is carried by volume or image only."""
+    if facts.forced is MoveKind.VOLUME and facts.state_on_root:
+        return ON_ROOT
     synced = facts.standby or facts.kept or facts.forced is MoveKind.SYNCED
     return NO_SYNC if synced and not facts.can_sync else None
 

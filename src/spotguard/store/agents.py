@@ -121,6 +121,7 @@ def heartbeat(  # noqa: PLR0913 -- what it says
     workload_healthy: bool | None,
     can_sync: bool | None = None,
     has_traffic_script: bool | None = None,
+    state_on_root: bool | None = None,
 ) -> Role:
     """This instance lives. Only the epoch holder moves the agent's row; nothing touches `switching` or `deleted`.
 
@@ -142,6 +143,7 @@ def heartbeat(  # noqa: PLR0913 -- what it says
             "workload": workload_healthy,
             "can_sync_now": can_sync,
             "script_now": has_traffic_script,
+            "on_root_now": state_on_root,
         },
     )
     if not lives:
@@ -161,13 +163,8 @@ def heartbeat(  # noqa: PLR0913 -- what it says
         if caller.status == AgentStatus.OFFLINE:
             _tell(tx, now, caller, "agent_online", f"{caller.instance_id} is heard again")
     elif gate is GateState.OPEN and caller.gate != GateState.OPEN:
-        _tell(
-            tx,
-            now,
-            caller,
-            "gate_open_without_epoch",
-            f"{caller.instance_id} serves without holding the epoch",
-        )
+        message = f"{caller.instance_id} serves without holding the epoch"
+        _tell(tx, now, caller, "gate_open_without_epoch", message)
     return role
 
 
@@ -226,6 +223,7 @@ def _presence(streak: Any) -> sa.Update:
                 _i.has_traffic_script,
                 sa.func.coalesce(sa.bindparam("script_now"), _i.has_traffic_script),
             ),
+            (_i.state_on_root, sa.func.coalesce(sa.bindparam("on_root_now"), _i.state_on_root)),
         )
     )
 
@@ -305,6 +303,11 @@ def can_sync(tx: Connection, instance_id: InstanceId | None) -> bool:
     if instance_id is None:
         return True
     return _CAN_SYNC.scalar(tx, {"machine": instance_id}) is not False
+
+
+def state_on_root(tx: Connection, instance_id: InstanceId | None) -> bool:
+    """True only when the instance's agent said that its state lies on the disk that it boots from."""
+    return tx.scalar(sa.select(_i.state_on_root).where(_i.id == instance_id)) is True
 
 
 def has_traffic_script(tx: Connection, instance_id: InstanceId | None) -> bool:

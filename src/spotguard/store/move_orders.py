@@ -291,6 +291,7 @@ def _plan(tx: sa.Connection, order: MoveOrder) -> MovePlan:
         kept=order.goes_back is not None,
         state_gib=None if volume is None else volume.size_gib,
         can_sync=agent_rows.can_sync(tx, order.held.instance_id),
+        state_on_root=agent_rows.state_on_root(tx, order.held.instance_id),
         forced=order.kind,
         overlap_usd_per_hour=order.prices["new"],
         wait_seconds=order.agent.terminate_wait_seconds if order.agent.auto_terminate_enabled else 0,

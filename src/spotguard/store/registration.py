@@ -48,6 +48,7 @@ class Newcomer:
     public_ip: str | None
     can_sync: bool | None = None
     has_traffic_script: bool | None = None
+    state_on_root: bool | None = None
 
     @property
     def pool_id(self) -> str | None:
@@ -235,6 +236,7 @@ def _write_instance(
         "agent_version": newcomer.agent_version,
         "can_sync": newcomer.can_sync,
         "has_traffic_script": newcomer.has_traffic_script,
+        "state_on_root": newcomer.state_on_root,
         "last_heartbeat_at": now,
         "heard_since": now,
         "hears": False,

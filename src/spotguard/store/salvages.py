@@ -14,7 +14,7 @@ from spotguard.domain.errors import InvalidInput
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, VolumeId
 from spotguard.domain.salvages import OPEN_SALVAGE, SALVAGE_LIFE, SalvageStatus
 from spotguard.domain.switches import MoveKind, Step, SwitchStatus
-from spotguard.store import commands, events, grants, storage
+from spotguard.store import agents, commands, events, grants, storage
 from spotguard.store.prepared import Prepared
 from spotguard.store.stepping import step
 from spotguard.store.tables import instances, salvages, switch_steps, switches
@@ -68,7 +68,7 @@ def begin(tx: sa.Connection, now: datetime, switch: Row) -> bool:
     left = [
         v for v in storage.data_volumes_of(tx, InstanceId(switch.old_instance_id)) if v.attached_to is None
     ]
-    if held is None or not left:
+    if held is None or not left or agents.state_on_root(tx, InstanceId(switch.old_instance_id)):
         return False
     az = tx.execute(sa.select(instances.c.az).where(instances.c.id == held.instance_id)).scalar_one()
     is_here = left[0].az == az

@@ -14,7 +14,7 @@ from spotguard.domain.probes import PURPOSE as PROBE
 from spotguard.domain.salvages import PURPOSE as SALVAGE
 from spotguard.domain.signals import NOTICE_SECONDS
 from spotguard.domain.switches import MoveKind, SwitchStatus
-from spotguard.store import deaths, grants, storage, tickets
+from spotguard.store import agents, deaths, grants, storage, tickets
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import instances, storage_resources, switches
 
@@ -33,16 +33,20 @@ class StateLeft:
 
 
 def left_by(tx: sa.Connection, agent: Row) -> StateLeft:
-    """Of the agent's holder, as the rows have it: look at EC2 first.
+    """Of the agent's holder, as the rows have it: look at EC2 first. Of a holder whose state lies on its root, no other
+    volume is state.
 
     What a recovery that came to nothing had carried to a machine that has died since comes first.
     """
     held = grants.holder(tx, agent.id)
     if held is None:
         return StateLeft([], [])
+    strays = strays_of(tx, agent.id, held.instance_id)
+    if agents.state_on_root(tx, held.instance_id):
+        return StateLeft([], strays)
     carried = storage.data_volumes_named(tx, _volumes_of_failed_recovery(tx, agent, held))
     volumes = carried or storage.data_volumes_of(tx, held.instance_id) or _moved_unseen(tx, held.instance_id)
-    return StateLeft(volumes, strays_of(tx, agent.id, held.instance_id))
+    return StateLeft(volumes, strays)
 
 
 def was_taken_unheard(tx: sa.Connection, instance_id: str) -> bool:

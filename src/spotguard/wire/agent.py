@@ -38,7 +38,8 @@ class Register(Struct, kw_only=True):
     """POST register: an identity as EC2 knows it, bound to one instance and boot (ruling B4b).
 
     `can_sync`: whether a state sync is configured there, `has_traffic_script`: whether a route by script is; left out:
-    unknown, and taken for true.
+    unknown, and taken for true. `state_on_root`: whether its state lies on the disk that it boots from; left out:
+    unknown, and taken for false.
     """
 
     logical_agent_id: Name
@@ -57,6 +58,7 @@ class Register(Struct, kw_only=True):
     public_ip: Address | None = None
     can_sync: bool | None = None
     has_traffic_script: bool | None = None
+    state_on_root: bool | None = None
 
 
 class Intervals(Struct, frozen=True):
@@ -153,9 +155,9 @@ class HandedOver(Struct, kw_only=True):
 class Heartbeat(Struct, kw_only=True):
     """POST heartbeat: presence of one instance (ruling S15). `released`: the highest epoch that it has let go of.
 
-    `can_sync`, `has_traffic_script` as in Register; left out: what was said last holds. `traffic_stuck`: why the
-    traffic that this agent is to move does not come along, `workload_stuck`: why its workload does not open, or no pass
-    of its state begins; said for as long as it is so.
+    `can_sync`, `has_traffic_script`, `state_on_root` as in Register; left out: what was said last holds.
+    `traffic_stuck`: why the traffic that this agent is to move does not come along, `workload_stuck`: why its workload
+    does not open, or no pass of its state begins; said for as long as it is so.
     Of handover tickets: `ticket` is the one in its hand, `destroyed` those that it will never use or give,
     `handed_over` what it did by one until the server knows it. An agent that leaves `destroyed` out is given no ticket:
     it would neither use nor destroy it.
@@ -171,6 +173,7 @@ class Heartbeat(Struct, kw_only=True):
     released: Count | None = None
     can_sync: bool | None = None
     has_traffic_script: bool | None = None
+    state_on_root: bool | None = None
     traffic_stuck: Sentence | None = None
     workload_stuck: Sentence | None = None
     ticket: Id | None = None
