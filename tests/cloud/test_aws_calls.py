@@ -278,6 +278,17 @@ class TestFleets:
         assert tagged(spot) == tagged(ondemand) == ["launch-template"]
         assert spot["LaunchTemplateName"] != ondemand["LaunchTemplateName"]
 
+    @pytest.mark.parametrize(
+        ("types", "wanted"),
+        [(("t3.large", "t4g.large"), "standard"), (("m5.large", "t3.large"), None), (("m5.large",), None)],
+    )
+    def test_the_credits_are_its_originals_where_all_types_take_some(self, types, wanted):
+        """Left out, EC2 bursts without limit and bills it (E24); m5 refuses them."""
+        candidates = [(Pool(kind, "us-east-1a"), Mode.SPOT) for kind in types]
+        wish = replace(self.WISH, candidates=candidates, shape=replace(SHAPE, credits="standard"))
+        told = fleets.template(wish, Mode.SPOT).get("CreditSpecification")
+        assert told == (None if wanted is None else {"CpuCredits": wanted})
+
     def test_its_template_goes_when_the_fleet_has_answered(self):
         with scripted(**self.around(self.MADE)) as (cloud, endpoint):
             cloud.create_fleet(self.WISH)

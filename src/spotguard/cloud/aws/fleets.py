@@ -22,7 +22,7 @@ from spotguard.cloud.aws.connection import Connection
 from spotguard.cloud.aws.devices import mappings
 from spotguard.cloud.aws.errors import by_code
 from spotguard.cloud.aws.filters import tag_filters, tag_specifications
-from spotguard.cloud.aws.machines import address, machine, subnet_in
+from spotguard.cloud.aws.machines import address, machine, subnet_in, takes_credits
 from spotguard.domain.errors import CloudError, NeedsPerson, NotVisible, PoolDry, QuotaReached
 from spotguard.domain.ids import ClientToken, InstanceId
 from spotguard.domain.instances import InstanceState, Mode
@@ -183,7 +183,7 @@ def template(request: FleetRequest, mode: Mode) -> dict[str, Any]:
     kinds = ("network-interface", *(("spot-instances-request",) if mode is Mode.SPOT else ()))
     data: dict[str, Any] = {
         "ImageId": request.image_id,
-        **machine(shape, min(types) if len(types) == 1 else ""),
+        **machine(shape, min(types) if all(map(takes_credits, types)) else ""),
         "TagSpecifications": tag_specifications(request.tags, *kinds),
     }
     if request.user_data:

@@ -21,13 +21,18 @@ def machine(shape: Shape | None, instance_type: str) -> dict[str, Any]:
         told["KeyName"] = shape.key_name
     if shape.instance_profile is not None:
         told["IamInstanceProfile"] = {"Arn": shape.instance_profile}
-    if shape.credits is not None and instance_type.startswith(BURSTABLE):
+    if shape.credits is not None and takes_credits(instance_type):
         told["CreditSpecification"] = {"CpuCredits": shape.credits}
     if shape.ebs_optimized:
         told["EbsOptimized"] = True
     if shape.detailed_monitoring:
         told["Monitoring"] = {"Enabled": True}
     return told
+
+
+def takes_credits(instance_type: str) -> bool:
+    """EC2 refuses the specification for others; where it is missing it bursts t3 and later ones without limit (E24)."""
+    return instance_type.startswith(BURSTABLE)
 
 
 def _metadata(options: MetadataOptions) -> dict[str, Any]:
