@@ -6,8 +6,11 @@ import pytest
 
 from spotguard.domain.agents import Executor, KillLevel
 from spotguard.domain.commands import CommandType
+from spotguard.domain.errors import NeedsPerson
+from spotguard.domain.instances import Mode
 from spotguard.domain.switches import Step
 from spotguard.store import configuration, kill, steps
+from spotguard.store.invariant_moves import ENDS_OLD
 from spotguard.store.tables import agent_events, commands, switch_steps
 from tests.coordinator.scene import A, B, Scene
 
@@ -103,6 +106,25 @@ def test_a_command_that_waits_for_its_agent_is_withdrawn_with_the_word_that_made
     scene.guests[scene.serving(agent)].silent = False
     scene.run(900)
     assert old in scene.running()
+
+
+def test_one_that_ec2_refuses_to_end_is_told_to_a_person_and_not_announced_again_and_again():
+    """As where it is protected from termination."""
+    scene = Scene(executor=Executor.SERVER)
+    agent = scene.protect(pool=A, mode=Mode.ONDEMAND, terminate_wait_seconds=0)
+    scene.run(30)
+
+    def protected():
+        return NeedsPerson("OperationNotPermitted", "its disableApiTermination attribute is set")
+
+    scene.ec2.faults.sometimes("terminate_instance", 1, protected)
+    old, _ = waiting(scene, agent)
+    scene.run(1800)
+    told = [e for e in scene.rows(agent_events) if e.detail.get("instance_id") == old]
+    assert [e.kind for e in told].count("needs_person") == 1
+    assert 1 < [e.kind for e in told].count(ENDS_OLD) <= 4
+    scene.ec2.faults.sometimes("terminate_instance", 0)
+    scene.run(900, until=lambda: old not in scene.running())
 
 
 def test_the_wait_runs_by_the_servers_clock_whatever_the_new_instance_tells(scene, agent):

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from spotguard.coordinator.context import REST, Context, Row
 from spotguard.domain.clock import rfc3339
 from spotguard.domain.commands import CommandStatus, CommandType, CreatedBy, Priority
-from spotguard.domain.errors import NotVisible, Refused
+from spotguard.domain.errors import NeedsPerson, NotVisible, Refused
 from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.domain.instances import InstanceState
 from spotguard.domain.switches import Step
@@ -23,6 +23,8 @@ from spotguard.store.tables import commands as commands_table
 from spotguard.store.tables import switches
 
 COMMAND_VALID = timedelta(minutes=10)
+REFUSED_FOR = timedelta(minutes=10)  # so long EC2 is not asked again, nor its end announced
+_REFUSED = "its end was refused"
 ASK_AGAIN = timedelta(minutes=5)  # a successor that refused or failed to end the old one
 _TRIED = (CommandStatus.FAILED.value, CommandStatus.REFUSED.value, CommandStatus.EXPIRED.value)
 _ENDING = (InstanceState.SHUTTING_DOWN.value, InstanceState.TERMINATED.value)
@@ -95,7 +97,7 @@ def _terminate(ctx: Context, now: datetime, switch: Row, old: InstanceId) -> boo
     if by_agent is not None:
         ctx.wakeup.agent(by_agent)
         return True
-    if cloud is None or ctx.db.read(lambda tx: _is_asked(tx, switch)):
+    if cloud is None or _was_just_refused(ctx, now, switch) or ctx.db.read(lambda tx: _is_asked(tx, switch)):
         return False
     ctx.soon(now, 5)
     return _terminate_here(ctx, now, cloud, switch, old)
@@ -114,7 +116,27 @@ def _terminate_here(ctx: Context, now: datetime, cloud: Cloud, switch: Row, old:
         cloud.terminate_instance(old)
     except NotVisible:
         return False
+    except NeedsPerson as error:
+        return _needs_person(ctx, now, switch, old, error)
     return True
+
+
+def _was_just_refused(ctx: Context, now: datetime, switch: Row) -> bool:
+    at = ctx.told.get((switch.id, _REFUSED))
+    return at is not None and now - at < REFUSED_FOR
+
+
+def _needs_person(ctx: Context, now: datetime, switch: Row, old: InstanceId, error: NeedsPerson) -> bool:
+    """As where it is protected from termination (E23). Nobody tells us when that is mended: asked again, seldom."""
+    ctx.told[switch.id, _REFUSED] = now
+    if ctx.news(switch.id, error.code, now):
+        message = (
+            f"EC2 refuses the end of {old}, and it is billed beside the new one; a person must act: {error}"
+        )
+        ctx.db.write(
+            lambda tx: _tell(tx, now, switch, "needs_person", message, instance_id=old, code=error.code)
+        )
+    return False
 
 
 def _announce(tx: sa.Connection, now: datetime, switch: Row, old: InstanceId) -> bool:
