@@ -7,8 +7,10 @@ import pytest
 from spotguard.domain.agents import Executor
 from spotguard.domain.commands import CommandType
 from spotguard.domain.errors import Refused
+from spotguard.domain.ids import ClientToken
 from spotguard.domain.instances import Mode
 from spotguard.domain.switches import MoveKind, Step
+from spotguard.domain.tags import ADOPTED_TAG
 from spotguard.store import moves
 from spotguard.store.tables import agent_events, commands, instances, storage_resources
 from tests.coordinator.scene import A, B, C, Scene
@@ -102,6 +104,21 @@ def test_a_volume_move_without_a_volume_comes_to_nothing():
     scene.ec2.delete_volume(volume)
     scene.run(900, until=lambda: scene.move(opened.switch_id).status == "unwound")
     assert scene.serving(agent) == old
+
+
+def test_the_image_brings_no_volume_to_a_device_where_one_is_to_come():
+    """After a move by image the agent's image has a copy of every volume; EC2 attaches no second one to a device."""
+    scene = Scene(executor=Executor.SERVER)
+    agent = scene.protect(pool=A, terminate_wait_seconds=0)
+    second = scene.ec2.create_volume(ClientToken("second"), A.az, 5, {ADOPTED_TAG: agent})
+    scene.run(30)
+    scene.ec2.attach_volume(second, scene.serving(agent), "/dev/sdg")
+    moved(scene, agent, scene.switch(agent, A, Mode.ONDEMAND, kind=MoveKind.IMAGE))
+    was = {v.volume_id for v in scene.ec2.inventory().volumes if v.device in ("/dev/sdf", "/dev/sdg")}
+    assert len(was) == 2
+    moved(scene, agent, scene.switch(agent, A, kind=MoveKind.VOLUME))
+    (now,) = scene.ec2.describe_instances([scene.serving(agent)])
+    assert {v.volume_id for v in now.volumes if v.device in ("/dev/sdf", "/dev/sdg")} == was
 
 
 def test_a_state_on_the_root_is_not_left_behind_by_a_volume_that_moves(scene):

@@ -122,14 +122,16 @@ def user_data_of(
 def devices_of(
     tx: sa.Connection, old_instance_id: InstanceId | None, kind: MoveKind
 ) -> tuple[BlockDevice, ...]:
-    """A synced target gets an empty state volume of the old one's size; where the volume itself comes, none.
+    """A synced target gets an empty state volume of the old one's size; where volumes themselves come, their devices
+    stay free, whatever the image would bring to them.
 
     An image brings its own. Without a known state volume the image's devices are taken as they are.
     """
     if kind is MoveKind.IMAGE or old_instance_id is None:
         return ()
     if kind in (MoveKind.VOLUME, MoveKind.SNAPSHOT):
-        return (BlockDevice(STATE_DEVICE, no_device=True),)
+        coming = {volume.device for volume in storage.data_volumes_of(tx, old_instance_id)}
+        return tuple(BlockDevice(device, no_device=True) for device in sorted(coming | {STATE_DEVICE}))
     volume = storage.state_volume_of(tx, old_instance_id)
     return () if volume is None else (BlockDevice(STATE_DEVICE, size_gib=volume.size_gib),)
 
