@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from spotguard.cloud.aws.account_view import AwsAccountView
+from spotguard.cloud.aws.cloud import AwsCloud
 from spotguard.cloud.aws.connection import Account
 from spotguard.cloud.aws.sighting import instance_of
 from spotguard.cloud.simulated.physics import Quotas
@@ -81,6 +82,10 @@ class TestTheInstance:
         scene.client.associate_address(InstanceId=instance_id, AllocationId=made["AllocationId"])
         seen = sight(scene, instance_id)
         assert (seen.public_ip, seen.elastic) == (made["PublicIp"], True)
+        shape = AwsCloud(Account(REGION, scene.wire.url)).describe_shape(instance_id)
+        assert shape.public_ip is True, (
+            "before the address follows, its clone reaches nobody without one of its own"
+        )
 
     def test_one_that_is_not_there_is_unseen(self, scene):
         assert "InvalidInstanceID.NotFound" in sight(scene, "i-0123456789abcdef0").because

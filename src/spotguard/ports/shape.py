@@ -35,7 +35,7 @@ class MetadataOptions:
 
 @dataclass(frozen=True)
 class Shape:
-    """`subnets`: the one to use in each zone of its VPC. `public_ip` None: as the subnet says, or an Elastic IP's.
+    """`subnets`: the one to use in each zone of its VPC. `public_ip` None: as the subnet says.
 
     `owner_tags` are those that are neither AWS's nor ours. `user_data` only under the policy `keep`.
     """

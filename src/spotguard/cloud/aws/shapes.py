@@ -76,13 +76,12 @@ def _credits(connection: Connection, instance_id: InstanceId, instance_type: str
 
 
 def _public_ip(shown: Mapping[str, Any]) -> bool | None:
-    """Whether it was given a public address at launch. An Elastic IP tells nothing of that: traffic drivers move it."""
+    """Whether it has one, an Elastic IP too: through its subnet's gateway nobody reaches the world without. Until that
+    address follows its clone needs one of its own to enrol with; EC2 takes it back then.
+    """
     for interface in shown.get("NetworkInterfaces", ()):
         if interface.get("Attachment", {}).get("DeviceIndex", 0) == 0:
-            association = interface.get("Association")
-            if association is None:
-                return False
-            return True if association.get("IpOwnerId") == "amazon" else None
+            return interface.get("Association") is not None
     return None
 
 
