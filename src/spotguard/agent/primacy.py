@@ -170,8 +170,9 @@ class Primacy:
             held = self._now.held
             if held is not None and epoch < held:
                 return False
+            self._see(epoch)
             if epoch != held:
-                self._keep(replace(self._now.seeing(epoch).without_ticket(), held=epoch, paused=False))
+                self._keep(replace(self._now.without_ticket(), held=epoch, paused=False))
             self._confirmed = epoch
             self._allow()
             return True
@@ -277,7 +278,12 @@ class Primacy:
     def learn(self, epoch: int) -> None:
         """The server has told of this epoch, whoever holds it."""
         with self._lock:
-            self._keep(self._now.seeing(epoch).told_of(epoch))
+            self._see(epoch)
+            self._keep(self._now.told_of(epoch))
+
+    def _see(self, epoch: int) -> None:
+        """In the write that follows."""
+        self._now = self._now.seeing(epoch)
 
     def keep_ticket(self, slip: InHand) -> None:
         """If it is for the epoch after the one held here, and was not destroyed before it came."""
@@ -314,7 +320,8 @@ class Primacy:
                 or handed.ticket.id in now.destroyed
             ):
                 return False
-            self._keep(replace(now.seeing(epoch), held=epoch, paused=False, handed=handed))
+            self._see(epoch)
+            self._keep(replace(self._now, held=epoch, paused=False, handed=handed))
             self._confirmed = epoch
             self._allow()
             return True
