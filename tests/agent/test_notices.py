@@ -179,6 +179,24 @@ def test_a_command_during_the_lonely_hand_over_is_the_same_hand_over():
     stage.nothing_lost()
 
 
+def test_what_the_server_said_of_a_notice_before_the_epoch_came_does_not_bind_its_holder():
+    """It recorded the notice of one that did not serve yet, and is away when that has to hand over."""
+    stage, old, standby = with_standby()
+    stage.server.signal_action = "none"
+    stage.ec2.controls.interrupt(standby.instance_id)
+    stage.run(5)
+    old.primacy.pause()
+    old.primacy.release(1)
+    stage.server.holder, stage.server.epoch = standby.instance_id, 2
+    stage.run(65)
+    assert stage.register.serving() == [standby.instance_id]
+    stage.server.away = True
+    stage.run(45)
+    assert standby.primacy.released == 2
+    assert standby.primacy.gate_state() is GateState.CLOSED
+    assert stage.register.overlaps == []
+
+
 def test_disabled_means_hands_off():
     stage = Stage()
     old = stage.primary()

@@ -84,7 +84,7 @@ class Agent:
         self._signals = Signals(self._desk)
         self.quiet = Quiet(ports.disk, ports.quiesce, ports.clock)
         self._handover = Handover(self._desk, self._book, self._signals, self.quiet)
-        tickets = Tickets(self._desk, lambda: self._signals.notice is not None)
+        tickets = Tickets(self._desk, lambda: self._signals.is_doomed)
         self._presence = Presence(self._desk, tickets)
         posting = Posting(self._desk)
         posting.hearers = {Handover.KIND: self._handover.heard, Signals.KIND: self._signals.answered}

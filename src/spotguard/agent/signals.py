@@ -6,7 +6,7 @@ moves duty learns too: it closes the gate in time, with the server's help or alo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from spotguard.agent.desk import Desk
@@ -38,6 +38,7 @@ class Heard:
 
     seen: tuple[str, ...] = ()
     notice: Notice | None = None
+    epoch: int | None = None  # that was held here when the notice came
     hands_off: bool = False  # the server's answer to the notice: record it, do nothing (ruling B8)
 
 
@@ -59,8 +60,18 @@ class Signals:
 
     @property
     def notice(self) -> Notice | None:
-        """The termination notice that still has to be acted on."""
-        return None if self._heard.hands_off else self._heard.notice
+        """The termination notice that still has to be acted on.
+
+        What the server said of it, it said of the epoch that was held then: who was granted one since hands that over.
+        """
+        epoch = self._heard.epoch
+        is_left = self._heard.hands_off and epoch is not None and epoch == self._desk.primacy.held
+        return None if is_left else self._heard.notice
+
+    @property
+    def is_doomed(self) -> bool:
+        """AWS is about to take this instance, whoever may act on it."""
+        return self._heard.notice is not None
 
     def run(self, now: datetime) -> datetime | None:
         again = now + timedelta(seconds=self._desk.intervals.signal_poll_seconds)
@@ -106,16 +117,22 @@ class Signals:
         if action_time is not None:
             body["action_time"] = rfc3339(action_time)
         self._desk.report(f"signal:{key}", self.KIND, "interruption-signal", body)
-        self._keep(Heard((*self._heard.seen, key), notice or self._heard.notice))
+        self._keep(self._with(key, notice))
         log.warning("signal", instance=self._desk.instance_id, signal=signal.value, deadline=action_time)
         self._desk.bells.ring("moves")
+
+    def _with(self, key: str, notice: Notice | None) -> Heard:
+        seen = (*self._heard.seen, key)
+        if notice is None:
+            return replace(self._heard, seen=seen)
+        return Heard(seen, notice, self._desk.primacy.held)
 
     def answered(self, report: Report, reply: Reply) -> None:
         """The server has recorded it: what it has prepared comes as a command."""
         action = reply.body.get("action")
         is_termination = report.body.get("signal_type") == SignalType.TERMINATION
         if is_termination and action == SignalAction.NONE:
-            self._keep(Heard(self._heard.seen, self._heard.notice, hands_off=True))
+            self._keep(replace(self._heard, hands_off=True))
         self._desk.bells.ring("commands")
 
     def _keep(self, heard: Heard) -> None:
