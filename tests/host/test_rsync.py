@@ -46,6 +46,26 @@ def test_a_whole_pass_arrives_and_is_adopted(pair):
     assert (state / "a").read_text() == (theirs / "a").read_text()
 
 
+@pytest.fixture
+def elsewhere(tmp_path):
+    """A folder in another file system, directly below where that is mounted."""
+    memory = Path("/dev/shm")
+    if not memory.is_mount() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("no second file system here")
+    folder = Path(tempfile.mkdtemp(dir=memory))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_a_standby_on_which_no_pass_could_take_the_place_of_the_state_is_none(tmp_path, elsewhere):
+    """Found out at its promotion, it would be found out when the former holder has let go."""
+    (tmp_path / "state").mkdir()
+    for state, inbox in ((tmp_path / "state", elsewhere), (elsewhere.parent, elsewhere / "inbox")):
+        with pytest.raises(SyncFailed, match="no pass can take the place of"):
+            RsyncSync(state, inbox, RsyncTransport("unused")).received()
+    assert RsyncSync(elsewhere / "a/b", elsewhere / "c", RsyncTransport("unused")).received().position is None
+
+
 def test_what_was_sent_is_what_rsync_counted(pair):
     primary, _, state, _ = pair
     (state / "large").write_bytes(os.urandom(200_000))

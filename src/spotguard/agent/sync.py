@@ -41,6 +41,7 @@ class Sync:
         self._due: dict[str, datetime] = {}
         self._backoffs: dict[str, Backoff] = {}
         self.told: Told | None = None
+        self._complaint = ""
 
     def run(self, now: datetime) -> datetime | None:
         if not self._desk.is_enrolled:
@@ -127,7 +128,9 @@ class Sync:
         try:
             return self._desk.ports.sync.received()
         except SyncFailed as error:
-            log.warning("sync not measured", because=str(error))
+            if str(error) != self._complaint:
+                self._complaint = str(error)
+                log.warning("sync not measured", because=self._complaint)
             return Received(0.0, None, None)
 
 

@@ -82,6 +82,10 @@ class Inbox:
     def path_of(self, pass_id: str) -> Path:
         return self.folder / "passes" / pass_id
 
+    def swaps_with(self, state: Path) -> bool:
+        """Whether a pass can be renamed into its place: both are in one file system, and none is mounted there."""
+        return not state.is_mount() and _device_of(state.parent) == _device_of(self.folder)
+
     def adopt(self, state: Path, since: int, before: int) -> Pass | None:
         """Put the newest whole pass in the place of the state, if it was made under epoch `since` or later and before
         epoch `before`; None when there is none. Nobody sends to himself: one of epoch `since` is from an instance of
@@ -141,6 +145,13 @@ class Inbox:
                 for kind in ("whole", "begun"):
                     (self.folder / "marks" / f"{name}.{kind}").unlink(missing_ok=True)
                 shutil.rmtree(self.folder / "passes" / name, ignore_errors=True)
+
+
+def _device_of(folder: Path) -> int:
+    """That of the nearest folder that is there: the rest is made in it."""
+    while not folder.exists():
+        folder = folder.parent
+    return folder.stat().st_dev
 
 
 def _aside(state: Path) -> str:

@@ -117,6 +117,12 @@ class RsyncSync:
         return SyncPass(under_way.position, under_way.sent_bytes, taken, taken)
 
     def received(self) -> Received:
+        """What could not take the state's place is no standby's: it would be found out when nobody serves any more."""
+        if not self._inbox.swaps_with(self._state.path):
+            raise SyncFailed(
+                f"no pass can take the place of {self._state.path}: it and {self._inbox.folder} have to be folders "
+                "in one file system, and nothing mounted at either"
+            )
         return self._inbox.received()
 
     def arrives(self, epoch: int) -> bool:
