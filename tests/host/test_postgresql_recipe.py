@@ -150,6 +150,15 @@ def test_a_planned_move_takes_everything_along(pair):
     assert receiving.position() > last.position, "the next holder counts on"
 
 
+def test_one_that_takes_no_more_connections_counts_as_open(pair):
+    """Who must be sure that it is closed is not."""
+    primary, standby = pair
+    for cluster, state in ((primary, GateState.OPEN), (standby, GateState.CLOSED)):
+        *to_its_python, python, recipe, verb = cluster.verb("serves")
+        nowhere = [*to_its_python, "PGPORT=1", python, recipe, verb]
+        assert CommandGate(GateCommands(["true"], ["true"], nowhere)).state() is state
+
+
 def test_nothing_acknowledged_is_lost_when_the_primary_dies_unheard(pair):
     primary, standby = pair
     acknowledged = []

@@ -86,7 +86,7 @@ def received() -> dict[str, object]:
 
 def adopt() -> dict[str, object]:
     """Promote what stands by; a cluster that does not is left as it is."""
-    if not (Path(_data()) / "standby.signal").exists():
+    if not _stands_by():
         return {"adopted": False}
     if not _is_up():
         _pg_ctl("start")
@@ -142,7 +142,12 @@ def _is_up() -> bool:
 
 
 def _is_standby() -> bool:
-    return _is_up() and _ask("select pg_is_in_recovery()") == "t"
+    return _is_up() and _stands_by()
+
+
+def _stands_by() -> bool:
+    """By its folder, which a promotion clears: one that takes no more connections serves all the same."""
+    return (Path(_data()) / "standby.signal").exists()
 
 
 def _note_caught_up(at: float) -> None:
