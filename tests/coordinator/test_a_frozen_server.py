@@ -10,6 +10,7 @@ from spotguard.coordinator.runner import Runner
 from spotguard.domain.agents import AgentStatus, Executor
 from spotguard.domain.replicas import ReplicaStatus
 from spotguard.domain.switches import Step
+from spotguard.store import leases
 from spotguard.store.tables import agent_events, agents, replica_instances, switches
 from tests.coordinator.scene import A, B, Scene
 
@@ -187,3 +188,38 @@ def test_a_move_whose_holder_had_nobody_to_tell_how_far_it_is_goes_on():
     play(scene, story)
     (move,) = scene.rows(switches)
     assert (move.new_instance_id, move.status) == (scene.serving(agent), "completed")
+
+
+@pytest.fixture
+def waiting():
+    """A standby is launched, and never comes up."""
+    scene = Scene(executor=Executor.SERVER)
+    agent = scene.protect(pool=A)
+    scene.run(60)
+    scene.config(agent, manual_replica_enabled=True)
+    scene.run(20)
+    assert scene.live_replicas(agent)[0].instance_id is not None
+    return scene
+
+
+def is_given_up(scene: Scene) -> bool:
+    return "failed" in {row.status for row in scene.rows(replica_instances)}
+
+
+def test_passes_that_take_minutes_keep_nobody_from_being_given_up(waiting):
+    def story(scene: Scene) -> Iterator[None]:
+        for _ in range(10):
+            scene.clock.time += timedelta(seconds=150)
+            yield
+
+    play(waiting, story)
+    assert is_given_up(waiting)
+
+
+def test_nor_does_a_coordinator_that_dies_again_and_again(waiting):
+    for number in range(15):
+        play(waiting, lambda scene: rest(scene, 80, heard=False))
+        waiting.db.write(
+            lambda tx, name=f"host:{number}": leases.hold(tx, waiting.now, name)
+        )  # what a kill leaves
+    assert is_given_up(waiting)

@@ -79,6 +79,7 @@ class Context:
     resting: dict[str, datetime] = field(default_factory=dict)
     lane_until: dict[ClientId, datetime] = field(default_factory=dict)
     listens_since: datetime | None = None  # this process was away before; None: it never was
+    waits_since: datetime | None = None  # the same, for whoever was to do something meanwhile
     shelf: Shelf = field(init=False)
 
     def __post_init__(self) -> None:
@@ -102,7 +103,7 @@ class Context:
 
     def was_away(self, now: datetime) -> bool:
         """Whoever was to speak by now may have had nobody to speak to, and is listened to for a while first."""
-        return still_listening(self.listens_since, now) is not None
+        return still_listening(self.waits_since, now) is not None
 
     def rest(self, row_id: str, now: datetime, until: datetime) -> None:
         """Nothing can be done for this row before then, unless EC2 or a signal says so; a minute at most."""

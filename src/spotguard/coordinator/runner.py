@@ -17,6 +17,8 @@ from spotguard.store.database import cause_of, is_away
 
 MOST_TOLD = 200  # events of one pass; the rest follow with the next
 DAWDLES = timedelta(seconds=5)  # of a busy machine between two passes, which is no absence
+AWAY = timedelta(minutes=1)  # so long nobody coordinated: agents come again within that
+WAITS_AGAIN_AFTER = timedelta(minutes=10)
 AT_ONCE_SECONDS = 0.05  # wake-ups of one transaction come together
 
 
@@ -76,6 +78,17 @@ class Runner:
         before = self._listening
         self._listening = Listening.begun(now) if before is None else before.at(now, longest)
         ctx.listens_since = self._listening.since
+        if self._listening.since == now and self._may_wait(now, has_just_come=before is None):
+            ctx.waits_since = now
+
+    def _may_wait(self, now: datetime, *, has_just_come: bool) -> bool:
+        """Never for ever: passes that take long are no absences one after the other, and who comes in the place of a
+        coordinator that has just died was not away.
+        """
+        ctx = self.coordinator.ctx
+        if has_just_come:
+            return not ctx.db.read(lambda tx: leases.were_held(tx, now - AWAY))
+        return ctx.waits_since is None or now - ctx.waits_since > WAITS_AGAIN_AFTER
 
     def _present(self, at: datetime | None) -> None:
         """None: nobody could be heard."""

@@ -28,6 +28,14 @@ def release(tx: Connection, now: datetime, name: str) -> None:
     tx.execute(sa.delete(leases).where(leases.c.name == f"coordinator:{name}", leases.c.until > now))
 
 
+def were_held(tx: Connection, since: datetime) -> bool:
+    """One of the coordinators that have not ended cleanly began a pass since then."""
+    return (
+        tx.execute(sa.select(leases.c.name).where(leases.c.until > since + LEASE).limit(1)).first()
+        is not None
+    )
+
+
 def of_coordinators(tx: Connection) -> Sequence[Any]:
     """They belong to the installation and name no tenant."""
     return tx.execute(sa.select(leases).order_by(leases.c.name)).all()
