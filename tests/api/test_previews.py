@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from spotguard.domain.clock import rfc3339
+from spotguard.domain.commands import CommandType
 from spotguard.domain.switches import PLANNED, MoveKind
 from spotguard.store.tables import metadata
 from tests.api.world import POOL_A, POOL_B, Machine, Tenant, World, instance_id
@@ -112,12 +113,14 @@ def done_before(world: World, web: Machine, seconds: int, minutes: int) -> None:
         "instance_ready_at": rfc3339(ready),
     }
     body = {
-        "command_id": world.command(web),
+        "command_id": world.command(web, CommandType.SWITCH),
         "old_instance": {"instance_id": web.id},
         "new_instance": {"instance_id": instance_id(700 + world.machines)},
         "timing": timing,
     }
     assert web.post("switch-report", body).status == 200
+    asked = web.next_command()["id"]
+    assert web.post(f"commands/{asked}/result", {"status": "completed"}).status == 200
 
 
 def test_after_three_moves_their_medians_stand_instead_of_what_is_assumed(

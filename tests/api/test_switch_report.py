@@ -215,7 +215,7 @@ def test_a_report_after_the_fact_that_lets_go_hands_over(
     reply = web.post("switch-report", body)
     assert reply.body["status"] == "committed"
     assert successor.heartbeat().body["epoch"] == 2
-    assert reply.body["target"] == {"instance_id": NEW, "address": "10.0.0.500"}
+    assert reply.body["target"] == {"instance_id": NEW, "address": "10.0.1.244"}
 
 
 @pytest.mark.parametrize(
