@@ -16,12 +16,10 @@ from spotguard.store import events
 from spotguard.store.deaths import is_dead
 from spotguard.store.prepared import Prepared
 from spotguard.store.set_apart import may_serve
-from spotguard.store.tables import agent_events, agents, instances
+from spotguard.store.tables import agent_events, epoch_grants, instances
 
 NEWER_EPOCH = "newer_epoch_told"  # kind of the event
-_IT_SERVES = (
-    "it holds a newer epoch than this database knows: it serves, and a person decides (docs/production.md)"
-)
+_IT_SERVES = "it holds an epoch that this database has not granted it: it serves, and a person decides (docs/production.md)"
 _TOLD_AGAIN = timedelta(hours=1)
 _e = agent_events.c
 _MAY_SERVE = Prepared(
@@ -53,13 +51,21 @@ def told(tx: sa.Connection, now: datetime, caller: sa.Row[Any], epoch: int | Non
 
 
 def why_kept(tx: sa.Connection, agent_id: AgentId | str, instance_id: str) -> str | None:
-    """Why it is not ended: it said that it holds a newer epoch than these rows know, and serves, whatever its role is
-    here. None: it did not.
+    """Why it is not ended: it said that it holds an epoch that these rows never granted it, and serves, whatever its
+    role is here. None: it did not.
     """
-    known = tx.scalar(sa.select(agents.c.epoch).where(agents.c.id == agent_id)) or 0
-    claims = [row.detail for row in _OF_AGENT.rows(tx, {"agent": agent_id})]
-    is_its = any(claim["instance_id"] == instance_id and claim["epoch"] > known for claim in claims)
-    return _IT_SERVES if is_its else None
+    return _IT_SERVES if has_served_unknown(tx, agent_id, instance_id) else None
+
+
+def has_served_unknown(tx: sa.Connection, agent_id: AgentId | str, instance_id: str) -> bool:
+    """It said so once, and these rows have granted it no such epoch since."""
+    told_ = [row.detail for row in _OF_AGENT.rows(tx, {"agent": agent_id})]
+    epochs = [claim["epoch"] for claim in told_ if claim["instance_id"] == instance_id]
+    if not epochs:
+        return False
+    g = epoch_grants.c
+    mine = g.agent_id == agent_id, g.instance_id == instance_id, g.epoch >= max(epochs)
+    return tx.execute(sa.select(g.epoch).where(*mine).limit(1)).first() is None
 
 
 def bars(tx: sa.Connection, agent_id: AgentId, epoch: int, to_instance: InstanceId) -> bool:

@@ -39,10 +39,19 @@ class LeftForPeople:
 def of_all(tx: sa.Connection) -> list[LeftForPeople]:
     """Of every tenant."""
     unknown = [LeftForPeople(row, _NEVER_SEEN) for row in state_left.never_seen(tx)]
+    newest = [LeftForPeople(row, _of_unknown(row)) for row in leftover_rows.of_unknown(tx)]
     last = [
         LeftForPeople(row, last_state_because(row.last_attached_to)) for row in leftover_rows.last_states(tx)
     ]
-    return [*unknown, *last, *(LeftForPeople(row, _because(tx, row)) for row in leftover_rows.stranded(tx))]
+    moved = [LeftForPeople(row, _because(tx, row)) for row in leftover_rows.stranded(tx)]
+    return [*unknown, *newest, *last, *moved]
+
+
+def _of_unknown(row: Row) -> str:
+    return (
+        f"{row.last_attached_to} had it, of whose launch or epoch this database does not know: was an older backup "
+        "restored? It may hold the newest state"
+    )
 
 
 def _because(tx: sa.Connection, row: Row) -> str:

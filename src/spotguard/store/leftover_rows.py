@@ -186,12 +186,27 @@ def of_owners(tx: sa.Connection, switch: Row | None = None) -> list[Row]:
 
 def unreferenced(tx: sa.Connection) -> list[Row]:
     """Volumes, snapshots and images of ours that no machine, move or agent needs."""
-    return list(_UNREFERENCED.rows(tx, {}))
+    return [row for row in _UNREFERENCED.rows(tx, {}) if not _may_be_newest(tx, row)]
 
 
 def unreferenced_of(tx: sa.Connection, agent_id: AgentId) -> list[Row]:
     """Those of this agent."""
-    return list(_UNREFERENCED_OF.rows(tx, {"agent": agent_id}))
+    return [row for row in _UNREFERENCED_OF.rows(tx, {"agent": agent_id}) if not _may_be_newest(tx, row)]
+
+
+def of_unknown(tx: sa.Connection) -> list[Row]:
+    """Volumes that no row needs, and that may hold the newest state of all: kept for a person."""
+    return [row for row in _UNREFERENCED.rows(tx, {}) if _may_be_newest(tx, row)]
+
+
+def _may_be_newest(tx: sa.Connection, thing: Row) -> bool:
+    """Who had it last served by its own word, or was launched after the backup that this database was restored from."""
+    if thing.kind != "volume" or thing.last_attached_to is None:
+        return False
+    last = tx.execute(sa.select(instances).where(_i.id == thing.last_attached_to)).one_or_none()
+    if last is None or last.intention_token is None:
+        return False
+    return not was_launched_by_us(tx, last) or claims.has_served_unknown(tx, thing.agent_id, last.id)
 
 
 def stranded(tx: sa.Connection) -> list[Row]:
