@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from spotguard.domain.agents import Executor
+from spotguard.domain.errors import NeedsPerson
 from spotguard.domain.replicas import ReplicaStatus, ReplicaType
 from spotguard.domain.switches import MoveKind, Step
 from spotguard.store.tables import (
@@ -238,6 +239,23 @@ def test_an_unheard_death_with_a_ready_standby_promotes_it_and_bounds_the_gap(sc
     scene.run(600)
     lost = [v for v in scene.ec2.inventory().volumes if v.attached_to is None]
     assert lost, "what the standby lacks stays on the dead one's volume for a day"
+
+
+def test_volumes_that_ec2_refuses_to_keep_are_told_to_a_person_until_they_are_kept():
+    """As where its owner has not tagged it as handed over: they would end with it."""
+    scene = Scene()
+    scene.ec2.faults.sometimes("keep_volumes", 1, lambda: NeedsPerson("UnauthorizedOperation", "not yours"))
+    agent = scene.protect(pool=A)
+    scene.run(300)
+    told = scene.rows(agent_events, agent_events.c.kind == "needs_person")
+    (going,) = [
+        v for v in scene.ec2.describe_instances([scene.serving(agent)])[0].volumes if v.delete_on_termination
+    ]
+    assert [e.detail["volume_ids"] for e in told] == [[going.volume_id]]
+    scene.ec2.faults.sometimes("keep_volumes", 0)
+    scene.run(60)
+    view = scene.ec2.describe_instances([scene.serving(agent)])[0]
+    assert not any(volume.delete_on_termination for volume in view.volumes)
 
 
 def test_the_standby_dying_too_does_not_end_the_workload(scene, agent):

@@ -23,8 +23,8 @@ BUGS = (
             ),
             Edit(
                 "execution/launching.py",
-                "        found = find(cloud, intention.token)\n        if found is not None:\n            return _settle(intentions, intention, found)\n        patience = ",
-                "        patience = ",
+                "        found = find(cloud, intention.token)\n        if found is not None:\n            return _settle(intentions, intention, found)\n        return _unclear(",
+                "        return _unclear(",
             ),
         ),
         hunt(*_UNSURE),
@@ -106,8 +106,8 @@ BUGS = (
         (
             Edit(
                 "execution/launching.py",
-                '        return NotYet(SOON_SECONDS, f"no clear answer yet ({error.code})")\n',
-                "        _fail(intentions, intention, error)\n        raise PoolDry(error.code) from error\n",
+                '    return NotYet(SOON_SECONDS, f"no clear answer yet ({error.code})")\n',
+                "    _fail(intentions, intention, error)\n    raise PoolDry(error.code) from error\n",
             ),
         ),
         hunt(*_UNSURE),

@@ -124,7 +124,7 @@ BUGS = (
             ),
             Edit(
                 "coordinator/observe.py",
-                "        if ephemeral and enabled:\n            cloud.keep_volumes(view.instance_id)\n",
+                "        if ephemeral and enabled:\n            self._keep(cloud, row, ephemeral)\n",
                 "",
             ),
         ),

@@ -9,10 +9,10 @@ import sqlalchemy as sa
 
 from spotguard.coordinator.context import Beat, Context, Row
 from spotguard.coordinator.rates import rates_if_told
-from spotguard.domain.errors import CloudError
+from spotguard.domain.errors import CloudError, NeedsPerson
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, VolumeId
 from spotguard.domain.instances import InstanceState
-from spotguard.domain.tags import CLIENT_TAG, MANAGED_TAG
+from spotguard.domain.tags import ADOPTED_TAG, CLIENT_TAG, MANAGED_TAG
 from spotguard.ports.cloud import Cloud, InstanceView, VolumeView
 from spotguard.ports.intentions import TOKEN_TAG
 from spotguard.store import events, fleet, sightings, storage
@@ -118,7 +118,17 @@ class Observe:
                 lambda tx: storage.saw_owned_volumes(tx, client_id, volumes, rates, ours, ephemeral)
             )
         if ephemeral and enabled:
-            cloud.keep_volumes(view.instance_id)
+            self._keep(cloud, row, ephemeral)
+
+    def _keep(self, cloud: Cloud, machine: Row, ephemeral: set[VolumeId]) -> None:
+        """Who may not ask for it has to know: until then what lies on them ends with their instance."""
+        try:
+            cloud.keep_volumes(InstanceId(machine.id))
+        except NeedsPerson as error:
+            now, code = self.ctx.clock.now(), error.code
+            if self.ctx.news(machine.id, code, now):
+                self.ctx.db.write(lambda tx: _tell_unkept(tx, now, machine, ephemeral, code))
+            raise
 
     def _absent(self, now: datetime, cloud: Cloud, row: Row) -> None:
         """Absent in three looks over five minutes, of one that had been running and is over an hour old: terminated.
@@ -166,6 +176,16 @@ def _saw_volumes(tx: sa.Connection, client_id: ClientId, shown: Iterable[VolumeV
 
 def _row(tx: sa.Connection, instance_id: InstanceId) -> Row | None:
     return sightings.get(tx, instance_id)
+
+
+def _tell_unkept(tx: sa.Connection, now: datetime, machine: Row, ephemeral: set[VolumeId], code: str) -> None:
+    message = (
+        f"EC2 refuses to keep {', '.join(sorted(ephemeral))} when {machine.id} ends ({code}): what lies there would go "
+        f"with it. Tag the instance and its volumes with {ADOPTED_TAG}={machine.agent_id}, or set their "
+        "DeleteOnTermination to false yourself"
+    )
+    detail = {"instance_id": machine.id, "volume_ids": sorted(ephemeral), "code": code}
+    events.append(tx, now, machine.client_id, AgentId(machine.agent_id), "needs_person", message, detail)
 
 
 def _vanish(tx: sa.Connection, now: datetime, row: Row) -> None:
