@@ -54,7 +54,7 @@ def test_the_standby_serves_within_seconds_and_the_server_records_it_when_it_is_
     noticed = scene.world.clock.now()
     scene.until(lambda: serving(scene) == [standby], seconds=15)
     opened = scene.world.clock.now()
-    assert opened - noticed < timedelta(seconds=10)
+    assert opened - noticed < timedelta(seconds=12), "a second to hear, three for the server, and two passes"
     assert scene.agent().epoch == before, "the server knows nothing of it"
     scene.wait(minutes=30)
 
