@@ -230,6 +230,23 @@ def test_a_deleted_agent_costs_nothing_from_then_on():
     assert entries(scene) == [asdict(e) | {"kind": e.kind.value} for e in recomputed(scene)]
 
 
+@pytest.mark.parametrize("comes_back", [False, True])
+def test_while_nothing_of_a_workload_runs_nothing_is_saved(comes_back):
+    """Whoever stops an instance at night does so on demand too; and a dead workload is no saving."""
+    scene = Scene()
+    agent = scene.protect(pool=B, mode=Mode.ONDEMAND, auto_switch_enabled=False, enabled=False)
+    scene.run(2000)
+    settled(scene)
+    scene.ec2.controls.stop(machine := scene.serving(agent))
+    scene.run(3 * 3600)
+    if comes_back:
+        scene.ec2.controls.start(machine)
+        scene.run(1200)
+    totals, _ = settled(scene)
+    assert totals[EntryKind.ONDEMAND] == totals[EntryKind.COMPUTE], "second by second, at the same price"
+    assert entries(scene) == [asdict(e) | {"kind": e.kind.value} for e in recomputed(scene)]
+
+
 def test_on_demand_is_compared_with_the_pool_where_the_workload_was():
     scene = Scene()
     agent = scene.protect(pool=A, auto_switch_enabled=False)

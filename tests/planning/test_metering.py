@@ -18,12 +18,14 @@ from spotguard.planning.metering import (
     Change,
     Counterfactual,
     EntryKind,
+    Pause,
     Place,
     StoredThing,
     Term,
     meter_counterfactual,
     meter_instance,
     meter_storage,
+    pauses_of,
     since_hour_of,
 )
 from tests.planning.naive_meter import LONGEST_SECONDS, NOON, SECOND, a_run, naive_bill, runs
@@ -275,6 +277,32 @@ def test_the_counterfactual_is_told_of_the_pool_where_the_workload_was():
     places = (Place(NOON + 60 * SECOND, PoolId("a")), Place(NOON + 90 * SECOND, None))
     entries = meter_counterfactual(replace(ONDEMAND, places=places), NOON + 100 * SECOND)
     assert [(e.pool_id, e.quantity) for e in entries] == [("a", 60), ("a", 30), (None, 10)]
+
+
+def test_the_counterfactual_leaves_out_what_nobody_ran():
+    pauses = (Pause(NOON + 20 * SECOND, NOON + 50 * SECOND), Pause(NOON + 90 * SECOND, None))
+    entries = meter_counterfactual(replace(ONDEMAND, pauses=pauses), NOON + HOUR)
+    assert [(e.from_at - NOON, e.quantity) for e in entries] == [(0 * SECOND, 20), (50 * SECOND, 40)]
+
+
+@pytest.mark.parametrize(
+    ("stop", "pause"),
+    [
+        ((10, 20), None),
+        ((10, 40), (30, 40)),
+        ((40, 50), (40, 50)),
+        ((50, 70), (50, 60)),
+        ((50, None), (50, 60)),
+        ((60, 90), None),
+    ],
+)
+def test_a_stop_is_a_pause_as_far_as_it_lies_within_the_term(stop, pause):
+    def at(seconds):
+        return None if seconds is None else NOON + seconds * SECOND
+
+    term = Term(NOON + 30 * SECOND, NOON + 60 * SECOND)
+    expected = [] if pause is None else [Pause(at(pause[0]), at(pause[1]))]
+    assert pauses_of(term, [Pause(at(stop[0]), at(stop[1]))]) == expected
 
 
 def test_what_was_let_go_is_metered_up_to_then_and_its_end_is_not_ours():

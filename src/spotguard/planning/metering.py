@@ -5,7 +5,7 @@ are cut only where the facts change (role, price) and at full UTC hours. The rul
 pricing pages): by the second from running to the end, at least 60 s a run; a spot instance that AWS interrupts
 within its first hour costs nothing. Volumes and snapshots: GiB × seconds at the monthly rate, a month being 730 h.
 A second whose price nobody knows is `unpriced`: it is no cost, and what on-demand would have cost meanwhile is compared
-with nothing.
+with nothing. While nothing of a workload runs, nothing is saved.
 """
 
 from __future__ import annotations
@@ -100,8 +100,17 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Pause:
+    """The instance of the holder had ended or was stopped, and nobody had taken over; `until` None: still."""
+
+    since: datetime
+    until: datetime | None
+
+
+@dataclass(frozen=True)
 class Counterfactual:
-    """What the workload would have cost on demand: one instance of its first type, for every second since enrolment.
+    """What the workload would have cost on demand: one instance of its first type, for every second since enrolment
+    but for its pauses.
 
     `places`, oldest first, say in which pool it was instead; before the first one: there.
     """
@@ -112,6 +121,7 @@ class Counterfactual:
     since: datetime
     ended_at: datetime | None
     places: Sequence[Place] = ()
+    pauses: Sequence[Pause] = ()
 
 
 @dataclass(frozen=True)
@@ -178,7 +188,9 @@ def meter_storage(thing: StoredThing, until: datetime, cut: datetime | None = No
 
 def meter_counterfactual(fact: Counterfactual, until: datetime, cut: datetime | None = None) -> list[Entry]:
     end = until if fact.ended_at is None else min(fact.ended_at, until)
-    moved = [place.since for place in fact.places]
+    cuts = [place.since for place in fact.places]
+    for pause in fact.pauses:
+        cuts += [pause.since] if pause.until is None else [pause.since, pause.until]
     return [
         _entry(
             fact,
@@ -190,8 +202,25 @@ def meter_counterfactual(fact: Counterfactual, until: datetime, cut: datetime | 
             fact.usd_per_hour,
             1,
         )
-        for start, stop in _spans(_start(fact.since, cut), end, moved)
+        for start, stop in _spans(_start(fact.since, cut), end, cuts)
+        if not _is_paused(fact.pauses, start)
     ]
+
+
+def _is_paused(pauses: Sequence[Pause], moment: datetime) -> bool:
+    return any(pause.since <= moment and (pause.until is None or moment < pause.until) for pause in pauses)
+
+
+def pauses_of(term: Term, stops: Iterable[Pause]) -> list[Pause]:
+    """What of the stops of its holder's instance lies within a term; the last one has no end where it has ended."""
+    found = []
+    for stop in stops:
+        since = max(stop.since, term.since)
+        ends = [moment for moment in (stop.until, term.until) if moment is not None]
+        until = min(ends, default=None)
+        if until is None or since < until:
+            found.append(Pause(since, until))
+    return found
 
 
 def _place_at(places: Sequence[Place], moment: datetime) -> PoolId | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -21,22 +21,23 @@ from spotguard.planning.metering import (
     Entry,
     EntryKind,
     InstanceRun,
-    Place,
     StoredThing,
     Term,
     meter_counterfactual,
     meter_instance,
     meter_storage,
     price_known_at,
+    since_hour_of,
 )
 from spotguard.store import ondemand, prices
-from spotguard.store.batches import batch_of, batched
+from spotguard.store.batches import batch_of
+from spotguard.store.counterfactuals import counterfactuals, settled_until
 from spotguard.store.prepared import Prepared
+from spotguard.store.runs import BEGAN, ENDED, former_runs, of_all
 from spotguard.store.settled import cut_of, ends_of, unsettled
 from spotguard.store.tables import (
     agents,
     epoch_grants,
-    instance_runs,
     instances,
     ledger_entries,
     storage_resources,
@@ -62,7 +63,7 @@ def settle(tx: sa.Connection, now: datetime) -> int:
         entries.extend(made)
         windows.append({"resource": resource_id, "cut": cut or EARLIEST})
 
-    newest, facts = _newest_counterfactuals(tx), counterfactuals(tx)
+    newest, facts = settled_until(tx), counterfactuals(tx)
     _unsettle(tx, [fact.agent_id for fact in facts if fact.agent_id not in newest])
     unpriced: set[str] = set()
     for runs, settled in _open_runs(tx, now):
@@ -75,7 +76,7 @@ def settle(tx: sa.Connection, now: datetime) -> int:
         ends[thing.resource_id] = thing.ended_at
         take(thing.resource_id, cut := cut_of(settled, now), meter_storage(thing, now, cut))
     for fact in facts:
-        cut = cut_of(newest.get(fact.agent_id), now)
+        cut = _cut_of_counterfactual(fact, newest.get(fact.agent_id), now)
         take(fact.agent_id, cut, meter_counterfactual(fact, now, cut))
     if windows:
         tx.execute(_CLEAR, windows)
@@ -99,16 +100,23 @@ def _unsettle(tx: sa.Connection, agent_ids: Sequence[AgentId]) -> None:
         tx.execute(sa.update(instances).where(_i.agent_id.in_(agent_ids)).values(metered_until=None))
 
 
-# EC2's own times; where the server cannot ask it, what the agents said
-_BEGAN = sa.func.coalesce(_i.launched_at, _i.installed_at)
-_ENDED = sa.func.coalesce(_i.ended_at, _i.terminated_at)
+def _cut_of_counterfactual(fact: Counterfactual, settled: datetime | None, now: datetime) -> datetime | None:
+    """Before every pause that was not over when it was settled last: its begin may have become known long after it."""
+    cut = cut_of(settled, now)
+    if cut is None or settled is None:
+        return None
+    by_then = min(settled, now)
+    new = [pause.since for pause in fact.pauses if pause.until is None or pause.until > by_then]
+    return min([cut, *(since_hour_of(since) for since in new)])
+
+
 _BILLED = sa.and_(
-    _BEGAN.is_not(None),
+    BEGAN.is_not(None),
     _i.agent_id.is_not(None),
     _i.current_mode.is_not(None),
     sa.or_(_i.ec2_state.is_(None), _i.ec2_state != InstanceState.PENDING.value),
 )
-_OPEN = Prepared(sa.select(instances).where(_BILLED, unsettled(_i, _ENDED)))
+_OPEN = Prepared(sa.select(instances).where(_BILLED, unsettled(_i, ENDED)))
 
 
 def _open_runs(tx: sa.Connection, now: datetime) -> list[tuple[list[InstanceRun], datetime | None]]:
@@ -128,7 +136,7 @@ def _runs_of(
     if not rows:
         return []
     ids = [row.id for row in rows]
-    terms, former, owners = _terms(tx, ids), _former_runs(tx, ids), _owners(tx)
+    terms, former, owners = _terms(tx, ids), former_runs(tx, ids), _owners(tx)
 
     def start_of(row: Row) -> datetime:
         """Prices are needed from the first second that is metered anew."""
@@ -149,25 +157,7 @@ def _runs_of(
     return found
 
 
-def _former_runs(tx: sa.Connection, instance_ids: list[str]) -> dict[str, list[Row]]:
-    """Of instances that were stopped and started again."""
-    runs: dict[str, list[Row]] = {}
-    for row in _of_all(tx, _FORMER, instance_ids):
-        runs.setdefault(row.instance_id, []).append(row)
-    return runs
-
-
-def _of_all(tx: sa.Connection, wanted: Prepared, instance_ids: list[str]) -> Iterator[Any]:
-    for some in batched(instance_ids):
-        yield from wanted.rows(tx, some)
-
-
-_r, _g, _a = instance_runs.c, epoch_grants.c, agents.c
-_FORMER = Prepared(
-    sa.select(instance_runs)
-    .where(_r.instance_id.in_(batch_of(_r.instance_id)))
-    .order_by(_r.instance_id, _r.launched_at)
-)
+_g, _a = epoch_grants.c, agents.c
 _TERMS = Prepared(
     sa.select(_g.instance_id, _g.granted_at, _g.ended_at)
     .where(_g.instance_id.in_(batch_of(_g.instance_id)))
@@ -207,7 +197,7 @@ def _run(row: Row, terms: list[Term], known: Sequence[Change], owner: Row) -> In
 
 def _terms(tx: sa.Connection, instance_ids: list[str]) -> dict[str, list[Term]]:
     terms: dict[str, list[Term]] = {}
-    for row in _of_all(tx, _TERMS, instance_ids):
+    for row in of_all(tx, _TERMS, instance_ids):
         terms.setdefault(row.instance_id, []).append(Term(row.granted_at, row.ended_at))
     return terms
 
@@ -273,65 +263,13 @@ def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
     return min((moment for moment in (one, other) if moment is not None), default=None)
 
 
-def counterfactuals(tx: sa.Connection) -> list[Counterfactual]:
-    places = _places(tx)
-    return [
-        Counterfactual(
-            ClientId(row.client_id),
-            AgentId(row.id),
-            row.baseline_ondemand_price,
-            row.installed_at or row.created_at,
-            row.deleted_at,
-            places.get(row.id, ()),
-        )
-        for row in _COMPARED.rows(tx, {})
-    ]
-
-
-_COMPARED = Prepared(
-    sa.select(
-        _a.id, _a.client_id, _a.baseline_ondemand_price, _a.installed_at, _a.created_at, _a.deleted_at
-    ).where(_a.baseline_ondemand_price.is_not(None))
-)
-
-
-def _places(tx: sa.Connection) -> dict[str, list[Place]]:
-    """Where each workload was: the pool of the instance of each grant, until the next one."""
-    places: dict[str, list[Place]] = {}
-    for row in _GRANTED.rows(tx, {}):
-        places.setdefault(row.agent_id, []).append(Place(row.granted_at, row.pool))
-    return places
-
-
-_GRANTED = Prepared(
-    sa.select(
-        _g.agent_id,
-        _g.granted_at,
-        sa.case((_i.current_mode == Mode.SPOT.value, _i.current_pool_id)).label("pool"),
-    )
-    .select_from(epoch_grants.join(instances, _i.id == _g.instance_id))
-    .order_by(_g.agent_id, _g.epoch)
-)
-
-
-def _newest_counterfactuals(tx: sa.Connection) -> dict[str, datetime]:
-    return {row.agent_id: row.until for row in _COMPARED_UNTIL.rows(tx, {})}
-
-
-_COMPARED_UNTIL = Prepared(
-    sa.select(_e.agent_id, sa.func.max(_e.to_at, type_=_e.to_at.type).label("until"))
-    .where(_e.kind == EntryKind.ONDEMAND.value)
-    .group_by(_e.agent_id)
-)
-
-
 def _mark(tx: sa.Connection, now: datetime, unpriced: set[str]) -> None:
     """What has no known price is not settled: it is billed from its beginning once one is known.
 
     A spot run is settled as far as the server has fetched its pool's prices: a change that it has not yet heard of may
     lie before the run's end. It waits `PATIENCE` at the most.
     """
-    settled = sa.update(instances).where(_BILLED, unsettled(_i, _ENDED))
+    settled = sa.update(instances).where(_BILLED, unsettled(_i, ENDED))
     if unpriced:
         settled = settled.where(_i.id.not_in(sorted(unpriced)))
     fetched = {pool: until for pool, until in _fetched(tx).items() if until < now}
@@ -359,9 +297,7 @@ def _fetched(tx: sa.Connection) -> dict[PoolId, datetime]:
 
 _UNSETTLED_POOLS = Prepared(
     sa.select(_i.current_pool_id)
-    .where(
-        _BILLED, unsettled(_i, _ENDED), _i.current_mode == Mode.SPOT.value, _i.current_pool_id.is_not(None)
-    )
+    .where(_BILLED, unsettled(_i, ENDED), _i.current_mode == Mode.SPOT.value, _i.current_pool_id.is_not(None))
     .distinct()
 )
 

@@ -1,0 +1,95 @@
+"""What on-demand would have cost, from rows: since when, in which pools, and while nothing ran."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from itertools import zip_longest
+from typing import Any
+
+import sqlalchemy as sa
+
+from spotguard.domain.ids import AgentId, ClientId
+from spotguard.domain.instances import Mode
+from spotguard.planning.metering import Counterfactual, EntryKind, Pause, Place, Term, pauses_of
+from spotguard.store.prepared import Prepared
+from spotguard.store.runs import BEGAN, ENDED, former_runs
+from spotguard.store.tables import agents, epoch_grants, instances, ledger_entries
+
+Row = sa.Row[Any]
+_a, _e, _g, _i = agents.c, ledger_entries.c, epoch_grants.c, instances.c
+
+
+def counterfactuals(tx: sa.Connection) -> list[Counterfactual]:
+    granted: dict[str, list[Row]] = {}
+    for row in _GRANTED.rows(tx, {}):
+        granted.setdefault(row.agent_id, []).append(row)
+    stopped = _stops(tx, [row for rows in granted.values() for row in rows])
+    return [
+        Counterfactual(
+            ClientId(row.client_id),
+            AgentId(row.id),
+            row.baseline_ondemand_price,
+            row.installed_at or row.created_at,
+            row.deleted_at,
+            [Place(term.granted_at, term.pool) for term in granted.get(row.id, ())],
+            _pauses(granted.get(row.id, ()), stopped),
+        )
+        for row in _COMPARED.rows(tx, {})
+    ]
+
+
+def _pauses(terms: Sequence[Row], stopped: Mapping[str, Sequence[Pause]]) -> list[Pause]:
+    """A term ends, for what serves, with the next grant."""
+    found: list[Pause] = []
+    for term, following in zip_longest(terms, terms[1:]):
+        until = None if following is None else following.granted_at
+        found += pauses_of(Term(term.granted_at, until), stopped.get(term.instance_id, ()))
+    return found
+
+
+def _stops(tx: sa.Connection, granted: Sequence[Row]) -> dict[str, list[Pause]]:
+    """By instance: from the end of each of its runs to the begin of the next, or for good."""
+    former = former_runs(tx, sorted({row.instance_id for row in granted}))
+    stops: dict[str, list[Pause]] = {}
+    for row in granted:
+        runs = [(run.launched_at, run.ended_at) for run in former.get(row.instance_id, ())]
+        runs.append((row.began, row.ended))
+        stops[row.instance_id] = [
+            Pause(ended, None if again is None else again[0])
+            for (_, ended), again in zip_longest(runs, runs[1:])
+            if ended is not None
+        ]
+    return stops
+
+
+_COMPARED = Prepared(
+    sa.select(
+        _a.id, _a.client_id, _a.baseline_ondemand_price, _a.installed_at, _a.created_at, _a.deleted_at
+    ).where(_a.baseline_ondemand_price.is_not(None))
+)
+
+
+_GRANTED = Prepared(
+    sa.select(
+        _g.agent_id,
+        _g.instance_id,
+        _g.granted_at,
+        BEGAN.label("began"),
+        ENDED.label("ended"),
+        sa.case((_i.current_mode == Mode.SPOT.value, _i.current_pool_id)).label("pool"),
+    )
+    .select_from(epoch_grants.join(instances, _i.id == _g.instance_id))
+    .order_by(_g.agent_id, _g.epoch)
+)
+
+
+def settled_until(tx: sa.Connection) -> dict[str, datetime]:
+    return {row.agent_id: row.until for row in _COMPARED_UNTIL.rows(tx, {})}
+
+
+_COMPARED_UNTIL = Prepared(
+    sa.select(_e.agent_id, sa.func.max(_e.to_at, type_=_e.to_at.type).label("until"))
+    .where(_e.kind == EntryKind.ONDEMAND.value)
+    .group_by(_e.agent_id)
+)
