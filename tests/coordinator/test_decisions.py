@@ -1,10 +1,12 @@
 """Voluntary moves: they happen, guard-rails stop them, autonomy limits them, and every one leaves its reasons."""
 
+from datetime import timedelta
+
 from spotguard.coordinator.decide import look
 from spotguard.domain.agents import KillLevel
 from spotguard.domain.pools import Pool
 from spotguard.store import kill
-from spotguard.store.tables import decisions, instances, pool_looks, switches
+from spotguard.store.tables import agent_events, decisions, epoch_grants, instances, pool_looks, switches
 from tests.cloud.scene import prices
 from tests.coordinator.scene import A, B, C, Scene
 
@@ -89,6 +91,33 @@ def test_a_move_whose_new_instance_never_enrols_is_not_begun_again_and_again():
     whys = [row.because for row in scene.rows(decisions, decisions.c.verdict == "refused")]
     assert any("came to nothing: the next is not begun before" in why for why in whys)
     assert scene.running() == {scene.serving(agent)}
+
+
+def test_without_auto_terminate_nothing_is_saved_before_what_was_left_has_ended():
+    """Each move leaves an instance that is billed until its user ends it."""
+    scene = Scene(prices=prices((A, -60, "0.050"), (B, -60, "0.040"), (C, -60, "0.045"), (C, 30, "0.030")))
+    agent = scene.protect(pool=A, min_pool_hours=0, auto_terminate_enabled=False)
+    first = scene.serving(agent)
+    scene.run(1200, until=lambda: scene.agent(agent).current_pool_id == B.id)
+    scene.run(3000)
+    assert scene.agent(agent).current_pool_id == B.id
+    assert f"{first} of an earlier switch still runs" in scene.rows(decisions)[-1].because
+    scene.ec2.terminate_instance(first)
+    scene.run(1200, until=lambda: scene.agent(agent).current_pool_id == C.id)
+
+
+def test_a_long_stay_on_demand_is_told_once_a_day():
+    dear = prices((A, -60, "0.095"), (B, -60, "0.094"), (C, -60, "0.093"))
+    scene = Scene(prices=dear)
+    agent = scene.protect(pool=A, min_pool_hours=0, terminate_wait_seconds=0)
+    scene.run(1200, until=lambda: scene.agent(agent).current_mode == "ondemand")
+    long_ago = epoch_grants.update().values(granted_at=scene.now - timedelta(hours=7))
+    scene.db.write(lambda tx: tx.execute(long_ago.where(epoch_grants.c.status == "held")))
+    scene.run(900)
+    scene.coordinator = scene.new_coordinator()
+    scene.run(600)
+    (told,) = scene.rows(agent_events, agent_events.c.kind == "held_on_demand")
+    assert "not back on spot" in told.message
 
 
 def test_observe_records_and_does_nothing():

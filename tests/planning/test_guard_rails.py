@@ -131,6 +131,11 @@ OBSTACLES = {
         lambda f: replace(f, imaging_minutes=Decimal(10)),
         frozenset({Aim.SAVE}),
     ),
+    "what it left still runs": Obstacle(
+        rails.what_it_left_before_has_ended,
+        lambda f: replace(f, left_running="i-0123456789abcdef0"),
+        frozenset({Aim.SAVE, Aim.RECOVER}),
+    ),
     "the last one came to nothing": Obstacle(
         rails.it_rests_after_moves_that_came_to_nothing,
         lambda f: replace(f, fruitless=Fruitless(1, NOW - timedelta(minutes=20))),

@@ -21,6 +21,7 @@ from spotguard.planning import approvals, guard_rails
 from spotguard.store import decisions, events, fleet, forecasts, judges, ondemand, prices, quarantine
 from spotguard.store.judges import Judge
 
+LONG_STAY = timedelta(hours=6)  # on demand by no wish of anybody's: people are told, once a day
 AT_LEAST_EVERY = timedelta(minutes=5)  # dwell times and quarantines run out without any row changing
 
 
@@ -48,6 +49,7 @@ class Decide:
         self._seat(now, market[-1])
         situations = self.ctx.db.read(lambda tx: look(tx, now, self._bench.present))
         moved = self.ctx.each("decide", situations, lambda found: self._decide(now, found, frozen))
+        self.ctx.each("long stays", situations, lambda found: self._tell_long_stay(now, found))
         self._trial.run(now, self._bench, situations)
         return moved
 
@@ -93,6 +95,20 @@ class Decide:
                 tx, now, found.agent, verdict=Verdict.STAY, proposal=None, because=because, inputs=inputs
             )
         )
+        return False
+
+    def _tell_long_stay(self, now: datetime, found: Found) -> bool:
+        since = found.agent.in_pool_since
+        if not found.situation.forced_stay or since is None or now - since < LONG_STAY:
+            return False
+        message = (
+            f"on demand since {since:%Y-%m-%d %H:%M} UTC by an emergency or an escape, and not back on spot: "
+            "its newest decision says why"
+        )
+        if self.ctx.news(found.id, message, now):
+            whom = now, ClientId(found.agent.client_id), AgentId(found.id)
+            a_day = timedelta(days=1)
+            self.ctx.db.write(lambda tx: events.append_every(tx, *whom, "held_on_demand", message, a_day))
         return False
 
     def _key(self, agent_id: str) -> str | None:

@@ -64,6 +64,7 @@ class RailFacts:
     ondemand_quarantined_until: datetime | None = None  # a launch on demand was refused where it would be
     imaging_minutes: Decimal | None = None  # of downtime, if only an image can carry the state there
     fruitless: Fruitless | None = None
+    left_running: str | None = None  # an instance that an earlier switch left, and that nobody is to end
 
 
 Rail = Callable[[RailFacts], str | None]
@@ -162,6 +163,13 @@ def it_does_not_stop_the_workload_to_save(facts: RailFacts) -> str | None:
     )
 
 
+def what_it_left_before_has_ended(facts: RailFacts) -> str | None:
+    """Without auto-terminate each move leaves one that is billed: it saves nothing before its user has ended that."""
+    if facts.proposal.aim is Aim.ESCAPE or facts.left_running is None:
+        return None
+    return f"auto-terminate is off, and {facts.left_running} of an earlier switch still runs: end it first"
+
+
 def it_rests_after_moves_that_came_to_nothing(facts: RailFacts) -> str | None:
     """Whatever the aim: each of them costs an instance or stops the workload, and the next would meet the same."""
     told = facts.fruitless
@@ -236,6 +244,7 @@ RAILS: tuple[Rail, ...] = (
     the_risk_is_bearable,
     the_saving_is_worth_it,
     it_does_not_stop_the_workload_to_save,
+    what_it_left_before_has_ended,
     it_rests_after_moves_that_came_to_nothing,
     it_has_stayed_long_enough,
     the_switch_limits_hold,

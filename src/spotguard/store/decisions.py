@@ -202,6 +202,7 @@ def rail_facts(
         ondemand_quarantined_until=struck.get(PoolId(place.id)),
         imaging_minutes=_imaging_minutes(tx, agent, place),
         fruitless=_fruitless(tx, now, agent),
+        left_running=_left_running(tx, agent),
     )
 
 
@@ -247,6 +248,17 @@ def _fruitless(tx: sa.Connection, now: datetime, agent: Row) -> Fruitless | None
         if row.event_trigger == Trigger.AUTO_SWITCH and not _was_refused(tx, row):
             ended.append(row.completed_at)
     return Fruitless(len(ended), max(ended)) if ended else None
+
+
+def _left_running(tx: sa.Connection, agent: Row) -> str | None:
+    """An earlier holder that runs on beside the present one, where auto-terminate is off."""
+    if agent.auto_terminate_enabled:
+        return None
+    i, g = instances.c, epoch_grants.c
+    served = sa.exists().where(g.agent_id == agent.id, g.instance_id == i.id)
+    left = sa.select(i.id).where(i.agent_id == agent.id, i.is_active, i.id != agent.held_by, served)
+    found: str | None = tx.scalar(left.order_by(i.id).limit(1))
+    return found
 
 
 def _was_refused(tx: sa.Connection, move: Row) -> bool:
