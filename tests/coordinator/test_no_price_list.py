@@ -6,8 +6,9 @@ from spotguard.domain.agents import Executor
 from spotguard.domain.errors import NeedsPerson
 from spotguard.domain.switches import MoveKind
 from spotguard.store import prices
-from spotguard.store.tables import storage_resources
-from tests.coordinator.scene import A, Scene
+from spotguard.store.tables import agents, instances, storage_resources
+from tests.cloud.scene import ONDEMAND
+from tests.coordinator.scene import A, B, Scene
 
 
 @pytest.fixture
@@ -46,6 +47,19 @@ def test_spot_prices_come_from_ec2_and_go_on(scene, agent):
         lambda tx: prices.current_prices(tx, scene.now, scene.client_id, [A.instance_type], A.region)
     )
     assert A.id in {one.pool.id for one in known if one.price is not None}
+
+
+def test_savings_are_of_the_type_on_which_it_began(scene, agent):
+    """However dear the type is to which it moved before its on-demand price was known."""
+    scene.switch(agent, B)
+    scene.run(900, until=lambda: scene.agent(agent).current_pool_id == B.id)
+    became = {"instance_type": "c5.large"}
+    here = instances.update().where(instances.c.id == scene.serving(agent))
+    scene.db.write(lambda tx: [tx.execute(one.values(**became)) for one in (here, agents.update())])
+    assert scene.agent(agent).baseline_ondemand_price is None
+    scene.ec2.faults.clear()
+    scene.run(7200, until=lambda: scene.agent(agent).baseline_ondemand_price is not None)
+    assert scene.agent(agent).baseline_ondemand_price == ONDEMAND[A.region, A.instance_type]
 
 
 def test_what_it_costs_is_written_when_it_answers_again(scene, agent):

@@ -14,7 +14,7 @@ from spotguard.domain.agents import AgentStatus
 from spotguard.domain.errors import CloudError
 from spotguard.domain.ids import ClientId, PoolId
 from spotguard.ports.cloud import Cloud, PriceChange
-from spotguard.store import ondemand, pools, prices, sightings, type_facts
+from spotguard.store import counterfactuals, ondemand, pools, prices, sightings, type_facts
 from spotguard.store.tables import agents
 
 FIRST_DAYS = timedelta(days=7)  # what the price charts show
@@ -124,14 +124,10 @@ def _record(
         for client_id in members if region in strange else ():
             prices.record_report(tx, now, client_id, now, list(spot.items()))
     # What an account tells is of its own region: the same type costs something else elsewhere.
-    unknown = sa.and_(agents.c.baseline_ondemand_price.is_(None), agents.c.region.in_(list(newest)))
-    for instance_type in tx.scalars(sa.select(agents.c.instance_type).where(unknown).distinct()).all():
+    for instance_type in counterfactuals.uncompared_types(tx, newest):
         if instance_type in fixed:
-            tx.execute(
-                sa.update(agents)
-                .where(agents.c.instance_type == instance_type, unknown)
-                .values(baseline_ondemand_price=fixed[instance_type])
-            )
+            here = agents.c.region.in_(list(newest))
+            counterfactuals.compare_with(tx, instance_type, fixed[instance_type], here)
 
 
 def _names_otherwise(tx: sa.Connection, region: str, changes: list[PriceChange]) -> bool:

@@ -14,7 +14,7 @@ from spotguard.domain.errors import NotFound
 from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.domain.instances import GateState, Mode, Role
 from spotguard.domain.switches import SwitchStatus
-from spotguard.store import deaths, events
+from spotguard.store import counterfactuals, deaths, events
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import (
     agent_tokens,
@@ -249,7 +249,9 @@ _SERVING = Prepared(
 
 
 def serving_prices(tx: Connection, now: datetime, caller: Row[Any], *, spot: Any, ondemand: Any) -> None:
-    """What this instance costs now, as its own report says; the first on-demand price becomes the baseline."""
+    """What this instance costs now, as its own report says; the first on-demand price of the type on which
+    its agent began becomes the baseline.
+    """
     if spot != caller.spot_price or (ondemand is not None and ondemand != caller.ondemand_price):
         tx.execute(
             sa.update(instances)
@@ -262,11 +264,7 @@ def serving_prices(tx: Connection, now: datetime, caller: Row[Any], *, spot: Any
             )
         )
     if ondemand is not None and caller.baseline_ondemand_price is None and role_of(caller) is Role.PRIMARY:
-        tx.execute(
-            sa.update(agents)
-            .where(_a.id == caller.agent_id, _a.baseline_ondemand_price.is_(None))
-            .values(baseline_ondemand_price=ondemand)
-        )
+        counterfactuals.compare_with(tx, caller.instance_type, ondemand, _a.id == caller.agent_id)
 
 
 def of_client(tx: Connection, client_id: ClientId, agent_id: AgentId) -> Row[Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from itertools import zip_longest
 from typing import Any
 
@@ -18,6 +19,25 @@ from spotguard.store.tables import agents, epoch_grants, instances, ledger_entri
 
 Row = sa.Row[Any]
 _a, _e, _g, _i = agents.c, ledger_entries.c, epoch_grants.c, instances.c
+
+
+_BEGAN_ON = sa.and_(_g.agent_id == _a.id, _g.epoch == 1, _i.id == _g.instance_id)
+
+
+def uncompared_types(tx: sa.Connection, regions: Collection[str]) -> list[str]:
+    """On which agents of these regions began whose on-demand price is not known."""
+    unknown = _a.baseline_ondemand_price.is_(None), _a.region.in_(list(regions))
+    found = sa.select(_i.instance_type).where(_BEGAN_ON, _i.instance_type.is_not(None), *unknown)
+    return list(tx.scalars(found.distinct()))
+
+
+def compare_with(
+    tx: sa.Connection, instance_type: str, usd_per_hour: Decimal, whose: sa.ColumnElement[bool]
+) -> None:
+    """The on-demand price of agents that began on this type, wherever they run by now; the first one stands."""
+    began = sa.exists().where(_BEGAN_ON, _i.instance_type == instance_type)
+    unknown = sa.update(agents).where(whose, _a.baseline_ondemand_price.is_(None), began)
+    tx.execute(unknown.values(baseline_ondemand_price=usd_per_hour))
 
 
 def counterfactuals(tx: sa.Connection) -> list[Counterfactual]:

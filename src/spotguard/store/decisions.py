@@ -263,6 +263,8 @@ def _left_running(tx: sa.Connection, agent: Row) -> str | None:
 
 def _was_refused(tx: sa.Connection, move: Row) -> bool:
     """Its pool refused it or fell before the workload was stopped for it: the quarantine says how long to wait."""
+    if None in (move.new_mode, move.new_instance_type, move.new_az):
+        return False  # told after the fact, by halves
     struck = quarantine.of_client(tx, ClientId(move.client_id), Mode(move.new_mode))
     strike = struck.get(PoolId(Pool(move.new_instance_type, move.new_az).id))
     if strike is None or strike.struck_at < move.created_at:
