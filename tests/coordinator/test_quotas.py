@@ -7,14 +7,14 @@ import pytest
 import sqlalchemy as sa
 
 from spotguard.cloud.simulated.physics import Quotas
-from spotguard.domain.agents import Executor
+from spotguard.domain.agents import Autonomy, Executor
 from spotguard.domain.errors import NeedsPerson, Refused
 from spotguard.domain.ids import ClientToken
 from spotguard.domain.instances import Mode
 from spotguard.domain.quotas import QuotaClass
 from spotguard.domain.switches import MoveKind
 from spotguard.ports.cloud import LaunchRequest
-from spotguard.store import plans
+from spotguard.store import approvals, plans
 from spotguard.store.tables import agent_events, decisions, switches, vcpu_quotas
 from tests.cloud.scene import QUIET
 from tests.coordinator.scene import A, B, C, Scene
@@ -137,6 +137,19 @@ def test_an_escape_goes_on_demand_where_the_spot_quota_is_full_and_nowhere_where
     assert scene.rows(switches) == []
     scene.ec2.quotas.ondemand[QuotaClass.STANDARD] = ONE
     scene.run(2400, until=lambda: scene.agent(agent).current_mode == "ondemand")
+
+
+def test_an_escape_that_goes_on_demand_for_the_quota_can_be_approved():
+    """What is asked again at the click is what was proposed: the rung that fits."""
+    scene = limited(spot=ONE, prices=JUMP)
+    agent = scene.protect(pool=A, min_pool_hours=0)
+    scene.config(agent, autonomy=Autonomy.APPROVE.value)
+    scene.run(2400, until=lambda: bool(scene.rows(decisions, decisions.c.verdict == "await_approval")))
+    (asked,) = scene.rows(decisions, decisions.c.verdict == "await_approval")
+    assert (asked.aim, asked.target_mode) == ("escape", "ondemand")
+    shelf = scene.coordinator.ctx.shelf
+    approved = scene.db.write(lambda tx: approvals.approve(tx, scene.now, scene.client_id, asked.id, shelf))
+    assert scene.move(approved.move.switch_id).new_mode == "ondemand"
 
 
 def refusals(scene):

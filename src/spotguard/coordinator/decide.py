@@ -18,7 +18,7 @@ from spotguard.domain.errors import Refused
 from spotguard.domain.ids import AgentId, ClientId
 from spotguard.engine import forecast, rules_v1
 from spotguard.planning import approvals, guard_rails
-from spotguard.store import decisions, events, fleet, forecasts, judges, ondemand, prices, quarantine
+from spotguard.store import decisions, events, fleet, forecasts, judges, ondemand, prices, quarantine, rails
 from spotguard.store.judges import Judge
 
 LONG_STAY = timedelta(hours=6)  # on demand by no wish of anybody's: people are told, once a day
@@ -185,7 +185,7 @@ def _dispose(
             None,
             last_key,
         )  # its user has said otherwise since the look, or it serves elsewhere: decided anew
-    proposal, facts = _rung(tx, now, found, proposal, frozen)
+    proposal, facts = rails.rung(tx, now, agent, found.situation, proposal, frozen)
     refused = guard_rails.refusal(facts)
     verdict = guard_rails.verdict(proposal, refused, Autonomy(agent.autonomy))
     because = proposal.because if refused is None else f"{proposal.because}; refused: {refused}"
@@ -214,19 +214,6 @@ def _dispose(
     if verdict in (Verdict.RECOMMEND, Verdict.AWAIT_APPROVAL):
         events.append(tx, now, agent.client_id, agent.id, f"decision_{verdict.value}", because)
     return (agent.instance_id if verdict is Verdict.MOVE else None), key
-
-
-def _rung(
-    tx: sa.Connection, now: datetime, found: Found, proposal: Proposal, frozen: str | None
-) -> tuple[Proposal, guard_rails.RailFacts]:
-    """The proposal with what the guard-rails look at; an escape goes on demand where the spot quota is full."""
-    facts = decisions.rail_facts(tx, now, found.agent, proposal, found.assessments, frozen)
-    if facts.quota is None:
-        return proposal, facts
-    rung = rules_v1.on_demand_instead(found.situation, proposal, facts.quota)
-    if rung is None:
-        return proposal, facts
-    return rung, decisions.rail_facts(tx, now, found.agent, rung, found.assessments, frozen)
 
 
 def _is_said_again(tx: sa.Connection, now: datetime, agent_id: AgentId, verdict: Verdict) -> bool:

@@ -18,7 +18,7 @@ from spotguard.engine import forecast, rules_v1
 from spotguard.models.shelf import Shelf
 from spotguard.planning import guard_rails
 from spotguard.planning.approvals import stands_until
-from spotguard.store import decisions, events, fleet, forecasts, judges, moves, silence
+from spotguard.store import decisions, events, fleet, forecasts, judges, moves, rails, silence
 from spotguard.store.judges import Judge
 from spotguard.store.tables import decisions as rows
 
@@ -103,10 +103,11 @@ def _still_proposed(tx: sa.Connection, now: datetime, agent: Row, row: Row, judg
     proposal = rules_v1.propose(situation)
     if proposal is None:
         raise Refused(f"the market has moved: {rules_v1.why_stay(situation)}")
+    frozen = silence.frozen(tx, now, agent.client_id)
+    proposal, facts = rails.rung(tx, now, agent, situation, proposal, frozen)
     if _what(proposal) != (row.aim, row.target_mode, row.target_pool_id):
         raise Refused(f"the market has moved, a new proposal follows: {proposal.because}")
-    frozen = silence.frozen(tx, now, agent.client_id)
-    refused = guard_rails.refusal(decisions.rail_facts(tx, now, agent, proposal, assessments, frozen))
+    refused = guard_rails.refusal(facts)
     if refused is not None:
         raise Refused(f"a guard-rail refuses it now: {refused}")
     return proposal
