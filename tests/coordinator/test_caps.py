@@ -64,6 +64,19 @@ def test_a_click_above_the_agents_own_cap_is_refused(scene):
         scene.switch(agent, B)
 
 
+def test_a_standby_that_waits_for_a_cap_is_launched_once_who_serves_has_a_signal(scene):
+    agent = priced(scene)
+    scene.limit(max_instances=1, max_launches_per_hour=0)
+    scene.config(agent, manual_replica_enabled=True)
+    scene.run(300)
+    (waits,) = scene.live_replicas(agent)
+    assert waits.instance_id is None
+    scene.ec2.controls.signal_rebalance(scene.serving(agent))
+    scene.run(400, until=lambda: [row.status for row in scene.live_replicas(agent)] == ["ready"])
+    assert [row.id for row in scene.live_replicas(agent)] == [waits.id]
+    assert scene.breaches() == []
+
+
 def test_a_click_within_the_caps_goes_its_way(scene):
     agent = priced(scene, terminate_wait_seconds=0)
     scene.limit(max_instances=2, max_hourly_usd=Decimal("0.20"), max_launches_per_hour=1)

@@ -30,6 +30,7 @@ from spotguard.store import (
     grants,
     intentions,
     launch_orders,
+    live_signals,
     moves,
     quotas,
     replicas,
@@ -68,7 +69,7 @@ class Standbys:
         if replica is None or agent is None or replica.status not in LIVE_REPLICA:
             return False
         if replica.instance_id is None:
-            if self.ctx.db.read(lambda tx: _why_given_up(tx, agent, replica)) is not None:
+            if self.ctx.db.read(lambda tx: _why_given_up(tx, now, agent, replica)) is not None:
                 return self.ctx.db.write(lambda tx: _give_up(tx, now, agent, replica))
             return self._launch(now, agent, replica)
         within = None if self.ctx.was_away(now) else self.ctx.settings.enrol_within_seconds
@@ -102,7 +103,7 @@ class Standbys:
 
     def _order(self, now: datetime, agent: Row, replica: Row) -> Order:
         """`Refused` while no quota has room for one that is no emergency."""
-        emergency = self.ctx.db.read(lambda tx: _is_emergency(tx, replica))
+        emergency = self.ctx.db.read(lambda tx: _is_emergency(tx, now, replica))
         client_id, replica_id = ClientId(agent.client_id), ReplicaId(replica.id)
         places = self.ctx.db.read(lambda tx: _places(tx, now, agent, replica, emergency=emergency))
         parent = self.ctx.db.read(lambda tx: _parent(tx, agent, replica))
@@ -147,14 +148,20 @@ def _facts(tx: sa.Connection, replica_id: ReplicaId) -> tuple[Row | None, Row | 
     return replica, fleet.agent_row(tx, replica.agent_id), machine
 
 
-def _is_emergency(tx: sa.Connection, replica: Row) -> bool:
-    """No cap binds it, and any place will do; a drill's standby is a wish, made the same way."""
-    return replica.replica_type != ReplicaType.MANUAL and not drills.is_made_for_one(tx, replica.id)
+def _is_emergency(tx: sa.Connection, now: datetime, replica: Row) -> bool:
+    """No cap binds it, and any place will do. What its user keeps or a drill made is a wish, until a signal for who
+    serves makes it the rescue.
+    """
+    is_wish = replica.replica_type == ReplicaType.MANUAL or drills.is_made_for_one(tx, replica.id)
+    if not is_wish:
+        return True
+    held = grants.holder(tx, AgentId(replica.agent_id))
+    return held is not None and bool(live_signals.signalled(tx, now, [held.instance_id]))
 
 
-def _why_given_up(tx: sa.Connection, agent: Row, replica: Row) -> str | None:
+def _why_given_up(tx: sa.Connection, now: datetime, agent: Row, replica: Row) -> str | None:
     """Its user's word or the kill switch ends a wish for which nobody has asked EC2 yet; what was asked for goes on."""
-    because = standbys.why_stopped(tx, agent, is_emergency=_is_emergency(tx, replica))
+    because = standbys.why_stopped(tx, agent, is_emergency=_is_emergency(tx, now, replica))
     if because is None or intentions.of_seed(tx, replica.id):
         return None
     leased = any(row.status == CommandStatus.LEASED for row in _orders(tx, agent, replica))
@@ -164,7 +171,7 @@ def _why_given_up(tx: sa.Connection, agent: Row, replica: Row) -> str | None:
 def _give_up(tx: sa.Connection, now: datetime, agent: Row, replica: Row) -> bool:
     """Judged again in the transaction that ends it: its agent may have fetched the order meanwhile."""
     orders = _orders(tx, agent, replica, for_update=True)
-    because = _why_given_up(tx, agent, replica)
+    because = _why_given_up(tx, now, agent, replica)
     if because is None:
         return False
     for order in orders:
@@ -243,7 +250,7 @@ def _ask_agent(tx: sa.Connection, now: datetime, agent: Row, replica: Row) -> bo
     if _orders(tx, agent, replica):
         return False
     client_id, agent_id = ClientId(agent.client_id), AgentId(agent.id)
-    voluntary = not _is_emergency(tx, replica)
+    voluntary = not _is_emergency(tx, now, replica)
     places = _ordered_places(tx, now, agent, replica)
     if voluntary:
         roomy = quotas.with_room(tx, now, client_id, places, ReplicaId(replica.id))
@@ -276,7 +283,7 @@ def _ask_agent(tx: sa.Connection, now: datetime, agent: Row, replica: Row) -> bo
 
 def _ordered_places(tx: sa.Connection, now: datetime, agent: Row, replica: Row) -> tuple[Place, ...]:
     """The ladder that an agent is ordered to climb; pools of the last resort only where there are no others."""
-    emergency = _is_emergency(tx, replica)
+    emergency = _is_emergency(tx, now, replica)
     places = _places(tx, now, agent, replica, emergency=emergency)
     fit = [place for place in places if not place.last_resort] or places
     spot = [place for place in fit if place.mode is Mode.SPOT][:_MOST_PLACES]
