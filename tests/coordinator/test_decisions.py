@@ -1,6 +1,7 @@
 """Voluntary moves: they happen, guard-rails stop them, autonomy limits them, and every one leaves its reasons."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 from spotguard.coordinator.decide import look
 from spotguard.domain.agents import KillLevel
@@ -104,6 +105,16 @@ def test_without_auto_terminate_nothing_is_saved_before_what_was_left_has_ended(
     assert f"{first} of an earlier switch still runs" in scene.rows(decisions)[-1].because
     scene.ec2.terminate_instance(first)
     scene.run(1200, until=lambda: scene.agent(agent).current_pool_id == C.id)
+
+
+def test_what_another_rail_refuses_is_said_anew():
+    """The newest decision tells what stands in the way now, not what did hours ago."""
+    scene = Scene()
+    scene.protect(pool=A, min_pool_hours=Decimal("0.25"), max_switches_per_day=0)
+    scene.run(1800)
+    whys = [row.because for row in scene.rows(decisions)]
+    assert ["at least 0.25 h" in why for why in whys] == [True, False]
+    assert "0 voluntary switches" in whys[1]
 
 
 def test_a_long_stay_on_demand_is_told_once_a_day():

@@ -186,7 +186,8 @@ def _dispose(
             last_key,
         )  # its user has said otherwise since the look, or it serves elsewhere: decided anew
     proposal, facts = rails.rung(tx, now, agent, found.situation, proposal, frozen)
-    refused = guard_rails.refusal(facts)
+    rail = guard_rails.refusing(facts)
+    refused, by = (None, "") if rail is None else (rail(facts), rail.__name__)
     verdict = guard_rails.verdict(proposal, refused, Autonomy(agent.autonomy))
     because = proposal.because if refused is None else f"{proposal.because}; refused: {refused}"
     command_id = None
@@ -194,11 +195,12 @@ def _dispose(
         try:
             command_id = decisions.open_proposed(tx, now, agent, proposal).command_id
         except Refused as refusal:
-            verdict, because = Verdict.REFUSED, f"{proposal.because}; refused: {refusal}"
+            verdict, by = Verdict.REFUSED, "the_order"
+            because = f"{proposal.because}; refused: {refusal}"
     elif verdict is Verdict.STAY:
         because = f"would move: {proposal.because}; autonomy is {agent.autonomy}"
     target = proposal.target.id if proposal.target is not None else "ondemand"
-    key = f"{verdict}:{proposal.aim}:{target}:{_stand(agent)}"
+    key = f"{verdict}:{proposal.aim}:{target}:{by}:{_stand(agent)}"
     if key == last_key and not _is_said_again(tx, now, agent.id, verdict):
         return None, key
     decisions.record(

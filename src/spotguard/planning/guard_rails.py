@@ -254,9 +254,15 @@ RAILS: tuple[Rail, ...] = (
 )
 
 
+def refusing(facts: RailFacts) -> Rail | None:
+    """The first guard-rail that refuses the proposal; None when every one agrees."""
+    return next((rail for rail in RAILS if rail(facts) is not None), None)
+
+
 def refusal(facts: RailFacts) -> str | None:
     """Why the proposal may not be carried out; None when every guard-rail agrees."""
-    return next((why for rail in RAILS if (why := rail(facts)) is not None), None)
+    rail = refusing(facts)
+    return None if rail is None else rail(facts)
 
 
 def verdict(proposal: Proposal | None, refused: str | None, autonomy: Autonomy) -> Verdict:
