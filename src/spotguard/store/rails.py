@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import takewhile
 from typing import Any
 
 import sqlalchemy as sa
@@ -44,7 +46,7 @@ _ENDED: sa.Select[Any] = (
         switches.c.status != SwitchStatus.PREPARING.value,
     )
     .order_by(switches.c.created_at.desc(), switches.c.id)
-    .limit(50)
+    .limit(20)
 )
 
 
@@ -137,13 +139,17 @@ def _fruitless(tx: sa.Connection, now: datetime, agent: Row) -> Fruitless | None
     """Whatever has succeeded since, a rescue or a person's move, shows that moves end here; and what people have
     changed since, a setting or the kill switch, may have stopped them or mended their reason.
     """
-    ended = []
     since = max(now - _A_WEEK, old_ends.last_word_at(tx, agent) or EARLIEST)
-    for row in tx.execute(_ENDED, {"agent": agent.id, "since": since}):
-        if row.status in DONE:
-            break
-        if row.event_trigger == Trigger.AUTO_SWITCH and not _was_refused(tx, row):
-            ended.append(row.completed_at)
+    rows = tx.execute(_ENDED, {"agent": agent.id, "since": since}).all()
+    failed = list(takewhile(lambda row: row.status not in DONE, rows))
+    if not failed:
+        return None
+    struck = {mode: quarantine.of_client(tx, ClientId(agent.client_id), mode) for mode in Mode}
+    ended = [
+        row.completed_at
+        for row in failed
+        if row.event_trigger == Trigger.AUTO_SWITCH and not _was_refused(tx, row, struck)
+    ]
     return Fruitless(len(ended), max(ended)) if ended else None
 
 
@@ -158,12 +164,11 @@ def _left_running(tx: sa.Connection, agent: Row) -> str | None:
     return found
 
 
-def _was_refused(tx: sa.Connection, move: Row) -> bool:
+def _was_refused(tx: sa.Connection, move: Row, struck: Mapping[Mode, Mapping[PoolId, Row]]) -> bool:
     """Its pool refused it or fell before the workload was stopped for it: the quarantine says how long to wait."""
     if None in (move.new_mode, move.new_instance_type, move.new_az):
         return False  # told after the fact, by halves
-    struck = quarantine.of_client(tx, ClientId(move.client_id), Mode(move.new_mode))
-    strike = struck.get(PoolId(Pool(move.new_instance_type, move.new_az).id))
+    strike = struck[Mode(move.new_mode)].get(PoolId(Pool(move.new_instance_type, move.new_az).id))
     if strike is None or strike.struck_at < move.created_at:
         return False
     return Step.GATE_CLOSED not in recorded_steps(tx, move.id)
