@@ -119,7 +119,11 @@ def _succeed(tx: sa.Connection, now: datetime, agent_id: AgentId, *, looked: boo
         if moves.preparing_of(tx, agent_id) is not None:
             return True  # its volumes come back first
     if not dead:
-        return _give_back(tx, now, agent, held) or _tell_of_sleep(tx, now, agent, held)
+        return (
+            _give_back(tx, now, agent, held)
+            or _tell_of_sleep(tx, now, agent, held)
+            or _tell_that_nobody_serves(tx, now, agent, held)
+        )
     return _recover(tx, now, agent, held, looked=looked)
 
 
@@ -184,6 +188,21 @@ def _tell_of_sleep(tx: sa.Connection, now: datetime, agent: Row, held: Row) -> b
         "and the workload is recovered from its volumes or its standby"
     )
     return _tell_once(tx, now, agent, held, "holder_may_resume", message)
+
+
+def _tell_that_nobody_serves(tx: sa.Connection, now: datetime, agent: Row, held: Row) -> bool:
+    """It has let go, EC2 has not ended it, and it may not serve on: no rule goes on from here, a person does."""
+    if held.released_at is None or now - held.released_at < NOT_TAKEN_AFTER:
+        return False
+    if agent.enabled and moves.can_serve(tx, held.instance_id):
+        return False
+    mend = (
+        "terminate it, and the workload is recovered from its volumes or its standby"
+        if agent.enabled
+        else "the agent is disabled: enable it, and somebody takes over"
+    )
+    message = f"nobody serves: {held.instance_id} has let go, and EC2 has not ended it; {mend}"
+    return _tell_once(tx, now, agent, held, "nobody_serves", message)
 
 
 def _recover(tx: sa.Connection, now: datetime, agent: Row, held: Row, *, looked: bool) -> bool:
