@@ -19,7 +19,10 @@ from spotguard.store.set_apart import may_serve
 from spotguard.store.tables import agent_events, epoch_grants, instances
 
 NEWER_EPOCH = "newer_epoch_told"  # kind of the event
-_IT_SERVES = "it holds an epoch that this database has not granted it: it serves, and a person decides (docs/production.md)"
+_IT_SERVES = (
+    "it holds an epoch that this database has not granted it: it serves, and a person decides "
+    "(docs/production.md)"
+)
 _TOLD_AGAIN = timedelta(hours=1)
 _e = agent_events.c
 _MAY_SERVE = Prepared(
