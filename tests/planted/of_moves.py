@@ -144,8 +144,8 @@ BUGS = (
             ),
             Edit(
                 "coordinator/moves.py",
-                "    if due is not None and due.step is Step.ENROLLED and now > due.at:\n",
-                "    if due is not None and due.step is Step.PRUNED and now > due.at:\n",
+                "    if due is not None and due.step is Step.ENROLLED and now > due.at and not was_away:\n",
+                "    if due is not None and due.step is Step.PRUNED and now > due.at and not was_away:\n",
             ),
         ),
         hunt(*_DISTURBED, F.SUCCESSOR_DIES_AT_EFFECT),
