@@ -15,9 +15,11 @@ from tests.stories.scene import Scene
 
 
 class Restored(Scene):
-    """A workload that has moved since the copy was made. `copied_at`: the step that the move was at; None: before."""
+    """A workload that has moved since the copy was made. `copied_at`: the step that the move was at; None: before.
+    `in_its_zone`: its volume went along.
+    """
 
-    def __init__(self, executor, copied_at):
+    def __init__(self, executor, copied_at, *, in_its_zone=False):
         super().__init__(executor=executor)
         self.route = self.world.ec2.traffic.add_address()
         self.configure(autoSwitchEnabled=False, traffic=told_of(self.route))
@@ -25,7 +27,7 @@ class Restored(Scene):
         self.copy = sqlite3.connect(":memory:", check_same_thread=False)
         if copied_at is None:
             self._file().backup(self.copy)
-        self.order_move(in_its_zone=False)
+        self.order_move(in_its_zone=in_its_zone)
         if copied_at is not None:
             self.until(lambda: self.has_recorded(copied_at), minutes=30)
             self._file().backup(self.copy)
@@ -62,8 +64,8 @@ class Restored(Scene):
 def restored(request):
     made = []
 
-    def story(executor, copied_at):
-        made.append(Restored(executor, copied_at))
+    def story(executor, copied_at, **more):
+        made.append(Restored(executor, copied_at, **more))
         return made[0]
 
     yield story
@@ -84,6 +86,15 @@ def test_who_serves_by_now_serves_on_whatever_the_copy_knows_of_it(restored, exe
     scene.turn(KillLevel.NONE)
     scene.wait(minutes=90)
     scene.serves_on()
+
+
+def test_no_volume_is_taken_from_who_serves_by_now_for_a_move_that_the_copy_gives_up(restored):
+    scene = restored(Executor.SERVER, Step.VOLUMES_MOVED, in_its_zone=True)
+    scene.wait(minutes=180)
+    scene.restore()
+    scene.wait(minutes=40)
+    scene.serves_on()
+    assert scene.state_volumes(scene.serving) == scene.state != []
 
 
 @pytest.mark.parametrize("copied_at", [None, Step.GATE_CLOSED], ids=["unheard", "heard"])

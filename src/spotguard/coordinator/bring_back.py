@@ -12,7 +12,7 @@ from spotguard.domain.ids import AgentId, ClientId, InstanceId, SwitchId, Volume
 from spotguard.domain.instances import InstanceState
 from spotguard.domain.switches import SwitchStatus
 from spotguard.ports.cloud import Cloud, VolumeState, VolumeView
-from spotguard.store import adrift, events, fleet, moves, sightings, storage, unwinding
+from spotguard.store import adrift, events, fleet, leftover_rows, moves, sightings, storage, unwinding
 
 SETTLED_AFTER = timedelta(seconds=20)
 """EC2 shows a volume as attached while it still detaches: a detachment that somebody has just begun shows by then."""
@@ -52,7 +52,9 @@ def _write(tx: sa.Connection, client_id: ClientId, shown: Iterable[VolumeView]) 
 def _carry(
     ctx: Context, cloud: Cloud, view: VolumeView, home: InstanceId, device: str, may: Callable[[], bool]
 ) -> bool:
-    """One step for one volume; True when EC2 shows it at home. From one that has served nothing is taken."""
+    """One step for one volume; True when EC2 shows it at home. From one that has served nothing is taken, and from
+    nobody while people hold his end: these rows may be an old copy, and he may serve.
+    """
     if view.attached_to == home:
         return view.state is VolumeState.IN_USE
     if view.state is VolumeState.AVAILABLE:
@@ -60,9 +62,15 @@ def _carry(
             cloud.attach_volume(view.volume_id, home, device)
     elif view.attached_to is not None:
         other = view.attached_to
-        if not ctx.db.read(lambda tx: sightings.ever_held(tx, other)) and may():
+        if ctx.db.read(lambda tx: _may_be_taken_from(tx, other)) and may():
             cloud.detach_volume(view.volume_id, other)
     return False
+
+
+def _may_be_taken_from(tx: sa.Connection, other: InstanceId) -> bool:
+    machine = sightings.get(tx, other)
+    is_held = machine is not None and leftover_rows.why_left_alone(tx, machine) is not None
+    return not is_held and not sightings.ever_held(tx, other)
 
 
 def repair(ctx: Context, now: datetime, agent_id: AgentId) -> bool:
