@@ -1,10 +1,11 @@
-"""From which image a recovery starts where the workload's own does not serve."""
+"""From which image a machine starts where the workload's own does not serve."""
 
 import pytest
 
+from spotguard.domain.replicas import ReplicaStatus
 from spotguard.domain.switches import MoveKind
 from spotguard.store.tables import instances, storage_resources
-from tests.coordinator.scene import A, Scene
+from tests.coordinator.scene import A, B, Scene
 
 
 @pytest.fixture
@@ -41,8 +42,70 @@ def test_when_its_image_has_gone_it_starts_from_its_restore_point_and_the_volume
     assert scene.breaches() == []
 
 
+def with_restore_point(scene, agent):
+    scene.config(agent, restore_point_hours=1)
+    scene.run(1800, until=lambda: done_images(scene) != [])
+    return done_images(scene)[0].id
+
+
+def of_the_plain_image(scene):
+    return {m.instance_id for m in scene.ec2.inventory().instances if m.image_id == scene.image}
+
+
+def holds_no_agent(scene, done):
+    """Its owner installed the agent on a running machine: what else is launched from its image is mute."""
+
+    def looked():
+        scene.mute |= of_the_plain_image(scene)
+        return done()
+
+    return looked
+
+
+def test_a_standby_starts_from_the_restore_point_where_the_agent_was_installed_on_a_running_machine(
+    scene, agent
+):
+    point = with_restore_point(scene, agent)
+    scene.config(agent, manual_replica_enabled=True)
+
+    def ready():
+        return [row.status for row in scene.live_replicas(agent)] == [ReplicaStatus.READY]
+
+    scene.run(600, until=holds_no_agent(scene, ready))
+    (standby,) = scene.live_replicas(agent)
+    assert scene.row(instances, instances.c.id == standby.instance_id).ami_id == point
+    assert len(of_the_plain_image(scene)) == 1  # nobody was launched in vain
+    assert scene.breaches() == []
+
+
+def test_a_planned_move_starts_from_it_too(scene, agent):
+    point, old = with_restore_point(scene, agent), scene.serving(agent)
+    scene.switch(agent, B)
+    scene.run(1800, until=holds_no_agent(scene, serves_elsewhere(scene, agent, old)))
+    assert scene.row(instances, instances.c.id == scene.serving(agent)).ami_id == point
+    assert scene.breaches() == []
+
+
+def test_an_image_from_which_a_machine_of_ours_has_enrolled_is_kept_to(scene, agent):
+    scene.config(agent, manual_replica_enabled=True)
+    scene.run(600, until=lambda: len(of_the_plain_image(scene)) == 2)
+    scene.run(600, until=lambda: [r.status for r in scene.live_replicas(agent)] == [ReplicaStatus.READY])
+    with_restore_point(scene, agent)
+    first = scene.live_replicas(agent)[0]
+    scene.ec2.controls.interrupt(first.instance_id, notice_seconds=0)
+    scene.run(
+        900, until=lambda: [r.id for r in scene.live_replicas(agent) if r.instance_id] not in ([], [first.id])
+    )
+    (second,) = scene.live_replicas(agent)
+    assert second.instance_id in of_the_plain_image(scene)
+
+
 def test_when_nothing_enrols_that_its_image_starts_its_restore_point_is_started(scene, agent):
-    """As where the agent and the workload were installed on a machine of somebody else's plain image."""
+    """As where the image's agent starts no more, though it once did."""
+    scene.config(agent, manual_replica_enabled=True)
+    scene.run(600, until=lambda: [r.status for r in scene.live_replicas(agent)] == [ReplicaStatus.READY])
+    scene.config(agent, manual_replica_enabled=False)
+    scene.run(600, until=lambda: scene.live_replicas(agent) == [])
     scene.config(agent, restore_point_hours=1)
     scene.run(1800, until=lambda: done_images(scene) != [])
     old = scene.serving(agent)

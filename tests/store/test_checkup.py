@@ -40,6 +40,16 @@ def test_an_agent_as_its_serving_instance_shows_it(database, client_id):
     assert (agent.pool_id, agent.az, agent.standbys) == (POOL_A, "ap-south-1a", ())
 
 
+def test_whether_a_clone_of_it_would_have_anything_to_boot(database, client_id):
+    assert not fleet(database).agents[0].has_image
+    database.write(lambda tx: tx.execute(t.agents.update().values(ami_id="ami-1")))
+    clone = {"agent_id": "agent-1", "ami_id": "ami-1", "id": rows.NEW, "intention_token": "of-a-launch"}
+    rows.add(database, t.instances, **rows.instance(client_id, **clone))
+    assert not fleet(database).agents[0].has_image
+    database.write(lambda tx: tx.execute(t.instances.update().values(hears=True)))
+    assert fleet(database).agents[0].has_image
+
+
 def test_its_standbys_and_how_old_their_state_is(database, client_id):
     rows.add(
         database,

@@ -35,7 +35,7 @@ from spotguard.store import (
     storage,
     unwinding,
 )
-from spotguard.store.move_rows import image_of
+from spotguard.store.starting_images import image_of
 from spotguard.store.tables import switches
 
 PURPOSE = "recovery"
@@ -115,7 +115,7 @@ def _image(tx: sa.Connection, agent: Row, switch: Row) -> str:
     """What it starts from: where that is refused, or what came of it never enrolled, the newest image of ours. It has
     been made of an instance that served, and where volumes bring the state any will do.
     """
-    chosen = str(switch.plan.get("image_id") or image_of(agent))
+    chosen = str(switch.plan.get("image_id") or image_of(tx, agent))
     if not (_is_refused(tx, switch) or _never_enrols(tx, switch)):
         return chosen
     newest = storage.newest_image_of(tx, agent.id)

@@ -20,7 +20,7 @@ from spotguard.execution.volumes import movable
 from spotguard.planning.standby import Place
 from spotguard.ports.cloud import Cloud, CopyState
 from spotguard.store import fleet, launch_orders, moves, unwinding
-from spotguard.store.move_rows import image_of
+from spotguard.store.starting_images import image_of
 from spotguard.store.steps import SERVER
 from spotguard.store.tables import switches
 
@@ -76,7 +76,7 @@ def _launch(half: Half, image_id: str | None) -> bool:
         switch,
         places=[Place(Pool(switch.new_instance_type, switch.new_az), mode, price)],
         devices=devices,
-        image_id=image_id or image_of(agent),
+        image_id=image_id or half.ctx.db.read(lambda tx: image_of(tx, agent)),
         at_once=False,
         voluntary=switch.event_trigger in (Trigger.AUTO_SWITCH, Trigger.MANUAL),
     )

@@ -37,7 +37,7 @@ from spotguard.store import (
     sightings,
     standbys,
 )
-from spotguard.store.move_rows import image_of
+from spotguard.store.starting_images import image_of
 from spotguard.store.tables import commands as commands_table
 
 _OVER = (InstanceState.SHUTTING_DOWN.value, InstanceState.TERMINATED.value, InstanceState.STOPPED.value)
@@ -115,7 +115,7 @@ class Standbys:
             agent=agent,
             purpose="standby",
             places=places,
-            image_id=image_of(agent),
+            image_id=self.ctx.db.read(lambda tx: image_of(tx, agent)),
             devices=devices,
             voluntary=not emergency,
             replica_id=replica_id,
@@ -327,7 +327,7 @@ def _launch_payload(
         agent_id=AgentId(agent.id),
         pool=Pool(replica.instance_type, replica.az),
         mode=Mode(replica.mode),
-        image_id=image_of(agent),
+        image_id=image_of(tx, agent),
         purpose="standby",
         devices=launch_orders.devices_of(tx, _parent(tx, agent, replica), MoveKind.SYNCED),
         places=places,

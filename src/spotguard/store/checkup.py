@@ -14,7 +14,7 @@ from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.domain.instances import GateState
 from spotguard.planning.checkup.facts import Cluster, DatabaseFacts, Fleet, Standby, TurnedSwitch, Watched
 from spotguard.planning.findings import Unseen
-from spotguard.store import database_time, kill, leases
+from spotguard.store import database_time, kill, leases, starting_images
 from spotguard.store.accounts import all_accounts
 from spotguard.store.audit import counters_equal_rows
 from spotguard.store.schema import differences
@@ -121,6 +121,7 @@ def _watched(tx: Connection, now: datetime) -> tuple[Watched, ...]:
             instances.c.current_pool_id,
             instances.c.az,
             instances.c.hibernates,
+            sa.or_(starting_images.IS_PROVEN, starting_images.HAS_OURS).label("has_image"),
         )
         .join(clients, clients.c.id == agents.c.client_id)
         .outerjoin(epoch_grants, epoch_grants.c.held_agent_id == agents.c.id)
@@ -140,6 +141,7 @@ def _watched(tx: Connection, now: datetime) -> tuple[Watched, ...]:
             az=row.az,
             standbys=standbys.get(row.id, ()),
             hibernates=row.hibernates,
+            has_image=bool(row.has_image),
         )
         for row in tx.execute(query)
     )

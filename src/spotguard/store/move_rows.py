@@ -22,6 +22,7 @@ from spotguard.store import commands, intentions, launch_orders, move_plans
 from spotguard.store.accounts import executor_of
 from spotguard.store.move_orders import MoveOrder
 from spotguard.store.prepared import Prepared, PreparedInsert
+from spotguard.store.starting_images import image_of
 from spotguard.store.tables import switches
 
 Row = sa.Row[Any]
@@ -126,7 +127,7 @@ def enqueue_switch(
             agent_id=order.agent_id,
             pool=order.target,
             mode=order.target_mode,
-            image_id=image_of(order.agent),
+            image_id=image_of(tx, order.agent),
             purpose="successor",
             devices=launch_orders.devices_of(tx, InstanceId(order.held.instance_id), order.plan.kind),
             switch_id=switch.id,
@@ -163,9 +164,3 @@ def enqueue_switch(
         payload=payload,
         epoch=order.held.epoch,
     )
-
-
-def image_of(agent: Row) -> str:
-    if agent.ami_id is None:
-        raise Refused("the agent's image is not known: its registration must tell ami_id")
-    return str(agent.ami_id)

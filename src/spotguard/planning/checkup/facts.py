@@ -62,6 +62,7 @@ class Watched:
     az: str | None
     standbys: tuple[Standby, ...] = ()
     hibernates: bool | None = False  # of the instance that holds its epoch; None: EC2 has not shown it
+    has_image: bool = True  # one of ours is complete, or one of our launches from its own has enrolled
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,18 @@ def no_serving_instance_hibernates(facts: Facts) -> Verdict:
     return fine("no instance that serves hibernates, as far as EC2 has shown them")
 
 
+def every_clone_has_what_it_boots(facts: Facts) -> Verdict:
+    """Launched from an image without the agent nothing ever enrols."""
+    bare = _told(a for a in seen(facts.fleet).agents if not a.has_image)
+    if bare:
+        return care(
+            f"nothing shows that a clone would come up: {bare}; there is no complete image of ours, and nothing that "
+            "we launched from its own has enrolled, which holds no agent if that was installed on a running machine",
+            "spotguard configure AGENT restorePointHours=24, and a restore drill when the first is complete",
+        )
+    return fine(f"{_count(facts)} with an image of ours, or one that has enrolled")
+
+
 def every_agent_has_this_version(facts: Facts) -> Verdict:
     """Both sides of the wire are released together."""
     others = tuple(
@@ -231,6 +243,7 @@ def _count(facts: Facts) -> str:
 RULES: tuple[Rule[Facts], ...] = (
     Rule(every_agent_is_heard, "ruling B16"),
     Rule(every_agent_serves, "ruling B4"),
+    Rule(every_clone_has_what_it_boots, "docs/enrolment.md"),
     Rule(no_serving_instance_hibernates, "ruling B4; E11"),
     Rule(every_agent_has_this_version, "users, first hour"),
     Rule(every_standby_is_fresh, "ruling B9"),
