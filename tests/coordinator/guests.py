@@ -20,8 +20,7 @@ from spotguard.domain.pools import Pool
 from spotguard.domain.replicas import LIVE_REPLICA, SyncStatus
 from spotguard.domain.signals import SignalType
 from spotguard.domain.switches import MoveKind, Step
-from spotguard.execution.volumes import ROOT_DEVICES
-from spotguard.planning.switching import STATE_DEVICE
+from spotguard.planning.switching import ROOT_DEVICES, STATE_DEVICE
 from spotguard.ports.cloud import BlockDevice, LaunchRequest, VolumeState
 from spotguard.store import (
     agents as agent_rows,

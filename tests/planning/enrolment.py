@@ -73,6 +73,7 @@ INSTANCE = Instance(
     tags={"Name": "web", "spotguard:adopted": "agent-1"},
     protected=False,
     volumes=(Volume(VolumeId("vol-1"), "/dev/xvda", encrypted=False),),
+    root_name="/dev/xvda",
 )
 AROUND = Surroundings(
     type_facts=TYPE,

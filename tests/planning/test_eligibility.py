@@ -31,6 +31,7 @@ FINE, CARE, STOP, UNKNOWN = Grade.FINE, Grade.CARE, Grade.STOP, Grade.UNKNOWN
 BLIND = Unseen("nobody may look")
 ROOT = Disk("nvme0n1", DiskKind.EBS, ("/",))
 ENCRYPTED = Volume(VolumeId("vol-1"), "/dev/xvda", encrypted=True, key_id="key-1")
+AS_A_ROOT = Volume(VolumeId("vol-8"), "/dev/sda1", encrypted=False)
 FOR_A_LOOK = Volume(VolumeId("vol-9"), "/dev/sdy", encrypted=False)
 
 
@@ -139,6 +140,20 @@ CASES = [
     (E.its_root_is_on_ebs, GOOD, FINE, "EBS"),
     (E.its_root_is_on_ebs, instance(root_device="instance-store"), STOP, "instance store"),
     (E.its_root_is_on_ebs, no_instance(), UNKNOWN, "nobody may look"),
+    (E.its_root_is_named_as_roots_are, GOOD, FINE, "named /dev/xvda"),
+    (
+        E.its_root_is_named_as_roots_are,
+        instance(root_name="/dev/sda"),
+        STOP,
+        "named /dev/sda, not /dev/sda1 or",
+    ),
+    (
+        E.its_root_is_named_as_roots_are,
+        instance(volumes=(AS_A_ROOT,)),
+        STOP,
+        "vol-8 is attached as /dev/sda1",
+    ),
+    (E.its_root_is_named_as_roots_are, instance(volumes=BLIND), UNKNOWN, "nobody may look"),
     (E.no_volume_is_attached_where_a_look_goes, GOOD, FINE, "nothing is attached as /dev/sdy"),
     (E.no_volume_is_attached_where_a_look_goes, instance(volumes=(FOR_A_LOOK,)), CARE, "vol-9 is attached"),
     (E.no_volume_is_attached_where_a_look_goes, instance(volumes=BLIND), UNKNOWN, "nobody may look"),

@@ -12,7 +12,7 @@ from spotguard.domain.agents import Executor
 from spotguard.domain.ids import InstanceId, VolumeId
 from spotguard.domain.switches import Step
 from spotguard.planning.cleaning import FOUND
-from spotguard.ports.cloud import ROOT_DEVICES
+from spotguard.planning.switching import ROOT_DEVICES
 from spotguard.simulation import lookups
 from spotguard.simulation.market import synthetic
 from spotguard.simulation.world import Reach, World, WorldPlan, in_process

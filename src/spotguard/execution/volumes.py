@@ -8,7 +8,8 @@ from dataclasses import replace
 from spotguard.domain.ids import InstanceId
 from spotguard.execution.move_state import MovedVolume, MoveState
 from spotguard.execution.waiting import Wait
-from spotguard.ports.cloud import ROOT_DEVICES, BlockDevice, Cloud, VolumeState, VolumeView
+from spotguard.planning.switching import ROOT_DEVICES
+from spotguard.ports.cloud import BlockDevice, Cloud, VolumeState, VolumeView
 
 SOON_SECONDS = 2.0
 

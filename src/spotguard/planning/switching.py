@@ -11,6 +11,7 @@ from spotguard.domain.switches import MoveKind
 from spotguard.planning.traffic import TrafficCost
 
 STATE_DEVICE = "/dev/sdf"  # where an instance of ours carries its workload's state
+ROOT_DEVICES = frozenset({"/dev/sda1", "/dev/xvda"})  # EC2: the names of a root device, by virtualization
 
 _HUNDREDTH = Decimal("0.01")
 

@@ -24,8 +24,6 @@ from spotguard.ports.shape import Shape
 
 Tags = Mapping[str, str]
 
-ROOT_DEVICES = frozenset({"/dev/sda1", "/dev/xvda"})  # EC2: the names of a root device, by virtualization
-
 
 @dataclass(frozen=True)
 class BlockDevice:

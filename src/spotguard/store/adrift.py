@@ -12,7 +12,7 @@ from spotguard.domain.epochs import GrantStatus
 from spotguard.domain.ids import AgentId
 from spotguard.domain.instances import InstanceState
 from spotguard.domain.switches import SwitchStatus
-from spotguard.ports.cloud import ROOT_DEVICES
+from spotguard.planning.switching import ROOT_DEVICES
 from spotguard.store.tables import agents, clients, epoch_grants, instances, storage_resources, switches
 
 Row = sa.Row[Any]

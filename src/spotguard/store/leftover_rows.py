@@ -17,7 +17,7 @@ from spotguard.domain.instances import GateState
 from spotguard.domain.probes import OPEN_PROBE
 from spotguard.domain.replicas import LIVE_REPLICA
 from spotguard.domain.switches import OPEN_SWITCH, MoveKind, SwitchStatus
-from spotguard.ports.cloud import ROOT_DEVICES
+from spotguard.planning.switching import ROOT_DEVICES
 from spotguard.store import claims, commands, grants, kill, tickets
 from spotguard.store.intentions import agents_token
 from spotguard.store.prepared import Prepared

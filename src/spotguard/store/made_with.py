@@ -13,7 +13,8 @@ import sqlalchemy as sa
 
 from spotguard.domain.ids import InstanceId
 from spotguard.domain.tags import DRILL_TAG, PROBE_TAG, REPLICA_TAG, SWITCH_TAG
-from spotguard.ports.cloud import ROOT_DEVICES, Tags, VolumeView
+from spotguard.planning.switching import ROOT_DEVICES
+from spotguard.ports.cloud import Tags, VolumeView
 from spotguard.store.tables import instances, storage_resources
 
 SAME_LAUNCH = timedelta(minutes=10)  # EC2 makes an instance's volumes as it starts it

@@ -13,9 +13,8 @@ from spotguard.domain.ids import AgentId, ClientId, InstanceId, VolumeId
 from spotguard.domain.salvages import OPEN_SALVAGE, SALVAGE_DEVICE
 from spotguard.domain.salvages import PURPOSE as SALVAGE
 from spotguard.domain.tags import AGENT_TAG, PURPOSE_TAG, SWITCH_TAG
-from spotguard.planning.switching import STATE_DEVICE
+from spotguard.planning.switching import ROOT_DEVICES, STATE_DEVICE
 from spotguard.ports.cloud import (
-    ROOT_DEVICES,
     CopyState,
     ImageView,
     SnapshotView,

@@ -86,6 +86,7 @@ def instance_of(
         protected=protected,
         volumes=volumes,
         persistent_request=persistent_request,
+        root_name=shown.get("RootDeviceName", ""),
     )
 
 

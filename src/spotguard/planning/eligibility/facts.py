@@ -129,6 +129,7 @@ class Instance:
     protected: bool | Unseen  # from termination
     volumes: tuple[Volume, ...] | Unseen
     persistent_request: str | Unseen = ""  # the spot request that would launch it anew; empty: none
+    root_name: str = ""  # RootDeviceName; empty: not told
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from spotguard.domain.salvages import SALVAGE_DEVICE
 from spotguard.planning.eligibility.facts import Facts
 from spotguard.planning.findings import Rule, Unseen, Verdict, care, fine, seen, stop
-from spotguard.planning.switching import STATE_DEVICE
+from spotguard.planning.switching import ROOT_DEVICES, STATE_DEVICE
 
 OWNERS: Mapping[str, str] = {
     "aws:autoscaling:groupname": "an Auto Scaling group",
@@ -102,6 +102,26 @@ def its_root_is_on_ebs(facts: Facts) -> Verdict:
         "its root lies in an instance store: there is nothing to keep or to copy",
         "make an EBS-backed image of it first",
     )
+
+
+def its_root_is_named_as_roots_are(facts: Facts) -> Verdict:
+    """Every other device, and no device of these names, is taken for the state."""
+    instance = seen(facts.instance)
+    root, known = instance.root_name, " or ".join(sorted(ROOT_DEVICES))
+    if root and root not in ROOT_DEVICES:
+        return stop(
+            f"its root is named {root}, not {known}: it would be taken for the state, detached by a move and "
+            "attached to machines that have a root of their own",
+            f"register its image anew with the root named {min(ROOT_DEVICES)}, and launch it from that",
+        )
+    more = [v for v in seen(instance.volumes) if v.device in ROOT_DEVICES and root and v.device != root]
+    if more:
+        return stop(
+            f"{more[0].volume_id} is attached as {more[0].device} beside the root {root}: it would be taken for a "
+            "root, not kept when the instance ends and left behind by every move",
+            f"stop the instance and attach it under another name, such as {STATE_DEVICE}",
+        )
+    return fine(f"its root is named {root or 'as EC2 does not tell'}, and no other volume as one")
 
 
 def no_volume_is_attached_where_a_look_goes(facts: Facts) -> Verdict:
@@ -259,6 +279,7 @@ RULES: tuple[Rule[Facts], ...] = (
     Rule(no_spot_request_brings_it_back, "E30"),
     Rule(its_image_may_run_on_spot, "E27"),
     Rule(its_root_is_on_ebs, "users, first hour"),
+    Rule(its_root_is_named_as_roots_are, "docs/enrolment.md"),
     Rule(no_volume_is_attached_where_a_look_goes, "docs/state-sync.md"),
     Rule(it_does_not_hibernate, "E11; ruling B4"),
     Rule(its_place_can_be_copied, "users, first hour; E39"),
