@@ -10,7 +10,7 @@ from spotguard.cloud.aws import prices, quotas, sighting
 from spotguard.cloud.aws.connection import Account
 from spotguard.cloud.aws.copies import image_view, snapshot_view
 from spotguard.cloud.aws.instance_views import end_reason, ended_at, instance_view, product_of
-from spotguard.cloud.aws.shapes import choose_subnets, metadata_of, needs_of
+from spotguard.cloud.aws.shapes import choose_subnets, metadata_of, needs_of, ways_out
 from spotguard.domain.errors import NeedsPerson
 from spotguard.domain.instances import EndReason, InstanceState, Mode
 from spotguard.domain.pools import LINUX
@@ -195,7 +195,7 @@ class TestSubnets:
             self.subnet("small", "b", free=50),
             self.subnet("large", "b", free=90),
         ]
-        assert choose_subnets(subnets, "own") == {"a": "own", "b": "large"}
+        assert choose_subnets(subnets, "own", {}) == {"a": "own", "b": "large"}
 
     def test_one_that_is_almost_full_only_where_there_is_no_other(self):
         subnets = [
@@ -203,7 +203,45 @@ class TestSubnets:
             self.subnet("roomy", "a"),
             self.subnet("last", "b", free=1),
         ]
-        assert choose_subnets(subnets, "own") == {"a": "roomy", "b": "last"}
+        assert choose_subnets(subnets, "own", {}) == {"a": "roomy", "b": "last"}
+
+    def table(self, route, *subnets, main=False):
+        own = [{"Main": False, "SubnetId": name} for name in subnets]
+        local = {"DestinationCidrBlock": "10.0.0.0/16", "GatewayId": "local"}
+        return {
+            "Routes": [local, {"DestinationCidrBlock": "0.0.0.0/0", **route}],
+            "Associations": [{"Main": True}] if main else own,
+        }
+
+    def ways(self):
+        return ways_out(
+            [
+                self.table({"GatewayId": "igw-1"}, "own", "public-b"),
+                self.table({"NatGatewayId": "nat-1"}, "near", "private-b"),
+                self.table({"NatGatewayId": "nat-2", "State": "blackhole"}, main=True),
+            ]
+        )
+
+    def test_with_an_elastic_ip_one_whose_way_out_is_the_internet_gateway_though_none_gives_addresses(self):
+        subnets = [
+            self.subnet("own", "a", free=3),
+            self.subnet("near", "a", free=4000),
+            self.subnet("public-b", "b", free=50),
+            self.subnet("private-b", "b", free=4000),
+            self.subnet("cut-off", "b", free=4000),
+        ]
+        assert choose_subnets(subnets, "own", self.ways()) == {"a": "own", "b": "public-b"}
+
+    def test_behind_a_nat_gateway_one_behind_a_nat_gateway(self):
+        subnets = [
+            self.subnet("near", "a"),
+            self.subnet("public-b", "b", free=4000),
+            self.subnet("private-b", "b", free=50),
+            self.subnet("public-c", "c"),
+        ]
+        ways = {**self.ways(), "public-c": "igw"}
+        chosen = {"a": "near", "b": "private-b", "c": "public-c"}  # where there is no other, any
+        assert choose_subnets(subnets, "near", ways) == chosen
 
 
 def test_metadata_options_are_read_as_they_are():

@@ -11,12 +11,25 @@ from spotguard.cloud.aws.connection import Connection
 from spotguard.cloud.aws.errors import read
 from spotguard.cloud.aws.filters import filter_of, tags_of
 from spotguard.cloud.aws.machines import BURSTABLE
+from spotguard.domain.errors import NeedsPerson
 from spotguard.domain.ids import InstanceId
 from spotguard.planning.compatibility import MachineNeeds, TypeFacts
 from spotguard.ports.shape import USER_DATA_TAG, MetadataOptions, Shape, UserDataPolicy, owner_tags
 
 _FEW_ADDRESSES = 8  # a subnet with fewer is left alone where there is another
 _MOST_TYPES = 100
+_GATEWAYS = (  # where a route may lead
+    "GatewayId",
+    "NatGatewayId",
+    "TransitGatewayId",
+    "NetworkInterfaceId",
+    "InstanceId",
+    "VpcPeeringConnectionId",
+    "EgressOnlyInternetGatewayId",
+    "LocalGatewayId",
+    "CarrierGatewayId",
+    "CoreNetworkArn",
+)
 
 
 def describe(connection: Connection, instance_id: InstanceId) -> Shape:
@@ -88,28 +101,62 @@ def _public_ip(shown: Mapping[str, Any]) -> bool | None:
 def _subnets(connection: Connection, shown: Mapping[str, Any]) -> dict[str, str]:
     if not shown.get("VpcId"):
         return {}
+    in_its_vpc = [filter_of("vpc-id", shown["VpcId"])]
     found = list(
         connection.pages(
-            "describe_subnets",
-            "Subnets",
-            Filters=[filter_of("vpc-id", shown["VpcId"]), filter_of("state", "available")],
+            "describe_subnets", "Subnets", Filters=[*in_its_vpc, filter_of("state", "available")]
         )
     )
-    return choose_subnets(found, shown.get("SubnetId"))
+    return choose_subnets(found, shown.get("SubnetId"), _ways_out(connection, in_its_vpc))
 
 
-def choose_subnets(subnets: Sequence[Mapping[str, Any]], own: str | None) -> dict[str, str]:
-    """One for each zone: its own at home; elsewhere one that is public or private as its own is, with most room.
+def _ways_out(connection: Connection, in_its_vpc: list[dict[str, Any]]) -> dict[str | None, str]:
+    """Empty for a caller who may not look: who launches with an older policy of ours launches on."""
+    try:
+        tables = connection.pages("describe_route_tables", "RouteTables", size=100, Filters=in_its_vpc)
+        return ways_out(list(tables))
+    except NeedsPerson:
+        return {}
 
-    A subnet that is almost full is chosen only where there is no other.
+
+def ways_out(tables: Sequence[Mapping[str, Any]]) -> dict[str | None, str]:
+    """What leads each subnet to the world (igw, nat, tgw …; empty: nothing); under None, those that have no route
+    table of their own.
+    """
+    return {
+        None if one.get("Main") else one.get("SubnetId", ""): _way_out(table)
+        for table in tables
+        for one in table.get("Associations", ())
+    }
+
+
+def _way_out(table: Mapping[str, Any]) -> str:
+    for route in table.get("Routes", ()):
+        if route.get("DestinationCidrBlock") == "0.0.0.0/0" and route.get("State") != "blackhole":
+            return next((str(route[name]).split("-")[0] for name in _GATEWAYS if route.get(name)), "")
+    return ""
+
+
+def choose_subnets(
+    subnets: Sequence[Mapping[str, Any]], own: str | None, ways: Mapping[str | None, str]
+) -> dict[str, str]:
+    """One for each zone: its own at home; elsewhere one with the same way out, then one that gives public addresses or
+    none as its own does, with most room. `ways`: as `ways_out` tells them.
+
+    A public address is of no use behind a NAT gateway, nor an internet gateway without one. A subnet that is almost
+    full is chosen only where there is no other.
     """
     home = next((subnet for subnet in subnets if subnet["SubnetId"] == own), {})
     public = home.get("MapPublicIpOnLaunch")
 
-    def rank(subnet: Mapping[str, Any]) -> tuple[bool, bool, bool, int, str]:
-        free = subnet.get("AvailableIpAddressCount", 0)
+    def way(subnet_id: str | None) -> str | None:
+        return ways.get(subnet_id, ways.get(None))
+
+    def rank(subnet: Mapping[str, Any]) -> tuple[bool, bool, bool, bool, int, str]:
+        name, free = subnet["SubnetId"], subnet.get("AvailableIpAddressCount", 0)
+        elsewhere = bool(home) and way(name) != way(own)
         alike = public is None or subnet.get("MapPublicIpOnLaunch") == public
-        return free < _FEW_ADDRESSES, subnet["SubnetId"] != own, not alike, -free, subnet["SubnetId"]
+        return elsewhere, free < _FEW_ADDRESSES, name != own, not alike, -free, name
 
     chosen: dict[str, str] = {}
     for subnet in sorted(subnets, key=rank):

@@ -13,6 +13,7 @@ SEEN_BY_DRILLS = (
 SEEN_BY_AGENTS = (
     *SEEN_BY_DRILLS,
     "ec2:DescribeSubnets",
+    "ec2:DescribeRouteTables",
     "ec2:DescribeInstanceCreditSpecifications",
     "ec2:DescribeSpotPriceHistory",
     "ec2:DescribeAvailabilityZones",
@@ -27,7 +28,6 @@ AROUND = (
     "ec2:DescribeInstanceTypeOfferings",
     "ec2:DescribeAddresses",
     "ec2:DescribeSecurityGroups",
-    "ec2:DescribeRouteTables",
     "ec2:DescribeSpotInstanceRequests",
 )
 QUOTAS = ("servicequotas:GetServiceQuota",)
