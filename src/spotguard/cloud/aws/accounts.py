@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from spotguard.cloud.aws.cloud import AwsCloud
-from spotguard.cloud.aws.connection import Account
+from spotguard.cloud.aws.connection import Account, Patience
+from spotguard.cloud.aws.doors import Doors
 from spotguard.cloud.aws.traffic import AwsTraffic
 from spotguard.domain.ids import ClientId
 from spotguard.ports.clock import Clock
@@ -19,9 +20,15 @@ READ_AGAIN = timedelta(seconds=5)
 class AwsClouds:
     """Gives each client's cloud; None for a client without an account. Changed settings are noticed within seconds."""
 
-    def __init__(self, accounts: Callable[[], Mapping[ClientId, Account]], clock: Clock) -> None:
+    def __init__(
+        self,
+        accounts: Callable[[], Mapping[ClientId, Account]],
+        clock: Clock,
+        patience: Patience | None = None,
+    ) -> None:
         """`accounts` reads all of them anew."""
         self._accounts, self._clock = accounts, clock
+        self._patience, self._doors = patience, Doors()
         self._known: Mapping[ClientId, Account] = {}
         self._clouds: dict[Account, AwsCloud] = {}
         self._traffics: dict[Account, AwsTraffic] = {}
@@ -36,14 +43,15 @@ class AwsClouds:
         account = self._now_known().get(client_id)
         if account is None:
             return None
-        return self._traffics.setdefault(account, AwsTraffic(account))
+        return self._traffics.setdefault(account, AwsTraffic(account, self._patience, self._doors))
 
     def _now_known(self) -> Mapping[ClientId, Account]:
         now = self._clock.now()
         if self._read_at is None or not timedelta() <= now - self._read_at < READ_AGAIN:
             known = self._accounts()
             self._clouds = {
-                account: self._clouds.get(account) or AwsCloud(account) for account in known.values()
+                account: self._clouds.get(account) or AwsCloud(account, self._patience, self._doors)
+                for account in known.values()
             }
             self._traffics = {a: t for a, t in self._traffics.items() if a in self._clouds}
             self._known, self._read_at = known, now

@@ -21,6 +21,7 @@ from spotguard.cloud.aws import (
     volumes,
 )
 from spotguard.cloud.aws.connection import Account, Connection, Patience
+from spotguard.cloud.aws.doors import Doors
 from spotguard.cloud.aws.errors import read
 from spotguard.domain.ids import ClientToken, ImageId, InstanceId, SnapshotId, VolumeId
 from spotguard.domain.quotas import VcpuQuota
@@ -43,9 +44,11 @@ from spotguard.ports.shape import Shape
 class AwsCloud:
     """Implements `ports.cloud.Cloud`. Threads may share it; nothing is called before the first method is."""
 
-    def __init__(self, account: Account, patience: Patience | None = None) -> None:
+    def __init__(
+        self, account: Account, patience: Patience | None = None, doors: Doors | None = None
+    ) -> None:
         self.account = account
-        self._connection = Connection(account, patience or Patience())
+        self._connection = Connection(account, patience or Patience(), doors)
         self._zones: dict[str, str] = {}
         self._zones_lock = threading.Lock()
 

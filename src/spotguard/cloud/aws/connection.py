@@ -1,7 +1,8 @@
 """Connections to one account in one region: clients made when first needed, one for looking and one for changing.
 
 A call that changes something is sent once: whoever asked decides, with the token, what a lost answer means. A look may
-be repeated by botocore.
+be repeated by botocore. Who asks for many accounts gives `Doors`: one that does not answer then keeps nobody waiting
+twice.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from spotguard.cloud.aws.doors import Door, Doors
 from spotguard.cloud.aws.errors import ask
 from spotguard.domain.errors import Doubtful, NeedsPerson
 
@@ -44,22 +46,45 @@ class Patience:
 class Connection:
     """Speaks to EC2, STS, load balancing, Route 53 and the price list. Threads may share it."""
 
-    def __init__(self, account: Account, patience: Patience) -> None:
+    def __init__(self, account: Account, patience: Patience, doors: Doors | None = None) -> None:
         self.account = account
         self._patience = patience
+        self._every_door = doors
+        self._doors: dict[str, Door] = {}
         self._lock = threading.Lock()
         self._session: Any = None
         self._clients: dict[tuple[str, bool], Any] = {}
 
     def look(self, operation: str, /, *, service: str = "ec2", **parameters: Any) -> Mapping[str, Any]:
         """One reading call; `CloudError`."""
-        answer: Mapping[str, Any] = ask(self._operation(service, operation, once=False), **parameters)
+
+        def call() -> Any:
+            return ask(self._operation(service, operation, once=False), **parameters)
+
+        door = self._door(service)
+        answer: Mapping[str, Any] = call() if door is None else door.look(call)
         return answer
 
     def change(self, operation: str, /, *, service: str = "ec2", **parameters: Any) -> Mapping[str, Any]:
         """One changing call, sent once; `CloudError`."""
-        answer: Mapping[str, Any] = ask(self._operation(service, operation, once=True), **parameters)
+
+        def call() -> Any:
+            return ask(self._operation(service, operation, once=True), **parameters)
+
+        door = self._door(service)
+        answer: Mapping[str, Any] = call() if door is None else door.change(call)
         return answer
+
+    def _door(self, service: str) -> Door | None:
+        if self._every_door is None:
+            return None
+        with self._lock:
+            if service not in self._doors:
+                self._doors[service] = self._every_door.door(f"{service} {self._region_of(service)}")
+            return self._doors[service]
+
+    def _region_of(self, service: str) -> str:
+        return _PRICING_REGION if service == "pricing" else self.account.region
 
     def pages(
         self, operation: str, key: str, /, *, service: str = "ec2", size: int = _PAGE, **parameters: Any
@@ -99,20 +124,23 @@ class Connection:
             return self._clients[service, once]
 
     def _make(self, service: str, *, once: bool) -> Any:
+        return self._session.client(
+            service,
+            region_name=self._region_of(service),
+            endpoint_url=self.account.endpoint_url,
+            config=self._config(once=once),
+        )
+
+    def _config(self, *, once: bool) -> Any:
         from botocore.config import Config
 
         from spotguard import __version__
 
-        return self._session.client(
-            service,
-            region_name=_PRICING_REGION if service == "pricing" else self.account.region,
-            endpoint_url=self.account.endpoint_url,
-            config=Config(
-                connect_timeout=self._patience.connect,
-                read_timeout=self._patience.change if once else self._patience.look,
-                retries={"total_max_attempts": 1 if once else LOOK_ATTEMPTS, "mode": "standard"},
-                user_agent_extra=f"spotguard/{__version__}",
-            ),
+        return Config(
+            connect_timeout=self._patience.connect,
+            read_timeout=self._patience.change if once else self._patience.look,
+            retries={"total_max_attempts": 1 if once else LOOK_ATTEMPTS, "mode": "standard"},
+            user_agent_extra=f"spotguard/{__version__}",
         )
 
     def _open(self) -> Any:
@@ -152,10 +180,14 @@ class Connection:
         return assumed
 
     def _creator(self, own: Any) -> Any:
-        """STS at our endpoint and in our region: the global one is further away and fails apart from it."""
+        """STS at our endpoint and in our region: the global one is further away and fails apart from it.
+
+        With our patience: botocore's own is five times a minute.
+        """
 
         def create(service: str, **more: Any) -> Any:
             more.setdefault("endpoint_url", self.account.endpoint_url)
+            more.setdefault("config", self._config(once=False))
             return own.client(service, **{"region_name": self.account.region, **more})
 
         return create

@@ -93,6 +93,10 @@ _NOT_SENT = (
     "PartialCredentialsError",
     "ProfileNotFound",
 )
+SILENT = frozenset(
+    {"ConnectTimeoutError", "EndpointConnectionError", "ProxyConnectionError", "ReadTimeoutError"}
+)
+"""Codes of what was waited for in vain."""
 _CREDENTIALS_LATER = ("CredentialRetrievalError", "MetadataRetrievalError")
 
 

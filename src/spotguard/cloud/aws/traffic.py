@@ -12,6 +12,7 @@ from operator import itemgetter
 from typing import Any
 
 from spotguard.cloud.aws.connection import Account, Connection, Patience
+from spotguard.cloud.aws.doors import Doors
 from spotguard.cloud.aws.errors import read
 from spotguard.domain.errors import NeedsPerson, NotVisible
 from spotguard.domain.ids import InstanceId
@@ -29,8 +30,10 @@ _UNUSED_GROUP = "Target.NotInUse"
 class AwsTraffic:
     """Implements `ports.traffic.Traffic` in one account and region. Threads may share it."""
 
-    def __init__(self, account: Account, patience: Patience | None = None) -> None:
-        self._connection = Connection(account, patience or Patience())
+    def __init__(
+        self, account: Account, patience: Patience | None = None, doors: Doors | None = None
+    ) -> None:
+        self._connection = Connection(account, patience or Patience(), doors)
 
     def announce(self, route: Route, to: Endpoint) -> None:
         if isinstance(route, TargetGroup):
