@@ -44,8 +44,10 @@ Row = sa.Row[Any]
 class Work(StrEnum):
     """Kinds of work; the ids are those of the named rows."""
 
-    SWITCH = "switch"  # open
-    REPLICA = "replica"  # live
+    SWITCH = "switch"  # open, of a rescue
+    MOVE = "move"  # the same of what is voluntary
+    REPLICA = "replica"  # live, of an emergency
+    STANDING = "standing"  # the same of one that its agent's mode asks for
     NOTICE = "notice"  # a termination notice, unresolved; the agent's id
     RECOMMENDATION = "recommendation"  # the same of a rebalance recommendation
     EXPIRED = "expired"  # an open command past its time
@@ -86,6 +88,13 @@ def look(tx: sa.Connection, now: datetime) -> Agenda:
         work.setdefault(Work(kind), []).append(row_id)
     fleet = Counter(ClientId(client_id) for client_id in work.pop(Work.FLEET, ()))
     return Agenda(work, sightings.active(tx), dict(fleet))
+
+
+def clients_at_work(tx: sa.Connection, agenda: Agenda) -> set[ClientId]:
+    """Whose workloads move, or have nobody who serves."""
+    moving = sa.select(switches.c.client_id).where(switches.c.id.in_(agenda.of(Work.SWITCH, Work.MOVE)))
+    ended = sa.select(agents.c.client_id).where(agents.c.id.in_(agenda.of(Work.ENDED, Work.ADRIFT)))
+    return {ClientId(client_id) for client_id in tx.execute(sa.union(moving, ended)).scalars()}
 
 
 def _values(states: Iterable[StrEnum]) -> list[sa.ColumnElement[str]]:
@@ -144,17 +153,17 @@ _AGENDA = Prepared(
         ),
         # rescues before what is voluntary: both ask EC2 for the few launches a second that it allows
         *(
-            _of(Work.SWITCH, switches.c.id).where(switches.c.status.in_(_values(OPEN_SWITCH)), which)
-            for which in (_is_rescue, sa.not_(_is_rescue))
+            _of(work, switches.c.id).where(switches.c.status.in_(_values(OPEN_SWITCH)), which)
+            for work, which in ((Work.SWITCH, _is_rescue), (Work.MOVE, sa.not_(_is_rescue)))
         ),
         _of(Work.DRILL, drills.c.id).where(drills.c.status.in_(_values(OPEN_DRILL))),
         _of(Work.PROBE, probes.c.id).where(probes.c.status.in_(_values(OPEN_PROBE))),
         _of(Work.SALVAGE, salvages.c.id).where(salvages.c.status.in_(_values(OPEN_SALVAGE))),
         *(
-            _of(Work.REPLICA, replica_instances.c.id).where(
+            _of(work, replica_instances.c.id).where(
                 replica_instances.c.status.in_(_values(LIVE_REPLICA)), which
             )
-            for which in (sa.not_(_is_manual), _is_manual)
+            for work, which in ((Work.REPLICA, sa.not_(_is_manual)), (Work.STANDING, _is_manual))
         ),
         *(
             _of(work, spot_interruption_events.c.agent_id)

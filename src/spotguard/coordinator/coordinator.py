@@ -39,11 +39,11 @@ from spotguard.store.launch_orders import Installation, introduce
 
 __all__ = ["Coordinator", "CoordinatorSettings", "PassReport"]
 
-_BUSY = (Work.SWITCH, Work.ENDED, Work.IDLE, Work.ADRIFT)
+_BUSY = (Work.SWITCH, Work.MOVE, Work.ENDED, Work.IDLE, Work.ADRIFT)
 QUIET = timedelta(
     seconds=120
 )  # how long duties that found nothing to do are left alone while nothing changes
-_CAN_REST = (Work.SWITCH, Work.REPLICA, Work.RECOMMENDATION)
+_CAN_REST = (Work.SWITCH, Work.MOVE, Work.REPLICA, Work.STANDING, Work.RECOMMENDATION)
 _LEAVE_NOTHING = {"prices", "ledger"}  # duties after whose work no other has more to do
 _STIRRING = (Work.NOTICE, Work.ENDED, Work.NEED)  # nobody rests while these are under way
 
@@ -125,7 +125,7 @@ class Coordinator:
         if not counts and not grown and self._is_quiet(now, agenda):
             return PassReport(now, counts, self._next_due(now))
         busy = bool(agenda.of(*_BUSY)) or "observe" in counts
-        duty("storage", lambda: self.observe_storage.run(now, clients, busy=busy))
+        duty("storage", lambda: self.observe_storage.run(now, clients, agenda, busy=busy))
         duty("shapes", lambda: self.shapes.run(now, agenda.machines))
         duty("presence", lambda: self.presence.run(now, agenda))
         if agenda.work:
@@ -153,7 +153,7 @@ class Coordinator:
         agenda = self._look(now)
         clients = list(agenda.fleet)
         self.observe.run(now, clients, agenda.machines)
-        self.observe_storage.run(now, clients, busy=True)
+        self.observe_storage.look(now, clients)
         self.prices.run(now, clients, force=True)
         self.ledger.settle(now)
 
@@ -162,9 +162,9 @@ class Coordinator:
         agenda = self._look(now)
         clients = list(agenda.fleet)
         self.observe.run(now, clients, agenda.machines)
-        self.observe_storage.run(now, clients, busy=True)
+        self.observe_storage.look(now, clients)
         self.foundlings.look(now, clients)
-        return self.leftovers.sweep(now) + self.restore_points.run(now)
+        return self.leftovers.sweep(now) + self.restore_points.look(now)
 
     def check_invariants(self, now: datetime) -> list[Breach]:
         """Everything that was ever found broken."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from spotguard.coordinator.context import Beat, Context, Row, log
 from spotguard.coordinator.foundling_costs import FoundlingCosts
+from spotguard.coordinator.turns import Turns
 from spotguard.domain.errors import CloudError
 from spotguard.domain.ids import ClientId
 from spotguard.domain.instances import InstanceState
@@ -45,12 +46,16 @@ class Foundlings:
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
         self._beat = Beat(ctx.settings.orphans_seconds)
+        self._turns: Turns[_Account] = Turns(ctx)
         self._costs = FoundlingCosts(ctx)
 
     def run(self, now: datetime, clients: Iterable[ClientId]) -> int:
-        return self.look(now, clients) if self._beat.is_due(now) else 0
+        accounts = self._accounts(clients) if self._beat.is_due(now) else self._turns.left
+        self.ctx.each("foundlings", self._turns.of(accounts), lambda account: self._look(now, account))
+        return 0  # nothing that another duty waits for
 
     def look(self, now: datetime, clients: Iterable[ClientId]) -> int:
+        """Everywhere, however long it takes."""
         self.ctx.each("foundlings", self._accounts(clients), lambda account: self._look(now, account))
         return 0  # nothing that another duty waits for
 

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from spotguard.coordinator import doubtful
 from spotguard.coordinator.agenda import Agenda, Work
 from spotguard.coordinator.context import REST, Beat, Context, Row
+from spotguard.coordinator.turns import Turns
 from spotguard.domain.errors import Doubtful, NeedsPerson, NotVisible, Refused, Throttled
 from spotguard.domain.ids import ClientId, ImageId, InstanceId, SnapshotId, VolumeId
 from spotguard.domain.instances import InstanceState
@@ -39,13 +40,14 @@ class Leftovers:
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
         self._beat = Beat(ctx.settings.orphans_seconds)
+        self._idle_turns: Turns[str] = Turns(ctx)
         self._again_at: datetime | None = None  # EC2 had no time for something that was due
         self._tried: dict[str, datetime] = {}  # when each of what is suspect was last tried
 
     def run(self, now: datetime, agenda: Agenda) -> int:
         ended = self.ctx.each(
             "idle machines",
-            self.ctx.awake(agenda.of(Work.IDLE), now),
+            self._idle_turns.of(self.ctx.awake(agenda.of(Work.IDLE), now)),
             lambda row_id: self._end_idle(now, row_id),
         )
         if self._is_due(now):

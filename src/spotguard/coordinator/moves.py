@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import chain
 
 import sqlalchemy as sa
 
 from spotguard.coordinator import aftermath, bring_back, recovery, server_half
 from spotguard.coordinator.agenda import Agenda, Work
 from spotguard.coordinator.context import Context, Row
+from spotguard.coordinator.turns import Turns
 from spotguard.domain.agents import Executor, KillLevel
 from spotguard.domain.ids import AgentId, SwitchId
 from spotguard.domain.replicas import LIVE_REPLICA
@@ -34,10 +36,13 @@ class Moves:
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
+        self._turns: Turns[str] = Turns(ctx)
 
     def run(self, now: datetime, agenda: Agenda) -> int:
-        awake = self.ctx.awake(agenda.of(Work.SWITCH), now)
-        done = self.ctx.each("moves", awake, lambda row_id: self._look(now, SwitchId(row_id)))
+        rescues = self.ctx.awake(agenda.of(Work.SWITCH), now)
+        wanted = self.ctx.awake(agenda.of(Work.MOVE), now)
+        in_turn = chain(rescues, self._turns.of(wanted))
+        done = self.ctx.each("moves", in_turn, lambda row_id: self._look(now, SwitchId(row_id)))
         missing = dict.fromkeys(agenda.of(Work.ADRIFT))
         return done + self.ctx.each(
             "volumes adrift", missing, lambda agent: bring_back.repair(self.ctx, now, AgentId(agent))

@@ -9,9 +9,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from spotguard.coordinator.agenda import Agenda, clients_at_work
 from spotguard.coordinator.context import Beat, Context, Row
 from spotguard.coordinator.observe import FORGET_SECONDS
 from spotguard.coordinator.rates import rates_if_told
+from spotguard.coordinator.turns import Turns
 from spotguard.domain.ids import ClientId, VolumeId
 from spotguard.domain.tags import CLIENT_TAG, MANAGED_TAG
 from spotguard.ports.cloud import Cloud, ImageView, SnapshotView, StorageRates, VolumeState, VolumeView
@@ -25,15 +27,25 @@ class ObserveStorage:
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
+        self._turns: Turns[ClientId] = Turns(ctx)
         self._written: dict[str, object] = {}
         self._absent: set[str] = set()
         self._beat = Beat(ctx.settings.storage_seconds)
         self._forget = Beat(FORGET_SECONDS)
         self._rates: dict[int, tuple[datetime, StorageRates]] = {}
 
-    def run(self, now: datetime, clients: Iterable[ClientId], *, busy: bool) -> int:
-        if not self._beat.is_due(now) and not busy:
+    def run(self, now: datetime, clients: Iterable[ClientId], agenda: Agenda, *, busy: bool) -> int:
+        """Everybody's, and where somebody moves or has ended in any case; the others when their turn comes."""
+        due = self._beat.is_due(now) or busy
+        if not (due or self._turns.left):
             return 0
+        asked = clients if due else self._turns.left
+        return self.look(
+            now, self._turns.of(asked, lambda: self.ctx.db.read(lambda tx: clients_at_work(tx, agenda)))
+        )
+
+    def look(self, now: datetime, clients: Iterable[ClientId]) -> int:
+        """At once at all of theirs."""
         if self._forget.is_due(now):
             self._written.clear()
         known = self.ctx.db.read(storage.alive)

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from spotguard.coordinator.context import Beat, Context, Row, log
+from spotguard.coordinator.turns import Turns
 from spotguard.domain.agents import AgentStatus
 from spotguard.domain.errors import CloudError
 from spotguard.domain.ids import ClientId, PoolId
@@ -32,6 +33,7 @@ class Prices:
         self.ctx = ctx
         self._beat = Beat(ctx.settings.price_seconds)
         self._ondemand_beat = Beat(ONDEMAND_SECONDS)
+        self._turns: Turns[Cloud] = Turns(ctx)
         self._fetched: dict[Cloud, datetime] = {}
         self._types: dict[Cloud, frozenset[str]] = {}
         self._learned: dict[Cloud, frozenset[str]] = {}
@@ -40,13 +42,15 @@ class Prices:
 
     def run(self, now: datetime, clients: Iterable[ClientId], *, force: bool = False) -> int:
         """Due on its beat, and at once when agents of another type or region have come."""
-        due = self._beat.is_due(now)
-        if not (due or force):
+        due = self._beat.is_due(now) or force
+        if not (due or self._turns.left):
             return 0
         rows = list(self.ctx.db.read(lambda tx: tx.execute(_AGENTS).all()))
         if self._ondemand_beat.is_due(now):
             self._fixed.clear()
-        return self.ctx.each("prices", self._clouds(clients, rows), lambda item: self._fetch(now, *item))
+        items = {item[0]: item for item in self._clouds(clients, rows)}
+        asked = list(items) if due else [cloud for cloud in self._turns.left if cloud in items]
+        return self.ctx.each("prices", self._turns.of(asked), lambda cloud: self._fetch(now, *items[cloud]))
 
     def _clouds(
         self, clients: Iterable[ClientId], rows: list[Row]

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from spotguard.coordinator.context import Beat, Context
+from spotguard.coordinator.turns import Turns
 from spotguard.domain.ids import ClientId
 from spotguard.store import fleet, quotas
 
@@ -16,11 +17,12 @@ class Quotas:
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
         self._beat = Beat(ctx.settings.quota_seconds)
+        self._turns: Turns[ClientId] = Turns(ctx)
 
     def run(self, now: datetime, clients: Iterable[ClientId], *, force: bool = False) -> int:
         """Due on its beat, and at once when agents have come."""
-        if self._beat.is_due(now) or force:
-            self.ctx.each("quotas", clients, lambda client: self._look(now, client))
+        asked = clients if self._beat.is_due(now) or force else self._turns.left
+        self.ctx.each("quotas", self._turns.of(asked), lambda client: self._look(now, client))
         return 0  # nothing that another duty waits for
 
     def _look(self, now: datetime, client_id: ClientId) -> None:

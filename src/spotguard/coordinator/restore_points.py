@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from spotguard.coordinator import leftovers
 from spotguard.coordinator.context import Beat, Context, Row
+from spotguard.coordinator.turns import Turns
 from spotguard.domain.errors import NeedsPerson
 from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.execution.imaging import DUPLICATE
@@ -32,10 +33,20 @@ class RestorePoints:
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
         self._beat = Beat(BEAT_SECONDS)
+        self._turns: Turns[str] = Turns(ctx)
 
     def run(self, now: datetime) -> int:
-        if not self._beat.is_due(now):
+        due = self._beat.is_due(now)
+        if not (due or self._turns.left):
             return 0
+        wanting = {agent.id: agent for agent in self.ctx.db.read(restore_points.wanting)}
+        asked = list(wanting) if due else [agent_id for agent_id in self._turns.left if agent_id in wanting]
+        return self.ctx.each(
+            "restore points", self._turns.of(asked), lambda agent_id: self._look(now, wanting[agent_id])
+        )
+
+    def look(self, now: datetime) -> int:
+        """At all of them, however long it takes."""
         wanting = self.ctx.db.read(restore_points.wanting)
         return self.ctx.each("restore points", wanting, lambda agent: self._look(now, agent))
 

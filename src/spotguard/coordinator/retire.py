@@ -27,7 +27,7 @@ class Retire:
         self._beat = Beat(BEAT_SECONDS)
 
     def run(self, now: datetime, agenda: Agenda) -> int:
-        if not agenda.of(Work.REPLICA) or not self._beat.is_due(now):
+        if not agenda.of(Work.REPLICA, Work.STANDING) or not self._beat.is_due(now):
             return 0
         owners = self.ctx.db.read(_owners)
         return self.ctx.each("retire", owners, lambda agent: self._retire(now, AgentId(agent)))

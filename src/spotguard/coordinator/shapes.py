@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from spotguard.coordinator.context import Context, Row
+from spotguard.coordinator.turns import Turns
 from spotguard.domain.errors import CloudError
 from spotguard.domain.ids import ClientId, InstanceId
 from spotguard.domain.instances import InstanceState
@@ -29,6 +30,7 @@ class Shapes:
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
+        self._turns: Turns[Row] = Turns(ctx)
         self._due: dict[str, datetime] | None = None
 
     def run(self, now: datetime, machines: Iterable[Row]) -> int:
@@ -37,7 +39,7 @@ class Shapes:
             seen = self.ctx.db.read(shapes.seen_at)
             self._due = {instance_id: at + AGAIN for instance_id, at in seen.items()}
         due = [row for row in machines if self._is_due(row, now)]
-        self.ctx.each("shapes", due[:MOST_PER_PASS], lambda row: self._look(now, row))
+        self.ctx.each("shapes", self._turns.of(due[:MOST_PER_PASS]), lambda row: self._look(now, row))
         return 0  # nothing that another duty waits for
 
     def _is_due(self, row: Row, now: datetime) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from spotguard.coordinator import launches
 from spotguard.coordinator.agenda import Agenda, Work
 from spotguard.coordinator.context import REST, Context, Row
 from spotguard.coordinator.launches import Order
+from spotguard.coordinator.turns import Turns
 from spotguard.domain.commands import CommandStatus, CommandType, CreatedBy, Priority
 from spotguard.domain.errors import Refused
 from spotguard.domain.ids import AgentId, ClientId, CommandId, InstanceId, ReplicaId
@@ -50,12 +52,17 @@ class Standbys:
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
+        self._turns: Turns[str] = Turns(ctx)
+        self._turns_of_need: Turns[str] = Turns(ctx)
 
     def run(self, now: datetime, agenda: Agenda) -> int:
-        awake = self.ctx.awake(agenda.of(Work.REPLICA), now)
-        tended = self.ctx.each("replicas", awake, lambda row_id: self._tend(now, ReplicaId(row_id)))
+        urgent = self.ctx.awake(agenda.of(Work.REPLICA), now)
+        wanted = self.ctx.awake(agenda.of(Work.STANDING), now)
+        in_turn = chain(urgent, self._turns.of(wanted))
+        tended = self.ctx.each("replicas", in_turn, lambda row_id: self._tend(now, ReplicaId(row_id)))
         needy = dict.fromkeys(agenda.of(Work.NEED))
-        return tended + self.ctx.each("standbys", needy, lambda agent: self._keep(now, AgentId(agent)))
+        in_need = self._turns_of_need.of(needy)
+        return tended + self.ctx.each("standbys", in_need, lambda agent: self._keep(now, AgentId(agent)))
 
     def _keep(self, now: datetime, agent_id: AgentId) -> bool:
         made = self.ctx.db.write(lambda tx: standbys.keep(tx, now, fleet.agent_row(tx, agent_id)))

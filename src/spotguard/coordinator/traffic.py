@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from spotguard.coordinator.context import Context
+from spotguard.coordinator.turns import Turns
 from spotguard.domain.ids import AgentId, InstanceId
 from spotguard.domain.traffic import Route, TargetGroup
 from spotguard.execution.traffic import STUCK_SECONDS, Arrived, Errand, OnTheWay, Overtaken, Stuck, carry
@@ -30,6 +31,7 @@ class TrafficDuty:
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
+        self._turns: Turns[Road] = Turns(ctx)
         self._receipts: dict[Key, str | None] = {}
         self._proven: dict[Key, datetime] = {}
         self._again: dict[Key, datetime] = {}
@@ -39,7 +41,12 @@ class TrafficDuty:
     def run(self, now: datetime) -> int:
         roads, self._moving = self.ctx.db.read(lambda tx: (traffic.roads(tx), traffic.moving(tx)))
         self._forget(roads)
-        return self.ctx.each("traffic", roads, lambda road: self._look(now, road))
+        in_turn = self._turns.of(roads, lambda: [road for road in roads if self._is_under_way(road)])
+        return self.ctx.each("traffic", in_turn, lambda road: self._look(now, road))
+
+    def _is_under_way(self, road: Road) -> bool:
+        """Not only looked at again."""
+        return road.agent_id in self._moving or _key(road) not in self._proven
 
     def _look(self, now: datetime, road: Road) -> bool:
         if not road.enabled and road.agent_id not in self._moving:

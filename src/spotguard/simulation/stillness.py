@@ -42,6 +42,7 @@ from spotguard.store.tables import (
     switches,
 )
 
+_STANDBYS_ALONE = {Work.REPLICA, Work.STANDING}
 _PRESENCE = {"last_heartbeat_at", "updated_at"}
 WATCHED: dict[sa.Table, set[str]] = {
     agents: _PRESENCE,
@@ -130,7 +131,7 @@ class Stillness:
             return None
         work, calm_until = calm
         if not coordinator.rests(
-            {kind: rows for kind, rows in work.items() if kind is not Work.REPLICA}, now
+            {kind: rows for kind, rows in work.items() if kind not in _STANDBYS_ALONE}, now
         ):
             return None
         if _ephemeral(self._ec2):
@@ -172,7 +173,7 @@ class Stillness:
         self, coordinator: Coordinator, work: dict[Work, list[str]], now: datetime
     ) -> Iterator[datetime]:
         """A ready standby is lost only by a change; a move, and a standby beside one, only rests for a while."""
-        waiting = bool(work.keys() - {Work.REPLICA})
+        waiting = bool(work.keys() - _STANDBYS_ALONE)
         if waiting or self._db.read(_some_are_not_ready):
             yield from (coordinator.ctx.resting.get(row, now) for rows in work.values() for row in rows)
 

@@ -1,0 +1,47 @@
+"""What may wait takes turns: a duty that asks EC2 for everybody ends in time, and goes on in the next pass.
+
+A pass is as long as its calls take, and a rescue that begins meanwhile waits for its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Iterator
+from datetime import timedelta
+from typing import Generic, TypeVar
+
+from spotguard.coordinator.context import Context
+
+SLICE = timedelta(seconds=3)  # of a pass, for each duty; one item more may have begun
+Item = TypeVar("Item")
+
+
+def _nothing() -> Container[object]:
+    return ()
+
+
+class Turns(Generic[Item]):
+    """Of one duty. Lost with the process: then everything is looked at anew."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self.left: list[Item] = []  # whose turn did not come
+
+    def of(self, items: Iterable[Item], urgent: Callable[[], Container[object]] = _nothing) -> Iterator[Item]:
+        """In the given order, but who was left over first.
+
+        `urgent`, asked when time is up, tells who has a turn all the same.
+        """
+        clock, all_items = self._ctx.clock, list(items)
+        first = [item for item in self.left if item in all_items]
+        self.left = []
+        begun = clock.now()
+        cannot_wait: Container[object] | None = None
+        for place, item in enumerate([*first, *(item for item in all_items if item not in first)]):
+            if place > 0 and cannot_wait is None and clock.now() - begun >= SLICE:
+                cannot_wait = urgent()
+            if cannot_wait is None or item in cannot_wait:
+                yield item
+            else:
+                self.left.append(item)
+        if self.left:
+            self._ctx.soon(begun, self._ctx.settings.pass_seconds)
