@@ -2,9 +2,10 @@
 
 import pytest
 
+from spotguard.domain.agents import KillLevel
 from spotguard.domain.epochs import Proof
 from spotguard.domain.ids import AgentId, InstanceId
-from spotguard.store import grants
+from spotguard.store import grants, kill
 from spotguard.store.tables import agent_events, epoch_grants, instances
 from tests.api.test_tickets import signed
 from tests.api.world import Machine, World
@@ -97,3 +98,13 @@ def test_a_heartbeat_whose_ticket_nobody_knows_is_refused_and_heard(
 def test_an_epoch_that_these_rows_granted_is_no_claim(world: World, web: Machine):
     web.heartbeat(epoch=1, gate="open")
     assert claims(world) == []
+
+
+def test_who_comes_up_with_another_boot_is_given_no_epoch_while_all_is_stopped(world: World, web: Machine):
+    """It may be the old instance of a move that the copy does not know, and the new one is not heard."""
+    now = world.clock.now()
+    world.write(lambda tx: kill.set_level(tx, now, kill.EVERYONE, kill.EVERYONE, KillLevel.ALL, "restored"))
+    again = world.register(web.tenant, "web", number=1, boot_id="boot-of-another-day")
+    assert (again.reply["role"], again.reply["epoch"]) == ("passive", 1)
+    (grant,) = world.rows(epoch_grants)
+    assert grant.released_at is not None, "given back when people say so"

@@ -59,10 +59,13 @@ def untouched():
 
 
 def start(scene, stopped):
+    former = scene.instance(stopped).boot_id
     scene.world.ec2.controls.start(stopped)
+    scene.until(lambda: scene.instance(stopped).boot_id != former, minutes=5)
+    assert scene.world.registers["web-1"].serving() == []
+    scene.put("/api/client/kill-switch", {"level": "none", "reason": "it may serve again"})
     scene.until(lambda: scene.world.registers["web-1"].serving() == [stopped], minutes=5)
     scene.until(scene.ready_replica, minutes=5)
-    scene.put("/api/client/kill-switch", {"level": "none", "reason": "it serves again"})
 
 
 def test_what_was_seen_before_its_start_proves_nothing_of_the_boot_that_serves(untouched):
