@@ -4,6 +4,7 @@ import pytest
 
 from spotguard.domain.switches import PLANNED_STEPS, MoveKind, Step
 from spotguard.ports.cloud import BlockDevice
+from spotguard.ports.server import Reply
 from tests.agent.stage import STATE, Stage
 from tests.cloud.scene import A, B
 
@@ -94,3 +95,14 @@ def test_a_crash_around_any_effect_changes_nothing_but_the_time(kind, whose):
             assert at > 5
             return
     raise AssertionError("the effects of one move never ended")
+
+
+@each_kind
+def test_a_move_that_the_server_does_not_know_is_given_up(kind):
+    """Its database was put back to an older copy: it carries nothing on, and neither waits nor grants."""
+    stage, switch, old = moving(kind)
+    stage.run(1800, lambda: Step.GATE_CLOSED in stage.server.moves[switch].recorded)
+    stage.server.refuse["switch-report"] = Reply(404, {"detail": "no such move of this agent"})
+    stage.run(60, lambda: stage.register.serving() == [old.instance_id])
+    assert stage.register.serving() == [old.instance_id]
+    assert old.primacy.held == 1

@@ -197,3 +197,22 @@ def test_where_only_the_agent_reaches_ec2_it_keeps_a_standby():
     rows = stage.db.read(lambda tx: tx.execute(replica_instances.select()).all())
     assert [row.status for row in rows] == ["ready"]
     stage.nothing_lost()
+
+
+def test_who_does_not_hear_whether_its_volumes_have_gone_opens_nothing_until_it_does():
+    """The server takes them when EC2 lets it, and grants without the holder's word: beside it nobody may serve."""
+    stage = ServedStage(Executor.SERVER)
+    old = stage.primary()
+    stage.open_move(MoveKind.VOLUME, A, Mode.ONDEMAND)
+    stage.run(3600, lambda: Step.GATE_CLOSED in stage.steps())
+    stage.server.away = True
+    stage.ec2.faults.sometimes("detach_volume", 1.0)
+    stage.run(400, lambda: old.instance_id in stage.register.serving())
+    assert stage.register.serving() == []
+    stage.ec2.faults.sometimes("detach_volume", 0)
+    stage.run(400, lambda: old.instance_id in stage.register.serving())
+    assert stage.register.serving() == []
+    stage.server.away = False
+    stage.run(300)
+    assert stage.register.serving() == [stage.switch().new_instance_id]
+    stage.nothing_lost()

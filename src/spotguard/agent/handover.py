@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 
 from spotguard.agent.command_book import CommandBook
@@ -270,6 +271,8 @@ class Handover:
             reply = self._desk.call("POST", "switch-report", poll_body(state))
         except (ServerAway, NotEnrolled):
             return None
+        if reply.status == HTTPStatus.NOT_FOUND and "detail" in reply.body:  # its own word, not a gateway's
+            self._replies.append((state.switch_id, {"status": SwitchStatus.UNWOUND.value}))
         if reply.status not in OK:
             return None
         self._replies.append((state.switch_id, reply.body))

@@ -128,8 +128,14 @@ class OldHalf:
         return outcome
 
     def _judge(self, state: MoveState) -> MoveState:
-        """Give up a move that keeps the workload down without getting on."""
+        """Give up a move that keeps the workload down without getting on.
+
+        Not by itself where the server moves the volumes: it takes them when EC2 lets it, unheard here, and then grants
+        without this holder's word. Its own word alone tells that they stay.
+        """
         closed_at = state.done.get(Step.GATE_CLOSED)
+        if state.kind is MoveKind.VOLUME and self.cloud is None:
+            return state
         committed = Step.VOLUMES_MOVED in state.done or Step.RELEASED in state.done or state.overtaken
         if closed_at is None or committed or state.close_by is not None or state.unwinding:
             return state
