@@ -20,8 +20,8 @@ def client_id(database):
     return client_id
 
 
-def name(database, client_id, region):
-    return database.write(lambda tx: accounts.set_account(tx, NOW + timedelta(1), client_id, region, None))
+def name(database, client_id, region, role=None):
+    return database.write(lambda tx: accounts.set_account(tx, NOW + timedelta(1), client_id, region, role))
 
 
 def test_another_region_is_refused_while_ec2_has_shown_a_machine_that_may_run(database, client_id):
@@ -38,3 +38,27 @@ def test_another_region_is_refused_while_ec2_has_shown_a_machine_that_may_run(da
 def test_what_has_ended_or_was_never_looked_for_is_in_nobodys_way(database, client_id, told):
     rows.add(database, t.instances, **rows.instance(client_id, agent_id="agent-1", region=HERE, **told))
     assert name(database, client_id, ELSEWHERE).region == ELSEWHERE
+
+
+ROLE, ALIKE, ANOTHERS = (
+    f"arn:aws:iam::{number}:role/{name}"
+    for number, name in ((111122223333, "spotguard"), (111122223333, "operate"), (444455556666, "spotguard"))
+)
+
+
+def test_nor_is_a_role_of_another_account_taken(database, client_id):
+    name(database, client_id, HERE, ROLE)
+    machine = rows.instance(client_id, agent_id="agent-1", ec2_state="running", region=HERE)
+    rows.add(database, t.instances, **machine)
+    with pytest.raises(
+        InvalidInput, match=f"{machine['id']} .* are in the account 111122223333, not in 4444"
+    ):
+        name(database, client_id, HERE, ANOTHERS)
+    assert name(database, client_id, HERE, ALIKE).role_arn == ALIKE
+
+
+def test_a_role_of_another_account_is_taken_once_nothing_runs(database, client_id):
+    name(database, client_id, HERE, ROLE)
+    told = {"ec2_state": "terminated", "is_active": False}
+    rows.add(database, t.instances, **rows.instance(client_id, agent_id="agent-1", region=HERE, **told))
+    assert name(database, client_id, HERE, ANOTHERS).role_arn == ANOTHERS

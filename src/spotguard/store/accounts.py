@@ -49,8 +49,9 @@ def all_accounts(tx: Connection) -> Mapping[ClientId, CloudAccount]:
 def set_account(
     tx: Connection, now: datetime, client_id: ClientId, region: str, role_arn: str | None
 ) -> CloudAccount:
-    """From the next look on. `InvalidInput` for what is no region or no role, and for a region other than that in which
-    EC2 has shown machines that may still run: looked for where they are not, they would count as ended.
+    """From the next look on. `InvalidInput` for what is no region or no role, and for a region, or a role's account, other
+    than that in which EC2 has shown machines that may still run: looked for where they are not, they would count as
+    ended. Whose the server's own credentials are nobody knows here.
     """
     if _REGION.fullmatch(region) is None:
         raise InvalidInput(f"not an AWS region (like ap-south-1): {region[:40]!r}")
@@ -58,11 +59,19 @@ def set_account(
         raise InvalidInput(
             f"not the ARN of a role (like arn:aws:iam::123456789012:role/x): {role_arn[:80]!r}"
         )
-    elsewhere = _running_elsewhere(tx, client_id, region)
+    elsewhere = _running(tx, client_id, instances.c.region != region)
     if elsewhere:
         raise InvalidInput(
             f"{', '.join(elsewhere)} of this client are not known to have ended, and are not in {region}: a client has "
             "one region, make another client for another one (spotguard client create)"
+        )
+    known = account_of(tx, client_id)
+    former, new = None if known is None else _owner(known.role_arn), _owner(role_arn)
+    seen = _running(tx, client_id) if former and new and former != new else []
+    if seen:
+        raise InvalidInput(
+            f"{', '.join(seen)} of this client are not known to have ended, and are in the account {former}, not in "
+            f"{new}: a client has one account, make another client for another one (spotguard client create)"
         )
     row = {
         "client_id": client_id,
@@ -76,11 +85,16 @@ def set_account(
     return _read(tx, cloud_accounts.c.client_id == client_id)[client_id]
 
 
-def _running_elsewhere(tx: Connection, client_id: ClientId, region: str) -> list[str]:
-    """Some of the instances that EC2 has shown in another region, and not ended."""
+def _running(tx: Connection, client_id: ClientId, *where: sa.ColumnElement[bool]) -> list[str]:
+    """Some of the instances that EC2 has shown, and not ended."""
     i = instances.c
-    seen = i.client_id == client_id, i.is_active, i.ec2_state.is_not(None), i.region != region
+    seen = i.client_id == client_id, i.is_active, i.ec2_state.is_not(None), *where
     return list(tx.scalars(sa.select(i.id).where(*seen).order_by(i.id).limit(_MOST_NAMED)))
+
+
+def _owner(role_arn: str | None) -> str | None:
+    """The number of the account whose role it is (arn:PARTITION:iam::NUMBER:role/...)."""
+    return None if role_arn is None else role_arn.split(":")[4]
 
 
 def forget_account(tx: Connection, client_id: ClientId) -> None:
