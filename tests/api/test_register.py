@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from spotguard.domain.agents import Autonomy
-from spotguard.store.tables import agent_events, agent_tokens, agents, epoch_grants, instances
+from spotguard.domain.agents import Autonomy, KillLevel
+from spotguard.store import kill
+from spotguard.store.tables import agent_events, agent_tokens, agents, epoch_grants, instances, switches
 from tests.api.world import TYPE, Machine, Tenant, World, instance_id
 
 
@@ -59,6 +60,17 @@ def test_a_stopped_and_started_holder_receives_the_next_epoch(world: World, acme
     again = world.register(acme, "web", number=1, boot_id="boot-of-another-day")
     assert (again.reply["role"], again.reply["epoch"]) == ("primary", 2)
     assert [(g.epoch, g.status) for g in world.rows(epoch_grants)] == [(1, "ended"), (2, "held")]
+
+
+def test_under_the_kill_switch_nobody_is_granted_on_what_the_former_boot_had_sent(
+    world: World, moving: Machine
+):
+    """It may have taken its workload back since, and died before anybody heard."""
+    now = world.clock.now()
+    world.write(lambda tx: kill.set_level(tx, now, kill.EVERYONE, kill.EVERYONE, KillLevel.ALL, "restored"))
+    world.register(moving.tenant, "web", number=1, boot_id="boot-of-another-day")
+    (switch,) = world.rows(switches)
+    assert switch.status == "unwound"
 
 
 def test_a_launch_enrols_with_its_single_use_token(world: World, acme: Tenant, web: Machine):

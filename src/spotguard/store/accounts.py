@@ -49,9 +49,9 @@ def all_accounts(tx: Connection) -> Mapping[ClientId, CloudAccount]:
 def set_account(
     tx: Connection, now: datetime, client_id: ClientId, region: str, role_arn: str | None
 ) -> CloudAccount:
-    """From the next look on. `InvalidInput` for what is no region or no role, and for a region, or a role's account, other
-    than that in which EC2 has shown machines that may still run: looked for where they are not, they would count as
-    ended. Whose the server's own credentials are nobody knows here.
+    """From the next look on. `InvalidInput` for what is no region or no role, and for a region, or a role's account,
+    other than that in which EC2 has shown machines that may run: absent there, they would count as ended. Whose the
+    server's own credentials are nobody knows here.
     """
     if _REGION.fullmatch(region) is None:
         raise InvalidInput(f"not an AWS region (like ap-south-1): {region[:40]!r}")

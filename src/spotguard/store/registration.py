@@ -12,13 +12,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 from sqlalchemy.exc import IntegrityError
 
-from spotguard.domain.agents import AgentStatus, Autonomy, GuardRails, KillLevel
-from spotguard.domain.epochs import Proof
+from spotguard.domain.agents import AgentStatus, Autonomy, GuardRails
 from spotguard.domain.errors import InvalidInput, NotFound, Refused
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId, SwitchId, is_instance_id
 from spotguard.domain.instances import InstanceState, Mode
 from spotguard.domain.pools import Pool
-from spotguard.store import enrolment, events, grants, kill, looks, moves, ondemand, pools, replicas
+from spotguard.store import enrolment, events, grants, looks, moves, ondemand, pools, replicas, resuming
 from spotguard.store.database import must_last
 from spotguard.store.secrets import hash_token as hash_of
 from spotguard.store.secrets import new_id, new_token
@@ -97,7 +96,7 @@ def register(
     if agent.epoch == 0:
         grants.first_grant(tx, now, AgentId(agent.id), newcomer.instance_id)
     elif former is not None and former.boot_id is not None and not again:
-        _resume(tx, now, client_id, AgentId(agent.id), newcomer)
+        resuming.resume(tx, now, client_id, AgentId(agent.id), newcomer.instance_id)
     _describe_serving(tx, now, AgentId(agent.id), newcomer)
     replicas.recount(tx, AgentId(agent.id))
     if not again:
@@ -320,32 +319,6 @@ def _take_standby(tx: Connection, now: datetime, replica_id: ReplicaId, newcomer
     ).one()
     if row.instance_id == newcomer.instance_id:
         replicas.touch_config(tx, AgentId(row.agent_id))  # the primary learns where to push
-
-
-def _resume(
-    tx: Connection, now: datetime, client_id: ClientId, agent_id: AgentId, newcomer: Newcomer
-) -> None:
-    """The holder was stopped and started: its former boot is over for ever, since one instance id runs one boot.
-
-    It receives the next epoch, so that a grant which somebody is preparing on the former one's death fails. Not while
-    the kill switch stands at `all`: these rows may be an old copy, and another one serves.
-    """
-    held = grants.holder(tx, agent_id)
-    if held is None or held.instance_id != newcomer.instance_id or held.released_at is not None:
-        return
-    grants.release(tx, now, agent_id, held.epoch, newcomer.instance_id, now)
-    if kill.level_for(tx, client_id, agent_id) is KillLevel.ALL:
-        return  # as of everybody that has let go: `coordinator.emergencies`
-    grants.grant(
-        tx,
-        now,
-        agent_id=agent_id,
-        seen_epoch=held.epoch,
-        to_instance=newcomer.instance_id,
-        proof=Proof.RELEASED,
-        switch_id=None,
-        because="the same instance came up with another boot: its former boot is over",
-    )
 
 
 def _describe_serving(tx: Connection, now: datetime, agent_id: AgentId, newcomer: Newcomer) -> None:
