@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from spotguard.coordinator.agenda import Agenda, Work
+from spotguard.coordinator.retire import Retire
 from spotguard.domain.agents import Executor
 from spotguard.domain.errors import NeedsPerson
 from spotguard.domain.replicas import ReplicaStatus, ReplicaType
@@ -121,6 +123,18 @@ def test_without_a_notice_the_emergency_replica_is_retired_after_two_hours(scene
     assert row.status == ReplicaStatus.TERMINATED
     assert scene.running() == {scene.serving(agent)}
     assert scene.breaches() == []
+
+
+def test_while_nobody_serves_the_emergency_replica_stays(scene, agent):
+    """A holder that sleeps with its memory proves nothing: a person decides, and may need what it copied."""
+    old = scene.serving(agent)
+    scene.ec2.controls.signal_rebalance(old)
+    replica = ready(scene, agent)
+    asleep = instances.update().where(instances.c.id == old).values(hibernates=True, ec2_state="stopped")
+    scene.db.write(lambda tx: tx.execute(asleep))
+    retire, beyond = Retire(scene.coordinator.ctx), scene.now + timedelta(hours=2, minutes=1)
+    retire.run(beyond, Agenda({Work.REPLICA: [replica.id]}))
+    assert [row.id for row in scene.live_replicas(agent)] == [replica.id]
 
 
 def test_a_death_without_a_word_brings_the_volume_to_a_new_instance(scene, agent):

@@ -20,9 +20,15 @@ def replica(kind=ReplicaType.REBALANCE, created=OLD, signalled=OLD, name="r"):
 
 
 def retired(
-    *replicas, enabled=True, kill=KillLevel.NONE, protection=Protection.AUTOMATIC, notice=False, moving=False
+    *replicas,
+    enabled=True,
+    kill=KillLevel.NONE,
+    protection=Protection.AUTOMATIC,
+    notice=False,
+    moving=False,
+    serving=True,
 ):
-    facts = RetirementFacts(NOW, enabled, kill, protection, notice, moving, replicas)
+    facts = RetirementFacts(NOW, enabled, kill, protection, notice, moving, serving, replicas)
     return [plan.replica_id for plan in plan_retirements(facts)]
 
 
@@ -33,6 +39,7 @@ WORLDS = list(
         Protection,
         (True, False),
         (True, False),
+        (True, False),
         ReplicaType,
         (FRESH, OLD),
         (None, FRESH, OLD),
@@ -41,7 +48,7 @@ WORLDS = list(
 
 
 def test_in_every_small_world_exactly_the_unneeded_are_retired():
-    for enabled, kill, protection, notice, moving, kind, created, signalled in WORLDS:
+    for enabled, kill, protection, notice, moving, serving, kind, created, signalled in WORLDS:
         gone = retired(
             replica(kind, created, signalled),
             enabled=enabled,
@@ -49,14 +56,15 @@ def test_in_every_small_world_exactly_the_unneeded_are_retired():
             protection=protection,
             notice=notice,
             moving=moving,
+            serving=serving,
         )
-        is_free = enabled and kill is not KillLevel.ALL and not notice and not moving
+        is_free = enabled and kill is not KillLevel.ALL and not notice and not moving and serving
         is_unneeded = kind is not ReplicaType.MANUAL and created >= OLD and signalled != FRESH
         assert bool(gone) is (is_free and is_unneeded and protection is not Protection.MANUAL)
 
 
 def test_the_worlds_hold_both_outcomes():
-    assert len(WORLDS) == 2 * 3 * 3 * 2 * 2 * 3 * 2 * 3
+    assert len(WORLDS) == 2 * 3 * 3 * 2 * 2 * 2 * 3 * 2 * 3
 
 
 def test_two_hours_without_a_termination_and_it_goes():
@@ -90,7 +98,7 @@ def test_only_the_unneeded_of_several_go_and_each_says_why():
         replica(name="new", created=FRESH),
         replica(ReplicaType.MANUAL, name="manual"),
     )
-    facts = RetirementFacts(NOW, True, KillLevel.NONE, Protection.AUTOMATIC, False, False, crowd)
+    facts = RetirementFacts(NOW, True, KillLevel.NONE, Protection.AUTOMATIC, False, False, True, crowd)
     plans = plan_retirements(facts)
     assert [(p.replica_id, p.because) for p in plans] == [
         ("old", "two hours without a termination notice: no longer needed")

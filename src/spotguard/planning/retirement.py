@@ -33,12 +33,15 @@ class RetirementFacts:
     protection: Protection
     open_notice: bool  # a termination notice of the serving instance is unresolved
     moving: bool
+    serving: bool  # somebody holds the epoch and lives
     replicas: Sequence[EmergencyReplica]
 
 
 def plan_retirements(facts: RetirementFacts) -> tuple[RetireReplica, ...]:
-    """Never in manual mode, where it does the manual replica's work; never while a notice is open."""
-    hands_off = not facts.enabled or facts.kill is KillLevel.ALL
+    """Never in manual mode, where it does the manual replica's work; never while a notice is open, nor while nobody
+    serves: it may hold what is left of the state.
+    """
+    hands_off = not facts.enabled or facts.kill is KillLevel.ALL or not facts.serving
     if hands_off or facts.open_notice or facts.moving or facts.protection is Protection.MANUAL:
         return ()
     return tuple(
