@@ -241,7 +241,7 @@ class TestTheUnit:
         )
         for line in ("Restart=always", "StartLimitIntervalSec=0", "OOMScoreAdjust=-900", "MemoryMax=768M"):
             assert line in lines
-        assert "KillMode=mixed" in lines
+        assert {"KillMode=mixed", "UMask=0077"} <= {*lines}
         assert SECRET not in agent_unit(WISH)
 
     @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd on this machine")
@@ -258,7 +258,11 @@ class TestTheUnit:
     def test_a_workload_that_commands_start_is_neither_killed_nor_limited_with_the_agent(self):
         lines = agent_unit(BY_COMMANDS).splitlines()
         assert "KillMode=process" in lines
-        assert not [line for line in lines if line.startswith(("Memory", "TasksMax"))]
+        assert not [line for line in lines if line.startswith(("Memory", "TasksMax", "UMask"))]
+
+    @pytest.mark.parametrize("wish", [WISH, BY_COMMANDS], ids=["unit", "commands"])
+    def test_a_child_that_runs_out_of_memory_does_not_take_the_agent_along(self, wish):
+        assert "OOMPolicy=continue" in agent_unit(wish).splitlines()
 
     def test_what_systemd_would_expand_is_written_out(self):
         text = agent_unit(BY_COMMANDS)

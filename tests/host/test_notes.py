@@ -31,6 +31,14 @@ def test_the_newest_note_of_a_name_is_there_whole(pair):
     assert taker.delivered("another") is None
 
 
+def test_nobody_but_its_owner_reads_a_note(pair, tmp_path):
+    """Whatever mask the agent runs with: it may carry what hands an epoch over."""
+    giver, _ = pair
+    giver.deliver(TARGET, "ticket", b"one")
+    (note,) = tmp_path.rglob("notes/ticket")
+    assert note.stat().st_mode & 0o077 == 0
+
+
 def test_a_way_that_does_not_work_is_told(tmp_path):
     giver = Notes(tmp_path / "own", RsyncTransport("nowhere-at-all::{address}"))
     with pytest.raises(SyncFailed):

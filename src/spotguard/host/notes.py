@@ -27,6 +27,7 @@ class Notes:
         with tempfile.TemporaryDirectory(prefix="spotguard-note-") as folder:
             path = Path(folder) / name
             try:
+                path.touch(mode=0o600)  # its copy there gets no more
                 path.write_bytes(content)
             except OSError as error:
                 raise SyncFailed(f"the note {name} cannot be written: {error}") from error

@@ -102,7 +102,8 @@ class SyncMemory:
         named = self._named()
         if epoch == NEVER or [known for known, _ in named] == [epoch]:
             return
-        self._served.mkdir(parents=True, exist_ok=True)
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._served.mkdir(exist_ok=True)
         (self._served / f"{epoch:09d}").touch()
         for folder in (self._served, self._served.parent):
             _sync_names(folder)
@@ -111,7 +112,7 @@ class SyncMemory:
                 path.unlink(missing_ok=True)
 
     def _write(self, content: bytes) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=self._path.parent, prefix=".memory-", delete=False) as file:
             file.write(content)
             file.flush()

@@ -67,11 +67,20 @@ def _toml(value: str | Sequence[str]) -> str:
 def agent_unit(wish: Wish) -> str:
     """The agent's own unit (systemd.unit(5), systemd.service(5), systemd.resource-control(5)).
 
-    A workload that commands start may live in the agent's control group: it is neither killed nor limited with it.
+    A workload that commands start may live in the agent's control group: it is neither killed nor limited with it, and
+    makes its files as it always did. What runs out of memory there (a copying rsync, a user's command) ends alone: by
+    systemd's default (`OOMPolicy=stop`) the agent would end with it.
     """
     command = " ".join(map(_quoted, (*wish.program, "agent", "run", "--config", CONFIG, "--json-logs")))
     group = (
-        ("KillMode=mixed", "MemoryHigh=384M", "MemoryMax=768M", "MemorySwapMax=0", "TasksMax=256")
+        (
+            "KillMode=mixed",
+            "MemoryHigh=384M",
+            "MemoryMax=768M",
+            "MemorySwapMax=0",
+            "TasksMax=256",
+            "UMask=0077",
+        )
         if wish.unit
         else ("KillMode=process",)
     )
@@ -93,7 +102,7 @@ def agent_unit(wish: Wish) -> str:
             f"WatchdogSec={WATCHDOG_SECONDS}",
             "TimeoutStopSec=90",  # a hook that thaws may take a minute
             "OOMScoreAdjust=-900",
-            "UMask=0077",
+            "OOMPolicy=continue",
             *group,
             "",
             "[Install]",
