@@ -111,6 +111,26 @@ def test_everything_of_a_file_arrives(pair):
         assert getattr(arrived, what) == getattr(mine, what), what
 
 
+def test_holes_of_a_file_take_no_room_on_the_standby(pair):
+    """Else a database that maps a terabyte and holds a little of it never has a standby."""
+    primary, standby, state, theirs = pair
+    with (state / "mapped").open("wb") as file:
+        file.truncate(64 << 20)
+        file.seek(32 << 20)
+        file.write(b"a little")
+    settle()
+    whole_pass(primary)
+    with (state / "mapped").open("r+b") as file:
+        file.seek(48 << 20)
+        file.write(b"and more")
+    settle()
+    whole_pass(primary)
+    standby.adopt(2)
+    arrived = theirs / "mapped"
+    assert arrived.read_bytes() == (state / "mapped").read_bytes()
+    assert arrived.stat().st_blocks * 512 < 4 << 20
+
+
 def test_half_a_pass_is_never_taken(pair, tmp_path):
     primary, standby, _, theirs = pair
     whole_pass(primary)

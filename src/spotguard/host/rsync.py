@@ -39,6 +39,7 @@ EVERYTHING = (
     "--acls",
     "--xattrs",
     "--numeric-ids",
+    "--sparse",  # a file that is mostly holes would fill the target's disk
     "--fsync",  # a mark says that the pass is there, after a crash of the target as well
 )
 # Else a file rewritten within one second, its size unchanged, counts as the same. The receiver compares, and rrsync
