@@ -16,6 +16,7 @@ import pytest
 from spotguard.domain.errors import SyncFailed
 from spotguard.host.inbox import Mark, pass_id
 from spotguard.host.rsync import RsyncSync
+from spotguard.host.term import Term
 from spotguard.host.transport import RsyncTransport
 from spotguard.ports.checked_lines import line_of
 from spotguard.ports.workload import SyncTarget
@@ -207,6 +208,30 @@ def test_a_mark_that_does_not_read_counts_as_none(pair, tmp_path):
     (marks / f"{pass_id(9, 8)}.whole").write_text('{"position": "much", "bytes": 1}')
     (marks / "99999999999999999..whole").write_bytes(msgspec.json.encode(Mark(1, 1)))
     assert standby.received().position == primary.position()
+
+
+@pytest.mark.parametrize("their_epoch", [1, 7])
+def test_what_another_agent_sends_to_an_address_that_was_its_standby_s_is_no_state_here(
+    tmp_path, pair, their_epoch
+):
+    """The image is shared, and with it the key. Put in place, it would be served as this workload's state; of a later
+    epoch, it would keep this workload's own passes from being seen.
+    """
+    _, _, state, theirs = pair
+    own = Term(held=lambda: 1, runs=lambda: False, agent=lambda: "own")
+    primary, standby = machine(tmp_path, "primary", own), machine(tmp_path, "standby", own)
+    other = machine(tmp_path, "other", Term(lambda: their_epoch, lambda: False, agent=lambda: "another's"))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "a").write_text("a stranger's")
+    other.adopt(their_epoch)
+    whole_pass(other)
+    assert standby.received().position is None
+    made = whole_pass(primary)
+    whole_pass(other)
+    assert standby.received().position == made.position
+    assert len(list((tmp_path / "standby-inbox" / "passes").iterdir())) == 1, "the stranger's are deleted"
+    assert standby.adopt(2) is not None
+    assert (theirs / "a").read_text() == (state / "a").read_text()
 
 
 def test_old_passes_are_cleared_away(pair, tmp_path):

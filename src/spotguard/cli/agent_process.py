@@ -98,6 +98,7 @@ def agent_of(
         lambda: agent.desk.primacy.held,
         lambda: None if agent.desk.identity is None else agent.desk.identity.instance_id,
         lambda: agent.desk.primacy.has_opened,
+        lambda: None if agent.desk.enrolment is None else agent.desk.enrolment.agent_id,
     )
     hooks, script = hooks_of(settings), script_of(settings)
     with (
@@ -162,10 +163,12 @@ def workload_of(
     held: Callable[[], int | None] = UNKNOWN_TERM.held,
     instance: Callable[[], str | None] = UNKNOWN_TERM.instance,
     has_opened: Callable[[], bool] = UNKNOWN_TERM.has_opened,
+    agent: Callable[[], str | None] = UNKNOWN_TERM.agent,
 ) -> tuple[Gate, StateSync]:
     """The gate and the state sync that the settings describe; `InvalidInput` when they describe none.
 
     `held`: the epoch that the agent here holds. `instance`: where it runs. `has_opened`: the workload, under it.
+    `agent`: whose it is.
     """
     gate: Any
     if file.unit and (file.start or file.stop or file.status):
@@ -176,7 +179,7 @@ def workload_of(
         gate = CommandGate(GateCommands(file.start, file.stop, file.status, file.probe or None))
     else:
         raise InvalidInput("the settings name no workload: give unit, or start, stop and status")
-    commands, term = sync_commands_of(file), Term(held, gate.runs, instance, has_opened)
+    commands, term = sync_commands_of(file), Term(held, gate.runs, instance, has_opened, agent)
     if commands is not None:
         by_command = CommandSync(commands, file.sync_command_seconds, term)
         return AdoptingGate(gate, by_command.adopt), by_command

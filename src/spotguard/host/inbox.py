@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import msgspec
 
 from spotguard.host.mounts import Mounts
 from spotguard.host.state_folder import size_of
+from spotguard.host.term import UNKNOWN_TERM
 from spotguard.ports.workload import Received
 from spotguard.telemetry import get_logger
 
@@ -28,11 +30,14 @@ log = get_logger("sync")
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """What the sender says of a pass. `seconds`: from the look at its state to the end of the copying."""
+    """What the sender says of a pass. `seconds`: from the look at its state to the end of the copying. `agent`: whose
+    state it is; None where the sender did not know.
+    """
 
     position: int
     bytes: int
     seconds: float = 0.0
+    agent: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,10 +58,15 @@ def pass_id(epoch: int, number: int) -> str:
 
 
 class Inbox:
-    """Everything in it was written by another machine: a name or a mark that does not read counts as none."""
+    """Everything in it was written by another machine: a name or a mark that does not read counts as none.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    So does a pass of another agent's state. A standby that has ended leaves its private address to whoever comes next,
+    and an image that several workloads share has the key to all of them.
+    """
+
+    def __init__(self, folder: Path, agent: Callable[[], str | None] = UNKNOWN_TERM.agent) -> None:
+        """`agent`: whose instance this is; None while that is not known."""
+        self.folder, self._agent = folder, agent
         self._first_seen: tuple[str, float] | None = None
         self._most: tuple[str, float] = ("", 0.0)
 
@@ -75,9 +85,12 @@ class Inbox:
     def newest(self, kind: str) -> Pass | None:
         for path in sorted((self.folder / "marks").glob(f"*.{kind}"), reverse=True):
             found = _read(path)
-            if found is not None:
+            if found is not None and not self._is_anothers(found):
                 return found
         return None
+
+    def _is_anothers(self, found: Pass) -> bool:
+        return None not in (found.mark.agent, self._agent()) and found.mark.agent != self._agent()
 
     def path_of(self, pass_id: str) -> Path:
         return self.folder / "passes" / pass_id
@@ -135,12 +148,15 @@ class Inbox:
         return self._most[1]
 
     def _prune(self) -> None:
-        """All but the last whole passes, the broken ones since, and the one under way."""
-        passes = sorted(path.name for path in (self.folder / "passes").glob("*"))
-        marked = {path.stem for path in (self.folder / "marks").glob("*.whole")}
+        """All but the last whole passes, the broken ones since, and the one under way; another agent's first of all."""
+        there = sorted(path.name for path in (self.folder / "passes").glob("*"))
+        marks = list((self.folder / "marks").glob("*.whole"))
+        marked = {path.stem for path in marks}
+        foreign = {found.id for path in marks if (found := _read(path)) and self._is_anothers(found)}
+        passes = [name for name in there if name not in foreign]
         whole = [name for name in passes if name in marked][-KEPT_WHOLE:]
         newer = [name for name in passes if not whole or name > whole[-1]][-KEPT_BROKEN - 1 :]
-        for name in passes:
+        for name in there:
             if name not in {*whole, *newer}:
                 for kind in ("whole", "begun"):
                     (self.folder / "marks" / f"{name}.{kind}").unlink(missing_ok=True)

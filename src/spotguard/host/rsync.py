@@ -58,6 +58,7 @@ class _UnderWay:
     id: str
     position: int
     size_bytes: int
+    agent: str | None  # whose state it is
     begun: float  # monotonic seconds
     began_ns: int  # by the clock that files' times have
     stages: list[str]
@@ -80,7 +81,8 @@ class RsyncSync:
     ) -> None:
         """`mount`: what knows where the state lies; None: it is taken to be in its place."""
         self._term, self._mount = term, mount
-        self._transport, self._inbox, self._memory = transport, Inbox(inbox), SyncMemory(inbox)
+        self._transport, self._memory = transport, SyncMemory(inbox)
+        self._inbox = Inbox(inbox, term.agent)
         self._state = StateFolder(state, self._memory)
         self._notes = Notes(inbox, transport)
         self._under_way: dict[str, _UnderWay] = {}
@@ -189,6 +191,7 @@ class RsyncSync:
             id=pass_id(known.epoch, known.last),
             position=position if seen.settled and not may_write else position - 1,
             size_bytes=seen.size_bytes,
+            agent=self._term.agent(),
             begun=write_back.begun,
             began_ns=write_back.began_ns,
             stages=[
@@ -326,5 +329,6 @@ def _listed(under_way: _UnderWay) -> str:
 def _mark(under_way: _UnderWay, kind: str) -> str:
     path = under_way.folder / f"{under_way.id}.{kind}"
     taken = time.monotonic() - under_way.begun
-    path.write_bytes(msgspec.json.encode(Mark(under_way.position, under_way.size_bytes, taken)))
+    mark = Mark(under_way.position, under_way.size_bytes, taken, under_way.agent)
+    path.write_bytes(msgspec.json.encode(mark))
     return str(path)
