@@ -1,12 +1,16 @@
 """Who has let go and lives on without serving: nobody serves, and no rule goes on from there."""
 
 from datetime import timedelta
+from itertools import product
 
 import pytest
 
+from spotguard.domain.agents import Executor
+from spotguard.domain.instances import Mode
 from spotguard.domain.signals import SignalType
+from spotguard.store import views_agents
 from spotguard.store.tables import agent_events
-from tests.coordinator.scene import A, Scene
+from tests.coordinator.scene import A, B, C, Scene
 
 
 class Everybody:
@@ -32,3 +36,43 @@ def test_who_has_let_go_and_outlives_its_notice_is_told_of(enabled, mend):
     scene.run(1500)
     (told,) = scene.rows(agent_events, agent_events.c.kind == "nobody_serves")
     assert mend in told.message
+    action, why = outlook_of(scene, agent)
+    assert action.startswith("nobody serves it")
+    assert why == told.message
+
+
+def test_of_who_died_with_the_agent_disabled_nobody_reads_that_it_stays():
+    scene = Scene()
+    agent = scene.protect(pool=A)
+    scene.run(60)
+    scene.config(agent, enabled=False)
+    scene.ec2.controls.interrupt(scene.serving(agent), notice_seconds=0)
+    scene.run(300)
+    (ended,) = scene.rows(agent_events, agent_events.c.kind == "instance_ended")
+    assert outlook_of(scene, agent) == ("nobody serves it: see what it waits for", ended.message)
+    scene.config(agent, enabled=True)
+    scene.run(900, until=lambda: scene.is_open(agent))
+    assert "nobody serves" not in outlook_of(scene, agent)[0]
+
+
+def test_a_recovery_that_finds_no_capacity_says_so_until_it_has_an_instance():
+    scene = Scene(executor=Executor.SERVER)
+    agent = scene.protect(pool=A)
+    scene.run(60)
+    for pool, mode in product((A, B, C), Mode):
+        scene.ec2.controls.make_dry(pool, mode=mode)
+    scene.ec2.controls.interrupt(scene.serving(agent), notice_seconds=0)
+    scene.run(600, until=lambda: scene.rows(agent_events, agent_events.c.kind == "recovery_waits"))
+    (waits,) = scene.rows(agent_events, agent_events.c.kind == "recovery_waits")
+    action, why = outlook_of(scene, agent)
+    assert action.startswith("move to ")
+    assert why == waits.message
+    for pool in (A, B, C):
+        scene.ec2.controls.end_dryness(pool)
+    scene.run(900, until=lambda: scene.is_open(agent))
+    assert outlook_of(scene, agent)[1] != waits.message
+
+
+def outlook_of(scene, agent):
+    view = scene.db.read(lambda tx: views_agents.agent(tx, scene.now, scene.client_id, agent))
+    return view.outlook.next_action, view.outlook.why

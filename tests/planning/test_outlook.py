@@ -156,6 +156,11 @@ STORIES = {
         "hand over to the standby",
         "a replica is made",
     ),
+    "nobody serves": (
+        replace(CALM, enabled=False, unserved="i-1 has let go: enable it"),
+        "nobody serves it",
+        "has let go: enable it",
+    ),
     "deleted": (replace(CALM, deleted=True, move=MOVE), "none: deleted", "history is kept"),
     "never served": (replace(CALM, place=None), "wait for its first instance", "serves yet"),
 }

@@ -63,6 +63,9 @@ class Standing:
     standby: LiveStandby | None
     signal_because: str | None  # of the serving instance
     decision: LastDecision | None
+    unserved: str | None = (
+        None  # why nobody serves, as people were told; None: somebody does, or a move brings it back
+    )
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,12 @@ def _stay(s: Standing, why: str, but: str = "") -> Outlook:
 
 def the_deleted_are_left_alone(s: Standing) -> Outlook | None:
     return Outlook("none: deleted", "it was deleted; its history is kept") if s.deleted else None
+
+
+def nobody_serves(s: Standing) -> Outlook | None:
+    if s.unserved is None:
+        return None
+    return Outlook("nobody serves it: see what it waits for", s.unserved)
 
 
 def an_open_move_goes_on(s: Standing) -> Outlook | None:
@@ -200,6 +209,7 @@ def the_engines_decision_holds(s: Standing) -> Outlook | None:
 
 RULES: tuple[Rule, ...] = (
     the_deleted_are_left_alone,
+    nobody_serves,
     an_open_move_goes_on,
     who_has_never_served_is_waited_for,
     the_disabled_are_only_watched,

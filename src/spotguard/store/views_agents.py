@@ -22,7 +22,7 @@ from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus
 from spotguard.planning.approvals import stands_until
 from spotguard.planning.outlook import LastDecision, LiveStandby, OpenMove, Outlook, Standing, outlook
 from spotguard.planning.presence import Heard, Presence, heard
-from spotguard.store import drills, fleet, kill, live_signals, ondemand, prices
+from spotguard.store import drills, fleet, kill, live_signals, ondemand, prices, unserved
 from spotguard.store.batches import batch_of, batched
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import (
@@ -55,6 +55,8 @@ class AgentView:
     kill: KillLevel
     now: datetime
     listened_since: datetime | None  # nobody could be heard before; None: somebody always listened
+    unserved: str | None = None  # why nobody serves it
+    recovery_waits: str | None = None  # what keeps its recovery from an instance
 
     @property
     def health(self) -> str:
@@ -114,10 +116,11 @@ class AgentView:
                 protection=fleet.protection(self.row),
                 autonomy=Autonomy(self.row.autonomy),
                 kill=self.kill,
-                move=_open_move(self.move),
+                move=_open_move(self.move, self.recovery_waits),
                 standby=_standby(self.replicas),
                 signal_because=None if self.signal is None else self.signal.because,
                 decision=_last_decision(self.current_decision),
+                unserved=self.unserved,
             )
         )
 
@@ -130,11 +133,11 @@ class AgentView:
         return f"on demand in {self.row.az}"
 
 
-def _open_move(row: Any) -> OpenMove | None:
+def _open_move(row: Any, waits: str | None) -> OpenMove | None:
     if row is None:
         return None
     to = row.new_pool_id or ("on demand" if row.new_mode == Mode.ONDEMAND else "a new instance")
-    because = (row.plan or {}).get("because") or f"trigger: {row.event_trigger}"
+    because = waits or (row.plan or {}).get("because") or f"trigger: {row.event_trigger}"
     return OpenMove(to, row.kind, SwitchStatus(row.status), because)
 
 
@@ -198,6 +201,7 @@ def _views(
     failovers = drills.newest(tx, ids, DrillKind.FAILOVER)
     restores = drills.newest(tx, ids, DrillKind.RESTORE)
     levels = kill.levels_of(tx, client_id)
+    unserved_, waits = unserved.why(tx, ids), unserved.waiting(tx, ids)
     market = _Market(tx, now, client_id, [serving.get(row.id, row) for row in rows])
     views = []
     for row in rows:
@@ -218,6 +222,8 @@ def _views(
                 kill=kill.level_among(levels, row.id),
                 now=now,
                 listened_since=listened_since,
+                unserved=unserved_.get(row.id),
+                recovery_waits=waits.get(row.id),
             )
         )
     return views
