@@ -59,7 +59,7 @@ def facts(aim=Aim.SAVE, **known):
         in_pool_since=NOW - 10 * HOUR,
         history=(),
         target=assessed(),
-        spend=SpendFacts(None, None, None),
+        spend=SpendFacts(None, None, None, None),
     )
     return replace(agreeable, **known)
 
@@ -86,7 +86,7 @@ def with_history(seen, *more):
 
 
 def with_spend(seen, agent=None, client=None, now=None):
-    return replace(seen, spend=SpendFacts(agent, client, now))
+    return replace(seen, spend=SpendFacts(agent, client, now, now))
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,9 @@ OBSTACLES = {
     "it left that pool an hour ago": Obstacle(
         rails.it_does_not_go_back_and_forth, lambda f: with_history(f, switched(1, left=THERE)), NOT_RECOVERY
     ),
-    "this agent's cap": Obstacle(rails.the_spend_caps_hold, lambda f: with_spend(f, agent=Decimal("0.039"))),
+    "this agent's cap, for which both count": Obstacle(
+        rails.the_spend_caps_hold, lambda f: with_spend(f, agent=Decimal("0.107"), now=Decimal("0.107"))
+    ),
     "the client's cap": Obstacle(
         rails.the_spend_caps_hold, lambda f: with_spend(f, client=Decimal("1.00"), now=Decimal("0.97"))
     ),
@@ -238,7 +240,7 @@ AT_THE_EDGE = {
     "an unknown risk: rules-v1 has no measure of it": with_target(facts(), risk_6h=None),
     "the quarantine ends now": with_target(facts(), quarantined_until=NOW),
     "a price of a quarter of an hour": with_target(facts(), age_seconds=900.0),
-    "comes exactly to the caps": with_spend(facts(), Decimal("0.040"), Decimal("1.00"), Decimal("0.96")),
+    "comes exactly to the caps": with_spend(facts(), Decimal("1.00"), Decimal("1.00"), Decimal("0.96")),
     "one came to nothing half an hour ago": facts(fruitless=Fruitless(1, NOW - HOUR / 2)),
     "three came to nothing, the last two hours ago": facts(fruitless=Fruitless(3, NOW - 2 * HOUR)),
     "a thousand came to nothing, the last a day ago": facts(fruitless=Fruitless(1000, NOW - 24 * HOUR)),

@@ -138,7 +138,7 @@ class RulesV1:
             in_pool_since=None if view.since == view.started else datetime.fromtimestamp(view.since, UTC),
             history=_history(view),
             target=next((a for a in pools if a.pool.id == target), None),
-            spend=SpendFacts(None, None, None),
+            spend=SpendFacts(None, None, None, None),
         )
 
     # --- when, and what stands by ---------------------------------------------------------------------------------

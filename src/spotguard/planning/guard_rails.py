@@ -40,11 +40,12 @@ class Fruitless:
 
 @dataclass(frozen=True)
 class SpendFacts:
-    """Caps and what they would come to with the move; None: no cap, or unknown."""
+    """Caps, and what runs and is being launched under each; None: no cap, or unknown."""
 
     agent_cap_usd: Decimal | None
     client_cap_usd: Decimal | None
-    client_hourly_usd: Decimal | None  # of all the client's running instances and open intentions
+    agent_hourly_usd: Decimal | None
+    client_hourly_usd: Decimal | None
 
 
 @dataclass(frozen=True)
@@ -219,16 +220,21 @@ def it_does_not_go_back_and_forth(facts: RailFacts) -> str | None:
 
 
 def the_spend_caps_hold(facts: RailFacts) -> str | None:
-    """Old and new run together for a while, so that the cap counts both."""
+    """Old and new run together for a while, so that each cap counts both."""
     spend, cost = facts.spend, facts.proposal.usd_per_hour
-    if spend.agent_cap_usd is not None and cost > spend.agent_cap_usd:
-        return f"costs {cost} USD/h, more than this agent's cap of {spend.agent_cap_usd}"
-    if spend.client_cap_usd is None:
-        return None
-    if spend.client_hourly_usd is None:
-        return "what runs now has no known price, and there is a spend cap"
-    if spend.client_hourly_usd + cost > spend.client_cap_usd:
-        return f"would come to {spend.client_hourly_usd + cost} USD/h, the cap is {spend.client_cap_usd}"
+    for whose, cap, present in (
+        ("this agent's", spend.agent_cap_usd, spend.agent_hourly_usd),
+        ("the client's", spend.client_cap_usd, spend.client_hourly_usd),
+    ):
+        if cap is None:
+            continue
+        if present is None:
+            return "what runs now has no known price, and there is a spend cap"
+        if present + cost > cap:
+            return (
+                f"old and new run side by side meanwhile, which would come to {present + cost} USD/h: {whose} cap "
+                f"(maxHourlyUsd) is {cap}, and no move there is made before it is raised to that"
+            )
     return None
 
 

@@ -297,7 +297,9 @@ def _require(whose: str, cap: Decimal, present: Decimal | None, more: Decimal | 
     if present is None or more is None:
         raise Refused(f"{whose} is capped at {cap} USD/h, and not every price is known")
     if present + more > cap:
-        raise Refused(f"{whose} would come to {present + more} USD/h: the cap is {cap}")
+        raise Refused(
+            f"{whose} would come to {present + more} USD/h: the cap is {cap}; raise maxHourlyUsd, or end what runs"
+        )
 
 
 def hourly_of(

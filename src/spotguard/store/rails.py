@@ -95,6 +95,9 @@ def rail_facts(
         spend=SpendFacts(
             agent_cap_usd=agent.max_hourly_usd,
             client_cap_usd=client_cap,
+            agent_hourly_usd=None
+            if agent.max_hourly_usd is None
+            else intentions.hourly_of(tx, now, agent.client_id, agent.id),
             client_hourly_usd=None if client_cap is None else intentions.hourly_of(tx, now, agent.client_id),
         ),
         quota=quotas.why_not(tx, now, ClientId(agent.client_id), place, proposal.mode),

@@ -52,8 +52,8 @@ GroupId = Annotated[
 class ConfigurationChange(Taken):
     """Any of them; what is not named stays. `maxHourlyUsd` null lifts the cap, `restorePointHours` null makes none,
     `fenceAfterMinutes` null never ends a primary that hangs, `minuteValueUsd` null counts ten times what a minute on
-    demand costs, `traffic` null moves none, `quarantineGroup` null leaves a rehearsed clone in its original's security
-    groups.
+    demand costs, `traffic` null moves none. `quarantineGroup` null: no restore drill begins by schedule, and the clone
+    of one that is ordered is in its original's security groups. `maxHourlyUsd` counts all that runs for it at once.
     """
 
     enabled: Flag | None = None

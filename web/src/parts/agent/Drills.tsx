@@ -79,6 +79,7 @@ export function Drills({ agent }: { agent: AgentDetail }) {
       </div>
       <WhyNot control={controls?.failoverDrill} what="No failover now" />
       <WhyNot control={controls?.restoreDrill} what="No restore now" />
+      <p className="dim">{scheduleOf(agent.config)}</p>
       <h3>Restore points</h3>
       <Table
         label="Restore points"
@@ -96,6 +97,15 @@ export function Drills({ agent }: { agent: AgentDetail }) {
       {kind !== null && <Ask agentId={agent.id} kind={kind} onClose={() => setKind(null)} />}
     </Card>
   );
+}
+
+function scheduleOf(config: AgentDetail["config"]): string {
+  if (config.restorePointHours === null)
+    return "By schedule: none, since it has no hours between restore points.";
+  if (config.restoreDrillDays === 0) return "By schedule: restore points alone, no restore drill.";
+  if (config.quarantineGroup === null)
+    return "By schedule: no restore drill before a security group for the clone is set (guard-rails).";
+  return `By schedule: a restore drill every ${config.restoreDrillDays} d, in ${config.quarantineGroup}.`;
 }
 
 function Ask({ agentId, kind, onClose }: { agentId: string; kind: Kind; onClose: () => void }) {
@@ -141,7 +151,11 @@ function Ask({ agentId, kind, onClose }: { agentId: string; kind: Kind; onClose:
             ["Boots in", place(restore.mode, restore.pool)],
             ["Costs an hour", <Usd key="u" of={restore.usdPerHour} />],
             ["At the most", span(restore.mostSeconds)],
-            ["Security group", restore.quarantineGroup ?? "its original's"],
+            [
+              "Security group",
+              restore.quarantineGroup ??
+                "its original's: it runs beside who serves, with all that is on the disk",
+            ],
           ]}
         />
       )}

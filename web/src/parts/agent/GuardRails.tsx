@@ -91,7 +91,7 @@ function Form(props: { config: Config; isPending: boolean; onStore: (change: Cha
           />
         ))}
         <TextInput
-          label="Dearest an hour, USD; empty: no cap"
+          label="Most USD an hour of all that runs for it, old and new of a move together; empty: no cap"
           value={draft.cap}
           onChange={(event) => setDraft({ ...draft, cap: event.currentTarget.value })}
         />
@@ -101,7 +101,7 @@ function Form(props: { config: Config; isPending: boolean; onStore: (change: Cha
           onChange={(event) => setDraft({ ...draft, minute: event.currentTarget.value })}
         />
         <TextInput
-          label="Allowed types; empty: only its own"
+          label="Allowed types; empty: only the one on which it runs now"
           value={draft.types}
           onChange={(event) => setDraft({ ...draft, types: event.currentTarget.value })}
         />
@@ -111,7 +111,7 @@ function Form(props: { config: Config; isPending: boolean; onStore: (change: Cha
           onChange={(event) => setDraft({ ...draft, azs: event.currentTarget.value })}
         />
         <TextInput
-          label="Security group of a rehearsed clone, sg-…; empty: its original's"
+          label="Security group of a rehearsed clone, sg-…; empty: no restore drill by schedule"
           value={draft.group}
           onChange={(event) => setDraft({ ...draft, group: event.currentTarget.value })}
         />
