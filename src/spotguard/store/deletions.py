@@ -15,9 +15,9 @@ from spotguard.domain.commands import OPEN_COMMAND, CommandType
 from spotguard.domain.errors import Refused
 from spotguard.domain.ids import AgentId, ClientId, CommandId, ReplicaId
 from spotguard.domain.money import ZERO
-from spotguard.domain.switches import OPEN_SWITCH
+from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus
 from spotguard.store import agents as agent_store
-from spotguard.store import commands, events, fleet, left_behind, replicas
+from spotguard.store import commands, events, fleet, left_behind, old_ends, replicas
 from spotguard.store.left_behind import LeftBehind
 from spotguard.store.tables import agents, switches
 from spotguard.store.tables import commands as commands_table
@@ -88,9 +88,10 @@ def require_deletable(tx: sa.Connection, now: datetime, client_id: ClientId, age
     """Holds the agent. False for one that is deleted already; `Refused` as in `delete`."""
     agent_store.of_client(tx, client_id, agent_id)  # NotFound before anything is touched
     fleet.hold(tx, now, agent_id)
-    if agent_store.of_client(tx, client_id, agent_id).status == AgentStatus.DELETED:
+    agent = agent_store.of_client(tx, client_id, agent_id)
+    if agent.status == AgentStatus.DELETED:
         return False
-    _require_no_move(tx, agent_id)
+    _require_no_move(tx, agent)
     return True
 
 
@@ -110,13 +111,19 @@ def _deletion(
     return Deletion(row, tuple(left_behind.of_agent(tx, agent_id)), standbys)
 
 
-def _require_no_move(tx: sa.Connection, agent_id: AgentId) -> None:
+def _require_no_move(tx: sa.Connection, agent: Row) -> None:
     open_states = [status.value for status in OPEN_SWITCH]
-    moving = sa.select(switches.c.id).where(
-        switches.c.agent_id == agent_id, switches.c.status.in_(open_states)
-    )
-    if tx.execute(moving.limit(1)).first() is not None:
+    moving = sa.select(switches).where(switches.c.agent_id == agent.id, switches.c.status.in_(open_states))
+    found = tx.execute(moving.order_by(switches.c.status.desc()).limit(1)).first()
+    if found is None:
+        return
+    held = old_ends.why_held(tx, agent) if found.status == SwitchStatus.COMMITTED else None
+    if held is None or not agent.auto_terminate_enabled:
         raise Refused("a move of this agent is open: wait until it has ended")
+    raise Refused(
+        f"the last move waits for the end of {found.old_instance_id} ({held}): set autoTerminateEnabled to false, and "
+        "that one is left running, for you to end"
+    )
 
 
 def _retire(tx: sa.Connection, now: datetime, agent_id: AgentId) -> tuple[str, ...]:
