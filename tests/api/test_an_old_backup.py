@@ -95,6 +95,23 @@ def test_a_heartbeat_whose_ticket_nobody_knows_is_refused_and_heard(
     assert not grant_to(world, web, world.register(web.tenant, "web", letter="c"))
 
 
+def test_who_let_go_by_a_ticket_that_nobody_knows_makes_no_room_and_is_told_of(world: World, web: Machine):
+    slip = {
+        "id": "of-a-later-day",
+        "agent_id": web.agent_id,
+        "epoch": 2,
+        "from_instance": web.id,
+        "to_instance": "i-0a0a0a0a0a0a0a0a0",
+        "to_boot": "boot",
+    }
+    for _ in range(2):
+        assert web.heartbeat(epoch=None, released=1, handed_over=signed(world, web, slip)).status == 409
+    (held,) = world.rows(epoch_grants)
+    assert held.released_at is None, "its heir serves, and may not be heard"
+    (told,) = world.rows(agent_events, agent_events.c.kind == "unknown_hand_over_told")
+    assert told.message.startswith(f"{web.id} tells of a hand-over")
+
+
 def test_an_epoch_that_these_rows_granted_is_no_claim(world: World, web: Machine):
     web.heartbeat(epoch=1, gate="open")
     assert claims(world) == []

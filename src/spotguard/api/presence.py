@@ -70,6 +70,8 @@ async def heartbeat(api: Api, request: Request) -> Response:
     def claim(tx: Connection) -> None:
         caller = credentials.agent(tx, now, token_hash, request.path_params["agent_id"])
         claims.told(tx, now, caller, beat.epoch)
+        if beat.handed_over is not None:
+            claims.unknown_hand_over(tx, now, caller)
 
     try:
         told, is_news = await api.write(work)

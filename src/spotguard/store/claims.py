@@ -19,6 +19,7 @@ from spotguard.store.set_apart import may_serve
 from spotguard.store.tables import agent_events, epoch_grants, instances
 
 NEWER_EPOCH = "newer_epoch_told"  # kind of the event
+UNKNOWN_HAND_OVER = "unknown_hand_over_told"  # the same
 _IT_SERVES = (
     "it holds an epoch that this database has not granted it: it serves, and a person decides "
     "(docs/production.md)"
@@ -51,6 +52,19 @@ def told(tx: sa.Connection, now: datetime, caller: sa.Row[Any], epoch: int | Non
         "restored? Nobody else is granted an epoch while that instance lives (docs/production.md)"
     )
     events.append(tx, now, ClientId(caller.client_id), AgentId(caller.agent_id), NEWER_EPOCH, message, claim)
+
+
+def unknown_hand_over(tx: sa.Connection, now: datetime, caller: sa.Row[Any]) -> None:
+    """Its whole heartbeat is refused: heard as one that has let go it would make room for another than its heir, who
+    serves. While it says so its page calls it silent; this says why.
+    """
+    message = (
+        f"{caller.instance_id} tells of a hand-over by a ticket that this database does not know: was an old backup "
+        "restored? Its heartbeats are refused, so that nobody takes the place of whom it handed over to "
+        "(docs/production.md)"
+    )
+    whom = ClientId(caller.client_id), AgentId(caller.agent_id)
+    events.append_hourly(tx, now, *whom, UNKNOWN_HAND_OVER, message)
 
 
 def why_kept(tx: sa.Connection, agent_id: AgentId | str, instance_id: str) -> str | None:
