@@ -1,5 +1,7 @@
 """What people are told of an agent is true now: where it is, not where it was when the engine last decided."""
 
+from decimal import Decimal
+
 from spotguard.store import views_agents
 from tests.cloud.scene import prices
 from tests.coordinator.scene import A, B, C, Scene
@@ -47,3 +49,17 @@ def test_new_settings_are_decided_under_anew():
     assert "has not decided anew" in told(scene, agent)[1]
     scene.run(120)
     assert "would save" in told(scene, agent)[1]
+
+
+def test_a_standby_that_waits_for_room_says_what_it_waits_for():
+    scene = Scene()
+    agent = scene.protect(pool=A, auto_switch_enabled=False)
+    scene.run(400)
+    scene.config(agent, manual_replica_enabled=True, max_hourly_usd=Decimal("0.05"))
+    scene.run(300)
+    action, why = told(scene, agent)
+    assert action.startswith("standby in")
+    assert why.startswith("it waits: this agent's spending would come to")
+    assert "raise maxHourlyUsd" in why
+    scene.config(agent, max_hourly_usd=None)
+    scene.run(900, until=lambda: "hand over to the standby" in told(scene, agent)[0])

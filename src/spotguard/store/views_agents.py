@@ -22,7 +22,7 @@ from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus
 from spotguard.planning.approvals import stands_until
 from spotguard.planning.outlook import LastDecision, LiveStandby, OpenMove, Outlook, Standing, outlook
 from spotguard.planning.presence import Heard, Presence, heard
-from spotguard.store import drills, fleet, kill, live_signals, ondemand, prices, unserved
+from spotguard.store import drills, fleet, kill, live_signals, obstacles, ondemand, prices
 from spotguard.store.batches import batch_of, batched
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import (
@@ -57,6 +57,7 @@ class AgentView:
     listened_since: datetime | None  # nobody could be heard before; None: somebody always listened
     unserved: str | None = None  # why nobody serves it
     recovery_waits: str | None = None  # what keeps its recovery from an instance
+    standby_waits: str | None = None  # what keeps its standby from one
 
     @property
     def health(self) -> str:
@@ -117,7 +118,7 @@ class AgentView:
                 autonomy=Autonomy(self.row.autonomy),
                 kill=self.kill,
                 move=_open_move(self.move, self.recovery_waits),
-                standby=_standby(self.replicas),
+                standby=_standby(self.replicas, self.standby_waits),
                 signal_because=None if self.signal is None else self.signal.because,
                 decision=_last_decision(self.current_decision),
                 unserved=self.unserved,
@@ -141,13 +142,14 @@ def _open_move(row: Any, waits: str | None) -> OpenMove | None:
     return OpenMove(to, row.kind, SwitchStatus(row.status), because)
 
 
-def _standby(rows: Sequence[Any]) -> LiveStandby | None:
+def _standby(rows: Sequence[Any], waits: str | None) -> LiveStandby | None:
     """The one that is furthest."""
     if not rows:
         return None
     row = next((one for one in rows if one.status == ReplicaStatus.READY), rows[0])
+    because = row.because if row.instance_id is not None or waits is None else f"it waits: {waits}"
     progress = f"{row.state_transfer_progress.normalize():f}"
-    return LiveStandby(row.pool_id, ReplicaStatus(row.status), progress, row.because)
+    return LiveStandby(row.pool_id, ReplicaStatus(row.status), progress, because)
 
 
 def _last_decision(row: Any) -> LastDecision | None:
@@ -201,7 +203,9 @@ def _views(
     failovers = drills.newest(tx, ids, DrillKind.FAILOVER)
     restores = drills.newest(tx, ids, DrillKind.RESTORE)
     levels = kill.levels_of(tx, client_id)
-    unserved_, waits = unserved.why(tx, ids), unserved.waiting(tx, ids)
+    unserved, waits = obstacles.of_serving(tx, ids), obstacles.of_recoveries(tx, ids)
+    without_machine = [agent for agent, rows in replicas.items() if rows[0].instance_id is None]
+    standbys_wait = obstacles.of_standbys(tx, without_machine)
     market = _Market(tx, now, client_id, [serving.get(row.id, row) for row in rows])
     views = []
     for row in rows:
@@ -222,8 +226,9 @@ def _views(
                 kill=kill.level_among(levels, row.id),
                 now=now,
                 listened_since=listened_since,
-                unserved=unserved_.get(row.id),
+                unserved=unserved.get(row.id),
                 recovery_waits=waits.get(row.id),
+                standby_waits=standbys_wait.get(row.id),
             )
         )
     return views

@@ -1,4 +1,4 @@
-"""Agents that nobody serves while no move brings them back, and why, in the words in which people were told of it."""
+"""What keeps an agent from being served, a recovery or a standby from its instance, as people were told."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ import sqlalchemy as sa
 
 from spotguard.domain.instances import InstanceState
 from spotguard.domain.switches import SwitchStatus
-from spotguard.store.tables import agent_events, epoch_grants, instances, switches
+from spotguard.store.tables import agent_events, epoch_grants, instances, replica_instances, switches
 
 NOBODY_SERVES = ("nobody_serves", "holder_may_resume", "instance_ended")
 RECOVERY_WAITS = ("needs_person", "recovery_needs_person", "recovery_waits")
-"""Kinds of events: of a holder that is gone, and of a recovery that has no instance yet."""
+STANDBY_WAITS = ("replica_waits",)
+"""Kinds of events: of a holder that is gone, of a recovery and of a standby that have no instance yet."""
 
 _NOTHING_TOLD = "who served has let go or ended, and the next looks at EC2 decide who takes over"
-_g, _e, _s = epoch_grants.c, agent_events.c, switches.c
+_g, _e, _s, _r = epoch_grants.c, agent_events.c, switches.c, replica_instances.c
 _GONE = (InstanceState.STOPPED.value, InstanceState.TERMINATED.value)
 
 
-def why(tx: sa.Connection, agent_ids: Sequence[str]) -> dict[str, str]:
+def of_serving(tx: sa.Connection, agent_ids: Sequence[str]) -> dict[str, str]:
     """Of those whose holder has let go, or is stopped or ended as EC2 shows it, and for which no move is under way."""
     preparing = sa.exists().where(_s.open_agent_id == _g.held_agent_id)
     gone = (
@@ -42,7 +43,7 @@ def why(tx: sa.Connection, agent_ids: Sequence[str]) -> dict[str, str]:
     return dict.fromkeys(found, _NOTHING_TOLD) | _newest(tx, told)
 
 
-def waiting(tx: sa.Connection, agent_ids: Sequence[str]) -> dict[str, str]:
+def of_recoveries(tx: sa.Connection, agent_ids: Sequence[str]) -> dict[str, str]:
     """Of those whose recovery has no instance yet: what keeps it from one, if anything was told of it."""
     told = (
         sa.select(_e.agent_id, _e.message)
@@ -54,6 +55,24 @@ def waiting(tx: sa.Connection, agent_ids: Sequence[str]) -> dict[str, str]:
             _s.new_instance_id.is_(None),
             _e.kind.in_(RECOVERY_WAITS),
             _e.at >= _s.created_at,
+        )
+    )
+    return _newest(tx, told)
+
+
+def of_standbys(tx: sa.Connection, agent_ids: Sequence[str]) -> dict[str, str]:
+    """Of agents (each has a standby without an instance): what it waits for, if anything was told of it."""
+    if not agent_ids:
+        return {}
+    told = (
+        sa.select(_e.agent_id, _e.message)
+        .join(replica_instances, _r.agent_id == _e.agent_id)
+        .where(
+            _r.agent_id.in_(agent_ids),
+            _r.is_active,
+            _r.instance_id.is_(None),
+            _e.kind.in_(STANDBY_WAITS),
+            _e.at >= _r.created_at,
         )
     )
     return _newest(tx, told)
