@@ -12,7 +12,7 @@ from spotguard.domain.errors import Doubtful, NeedsPerson, PoolDry, QuotaReached
 from spotguard.domain.instances import InstanceState, Mode
 from spotguard.domain.pools import Pool
 from spotguard.ports.cloud import BlockDevice, FleetRequest, LaunchRequest
-from spotguard.ports.shape import MetadataOptions, Shape
+from spotguard.ports.shape import DiskShape, MetadataOptions, Shape
 from tests.cloud.aws_scene import FOUND, INSTANCE, RUNNING, answer, refuse, scripted
 
 A, B = Pool("m5.large", "us-east-1a"), Pool("c5.large", "us-east-1b")
@@ -101,6 +101,26 @@ class TestALaunch:
             "Ebs": {"DeleteOnTermination": False, "VolumeSize": 4, "VolumeType": "gp3"},
         }
         assert second == {"DeviceName": "/dev/sdg", "NoDevice": ""}
+
+    def of_its_original(self, disk, size_gib=4, snapshot_id=None):
+        shape = replace(SHAPE, disks={"/dev/sdf": disk, "/dev/xvda": DiskShape(encrypted=True)})
+        devices = (BlockDevice("/dev/sdf", size_gib, snapshot_id),)
+        (told,) = parameters(replace(WISH, block_devices=devices, shape=shape))["BlockDeviceMappings"]
+        return {key: told["Ebs"][key] for key in ("Encrypted", "Iops", "Throughput") if key in told["Ebs"]}
+
+    def test_a_volume_in_place_of_an_encrypted_one_is_encrypted(self):
+        assert self.of_its_original(DiskShape(encrypted=True)) == {"Encrypted": True}
+        assert self.of_its_original(DiskShape(encrypted=False)) == {}
+        assert (
+            self.of_its_original(DiskShape(encrypted=True), snapshot_id="snap-1") == {}
+        )  # as the snapshot is
+
+    def test_a_volume_is_as_fast_as_its_original_within_what_gp3_allows_for_its_size(self):
+        fast = DiskShape(iops=12000, mib_per_second=600)
+        assert self.of_its_original(fast, 100) == {"Iops": 12000, "Throughput": 600}
+        assert self.of_its_original(fast, 4) == {"Throughput": 600}
+        assert self.of_its_original(DiskShape(iops=3000, mib_per_second=1000), 4) == {"Throughput": 750}
+        assert self.of_its_original(DiskShape(iops=3000, mib_per_second=125), 4) == {}
 
     def test_the_same_request_gives_the_same_parameters(self):
         assert parameters(WISH) == parameters(replace(WISH))

@@ -10,12 +10,12 @@ from spotguard.cloud.aws import prices, quotas, sighting
 from spotguard.cloud.aws.connection import Account
 from spotguard.cloud.aws.copies import image_view, snapshot_view
 from spotguard.cloud.aws.instance_views import end_reason, ended_at, instance_view, product_of
-from spotguard.cloud.aws.shapes import choose_subnets, metadata_of, needs_of, ways_out
+from spotguard.cloud.aws.shapes import choose_subnets, disk_of, metadata_of, needs_of, ways_out
 from spotguard.domain.errors import NeedsPerson
 from spotguard.domain.instances import EndReason, InstanceState, Mode
 from spotguard.domain.pools import LINUX
 from spotguard.ports.cloud import CopyState
-from spotguard.ports.shape import MetadataOptions
+from spotguard.ports.shape import DiskShape, MetadataOptions
 
 T10 = datetime(2026, 1, 5, 10, tzinfo=UTC)
 SHOWN = {
@@ -242,6 +242,13 @@ class TestSubnets:
         ways = {**self.ways(), "public-c": "igw"}
         chosen = {"a": "near", "b": "private-b", "c": "public-c"}  # where there is no other, any
         assert choose_subnets(subnets, "near", ways) == chosen
+
+
+def test_of_a_volume_of_another_type_only_whether_it_is_encrypted_is_copied():
+    told = {"VolumeType": "gp3", "Iops": 6000, "Throughput": 250, "Encrypted": True}
+    assert disk_of(told) == DiskShape(encrypted=True, iops=6000, mib_per_second=250)
+    assert disk_of(told | {"VolumeType": "io2", "Iops": 64000}) == DiskShape(encrypted=True)
+    assert disk_of({"VolumeType": "gp2", "Iops": 100}) == DiskShape()
 
 
 def test_metadata_options_are_read_as_they_are():

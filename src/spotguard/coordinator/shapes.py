@@ -22,7 +22,7 @@ from spotguard.store import shapes, sightings
 
 AGAIN = timedelta(hours=6)
 AFTER_FAILURE = timedelta(minutes=5)
-MOST_PER_PASS = 10  # each is two to five calls, and EC2 counts them
+MOST_PER_PASS = 10  # each is three to six calls, and EC2 counts them
 
 
 class Shapes:

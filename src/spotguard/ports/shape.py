@@ -1,5 +1,5 @@
-"""What a clone must keep of the instance that it stands in for, besides its disks (aws-facts: copy the old one's
-metadata options, tags, security groups, profile, key, credit specification).
+"""What a clone must keep of the instance that it stands in for, besides what its disks hold (aws-facts: copy the old
+one's metadata options, tags, security groups, profile, key, credit specification).
 """
 
 from __future__ import annotations
@@ -34,8 +34,19 @@ class MetadataOptions:
 
 
 @dataclass(frozen=True)
+class DiskShape:
+    """What the volume that is made in another's place has of it. Performance is that of gp3, as the new one is:
+    IOPS, and MiB a second.
+    """
+
+    encrypted: bool = False
+    iops: int | None = None
+    mib_per_second: int | None = None
+
+
+@dataclass(frozen=True)
 class Shape:
-    """`subnets`: the one to use in each zone of its VPC. `public_ip` None: as the subnet says.
+    """`disks` by device. `subnets`: the one to use in each zone of its VPC. `public_ip` None: as the subnet says.
 
     `owner_tags` are those that are neither AWS's nor ours. `user_data` only under the policy `keep`.
     """
@@ -54,6 +65,7 @@ class Shape:
     owner_tags: Mapping[str, str] = field(default_factory=dict)
     user_data_policy: UserDataPolicy = UserDataPolicy.REPLACE
     user_data: str | None = None
+    disks: Mapping[str, DiskShape] = field(default_factory=dict)
     needs: MachineNeeds = field(default_factory=MachineNeeds)
 
 

@@ -189,7 +189,7 @@ def template(request: FleetRequest, mode: Mode) -> dict[str, Any]:
     if request.user_data:
         data["UserData"] = base64.b64encode(request.user_data.encode()).decode()
     if request.block_devices:
-        data["BlockDeviceMappings"] = mappings(request.block_devices)
+        data["BlockDeviceMappings"] = mappings(request.block_devices, shape)
     if shape is not None and shape.tenancy != "default":
         data["Placement"] = {"Tenancy": shape.tenancy}
     if shape is not None and shape.public_ip is not None:

@@ -43,7 +43,7 @@ def parameters(request: LaunchRequest) -> dict[str, Any]:
     if request.user_data:
         told["UserData"] = request.user_data  # boto3 encodes it
     if request.block_devices:
-        told["BlockDeviceMappings"] = mappings(request.block_devices)
+        told["BlockDeviceMappings"] = mappings(request.block_devices, request.shape)
     if request.tags:
         told["TagSpecifications"] = tag_specifications(request.tags, *kinds)
     return told

@@ -8,13 +8,14 @@ from typing import Any
 
 from spotguard.cloud.aws import looking
 from spotguard.cloud.aws.connection import Connection
+from spotguard.cloud.aws.devices import VOLUME_TYPE
 from spotguard.cloud.aws.errors import read
 from spotguard.cloud.aws.filters import filter_of, tags_of
 from spotguard.cloud.aws.machines import BURSTABLE
 from spotguard.domain.errors import NeedsPerson
 from spotguard.domain.ids import InstanceId
 from spotguard.planning.compatibility import MachineNeeds, TypeFacts
-from spotguard.ports.shape import USER_DATA_TAG, MetadataOptions, Shape, UserDataPolicy, owner_tags
+from spotguard.ports.shape import USER_DATA_TAG, DiskShape, MetadataOptions, Shape, UserDataPolicy, owner_tags
 
 _FEW_ADDRESSES = 8  # a subnet with fewer is left alone where there is another
 _MOST_TYPES = 100
@@ -56,8 +57,28 @@ def _shape(connection: Connection, instance_id: InstanceId, shown: Mapping[str, 
         owner_tags=owner_tags(tags),
         user_data_policy=policy,
         user_data=_user_data(connection, instance_id) if policy is UserDataPolicy.KEEP else None,
+        disks=_disks(connection, shown),
         needs=needs_of(shown),
     )
+
+
+def _disks(connection: Connection, shown: Mapping[str, Any]) -> dict[str, DiskShape]:
+    mapped = shown.get("BlockDeviceMappings", ())
+    devices = {
+        disk["Ebs"]["VolumeId"]: disk["DeviceName"] for disk in mapped if "VolumeId" in disk.get("Ebs", {})
+    }
+    if not devices:
+        return {}
+    found = connection.pages("describe_volumes", "Volumes", Filters=[filter_of("volume-id", *devices)])
+    return {devices[one["VolumeId"]]: disk_of(one) for one in found if one["VolumeId"] in devices}
+
+
+def disk_of(told: Mapping[str, Any]) -> DiskShape:
+    """What other types of volumes do is left out: gp3 has limits of its own."""
+    encrypted = bool(told.get("Encrypted"))
+    if told.get("VolumeType") != VOLUME_TYPE:
+        return DiskShape(encrypted)
+    return DiskShape(encrypted, told.get("Iops"), told.get("Throughput"))
 
 
 def metadata_of(told: Mapping[str, Any]) -> MetadataOptions:
