@@ -43,6 +43,13 @@ def serving(database, client_id, instance_id):
     database.write(lambda tx: tx.execute(t.agents.update().values(instance_count=1)))
 
 
+def standby_has_enrolled(database, client_id):
+    """A machine of ours, from the image of its agent."""
+    ours = {"agent_id": "agent-1", "intention_token": "of-a-launch", "ami_id": "ami-1", "hears": True}
+    rows.add(database, t.instances, **rows.instance(client_id, id=rows.NEW, is_active=False, **ours))
+    database.write(lambda tx: tx.execute(t.agents.update().values(ami_id="ami-1")))
+
+
 def told(result):
     findings = json.loads(result.stdout)["findings"]
     return {one["name"]: (one["grade"], one["because"]) for one in findings}
@@ -55,11 +62,12 @@ def test_an_installation_that_is_well(shell, database, installation):
             Resources=[instance_id], Tags=[{"Key": "spotguard:adopted", "Value": "agent-1"}]
         )
         serving(database, installation, instance_id)
+        standby_has_enrolled(database, installation)
         scene.other("iam").create_role(RoleName="AWSServiceRoleForEC2Spot", AssumeRolePolicyDocument="{}")
         result = shell.run("doctor", "--endpoint-url", scene.wire.url, "--json")
     ill = {name: what for name, what in told(result).items() if what[0] != "ok"}
     assert (result.exit_code, ill) == (0, {})
-    assert json.loads(result.stdout)["counts"] == {"ok": 22}
+    assert json.loads(result.stdout)["counts"] == {"ok": 23}
 
 
 def test_what_is_broken_is_told_with_what_to_do(shell, database, installation):

@@ -137,6 +137,9 @@ CASES = [
     (E.its_image_may_run_on_spot, instance(product_codes={"abc": "marketplace"}), CARE, "Marketplace (abc)"),
     (E.its_image_may_run_on_spot, instance(platform="Red Hat Enterprise Linux"), CARE, "Red Hat"),
     (E.its_image_may_run_on_spot, no_instance(), UNKNOWN, "nobody may look"),
+    (E.its_image_holds_the_agent, GOOD, CARE, "ami-1 holds neither"),
+    (E.its_image_holds_the_agent, instance(tags={"spotguard:managed": "x"}), FINE, "SpotGuard launched it"),
+    (E.its_image_holds_the_agent, no_instance(), UNKNOWN, "nobody may look"),
     (E.its_root_is_on_ebs, GOOD, FINE, "EBS"),
     (E.its_root_is_on_ebs, instance(root_device="instance-store"), STOP, "instance store"),
     (E.its_root_is_on_ebs, no_instance(), UNKNOWN, "nobody may look"),
@@ -176,6 +179,12 @@ CASES = [
         "2 network interfaces",
     ),
     (E.one_plain_interface_is_enough, instance(interfaces=(Interface("eni-1", "efa"),)), STOP, "eni-1"),
+    (
+        E.one_plain_interface_is_enough,
+        instance(interfaces=(Interface("eni-1", "interface", forwards=True),)),
+        STOP,
+        "check is off",
+    ),
     (E.one_plain_interface_is_enough, no_instance(), UNKNOWN, "nobody may look"),
     (E.its_private_address_is_not_needed, GOOD, CARE, "10.0.0.5 is not kept"),
     (
@@ -288,10 +297,11 @@ def test_every_rule_is_tried_fine_and_not_fine_and_unseen(rule):
     assert rule.source
 
 
-def test_a_sound_machine_has_one_amber_finding_its_private_address():
+def test_a_sound_machine_has_two_amber_findings_its_image_and_its_private_address():
     found = report(GOOD)
     assert [one.name for one in found.findings if one.grade is not FINE] == [
-        "its-private-address-is-not-needed"
+        "its-image-holds-the-agent",
+        "its-private-address-is-not-needed",
     ]
     assert (found.grade, found.red) == (CARE, ())
 

@@ -102,7 +102,8 @@ def _is_elastic(interface: Mapping[str, Any]) -> bool:
 
 def _interface(told: Mapping[str, Any]) -> Interface:
     more = [one["PrivateIpAddress"] for one in told.get("PrivateIpAddresses", ()) if not one.get("Primary")]
-    return Interface(told["NetworkInterfaceId"], told.get("InterfaceType") or "interface", tuple(more))
+    kind, forwards = told.get("InterfaceType") or "interface", told.get("SourceDestCheck") is False
+    return Interface(told["NetworkInterfaceId"], kind, tuple(more), forwards)
 
 
 def _credits(connection: Connection, instance_id: InstanceId) -> str | Unseen | None:

@@ -92,6 +92,7 @@ class Interface:
     interface_id: str
     kind: str  # interface, efa, trunk …
     secondary_ips: tuple[str, ...] = ()
+    forwards: bool = False  # its source/destination check is off
 
 
 @dataclass(frozen=True)

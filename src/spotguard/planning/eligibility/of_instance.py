@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from spotguard.domain.salvages import SALVAGE_DEVICE
+from spotguard.domain.tags import MANAGED_TAG
 from spotguard.planning.eligibility.facts import Facts
 from spotguard.planning.findings import Rule, Unseen, Verdict, care, fine, seen, stop
 from spotguard.planning.switching import ROOT_DEVICES, STATE_DEVICE
@@ -94,6 +95,19 @@ def its_image_may_run_on_spot(facts: Facts) -> Verdict:
     return fine("plain Linux: no billing code")
 
 
+def its_image_holds_the_agent(facts: Facts) -> Verdict:
+    """A clone boots the image, not the disk: what was installed on a running machine is not in it."""
+    instance = seen(facts.instance)
+    if MANAGED_TAG in instance.tags:
+        return fine("SpotGuard launched it, with an agent")
+    return care(
+        f"if agent and workload were installed after its launch, {instance.image_id} holds neither: what is launched "
+        "from it never enrols, and until there is an image of this machine nothing protects it",
+        "when its agent has registered: spotguard configure AGENT restorePointHours=24, and a restore drill when the "
+        "first is complete",
+    )
+
+
 def its_root_is_on_ebs(facts: Facts) -> Verdict:
     """Only an EBS root can be imaged, kept and moved (users, first hour)."""
     if seen(facts.instance).root_device == "ebs":
@@ -172,7 +186,7 @@ def its_place_can_be_copied(facts: Facts) -> Verdict:
 
 
 def one_plain_interface_is_enough(facts: Facts) -> Verdict:
-    """A clone gets one new interface; others and EFA stay behind (users, first hour; E14)."""
+    """A clone gets one new interface; others, EFA and forwarding stay behind (users, first hour; E14)."""
     interfaces = seen(facts.instance).interfaces
     special = [one.interface_id for one in interfaces if one.kind != "interface"]
     if special or len(interfaces) > 1:
@@ -182,6 +196,12 @@ def one_plain_interface_is_enough(facts: Facts) -> Verdict:
         return stop(
             f"it has {what}: a clone is launched with one plain interface",
             "bring the workload to one interface; extra addresses can be secondary ones",
+        )
+    if any(one.forwards for one in interfaces):
+        return stop(
+            "its source/destination check is off, so that it forwards what is others' (NAT, VPN, router): a clone has "
+            "the check on, and EC2 drops that silently",
+            "leave it, or let a NAT gateway or a transit gateway do it",
         )
     return fine("it has one plain network interface")
 
@@ -278,6 +298,7 @@ RULES: tuple[Rule[Facts], ...] = (
     Rule(nothing_else_owns_it, "docs/scope.md; U7"),
     Rule(no_spot_request_brings_it_back, "E30"),
     Rule(its_image_may_run_on_spot, "E27"),
+    Rule(its_image_holds_the_agent, "docs/enrolment.md"),
     Rule(its_root_is_on_ebs, "users, first hour"),
     Rule(its_root_is_named_as_roots_are, "docs/enrolment.md"),
     Rule(no_volume_is_attached_where_a_look_goes, "docs/state-sync.md"),
