@@ -3,9 +3,10 @@
 from datetime import timedelta
 
 from spotguard.coordinator.context import Context, CoordinatorSettings
-from spotguard.coordinator.turns import SLICE, Turns
+from spotguard.coordinator.turns import SHARE, SLICE, Fair, Turns
 from spotguard.domain.agents import Executor
 from spotguard.store import tenants
+from spotguard.store.tables import switches
 from tests.cloud.scene import START, StoryClock
 from tests.coordinator.scene import Scene
 
@@ -95,3 +96,52 @@ def test_prices_of_many_accounts_are_fetched_in_several_passes():
         scene.coordinator.prices.run(scene.now, list(both))
         fetched.append([cloud.calls for cloud in both.values()])
     assert fetched == [[1, 0], [1, 1], [1, 1]]
+
+
+class Nothing:
+    def read(self, work):
+        return work(None)
+
+
+def test_a_storm_at_one_client_holds_up_no_rescue_of_another():
+    """Items are named after their client."""
+    clock = StoryClock(START)
+    ctx = Context(Nothing(), None, clock, CoordinatorSettings(), None, None)
+    fair = Fair(ctx, lambda _tx, item: item[0])
+    storm, other = [f"a{n}" for n in range(9)], ["b0", "b1"]
+
+    def rescued(items):
+        seen = []
+        for item in fair.of(items):
+            seen.append(item)
+            clock.time += SHARE / 2
+        return seen
+
+    assert rescued([*storm, *other]) == ["a0", "a1", "b0", "b1"]
+    assert ctx.again_at
+    assert rescued(storm) == ["a2", "a3"]
+    assert rescued(["a0", *storm[4:]]) == ["a4", "a5"]
+
+
+def test_while_there_is_time_nobodys_client_is_asked_for():
+    ctx = Context(None, None, StoryClock(START), CoordinatorSettings(), None, None)
+    assert list(Fair(ctx, lambda _tx, _item: None).of(["a", "b"])) == ["a", "b"]
+
+
+def test_when_many_of_one_client_have_ended_the_pass_ends_all_the_same_and_everybody_is_recovered():
+    scene = Scene(executor=Executor.SERVER)
+    lost = [scene.protect(name) for name in ("one", "two", "three", "four")]
+    scene.run(60)
+    scene.coordinator.ctx.clouds = lambda _client: cloud
+    cloud = Slow(scene, "describe_volumes")
+    for agent_id in lost:
+        scene.ec2.controls.end_by_stranger(scene.agent(agent_id).instance_id)
+    scene.clock.time += timedelta(minutes=3)
+    scene.ec2.happenings()
+    begun = []
+    for _ in range(8):
+        report = scene.coordinator.run_pass()
+        begun.append(len(scene.rows(switches)))
+        assert begun[-1] == len(lost) or report.next_due <= scene.now  # the next one comes at once
+    assert 0 < begun[0] < len(lost)
+    assert begun[-1] == len(lost)

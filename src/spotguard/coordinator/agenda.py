@@ -90,6 +90,20 @@ def look(tx: sa.Connection, now: datetime) -> Agenda:
     return Agenda(work, sightings.active(tx), dict(fleet))
 
 
+def client_of_agent(tx: sa.Connection, agent_id: str) -> str | None:
+    return tx.scalar(sa.select(agents.c.client_id).where(agents.c.id == agent_id))
+
+
+def client_of_switch(tx: sa.Connection, switch_id: str) -> str | None:
+    return tx.scalar(sa.select(switches.c.client_id).where(switches.c.id == switch_id))
+
+
+def client_of_replica(tx: sa.Connection, replica_id: str) -> str | None:
+    of_replica = agents.join(replica_instances, replica_instances.c.agent_id == agents.c.id)
+    found = sa.select(agents.c.client_id).select_from(of_replica)
+    return tx.scalar(found.where(replica_instances.c.id == replica_id))
+
+
 def clients_at_work(tx: sa.Connection, agenda: Agenda) -> set[ClientId]:
     """Whose workloads move, or have nobody who serves."""
     moving = sa.select(switches.c.client_id).where(switches.c.id.in_(agenda.of(Work.SWITCH, Work.MOVE)))

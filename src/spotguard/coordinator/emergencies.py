@@ -8,8 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from spotguard.coordinator import recovery, state_look
-from spotguard.coordinator.agenda import Agenda, Work
+from spotguard.coordinator.agenda import Agenda, Work, client_of_agent
 from spotguard.coordinator.context import REST, Context, Row
+from spotguard.coordinator.turns import Fair
 from spotguard.domain.agents import AgentStatus, KillLevel
 from spotguard.domain.epochs import Proof
 from spotguard.domain.errors import Refused
@@ -55,10 +56,12 @@ class Emergencies:
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
+        self._fair = Fair(ctx, client_of_agent)
 
     def run(self, now: datetime, agenda: Agenda) -> int:
         ended = list(dict.fromkeys(agenda.of(Work.ENDED)))
-        done = self.ctx.each("emergencies", ended, lambda agent: self._follow_up(now, AgentId(agent)))
+        in_turn = self._fair.of(ended)
+        done = self.ctx.each("emergencies", in_turn, lambda agent: self._follow_up(now, AgentId(agent)))
         recommended = self.ctx.awake(agenda.of(Work.RECOMMENDATION), now)
         open_ones = dict.fromkeys([*agenda.of(Work.NOTICE), *recommended])
         signalled = [agent for agent in open_ones if agent not in set(ended)]

@@ -8,9 +8,9 @@ from itertools import chain
 import sqlalchemy as sa
 
 from spotguard.coordinator import aftermath, bring_back, recovery, server_half
-from spotguard.coordinator.agenda import Agenda, Work
+from spotguard.coordinator.agenda import Agenda, Work, client_of_switch
 from spotguard.coordinator.context import Context, Row
-from spotguard.coordinator.turns import Turns
+from spotguard.coordinator.turns import Fair, Turns
 from spotguard.domain.agents import Executor, KillLevel
 from spotguard.domain.ids import AgentId, SwitchId
 from spotguard.domain.replicas import LIVE_REPLICA
@@ -36,12 +36,13 @@ class Moves:
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
+        self._fair = Fair(ctx, client_of_switch)
         self._turns: Turns[str] = Turns(ctx)
 
     def run(self, now: datetime, agenda: Agenda) -> int:
         rescues = self.ctx.awake(agenda.of(Work.SWITCH), now)
         wanted = self.ctx.awake(agenda.of(Work.MOVE), now)
-        in_turn = chain(rescues, self._turns.of(wanted))
+        in_turn = chain(self._fair.of(rescues), self._turns.of(wanted))
         done = self.ctx.each("moves", in_turn, lambda row_id: self._look(now, SwitchId(row_id)))
         missing = dict.fromkeys(agenda.of(Work.ADRIFT))
         return done + self.ctx.each(

@@ -11,10 +11,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from spotguard.coordinator import launches
-from spotguard.coordinator.agenda import Agenda, Work
+from spotguard.coordinator.agenda import Agenda, Work, client_of_replica
 from spotguard.coordinator.context import REST, Context, Row
 from spotguard.coordinator.launches import Order
-from spotguard.coordinator.turns import Turns
+from spotguard.coordinator.turns import Fair, Turns
 from spotguard.domain.commands import CommandStatus, CommandType, CreatedBy, Priority
 from spotguard.domain.errors import Refused
 from spotguard.domain.ids import AgentId, ClientId, CommandId, InstanceId, ReplicaId
@@ -52,13 +52,14 @@ class Standbys:
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
+        self._fair = Fair(ctx, client_of_replica)
         self._turns: Turns[str] = Turns(ctx)
         self._turns_of_need: Turns[str] = Turns(ctx)
 
     def run(self, now: datetime, agenda: Agenda) -> int:
         urgent = self.ctx.awake(agenda.of(Work.REPLICA), now)
         wanted = self.ctx.awake(agenda.of(Work.STANDING), now)
-        in_turn = chain(urgent, self._turns.of(wanted))
+        in_turn = chain(self._fair.of(urgent), self._turns.of(wanted))
         tended = self.ctx.each("replicas", in_turn, lambda row_id: self._tend(now, ReplicaId(row_id)))
         needy = dict.fromkeys(agenda.of(Work.NEED))
         in_need = self._turns_of_need.of(needy)

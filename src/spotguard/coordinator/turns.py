@@ -9,9 +9,12 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from datetime import timedelta
 from typing import Generic, TypeVar
 
+import sqlalchemy as sa
+
 from spotguard.coordinator.context import Context
 
 SLICE = timedelta(seconds=3)  # of a pass, for each duty; one item more may have begun
+SHARE = timedelta(seconds=10)  # of a client's rescues, in one duty and pass
 Item = TypeVar("Item")
 
 
@@ -45,3 +48,42 @@ class Turns(Generic[Item]):
                 self.left.append(item)
         if self.left:
             self._ctx.soon(begun, self._ctx.settings.pass_seconds)
+
+
+class Fair:
+    """Rescues: many of one client hold up nobody else's for longer than its share of a pass.
+
+    The next pass comes at once then, and begins with those that were left over.
+    """
+
+    def __init__(self, ctx: Context, whose: Callable[[sa.Connection, str], str | None]) -> None:
+        """`whose`: the client of an item."""
+        self._ctx, self._whose = ctx, whose
+        self._left: list[str] = []
+
+    def of(self, items: Iterable[str]) -> Iterator[str]:
+        """In the given order, but who was left over first. Nobody's client is asked for while there is time."""
+        now, wanted = self._ctx.clock.now, list(items)
+        first = [item for item in self._left if item in wanted]
+        self._left = []
+        taken: list[tuple[str, timedelta]] = []
+        clients: dict[str, str | None] = {}
+
+        def client(item: str) -> str | None:
+            if item not in clients:
+                clients[item] = self._ctx.db.read(lambda tx: self._whose(tx, item))
+            return clients[item]
+
+        def has_had_its_share(item: str) -> bool:
+            return sum((span for one, span in taken if client(one) == client(item)), timedelta()) >= SHARE
+
+        begun = now()
+        for item in [*first, *(item for item in wanted if item not in first)]:
+            before = now()
+            if before - begun >= SHARE and has_had_its_share(item):
+                self._left.append(item)
+                continue
+            yield item
+            taken.append((item, now() - before))
+        if self._left:
+            self._ctx.soon(begun, 0)
