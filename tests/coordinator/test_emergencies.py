@@ -9,7 +9,6 @@ from spotguard.coordinator.retire import Retire
 from spotguard.domain.agents import Executor
 from spotguard.domain.errors import NeedsPerson
 from spotguard.domain.replicas import ReplicaStatus, ReplicaType
-from spotguard.domain.signals import SignalType
 from spotguard.domain.switches import MoveKind, Step
 from spotguard.store.tables import (
     agent_events,
@@ -235,28 +234,6 @@ def test_a_disabled_agent_is_recorded_and_left_alone(scene, agent):
     assert kinds.count("instance_ended") == 1
     scene.config(agent, enabled=True)
     scene.run(400, until=serves_elsewhere(scene, agent, old))
-
-
-class Everybody:
-    def __contains__(self, _instance_id):
-        return True
-
-
-@pytest.mark.parametrize(
-    ("enabled", "mend"), [(True, "terminate it, and the workload is recovered"), (False, "enable it")]
-)
-def test_who_has_let_go_and_outlives_its_notice_is_told_of(scene, agent, enabled, mend):
-    """Its standby never came up, and AWS has not taken it: nothing else would ever happen."""
-    old = scene.serving(agent)
-    scene.mute = Everybody()
-    guest, now = scene.guests[old], scene.now
-    scene._send(guest, SignalType.TERMINATION, now, now + timedelta(seconds=120))
-    scene.run(130)
-    assert not scene.is_open(agent)
-    scene.config(agent, enabled=enabled)
-    scene.run(1500)
-    (told,) = scene.rows(agent_events, agent_events.c.kind == "nobody_serves")
-    assert mend in told.message
 
 
 def test_silence_proves_nothing(scene, agent):

@@ -8,7 +8,7 @@ import pytest
 from spotguard.domain.agents import Executor
 from spotguard.domain.instances import Mode
 from spotguard.domain.signals import SignalType
-from spotguard.store import views_agents
+from spotguard.store import releases, views_agents
 from spotguard.store.tables import agent_events
 from tests.coordinator.scene import A, B, C, Scene
 
@@ -18,20 +18,36 @@ class Everybody:
         return True
 
 
-@pytest.mark.parametrize(
-    ("enabled", "mend"), [(True, "terminate it, and the workload is recovered"), (False, "enable it")]
-)
-def test_who_has_let_go_and_outlives_its_notice_is_told_of(enabled, mend):
-    """Its standby never came up, and AWS has not taken it: nothing else would ever happen."""
-    scene = Scene()
-    agent = scene.protect(pool=A, terminate_wait_seconds=0)
-    scene.run(60)
+def let_go(scene, agent):
+    """For a notice; its standby never comes up, and AWS does not take it. Who has let go."""
     old = scene.serving(agent)
     scene.mute = Everybody()
     guest, now = scene.guests[old], scene.now
     scene._send(guest, SignalType.TERMINATION, now, now + timedelta(seconds=120))
     scene.run(130)
     assert not scene.is_open(agent)
+    return guest
+
+
+@pytest.fixture
+def scene():
+    return Scene()
+
+
+@pytest.fixture
+def agent(scene):
+    agent = scene.protect(pool=A, terminate_wait_seconds=0)
+    scene.run(60)
+    return agent
+
+
+@pytest.mark.parametrize(
+    ("enabled", "mend"), [(True, "terminate it, and the workload is recovered"), (False, "enable it")]
+)
+def test_who_has_let_go_outlives_its_notice_and_may_not_serve_on_is_told_of(scene, agent, enabled, mend):
+    """Nothing else would ever happen: nobody hears it, or it is nobody's to give back."""
+    guest = let_go(scene, agent)
+    guest.silent = enabled
     scene.config(agent, enabled=enabled)
     scene.run(1500)
     (told,) = scene.rows(agent_events, agent_events.c.kind == "nobody_serves")
@@ -76,3 +92,23 @@ def test_a_recovery_that_finds_no_capacity_says_so_until_it_has_an_instance():
 def outlook_of(scene, agent):
     view = scene.db.read(lambda tx: views_agents.agent(tx, scene.now, scene.client_id, agent))
     return view.outlook.next_action, view.outlook.why
+
+
+def test_who_is_heard_long_after_the_end_that_its_notice_named_serves_on(scene, agent):
+    guest = let_go(scene, agent)
+    scene.run(500)
+    assert not scene.is_open(agent), "it may still be taken"
+    scene.run(200, until=lambda: scene.is_open(agent))
+    assert (scene.serving(agent), scene.agent(agent).epoch) == (guest.instance_id, 2)
+    assert scene.rows(agent_events, agent_events.c.kind == "nobody_serves") == []
+
+
+def test_who_lets_go_again_for_the_same_notice_is_given_no_epoch_again(scene, agent):
+    """Its metadata show it still: it would let go of each that it was given."""
+    guest = let_go(scene, agent)
+    scene.run(700, until=lambda: scene.is_open(agent))
+    scene.db.write(lambda tx: releases.heard(tx, scene.now, scene.client_id, agent, guest.instance_id, 2))
+    scene.run(1200)
+    assert scene.agent(agent).epoch == 2
+    (told,) = scene.rows(agent_events, agent_events.c.kind == "nobody_serves")
+    assert "terminate it" in told.message

@@ -19,6 +19,7 @@ from spotguard.ports.server import Reply
 from spotguard.telemetry import get_logger
 
 LATELY = timedelta(seconds=10)  # a look at the metadata since which a notice can only just have come
+WITHDRAWN_AFTER = timedelta(minutes=5)  # of the deadline of a notice that the metadata shows no more
 SURELY_LEFT = timedelta(seconds=60)  # of the two minutes, to whoever looked lately
 
 log = get_logger("agent")
@@ -73,6 +74,11 @@ class Signals:
         """AWS is about to take this instance, whoever may act on it."""
         return self._heard.notice is not None
 
+    @property
+    def forgets_at(self) -> datetime | None:
+        """From when on a notice that the metadata shows no more was not carried out, by our own clock."""
+        return None if self._heard.notice is None else self._heard.notice.deadline + WITHDRAWN_AFTER
+
     def run(self, now: datetime) -> datetime | None:
         again = now + timedelta(seconds=self._desk.intervals.signal_poll_seconds)
         metadata = self._desk.ports.metadata
@@ -87,6 +93,8 @@ class Signals:
         self._deaf = False
         if notice is not None:
             self._hear_notice(notice.action_time, now)
+        else:
+            self._forget_what_passed(now)
         if rebalance is not None:
             self._hear(SignalType.REBALANCE, rebalance.notice_time, None)
         self._looked_at = now
@@ -95,6 +103,13 @@ class Signals:
     def _hear_notice(self, action_time: datetime, now: datetime) -> None:
         sent = min(self._desk.server_now(now), action_time - timedelta(seconds=NOTICE_SECONDS))
         self._hear(SignalType.TERMINATION, sent, Notice(self._deadline(action_time, now), now), action_time)
+
+    def _forget_what_passed(self, now: datetime) -> None:
+        """EC2 did not take this instance: it may serve on, and stand by."""
+        at = self.forgets_at
+        if at is not None and now >= at:
+            self._keep(Heard(self._heard.seen))
+            log.warning("the notice was not carried out", instance=self._desk.instance_id)
 
     def _deadline(self, action_time: datetime, now: datetime) -> datetime:
         """By our own clock. AWS tells it by its own, and neither our clock nor the server's need agree with that: of

@@ -153,12 +153,13 @@ def _is_hopeless(tx: sa.Connection, now: datetime, switch: Row, *, dead: bool, r
 
 
 def _give_back(tx: sa.Connection, now: datetime, agent: Row, held: Row) -> bool:
-    """It let go for a move that came to nothing: it serves on itself, under a new epoch, if it has its state.
+    """It let go for a move that came to nothing, or a notice that AWS did not carry out: it serves on itself, under a
+    new epoch, if it has its state.
 
     Not while the kill switch stands at `all`: in the copy of a backup it may have let go for a move that these rows
     do not know, and another one serves.
     """
-    if held.released_at is None or not agent.enabled or not moves.can_serve(tx, held.instance_id):
+    if held.released_at is None or not agent.enabled or not _may_serve_on(tx, now, held):
         return False
     if kill.level_for(tx, agent.client_id, agent.id) is KillLevel.ALL:
         message = (
@@ -177,8 +178,12 @@ def _give_back(tx: sa.Connection, now: datetime, agent: Row, held: Row) -> bool:
         to_instance=InstanceId(held.instance_id),
         proof=Proof.RELEASED,
         switch_id=None,
-        because="it had let go for a move that came to nothing: it serves on",
+        because="it had let go for what came to nothing: it serves on",
     )
+
+
+def _may_serve_on(tx: sa.Connection, now: datetime, held: Row) -> bool:
+    return moves.can_serve(tx, held.instance_id) or deaths.was_not_taken(tx, now, held)
 
 
 def _tell_of_sleep(tx: sa.Connection, now: datetime, agent: Row, held: Row) -> bool:
@@ -197,7 +202,7 @@ def _tell_that_nobody_serves(tx: sa.Connection, now: datetime, agent: Row, held:
     """It has let go, EC2 has not ended it, and it may not serve on: no rule goes on from here, a person does."""
     if held.released_at is None or now - held.released_at < NOT_TAKEN_AFTER:
         return False
-    if agent.enabled and moves.can_serve(tx, held.instance_id):
+    if agent.enabled and _may_serve_on(tx, now, held):
         return False
     mend = (
         "terminate it, and the workload is recovered from its volumes or its standby"

@@ -12,6 +12,7 @@ from spotguard.agent.agent import Agent
 from spotguard.agent.desk import Ports
 from spotguard.agent.enrolment import launch_note
 from spotguard.agent.settings import AgentSettings
+from spotguard.agent.signals import Signals
 from spotguard.agent.sync import LOOK_SECONDS, REPORT_EVERY, Sync, status_of
 from spotguard.cloud.simulated.ec2 import SimulatedEc2
 from spotguard.domain.errors import MetadataUnavailable
@@ -269,9 +270,10 @@ class AgentProcess:
 
     def _next_poll(self, again: datetime) -> datetime:
         """The poll that can bring something new: at the next beat after the metadata may have changed."""
-        change = self._around.ec2.next_metadata_change(self.instance_id)
-        quiet = again + QUIET_POLL
-        return quiet if change is None else min(quiet, max(again, change))
+        duty, change = self.agent.duties["signals"], self._around.ec2.next_metadata_change(self.instance_id)
+        passed = duty.forgets_at if isinstance(duty, Signals) else None
+        news = [max(again, at) for at in (change, passed) if at is not None]
+        return min([again + QUIET_POLL, *news])
 
     def _plan(self, name: str, at: datetime, action: Callable[[], None]) -> None:
         self._around.schedule.plan((self.instance_id, name), max(at, self._around.clock.now()), action)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from typing import Any
+
 import sqlalchemy as sa
 
 from spotguard.domain.ids import InstanceId
 from spotguard.domain.instances import InstanceState, Mode, is_proof_of_death
-from spotguard.domain.signals import SignalType
+from spotguard.domain.signals import NOTICE_SECONDS, SignalType
 from spotguard.store.prepared import Prepared
 from spotguard.store.set_apart import may_serve
 from spotguard.store.tables import instances, spot_interruption_events
@@ -37,6 +40,23 @@ _FIT = Prepared(
             instances.c.ec2_state.not_in([state.value for state in _DYING]),
         ),
         sa.not_(_NOTICED),
+    )
+)
+
+TAKEN_WITHIN = timedelta(minutes=10)  # of the end that a notice names; its agent forgets it after five
+_HEARD_WITHIN = timedelta(minutes=2)
+_RUNNING = Prepared(
+    sa.select(instances.c.last_heartbeat_at).where(
+        instances.c.id == sa.bindparam("machine"),
+        instances.c.is_active,
+        *may_serve(),
+        instances.c.ec2_state == InstanceState.RUNNING.value,
+    )
+)
+_e = spot_interruption_events.c
+_NOTICES = Prepared(
+    sa.select(_e.signal_time, _e.action_time, _e.detected_at).where(
+        _e.instance_id == sa.bindparam("machine"), _e.signal_type == SignalType.TERMINATION.value
     )
 )
 
@@ -71,3 +91,21 @@ def is_stopped(tx: sa.Connection, instance_id: InstanceId) -> bool:
 def can_serve(tx: sa.Connection, instance_id: InstanceId) -> bool:
     """It lives, and AWS has not said that it is about to take it (rulings B9)."""
     return _FIT.first(tx, {"machine": instance_id}) is not None
+
+
+def was_not_taken(tx: sa.Connection, now: datetime, held: sa.Row[Any]) -> bool:
+    """Of a holder: it is heard and EC2 shows it running, long after the end that its notices named.
+
+    Not where a notice came before its epoch: who was given one and let go again for the same notice reads that still.
+    """
+    heard_at: datetime | None = _RUNNING.scalar(tx, {"machine": held.instance_id})
+    if heard_at is None or now - heard_at > _HEARD_WITHIN:
+        return False
+    notices = _NOTICES.rows(tx, {"machine": held.instance_id})
+    return all(row.detected_at >= held.granted_at and now - _end(row) > TAKEN_WITHIN for row in notices)
+
+
+def _end(notice: sa.Row[Any]) -> datetime:
+    told: datetime | None = notice.action_time
+    sent: datetime = min(notice.signal_time, notice.detected_at)
+    return told or sent + timedelta(seconds=NOTICE_SECONDS)

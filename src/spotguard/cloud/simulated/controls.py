@@ -59,6 +59,10 @@ class Controls:
         else:
             self._weather.interrupt(self._machine(target), notice_seconds)
 
+    def withdraw_notice(self, instance_id: InstanceId) -> None:
+        """It is not taken, and its metadata shows the notice no more."""
+        self._weather.withdraw(self._machine(instance_id))
+
     def make_dry(self, pool: Pool, until: datetime | None = None, *, mode: Mode = Mode.SPOT) -> None:
         """Nothing starts there in this market until then, or until `end_dryness`."""
         self._capacity.dry(pool.id, until, mode)

@@ -117,7 +117,16 @@ class Weather:
         machine.notice = InterruptionNotice("terminate", end)
         machine.metadata_version += 1
         self._world.happened(HappeningKind.SIGNALLED, machine)
-        self._world.plan(machine, end, partial(self._reclaim, machine))
+        self._world.plan(machine, end, partial(self._take, machine, machine.notice))
+
+    def withdraw(self, machine: Machine) -> None:
+        """EC2 does not take it after all, and its metadata shows the notice no more."""
+        machine.notice = None
+        machine.metadata_version += 1
+
+    def _take(self, machine: Machine, notice: InterruptionNotice) -> None:
+        if machine.notice is notice:
+            self._reclaim(machine)
 
     def _reclaim(self, machine: Machine) -> None:
         self._lifecycle.end(machine, EndReason.INTERRUPTED)
