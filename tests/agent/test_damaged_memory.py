@@ -5,6 +5,8 @@ from itertools import product
 import pytest
 
 from spotguard.agent.files import Document
+from spotguard.agent.primacy import Primacy
+from spotguard.agent.serving import Serving
 from spotguard.domain.instances import GateState, Mode
 from spotguard.ports.checked_lines import Damaged
 from spotguard.simulation.machine import SimulatedDisk
@@ -65,6 +67,28 @@ def test_a_damaged_memory_of_the_epoch_is_not_one_of_where_the_state_lies(damage
     primary.restart()
     stage.run(70)
     assert primary.disk.read("state-mount") == b"/srv/state, on vol-1"
+
+
+class Unaskable:
+    """A gate whose `status` does not answer: whoever must be sure that it is closed is not."""
+
+    def state(self) -> GateState:
+        return GateState.OPEN
+
+    def healthy(self) -> bool:
+        return False
+
+    def open(self, epoch: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def test_a_gate_that_cannot_be_asked_does_not_tell_that_nothing_was_released():
+    stage = Stage()
+    primary = stage.primary()
+    primacy = Primacy(primary.disk, Unaskable(), stage.clock, 10.0, Serving(stage.clock), lambda: None)
+    primacy.forget(primary.agent.desk.me, was_this_boot=True)
+    assert primacy.forgot
 
 
 @pytest.mark.parametrize("same", [False, True], ids=["clone", "another boot"])

@@ -68,8 +68,9 @@ class Primacy:
     def forget(self, me: Identity, *, was_this_boot: bool) -> None:
         """What stands on the disk is not what was written: nobody knows what was released or handed over here.
 
-        A gate that is open tells that nothing was: it closes before that, and for ever. That of another boot, or of one
-        that nobody knows, tells nothing: a boot may have opened it. `was_this_boot`: what is damaged is of this one.
+        A gate that is open tells that nothing was: it closes before that, and for ever. One that cannot be asked counts
+        as open, and serves only if it is healthy besides. That of another boot, or of one that nobody knows, tells
+        nothing: a boot may have opened it. `was_this_boot`: what is damaged is of this one.
         """
         with self._lock:
             self._now = Held(me.instance_id, me.boot_id, forgot=not self._is_open())
@@ -91,14 +92,15 @@ class Primacy:
             now = replace(self._now, forgot=False, doubted=ticket_id)
             if epoch is not None:
                 self._serving.forbid()
-                if self._is_open():
+                if self._gate.state() is GateState.OPEN:
                     self._gate.close()
                 now = replace(now, released=max(epoch, now.released))
             self._keep(now)
 
     def _is_open(self) -> bool:
+        """Surely: of one that counts as open since it cannot be asked nobody knows."""
         try:
-            return self._gate.state() is GateState.OPEN
+            return self._gate.state() is GateState.OPEN and self._gate.healthy()
         except GateFailed:
             return False
 
