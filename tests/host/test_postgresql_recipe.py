@@ -218,6 +218,44 @@ def test_a_standby_that_is_cut_off_measures_how_far_it_is_behind(pair):
     assert until(lambda: receiving.received().lag_seconds < 3)
 
 
+def test_who_follows_a_new_timeline_is_sent_to_as_before(pair):
+    """The former primary was stopped in order, and follows the one that took over."""
+    former, holder = pair
+    former.gate().close()
+    assert holder.sync().adopt(2) is True
+    follow(former, holder)
+    holder.ask("insert into written values (1)")
+    made = whole_pass(holder.sync(), former.target)
+    assert former.sync().received().position >= made.position
+    holder.gate().close()
+    last = whole_pass(holder.sync(), former.target)
+    assert last.position == holder.sync().position()
+    assert rows_of(former) == {1}
+
+
+def follow(former, holder):
+    former.settings(primary_conninfo=f"host={holder.address} port={holder.port} user=postgres")
+    former.run("touch", former.data / "standby.signal")
+    former.run(BIN / "pg_ctl", "start", "-D", former.data, "-w", "-s", "-l", former.data / "spotguard.log")
+
+
+def test_a_log_that_has_gone_another_way_is_not_what_is_here_however_long_it_is(pair):
+    """The former primary died with more than its standby had, and was made to follow that without pg_rewind."""
+    former, holder = pair
+    holder.dies()
+    former.ask("set synchronous_commit = local; insert into written select generate_series(1, 20000)")
+    former.dies()
+    holder.run(BIN / "pg_ctl", "start", "-D", holder.data, "-w", "-s", "-l", holder.data / "spotguard.log")
+    assert holder.sync().adopt(2) is True
+    holder.ask("alter system set synchronous_standby_names = ''")
+    holder.ask("select pg_reload_conf()")
+    holder.ask("insert into written values (1)")
+    follow(former, holder)
+    assert former.sync().received().position > holder.sync().position()
+    with pytest.raises(SyncFailed, match="does not follow timeline"):
+        whole_pass(holder.sync(), former.target)
+
+
 def test_what_it_cannot_do_is_one_line(capsys):
     assert postgresql.main([]) == 2
     assert postgresql.main(["drop"]) == 2

@@ -25,11 +25,21 @@ LOOK_SECONDS = 0.05
 CAUGHT_UP = "spotguard-caught-up.json"
 _LOCATION = re.compile(r"^Latest checkpoint location:\s+([0-9A-F]+)/([0-9A-F]+)$", re.MULTILINE)
 _STATE = re.compile(r"^Database cluster state:\s+(.*)$", re.MULTILINE)
+_SYSTEM = re.compile(r"^Database system identifier:\s+(\d+)$", re.MULTILINE)
+_TIMELINE = re.compile(r"^Latest checkpoint's TimeLineID:\s+(\d+)$", re.MULTILINE)
 _HELD = "pg_wal_lsn_diff(greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), '0/0')"
 _RECEIVED = (
     f"select {_HELD}, pg_wal_lsn_diff(latest_end_lsn, '0/0'),"  # noqa: S608 - constants
     " extract(epoch from clock_timestamp() - last_msg_receipt_time)"
     " from (select 1) as one left join pg_stat_wal_receiver on status = 'streaming'"
+)
+_THEIRS = (  # a segment's name begins with its timeline
+    f"select coalesce({_HELD}, 0), system_identifier || ' ' ||"  # noqa: S608 - constants
+    " (select max(substr(name, 1, 8)) from pg_ls_waldir() where name ~ '^[0-9A-F]{24}$') from pg_control_system()"
+)
+_OURS = (
+    "select system_identifier || ' ' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)"
+    " from pg_control_system()"
 )
 
 
@@ -55,17 +65,24 @@ def position() -> dict[str, object]:
 
 
 def push() -> dict[str, object]:
-    """Until the target has flushed all that is flushed here now. The sending is the servers' own business."""
-    begun, own = time.monotonic(), int(str(position()["position"]))
+    """Until the target has flushed all that is flushed here now. The sending is the servers' own business.
+
+    A byte of another timeline's log is another byte, however far that has come.
+    """
+    begun, own, course = time.monotonic(), int(str(position()["position"])), _course()
     address = os.environ["SPOTGUARD_TARGET_ADDRESS"]
-    first = theirs = _held_by(address)
-    waiting = threading.Event()
-    while theirs < own:
+    first, followed = _held_by(address)
+    theirs, waiting = first, threading.Event()
+    while theirs < own or followed != course:
         if time.monotonic() - begun > float(os.environ.get(PATIENCE, "50")):
+            if followed != course:
+                raise RecipeFailed(
+                    f"{address} does not follow timeline {course}, but {followed}: make it anew"
+                )
             raise RecipeFailed(f"{address} lacks {own - theirs} bytes of the log")
         waiting.wait(LOOK_SECONDS)
-        theirs = _held_by(address)
-    return {"position": own, "bytes_sent": theirs - first, "lag_seconds": time.monotonic() - begun}
+        theirs, followed = _held_by(address)
+    return {"position": own, "bytes_sent": max(0, theirs - first), "lag_seconds": time.monotonic() - begun}
 
 
 def received() -> dict[str, object]:
@@ -132,8 +149,21 @@ def main(words: list[str]) -> int:
     return 0
 
 
-def _held_by(address: str) -> int:
-    return int(_ask(f"select coalesce({_HELD}, 0)", host=address))
+def _held_by(address: str) -> tuple[int, str]:
+    """How far, and of which course of which cluster."""
+    held, course = _ask(_THEIRS, host=address).split("|")
+    return int(held), course
+
+
+def _course() -> str:
+    """The cluster and its timeline: while it serves that of its next write, stopped that of its last checkpoint."""
+    if _is_up():
+        return _ask(_OURS)
+    told = _run("pg_controldata", "-D", _data())
+    system, timeline = _SYSTEM.search(told), _TIMELINE.search(told)
+    if system is None or timeline is None:
+        raise RecipeFailed("pg_controldata names no timeline")
+    return f"{system[1]} {int(timeline[1]):08X}"
 
 
 def _is_up() -> bool:
