@@ -2,6 +2,9 @@
 
 import threading
 
+import msgspec
+
+from spotguard.host.inbox import Mark
 from spotguard.host.rsync import RsyncSync
 from spotguard.host.term import UNKNOWN_TERM
 from spotguard.host.transport import RsyncTransport
@@ -46,3 +49,10 @@ def pair_in(folder):
     (state / "sub" / "b").write_text("two")
     settle()
     return opened(folder), machine(folder, "standby"), state, folder / "standby"
+
+
+def forge(inbox, name, kind, position=1):
+    """A pass that a sender has marked."""
+    (inbox / "marks").mkdir(parents=True, exist_ok=True)
+    (inbox / "passes" / name).mkdir(parents=True)
+    (inbox / "marks" / f"{name}.{kind}").write_bytes(msgspec.json.encode(Mark(position, 100)))

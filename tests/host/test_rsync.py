@@ -16,11 +16,10 @@ import pytest
 from spotguard.domain.errors import SyncFailed
 from spotguard.host.inbox import Mark, pass_id
 from spotguard.host.rsync import RsyncSync
-from spotguard.host.term import Term
 from spotguard.host.transport import RsyncTransport
 from spotguard.ports.checked_lines import line_of
 from spotguard.ports.workload import SyncTarget
-from tests.host.copying import TARGET, machine, pair_in, settle, whole_pass
+from tests.host.copying import TARGET, forge, machine, pair_in, settle, whole_pass
 
 pytestmark = pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
 
@@ -28,12 +27,6 @@ pytestmark = pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is 
 @pytest.fixture
 def pair(tmp_path):
     return pair_in(tmp_path)
-
-
-def forge(inbox, name, kind, position=1):
-    (inbox / "marks").mkdir(parents=True, exist_ok=True)
-    (inbox / "passes" / name).mkdir(parents=True)
-    (inbox / "marks" / f"{name}.{kind}").write_bytes(msgspec.json.encode(Mark(position, 100)))
 
 
 def test_a_whole_pass_arrives_and_is_adopted(pair):
@@ -208,38 +201,6 @@ def test_a_mark_that_does_not_read_counts_as_none(pair, tmp_path):
     (marks / f"{pass_id(9, 8)}.whole").write_text('{"position": "much", "bytes": 1}')
     (marks / "99999999999999999..whole").write_bytes(msgspec.json.encode(Mark(1, 1)))
     assert standby.received().position == primary.position()
-
-
-@pytest.mark.parametrize("their_epoch", [1, 7])
-def test_what_another_agent_sends_to_an_address_that_was_its_standby_s_is_no_state_here(
-    tmp_path, pair, their_epoch
-):
-    """The image is shared, and with it the key. Put in place, it would be served as this workload's state; of a later
-    epoch, it would keep this workload's own passes from being seen.
-    """
-    _, _, state, theirs = pair
-    own = Term(held=lambda: 1, runs=lambda: False, agent=lambda: "own")
-    primary, standby = machine(tmp_path, "primary", own), machine(tmp_path, "standby", own)
-    other = machine(tmp_path, "other", Term(lambda: their_epoch, lambda: False, agent=lambda: "another's"))
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "a").write_text("a stranger's")
-    other.adopt(their_epoch)
-    whole_pass(other)
-    assert standby.received().position is None
-    made = whole_pass(primary)
-    whole_pass(other)
-    assert standby.received().position == made.position
-    assert len(list((tmp_path / "standby-inbox" / "passes").iterdir())) == 1, "the stranger's are deleted"
-    assert standby.adopt(2) is not None
-    assert (theirs / "a").read_text() == (state / "a").read_text()
-
-
-def test_old_passes_are_cleared_away(pair, tmp_path):
-    primary, standby, _, _ = pair
-    for _ in range(4):
-        whole_pass(primary)
-    standby.received()
-    assert len(list((tmp_path / "standby-inbox" / "passes").iterdir())) == 2
 
 
 def test_a_serving_state_is_not_overwritten_by_what_was_adopted_before(pair):

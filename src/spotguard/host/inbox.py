@@ -128,6 +128,18 @@ class Inbox:
             return None
         return whole
 
+    def clear(self, before: int) -> None:
+        """Once the newest whole pass from before epoch `before` is the state: delete the others. None can take its
+        place any more, and each file of theirs that the workload replaces would stay for as long as it serves here.
+        """
+        for path in [*(self.folder / "passes").glob("*"), *(self.folder / "marks").glob("*")]:
+            name = _ID.match(path.name)
+            if name is not None and int(name[1]) < before:
+                if path.parent.name == "marks":
+                    path.unlink(missing_ok=True)
+                else:
+                    shutil.rmtree(path, ignore_errors=True)
+
     def _age(self, whole: Pass) -> float | None:
         """Of its state: how long the copying took, and how long ago it ended. A stepped clock does not change it; where
         it was stepped back before this process saw the mark, nobody knows.

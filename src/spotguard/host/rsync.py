@@ -144,7 +144,11 @@ class RsyncSync:
             self._memory.keep(epoch=epoch, by=me, position=position)
         if self._mount is not None:
             self._mount.opens(arrived=arrived is not None)
-        return arrived.id if arrived else None
+        if arrived is None:
+            return None
+        # nobody waits for it: of a large state it takes longer than a workload may be away
+        threading.Thread(target=self._inbox.clear, args=(epoch,), daemon=True).start()
+        return arrived.id
 
     def _served_since(self, epoch: int) -> int:
         """Under which epoch the state here was served. What another agent's instance remembered, of which this disk is
