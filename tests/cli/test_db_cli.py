@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import resource
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing, contextmanager
 
 import pytest
 import sqlalchemy as sa
@@ -61,6 +64,14 @@ def test_a_file_that_is_no_database_is_named_and_left_as_it_is(new_shell, tmp_pa
     assert other.read_text() == "# Notes of mine\n"
 
 
+def test_another_programs_database_is_left_as_it_is(new_shell, tmp_path):
+    with closing(sqlite3.connect(tmp_path / "spotguard.db")) as other:
+        other.execute("CREATE TABLE people (name TEXT)")
+    assert "another program's: it has the table people" in new_shell.fails("db", "upgrade")
+    with closing(sqlite3.connect(tmp_path / "spotguard.db")) as other:
+        assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("people",)]
+
+
 def test_a_demo_looks_at_its_database_before_it_begins(new_shell, tmp_path):
     there = f"sqlite:///{tmp_path}/nowhere/demo.db"
     told = new_shell.fails("demo", "--headless", "--database-url", there, code=2)
@@ -98,6 +109,25 @@ def test_a_backup_is_whole_while_servers_write(shell, database, tmp_path):
     assert [row["id"] for row in listed] == [client_id]
     assert "overwrites nothing" in shell.fails("db", "backup", str(copy))
     assert shell.json("db", "check", "--database-url", f"sqlite:///{copy}")["ok"]
+
+
+def test_a_backup_for_which_there_is_no_room_is_one_clear_line_and_leaves_nothing(shell, tmp_path):
+    target = tmp_path / "copy.db"
+    with files_of_at_most(100_000):
+        told = shell.fails("db", "backup", str(target))
+    assert told.startswith(f"spotguard: no backup was made at {target}: ")
+    assert list(tmp_path.glob("copy*")) == []
+
+
+@contextmanager
+def files_of_at_most(size: int):
+    """To SQLite a disk on which nothing more can be written."""
+    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
 
 
 def test_a_served_database_is_backed_up_by_its_own_tools(shell, tmp_path):

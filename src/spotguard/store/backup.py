@@ -15,7 +15,7 @@ def back_up(database: Database, target: Path) -> int:
     """Writes a copy of one moment to `target`, for nobody else to read; gives its bytes.
 
     A plain copy of the file lacks what is in the write-ahead log (SQLite, "Write-Ahead Logging", section 8). `Refused`:
-    the file is there already, or the database is a served one.
+    the file is there already, the copy does not come about, or the database is a served one.
     """
     if database.engine.dialect.name != "sqlite":
         raise Refused(
@@ -27,6 +27,9 @@ def back_up(database: Database, target: Path) -> int:
     _make(unfinished, target)
     try:
         _copy(database, unfinished)
+    except sqlite3.Error as error:
+        raise Refused(f"no backup was made at {target}: {error}") from error
+    else:
         os.link(unfinished, target)  # unlike a rename it overwrites nothing that has come meanwhile
     finally:
         unfinished.unlink()

@@ -9,10 +9,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 from sqlalchemy.engine import Connection
 
 from spotguard.domain.errors import Refused
+from spotguard.store.tables import metadata
 
 _WAIT_SECONDS = 60
 
@@ -26,12 +27,14 @@ def configuration() -> Config:
 def upgrade(connection: Connection) -> None:
     """To the newest revision; several processes that start at once do it one after the other.
 
-    `Refused`: a newer version of SpotGuard has been at work, and this one does not know its schema.
+    `Refused`: a newer version of SpotGuard has been at work, and this one does not know its schema; or the database is
+    somebody else's.
     """
     config = configuration()
     config.attributes["connection"] = connection
     if connection.dialect.name == "sqlite":
         require_known(connection)
+        _require_ours(connection)
         command.upgrade(config, "head")  # inside BEGIN IMMEDIATE: the others wait
         connection.commit()
         return
@@ -41,6 +44,7 @@ def upgrade(connection: Connection) -> None:
         raise Refused("another process is upgrading this database: wait until it is done")
     try:
         require_known(connection)
+        _require_ours(connection)
         command.upgrade(config, "head")
         connection.commit()
     finally:
@@ -56,6 +60,15 @@ def require_known(connection: Connection) -> None:
             f"a newer version of SpotGuard has upgraded this database: it is at revision {at}, and this version knows "
             f"{newest_revision()}. Run the newer version, or put back the backup that was made before the upgrade"
         )
+
+
+def _require_ours(connection: Connection) -> None:
+    """A first upgrade that was cut off has left tables of ours alone."""
+    if revision_of(connection) is not None:
+        return
+    strange = sorted({*inspect(connection).get_table_names()} - {*metadata.tables, "alembic_version"})
+    if strange:
+        raise Refused(f"this database is another program's: it has the table {strange[0]}. Name a new one")
 
 
 def revision_of(connection: Connection) -> str | None:
