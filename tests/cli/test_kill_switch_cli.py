@@ -93,3 +93,17 @@ def test_of_a_client_the_strongest_of_its_own_and_everybodys_holds(shell, databa
 
 def test_a_reason_without_a_level_turns_nothing(shell):
     assert "--reason belongs to" in shell.fails("kill-switch", "--reason", "x", code=2)
+
+
+def test_who_takes_one_switch_back_reads_which_are_still_on(shell, database):
+    rows.with_agent(database)
+    shell.json("kill-switch", "voluntary", "--client", "Acme", "--reason", "maintenance")
+    shell.json("kill-switch", "all", "--agent", "agent-1", "--reason", "it burns")
+    said = shell.run("kill-switch", "none").stdout
+    assert "The kill switch of everybody is at none.\nStill on" in said
+    assert "agent agent-1: all since" in said
+    assert ", because: maintenance\n" in said
+    said = shell.run("kill-switch", "none", "--agent", "agent-1").stdout
+    assert "because: maintenance" in said
+    assert "it burns" not in said
+    assert "Still on" not in shell.run("kill-switch", "none", "--client", "Acme").stdout

@@ -68,10 +68,13 @@ def kill_switch(
         return
     now = datetime.now(UTC)
     reason = f"from the command line by {user()}" if reason is None else reason
+
+    def turned(tx: Connection) -> tuple[tuple[str, str], dict[str, Any]]:
+        whose = _turn(tx, now, level, reason, agent=agent, client=client)
+        return whose, _standing(tx, agent=agent, client=client)
+
     with opened(database_url) as database:
-        client_id, scope = database.write(
-            lambda tx: _turn(tx, now, level, reason, agent=agent, client=client)
-        )
+        (client_id, scope), standing = database.write(turned)
     if level is not Level.NONE:
         warn(STOPPED)
     if level is Level.ALL:
@@ -80,6 +83,15 @@ def kill_switch(
         print_json({"level": level.value, "client_id": client_id, "scope": scope, "reason": reason})
         return
     say(f"The kill switch of {_whom(client_id, scope)} is at {level.value}.")
+    _tell_others(standing, client_id, scope)
+
+
+def _tell_others(standing: dict[str, Any], client_id: str, scope: str) -> None:
+    """Who takes one switch back may believe that nothing is stopped any more."""
+    others = [one for one in standing["switches"] if (one["client_id"], one["scope"]) != (client_id, scope)]
+    if others:
+        say("Still on, each until it is taken back by itself:")
+        _list(others)
 
 
 def _whom(client_id: str, scope: str) -> str:
@@ -129,7 +141,11 @@ def _show(told: dict[str, Any], *, json: bool) -> None:
         print_json(told)
         return
     say(f"The kill switch of {_whom(told['client_id'], told['scope'])} is at {told['level']}.")
-    for one in told["switches"]:
+    _list(told["switches"])
+
+
+def _list(switches: list[dict[str, Any]]) -> None:
+    for one in switches:
         whom = _whom(one["client_id"], one["scope"])
         say(f"  {whom}: {one['level']} since {rfc3339(one['since'])}, because: {one['reason']}")
 
