@@ -83,4 +83,6 @@ def test_wrong_usage_is_told_before_anything_is_asked(shell, tmp_path):
     assert "no answer of SpotGuard at http://127.0.0.1:1 (" in missed
     assert "spotguard server" in missed
     assert "--server-url" in missed
-    assert "nothere" in shell.fails("drill", "web-1", "--token-file", str(tmp_path / "nothere"))
+    assert "nothere" in shell.fails("drill", "web-1", "--token-file", str(tmp_path / "nothere"), code=2)
+    empty.write_bytes(b"\xa5\x00")
+    assert "does not hold one token" in shell.fails("drill", "web-1", "--token-file", str(empty), code=2)

@@ -77,6 +77,13 @@ def test_the_report_is_shown_and_nothing_is_changed(shell, root, scene):
     assert root.tree() == before
 
 
+def test_a_state_path_that_is_not_there_is_told_with_the_report(shell, root):
+    shown = shell.run(*asking(root), "--state-path", "/srv/wbe", "--report-only")
+    assert f"--state-path: /srv/wbe is no folder under {root.path}" in shown.stderr
+    (root.path / "srv/web").mkdir(parents=True, exist_ok=True)
+    assert shell.run(*asking(root), "--state-path", "/srv/web", "--report-only").stderr == ""
+
+
 def test_the_report_as_one_object(shell, root, scene):
     instance_id = scene.running()
     address = scene.client.allocate_address(Domain="vpc")

@@ -50,6 +50,7 @@ def test_a_line_that_a_kill_has_torn_is_run_again(tmp_path):
         ('{"my": "diary"}\n', "something else"),
         ("dear diary\n", "line 1 is no JSON"),
         ("[1]\n", "line 1 is no JSON object"),
+        ("\xa5\n", "holds no text"),
         (
             '{"of": "spotguard simulate", "revision": "code", "hours": 0.1}\n{"seed": 1}\n',
             "line 2 is no outcome",
@@ -58,10 +59,10 @@ def test_a_line_that_a_kill_has_torn_is_run_again(tmp_path):
 )
 def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path, text, says):
     path = tmp_path / "run.jsonl"
-    path.write_text(text)
+    path.write_text(text, encoding="latin-1")
     with pytest.raises(InvalidInput, match=says):
         Recorded(path, "code", HOURS)
-    assert path.read_text() == text
+    assert path.read_text(encoding="latin-1") == text
 
 
 @pytest.mark.long

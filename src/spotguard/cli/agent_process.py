@@ -148,7 +148,7 @@ def endpoint_of(file: AgentFile, agent: Agent) -> AbstractContextManager[Any]:
 
 
 def settings_of(file: AgentFile) -> AgentSettings:
-    token = file.client_token_file.read_text().strip() if file.client_token_file else None
+    token = _text_of(file.client_token_file) if file.client_token_file else None
     return AgentSettings(
         logical_agent_id=file.logical_agent_id,
         client_token=token,
@@ -156,6 +156,14 @@ def settings_of(file: AgentFile) -> AgentSettings:
         health_seconds=HEALTH_SECONDS if file.health_port else None,
         has_traffic_script=bool(file.traffic_script),
     )
+
+
+def _text_of(token_file: Path) -> str:
+    """It may be empty: an agent that has enrolled goes by a token of its own."""
+    try:
+        return token_file.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"client_token_file: {token_file} holds no text") from error
 
 
 def workload_of(

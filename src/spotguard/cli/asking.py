@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -97,11 +95,3 @@ def _address(server_url: str | None) -> str:
     if not address.startswith(("http://", "https://")):
         raise BadSetting(f"--server-url is an address such as https://spotguard.example.com: {address!r}")
     return address
-
-
-def token_in(file: str) -> str:
-    text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-    token = text.strip()
-    if not token or not token.isascii() or any(letter.isspace() for letter in token):
-        raise BadSetting(f"--token-file: {file} does not hold one token")
-    return token

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from spotguard.cli.asking import Asking, ServerUrl, TokenFile, linked, token_in
+from spotguard.cli.asking import Asking, ServerUrl, TokenFile, linked
 from spotguard.cli.output import Failed, Json, print_json, say, warn
+from spotguard.cli.token_file import token_in
 from spotguard.domain.errors import ServerAway
 
 _LOOK_SECONDS = 2.0

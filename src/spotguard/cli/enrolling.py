@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from spotguard.cli import enrolling_options as opt
 from spotguard.cli.eligibility import show_report, told_report
 from spotguard.cli.enrolling_look import Ask, look
-from spotguard.cli.enrolling_wish import read_back, require_sense, tell_doubts, wish_of
+from spotguard.cli.enrolling_wish import absent_state, read_back, require_sense, tell_doubts, wish_of
 from spotguard.cli.output import Failed, Json, Yes, agreed, options_mended, print_json, say, warn
 from spotguard.domain.agents import Executor
 from spotguard.domain.errors import BadSetting
@@ -72,6 +72,9 @@ def _enrol(ask: Ask, wish: Wish | None, accepted: Sequence[str], *, yes: bool, j
         raise BadSetting("--token-file is needed: the client's token, by which this machine enrols")
     if wish is not None:
         tell_doubts(ask.root, wish, read_back(installer, wish).inbox_path)
+    elif ask.state_path is not None:
+        for sentence in absent_state(ask.root, ask.state_path):
+            warn(f"spotguard: {sentence}")
     facts, pointers = look(ask, units)
     found = report(facts)
     with options_mended():

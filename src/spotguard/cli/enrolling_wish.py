@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from spotguard.cli import enrolling_options as opt
 from spotguard.cli.output import warn
+from spotguard.cli.token_file import token_in
 from spotguard.domain.agents import Executor
 from spotguard.domain.errors import BadSetting, InvalidInput
 
@@ -67,7 +68,7 @@ def wish_of(
         state_path=ask.state_path,
         metadata_url=None if ask.metadata_url == opt.METADATA else ask.metadata_url,
         calls_ec2=ask.executor is Executor.AGENT,
-        token=None if token_file is None else _token(token_file),
+        token=None if token_file is None else token_in(token_file),
     )
 
 
@@ -113,8 +114,13 @@ def absent(root: Path, wish: Wish) -> Iterator[str]:
     for option, words in named.items():
         if words and not _runs(root, words[0]):
             yield f"--{option}: {words[0]} is no program under {root}"
-    if wish.state_path is not None and not (root / wish.state_path.lstrip("/")).is_dir():
-        yield f"--state-path: {wish.state_path} is no folder under {root}"
+    if wish.state_path is not None:
+        yield from absent_state(root, wish.state_path)
+
+
+def absent_state(root: Path, state_path: str) -> Iterator[str]:
+    if not (root / state_path.lstrip("/")).is_dir():
+        yield f"--state-path: {state_path} is no folder under {root}"
 
 
 def _apart(root: Path, state: str, inbox: str) -> bool:
@@ -148,13 +154,3 @@ def _words(command: str | None) -> list[str]:
         return shlex.split(command or "")
     except ValueError as error:
         raise BadSetting(f"a command that does not read: {command!r} ({error})") from error
-
-
-def _token(file: str) -> str:
-    try:
-        text = (sys.stdin.read() if file == "-" else Path(file).read_text()).strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadSetting(f"--token-file: {file} does not read: {error}") from error
-    if not text or len(text.split()) != 1 or not text.isprintable():
-        raise BadSetting("that is no token: one word is expected")
-    return text

@@ -100,7 +100,7 @@ def _fstab(root: Path) -> tuple[FstabEntry, ...] | Unseen:
 
 def _unit(root: Path, units: Units | None, name: str | None) -> Unit | Unseen:
     if name is None:
-        return Unseen("the workload is started by commands: whether it starts at boot, too, they do not tell")
+        return Unseen("no unit of the workload was named: whether it starts at boot is not known")
     exists = unit_file(root, name) is not None
     try:
         triggers = units.triggered_by(name) if exists and units is not None else ()

@@ -64,7 +64,10 @@ class Recorded:
         self._write(told, "a")
 
     def _read(self, head: dict[str, Any]) -> None:
-        text = self._path.read_text("utf-8")
+        try:
+            text = self._path.read_text("utf-8")
+        except UnicodeDecodeError as error:
+            raise InvalidInput(f"{self._path} holds no text: name another file") from error
         whole, _, torn = text.rpartition("\n")
         first, *lines = whole.split("\n")
         if (found := _object(first, 1)) != head:
