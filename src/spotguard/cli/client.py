@@ -197,7 +197,7 @@ def _say_token(client_id: str, token: str) -> None:
 
 def _say_account(told: CloudAccount | None) -> None:
     if told is None:
-        say("no account: this server does not call EC2 for it")
+        say("no account: this server does not call EC2 for it; --region names one (docs/production.md)")
         return
     say(f"region {told.region}")
     say(f"role {told.role_arn or 'none: the server uses its own credentials'}")
