@@ -40,6 +40,10 @@ def serving(database, client_id, instance_id):
     values = rows.instance(client_id, id=instance_id, agent_id="agent-1", **heard, **place)
     rows.add(database, t.instances, **values)
     rows.add(database, t.epoch_grants, **rows.grant(instance_id=instance_id))
+    image = {"id": "ami-1", "kind": "image", "size_gib": 8, "state": "done", "metered_from": now()}
+    rows.add(
+        database, t.storage_resources, client_id=client_id, agent_id="agent-1", created_at=now(), **image
+    )
     database.write(lambda tx: tx.execute(t.agents.update().values(instance_count=1)))
 
 
@@ -67,7 +71,7 @@ def test_an_installation_that_is_well(shell, database, installation):
         result = shell.run("doctor", "--endpoint-url", scene.wire.url, "--json")
     ill = {name: what for name, what in told(result).items() if what[0] != "ok"}
     assert (result.exit_code, ill) == (0, {})
-    assert json.loads(result.stdout)["counts"] == {"ok": 23}
+    assert json.loads(result.stdout)["counts"] == {"ok": 24}
 
 
 def test_what_is_broken_is_told_with_what_to_do(shell, database, installation):

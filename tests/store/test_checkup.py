@@ -72,6 +72,20 @@ def test_its_standbys_and_how_old_their_state_is(database, client_id):
     assert agent.standbys == (Standby("replica-1", "ready", POOL_B, "ap-south-1b", 9.0),)
 
 
+@pytest.mark.parametrize(
+    ("state", "ended_at", "has"), [("done", None, True), ("pending", None, False), ("done", NOW, False)]
+)
+def test_where_its_state_lies_and_whether_an_image_has_it(database, client_id, state, ended_at, has):
+    database.write(lambda tx: tx.execute(t.instances.update().values(state_on_root=True)))
+    (agent,) = fleet(database).agents
+    assert (agent.state_on_root, agent.is_imaged) == (True, False)
+    image = {"id": "ami-1", "kind": "image", "size_gib": 8, "state": state, "ended_at": ended_at}
+    seen = {"created_at": NOW, "metered_from": NOW}
+    rows.add(database, t.storage_resources, client_id=client_id, agent_id="agent-1", **image, **seen)
+    (agent,) = fleet(database).agents
+    assert agent.is_imaged is has
+
+
 def test_agents_that_are_deleted_or_let_alone_are_not_looked_at(database):
     client_id = rows.client(database)
     rows.add(database, t.agents, **rows.agent(client_id, status="deleted"))

@@ -18,7 +18,13 @@ from spotguard.store import database_time, kill, leases, starting_images
 from spotguard.store.accounts import all_accounts
 from spotguard.store.audit import counters_equal_rows
 from spotguard.store.schema import differences
-from spotguard.store.tables import agents, clients, epoch_grants, instances, replica_instances
+from spotguard.store.tables import (
+    agents,
+    clients,
+    epoch_grants,
+    instances,
+    replica_instances,
+)
 
 
 def of_database(tx: Connection, now: datetime) -> DatabaseFacts:
@@ -122,6 +128,8 @@ def _watched(tx: Connection, now: datetime) -> tuple[Watched, ...]:
             instances.c.az,
             instances.c.hibernates,
             sa.or_(starting_images.IS_PROVEN, starting_images.HAS_OURS).label("has_image"),
+            instances.c.state_on_root,
+            starting_images.HAS_OURS.label("is_imaged"),
         )
         .join(clients, clients.c.id == agents.c.client_id)
         .outerjoin(epoch_grants, epoch_grants.c.held_agent_id == agents.c.id)
@@ -142,6 +150,8 @@ def _watched(tx: Connection, now: datetime) -> tuple[Watched, ...]:
             standbys=standbys.get(row.id, ()),
             hibernates=row.hibernates,
             has_image=bool(row.has_image),
+            state_on_root=row.state_on_root is True,
+            is_imaged=bool(row.is_imaged),
         )
         for row in tx.execute(query)
     )

@@ -63,6 +63,8 @@ class Watched:
     standbys: tuple[Standby, ...] = ()
     hibernates: bool | None = False  # of the instance that holds its epoch; None: EC2 has not shown it
     has_image: bool = True  # one of ours is complete, or one of our launches from its own has enrolled
+    state_on_root: bool = False  # its agent said so
+    is_imaged: bool = False  # a complete image has its state
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def every_agent_serves(facts: Facts) -> Verdict:
     if closed:
         return stop(
             f"the gate is closed and no move is under way: {closed}",
-            "look at the workload's unit: systemctl status, and the agent's log",
+            "its page says whether a person has to act; else look at its unit (systemctl status) and its agent's log",
         )
     untold = _told(a for a in seen(facts.fleet).agents if a.gate_open is None and not a.switching)
     if untold:
@@ -68,6 +68,22 @@ def every_clone_has_what_it_boots(facts: Facts) -> Verdict:
             "spotguard configure AGENT restorePointHours=24, and a restore drill when the first is complete",
         )
     return fine(f"{_count(facts)} with an image of ours, or one that has enrolled")
+
+
+def no_state_hangs_on_one_root_disk(facts: Facts) -> Verdict:
+    """No volume brings back a state on the disk that its instance boots from: after a death nothing starts."""
+    alone = _told(
+        a
+        for a in seen(facts.fleet).agents
+        if a.state_on_root and not a.is_imaged and all(s.lag_seconds is None for s in a.standbys)
+    )
+    if alone:
+        return care(
+            f"the state lies on the root disk, and neither a standby nor an image has it: {alone}; after a death its "
+            "workload stays down until a person brings it back",
+            "set restorePointHours or manualReplicaEnabled, or lay the state on a volume of its own",
+        )
+    return fine("no state lies on a root disk alone, as far as agents have told")
 
 
 def every_agent_has_this_version(facts: Facts) -> Verdict:
@@ -245,6 +261,7 @@ RULES: tuple[Rule[Facts], ...] = (
     Rule(every_agent_serves, "ruling B4"),
     Rule(every_clone_has_what_it_boots, "docs/enrolment.md"),
     Rule(no_serving_instance_hibernates, "ruling B4; E11"),
+    Rule(no_state_hangs_on_one_root_disk, "docs/state-sync.md"),
     Rule(every_agent_has_this_version, "users, first hour"),
     Rule(every_standby_is_fresh, "ruling B9"),
     Rule(every_standby_is_elsewhere, "ruling B6; U9"),
