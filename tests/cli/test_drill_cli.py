@@ -86,3 +86,20 @@ def test_wrong_usage_is_told_before_anything_is_asked(shell, tmp_path):
     assert "nothere" in shell.fails("drill", "web-1", "--token-file", str(tmp_path / "nothere"), code=2)
     empty.write_bytes(b"\xa5\x00")
     assert "does not hold one token" in shell.fails("drill", "web-1", "--token-file", str(empty), code=2)
+
+
+@pytest.mark.parametrize(
+    ("group", "where"),
+    [("sg-1", "in sg-1 alone"), (None, "in its original's security groups, beside who serves")],
+)
+def test_a_plan_to_boot_a_restore_point_tells_in_which_security_group(group, where):
+    restore = {
+        "imageId": "ami-1",
+        "imageMadeAt": "2026-03-01T12:00:00Z",
+        "pool": "t3.medium.ap-south-1b",
+        "usdPerHour": "0.012000",
+        "mostSeconds": 2400,
+        "quarantineGroup": group,
+    }
+    (first, *_) = plan_lines({"move": None, "restore": restore})
+    assert where in first

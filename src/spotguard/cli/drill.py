@@ -119,8 +119,14 @@ def plan_lines(answer: Mapping[str, Any]) -> list[str]:
         ]
     if restore is not None:
         image = f"{restore['imageId']} of {restore['imageMadeAt']}"
+        group = restore["quarantineGroup"]
+        where = (
+            f"in {group} alone"
+            if group
+            else "in its original's security groups, beside who serves, with all on its disk: quarantineGroup is unset"
+        )
         lines += [
-            f"{image} would be booted in {restore['pool']}, in quarantine",
+            f"{image} would be booted in {restore['pool']}, {where}",
             f"  {_usd(restore['usdPerHour'])} an hour, for at most {restore['mostSeconds']} s",
         ]
     return [*lines, "Nothing was done."]
