@@ -92,7 +92,9 @@ def agent_main(place, instance_id, name, client_token_file, ec2):
     told = replace(settings_of(file), limits=Limits(look_again=place.pace.look_again))
 
     def in_peril(ports):
-        ports = replace(ports, state_on_root=None)  # its volume is a folder, which this machine has on its own root
+        ports = replace(
+            ports, state_on_root=None
+        )  # its volume is a folder, which this machine has on its own root
         if ec2 is CallsEc2.IN_PROCESS:
             ports = replace(ports, cloud=AwsCloud(Account(place.region)))
         return perilous_ports(ports, place.peril)
