@@ -52,7 +52,7 @@ def test_a_refusal_is_its_reason(scene):
     scene.configure(enabled=False)
     with pytest.raises(Failed, match="enable it first"):
         errand(scene).ask(scene.agent().id, "failover", dry_run=True)
-    with pytest.raises(Failed, match="no agent 'web-9'"):
+    with pytest.raises(Failed, match="no agent 'web-9' of this client: it has web-1"):
         errand(scene).agent_named("web-9")
 
 
@@ -103,3 +103,9 @@ def test_a_plan_to_boot_a_restore_point_tells_in_which_security_group(group, whe
     }
     (first, *_) = plan_lines({"move": None, "restore": restore})
     assert where in first
+
+
+def test_a_token_that_opens_nothing_is_told_with_the_command_that_makes_one(scene):
+    stranger = Errand(scene.world.link, "sgc_of-nobody", pytest.fail)
+    with pytest.raises(Failed, match=r"this token is not valid.*: spotguard client rotate-token"):
+        stranger.agent_named("web-1")

@@ -230,6 +230,7 @@ def test_red_refuses_until_it_is_accepted_by_name(shell, root, token_file):
         (["--server-url", "https://x", "--name", "", "--token-file", "-", "--yes"], "--name are needed"),
         (["--server-url", "ftp://x", "--name", "w"], "begins with https://"),
         (["--server-url", "https://", "--name", "w"], "names a host"),
+        (["--server-url", "https://x", "--name", "w\u200b"], "invisible character"),
         (["--server-url", "https://x", "--name", "w"], "--token-file is needed"),
         (["--server-url", "https://x", "--name", "w", "--start", "/bin/x"], "give --unit, or --start"),
         (["--server-url", "https://x", "--name", "w", "--token-file", "-"], "add --yes"),

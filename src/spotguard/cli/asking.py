@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from spotguard.ports.server import Reply, ServerLink
 
 _BUSY_SECONDS = 2.0
+_NAMED = 10
 _REFUSED = 400
+_UNKNOWN_TOKEN = 401
 _BUSY = 429
 
 ServerUrl = Annotated[
@@ -43,11 +45,15 @@ class Asking:
     wait: Callable[[float], None]
 
     def agent_named(self, wanted: str) -> str:
-        """`Failed` when this client has none of that name or id."""
+        """`Failed` when this client has none of that name or id, with some that it has."""
+        names = []
         for one in self.pages("/api/client/agents?limit=500"):
             if wanted in (one["id"], one["logicalAgentId"]):
                 return str(one["id"])
-        raise Failed(f"there is no agent {wanted!r} of this client")
+            names.append(str(one["logicalAgentId"]))
+        more = [f"and {len(names) - _NAMED} more"] if len(names) > _NAMED else []
+        has = ", ".join([*names[:_NAMED], *more]) or "none yet (docs/enrolment.md)"
+        raise Failed(f"there is no agent {wanted!r} of this client: it has {has}")
 
     def pages(self, path: str) -> Iterator[dict[str, Any]]:
         cursor = None
@@ -62,6 +68,10 @@ class Asking:
         """`Failed` with what the server refuses, each member of a body that is wrong by its name."""
         while (reply := self._reply(method, path, body)).status == _BUSY:
             self.wait(_BUSY_SECONDS)
+        if reply.status == _UNKNOWN_TOKEN:
+            raise Failed(
+                f"{_refusal(reply)}: spotguard client rotate-token NAME, beside the server, makes a new one"
+            )
         if reply.status >= _REFUSED:
             raise Failed(_refusal(reply))
         return dict(reply.body)

@@ -17,6 +17,7 @@ from spotguard.cli.output import warn
 from spotguard.cli.token_file import token_in
 from spotguard.domain.agents import Executor
 from spotguard.domain.errors import BadSetting, InvalidInput
+from spotguard.domain.ids import is_workload_name
 
 if TYPE_CHECKING:
     from spotguard.cli.agent_settings import AgentFile
@@ -53,6 +54,10 @@ def wish_of(
 
     if server_url is None or name is None or not name.strip():
         raise BadSetting("--server-url and --name are needed")
+    if not is_workload_name(name):
+        raise BadSetting(
+            "--name has no invisible character, and no space at an end: the server would refuse it"
+        )
     if not re.match(r"https?://[^/\s]", server_url):
         raise BadSetting("--server-url begins with https:// or http://, and names a host")
     if ask.unit is None and commands["start"] is None:

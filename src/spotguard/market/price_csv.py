@@ -63,7 +63,8 @@ def split(line: str) -> list[str]:
     try:
         return next(csv.reader([line], strict=True), [])
     except csv.Error as error:
-        raise InvalidInput(f"not a CSV line: {error}") from error
+        seen, _, _hint = str(error).partition(" - ")  # a hint is for who writes Python
+        raise InvalidInput(f"not a CSV line: {seen}") from error
 
 
 def reason_of(error: Exception, line: str) -> str:
