@@ -84,13 +84,18 @@ def test_a_workload_that_start_leaves_in_the_background_is_waited_for_by_nobody_
     assert len(beats.read_text().split()) > 1, "its next words found somebody who hears them"
 
 
-def test_what_a_start_that_took_too_long_has_begun_starts_nothing_after_the_stop(tmp_path):
-    """As by sudo: the one that we wait for is killed, its child goes on, and would serve beside the next holder."""
+def slow_to_start(tmp_path):
+    """A child of its `start` starts the workload once the file is there: longer than is waited for."""
     flag, go = tmp_path / "running", tmp_path / "go"
     later = f"while [ ! -e {go} ]; do sleep 0.02; done; touch {flag}"
     start = script(tmp_path / "start", f"sh -c '{later}' & wait")
     commands = GateCommands(start, stop=["rm", "-f", str(flag)], status=["test", "-e", str(flag)])
-    gate = CommandGate(commands, start_seconds=0.3)
+    return CommandGate(commands, start_seconds=0.3), go
+
+
+def test_what_a_start_that_took_too_long_has_begun_starts_nothing_after_the_stop(tmp_path):
+    """As by sudo: the one that we wait for is killed, its child goes on, and would serve beside the next holder."""
+    gate, go = slow_to_start(tmp_path)
     for _ in range(2):
         with pytest.raises(GateFailed, match="no end within"):
             gate.open(1)
@@ -102,11 +107,7 @@ def test_what_a_start_that_took_too_long_has_begun_starts_nothing_after_the_stop
 
 def test_a_workload_that_needs_longer_to_start_than_is_waited_for_is_found_open_in_the_end(tmp_path):
     """A database that recovers: who ended it each time would never have it back."""
-    flag, go = tmp_path / "running", tmp_path / "go"
-    later = f"while [ ! -e {go} ]; do sleep 0.02; done; touch {flag}"
-    start = script(tmp_path / "start", f"sh -c '{later}' & wait")
-    commands = GateCommands(start, stop=["rm", "-f", str(flag)], status=["test", "-e", str(flag)])
-    gate = CommandGate(commands, start_seconds=0.3)
+    gate, go = slow_to_start(tmp_path)
     with pytest.raises(GateFailed, match="no end within"):
         gate.open(1)
     go.touch()
