@@ -206,6 +206,9 @@ class Scene(Guests):
         guest = self.guests.get(self.serving(agent_id))
         return guest is not None and guest.gate is GateState.OPEN
 
+    def serves_elsewhere(self, agent_id: AgentId, old: InstanceId) -> Callable[[], bool]:
+        return lambda: self.serving(agent_id) != old and self.is_open(agent_id)
+
     def live_replicas(self, agent_id: AgentId) -> list[Any]:
         return self.db.read(lambda tx: replicas.live(tx, agent_id))
 

@@ -2,8 +2,6 @@
 
 from datetime import timedelta
 
-import pytest
-
 from spotguard.coordinator.agenda import Agenda, Work
 from spotguard.coordinator.retire import Retire
 from spotguard.domain.agents import Executor
@@ -23,22 +21,6 @@ from spotguard.store.tables import (
 from tests.coordinator.scene import A, B, C, Scene
 
 
-@pytest.fixture
-def scene():
-    return Scene()
-
-
-@pytest.fixture
-def agent(scene):
-    agent = scene.protect(pool=A, terminate_wait_seconds=0)
-    scene.run(60)
-    return agent
-
-
-def serves_elsewhere(scene, agent, old):
-    return lambda: scene.serving(agent) != old and scene.is_open(agent)
-
-
 def ready(scene, agent):
     scene.run(400, until=lambda: [r.status for r in scene.live_replicas(agent)] == [ReplicaStatus.READY])
     return scene.live_replicas(agent)[0]
@@ -48,7 +30,7 @@ def test_a_notice_with_a_ready_standby_promotes_it_before_the_end(scene, agent):
     scene.config(agent, manual_replica_enabled=True)
     standby, old = ready(scene, agent), scene.serving(agent)
     scene.ec2.controls.interrupt(old)
-    scene.run(60, until=serves_elsewhere(scene, agent, old))
+    scene.run(60, until=scene.serves_elsewhere(agent, old))
     assert scene.serving(agent) == standby.instance_id
     assert scene.last_move(agent).event_trigger == "emergency"
     assert Step.DELTA_SENT in scene.steps(scene.last_move(agent).id)
@@ -68,7 +50,7 @@ def test_a_ready_standby_goes_before_a_wished_move_whose_new_instance_has_nothin
     wished = scene.switch(agent, other)
     scene.run(60, until=lambda: scene.move(wished.switch_id).new_instance_id is not None)
     scene.ec2.controls.interrupt(old)
-    scene.run(60, until=serves_elsewhere(scene, agent, old))
+    scene.run(60, until=scene.serves_elsewhere(agent, old))
     assert scene.serving(agent) == standby.instance_id
     assert scene.move(wished.switch_id).status == "unwound"
     scene.run(900)
@@ -82,7 +64,7 @@ def test_a_notice_without_a_standby_makes_one_at_once(scene, agent):
     scene.run(10)
     event = scene.row(spot_interruption_events)
     assert event.action == "create_replica"
-    scene.run(400, until=serves_elsewhere(scene, agent, old))
+    scene.run(400, until=scene.serves_elsewhere(agent, old))
     scene.run(900)
     assert scene.running() == {scene.serving(agent)}
     assert scene.breaches() == []
@@ -94,7 +76,7 @@ def test_a_rebalance_recommendation_makes_an_emergency_replica_that_a_notice_pro
     replica = ready(scene, agent)
     assert replica.replica_type == ReplicaType.REBALANCE
     scene.ec2.controls.interrupt(old)
-    scene.run(60, until=serves_elsewhere(scene, agent, old))
+    scene.run(60, until=scene.serves_elsewhere(agent, old))
     assert scene.serving(agent) == replica.instance_id
     assert scene.last_move(agent).event_trigger == "rebalance"
     assert scene.breaches() == []
@@ -104,7 +86,7 @@ def test_without_a_state_sync_a_notice_makes_no_standby_and_the_volume_brings_th
     scene.db.write(lambda tx: tx.execute(instances.update().values(can_sync=False)))
     old = scene.serving(agent)
     scene.ec2.controls.interrupt(old)
-    scene.run(900, until=serves_elsewhere(scene, agent, old))
+    scene.run(900, until=scene.serves_elsewhere(agent, old))
     assert scene.row(spot_interruption_events).action == "relaunch"
     assert scene.rows(replica_instances) == []
     assert scene.last_move(agent).kind in (MoveKind.VOLUME, MoveKind.SNAPSHOT)
@@ -140,7 +122,7 @@ def test_a_death_without_a_word_brings_the_volume_to_a_new_instance(scene, agent
     old = scene.serving(agent)
     volume = scene.row(storage_resources, storage_resources.c.device == "/dev/sdf").id
     scene.ec2.controls.interrupt(old, notice_seconds=0)
-    scene.run(400, until=serves_elsewhere(scene, agent, old))
+    scene.run(400, until=scene.serves_elsewhere(agent, old))
     move = scene.last_move(agent)
     assert (move.kind, move.is_recovery) == (MoveKind.VOLUME, True)
     assert move.lost_seconds == 0
@@ -159,7 +141,7 @@ def test_an_instance_that_never_enrols_is_not_waited_for_because_it_has_the_volu
     first = scene.last_move(agent)
     scene.mute.add(first.new_instance_id)
     scene.run(300, until=lambda: Step.VOLUMES_MOVED in scene.steps(first.id))
-    scene.run(1800, until=serves_elsewhere(scene, agent, old))
+    scene.run(1800, until=scene.serves_elsewhere(agent, old))
     assert scene.move(first.id).status == "unwound"
     assert (scene.serving(agent) == first.new_instance_id, scene.last_move(agent).lost_seconds) == (False, 0)
     scene.run(900)
@@ -172,7 +154,7 @@ def test_where_the_zone_has_nothing_a_snapshot_carries_the_state_to_another(scen
     for mode in ("spot", "ondemand"):
         scene.ec2.controls.make_dry(A, mode=mode)
     scene.ec2.controls.interrupt(old, notice_seconds=0)
-    scene.run(900, until=serves_elsewhere(scene, agent, old))
+    scene.run(900, until=scene.serves_elsewhere(agent, old))
     move = scene.last_move(agent)
     assert move.kind == MoveKind.SNAPSHOT
     assert scene.agent(agent).az != A.az
@@ -186,7 +168,7 @@ def test_an_unheard_death_with_a_ready_standby_promotes_it_and_bounds_the_gap(sc
     scene.config(agent, manual_replica_enabled=True)
     standby, old = ready(scene, agent), scene.serving(agent)
     scene.ec2.controls.interrupt(old, notice_seconds=0)
-    scene.run(120, until=serves_elsewhere(scene, agent, old))
+    scene.run(120, until=scene.serves_elsewhere(agent, old))
     assert scene.serving(agent) == standby.instance_id
     move = scene.last_move(agent)
     assert 0 < move.lost_seconds < 60
@@ -217,7 +199,7 @@ def test_the_standby_dying_too_does_not_end_the_workload(scene, agent):
     standby, old = ready(scene, agent), scene.serving(agent)
     scene.ec2.controls.interrupt(standby.instance_id, notice_seconds=0)
     scene.ec2.controls.interrupt(old, notice_seconds=0)
-    scene.run(600, until=serves_elsewhere(scene, agent, old))
+    scene.run(600, until=scene.serves_elsewhere(agent, old))
     assert scene.serving(agent) != standby.instance_id
     assert scene.breaches() == []
 
@@ -233,7 +215,7 @@ def test_a_disabled_agent_is_recorded_and_left_alone(scene, agent):
     kinds = [row.kind for row in scene.rows(agent_events)]
     assert kinds.count("instance_ended") == 1
     scene.config(agent, enabled=True)
-    scene.run(400, until=serves_elsewhere(scene, agent, old))
+    scene.run(400, until=scene.serves_elsewhere(agent, old))
 
 
 def test_silence_proves_nothing(scene, agent):
@@ -253,7 +235,7 @@ def test_the_target_dying_during_a_hand_over_does_not_strand_the_workload(scene,
     scene.ec2.controls.interrupt(old)
     scene.run(90, until=lambda: any(s.new_instance_id for s in scene.rows(switches)))
     scene.ec2.controls.fail_instance(scene.last_move(agent).new_instance_id)
-    scene.run(900, until=serves_elsewhere(scene, agent, old))
+    scene.run(900, until=scene.serves_elsewhere(agent, old))
     scene.run(600)
     assert scene.running() == {scene.serving(agent)}
     assert scene.breaches() == []
@@ -295,7 +277,7 @@ def test_a_wave_over_every_pool_ends_on_demand(scene, agent):
     for pool in (A, B, C):
         scene.ec2.controls.make_dry(pool)
     scene.ec2.controls.interrupt(old)
-    scene.run(600, until=serves_elsewhere(scene, agent, old))
+    scene.run(600, until=scene.serves_elsewhere(agent, old))
     assert scene.agent(agent).current_mode == "ondemand"
 
 
@@ -316,7 +298,7 @@ def test_every_epoch_has_a_proof_and_no_two_serve(scene, agent):
     for _ in range(3):
         old = scene.serving(agent)
         scene.ec2.controls.fail_instance(old)
-        scene.run(900, until=serves_elsewhere(scene, agent, old))
+        scene.run(900, until=scene.serves_elsewhere(agent, old))
         scene.run(120)
         open_gates = [g for g in scene.guests.values() if g.gate == "open"]
         assert len(open_gates) == 1
@@ -331,7 +313,7 @@ def test_with_the_server_as_executor_all_the_same():
     scene.run(60)
     old = scene.serving(agent)
     scene.ec2.controls.interrupt(old)
-    scene.run(600, until=serves_elsewhere(scene, agent, old))
+    scene.run(600, until=scene.serves_elsewhere(agent, old))
     scene.run(900)
     assert scene.running() == {scene.serving(agent)}
     assert scene.breaches() == []
@@ -346,5 +328,5 @@ def test_what_was_vanished_for_long_counts_as_terminated(scene, agent):
     scene.ec2.controls.fail_instance(old)
     scene.clock.time += timedelta(hours=2)
     scene.live()
-    scene.run(1200, until=serves_elsewhere(scene, agent, old))
+    scene.run(1200, until=scene.serves_elsewhere(agent, old))
     assert scene.breaches() == []

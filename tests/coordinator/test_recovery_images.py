@@ -5,23 +5,7 @@ import pytest
 from spotguard.domain.replicas import ReplicaStatus
 from spotguard.domain.switches import MoveKind
 from spotguard.store.tables import instances, storage_resources
-from tests.coordinator.scene import A, B, Scene
-
-
-@pytest.fixture
-def scene():
-    return Scene()
-
-
-@pytest.fixture
-def agent(scene):
-    agent = scene.protect(pool=A, terminate_wait_seconds=0)
-    scene.run(60)
-    return agent
-
-
-def serves_elsewhere(scene, agent, old):
-    return lambda: scene.serving(agent) != old and scene.is_open(agent)
+from tests.coordinator.scene import A, B
 
 
 @pytest.mark.parametrize("dry", [False, True], ids=["volume", "snapshot"])
@@ -35,7 +19,7 @@ def test_when_its_image_has_gone_it_starts_from_its_restore_point_and_the_volume
         scene.ec2.controls.make_dry(A, mode=mode)
     old = scene.serving(agent)
     scene.ec2.controls.interrupt(old, notice_seconds=0)
-    scene.run(1800, until=serves_elsewhere(scene, agent, old))
+    scene.run(1800, until=scene.serves_elsewhere(agent, old))
     move = scene.last_move(agent)
     assert (move.kind, move.lost_seconds) == (MoveKind.SNAPSHOT if dry else MoveKind.VOLUME, 0)
     assert scene.row(instances, instances.c.id == scene.serving(agent)).ami_id == done_images(scene)[0].id
@@ -81,7 +65,7 @@ def test_a_standby_starts_from_the_restore_point_where_the_agent_was_installed_o
 def test_a_planned_move_starts_from_it_too(scene, agent):
     point, old = with_restore_point(scene, agent), scene.serving(agent)
     scene.switch(agent, B)
-    scene.run(1800, until=holds_no_agent(scene, serves_elsewhere(scene, agent, old)))
+    scene.run(1800, until=holds_no_agent(scene, scene.serves_elsewhere(agent, old)))
     assert scene.row(instances, instances.c.id == scene.serving(agent)).ami_id == point
     assert scene.breaches() == []
 
@@ -113,7 +97,7 @@ def test_when_nothing_enrols_that_its_image_starts_its_restore_point_is_started(
 
     def comes_back():
         scene.mute |= {m.instance_id for m in scene.ec2.inventory().instances if m.image_id == scene.image}
-        return serves_elsewhere(scene, agent, old)()
+        return scene.serves_elsewhere(agent, old)()
 
     scene.run(3600, until=comes_back)
     assert scene.row(instances, instances.c.id == scene.serving(agent)).ami_id == done_images(scene)[0].id
@@ -132,7 +116,7 @@ def test_a_dead_holders_state_on_its_root_is_not_sought_on_its_other_volume(scen
         storage_resources, storage_resources.c.attached_to == old, storage_resources.c.device == "/dev/xvda"
     ).id
     scene.ec2.controls.interrupt(old, notice_seconds=0)
-    scene.run(1800, until=serves_elsewhere(scene, agent, old))
+    scene.run(1800, until=scene.serves_elsewhere(agent, old))
     move = scene.last_move(agent)
     assert move.kind == MoveKind.IMAGE
     assert move.lost_seconds > 0

@@ -29,18 +29,6 @@ def let_go(scene, agent):
     return guest
 
 
-@pytest.fixture
-def scene():
-    return Scene()
-
-
-@pytest.fixture
-def agent(scene):
-    agent = scene.protect(pool=A, terminate_wait_seconds=0)
-    scene.run(60)
-    return agent
-
-
 @pytest.mark.parametrize(
     ("enabled", "mend"), [(True, "terminate it, and the workload is recovered"), (False, "enable it")]
 )

@@ -22,6 +22,12 @@ def _nothing() -> Container[object]:
     return ()
 
 
+def _left_over_first(left: list[Item], items: Iterable[Item]) -> list[Item]:
+    wanted = list(items)
+    first = [item for item in left if item in wanted]
+    return [*first, *(item for item in wanted if item not in first)]
+
+
 class Turns(Generic[Item]):
     """Of one duty. Lost with the process: then everything is looked at anew."""
 
@@ -34,12 +40,11 @@ class Turns(Generic[Item]):
 
         `urgent`, asked when time is up, tells who has a turn all the same.
         """
-        clock, all_items = self._ctx.clock, list(items)
-        first = [item for item in self.left if item in all_items]
+        clock, due = self._ctx.clock, _left_over_first(self.left, items)
         self.left = []
         begun = clock.now()
         cannot_wait: Container[object] | None = None
-        for place, item in enumerate([*first, *(item for item in all_items if item not in first)]):
+        for place, item in enumerate(due):
             if place > 0 and cannot_wait is None and clock.now() - begun >= SLICE:
                 cannot_wait = urgent()
             if cannot_wait is None or item in cannot_wait:
@@ -63,8 +68,7 @@ class Fair:
 
     def of(self, items: Iterable[str]) -> Iterator[str]:
         """In the given order, but who was left over first. Nobody's client is asked for while there is time."""
-        now, wanted = self._ctx.clock.now, list(items)
-        first = [item for item in self._left if item in wanted]
+        now, due = self._ctx.clock.now, _left_over_first(self._left, items)
         self._left = []
         taken: list[tuple[str, timedelta]] = []
         clients: dict[str, str | None] = {}
@@ -78,7 +82,7 @@ class Fair:
             return sum((span for one, span in taken if client(one) == client(item)), timedelta()) >= SHARE
 
         begun = now()
-        for item in [*first, *(item for item in wanted if item not in first)]:
+        for item in due:
             before = now()
             if before - begun >= SHARE and has_had_its_share(item):
                 self._left.append(item)
