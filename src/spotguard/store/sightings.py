@@ -14,7 +14,7 @@ from spotguard.domain.instances import EndReason, InstanceState, Mode
 from spotguard.domain.tags import AGENT_TAG, DRILL_TAG, PROBE_TAG, REPLICA_TAG, SWITCH_TAG
 from spotguard.ports.cloud import InstanceView, Tags
 from spotguard.ports.intentions import TOKEN_TAG
-from spotguard.store import looks, ondemand, pools, quarantine, replicas
+from spotguard.store import looks, ondemand, pools, quarantine, replicas, tagged
 from spotguard.store.prepared import Prepared
 from spotguard.store.settled import not_after
 from spotguard.store.tables import (
@@ -162,28 +162,20 @@ def _new_row(
         "private_ip": view.private_ip,
         "public_ip": view.public_ip,
         "created_at": now,
-        "switch_id": _existing(tx, switches, agent_id, view.tags.get(SWITCH_TAG)),
-        "replica_id": _existing(tx, replica_instances, agent_id, view.tags.get(REPLICA_TAG)),
-        "drill_id": _existing(tx, drills, agent_id, view.tags.get(DRILL_TAG)),
-        "probe_id": _existing(tx, probes, agent_id, view.tags.get(PROBE_TAG)),
+        "switch_id": tagged.named(tx, switches, agent_id, view.tags.get(SWITCH_TAG)),
+        "replica_id": tagged.named(tx, replica_instances, agent_id, view.tags.get(REPLICA_TAG)),
+        "drill_id": tagged.named(tx, drills, agent_id, view.tags.get(DRILL_TAG)),
+        "probe_id": tagged.named(tx, probes, agent_id, view.tags.get(PROBE_TAG)),
         "is_active": True,
         **_shown(now, view, None),
     }
-
-
-def _existing(tx: sa.Connection, table: sa.Table, agent_id: str | None, row_id: str | None) -> str | None:
-    """What the tag names, if it is this agent's: whoever may tag an instance makes it nobody else's standby."""
-    if row_id is None:
-        return None
-    mine = table.c.id == row_id, table.c.agent_id == agent_id
-    return tx.execute(sa.select(table.c.id).where(*mine)).scalar_one_or_none()
 
 
 def _probe_of(tx: sa.Connection, view: InstanceView, known: Row) -> dict[str, Any]:
     """An agent in the image may have been faster than our look: it carries no workload all the same."""
     if known.probe_id is not None or PROBE_TAG not in view.tags:
         return {}
-    probe_id = _existing(tx, probes, known.agent_id, view.tags[PROBE_TAG])
+    probe_id = tagged.named(tx, probes, known.agent_id, view.tags[PROBE_TAG])
     return {} if probe_id is None else {"probe_id": probe_id}
 
 

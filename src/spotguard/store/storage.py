@@ -22,7 +22,7 @@ from spotguard.ports.cloud import (
     Tags,
     VolumeView,
 )
-from spotguard.store import made_with
+from spotguard.store import made_with, tagged
 from spotguard.store.batches import batch_of, batched
 from spotguard.store.prepared import Prepared
 from spotguard.store.settled import not_after
@@ -121,7 +121,7 @@ def saw_volume(
         row = _new(client_id, agent_id, "volume", view.volume_id, view.size_gib, view.created_at) | {
             "az": view.az,
             "source_id": view.snapshot_id,
-            "switch_id": _switch_of(tx, agent_id, view.tags),
+            "switch_id": tagged.named(tx, switches, agent_id, view.tags.get(SWITCH_TAG)),
             "usd_per_gib_month": None if rates is None else rates.volume_usd_per_gib_month,
             "is_ours": owner is None,
             "delete_with_instance": delete_with_instance,
@@ -291,7 +291,7 @@ def saw_snapshot(
         row
         | {
             "source_id": view.volume_id,
-            "switch_id": _switch_of(tx, agent_id, view.tags),
+            "switch_id": tagged.named(tx, switches, agent_id, view.tags.get(SWITCH_TAG)),
             "usd_per_gib_month": None if rates is None else rates.snapshot_usd_per_gib_month,
             "state": view.state.value,
         },
@@ -314,7 +314,7 @@ def saw_image(tx: sa.Connection, client_id: ClientId, view: ImageView) -> None:
         sa.insert(storage_resources),
         row
         | {
-            "switch_id": _switch_of(tx, agent_id, view.tags),
+            "switch_id": tagged.named(tx, switches, agent_id, view.tags.get(SWITCH_TAG)),
             "state": view.state.value,
             "purpose": view.tags.get(PURPOSE_TAG, "")[:20] or None,
         },
@@ -351,12 +351,6 @@ def _agent_of(tx: sa.Connection, client_id: ClientId, tags: Tags) -> AgentId | N
         sa.select(agents.c.id).where(agents.c.id == tags.get(AGENT_TAG, ""), agents.c.client_id == client_id)
     ).scalar_one_or_none()
     return None if found is None else AgentId(found)
-
-
-def _switch_of(tx: sa.Connection, agent_id: str, tags: Tags) -> str | None:
-    """The move that the tag names, if it is this agent's."""
-    mine = switches.c.id == tags.get(SWITCH_TAG, ""), switches.c.agent_id == agent_id
-    return tx.execute(sa.select(switches.c.id).where(*mine)).scalar_one_or_none()
 
 
 def gone(tx: sa.Connection, at: datetime, resource_ids: Sequence[str]) -> None:
