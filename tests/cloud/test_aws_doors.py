@@ -1,6 +1,9 @@
 """One account that does not answer keeps the others waiting once, not with every call."""
 
 import contextlib
+import gc
+import logging
+import threading
 import time
 
 import pytest
@@ -32,6 +35,21 @@ def two_accounts(sick, well=SHOWN):
         finally:
             for end in ends.values():
                 end.hold.set()
+
+
+@pytest.fixture(autouse=True)
+def nobody_knocks_on(caplog):
+    """At a door whose account nobody asks any more. A thread left behind would draw dice amid other tests."""
+    caplog.set_level(
+        logging.CRITICAL, "botocore.credentials"
+    )  # a kept record keeps frames, and they the account
+    yield
+    until(nobody_knocks)
+
+
+def nobody_knocks():
+    gc.collect()
+    return not any(thread.name == "knocking" for thread in threading.enumerate())
 
 
 def mute(endpoint):
@@ -120,5 +138,19 @@ def test_a_role_that_nobody_gives_is_waited_for_no_longer_than_a_look():
         try:
             assert seconds_of(clouds(SICK).describe_instances) < 4
             assert len(endpoint.asked("AssumeRole")) <= 3
+        finally:
+            endpoint.hold.set()
+
+
+def test_an_account_that_nobody_asks_any_more_is_not_knocked_at_for_ever():
+    endpoint = Endpoint()
+    endpoint.answers = {"DescribeInstances": [endpoint.never]}
+    with serving(endpoint) as scene:
+        clouds = AwsClouds(lambda: {SICK: Account("us-east-1", scene.url)}, SystemClock(), PATIENCE)
+        try:
+            assert not shows(clouds(SICK))
+            assert not nobody_knocks()
+            del clouds
+            until(nobody_knocks)
         finally:
             endpoint.hold.set()

@@ -70,7 +70,7 @@ class Door:
         try:
             return call()
         except Doubtful as error:
-            if error.code in SILENT and self._shut(call):
+            if error.code in SILENT and self._shut():
                 log.warning("no answer: asked aside until there is one", place=self.place, code=error.code)
                 self._told(self)
             raise
@@ -90,40 +90,40 @@ class Door:
     def doubt(self) -> None:
         """Somebody else had no answer there: whether this account has one is asked anew."""
         if self._last_look is not None:
-            self._shut(self._last_look)
-
-    def open(self) -> None:
-        self._open.set()
+            self._shut()
 
     def _pass(self) -> None:
         if not self._open.wait(max(0.0, self._shut_at + GLANCE_SECONDS - time.monotonic())):
             raise Throttled(MUTE, f"{self.place} does not answer this account; it is asked until it does")
 
-    def _shut(self, call: Call) -> bool:
+    def _shut(self) -> bool:
         """False: it was shut already, and somebody knocks."""
         with self._lock:
             if not self._open.is_set():
                 return False
             self._shut_at = time.monotonic()
             self._open.clear()
-        threading.Thread(target=_knock, args=[ref(self), call], name="knocking", daemon=True).start()
+        threading.Thread(target=_knock, args=[ref(self)], name="knocking", daemon=True).start()
         return True
 
+    def knock(self) -> bool:
+        """The last look once more; True: it was answered, or raised what nobody foresaw, and the door is open."""
+        answered = True
+        try:
+            if self._last_look is not None:
+                self._last_look()
+        except CloudError as error:
+            answered = error.code not in SILENT
+        finally:
+            if answered:
+                self._open.set()
+        return answered
 
-def _knock(door: ReferenceType[Door], call: Call) -> None:
-    """Until it is answered, or the account is nobody's any more. Whatever else ends it opens the door."""
-    try:
-        while door() is not None and not _answers(call):
-            threading.Event().wait(PAUSE_SECONDS)
-    finally:
-        known = door()
-        if known is not None:
-            known.open()
 
-
-def _answers(call: Call) -> bool:
-    try:
-        call()
-    except CloudError as error:
-        return error.code not in SILENT
-    return True
+def _knock(known: ReferenceType[Door]) -> None:
+    """Until it is answered, or the account is nobody's any more: in the pauses nothing here holds the door, and the
+    call, which holds its account's connection, is the door's.
+    """
+    while (door := known()) is not None and not door.knock():
+        del door
+        threading.Event().wait(PAUSE_SECONDS)
