@@ -7,9 +7,10 @@ import pytest
 from spotguard.domain.agents import Executor, KillLevel
 from spotguard.domain.commands import CommandType
 from spotguard.domain.switches import Step
-from spotguard.store import claims, kill, leftover_report, releases
+from spotguard.store import claims, kill, leftover_report, releases, resuming
 from spotguard.store.tables import agent_events, commands, epoch_grants, switches
 from tests.coordinator.scene import A, B, Scene
+from tests.coordinator.strays import machine_of_an_unknown_launch
 
 
 @pytest.fixture
@@ -104,3 +105,64 @@ def test_who_had_let_go_of_its_epoch_is_given_none_back_while_all_is_stopped(sce
     assert "kill switch" in told.message
     turn(scene, KillLevel.NONE)
     scene.run(60, until=lambda: scene.agent(agent).epoch == 2)
+
+
+def recoveries(scene):
+    return scene.rows(switches, switches.c.is_recovery)
+
+
+@pytest.mark.parametrize("way", ["dead", "let go", "another boot"])
+def test_nobody_takes_over_while_an_instance_lives_whose_launch_these_rows_do_not_know(scene, way):
+    agent = scene.protect(pool=A)
+    scene.run(60)
+    old = scene.serving(agent)
+    turn(scene, KillLevel.ALL)
+    leave(scene, agent, old, way)
+    scene.run(60)
+    newer = machine_of_an_unknown_launch(scene, agent)
+    scene.run(60)
+    turn(scene, KillLevel.NONE)
+    scene.run(3600)
+    assert [row.epoch for row in scene.rows(epoch_grants)] == [1]
+    assert (recoveries(scene), newer in scene.running()) == ([], True)
+    kind = "instance_ended" if way == "dead" else "nobody_serves"
+    *_, told = scene.rows(agent_events, agent_events.c.kind == kind)
+    assert newer in told.message
+    assert "backup" in told.message
+    scene.ec2.terminate_instance(newer)
+    scene.run(1800, until=lambda: scene.agent(agent).epoch > 1)
+    assert scene.agent(agent).epoch == 2
+
+
+def leave(scene, agent, holder, way):
+    """As it stands in the copy, or comes to it afterwards."""
+    if way == "dead":
+        scene.ec2.terminate_instance(holder)
+    elif way == "let go":
+        scene.db.write(lambda tx: releases.heard(tx, scene.now, scene.client_id, agent, holder, 1))
+    else:
+        scene.db.write(lambda tx: resuming.resume(tx, scene.now, scene.client_id, agent, holder))
+
+
+def test_a_recovery_that_the_copy_shows_under_way_comes_to_nothing_then(scene):
+    agent = scene.protect(pool=A)
+    scene.run(60)
+    old = scene.serving(agent)
+    scene.ec2.terminate_instance(old)
+    scene.run(600, until=lambda: bool(recoveries(scene)))
+    newer = machine_of_an_unknown_launch(scene, agent)
+    scene.run(7200)
+    assert [row.epoch for row in scene.rows(epoch_grants)] == [1]
+    assert newer in scene.running()
+
+
+def test_somebodys_copy_of_a_machine_keeps_nobody_from_a_recovery(scene):
+    """Its launch is older than the holder's last word that it serves."""
+    agent = scene.protect(pool=A)
+    scene.run(60)
+    copy = machine_of_an_unknown_launch(scene, agent)
+    scene.run(300)
+    scene.ec2.terminate_instance(scene.serving(agent))
+    scene.run(1800, until=lambda: scene.agent(agent).epoch > 1)
+    assert scene.agent(agent).epoch == 2
+    assert copy in scene.running()

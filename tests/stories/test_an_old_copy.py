@@ -88,6 +88,17 @@ def test_who_serves_by_now_serves_on_whatever_the_copy_knows_of_it(restored, exe
     scene.serves_on()
 
 
+@pytest.mark.parametrize("minutes", [5, 180], ids=["the old one waits", "the old one has ended"])
+def test_one_that_people_overlook_is_served_once_all_the_same(restored, minutes):
+    scene = restored(Executor.SERVER, None)
+    scene.wait(minutes=minutes)
+    scene.restore()
+    scene.wait(minutes=10)
+    scene.turn(KillLevel.NONE)
+    scene.wait(minutes=90)
+    scene.serves_on()
+
+
 def test_no_volume_is_taken_from_who_serves_by_now_for_a_move_that_the_copy_gives_up(restored):
     scene = restored(Executor.SERVER, Step.VOLUMES_MOVED, in_its_zone=True)
     scene.wait(minutes=180)

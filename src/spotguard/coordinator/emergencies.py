@@ -35,6 +35,7 @@ from spotguard.store import (
     standbys,
     state_left,
     storage,
+    unheard,
 )
 from spotguard.store.prepared import Prepared
 from spotguard.store.state_left import StateLeft
@@ -156,16 +157,13 @@ def _give_back(tx: sa.Connection, now: datetime, agent: Row, held: Row) -> bool:
     """It let go for a move that came to nothing, or a notice that AWS did not carry out: it serves on itself, under a
     new epoch, if it has its state.
 
-    Not while the kill switch stands at `all`: in the copy of a backup it may have let go for a move that these rows
-    do not know, and another one serves.
+    In the copy of a backup it may have let go for a move that these rows do not know, and another one serves.
     """
     if held.released_at is None or not agent.enabled or not _may_serve_on(tx, now, held):
         return False
-    if kill.level_for(tx, agent.client_id, agent.id) is KillLevel.ALL:
-        message = (
-            f"{held.instance_id} has let go of epoch {held.epoch} and no move is under way: while the kill switch "
-            "stands at all it is given no new one"
-        )
+    why_not = _why_none_is_given(tx, agent, held)
+    if why_not is not None:
+        message = f"{held.instance_id} has let go of epoch {held.epoch} and no move is under way: {why_not}"
         return _tell_once(tx, now, agent, held, "nobody_serves", message)
     elsewhere = storage.moved_away_from(tx, held.instance_id)
     if elsewhere:
@@ -180,6 +178,12 @@ def _give_back(tx: sa.Connection, now: datetime, agent: Row, held: Row) -> bool:
         switch_id=None,
         because="it had let go for what came to nothing: it serves on",
     )
+
+
+def _why_none_is_given(tx: sa.Connection, agent: Row, held: Row) -> str | None:
+    if kill.level_for(tx, agent.client_id, agent.id) is KillLevel.ALL:
+        return "while the kill switch stands at all it is given no new one"
+    return unheard.who_may_serve(tx, agent.id, held)
 
 
 def _may_serve_on(tx: sa.Connection, now: datetime, held: Row) -> bool:
@@ -269,7 +273,7 @@ def _death_facts(
         may_be_hidden=keeps_state and not left.volumes and _is_young(tx, now, held.instance_id),
         same_az_has_capacity=not _zone_was_dry(tx, now, agent.id),
         gate_was_closed=gate_was_closed or state_left.was_taken_unheard(tx, held.instance_id),
-        doubt=state_left.who_served_last(tx, agent, held),
+        doubt=state_left.who_served_last(tx, agent, held) or unheard.who_may_serve(tx, agent.id, held),
         image_age_seconds=None if image is None else (now - image.created_at).total_seconds(),
         handed_over_to=heir,
         is_stopped=deaths.is_stopped(tx, held.instance_id),

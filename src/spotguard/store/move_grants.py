@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from spotguard.domain.epochs import Proof
 from spotguard.domain.ids import SwitchId
 from spotguard.domain.switches import MoveKind, Step, WhenLate
-from spotguard.store import closed_gates, deaths, grants, move_deadlines, unwinding
+from spotguard.store import closed_gates, deaths, grants, move_deadlines, unheard, unwinding
 from spotguard.store.deaths import can_serve
 from spotguard.store.move_rows import get
 from spotguard.store.steps import step_times
@@ -40,6 +40,8 @@ def grant_if_due(tx: sa.Connection, now: datetime, switch_id: SwitchId) -> bool:
         return False
     proof = _proof(tx, now, held, switch, steps)
     if proof is Proof.DEAD and not has_everything(tx, switch):
+        return False
+    if switch.is_recovery and unheard.who_may_serve(tx, switch.agent_id, held) is not None:
         return False
     return proof is not None and grants.grant(
         tx,

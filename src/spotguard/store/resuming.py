@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from spotguard.domain.agents import KillLevel
 from spotguard.domain.epochs import Proof
 from spotguard.domain.ids import AgentId, ClientId, InstanceId
-from spotguard.store import grants, kill, moves
+from spotguard.store import grants, kill, moves, unheard
 
 
 def resume(
@@ -18,13 +18,15 @@ def resume(
     """The holder was stopped and started: its former boot is over for ever, since one instance id runs one boot.
 
     It receives the next epoch, so that a grant which somebody is preparing on the former one's death fails. Not while
-    the kill switch stands at `all`: these rows may be an old copy, and another one serves.
+    the kill switch stands at `all` or an instance lives whose launch these rows do not know: they may be an old copy,
+    and another one serves.
     """
     held = grants.holder(tx, agent_id)
     if held is None or held.instance_id != instance_id or held.released_at is not None:
         return
     grants.release(tx, now, agent_id, held.epoch, instance_id, now)
-    if kill.level_for(tx, client_id, agent_id) is KillLevel.ALL:
+    is_stopped = kill.level_for(tx, client_id, agent_id) is KillLevel.ALL
+    if is_stopped or unheard.who_may_serve(tx, agent_id, held) is not None:
         _end_its_move(tx, now, agent_id)
         return  # as everybody that has let go it is given back what it held afterwards: `coordinator.emergencies`
     grants.grant(
