@@ -135,7 +135,7 @@ def test_no_instance_takes_the_room_of_the_others(world: World, web: Machine):
 
     async def story() -> None:
         async with polling(world, wakeups, max_waiters=MOST_OF_AN_INSTANCE + 1) as client:
-            greedy = [ask(client, web) for _ in range(MOST_OF_AN_INSTANCE)]
+            greedy = [ask(client, web, "wait=5") for _ in range(MOST_OF_AN_INSTANCE)]
             await until(lambda: wakeups.waiters == MOST_OF_AN_INSTANCE)
             assert (await ask(client, web)).status_code == 429
             poll = ask(client, other, "wait=0.2")

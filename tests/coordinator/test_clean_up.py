@@ -148,6 +148,7 @@ def test_a_volume_with_which_nobody_was_ever_seen_is_kept_for_a_person(scene, ag
     assert scene.breaches() == []
 
 
+@pytest.mark.long
 def test_the_disk_of_a_dead_holder_whose_workload_came_back_from_an_image_is_kept_for_a_person(scene):
     """Its state may lie on its root: it was written since the image, and nowhere else."""
     agent = scene.protect(pool=A, state_gib=None, terminate_wait_seconds=0)

@@ -138,7 +138,7 @@ def stop_for_a_while(scene, agent, seconds=1200):
     return machine
 
 
-@pytest.mark.parametrize("seconds", [90, 1200, 9000])
+@pytest.mark.parametrize("seconds", [90, 1200, pytest.param(9000, marks=pytest.mark.long)])
 def test_every_run_of_an_instance_is_metered(seconds):
     scene = Scene()
     agent = scene.protect(pool=B, mode=Mode.ONDEMAND, auto_switch_enabled=False, enabled=False)

@@ -107,6 +107,7 @@ def test_when_nothing_enrols_that_its_image_starts_its_restore_point_is_started(
     assert scene.breaches() == []
 
 
+@pytest.mark.long
 def test_a_dead_holders_state_on_its_root_is_not_sought_on_its_other_volume(scene, agent):
     scene.config(agent, restore_point_hours=1)
     scene.run(1800, until=lambda: done_images(scene) != [])

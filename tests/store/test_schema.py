@@ -89,6 +89,7 @@ BREACHES = {
 ON_SQLITE = ("a column is missing", "an index is missing", "a table is missing", "a table is strange")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("breach", BREACHES)
 def test_a_difference_is_told_on_mariadb(mariadb_server, breach):
     statement, named = BREACHES[breach]

@@ -72,6 +72,7 @@ def restored(request):
     made[0].close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("executor", list(Executor))
 @pytest.mark.parametrize("minutes", [5, 180], ids=["the old one waits", "the old one has ended"])
 @pytest.mark.parametrize("copied_at", [None, Step.LAUNCHED, Step.GATE_CLOSED])

@@ -62,7 +62,8 @@ def test_a_budget_buys_looks_that_are_told_and_leave_nothing(scene):
     assert judge(scene.world).broken == []
 
 
-@pytest.mark.parametrize("executor", [Executor.SERVER, pytest.param(Executor.AGENT, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("executor", list(Executor))
 def test_three_hours_of_trouble_leave_nothing_and_the_ledger_is_ec2s_bill(executor):
     scene = Scene(agents=2, executor=executor, coordinators=2)
     careful(scene, usd_per_day="0.5")

@@ -145,9 +145,8 @@ def _options(folder: Path, as_user: list[str]) -> list[str]:
 
 def _wait_until_ready(process: subprocess.Popen[bytes], folder: Path) -> None:
     for _ in range(_START_TRIES):
-        with socket.socket(socket.AF_UNIX) as knock:
-            if knock.connect_ex(str(folder / "sock")) == 0:
-                return
+        if _takes_statements(folder / "sock"):
+            return
         try:
             process.wait(_TRY_SECONDS)
         except subprocess.TimeoutExpired:
@@ -155,3 +154,16 @@ def _wait_until_ready(process: subprocess.Popen[bytes], folder: Path) -> None:
         break
     log = folder / "log"
     raise RuntimeError(f"mariadbd did not start: {log.read_text()[-2000:] if log.exists() else 'no log'}")
+
+
+def _takes_statements(at: Path) -> bool:
+    """A node of a cluster answers before it does."""
+    with socket.socket(socket.AF_UNIX) as knock:
+        if knock.connect_ex(str(at)) != 0:
+            return False
+    try:
+        with pymysql.connect(unix_socket=str(at), user="root") as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except pymysql.err.OperationalError:
+        return False
+    return True
