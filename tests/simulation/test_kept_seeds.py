@@ -13,6 +13,8 @@ KEPT = {
     256: "what the kill switch had held for hours was late at the moment of its release",
     337: "a holder died minutes after its launch, its volume was out of sight, and an empty machine took its place",
     396: "holder and standby both died while a ticket was out: only a person can say who served last",
+    936: "a coordinator died as a recovery's fleet was asked for, and EC2 hid what it had made for minutes",
+    966: "the answer to a recovery's fleet was lost, and EC2 hid what it had made for minutes",
     1269: "an open gate, said by a holder before it let go, arrived after its successor's grant and was believed",
     1612: "a voluntary move was under way at the very moment at which clients were to be led to one instance",
     1864: "a holder that heard nothing handed over by its ticket to a standby that EC2 was taking",

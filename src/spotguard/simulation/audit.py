@@ -22,8 +22,10 @@ from spotguard.domain.replicas import LIVE_REPLICA
 from spotguard.domain.signals import SignalType
 from spotguard.domain.switches import OPEN_SWITCH, Trigger
 from spotguard.domain.tags import MANAGED_TAG, REPLICA_TAG, SWITCH_TAG
+from spotguard.execution.launching import AT_ONCE_FOR
 from spotguard.planning.invariants import Breach
 from spotguard.planning.restore_points import RestorePoint
+from spotguard.ports.intentions import TOKEN_TAG, IntentionKind
 from spotguard.simulation import lookups, probing, rehearsed, waiting
 from spotguard.simulation.lookups import Row
 from spotguard.simulation.machine import state_of
@@ -36,6 +38,7 @@ from spotguard.store.tables import (
     epoch_grants,
     handover_tickets,
     instances,
+    intentions,
     ledger_entries,
     probes,
     spot_interruption_events,
@@ -132,18 +135,36 @@ def _told(made_by: dict[str, Row], served: set[str], instance_id: str) -> float:
 
 
 def asked_once(world: World) -> list[str]:
-    """Invariant 6: ask twice, get once. Two machines that live at once were never made for one move or one replica."""
+    """Invariant 6: ask twice, get once. Two machines that live at once were never made for one move or one replica.
+
+    But for an emergency's, while EC2 hides the first: its workload waits a minute for that, and no longer.
+    """
     made: dict[str, list[Machine]] = {}
     for machine in world.ec2.world.machines.values():
         wish = machine.tags.get(SWITCH_TAG) or machine.tags.get(REPLICA_TAG)
         if wish is not None and MANAGED_TAG in machine.tags:
             made.setdefault(wish, []).append(machine)
+    urgent = _urgent_tokens(world)
     return [
         f"{later.instance_id} was made for {wish} while {former.instance_id} lived"
         for wish, machines in made.items()
         for former, later in pairwise(sorted(machines, key=lambda machine: machine.pending_at))
         if former.ended_at is None or former.ended_at > later.pending_at
+        if not _could_not_wait(former, later, urgent)
     ]
+
+
+def _urgent_tokens(world: World) -> set[str]:
+    fleets = sa.select(intentions.c.token).where(intentions.c.kind == IntentionKind.FLEET.value)
+    return set(world.db.read(lambda tx: tx.scalars(fleets).all()))
+
+
+def _could_not_wait(former: Machine, later: Machine, urgent: Collection[str]) -> bool:
+    """The second was asked for anew, a minute after the first, which EC2 did not show by then."""
+    first, second = (machine.tags.get(TOKEN_TAG) for machine in (former, later))
+    waited = later.pending_at - former.pending_at
+    is_hidden = former.visible_at > later.pending_at
+    return first != second and {first, second} <= set(urgent) and waited >= AT_ONCE_FOR and is_hidden
 
 
 def nobody_doomed_is_promoted(world: World) -> list[str]:
