@@ -31,6 +31,7 @@ KEPT_HOURS = {
     201598: "the weather took a second holder in calm without a word, and its loss was laid to the first one's notice",
     201990: "a recovery's new instance registered, heard no answer for 20 minutes, and had been granted the epoch",
     202146: "a heartbeat of a stopped holder arrived after it had been started again, with the same wrong row",
+    400779: "a clock that was set back stood still in the simulation, where the shipped one goes on at half its pace",
 }
 """Of one hour each, with as many faults."""
 

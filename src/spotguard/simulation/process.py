@@ -41,9 +41,9 @@ from spotguard.simulation.trouble import (
     Mortal,
     ProcessDied,
     Trouble,
-    TroubledClock,
     TroubledDisk,
     TroubledLink,
+    troubled_clock,
 )
 
 RESTART_SECONDS = 5.0  # what a supervisor waits before it starts a process again
@@ -129,7 +129,7 @@ class AgentProcess:
         link: ServerLink = around.link
         traffic: Any = None if cloud is None else ec2.traffic
         if trouble is not None:
-            clock, disk = TroubledClock(clock, trouble), TroubledDisk(disk, trouble)
+            clock, disk = troubled_clock(clock, trouble), TroubledDisk(disk, trouble)
             gate, cloud = Mortal(gate, trouble, GATE_EFFECTS), Mortal(cloud, trouble, CLOUD_EFFECTS)
             link = TroubledLink(link, trouble, around.deliver)
             traffic = traffic and Mortal(traffic, trouble, TRAFFIC_EFFECTS)

@@ -14,6 +14,7 @@ from random import Random
 from typing import Any
 
 from spotguard.domain.errors import ServerAway
+from spotguard.host.clock import SystemClock
 from spotguard.ports.clock import Clock
 from spotguard.ports.disk import Disk
 from spotguard.ports.server import Reply, ServerLink
@@ -139,16 +140,9 @@ class TroubledDisk:
             raise OSError(errno.ENOSPC, "No space left on device", name)
 
 
-class TroubledClock:
-    """A machine's clock that somebody has set wrong; within a process it never goes back (`host.clock`)."""
-
-    def __init__(self, inner: Clock, trouble: Trouble) -> None:
-        self._inner, self._trouble = inner, trouble
-        self._newest = inner.now() + trouble.clock_ahead  # a new process has no time to go back to
-
-    def now(self) -> datetime:
-        self._newest = max(self._newest, self._inner.now() + self._trouble.clock_ahead)
-        return self._newest
+def troubled_clock(inner: Clock, trouble: Trouble) -> SystemClock:
+    """A machine's clock that somebody has set wrong, as its process goes by it."""
+    return SystemClock(lambda: inner.now() + trouble.clock_ahead, lambda: inner.now().timestamp())
 
 
 class Mortal:
