@@ -40,9 +40,8 @@ def two_accounts(sick, well=SHOWN):
 @pytest.fixture(autouse=True)
 def nobody_knocks_on(caplog):
     """At a door whose account nobody asks any more. A thread left behind would draw dice amid other tests."""
-    caplog.set_level(
-        logging.CRITICAL, "botocore.credentials"
-    )  # a kept record keeps frames, and they the account
+    # a kept record keeps its frames, and they the account
+    caplog.set_level(logging.CRITICAL, "botocore.credentials")
     yield
     until(nobody_knocks)
 

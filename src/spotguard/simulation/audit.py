@@ -159,12 +159,12 @@ def _urgent_tokens(world: World) -> set[str]:
     return set(world.db.read(lambda tx: tx.scalars(fleets).all()))
 
 
-def _could_not_wait(former: Machine, later: Machine, urgent: Collection[str]) -> bool:
+def _could_not_wait(former: Machine, later: Machine, urgent: set[str]) -> bool:
     """The second was asked for anew, a minute after the first, which EC2 did not show by then."""
     first, second = (machine.tags.get(TOKEN_TAG) for machine in (former, later))
     waited = later.pending_at - former.pending_at
     is_hidden = former.visible_at > later.pending_at
-    return first != second and {first, second} <= set(urgent) and waited >= AT_ONCE_FOR and is_hidden
+    return first != second and {first, second} <= urgent and waited >= AT_ONCE_FOR and is_hidden
 
 
 def nobody_doomed_is_promoted(world: World) -> list[str]:
