@@ -95,6 +95,20 @@ def test_a_step_that_waits_long_past_its_time_is_a_broken_promise():
     assert (breach.invariant, "waits for opened" in breach.what) == ("nothing_waits_for_ever", True)
 
 
+def test_a_new_holder_that_is_ended_opens_no_more_and_its_move_waits_for_a_recovery():
+    """It was heard of until its end, and a kill switch at `all` keeps everybody from recovering it."""
+    scene = Scene(executor=Executor.SERVER)
+    agent, opened = begun(scene)
+    scene.run(600, until=lambda: Step.GRANTED in scene.steps(opened.switch_id))
+    scene.keep_closed.add(scene.serving(agent))
+    scene.run(700)
+    level = KillLevel.ALL
+    scene.db.write(lambda tx: kill.set_level(tx, scene.now, scene.client_id, agent, level, "a test"))
+    scene.ec2.terminate_instance(scene.serving(agent))
+    scene.run(120)
+    assert scene.breaches() == []
+
+
 @pytest.mark.parametrize("slow", [timedelta(hours=1), timedelta(hours=-1)])
 def test_the_time_of_a_step_counts_from_when_the_server_heard_of_the_one_before(slow):
     """Whatever the holder's own clock says."""

@@ -32,6 +32,8 @@ KEPT_HOURS = {
     201990: "a recovery's new instance registered, heard no answer for 20 minutes, and had been granted the epoch",
     202146: "a heartbeat of a stopped holder arrived after it had been started again, with the same wrong row",
     400779: "a clock that was set back stood still in the simulation, where the shipped one goes on at half its pace",
+    401921: "a holder that ended before it heard of its epoch was called late to open, amid a kill switch at `all`",
+    401965: "a standby made while two ends of a ticket lay dead was called left over, before a person had decided",
 }
 """Of one hour each, with as many faults."""
 

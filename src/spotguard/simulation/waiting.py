@@ -143,9 +143,9 @@ def _should_have_opened(world: World, move: str) -> bool:
 def for_a_person(world: World, name: str) -> bool:
     """A ticket was out, both of its ends have ended, and nobody can tell who served last: he was told, both are kept.
 
-    That one of the two kept volumes has every record the client's register knows; the product cannot.
+    That one of their volumes has every record the client's register knows; the product cannot.
     """
-    doubt, _ = _doubt(world, name)
+    doubt, pair = _doubt(world, name)
     if doubt is None:
         return False
     told = (
@@ -154,20 +154,24 @@ def for_a_person(world: World, name: str) -> bool:
     newest = world.registers[name].acknowledged
     return world.db.read(lambda tx: tx.execute(told).first()) is not None and any(
         volume.content.last >= newest
-        for volume_id in kept_volumes(world, name)
+        for volume_id in _volumes_of(world, storage_resources.c.last_attached_to.in_(pair))
         if isinstance((volume := world.ec2.world.volumes[VolumeId(volume_id)]).content, Records)
     )
 
 
 def kept_volumes(world: World, name: str) -> set[str]:
-    """The volumes of both ends of such a ticket."""
-    _, pair = _doubt(world, name)
-    of_pair = sa.select(storage_resources.c.id).where(
-        storage_resources.c.kind == "volume",
-        storage_resources.c.ended_at.is_(None),
-        storage_resources.c.last_attached_to.in_(pair),
+    """All volumes of its agent, until he has decided: those of both ends of such a ticket, and of later standbys."""
+    doubt, _ = _doubt(world, name)
+    if doubt is None:
+        return set()
+    return _volumes_of(world, storage_resources.c.agent_id == lookups.agent(world, name).id)
+
+
+def _volumes_of(world: World, whose: sa.ColumnElement[bool]) -> set[str]:
+    wanted = sa.select(storage_resources.c.id).where(
+        storage_resources.c.kind == "volume", storage_resources.c.ended_at.is_(None), whose
     )
-    return set(world.db.read(lambda tx: tx.scalars(of_pair).all()))
+    return set(world.db.read(lambda tx: tx.scalars(wanted).all()))
 
 
 def told_volumes(world: World) -> set[str]:

@@ -26,6 +26,8 @@ _DYING = (
     InstanceState.SHUTTING_DOWN,
     InstanceState.TERMINATED,
 )
+IS_ENDING = sa.func.coalesce(instances.c.ec2_state.in_([state.value for state in _DYING]), sa.false())
+"""EC2 shows it on its way down or gone, as the coordinator last saw it; never NULL."""
 _NOTICED = sa.exists().where(
     spot_interruption_events.c.instance_id == instances.c.id,
     spot_interruption_events.c.signal_type == SignalType.TERMINATION.value,
@@ -35,10 +37,7 @@ _FIT = Prepared(
         instances.c.id == sa.bindparam("machine"),
         instances.c.is_active,
         *may_serve(),
-        sa.or_(
-            instances.c.ec2_state.is_(None),
-            instances.c.ec2_state.not_in([state.value for state in _DYING]),
-        ),
+        sa.not_(IS_ENDING),
         sa.not_(_NOTICED),
     )
 )

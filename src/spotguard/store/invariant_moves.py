@@ -14,7 +14,7 @@ from spotguard.domain.ids import ClientId
 from spotguard.domain.switches import OPEN_SWITCH, Step, SwitchStatus, Trigger
 from spotguard.planning import invariants as inv
 from spotguard.planning.deadlines import DueStep
-from spotguard.store import move_deadlines
+from spotguard.store import deaths, move_deadlines
 from spotguard.store.batches import batch_of, batched
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import (
@@ -90,16 +90,19 @@ def _due(tx: sa.Connection, switch: Row, away: set[str], moving: set[str]) -> Du
 
 
 def _away(tx: sa.Connection, now: datetime) -> set[str]:
-    """Offline, deleted, or in the midst of a move whose new holder is not heard of."""
+    """Offline, deleted, or in the midst of a move whose new holder is not heard of, or is ending."""
     silent_since = now - timedelta(seconds=OFFLINE_AFTER_SECONDS)
     return {row.id for row in _AWAY.rows(tx, {"silent_since": silent_since})}
 
 
+_IS_SILENT = sa.and_(
+    epoch_grants.c.granted_at < sa.bindparam("silent_since"),
+    sa.func.coalesce(instances.c.last_heartbeat_at, epoch_grants.c.granted_at) < sa.bindparam("silent_since"),
+)
 _UNHEARD = sa.exists().where(
     epoch_grants.c.held_agent_id == agents.c.id,
     instances.c.id == epoch_grants.c.instance_id,
-    epoch_grants.c.granted_at < sa.bindparam("silent_since"),
-    sa.func.coalesce(instances.c.last_heartbeat_at, epoch_grants.c.granted_at) < sa.bindparam("silent_since"),
+    sa.or_(_IS_SILENT, deaths.IS_ENDING),
 )
 _AWAY = Prepared(
     sa.select(agents.c.id).where(
