@@ -34,6 +34,7 @@ KEPT_HOURS = {
     400779: "a clock that was set back stood still in the simulation, where the shipped one goes on at half its pace",
     401921: "a holder that ended before it heard of its epoch was called late to open, amid a kill switch at `all`",
     401965: "a standby made while two ends of a ticket lay dead was called left over, before a person had decided",
+    402542: "a recovery that began while the second end of a ticket was going down went on by the older volume",
 }
 """Of one hour each, with as many faults."""
 

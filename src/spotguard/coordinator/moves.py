@@ -25,6 +25,7 @@ from spotguard.store import (
     move_deadlines,
     moves,
     replicas,
+    state_left,
     storage,
 )
 
@@ -115,7 +116,8 @@ def why_unwind(tx: sa.Connection, now: datetime, switch: Row, *, was_away: bool)
     if held is not None and held.epoch != switch.from_epoch:
         return f"epoch {held.epoch} was granted to {held.instance_id} meanwhile"
     if switch.is_recovery:
-        return _why_source_is_gone(tx, switch, steps)
+        doubt = None if held is None else state_left.who_served_last(tx, switch.agent_id, held)
+        return doubt or _why_source_is_gone(tx, switch, steps)
     if held is None or held.released_at is not None or deaths.is_dead(tx, held.instance_id):
         return None  # the emergencies decide: there is nobody to serve on
     return _why_stopped(tx, switch, steps) or (None if was_away else move_deadlines.why_late(tx, now, switch))

@@ -151,10 +151,10 @@ def for_a_person(world: World, name: str) -> bool:
     told = (
         sa.select(agent_events.c.id).where(agent_events.c.message.contains(doubt, autoescape=True)).limit(1)
     )
-    newest = world.registers[name].acknowledged
+    newest, s = world.registers[name].acknowledged, storage_resources.c
     return world.db.read(lambda tx: tx.execute(told).first()) is not None and any(
         volume.content.last >= newest
-        for volume_id in _volumes_of(world, storage_resources.c.last_attached_to.in_(pair))
+        for volume_id in _volumes_of(world, sa.or_(s.last_attached_to.in_(pair), s.moved_from.in_(pair)))
         if isinstance((volume := world.ec2.world.volumes[VolumeId(volume_id)]).content, Records)
     )
 
@@ -196,7 +196,7 @@ def _doubt(world: World, name: str) -> tuple[str | None, list[str]]:
         held = grants.holder(tx, AgentId(agent.id))
         if held is None or not deaths.is_dead(tx, held.instance_id):
             return None, []
-        doubt, out = state_left.who_served_last(tx, agent, held), tickets.out_of(tx, agent.id)
+        doubt, out = state_left.who_served_last(tx, agent.id, held), tickets.out_of(tx, agent.id)
         return doubt, [] if doubt is None or out is None else [held.instance_id, out.to_instance_id]
 
     return world.db.read(look)

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from spotguard.domain.drills import PURPOSE as REHEARSAL
+from spotguard.domain.ids import AgentId
 from spotguard.domain.instances import EndReason
 from spotguard.domain.probes import PURPOSE as PROBE
 from spotguard.domain.salvages import PURPOSE as SALVAGE
@@ -58,9 +59,9 @@ def was_taken_unheard(tx: sa.Connection, instance_id: str) -> bool:
     return row.last_heartbeat_at is None or bool(row.last_heartbeat_at < noticed_at)
 
 
-def who_served_last(tx: sa.Connection, agent: Row, held: Row) -> str | None:
+def who_served_last(tx: sa.Connection, agent_id: AgentId | str, held: Row) -> str | None:
     """A sentence for people, when a ticket was out and both of its ends have ended without a word of it."""
-    out = tickets.out_of(tx, agent.id)
+    out = tickets.out_of(tx, agent_id)
     if out is None or out.epoch != held.epoch + 1 or not deaths.is_dead(tx, out.to_instance_id):
         return None
     return (
