@@ -123,6 +123,7 @@ def test_without_its_database_every_call_is_told_to_come_back(world: World, path
     assert (line["event"], "exc_info" in line) == ("the database cannot serve", False)
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # PyMySQL leaves refused sockets open
 @pytest.mark.skipif(why_absent() is not None, reason=str(why_absent()))
 def test_a_database_that_is_stopped_under_a_running_server(world: World):

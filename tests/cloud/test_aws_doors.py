@@ -141,6 +141,7 @@ def test_a_role_that_nobody_gives_is_waited_for_no_longer_than_a_look():
             endpoint.hold.set()
 
 
+@pytest.mark.long
 def test_an_account_that_nobody_asks_any_more_is_not_knocked_at_for_ever():
     endpoint = Endpoint()
     endpoint.answers = {"DescribeInstances": [endpoint.never]}

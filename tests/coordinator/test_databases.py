@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
+import pytest
 import sqlalchemy as sa
 
 from spotguard.compose import clock_of
@@ -14,6 +15,7 @@ from spotguard.store.tables import ledger_entries, replica_instances, storage_re
 from tests.coordinator.scene import A, B, Scene
 
 
+@pytest.mark.long
 def test_moves_standbys_deaths_decisions_and_the_ledger(database):
     scene = Scene(db=database)
     agent = scene.protect(pool=A, terminate_wait_seconds=60, min_pool_hours=0)

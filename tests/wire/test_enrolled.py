@@ -59,6 +59,7 @@ def town(tmp_path, root, monkeypatch):
         yield town
 
 
+@pytest.mark.long
 def test_the_first_hour(town, root):
     before = root.tree()
     running = shlex.quote(str(root.path / "running"))
