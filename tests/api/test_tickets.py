@@ -173,6 +173,38 @@ def test_a_standby_proven_dead_uses_no_ticket(world: World, acme: Tenant, web: M
     assert issued(world).status == "over"
 
 
+def test_a_standby_that_is_dead_may_have_used_it_before_and_its_holder_is_waited_for(
+    world: World, acme: Tenant, web: Machine, standby: Machine
+):
+    """It lives and has let go, as one that was stopped after it had handed over, and started again."""
+    slip = web.heartbeat().body["ticket"]
+    now, dead = world.clock.now(), {"ec2_state": "terminated", "is_active": False}
+    world.write(lambda tx: tx.execute(instances.update().where(instances.c.id == standby.id).values(**dead)))
+    world.write(lambda tx: grants.release(tx, now, web.agent_id, 1, web.id, now))
+
+    def given_back() -> bool:
+        return world.write(
+            lambda tx: grants.grant(
+                tx,
+                world.clock.now(),
+                agent_id=web.agent_id,
+                seen_epoch=1,
+                to_instance=web.id,
+                proof=Proof.RELEASED,
+                switch_id=None,
+                because="a test",
+            )
+        )
+
+    assert not given_back()
+    assert web.heartbeat(destroyed=None).body["destroy_ticket"] == slip["id"]
+    assert not given_back(), "it has been asked this very moment"
+    world.clock.pass_seconds(70)
+    assert not given_back(), "nor was it heard since"
+    web.heartbeat(destroyed=None)
+    assert given_back(), "it has forgotten, and nobody else can say"
+
+
 def test_whose_standby_is_retired_is_asked_back_and_a_new_one_names_the_next(
     world: World, acme: Tenant, web: Machine, standby: Machine
 ):

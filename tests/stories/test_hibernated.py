@@ -41,6 +41,18 @@ def test_nobody_takes_over_from_one_that_may_wake_and_serve_on(scene):
     scene.assert_no_record_lost_or_doubled()
 
 
+def test_one_that_was_put_to_sleep_in_the_midst_of_a_reboot_comes_up_when_it_is_woken(scene):
+    asleep = InstanceId(scene.agent().instance_id)
+    scene.world.ec2.controls.configure_hibernation(asleep)
+    scene.wait(minutes=1)
+    scene.world.ec2.controls.reboot(asleep)
+    scene.world.ec2.controls.hibernate(asleep)
+    scene.wait(minutes=5)
+    scene.world.ec2.controls.start(asleep)
+    scene.until(lambda: scene.world.registers["web-1"].serving() == [asleep], minutes=10)
+    scene.assert_no_record_lost_or_doubled()
+
+
 def test_terminated_in_its_sleep_it_is_over_and_the_workload_comes_back(scene):
     asleep = hibernate(scene)
     scene.wait(minutes=10)

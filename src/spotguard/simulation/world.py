@@ -274,12 +274,17 @@ class World:
             self._asleep[happening.instance_id] = process
 
     def _resume(self, instance_id: InstanceId) -> None:
-        """Workload and agent go on in the midst of what they did, and know nothing of the time between."""
+        """Workload and agent go on in the midst of what they did, and know nothing of the time between.
+
+        A machine that was put to sleep in the midst of a boot goes on with that.
+        """
         process = self._asleep.pop(instance_id, None)
-        if process is not None:
-            self.processes[instance_id] = process
-            process.register.wakes(instance_id, self.clock.now())
-            process.resume()
+        if process is None:
+            self.boot(instance_id)
+            return
+        self.processes[instance_id] = process
+        process.register.wakes(instance_id, self.clock.now())
+        process.resume()
 
     def _note_arrived(self, instance_id: InstanceId) -> None:
         """Its agent looks every second."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,10 +15,14 @@ from spotguard.store.database import must_last
 from spotguard.store.deaths import is_dead
 from spotguard.store.prepared import Prepared
 from spotguard.store.secrets import new_id
-from spotguard.store.tables import handover_tickets
+from spotguard.store.tables import handover_tickets, instances
 
 Row = sa.Row[Any]
 _t = handover_tickets.c
+ANSWERS_WITHIN = timedelta(seconds=60)  # two heartbeats; who destroys a ticket says so at once
+_HEARD_AT = Prepared(
+    sa.select(instances.c.last_heartbeat_at).where(instances.c.id == sa.bindparam("machine"))
+)
 _OUT = Prepared(sa.select(handover_tickets).where(_t.out_agent_id == sa.bindparam("agent")))
 
 
@@ -96,12 +100,22 @@ def granted(tx: sa.Connection, now: datetime, agent_id: AgentId, epoch: int, to_
 def bars(tx: sa.Connection, agent_id: AgentId, epoch: int, to_instance: InstanceId) -> bool:
     """Whether a ticket for this epoch may be, or may have been, used by another one than `to_instance`.
 
-    A standby that is proven dead uses nothing any more; that the holder's own end is proven is the grant's condition.
+    Until one of its ends says that it has destroyed it, or both are proven dead (ruling B4a). A standby that is dead
+    uses nothing any more, and may have used it: its living holder is waited for. One that is heard on and on and does
+    not say has forgotten, and nobody can tell any more.
     """
     row = out_of(tx, agent_id)
     if row is None or row.epoch != epoch or row.to_instance_id == to_instance:
         return False
-    return not is_dead(tx, row.to_instance_id)
+    if not is_dead(tx, row.to_instance_id):
+        return True
+    return not (is_dead(tx, row.from_instance_id) or _does_not_say(tx, row))
+
+
+def _does_not_say(tx: sa.Connection, row: Row) -> bool:
+    heard_at = _HEARD_AT.scalar(tx, {"machine": row.from_instance_id})
+    asked_at = row.asked_back_at
+    return asked_at is not None and heard_at is not None and heard_at > asked_at + ANSWERS_WITHIN
 
 
 def may_be_used_by(instance_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
