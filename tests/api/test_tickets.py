@@ -119,6 +119,41 @@ def test_there_is_none_without_a_ready_standby_and_none_while_disabled(
     assert not world.rows(handover_tickets)
 
 
+def test_who_is_granted_the_epoch_before_its_first_report_has_come_is_a_standby_no_more(
+    world: World, acme: Tenant, web: Machine
+):
+    """It would be its own standby once that comes, and be given a ticket to itself."""
+    web.prices({POOL_A: 0.0312, POOL_B: 0.0298, POOL_C: 0.0324})
+    acme.configure(web, manualReplicaEnabled=True)
+    (replica,) = acme.get(f"/agents/{web.agent_id}/replicas")["items"]
+    new = world.register(
+        acme, letter="b", token=world.enrolment(web, replica_id=replica["id"]), can_sync=True
+    )
+    assert world.rows(replica_instances)[0].status == "launching"
+
+    now = world.clock.now()
+    world.write(lambda tx: grants.release(tx, now, web.agent_id, 1, web.id, now))
+    granted = world.write(
+        lambda tx: grants.grant(
+            tx,
+            now,
+            agent_id=web.agent_id,
+            seen_epoch=1,
+            to_instance=new.id,
+            proof=Proof.RELEASED,
+            switch_id=None,
+            because="a test",
+        )
+    )
+    assert granted
+    passed = {"sync_status": "synced", "state_transfer_progress": 100, "sync_latency_ms": 500, "position": 7}
+    assert new.post(f"replicas/{replica['id']}/sync-status", passed).body["status"] == "promoted"
+    assert new.heartbeat().body["ticket"] is None
+    assert world.rows(agents)[0].replica_count == len(
+        [r for r in world.rows(replica_instances) if r.is_active]
+    )
+
+
 def test_while_it_is_out_nobody_else_is_granted_its_epoch(
     world: World, acme: Tenant, web: Machine, standby: Machine
 ):

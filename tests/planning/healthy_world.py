@@ -85,7 +85,7 @@ LIVE_REPLICA = ReplicaFact(
     status=ReplicaStatus.READY,
     is_active=True,
     instance_id="i-standby",
-    promoted_instance_held_epoch=False,
+    instance_held_epoch=False,
 )
 PROMOTED_REPLICA = replace(
     LIVE_REPLICA,
@@ -93,7 +93,7 @@ PROMOTED_REPLICA = replace(
     status=ReplicaStatus.PROMOTED,
     is_active=False,
     instance_id="i-third",
-    promoted_instance_held_epoch=True,
+    instance_held_epoch=True,
 )
 
 

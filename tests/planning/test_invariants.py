@@ -132,7 +132,8 @@ PLANTED = {
         "the old one ended before a grant": with_one(PREPARING, steps=PREPARING.steps | {Step.OLD_ENDED}),
     },
     "a_promoted_replica_was_granted": {
-        "promoted by a row update alone": with_one(PROMOTED_REPLICA, promoted_instance_held_epoch=False),
+        "promoted by a row update alone": with_one(PROMOTED_REPLICA, instance_held_epoch=False),
+        "still a standby after its grant": with_one(LIVE_REPLICA, instance_held_epoch=True),
     },
     "no_orphan": {
         "an instance of ours runs for nobody": with_one(STANDBY, has_role=False),

@@ -86,7 +86,7 @@ class ReplicaFact:
     status: ReplicaStatus
     is_active: bool
     instance_id: str | None
-    promoted_instance_held_epoch: bool
+    instance_held_epoch: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,10 +261,12 @@ def the_old_survives_until_the_new_is_proven(facts: Facts) -> Iterator[str]:
 
 
 def a_promoted_replica_was_granted(facts: Facts) -> Iterator[str]:
-    """A replica row says promoted only when its instance was given an epoch."""
+    """A replica row says promoted only when its instance was given an epoch, and is no standby any more then."""
     for replica in facts.replicas:
-        if replica.status is ReplicaStatus.PROMOTED and not replica.promoted_instance_held_epoch:
+        if replica.status is ReplicaStatus.PROMOTED and not replica.instance_held_epoch:
             yield f"replica {replica.replica_id} is promoted, {replica.instance_id} never held an epoch"
+        if replica.status in LIVE_REPLICA and replica.instance_held_epoch:
+            yield f"replica {replica.replica_id} is {replica.status}, {replica.instance_id} was given an epoch"
 
 
 def no_orphan(facts: Facts) -> Iterator[str]:

@@ -286,7 +286,7 @@ def _replicas(tx: sa.Connection, scope: _Scope) -> list[inv.ReplicaFact]:
             status=ReplicaStatus(row.status),
             is_active=row.is_active,
             instance_id=row.instance_id,
-            promoted_instance_held_epoch=bool(row.held_epoch),
+            instance_held_epoch=bool(row.held_epoch),
         )
         for row in _REPLICAS.of(tx, scope)
     ]

@@ -90,13 +90,16 @@ _TWO_GATES = (
     .join(agents, _a.id == _g.agent_id)
     .where(_OF_CLIENT, _i.is_active, _i.gate == GateState.OPEN.value, _i.id != _g.instance_id)
 )
+_HELD = sa.exists().where(_g.agent_id == _r.agent_id, _g.instance_id == _r.instance_id)
 _PROMOTED = (
     sa.select(_r.agent_id)
     .join(agents, _a.id == _r.agent_id)
     .where(
         _OF_CLIENT,
-        _r.status == ReplicaStatus.PROMOTED.value,
-        sa.not_(sa.exists().where(_g.agent_id == _r.agent_id, _g.instance_id == _r.instance_id)),
+        sa.or_(
+            sa.and_(_r.status == ReplicaStatus.PROMOTED.value, sa.not_(_HELD)),
+            sa.and_(_r.is_active, _HELD),
+        ),
     )
 )
 _SIEVES = tuple(

@@ -304,9 +304,10 @@ def _end(
 def mark_promoted(tx: sa.Connection, now: datetime, replica_id: ReplicaId, *, whole: bool) -> bool:
     """Its instance holds the epoch now. The row is a role: nothing ends the instance because of it (ruling S8).
 
-    `whole`: the last pass of its move has reached it, whatever its own reports told before.
+    `whole`: the last pass of its move has reached it, whatever its own reports told before, if any has come.
     """
     arrived: dict[str, Any] = {"state_transfer_progress": 100} if whole else {}
+    _move(tx, replica_id, ReplicaStatus.SYNCING, origins=(ReplicaStatus.LAUNCHING,))
     if not _move(tx, replica_id, ReplicaStatus.PROMOTED, is_active=False, promoted_at=now, **arrived):
         return False
     _after(tx, now, replica_id, "replica_promoted", "the standby is the primary now")
