@@ -7,6 +7,7 @@ import pytest
 from spotguard.coordinator.traffic import TrafficDuty
 from spotguard.domain.agents import Executor
 from spotguard.domain.errors import Doubtful, NeedsPerson, Throttled
+from spotguard.domain.ids import InstanceId
 from spotguard.domain.switches import Step
 from spotguard.domain.traffic import told_of
 from spotguard.store import claims
@@ -68,6 +69,28 @@ def test_clients_follow_a_planned_move_and_never_reach_one_without_the_epoch(exe
     assert scene.timing()["instance_ready_at"] <= scene.timing()["traffic_moved_at"]
     scene.until(lambda: scene.has_recorded(Step.VERIFIED), minutes=5)
     assert scene.timing()["traffic_moved_at"] <= scene.timing()["verified_at"]
+    scene.assert_no_record_lost_or_doubled()
+    scene.close()
+
+
+@each_executor
+def test_a_new_holder_that_is_stopped_and_started_before_its_clients_have_followed_completes_the_move(
+    executor,
+):
+    """Its next boot has another epoch, and no order of that move."""
+    scene = Watched(executor, "dns")
+    scene.force_to_spot()
+    scene.until(lambda: scene.switches()[-1].status == "completed", minutes=60)
+    path = f"/api/client/instances/{scene.agent().instance_id}/force-switch"
+    scene.post(path, {"target": "ondemand"}, expect=202)
+    scene.until(lambda: scene.has_recorded(Step.OPENED), minutes=20)
+    assert not scene.moved()
+    new, number = InstanceId(scene.agent().instance_id), len(scene.switches())
+    scene.world.ec2.controls.stop(new)
+    scene.wait(minutes=2)
+    scene.world.ec2.controls.start(new)
+    scene.until(lambda: scene.switches()[number - 1].status == "completed", minutes=60)
+    assert scene.agent().instance_id == new
     scene.assert_no_record_lost_or_doubled()
     scene.close()
 

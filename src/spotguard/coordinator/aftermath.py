@@ -50,7 +50,8 @@ def _open_and_verify(tx: sa.Connection, now: datetime, switch: Row, healthy_chec
         return False
     if serving.gate != GateState.OPEN:
         return False
-    superseded = held.instance_id != switch.new_instance_id
+    # also by a later epoch of the new holder's own, which another boot of it holds: that has no order of this move
+    superseded = held.instance_id != switch.new_instance_id or held.epoch > switch.from_epoch + 1
     detail = {"superseded_by_epoch": held.epoch} if superseded else {}
     changed = Step.OPENED not in times and moves.record_step(
         tx, now, switch.id, Step.OPENED, serving.last_heartbeat_at, held.instance_id, detail
