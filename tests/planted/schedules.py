@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from random import Random
 
-from spotguard.simulation.campaign import AGENTS, schedule_of
+from spotguard.simulation.campaign import AGENTS
+from spotguard.simulation.drawing import schedule_of
 from spotguard.simulation.fault_kinds import Fault, FaultKind
 from spotguard.simulation.servers import NAMES
 

@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 
 from spotguard.cli.main import app
 from spotguard.simulation import campaign, crowd
-from spotguard.simulation.campaign import FEWEST_FAULTS, run, schedule_of
+from spotguard.simulation.campaign import run
+from spotguard.simulation.drawing import HARSH, ORDINARY, schedule_of
 from spotguard.simulation.fault_kinds import Fault, FaultKind, Scene
 from spotguard.simulation.faults import begin
 
@@ -39,9 +40,22 @@ def test_what_is_left_out_would_have_changed_nothing(seed):
 
 def test_schedules_hold_at_least_eight_faults_in_order_and_all_kinds_turn_up():
     schedules = [schedule_of(seed, NAMES) for seed in range(300)]
-    assert min(map(len, schedules)) >= FEWEST_FAULTS - 3  # one that would come after the end is left out
+    assert min(map(len, schedules)) >= ORDINARY.fewest - 3  # one that would come after the end is left out
     assert all(list(s) == sorted(s, key=lambda fault: fault.at_seconds) for s in schedules)
     assert {fault.kind for s in schedules for fault in s} == set(FaultKind)
+
+
+def test_harsh_ones_are_denser_and_hold_nothing_mild():
+    schedules = [schedule_of(seed, NAMES, 1.0, temper=HARSH) for seed in range(300)]
+    assert sum(map(len, schedules)) > 1.5 * sum(len(schedule_of(seed, NAMES, 1.0)) for seed in range(300))
+    kinds = {fault.kind for s in schedules for fault in s}
+    assert kinds >= {FaultKind.SERVER_AWAY, FaultKind.NOTICE, FaultKind.HIBERNATES}
+    assert not kinds & {FaultKind.EC2_THROTTLES, FaultKind.POISONED_PRICES}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_harsh_ones_break_nothing(seed):
+    assert run(seed, hours=1.0, temper=HARSH).violations == ()
 
 
 def test_every_kind_of_fault_finds_its_target_sooner_or_later():

@@ -7,16 +7,19 @@ import pytest
 
 from spotguard.domain.errors import InvalidInput
 from spotguard.simulation.campaign import Outcome
-from spotguard.simulation.fault_kinds import Fault, FaultKind
 from spotguard.simulation.many import simulate
 from spotguard.simulation.recorded import Recorded, revision
 
-FAULT = Fault(12.5, FaultKind.REBOOT, "web-1", 30.0)
 HOURS = 0.1
 
 
+def head(**other):
+    known = {"of": "spotguard simulate", "revision": "code", "hours": HOURS, "temper": "ordinary"}
+    return json.dumps(known | other) + "\n"
+
+
 def outcome(seed, *violations):
-    return Outcome(seed, violations, Counter(reboot=1), Counter(granted=2), 7, "f00d", 1.5, (FAULT,))
+    return Outcome(seed, violations, Counter(reboot=1), Counter(granted=2), 7, "f00d", 1.5)
 
 
 def test_outcomes_come_back_as_they_were(tmp_path):
@@ -45,16 +48,19 @@ def test_a_line_that_a_kill_has_torn_is_run_again(tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('{"of": "spotguard simulate", "revision": "older", "hours": 0.1}\n', "other code or hours"),
-        ('{"of": "spotguard simulate", "revision": "code", "hours": 6}\n', "other code or hours"),
+        (
+            '{"of": "spotguard simulate", "revision": "older", "hours": 0.1, "temper": "ordinary"}\n',
+            "other code, hours or temper",
+        ),
+        (
+            '{"of": "spotguard simulate", "revision": "code", "hours": 6, "temper": "ordinary"}\n',
+            "other code, hours or temper",
+        ),
         ('{"my": "diary"}\n', "something else"),
         ("dear diary\n", "line 1 is no JSON"),
         ("[1]\n", "line 1 is no JSON object"),
         ("\xa5\n", "holds no text"),
-        (
-            '{"of": "spotguard simulate", "revision": "code", "hours": 0.1}\n{"seed": 1}\n',
-            "line 2 is no outcome",
-        ),
+        (head() + '{"seed": 1}\n', "line 2 is no outcome"),
     ],
 )
 def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path, text, says):

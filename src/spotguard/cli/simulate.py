@@ -18,6 +18,9 @@ def simulate(
     first: Annotated[int, typer.Option(min=0, help="the first seed")] = 1,
     workers: Annotated[int, typer.Option(min=1, max=256, help="processes")] = 1,
     hours: Annotated[float, typer.Option(min=0.1, max=72, help="simulated hours of each schedule")] = 6,
+    harsh: Annotated[
+        bool, typer.Option(help="denser schedules of those faults alone that end, cut off or move somebody")
+    ] = False,
     record: Annotated[
         Path | None,
         typer.Option(dir_okay=False, help="a file that keeps each outcome; what it holds is not run again"),
@@ -27,10 +30,11 @@ def simulate(
     """Run the shipped server, two coordinators and four agents through schedules of faults, six simulated hours each.
 
     A seed that breaks an invariant is printed with what it broke, and replays bit for bit: `--first SEED --seeds 1`
-    with the same `--hours`. Exit code 1 when any invariant was broken. With `--record` a run that was interrupted goes
-    on where it stopped, as long as the code is the same. Nothing of this touches AWS.
+    with the same `--hours` and `--harsh`. Exit code 1 when any invariant was broken. With `--record` a run that was
+    interrupted goes on where it stopped, as long as the code is the same. Nothing of this touches AWS.
     """
     from spotguard.simulation.campaign import Outcome
+    from spotguard.simulation.drawing import HARSH, ORDINARY
     from spotguard.simulation.many import simulate as run_many
     from spotguard.telemetry import configure_logging
 
@@ -43,7 +47,8 @@ def simulate(
             for sentence in outcome.violations:
                 progress.console.print(f"seed {outcome.seed}: {sentence}", markup=False, highlight=False)
 
-        summary = run_many(range(first, first + seeds), workers, heard, hours, record)
+        temper = HARSH if harsh else ORDINARY
+        summary = run_many(range(first, first + seeds), workers, heard, hours, record, temper)
     _show(summary, as_json=as_json)
     if summary["violations"]:
         raise typer.Exit(FAILED)

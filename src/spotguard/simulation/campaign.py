@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
 
@@ -24,7 +24,8 @@ from spotguard.domain.instances import Mode
 from spotguard.domain.traffic import Route, told_of
 from spotguard.simulation import crowd, lookups, waiting
 from spotguard.simulation.audit import judge
-from spotguard.simulation.fault_kinds import Fault, FaultKind, Scene
+from spotguard.simulation.drawing import HOURS, ORDINARY, Temper, schedule_of
+from spotguard.simulation.fault_kinds import Fault, Scene
 from spotguard.simulation.faults import begin, end_all
 from spotguard.simulation.market import synthetic
 from spotguard.simulation.process import Rhythm
@@ -35,23 +36,13 @@ from spotguard.simulation.world import World, WorldPlan
 from spotguard.store.tables import switch_steps
 
 AGENTS = 4
-HOURS = 6.0
 COORDINATORS = 2
-FEWEST_FAULTS, MOST_FAULTS = 8, 24
 SETTLED_AFTER = timedelta(minutes=10)  # invariant 18: no open step past its deadline, no orphan
 SERVED_AFTER = timedelta(minutes=30)  # a recovery that began when faults stopped has ended
 HANDED_OVER_WITHIN = timedelta(minutes=3)  # a move that is under way at that moment, with the TTL of a name
 AFTERSHOCK = timedelta(minutes=15)  # for a recovery by the volume, where the notice found no standby
-TOGETHER = 0.5  # share of the faults that strike within minutes of the one before
-OTHERWISE = 0.3  # share of those that come in another form
-_OTHERWISE = {
-    FaultKind.STOP_AND_START: FaultKind.HIBERNATES,  # its memory is kept
-    FaultKind.TORN_JOURNAL: FaultKind.DISK_ROTS,  # of any file
-}
-_DRAWN = tuple(kind for kind in FaultKind if kind not in _OTHERWISE.values())
 PRICE_LOOKS = (300.0, 600.0, 900.0)  # `spotguard agent` looks every 900 s, without EC2 of its own never
 SYNCS = (10.0, 20.0, 30.0)
-_LONGEST_SECONDS = 1800.0
 
 
 @dataclass(frozen=True)
@@ -65,35 +56,6 @@ class Outcome:
     invariants_checked: int
     fingerprint: str
     cpu_seconds: float
-    faults: tuple[Fault, ...] = field(default=())
-
-
-def schedule_of(seed: int, agents: Sequence[str], hours: float = HOURS) -> tuple[Fault, ...]:
-    """At least eight faults. Half of them come soon after another: in the middle of what that one began."""
-    dice = Random(f"schedule:{seed}")
-    faults: list[Fault] = []
-    for _ in range(dice.randint(FEWEST_FAULTS, MOST_FAULTS)):
-        if faults and dice.random() < TOGETHER:
-            near = dice.choice(faults)
-            at, agent = near.at_seconds + dice.expovariate(1 / 90), near.agent
-        else:
-            at, agent = dice.uniform(300, hours * 3600), dice.choice(agents)
-        if at < hours * 3600:
-            faults.append(Fault(at, _kind(seed, dice, len(faults)), agent, _length(dice)))
-    return tuple(sorted(faults, key=lambda fault: fault.at_seconds))
-
-
-def _kind(seed: int, dice: Random, number: int) -> FaultKind:
-    """Some come in another form: by dice of their own, so that the other faults of a seed stay what they were."""
-    kind = dice.choice(_DRAWN)
-    other = _OTHERWISE.get(kind)
-    if other is None or Random(f"{other}:{seed}:{number}").random() >= OTHERWISE:
-        return kind
-    return other
-
-
-def _length(dice: Random) -> float:
-    return min(_LONGEST_SECONDS, 10 + dice.expovariate(1 / 240))
 
 
 _OWN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # of rows: new in each run
@@ -108,6 +70,7 @@ def run(
     faults: Sequence[Fault] | None = None,
     hours: float = HOURS,
     *,
+    temper: Temper = ORDINARY,
     elides: bool = True,
     only_first: bool = False,
 ) -> Outcome:
@@ -117,7 +80,7 @@ def run(
     `only_first`: it ends with the first violation.
     """
     began = time.process_time()
-    campaign = _Campaign(seed, hours, faults, elides=elides)
+    campaign = _Campaign(seed, hours, faults, temper, elides=elides)
     campaign.only_first = only_first
     try:
         with suppress(_Enough):
@@ -130,7 +93,13 @@ def run(
 
 class _Campaign:
     def __init__(
-        self, seed: int, hours: float, faults: Sequence[Fault] | None, *, elides: bool = True
+        self,
+        seed: int,
+        hours: float,
+        faults: Sequence[Fault] | None,
+        temper: Temper = ORDINARY,
+        *,
+        elides: bool = True,
     ) -> None:
         self.seed, self.hours = seed, hours
         self.dice = dice = Random(f"world:{seed}")
@@ -149,7 +118,8 @@ class _Campaign:
         self.for_ec2, self.for_a_line = waiting.ForEc2(self.witness.refused), waiting.ForALine()
         self.world = World(plan, db, self.witness.reach)
         self.only_first = False
-        self.faults = tuple(faults) if faults is not None else schedule_of(seed, self._names(), hours)
+        own = schedule_of(seed, self._names(), hours, temper=temper)
+        self.faults = own if faults is None else tuple(faults)
         self.reached: Counter[str] = Counter()
         self.violations: list[str] = []
         self.checked = 0
@@ -306,5 +276,4 @@ class _Campaign:
             invariants_checked=self.checked,
             fingerprint=hashlib.sha256("\n".join(told).encode()).hexdigest()[:16],
             cpu_seconds=cpu_seconds,
-            faults=self.faults,
         )

@@ -11,7 +11,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from spotguard.simulation.campaign import HOURS, Outcome, run
+from spotguard.simulation.campaign import Outcome, run
+from spotguard.simulation.drawing import HOURS, ORDINARY, Temper
 from spotguard.simulation.recorded import Recorded, revision
 from spotguard.telemetry import configure_logging
 from spotguard.workers import process_pool
@@ -21,27 +22,31 @@ _AHEAD = 2  # schedules in the queue of each process: no longer list of futures 
 
 
 def simulate(
-    seeds: range, workers: int, on_outcome: Heard, hours: float = HOURS, record: Path | None = None
+    seeds: range,
+    workers: int,
+    on_outcome: Heard,
+    hours: float = HOURS,
+    record: Path | None = None,
+    temper: Temper = ORDINARY,
 ) -> dict[str, Any]:
     """The contract's keys (`spotguard simulate --json`) and a few more. A failing seed fails every time it is run.
 
     With a `record` what it holds already is counted and not run again; `schedules_per_second` is this sitting's.
     """
-    kept = None if record is None else Recorded(record, revision(), hours)
+    kept = None if record is None else Recorded(record, revision(), hours, temper)
     before = [] if kept is None else list(kept.among(seeds))
     for outcome in before:
         on_outcome(outcome)
     began = time.perf_counter()
-    run_now = _kept(
-        _outcomes(seeds if kept is None else kept.missing(seeds), workers, hours), kept, on_outcome
-    )
+    one = partial(run, hours=hours, temper=temper)
+    run_now = _kept(_outcomes(seeds if kept is None else kept.missing(seeds), workers, one), kept, on_outcome)
     told = _summary(chain(before, run_now))
     wall_seconds = time.perf_counter() - began
-    run = told["schedules"] - len(before)
+    new = told["schedules"] - len(before)
     return {
         **told,
         "revision": revision(),
-        "schedules_per_second": round(run / wall_seconds, 3) if wall_seconds else None,
+        "schedules_per_second": round(new / wall_seconds, 3) if wall_seconds else None,
         "wall_seconds": round(wall_seconds, 1),
     }
 
@@ -82,8 +87,7 @@ def _summary(outcomes: Iterable[Outcome]) -> dict[str, Any]:
     }
 
 
-def _outcomes(seeds: Iterable[int], workers: int, hours: float) -> Iterator[Outcome]:
-    one = partial(run, hours=hours)
+def _outcomes(seeds: Iterable[int], workers: int, one: Callable[[int], Outcome]) -> Iterator[Outcome]:
     if workers == 1:
         yield from map(one, seeds)
         return

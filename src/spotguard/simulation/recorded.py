@@ -1,6 +1,7 @@
 """A long run in a file: one line for each schedule, so that what was run is kept, and the rest can be run later.
 
-The first line names the code: outcomes of different code are never counted together.
+The first line names the code: outcomes of different code are never counted together. The faults of a schedule are not
+kept: its seed gives them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, fields
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,11 @@ from typing import Any
 import spotguard
 from spotguard.domain.errors import InvalidInput
 from spotguard.simulation.campaign import Outcome
-from spotguard.simulation.fault_kinds import Fault, FaultKind
+from spotguard.simulation.drawing import ORDINARY, Temper
 
 HEAD = "spotguard simulate"
 _ABOVE = {"cli", "bench", "backtest", "training"}  # rooms that the simulation does not know
-_COUNTED = [field.name for field in fields(Outcome) if field.name != "faults"]
+_COUNTED = [field.name for field in fields(Outcome)]
 
 
 @cache
@@ -39,10 +40,10 @@ def revision() -> str:
 class Recorded:
     """The outcomes that a file holds, and a place for more. A line that a kill has torn is run again."""
 
-    def __init__(self, path: Path, code: str, hours: float) -> None:
+    def __init__(self, path: Path, code: str, hours: float, temper: Temper = ORDINARY) -> None:
         self._path = path
         self.outcomes: list[Outcome] = []
-        head = {"of": HEAD, "revision": code, "hours": hours}
+        head = {"of": HEAD, "revision": code, "hours": hours, "temper": temper.name}
         if path.exists() and path.stat().st_size:
             self._read(head)
         else:
@@ -58,10 +59,7 @@ class Recorded:
 
     def add(self, outcome: Outcome) -> None:
         """On the disk when it returns."""
-        told = {name: getattr(outcome, name) for name in _COUNTED} | {
-            "faults": list(map(asdict, outcome.faults))
-        }
-        self._write(told, "a")
+        self._write({name: getattr(outcome, name) for name in _COUNTED}, "a")
 
     def _read(self, head: dict[str, Any]) -> None:
         try:
@@ -71,7 +69,7 @@ class Recorded:
         whole, _, torn = text.rpartition("\n")
         first, *lines = whole.split("\n")
         if (found := _object(first, 1)) != head:
-            what = "other code or hours" if found.get("of") == HEAD else "something else"
+            what = "other code, hours or temper" if found.get("of") == HEAD else "something else"
             raise InvalidInput(f"{self._path} holds outcomes of {what}: name another file")
         self.outcomes = [
             _outcome(_object(line, number), number) for number, line in enumerate(lines, start=2)
@@ -106,10 +104,6 @@ def _outcome(told: dict[str, Any], number: int) -> Outcome:
             invariants_checked=int(told["invariants_checked"]),
             fingerprint=str(told["fingerprint"]),
             cpu_seconds=float(told["cpu_seconds"]),
-            faults=tuple(
-                Fault(float(f["at_seconds"]), FaultKind(f["kind"]), str(f["agent"]), float(f["seconds"]))
-                for f in told["faults"]
-            ),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidInput(f"line {number} is no outcome of a schedule: {error}") from error
