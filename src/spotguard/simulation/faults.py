@@ -21,7 +21,7 @@ from spotguard.simulation.world import World
 
 ROTTEN = ("primacy", "enrolment", "outbox", "signals", "move", "commands")  # of an agent's files
 
-FALLS_ASLEEP = timedelta(seconds=30)
+GOES_DOWN = timedelta(seconds=30)
 
 Begin = Callable[[Scene], bool]
 """True when the fault found its target."""
@@ -45,8 +45,9 @@ def end_all(world: World) -> None:
         world.ec2.controls.end_dryness(pool)
     for instance_id in world.processes:
         world.ec2.controls.disturb_metadata(instance_id, None)
-    for instance_id in list(world.ec2.world.machines):
-        _wake(world, instance_id)
+    for instance_id, machine in list(world.ec2.world.machines.items()):
+        if machine.hibernates:  # nobody takes over from it: somebody starts it
+            _start_again(world, instance_id)
     crowd.release(world)
 
 
@@ -237,14 +238,8 @@ def _stop_and_start(scene: Scene) -> bool:
     if target is None or _spot(scene, target) is not None:
         return False
     scene.world.ec2.controls.stop(target)
-    for_a_while(scene, partial(_start_again, scene, target))
+    for_a_while(scene, partial(_start_again, scene.world, target))
     return True
-
-
-def _start_again(scene: Scene, instance_id: InstanceId) -> None:
-    machine = scene.world.ec2.world.machines.get(instance_id)
-    if machine is not None and machine.state is InstanceState.STOPPED:
-        scene.world.ec2.controls.start(instance_id)
 
 
 def _hibernates(scene: Scene) -> bool:
@@ -254,20 +249,20 @@ def _hibernates(scene: Scene) -> bool:
         return False
     scene.world.ec2.controls.configure_hibernation(target)
     scene.world.ec2.controls.hibernate(target)
-    for_a_while(scene, partial(_wake, scene.world, target))
+    for_a_while(scene, partial(_start_again, scene.world, target))
     return True
 
 
-def _wake(world: World, instance_id: InstanceId) -> None:
-    """What still falls asleep is woken as soon as it sleeps."""
+def _start_again(world: World, instance_id: InstanceId) -> None:
+    """What is still on its way down is started as soon as it has stopped."""
     machine = world.ec2.world.machines.get(instance_id)
-    if machine is None or not machine.memory_is_kept:
+    if machine is None:
         return
     if machine.state is InstanceState.STOPPED:
         world.ec2.controls.start(instance_id)
     elif machine.state is InstanceState.STOPPING:
-        again = partial(_wake, world, instance_id)
-        world.schedule.plan(("wakes", instance_id), world.clock.now() + FALLS_ASLEEP, again)
+        again = partial(_start_again, world, instance_id)
+        world.schedule.plan(("starts again", instance_id), world.clock.now() + GOES_DOWN, again)
 
 
 # databases
