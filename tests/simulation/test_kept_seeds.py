@@ -3,6 +3,7 @@
 import pytest
 
 from spotguard.simulation import campaign
+from spotguard.simulation.drawing import HARSH
 
 pytestmark = pytest.mark.long
 
@@ -38,6 +39,11 @@ KEPT_HOURS = {
 }
 """Of one hour each, with as many faults."""
 
+KEPT_HARSH = {
+    404: "a new holder that died behind a cut line was blamed for not opening when its line was whole",
+}
+"""Of one hour each, harsh ones."""
+
 
 @pytest.mark.parametrize("seed", KEPT)
 def test_a_kept_seed_breaks_nothing(seed):
@@ -47,3 +53,8 @@ def test_a_kept_seed_breaks_nothing(seed):
 @pytest.mark.parametrize("seed", KEPT_HOURS)
 def test_a_kept_hour_breaks_nothing(seed):
     assert campaign.run(seed, hours=1).violations == ()
+
+
+@pytest.mark.parametrize("seed", KEPT_HARSH)
+def test_a_kept_harsh_hour_breaks_nothing(seed):
+    assert campaign.run(seed, hours=1, temper=HARSH).violations == ()

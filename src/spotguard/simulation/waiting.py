@@ -121,7 +121,9 @@ def _new_instance(world: World, move: str) -> InstanceId | None:
 
 
 def _should_have_opened(world: World, move: str) -> bool:
-    """It is heard, no other move is under way, and nobody has said that it serves."""
+    """It runs and is heard, no other move is under way, and nobody has said that it serves."""
+    if _new_instance(world, move) not in world.processes:
+        return False  # it has ended, which the server may not have seen yet
     other = switches.alias()
     told = sa.exists().where(switch_steps.c.switch_id == move, switch_steps.c.step == Step.OPENED.value)
     moving = sa.exists().where(
