@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import httpx2
 import sqlalchemy as sa
@@ -16,6 +17,8 @@ from spotguard.api.settings import ApiSettings
 from spotguard.api.wakeups import Wakeups
 from spotguard.store.tables import agents, commands
 from tests.api.world import Machine, World
+
+T = TypeVar("T")
 
 
 def polling(world: World, wakeups: Wakeups, **settings: Any) -> httpx2.AsyncClient:
@@ -149,8 +152,15 @@ def test_no_instance_takes_the_room_of_the_others(world: World, web: Machine):
 
 
 def test_whoever_is_gone_is_leased_nothing(world: World, web: Machine):
-    wakeups = Wakeups()
-    app = create_app(world.db, world.clock, wakeups, offload=Threads(4))
+    wakeups, threads = Wakeups(), Threads(4)
+    waiting: list[int] = []  # how many waited when each look was over
+
+    async def looking(work: Callable[[], T], /) -> T:
+        found = await threads(work)
+        waiting.append(wakeups.waiters)
+        return found
+
+    app = create_app(world.db, world.clock, wakeups, offload=looking)
 
     async def story() -> None:
         gone = asyncio.Event()
@@ -172,7 +182,7 @@ def test_whoever_is_gone_is_leased_nothing(world: World, web: Machine):
             "root_path": "",
         }
         poll = asyncio.create_task(app(scope, receive, send))
-        await until(lambda: wakeups.waiters)
+        await until(lambda: any(waiting))
         gone.set()
         await asyncio.to_thread(world.command, web)
         wakeups.agent(web.id)
