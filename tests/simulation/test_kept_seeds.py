@@ -41,6 +41,9 @@ KEPT_HOURS = {
 
 KEPT_HARSH = {
     404: "a new holder that died behind a cut line was blamed for not opening when its line was whole",
+    935: "a volume with which nobody was ever seen, kept and told, was called left over",
+    1124: "what a second recovery lacked was taken for what the first one had lacked, whose heir had never served",
+    1201: "a machine that EC2 showed again in the second in which another was asked for was called asked for twice",
 }
 """Of one hour each, harsh ones."""
 

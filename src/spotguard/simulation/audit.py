@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from itertools import pairwise
@@ -144,27 +144,31 @@ def asked_once(world: World) -> list[str]:
         wish = machine.tags.get(SWITCH_TAG) or machine.tags.get(REPLICA_TAG)
         if wish is not None and MANAGED_TAG in machine.tags:
             made.setdefault(wish, []).append(machine)
-    urgent = _urgent_tokens(world)
+    closed_at = _urgent_ones(world)
     return [
         f"{later.instance_id} was made for {wish} while {former.instance_id} lived"
         for wish, machines in made.items()
         for former, later in pairwise(sorted(machines, key=lambda machine: machine.pending_at))
         if former.ended_at is None or former.ended_at > later.pending_at
-        if not _could_not_wait(former, later, urgent)
+        if not _could_not_wait(former, later, closed_at)
     ]
 
 
-def _urgent_tokens(world: World) -> set[str]:
-    fleets = sa.select(intentions.c.token).where(intentions.c.kind == IntentionKind.FLEET.value)
-    return set(world.db.read(lambda tx: tx.scalars(fleets).all()))
+def _urgent_ones(world: World) -> dict[str | None, datetime | None]:
+    """When each fleet's intention was closed, by its token."""
+    fleets = sa.select(intentions.c.token, intentions.c.closed_at).where(
+        intentions.c.kind == IntentionKind.FLEET.value
+    )
+    return {row.token: row.closed_at for row in world.db.read(lambda tx: tx.execute(fleets).all())}
 
 
-def _could_not_wait(former: Machine, later: Machine, urgent: set[str]) -> bool:
-    """The second was asked for anew, a minute after the first, which EC2 did not show by then."""
+def _could_not_wait(former: Machine, later: Machine, closed_at: Mapping[str | None, datetime | None]) -> bool:
+    """The second was asked for anew, a minute after the first, which EC2 had not shown when that was given up."""
     first, second = (machine.tags.get(TOKEN_TAG) for machine in (former, later))
-    waited = later.pending_at - former.pending_at
-    is_hidden = former.visible_at > later.pending_at
-    return first != second and {first, second} <= urgent and waited >= AT_ONCE_FOR and is_hidden
+    if first == second or first not in closed_at or second not in closed_at:
+        return False
+    given_up_at, waited = closed_at[first], later.pending_at - former.pending_at
+    return given_up_at is not None and former.visible_at > given_up_at and waited >= AT_ONCE_FOR
 
 
 def nobody_doomed_is_promoted(world: World) -> list[str]:

@@ -103,16 +103,13 @@ def rehearsals_end(world: World) -> list[str]:
 
 def salvages_tell_the_truth(world: World) -> list[str]:
     """What a standby is said to lack is what the client's register knows it lacked, and the volume is free again."""
-    query = sa.select(salvages, switches.c.new_instance_id.label("heir"), switches.c.lost_seconds).join(
+    query = sa.select(salvages, switches.c.old_instance_id).join(
         switches, switches.c.id == salvages.c.switch_id
     )
     rows = world.db.read(lambda tx: tx.execute(query).all())
     broken = []
     for row in rows:
-        served = {session.instance_id for r in world.registers.values() for session in r.sessions}
-        first = (
-            row.heir if row.heir in served else row.instance_id
-        )  # the heir may have died before it ever served
+        first = _next_to_serve(world, row.old_instance_id) or row.instance_id
         lost = sum(
             loss.count for r in world.registers.values() for loss in r.losses if loss.instance_id == first
         )
@@ -123,6 +120,13 @@ def salvages_tell_the_truth(world: World) -> list[str]:
         if row.completed_at is not None and has_it and not volume.detaching:
             broken.append(f"{row.volume_id} was looked at, and is still with {row.instance_id}")
     return broken
+
+
+def _next_to_serve(world: World, dead: str) -> str | None:
+    """Who opened after it: the heir of its move, or a later one, where that had died before it ever served."""
+    pairs = (pair for register in world.registers.values() for pair in register.handovers())
+    after = [later.instance_id for earlier, later in pairs if earlier.instance_id == dead]
+    return after[-1] if after else None
 
 
 def nothing_missing(world: World) -> list[str]:

@@ -177,14 +177,15 @@ def _volumes_of(world: World, whose: sa.ColumnElement[bool]) -> set[str]:
 
 
 def told_volumes(world: World) -> set[str]:
-    """State that lies there alone, where an event and the list of leftovers tell the tenant of it."""
+    """What may be state and lies there alone, where an event and the list of leftovers tell the tenant of it."""
     told = sa.select(agent_events.c.detail).where(
         agent_events.c.kind == FOUND, agent_events.c.client_id == world.client_id
     )
 
     def look(tx: sa.Connection) -> set[str]:
         named = {detail["resource_id"] for detail in tx.scalars(told)}
-        kept = {row.id for row in (*leftover_rows.stranded(tx), *leftover_rows.last_states(tx))}
+        alone = leftover_rows.stranded(tx), leftover_rows.last_states(tx), state_left.never_seen(tx)
+        kept = {row.id for rows in alone for row in rows}
         listed = {one.resource_id for one in leftover_report.report(tx, world.clock.now(), world.client_id)}
         return named & kept & listed
 
