@@ -57,7 +57,7 @@ PYTEST = $(BIN)/pytest -q -n auto --dist loadfile
 test: $(DEV)  ## run the tests that take seconds (ARGS='-k lease')
 	$(PYTEST) -m 'not long' $(ARGS)
 
-test-long: $(DEV)  ## run the others: real hosts, whole tables, a little of each campaign
+test-long: $(DEV)  ## run the others: real hosts, MariaDB, whole tables, a little of each campaign
 	$(PYTEST) -m long $(ARGS)
 
 lint: $(DEV)  ## ruff: rules and format

@@ -13,6 +13,7 @@ from spotguard.domain.errors import InvalidInput
 from spotguard.store import tables as t
 from spotguard.store.database import Database, is_lost_race
 from tests.store.rows import NOW
+from tests.support.databases import ON_MARIADB
 
 
 def lease(name: str) -> dict[str, object]:
@@ -100,7 +101,7 @@ def count_up(tx: sa.Connection) -> None:
     tx.execute(sa.update(t.leases).where(t.leases.c.name == "counter").values(epoch=seen + 1))
 
 
-@pytest.mark.parametrize("kind", ["memory", "file", "mariadb"])
+@pytest.mark.parametrize("kind", ["memory", "file", ON_MARIADB])
 def test_many_threads_lose_nothing(kind, tmp_path, request):
     if kind == "mariadb":
         database = request.getfixturevalue("mariadb_database")

@@ -22,6 +22,7 @@ from spotguard.store.database import Database
 from spotguard.store.price_runs import changes_of, compressed
 from tests.store import rows
 from tests.store.rows import NOW, POOL_A, POOL_B, POOL_C
+from tests.support.databases import ON_MARIADB
 
 POOLS = (POOL_A, POOL_B, POOL_C)
 FIRST, SECOND = ClientId("tenant-a"), ClientId("tenant-b")
@@ -314,7 +315,7 @@ def test_steps_are_the_step_function_of_the_reports(sqlite_database, told_points
         assert [price for when, price in steps[PoolId(POOL_A)] if when <= at][-1:] == expected
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
+@pytest.mark.parametrize("kind", ["sqlite", ON_MARIADB])
 def test_agents_that_report_at_once_lose_no_newest_price(kind, request, tmp_path):
     """Another process may be first: what is kept may be a row more than needed, the answers stay exact."""
     if kind == "sqlite":

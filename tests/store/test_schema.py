@@ -16,6 +16,7 @@ from spotguard.store.database import Database
 from spotguard.store.migrations import newest_revision, revision_of
 from spotguard.store.migrations.initial.schema import frozen
 from tests.store.rows import NOW
+from tests.support.databases import ON_MARIADB
 from tests.support.mariadb import create_database
 
 
@@ -131,7 +132,7 @@ def test_an_upgrade_that_was_cut_off_on_mariadb_is_begun_anew(mariadb_server):
     database.dispose()
 
 
-@pytest.fixture(params=["sqlite", "mariadb"])
+@pytest.fixture(params=["sqlite", ON_MARIADB])
 def own_database(request):
     """Migrated, and nobody else's: what is done to its revision spoils no other test."""
     url = "sqlite://"

@@ -46,7 +46,10 @@ def sqlite_database() -> Iterator[Database]:
     database.dispose()
 
 
-@pytest.fixture(params=["sqlite", "mariadb"])
+ON_MARIADB = pytest.param("mariadb", marks=pytest.mark.long)  # its server starts, and answers, more slowly
+
+
+@pytest.fixture(params=["sqlite", ON_MARIADB])
 def database(request: pytest.FixtureRequest) -> Database:
     return request.getfixturevalue(f"{request.param}_database")
 
