@@ -52,7 +52,8 @@ web: $(RUNTIME)  ## build the dashboard into the package; nothing to do when its
 web-test: web  ## the dashboard's types, rules and components
 	$(BIN)/python web/build.py --npm run --silent check
 
-PYTEST = $(BIN)/pytest -q -n auto --dist loadfile
+# one more than there are processors: tests wait now and then
+PYTEST = $(BIN)/pytest -q -n $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) --dist loadfile
 
 test: $(DEV)  ## run the tests that take seconds (ARGS='-k lease')
 	$(PYTEST) -m 'not long' $(ARGS)

@@ -11,7 +11,7 @@ from spotguard.domain.clock import parse_time
 from spotguard.domain.epochs import Proof
 from spotguard.domain.tickets import Ticket, Word, hash_token, seal_of, signature_of
 from spotguard.planning.invariants import check
-from spotguard.store import grants, invariant_facts
+from spotguard.store import grants, invariant_facts, move_grants
 from spotguard.store.tables import (
     agent_events,
     agents,
@@ -238,6 +238,51 @@ def test_a_standby_that_is_dead_may_have_used_it_before_and_its_holder_is_waited
     assert not given_back(), "nor was it heard since"
     web.heartbeat(destroyed=None)
     assert given_back(), "it has forgotten, and nobody else can say"
+
+
+def dies(world: World, machine: Machine) -> None:
+    dead = {"ec2_state": "terminated", "is_active": False}
+    mine = instances.c.id == machine.id
+    world.write(lambda tx: tx.execute(instances.update().where(mine).values(**dead)))
+
+
+def holder(world: World, web: Machine) -> Any:
+    return world.read(lambda tx: grants.holder(tx, web.agent_id))
+
+
+def test_what_was_asked_back_long_ago_tells_nothing_of_the_next_boot(
+    world: World, acme: Tenant, web: Machine, standby: Machine
+):
+    """It has handed over unheard since, its standby is dead, and it was stopped and started: it can say so yet."""
+    slip = web.heartbeat().body["ticket"]
+    acme.configure(web, enabled=False)
+    assert web.heartbeat(ticket=slip["id"]).body["destroy_ticket"] == slip["id"], "this answer is lost"
+    acme.configure(web, enabled=True)
+    world.clock.pass_seconds(600)
+    dies(world, standby)
+    said = word(world)
+    web = world.register(acme, number=1, boot_id="boot-new", letter="a")
+    handed = {"ticket_id": slip["id"], **said, "signature": None}
+    web.heartbeat(handed_over=handed, released=1)
+    assert holder(world, web).instance_id == standby.id
+
+
+def test_a_move_does_not_go_on_past_a_holder_that_came_up_anew_while_its_ticket_was_out(
+    world: World, acme: Tenant, web: Machine, standby: Machine
+):
+    """It may have taken its workload back before, unheard: whoever has its last pass lacks what came after that."""
+    slip = web.heartbeat().body["ticket"]  # lost
+    (replica,) = acme.get(f"/agents/{web.agent_id}/replicas")["items"]
+    path = f"/api/agents/{web.agent_id}/replicas/{replica['id']}/promote"
+    assert world.link.call("POST", path, token=acme.token, body={}).status == 200
+    (move,) = world.rows(switches)
+    timing = {"gate_closed_at": world.ago(3), "delta_sent_at": world.ago(1)}
+    web.post("switch-report", {"switch_id": move.id, "timing": timing})
+    world.clock.pass_seconds(300)
+    web = world.register(acme, number=1, boot_id="boot-new", letter="a")
+    web.heartbeat(destroyed=[slip["id"]])
+    world.write(lambda tx: move_grants.grant_if_due(tx, world.clock.now(), move.id))
+    assert holder(world, web).instance_id == web.id
 
 
 def test_whose_standby_is_retired_is_asked_back_and_a_new_one_names_the_next(

@@ -29,7 +29,7 @@ def resume(
     if is_stopped or unheard.who_may_serve(tx, agent_id, held) is not None:
         _end_its_move(tx, now, agent_id)
         return  # as everybody that has let go it is given back what it held afterwards: `coordinator.emergencies`
-    grants.grant(
+    granted = grants.grant(
         tx,
         now,
         agent_id=agent_id,
@@ -39,6 +39,8 @@ def resume(
         switch_id=None,
         because="the same instance came up with another boot: its former boot is over",
     )
+    if not granted:
+        _end_its_move(tx, now, agent_id)  # a ticket is out: one of its ends says first what came of it
 
 
 def _end_its_move(tx: Connection, now: datetime, agent_id: AgentId) -> None:

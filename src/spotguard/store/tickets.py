@@ -21,7 +21,9 @@ Row = sa.Row[Any]
 _t = handover_tickets.c
 ANSWERS_WITHIN = timedelta(seconds=60)  # two heartbeats; who destroys a ticket says so at once
 _HEARD_AT = Prepared(
-    sa.select(instances.c.last_heartbeat_at).where(instances.c.id == sa.bindparam("machine"))
+    sa.select(instances.c.last_heartbeat_at, instances.c.heard_since).where(
+        instances.c.id == sa.bindparam("machine")
+    )
 )
 _OUT = Prepared(sa.select(handover_tickets).where(_t.out_agent_id == sa.bindparam("agent")))
 
@@ -113,9 +115,11 @@ def bars(tx: sa.Connection, agent_id: AgentId, epoch: int, to_instance: Instance
 
 
 def _does_not_say(tx: sa.Connection, row: Row) -> bool:
-    heard_at = _HEARD_AT.scalar(tx, {"machine": row.from_instance_id})
-    asked_at = row.asked_back_at
-    return asked_at is not None and heard_at is not None and heard_at > asked_at + ANSWERS_WITHIN
+    heard = _HEARD_AT.first(tx, {"machine": row.from_instance_id})
+    if row.asked_back_at is None or heard is None or heard.last_heartbeat_at is None:
+        return False
+    since = max(row.asked_back_at, heard.heard_since or heard.last_heartbeat_at)
+    return bool(heard.last_heartbeat_at > since + ANSWERS_WITHIN)
 
 
 def may_be_used_by(instance_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
