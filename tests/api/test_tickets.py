@@ -11,7 +11,7 @@ from spotguard.domain.clock import parse_time
 from spotguard.domain.epochs import Proof
 from spotguard.domain.tickets import Ticket, Word, hash_token, seal_of, signature_of
 from spotguard.planning.invariants import check
-from spotguard.store import grants, invariant_facts, move_grants
+from spotguard.store import grants, invariant_facts
 from spotguard.store.tables import (
     agent_events,
     agents,
@@ -119,41 +119,6 @@ def test_there_is_none_without_a_ready_standby_and_none_while_disabled(
     assert not world.rows(handover_tickets)
 
 
-def test_who_is_granted_the_epoch_before_its_first_report_has_come_is_a_standby_no_more(
-    world: World, acme: Tenant, web: Machine
-):
-    """It would be its own standby once that comes, and be given a ticket to itself."""
-    web.prices({POOL_A: 0.0312, POOL_B: 0.0298, POOL_C: 0.0324})
-    acme.configure(web, manualReplicaEnabled=True)
-    (replica,) = acme.get(f"/agents/{web.agent_id}/replicas")["items"]
-    new = world.register(
-        acme, letter="b", token=world.enrolment(web, replica_id=replica["id"]), can_sync=True
-    )
-    assert world.rows(replica_instances)[0].status == "launching"
-
-    now = world.clock.now()
-    world.write(lambda tx: grants.release(tx, now, web.agent_id, 1, web.id, now))
-    granted = world.write(
-        lambda tx: grants.grant(
-            tx,
-            now,
-            agent_id=web.agent_id,
-            seen_epoch=1,
-            to_instance=new.id,
-            proof=Proof.RELEASED,
-            switch_id=None,
-            because="a test",
-        )
-    )
-    assert granted
-    passed = {"sync_status": "synced", "state_transfer_progress": 100, "sync_latency_ms": 500, "position": 7}
-    assert new.post(f"replicas/{replica['id']}/sync-status", passed).body["status"] == "promoted"
-    assert new.heartbeat().body["ticket"] is None
-    assert world.rows(agents)[0].replica_count == len(
-        [r for r in world.rows(replica_instances) if r.is_active]
-    )
-
-
 def test_while_it_is_out_nobody_else_is_granted_its_epoch(
     world: World, acme: Tenant, web: Machine, standby: Machine
 ):
@@ -206,83 +171,6 @@ def test_a_standby_proven_dead_uses_no_ticket(world: World, acme: Tenant, web: M
     )
     assert granted
     assert issued(world).status == "over"
-
-
-def test_a_standby_that_is_dead_may_have_used_it_before_and_its_holder_is_waited_for(
-    world: World, acme: Tenant, web: Machine, standby: Machine
-):
-    """It lives and has let go, as one that was stopped after it had handed over, and started again."""
-    slip = web.heartbeat().body["ticket"]
-    now, dead = world.clock.now(), {"ec2_state": "terminated", "is_active": False}
-    world.write(lambda tx: tx.execute(instances.update().where(instances.c.id == standby.id).values(**dead)))
-    world.write(lambda tx: grants.release(tx, now, web.agent_id, 1, web.id, now))
-
-    def given_back() -> bool:
-        return world.write(
-            lambda tx: grants.grant(
-                tx,
-                world.clock.now(),
-                agent_id=web.agent_id,
-                seen_epoch=1,
-                to_instance=web.id,
-                proof=Proof.RELEASED,
-                switch_id=None,
-                because="a test",
-            )
-        )
-
-    assert not given_back()
-    assert web.heartbeat(destroyed=None).body["destroy_ticket"] == slip["id"]
-    assert not given_back(), "it has been asked this very moment"
-    world.clock.pass_seconds(70)
-    assert not given_back(), "nor was it heard since"
-    web.heartbeat(destroyed=None)
-    assert given_back(), "it has forgotten, and nobody else can say"
-
-
-def dies(world: World, machine: Machine) -> None:
-    dead = {"ec2_state": "terminated", "is_active": False}
-    mine = instances.c.id == machine.id
-    world.write(lambda tx: tx.execute(instances.update().where(mine).values(**dead)))
-
-
-def holder(world: World, web: Machine) -> Any:
-    return world.read(lambda tx: grants.holder(tx, web.agent_id))
-
-
-def test_what_was_asked_back_long_ago_tells_nothing_of_the_next_boot(
-    world: World, acme: Tenant, web: Machine, standby: Machine
-):
-    """It has handed over unheard since, its standby is dead, and it was stopped and started: it can say so yet."""
-    slip = web.heartbeat().body["ticket"]
-    acme.configure(web, enabled=False)
-    assert web.heartbeat(ticket=slip["id"]).body["destroy_ticket"] == slip["id"], "this answer is lost"
-    acme.configure(web, enabled=True)
-    world.clock.pass_seconds(600)
-    dies(world, standby)
-    said = word(world)
-    web = world.register(acme, number=1, boot_id="boot-new", letter="a")
-    handed = {"ticket_id": slip["id"], **said, "signature": None}
-    web.heartbeat(handed_over=handed, released=1)
-    assert holder(world, web).instance_id == standby.id
-
-
-def test_a_move_does_not_go_on_past_a_holder_that_came_up_anew_while_its_ticket_was_out(
-    world: World, acme: Tenant, web: Machine, standby: Machine
-):
-    """It may have taken its workload back before, unheard: whoever has its last pass lacks what came after that."""
-    slip = web.heartbeat().body["ticket"]  # lost
-    (replica,) = acme.get(f"/agents/{web.agent_id}/replicas")["items"]
-    path = f"/api/agents/{web.agent_id}/replicas/{replica['id']}/promote"
-    assert world.link.call("POST", path, token=acme.token, body={}).status == 200
-    (move,) = world.rows(switches)
-    timing = {"gate_closed_at": world.ago(3), "delta_sent_at": world.ago(1)}
-    web.post("switch-report", {"switch_id": move.id, "timing": timing})
-    world.clock.pass_seconds(300)
-    web = world.register(acme, number=1, boot_id="boot-new", letter="a")
-    web.heartbeat(destroyed=[slip["id"]])
-    world.write(lambda tx: move_grants.grant_if_due(tx, world.clock.now(), move.id))
-    assert holder(world, web).instance_id == web.id
 
 
 def test_whose_standby_is_retired_is_asked_back_and_a_new_one_names_the_next(

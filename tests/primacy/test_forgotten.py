@@ -5,7 +5,9 @@ import sqlalchemy as sa
 
 from spotguard.domain.ids import InstanceId
 from spotguard.domain.instances import GateState
+from spotguard.planning.cleaning import FOUND
 from spotguard.store.tables import handover_tickets
+from tests.primacy.test_both_ends_dead import told, whose_state_is_left
 from tests.primacy.test_by_ticket import protected, serving, ticket
 
 
@@ -123,6 +125,24 @@ def test_one_that_forgot_and_whose_standby_has_ended_with_the_ticket_is_not_out_
     scene.wait(minutes=30)
     assert serving(scene)
     scene.assert_no_record_lost_or_doubled()
+
+
+def test_what_a_dead_standby_wrote_by_a_ticket_that_its_holder_forgot_is_kept_for_a_person(scene):
+    """The notice was withdrawn, so the holder lives; nobody else can say that it had handed over."""
+    world, old, standby = scene.world, scene.agent().instance_id, scene.ready_replica().instance_id
+    world.take_server_away()
+    scene.aws_gives_notice()
+    scene.until(lambda: serving(scene) == [standby], seconds=15)
+    world.ec2.controls.withdraw_notice(InstanceId(old))
+    scene.wait(minutes=10)
+    world.ec2.controls.end_by_stranger(InstanceId(standby))
+    damage(scene, old)
+    scene.wait(minutes=2)
+    world.bring_server_back()
+    scene.wait(minutes=60)
+    assert serving(scene) == [old]
+    assert standby in whose_state_is_left(scene)
+    assert any(f"{standby} had it, to which a handover ticket was out" in what for what in told(scene, FOUND))
 
 
 def test_one_that_forgot_while_no_ticket_was_out_is_given_none_before_it_has_let_go(scene):

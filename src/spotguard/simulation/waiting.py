@@ -19,7 +19,7 @@ from spotguard.planning.invariants import ORPHAN_AFTER, Breach, no_orphan, nothi
 from spotguard.simulation import lookups
 from spotguard.simulation.records import Records
 from spotguard.simulation.world import World
-from spotguard.store import deaths, grants, leftover_report, leftover_rows, state_left, tickets
+from spotguard.store import deaths, grants, left_for_people, leftover_report, state_left, tickets
 from spotguard.store.steps import LEFT_RUNNING
 from spotguard.store.tables import agent_events, instances, storage_resources, switch_steps, switches
 
@@ -184,8 +184,7 @@ def told_volumes(world: World) -> set[str]:
 
     def look(tx: sa.Connection) -> set[str]:
         named = {detail["resource_id"] for detail in tx.scalars(told)}
-        alone = leftover_rows.stranded(tx), leftover_rows.last_states(tx), state_left.never_seen(tx)
-        kept = {row.id for rows in alone for row in rows}
+        kept = {one.row.id for one in left_for_people.of_all(tx)}
         listed = {one.resource_id for one in leftover_report.report(tx, world.clock.now(), world.client_id)}
         return named & kept & listed
 

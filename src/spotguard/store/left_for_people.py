@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from spotguard.planning.cleaning import kept_plan, last_state_because, stranded_because
-from spotguard.store import leftover_rows, state_left
+from spotguard.store import leftover_rows, state_left, tickets
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import epoch_grants, instances
 
@@ -39,7 +39,7 @@ class LeftForPeople:
 def of_all(tx: sa.Connection) -> list[LeftForPeople]:
     """Of every tenant."""
     unknown = [LeftForPeople(row, _NEVER_SEEN) for row in state_left.never_seen(tx)]
-    newest = [LeftForPeople(row, _of_unknown(row)) for row in leftover_rows.of_unknown(tx)]
+    newest = [LeftForPeople(row, _of_unknown(tx, row)) for row in leftover_rows.of_unknown(tx)]
     last = [
         LeftForPeople(row, last_state_because(row.last_attached_to)) for row in leftover_rows.last_states(tx)
     ]
@@ -47,7 +47,12 @@ def of_all(tx: sa.Connection) -> list[LeftForPeople]:
     return [*unknown, *newest, *last, *moved]
 
 
-def _of_unknown(row: Row) -> str:
+def _of_unknown(tx: sa.Connection, row: Row) -> str:
+    if tickets.nobody_said(tx, row.last_attached_to):
+        return (
+            f"{row.last_attached_to} had it, to which a handover ticket was out: nobody has said what came of that. It "
+            "may have served, and this may hold what it wrote"
+        )
     return (
         f"{row.last_attached_to} had it, of whose launch or epoch this database does not know: was an older backup "
         "restored? It may hold the newest state"

@@ -200,9 +200,13 @@ def of_unknown(tx: sa.Connection) -> list[Row]:
 
 
 def _may_be_newest(tx: sa.Connection, thing: Row) -> bool:
-    """Who had it last served by its own word, or was launched after the backup that this database was restored from."""
+    """Who had it last served by its own word, or may have by a ticket of which nobody has said what came of it, or was
+    launched after the backup that this database was restored from.
+    """
     if thing.kind != "volume" or thing.last_attached_to is None:
         return False
+    if tickets.nobody_said(tx, thing.last_attached_to):
+        return True
     last = tx.execute(sa.select(instances).where(_i.id == thing.last_attached_to)).one_or_none()
     if last is None or last.intention_token is None:
         return False

@@ -25,6 +25,9 @@ _HEARD_AT = Prepared(
         instances.c.id == sa.bindparam("machine")
     )
 )
+_OVER = Prepared(
+    sa.select(_t.id).where(_t.to_instance_id == sa.bindparam("machine"), _t.status == TicketStatus.OVER.value)
+)
 _OUT = Prepared(sa.select(handover_tickets).where(_t.out_agent_id == sa.bindparam("agent")))
 
 
@@ -125,6 +128,11 @@ def _does_not_say(tx: sa.Connection, row: Row) -> bool:
 def may_be_used_by(instance_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
     """For a WHERE: a ticket is out to this instance, so that it may serve without the server's knowing."""
     return sa.exists().where(_t.to_instance_id == instance_id, _t.status == TicketStatus.OUT.value)
+
+
+def nobody_said(tx: sa.Connection, instance_id: str) -> bool:
+    """A ticket was out to it when somebody else was granted its epoch: it may have served before, unheard."""
+    return _OVER.first(tx, {"machine": instance_id}) is not None
 
 
 def _end(tx: sa.Connection, now: datetime, row: Row, wanted: TicketStatus, because: str) -> bool:
