@@ -3,6 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
+from spotguard.domain.ids import InstanceId
 from spotguard.simulation.audit import orphans_of
 from spotguard.store.tables import handover_tickets
 from tests.primacy.test_by_ticket import protected, serving, ticket
@@ -83,3 +84,21 @@ def test_one_that_was_handed_the_epoch_before_its_ticket_was_asked_back_is_not_e
     scene.wait(minutes=30)
     scene.assert_no_record_lost_or_doubled()
     assert serving(scene) == [first.instance_id]
+
+
+def test_one_that_serves_unheard_after_its_role_has_ended_answers_its_own_notice(scene):
+    """The server hears of the notice before it hears that this one serves: its word to do nothing is no order."""
+    old, standby = scene.agent().instance_id, scene.ready_replica().instance_id
+    cut(scene, standby)
+    scene.world.trouble_of(old).line.answer_lost = 1.0
+    scene.until(lambda: not scene.replica(scene.replicas()[0].id).is_active, minutes=8)
+    scene.world.take_server_away()
+    scene.aws_gives_notice()
+    scene.until(lambda: serving(scene) == [standby], seconds=30)
+    scene.wait(minutes=5)
+    scene.world.ec2.controls.interrupt(InstanceId(standby))
+    scene.wait(seconds=3)
+    cut(scene, standby, lost=0.0)
+    scene.world.bring_server_back()
+    scene.wait(minutes=30)
+    scene.assert_no_record_lost_or_doubled()

@@ -146,7 +146,9 @@ class Signals:
         """The server has recorded it: what it has prepared comes as a command."""
         action = reply.body.get("action")
         is_termination = report.body.get("signal_type") == SignalType.TERMINATION
-        if is_termination and action == SignalAction.NONE:
+        primacy = self._desk.primacy
+        serves_unheard = primacy.handed is not None and primacy.held is not None  # it took over by a ticket
+        if is_termination and action == SignalAction.NONE and not serves_unheard:
             self._keep(replace(self._heard, hands_off=True))
         self._desk.bells.ring("commands")
 

@@ -13,7 +13,7 @@ from spotguard.domain.epochs import GrantStatus, Proof
 from spotguard.domain.errors import IllegalMove
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId, SwitchId
 from spotguard.domain.switches import Step, SwitchStatus
-from spotguard.store import claims, commands, events, replicas, tickets
+from spotguard.store import claims, commands, events, live_signals, replicas, tickets
 from spotguard.store.database import must_last
 from spotguard.store.deaths import is_dead
 from spotguard.store.prepared import Prepared
@@ -114,6 +114,8 @@ def grant(  # noqa: PLR0913 - what a grant is, and why
     )
     _insert(tx, now, agent_id, seen_epoch + 1, to_instance, switch_id, proof, because)
     tickets.granted(tx, now, agent_id, seen_epoch + 1, to_instance)
+    if former is not None and former.instance_id != to_instance:
+        live_signals.reopen(tx, now, to_instance)
     replicas.recount(tx, agent_id)
     _tell(tx, now, new, seen_epoch + 1, switch_id, proof, because)
     return True

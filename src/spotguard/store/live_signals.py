@@ -44,3 +44,9 @@ def newest(tx: sa.Connection, now: datetime, instance_ids: Iterable[str]) -> dic
 def signalled(tx: sa.Connection, now: datetime, instance_ids: Iterable[str]) -> set[InstanceId]:
     """Which of these instances are under a signal that counts."""
     return set(newest(tx, now, instance_ids))
+
+
+def reopen(tx: sa.Connection, now: datetime, instance_id: InstanceId) -> None:
+    """It serves from now on: what was only recorded of it while it did not is answered."""
+    mine = _e.instance_id == instance_id, _e.resolved_at.is_not(None), counts()
+    tx.execute(sa.update(spot_interruption_events).where(*mine).values(resolved_at=None), bounds(now))
