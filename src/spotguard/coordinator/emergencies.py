@@ -300,7 +300,7 @@ def _is_young(tx: sa.Connection, now: datetime, instance_id: str) -> bool:
 def _last_move(tx: sa.Connection, agent_id: AgentId) -> Row | None:
     return tx.execute(
         sa.select(switches)
-        .where(switches.c.agent_id == agent_id)
+        .where(switches.c.agent_id == agent_id, switches.c.is_recovery.is_(False))
         .order_by(switches.c.created_at.desc(), switches.c.id)
         .limit(1)
     ).one_or_none()

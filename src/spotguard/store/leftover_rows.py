@@ -149,8 +149,8 @@ def of_switch(tx: sa.Connection, switch: Row) -> list[Row]:
     A volume that its owner brought is his, unless he had wanted it deleted with its instance.
     """
     old = tx.execute(sa.select(_i.is_active).where(_i.id == switch.old_instance_id)).scalar_one_or_none()
-    if old:
-        return []  # it is left running, with all that it has
+    if old or _served_later(tx, switch):
+        return []  # it is left running, with all that it has; or what it left is a later move's to delete
     wanted = sa.or_(_s.is_ours, _s.delete_with_instance)
     volumes = sa.and_(
         _s.kind == "volume",
@@ -172,6 +172,15 @@ def of_switch(tx: sa.Connection, switch: Row) -> list[Row]:
             )
         ).all()
     )
+
+
+def _served_later(tx: sa.Connection, switch: Row) -> bool:
+    """The old instance was given an epoch again, as after a move back to it."""
+    g = epoch_grants.c
+    again = sa.select(g.epoch).where(
+        g.agent_id == switch.agent_id, g.instance_id == switch.old_instance_id, g.epoch > switch.from_epoch
+    )
+    return tx.execute(again.limit(1)).first() is not None
 
 
 def of_owners(tx: sa.Connection, switch: Row | None = None) -> list[Row]:
