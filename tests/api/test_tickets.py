@@ -70,6 +70,28 @@ def signed(world: World, web: Machine, slip: dict[str, Any], **more: Any) -> dic
     return {"ticket_id": slip["id"], **said, "signature": signature, **more}
 
 
+def dies(world: World, machine: Machine) -> None:
+    dead = {"ec2_state": "terminated", "is_active": False}
+    mine = instances.c.id == machine.id
+    world.write(lambda tx: tx.execute(instances.update().where(mine).values(**dead)))
+
+
+def granted(world: World, web: Machine, to: Machine, proof: Proof = Proof.RELEASED) -> bool:
+    """The epoch after the first one of `web`."""
+    return world.write(
+        lambda tx: grants.grant(
+            tx,
+            world.clock.now(),
+            agent_id=web.agent_id,
+            seen_epoch=1,
+            to_instance=to.id,
+            proof=proof,
+            switch_id=None,
+            because="a test",
+        )
+    )
+
+
 def test_a_holder_whose_standby_is_ready_gets_one_ticket_and_gets_it_again(
     world: World, web: Machine, standby: Machine
 ):
@@ -125,51 +147,21 @@ def test_while_it_is_out_nobody_else_is_granted_its_epoch(
     other = world.register(acme, letter="c")
     slip = web.heartbeat().body["ticket"]
 
-    def granted(to: str) -> bool:
-        return world.write(
-            lambda tx: grants.grant(
-                tx,
-                world.clock.now(),
-                agent_id=web.agent_id,
-                seen_epoch=1,
-                to_instance=to,
-                proof=Proof.RELEASED,
-                switch_id=None,
-                because="a test",
-            )
-        )
-
     now = world.clock.now()
     world.write(lambda tx: grants.release(tx, now, web.agent_id, 1, web.id, now))
-    assert not granted(other.id)
-    assert not granted(web.id), "not even the holder itself"
+    assert not granted(world, web, other)
+    assert not granted(world, web, web), "not even the holder itself"
     web.heartbeat(destroyed=[slip["id"]])
     assert issued(world).status == "destroyed"
-    assert granted(other.id)
+    assert granted(world, web, other)
 
 
 def test_a_standby_proven_dead_uses_no_ticket(world: World, acme: Tenant, web: Machine, standby: Machine):
     other = world.register(acme, letter="c")
     web.heartbeat()
-    dead = {"ec2_state": "terminated", "is_active": False}
-    world.write(
-        lambda tx: tx.execute(
-            instances.update().where(instances.c.id.in_([standby.id, web.id])).values(**dead)
-        )
-    )
-    granted = world.write(
-        lambda tx: grants.grant(
-            tx,
-            world.clock.now(),
-            agent_id=web.agent_id,
-            seen_epoch=1,
-            to_instance=other.id,
-            proof=Proof.DEAD,
-            switch_id=None,
-            because="both are proven dead",
-        )
-    )
-    assert granted
+    dies(world, standby)
+    dies(world, web)
+    assert granted(world, web, other, Proof.DEAD)
     assert issued(world).status == "over"
 
 

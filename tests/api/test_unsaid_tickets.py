@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from spotguard.domain.epochs import Proof
 from spotguard.store import grants, move_grants
-from spotguard.store.tables import agents, instances, replica_instances, switches
-from tests.api.test_tickets import standby, word
+from spotguard.store.tables import agents, replica_instances, switches
+from tests.api.test_tickets import dies, granted, standby, word
 from tests.api.world import POOL_A, POOL_B, POOL_C, Machine, Tenant, World
 
 __all__ = ["standby"]
-
-
-def dies(world: World, machine: Machine) -> None:
-    dead = {"ec2_state": "terminated", "is_active": False}
-    mine = instances.c.id == machine.id
-    world.write(lambda tx: tx.execute(instances.update().where(mine).values(**dead)))
 
 
 def holder(world: World, web: Machine) -> Any:
@@ -37,19 +30,7 @@ def test_who_is_granted_the_epoch_before_its_first_report_has_come_is_a_standby_
 
     now = world.clock.now()
     world.write(lambda tx: grants.release(tx, now, web.agent_id, 1, web.id, now))
-    granted = world.write(
-        lambda tx: grants.grant(
-            tx,
-            now,
-            agent_id=web.agent_id,
-            seen_epoch=1,
-            to_instance=new.id,
-            proof=Proof.RELEASED,
-            switch_id=None,
-            because="a test",
-        )
-    )
-    assert granted
+    assert granted(world, web, new)
     passed = {"sync_status": "synced", "state_transfer_progress": 100, "sync_latency_ms": 500, "position": 7}
     assert new.post(f"replicas/{replica['id']}/sync-status", passed).body["status"] == "promoted"
     assert new.heartbeat().body["ticket"] is None
@@ -63,31 +44,17 @@ def test_a_standby_that_is_dead_may_have_used_it_before_and_its_holder_is_waited
 ):
     """It lives and has let go, as one that was stopped after it had handed over, and started again."""
     slip = web.heartbeat().body["ticket"]
-    now, dead = world.clock.now(), {"ec2_state": "terminated", "is_active": False}
-    world.write(lambda tx: tx.execute(instances.update().where(instances.c.id == standby.id).values(**dead)))
+    now = world.clock.now()
+    dies(world, standby)
     world.write(lambda tx: grants.release(tx, now, web.agent_id, 1, web.id, now))
 
-    def given_back() -> bool:
-        return world.write(
-            lambda tx: grants.grant(
-                tx,
-                world.clock.now(),
-                agent_id=web.agent_id,
-                seen_epoch=1,
-                to_instance=web.id,
-                proof=Proof.RELEASED,
-                switch_id=None,
-                because="a test",
-            )
-        )
-
-    assert not given_back()
+    assert not granted(world, web, web)
     assert web.heartbeat(destroyed=None).body["destroy_ticket"] == slip["id"]
-    assert not given_back(), "it has been asked this very moment"
+    assert not granted(world, web, web), "it has been asked this very moment"
     world.clock.pass_seconds(70)
-    assert not given_back(), "nor was it heard since"
+    assert not granted(world, web, web), "nor was it heard since"
     web.heartbeat(destroyed=None)
-    assert given_back(), "it has forgotten, and nobody else can say"
+    assert granted(world, web, web), "it has forgotten, and nobody else can say"
 
 
 def test_what_was_asked_back_long_ago_tells_nothing_of_the_next_boot(

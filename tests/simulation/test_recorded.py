@@ -48,14 +48,9 @@ def test_a_line_that_a_kill_has_torn_is_run_again(tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (
-            '{"of": "spotguard simulate", "revision": "older", "hours": 0.1, "temper": "ordinary"}\n',
-            "other code, hours or temper",
-        ),
-        (
-            '{"of": "spotguard simulate", "revision": "code", "hours": 6, "temper": "ordinary"}\n',
-            "other code, hours or temper",
-        ),
+        (head(revision="older"), "other code, hours or temper"),
+        (head(hours=6), "other code, hours or temper"),
+        (head(temper="harsh"), "other code, hours or temper"),
         ('{"my": "diary"}\n', "something else"),
         ("dear diary\n", "line 1 is no JSON"),
         ("[1]\n", "line 1 is no JSON object"),
