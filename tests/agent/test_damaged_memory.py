@@ -39,6 +39,32 @@ def test_a_damaged_memory_with_a_closed_gate_lets_go_as_soon_as_the_server_says_
     assert (primary.primacy.forgot, primary.primacy.released) == (False, 1)
 
 
+class Sloppy:
+    """A gate whose user's probe succeeds whatever runs."""
+
+    def __init__(self, gate):
+        self._gate = gate
+
+    def healthy(self):
+        return True
+
+    def __getattr__(self, name):
+        return getattr(self._gate, name)
+
+
+def test_one_that_may_not_open_yet_does_not_say_that_it_serves_whatever_its_probe_says():
+    stage = Stage()
+    primary = stage.primary()
+    primary.gate = Sloppy(primary.gate)
+    primary.restart()
+    stage.run(70)
+    primary.primacy.pause()
+    order = stage.server.order(primary.instance_id, "promote", {"switch_id": None, "epoch": 1}, epoch=1)
+    stage.run(60)
+    assert stage.register.serving() == []
+    assert order.result is None
+
+
 @pytest.mark.parametrize("number", range(1, 13))
 def test_one_killed_while_it_takes_up_a_damaged_memory_tells_nothing_that_it_had_to_tell_before(number: int):
     """Some of it is of what it does not know any more."""

@@ -7,7 +7,11 @@ from decimal import Decimal
 import pytest
 
 from spotguard.domain.clock import rfc3339
-from spotguard.domain.replicas import SyncStatus
+from spotguard.domain.commands import CommandType, CreatedBy
+from spotguard.domain.ids import AgentId, InstanceId, ReplicaId
+from spotguard.domain.instances import Mode
+from spotguard.domain.pools import parse_pool_id
+from spotguard.domain.replicas import ReplicaType, SyncStatus
 from spotguard.store import moves
 from spotguard.store import replicas as replica_store
 from spotguard.store.tables import (
@@ -17,7 +21,7 @@ from spotguard.store.tables import (
     spot_interruption_events,
     switches,
 )
-from tests.api.world import POOL_A, POOL_B, POOL_C, Machine, Tenant, World
+from tests.api.world import POOL_A, POOL_B, POOL_C, Machine, Tenant, World, instance_id
 
 
 @pytest.fixture
@@ -289,3 +293,51 @@ DONE = {
     "latency_ms": None,
     "position": 7,
 }
+
+
+@pytest.fixture
+def two_wishes(world: World, market: Machine) -> tuple[ReplicaId, ReplicaId]:
+    """A manual standby and one against a notice, neither of which has a machine."""
+
+    def wish(kind: ReplicaType) -> ReplicaId:
+        return world.write(
+            lambda tx: replica_store.create(
+                tx,
+                world.clock.now(),
+                agent_id=AgentId(market.agent_id),
+                replica_type=kind,
+                pool=parse_pool_id(POOL_B),
+                mode=Mode.SPOT,
+                parent_instance_id=InstanceId(market.id),
+                created_by=CreatedBy.COORDINATOR,
+                hourly_cost=None,
+                because="a story",
+            )
+        )
+
+    return wish(ReplicaType.MANUAL), wish(ReplicaType.TERMINATION)
+
+
+def test_one_instance_is_not_named_for_two_standbys(
+    world: World, market: Machine, two_wishes: tuple[ReplicaId, ReplicaId]
+):
+    for wish in two_wishes:
+        world.command(market, CommandType.LAUNCH_REPLICA, payload={"replica_id": wish})
+    first, second = market.get("pending-commands").body["commands"]
+    said = {"status": "completed", "result": {"instance_id": instance_id(99)}}
+    assert market.post(f"commands/{first['id']}/result", said).status == 200
+    refused = market.post(f"commands/{second['id']}/result", said)
+    assert (refused.status, "another replica" in refused.body["detail"]) == (409, True)
+
+
+def test_nor_does_it_enrol_as_the_other_one(
+    world: World, acme: Tenant, market: Machine, two_wishes: tuple[ReplicaId, ReplicaId]
+):
+    one, other = two_wishes
+    named = InstanceId(instance_id(50))
+    world.write(lambda tx: replica_store.machine_named(tx, world.clock.now(), one, named))
+    said = world.describe("web", number=50, letter="b")
+    token = world.enrolment(market, replica_id=other)
+    assert world.link.call("POST", "/api/agents/register", token=token, body=said).status == 201
+    rows = {row.id: row.instance_id for row in world.rows(replica_instances)}
+    assert rows == {one: named, other: None}

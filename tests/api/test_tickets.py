@@ -6,12 +6,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from spotguard.domain.clock import parse_time
 from spotguard.domain.epochs import Proof
+from spotguard.domain.ids import AgentId
 from spotguard.domain.tickets import Ticket, Word, hash_token, seal_of, signature_of
 from spotguard.planning.invariants import check
-from spotguard.store import grants, invariant_facts
+from spotguard.store import grants, invariant_facts, tickets
 from spotguard.store.tables import (
     agent_events,
     agents,
@@ -319,6 +321,20 @@ def test_an_open_gate_that_was_said_before_it_closed_is_not_of_now_however_late_
     web.heartbeat(gate="open")
     assert broken(world, "one_primary") == [f"{web.id} serves agent {web.agent_id} without its epoch"]
     assert len(world.rows(agent_events, agent_events.c.kind == "gate_open_without_epoch")) == 1
+
+
+def test_two_heartbeats_in_one_moment_are_given_one_ticket(world: World, web: Machine, standby: Machine):
+    """As on a database whose transactions do not wait for one another: the second one reads that none is out."""
+
+    def issue(tx: sa.Connection) -> bool:
+        machine = tx.execute(sa.select(instances).where(instances.c.id == standby.id)).one()
+        agent_id = AgentId(web.agent_id)
+        return (
+            tickets.issue(tx, world.clock.now(), agent_id, grants.holder(tx, agent_id), machine) is not None
+        )
+
+    assert [world.write(issue), world.write(issue)] == [True, False]
+    assert len(world.rows(handover_tickets)) == 1
 
 
 def boot_of(world: World, machine: Machine) -> str:

@@ -6,10 +6,11 @@ import pytest
 
 from spotguard.domain.agents import Executor, KillLevel
 from spotguard.domain.commands import CommandType
-from spotguard.domain.switches import Step
+from spotguard.domain.switches import MoveKind, Step
+from spotguard.planning.switching import STATE_DEVICE
 from spotguard.store import claims, kill, leftover_report, releases, resuming
-from spotguard.store.tables import agent_events, commands, epoch_grants, switches
-from tests.coordinator.scene import A, B, Scene
+from spotguard.store.tables import agent_events, commands, epoch_grants, storage_resources, switches
+from tests.coordinator.scene import A, B, C, Scene
 from tests.coordinator.strays import machine_of_an_unknown_launch
 
 
@@ -166,3 +167,21 @@ def test_somebodys_copy_of_a_machine_keeps_nobody_from_a_recovery(scene):
     scene.run(1800, until=lambda: scene.agent(agent).epoch > 1)
     assert scene.agent(agent).epoch == 2
     assert copy in scene.running()
+
+
+def test_the_volume_of_one_that_tells_of_an_epoch_that_the_copy_lacks_is_kept_by_the_move_that_left_it(scene):
+    agent = scene.protect(pool=A, terminate_wait_seconds=0)
+    scene.run(60)
+    first = scene.switch(agent, B, kind=MoveKind.SYNCED)
+    scene.run(1800, until=lambda: scene.move(first.switch_id).status == "completed")
+    scene.config(agent, terminate_wait_seconds=3600)
+    old = scene.serving(agent)
+    second = scene.switch(agent, C, kind=MoveKind.SYNCED)
+    scene.run(900, until=lambda: Step.VERIFIED in scene.steps(second.switch_id))
+    tell(scene, agent, old, scene.agent(agent).epoch + 1)  # by a way back since the backup
+    mine = storage_resources.c.attached_to == old, storage_resources.c.device == STATE_DEVICE
+    (state,) = scene.rows(storage_resources, *mine)
+    scene.ec2.controls.fail_instance(old)
+    scene.run(900)
+    (kept,) = scene.rows(storage_resources, storage_resources.c.id == state.id)
+    assert kept.ended_at is None

@@ -3,12 +3,14 @@
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from spotguard.domain.agents import Executor
 from spotguard.domain.errors import Throttled
-from spotguard.domain.ids import ClientToken
+from spotguard.domain.ids import ClientToken, InstanceId
 from spotguard.domain.switches import MoveKind
-from spotguard.store import launch_orders, restore_points
+from spotguard.planning.emergency import START_ANEW
+from spotguard.store import deletions, launch_orders, restore_points
 from spotguard.store.tables import agent_events, storage_resources
 from tests.coordinator.scene import A, B, Scene
 
@@ -59,6 +61,32 @@ def test_a_volume_that_may_hold_the_state_keeps_the_image_away_until_a_person_sa
     scene.ec2.delete_volume(stray)
     scene.run(900, until=lambda: scene.serving(agent) != old)
     assert scene.last_move(agent).kind == MoveKind.IMAGE
+
+
+def test_who_does_as_he_is_told_serves_on_by_that_volume_and_it_is_never_deleted(scene, agent):
+    old, volume = scene.serving(agent), state_volume(scene)
+    scene.ec2.detach_volume(volume)
+    scene.run(300)
+    forget_who_had(scene, volume)
+    scene.ec2.controls.fail_instance(old)
+    scene.run(900)
+    (why,) = told(scene)
+    assert f"{volume} last: if it holds the state, attach it to a new instance, {START_ANEW}" in why
+    anew = scene.protect("web-anew", pool=A, state_gib=None, auto_switch_enabled=False)
+    scene.ec2.attach_volume(volume, InstanceId(scene.serving(anew)), "/dev/sdf")
+    scene.db.write(lambda tx: deletions.delete(tx, scene.now, scene.client_id, agent))
+    scene.run(6 * 3600)
+    assert scene.is_open(anew)
+    (kept,) = scene.ec2.describe_volumes([volume])
+    assert kept.attached_to == scene.serving(anew)
+
+
+def forget_who_had(scene, volume):
+    """As in a database that never saw it attached."""
+    mine = storage_resources.c.id == volume
+    scene.db.write(
+        lambda tx: tx.execute(sa.update(storage_resources).where(mine).values(last_attached_to=None))
+    )
 
 
 def test_while_ec2_does_not_tell_what_is_left_it_is_asked_again(scene, agent):

@@ -2,10 +2,11 @@
 
 import pytest
 
+from spotguard.domain.agents import Executor
 from spotguard.domain.replicas import ReplicaStatus
 from spotguard.domain.switches import MoveKind
 from spotguard.store.tables import instances, storage_resources
-from tests.coordinator.scene import A, B
+from tests.coordinator.scene import A, B, Scene
 
 
 @pytest.mark.parametrize("dry", [False, True], ids=["volume", "snapshot"])
@@ -129,3 +130,19 @@ def test_a_dead_holders_state_on_its_root_is_not_sought_on_its_other_volume(scen
 def done_images(scene):
     of_images = storage_resources.c.kind == "image", storage_resources.c.state == "done"
     return scene.rows(storage_resources, *of_images)
+
+
+def test_the_image_of_a_move_whose_both_ends_died_is_kept_while_nobody_serves():
+    """Its user has disabled the agent: nothing is recovered, and the image may be all that is left."""
+    scene = Scene(executor=Executor.SERVER)
+    agent = scene.protect(pool=A, terminate_wait_seconds=0, state_gib=None)
+    scene.run(60)
+    old = scene.serving(agent)
+    move = scene.switch(agent, B, kind=MoveKind.IMAGE)
+    scene.run(1800, until=lambda: scene.move(move.switch_id).new_instance_id)
+    scene.config(agent, enabled=False)
+    for end in (scene.move(move.switch_id).new_instance_id, old):
+        scene.ec2.controls.fail_instance(end)
+    scene.run(1800)
+    (image,) = scene.rows(storage_resources, storage_resources.c.kind == "image")
+    assert (image.switch_id, image.ended_at) == (move.switch_id, None)

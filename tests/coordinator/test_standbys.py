@@ -1,13 +1,24 @@
 """Manual replicas for as long as the toggle is on, and what ends them."""
 
+from datetime import timedelta
+
 import pytest
 
 from spotguard.cloud.simulated.faults import lost_answer
 from spotguard.domain.errors import QuotaReached, Refused
 from spotguard.domain.instances import Mode
 from spotguard.domain.replicas import ReplicaStatus
-from spotguard.store.tables import agent_events, agents, intentions, pool_quarantines, replica_instances
+from spotguard.store import prices, replicas
+from spotguard.store.tables import (
+    agent_events,
+    agents,
+    commands,
+    intentions,
+    pool_quarantines,
+    replica_instances,
+)
 from tests.coordinator.scene import A, B, C, Scene
+from tests.coordinator.strays import stray_machine
 from tests.execution.cloud import WithoutRoom
 
 
@@ -122,11 +133,7 @@ def test_a_spend_cap_binds_standbys(scene):
 
 
 def test_where_the_server_has_no_ec2_the_agent_is_asked():
-    from spotguard.store.tables import commands
-
     scene = Scene(has_cloud=False)
-    from spotguard.store import prices
-
     agent = scene.protect(pool=A)
     scene.db.write(lambda tx: prices.record_report(tx, scene.now, scene.client_id, scene.now, [(B.id, 1)]))
     scene.config(agent, manual_replica_enabled=True)
@@ -136,6 +143,23 @@ def test_where_the_server_has_no_ec2_the_agent_is_asked():
     assert asked.payload["launch"]["pool_id"] == B.id
     scene.coordinator.run_pass()
     assert len(scene.rows(commands, commands.c.command_type == "launch_replica")) == 1
+
+
+def test_one_that_came_up_outlives_the_order_for_its_launch_that_was_never_answered():
+    """The primary's agent launched it, and was cut off before it could say so."""
+    scene = Scene(has_cloud=False)
+    agent = scene.protect(pool=A)
+    scene.db.write(lambda tx: prices.record_report(tx, scene.now, scene.client_id, scene.now, [(B.id, 1)]))
+    scene.config(agent, manual_replica_enabled=True)
+    scene.coordinator.run_pass()
+    (replica,) = scene.live_replicas(agent)
+    made = stray_machine(scene, agent)
+    scene.db.write(lambda tx: replicas.machine_named(tx, scene.now, replica.id, made))
+    for _ in range(12):
+        scene.clock.time += timedelta(seconds=60)
+        scene.coordinator.run_pass()
+    assert scene.row(commands, commands.c.command_type == "launch_replica").status == "expired"
+    assert [row.instance_id for row in scene.live_replicas(agent)] == [made]
 
 
 def test_one_whose_launch_was_never_answered_is_ended_too_when_nobody_wants_it_any_more(scene):

@@ -1,4 +1,4 @@
-"""Whoever is given a role while its end is being prepared is not ended."""
+"""Whoever is given a role, or the epoch again, while its end is being prepared is not ended."""
 
 import pytest
 
@@ -6,9 +6,11 @@ from spotguard.coordinator.coordinator import Coordinator, CoordinatorSettings
 from spotguard.domain.agents import Executor
 from spotguard.domain.epochs import Proof
 from spotguard.domain.ids import InstanceId
+from spotguard.domain.switches import Step
 from spotguard.store import grants
+from spotguard.store.invariant_moves import ENDS_OLD
 from spotguard.store.tables import agent_events
-from tests.coordinator.scene import A, Scene
+from tests.coordinator.scene import A, B, Scene
 from tests.coordinator.strays import machine_of_an_unknown_launch, stray_machine
 
 
@@ -71,6 +73,26 @@ def test_a_machine_that_was_granted_the_epoch_while_ec2_was_asked_whose_it_is_li
     assert asked
     assert [row.detail["instance_id"] for row in ended] == ([] if has_followed else [made])
     assert (made in scene.running()) is has_followed
+
+
+def test_an_old_instance_that_is_given_the_epoch_again_while_ec2_was_asked_whose_it_is_lives_on(scene):
+    old, opened = InstanceId(scene.serving(scene.agent_id)), scene.switch(scene.agent_id, B)
+    scene.run(1200, until=lambda: Step.VERIFIED in scene.steps(opened.switch_id))
+    asked, observed_at = [], []
+
+    def looked_at():
+        if scene.now in observed_at:  # the second look of one pass: observation was the first
+            asked.append(is_granted(scene, old))
+        else:
+            observed_at.append(scene.now)
+            scene.cloud.meanwhile[old] = looked_at
+
+    scene.cloud.meanwhile[old] = looked_at
+    scene.run(3600, until=lambda: asked)
+    scene.run(120)
+    assert asked
+    assert old in scene.running()
+    assert scene.rows(agent_events, agent_events.c.kind == ENDS_OLD) == []
 
 
 def test_what_was_launched_after_the_backup_that_was_restored_is_left_to_a_person(scene):

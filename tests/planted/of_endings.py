@@ -137,8 +137,8 @@ BUGS = (
         (
             Edit(
                 "store/leftover_rows.py",
-                "            sa.select(storage_resources).where(\n                _s.agent_id == switch.agent_id, _s.ended_at.is_(None), sa.or_(volumes, snapshots)\n",
-                "            sa.select(storage_resources).where(\n                _s.agent_id == switch.agent_id, _s.ended_at.is_(None), snapshots\n",
+                "_s.ended_at.is_(None), sa.or_(volumes, snapshots))\n",
+                "_s.ended_at.is_(None), snapshots)\n",
             ),
             Edit(
                 "store/leftover_rows.py",

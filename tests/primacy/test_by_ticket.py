@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from spotguard.domain.ids import InstanceId
+from spotguard.domain.pools import parse_pool_id
 from spotguard.simulation.audit import judge
 from spotguard.store.tables import epoch_grants, handover_tickets, switch_steps
 from tests.stories.scene import Scene
@@ -19,9 +20,12 @@ def scene():
     stage.close()
 
 
-def protected(agents=1, **more) -> Scene:
+def protected(agents=1, *, is_dry=False, **more) -> Scene:
+    """Its standby is ready and has its ticket; on demand if no spot capacity is left for it."""
     stage = Scene(agents=agents, **more)
     stage.force_to_spot()
+    for pool in stage.pools() if is_dry else ():
+        stage.world.ec2.controls.make_dry(parse_pool_id(pool["id"]))
     stage.configure(manualReplicaEnabled=True, terminateWaitSeconds=0)
     stage.until(stage.ready_replica, minutes=20)
     stage.until(lambda: ticket(stage) is not None and ticket(stage).acknowledged_at, minutes=2)

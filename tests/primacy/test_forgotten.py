@@ -145,6 +145,31 @@ def test_what_a_dead_standby_wrote_by_a_ticket_that_its_holder_forgot_is_kept_fo
     assert any(f"{standby} had it, to which a handover ticket was out" in what for what in told(scene, FOUND))
 
 
+def test_and_a_person_hears_of_it_when_that_standby_is_started_again():
+    """It runs on demand, and was stopped: dead by its proof, and not for ever."""
+    scene = protected(troubled=True, is_dry=True)
+    world, old, standby = scene.world, scene.agent().instance_id, scene.ready_replica().instance_id
+    world.take_server_away()
+    scene.aws_gives_notice()
+    scene.until(lambda: serving(scene) == [standby], seconds=15)
+    world.ec2.controls.withdraw_notice(InstanceId(old))
+    scene.wait(minutes=10)
+    world.ec2.controls.stop(InstanceId(standby))
+    damage(scene, old)
+    scene.wait(minutes=2)
+    world.bring_server_back()
+    scene.until(lambda: serving(scene) == [old], minutes=60)
+    world.ec2.controls.start(InstanceId(standby))
+    scene.wait(minutes=10)
+    assert serving(scene) == [old]
+    (what,) = set(told(scene, "handed_over_unheard"))
+    assert f"to {standby} by its ticket, and {old} was granted it before" in what
+    kept = scene.get("/api/client/leftovers")
+    assert any(standby in str(one) and "served by a handover ticket" in str(one) for one in kept["items"])
+    assert not scene.instance(standby).terminated_at
+    scene.close()
+
+
 def test_one_that_forgot_while_no_ticket_was_out_is_given_none_before_it_has_let_go(scene):
     """One that came with the first answer would be in doubt at once, for ever if its standby were not heard."""
     old, epoch = scene.agent().instance_id, scene.agent().epoch

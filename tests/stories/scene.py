@@ -77,10 +77,14 @@ class Scene:
     def configure(self, name: str = "web-1", **settings: object) -> Any:
         return self.post(f"/api/client/agents/{self.agent(name).id}/config", settings)
 
+    def pools(self, name: str = "web-1") -> list[dict[str, Any]]:
+        """As the panel shows them."""
+        return list(self.get(f"/api/client/instances/{self.agent(name).instance_id}/pricing")["pools"])
+
     def force_to_spot(self, name: str = "web-1", **more: object) -> str:
         """A user moves it to the cheapest pool that the panel allows, and it is done; the pool's id."""
         row = self.agent(name)
-        pools = self.get(f"/api/client/instances/{row.instance_id}/pricing")["pools"]
+        pools = self.pools(name)
         target = next(pool["id"] for pool in pools if pool["allowed"] and pool["id"] != row.current_pool_id)
         wish = {"target": "pool", "pool_id": target, **more}
         self.post(f"/api/client/instances/{row.instance_id}/force-switch", wish, expect=202)
@@ -90,8 +94,7 @@ class Scene:
     def order_move(self, name: str = "web-1", *, in_its_zone: bool) -> None:
         """A user orders a move to a pool that the panel allows, in the present zone or in another."""
         row = self.agent(name)
-        pools = self.get(f"/api/client/instances/{row.instance_id}/pricing")["pools"]
-        fit = (p["id"] for p in pools if p["allowed"] and (p["az"] == row.az) is in_its_zone)
+        fit = (p["id"] for p in self.pools(name) if p["allowed"] and (p["az"] == row.az) is in_its_zone)
         wish = {"target": "pool", "pool_id": next(fit)}
         self.post(f"/api/client/instances/{row.instance_id}/force-switch", wish, expect=202)
 

@@ -1,11 +1,15 @@
 """After an unheard death: what the dead one's volume has that the promoted standby lacks is told, and offered."""
 
+import pytest
+
+from spotguard.domain.errors import InvalidInput
 from spotguard.domain.ids import InstanceId, VolumeId
 from spotguard.domain.salvages import PURPOSE
 from spotguard.domain.tags import AGENT_TAG, CLIENT_TAG, MANAGED_TAG, PURPOSE_TAG, SWITCH_TAG
 from spotguard.planning.cleaning import DELETED
 from spotguard.ports.cloud import VolumeState, VolumeView
 from spotguard.simulation.audit import judge, orphans_of
+from spotguard.store.salvages import measured
 
 
 def lost_state(scene):
@@ -138,3 +142,23 @@ def test_a_move_that_a_user_orders_waits_for_the_look_and_a_death_does_not(scene
     assert volume(scene, found["volumeId"]).attached_to is None
     register = scene.world.registers["web-1"]
     scene.until(lambda: register.serving() == [scene.agent().instance_id], minutes=5)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        None,
+        {"files": 1, "bytes": 10},
+        {"files": 1, "bytes": 10, "newest_at": None},
+        {"files": 1, "bytes": 10, "newest_at": "yesterday"},
+        {"files": -1, "bytes": 10, "newest_at": None},
+        {"files": True, "bytes": 10, "newest_at": None},
+    ],
+)
+def test_half_an_answer_is_none(said):
+    with pytest.raises(InvalidInput):
+        measured(said)
+
+
+def test_an_answer_of_no_files_needs_no_time():
+    assert measured({"files": 0, "bytes": 0, "newest_at": None})["files"] == 0

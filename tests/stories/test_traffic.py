@@ -11,6 +11,7 @@ from spotguard.domain.ids import InstanceId
 from spotguard.domain.switches import Step
 from spotguard.domain.traffic import told_of
 from spotguard.store import claims
+from tests.primacy.test_forgotten import damage
 from tests.stories.scene import Scene
 
 each_executor = pytest.mark.parametrize("executor", list(Executor))
@@ -265,4 +266,21 @@ def test_a_private_address_keeps_its_workload_in_its_zone():
     scene.until(lambda: scene.switches() and scene.has_recorded(Step.TRAFFIC_MOVED), minutes=20)
     assert scene.world.ec2.traffic.leads_to(route) == {scene.agent().instance_id}
     assert scene.agent().instance_id != agent.instance_id
+    scene.close()
+
+
+def test_a_new_holder_whose_memory_is_damaged_before_its_clients_have_followed_completes_the_move():
+    scene = Scene(executor=Executor.AGENT, troubled=True)
+    route = scene.world.ec2.traffic.add_zone("web.example.internal", ttl_seconds=120)
+    scene.configure(traffic=told_of(route))
+    scene.until(lambda: scene.world.ec2.traffic.leads_to(route) == {scene.agent().instance_id}, minutes=5)
+    scene.force_to_spot()
+    promotions = lambda: [c for c in scene.commands() if c.command_type == "promote"]  # noqa: E731
+    scene.until(lambda: [c for c in promotions() if c.status == "completed"], minutes=5)
+    assert not scene.has_recorded(Step.TRAFFIC_MOVED)
+    damage(scene, InstanceId(scene.agent().instance_id))
+    scene.wait(minutes=60)
+    assert scene.switches()[-1].status == "completed"
+    assert [c.status for c in promotions()] == ["completed"] * 2
+    assert scene.events("step_late") == []
     scene.close()

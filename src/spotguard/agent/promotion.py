@@ -11,6 +11,7 @@ from spotguard.agent.orders import Command, PromoteOrder, promote_order
 from spotguard.agent.switch_reports import timing
 from spotguard.domain.commands import CommandStatus, CommandType
 from spotguard.domain.errors import GateFailed, Refused
+from spotguard.domain.instances import GateState
 from spotguard.domain.switches import Step
 from spotguard.telemetry import get_logger
 
@@ -54,8 +55,8 @@ class Promotion:
                 self._complaint = str(error)
                 log.error("gate", instance=self._desk.instance_id, because=str(error))  # noqa: TRY400
             return False
-        if not primacy.healthy():
-            return False
+        if primacy.gate_state() is not GateState.OPEN or not primacy.healthy():
+            return False  # also who has forgotten whether it handed over: it waits for what the server says of that
         self._tell(command, order, now)
         return True
 

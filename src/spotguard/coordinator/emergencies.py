@@ -273,7 +273,7 @@ def _death_facts(
         may_be_hidden=keeps_state and not left.volumes and _is_young(tx, now, held.instance_id),
         same_az_has_capacity=not _zone_was_dry(tx, now, agent.id),
         gate_was_closed=gate_was_closed or state_left.was_taken_unheard(tx, held.instance_id),
-        doubt=state_left.who_served_last(tx, agent.id, held) or unheard.who_may_serve(tx, agent.id, held),
+        doubt=unheard.why_nobody_follows(tx, agent.id, held),
         image_age_seconds=None if image is None else (now - image.created_at).total_seconds(),
         handed_over_to=heir,
         is_stopped=deaths.is_stopped(tx, held.instance_id),

@@ -37,7 +37,7 @@ def _expire(tx: sa.Connection, now: datetime) -> bool:
         if row.command_type == CommandType.SWITCH:
             _unwind(tx, now, row.id, message)
         elif row.command_type == CommandType.LAUNCH_REPLICA and row.payload.get("replica_id"):
-            replicas.fail(tx, now, ReplicaId(row.payload["replica_id"]), message)
+            replicas.fail_unlaunched(tx, now, ReplicaId(row.payload["replica_id"]), message)
     return bool(expired)
 
 

@@ -74,7 +74,7 @@ class Leftovers:
             return False
         cloud = self.ctx.clouds(ClientId(row.client_id))
         if cloud is None:
-            self.ctx.db.write(lambda tx: leftover_rows.ask_agent_to_end(tx, now, row, because))
+            self.ctx.db.write(lambda tx: _ask_agent(tx, now, row, because))
             return False
         if not self._is_ours(now, cloud, row):
             return False
@@ -162,13 +162,22 @@ class Leftovers:
 
 def _announce(tx: sa.Connection, now: datetime, row: Row, because: str) -> bool:
     """The last look at its role, and the word that it is ended, in one transaction; False: it is not ended now."""
-    fleet.hold(tx, now, row.agent_id)
-    idle = leftover_rows.idle_machine(tx, InstanceId(row.id))
-    if idle is None or leftover_rows.why_left_alone(tx, idle) is not None:
+    if not _is_idle_still(tx, now, row):
         return False
     message, detail = f"{row.id} is ended: {because}", {"instance_id": row.id}
     events.append(tx, now, row.client_id, row.agent_id, ENDS_IDLE, message, detail)
     return True
+
+
+def _ask_agent(tx: sa.Connection, now: datetime, row: Row, because: str) -> bool:
+    """Where the server has no EC2, after the same last look."""
+    return _is_idle_still(tx, now, row) and leftover_rows.ask_agent_to_end(tx, now, row, because)
+
+
+def _is_idle_still(tx: sa.Connection, now: datetime, row: Row) -> bool:
+    fleet.hold(tx, now, row.agent_id)
+    idle = leftover_rows.idle_machine(tx, InstanceId(row.id))
+    return idle is not None and leftover_rows.why_left_alone(tx, idle) is None
 
 
 def _due(rows: list[Row], now: datetime) -> list[Row]:

@@ -12,7 +12,7 @@ from spotguard.coordinator.agenda import Agenda, Work, client_of_switch
 from spotguard.coordinator.context import Context, Row
 from spotguard.coordinator.turns import Fair, Turns
 from spotguard.domain.agents import Executor, KillLevel
-from spotguard.domain.ids import AgentId, SwitchId
+from spotguard.domain.ids import AgentId, InstanceId, SwitchId
 from spotguard.domain.replicas import LIVE_REPLICA
 from spotguard.domain.switches import Step, SwitchStatus, Trigger
 from spotguard.store import (
@@ -25,8 +25,8 @@ from spotguard.store import (
     move_deadlines,
     moves,
     replicas,
-    state_left,
     storage,
+    unheard,
 )
 
 _WANTED = (Trigger.AUTO_SWITCH, Trigger.MANUAL)
@@ -94,6 +94,9 @@ class Moves:
         if due is None or now <= due.at or not self.ctx.news(switch.id, f"late: {due.step}", now):
             return
         message = f"the step {due.step} of a {switch.kind} move was due at {due.at:%H:%M:%S} UTC"
+        why = self.ctx.db.read(lambda tx: _why_it_waits(tx, switch))
+        if why is not None:
+            message = f"{message}: {why}"
         detail = {"switch_id": switch.id, "step": due.step.value, "when_late": due.late.value}
         self.ctx.db.write(
             lambda tx: events.append(tx, now, switch.client_id, switch.agent_id, "step_late", message, detail)
@@ -116,11 +119,18 @@ def why_unwind(tx: sa.Connection, now: datetime, switch: Row, *, was_away: bool)
     if held is not None and held.epoch != switch.from_epoch:
         return f"epoch {held.epoch} was granted to {held.instance_id} meanwhile"
     if switch.is_recovery:
-        doubt = None if held is None else state_left.who_served_last(tx, switch.agent_id, held)
+        doubt = None if held is None else unheard.who_served_last(tx, switch.agent_id, held)
         return doubt or _why_source_is_gone(tx, switch, steps)
     if held is None or held.released_at is not None or deaths.is_dead(tx, held.instance_id):
         return None  # the emergencies decide: there is nobody to serve on
     return _why_stopped(tx, switch, steps) or (None if was_away else move_deadlines.why_late(tx, now, switch))
+
+
+def _why_it_waits(tx: sa.Connection, switch: Row) -> str | None:
+    held = grants.holder(tx, switch.agent_id)
+    if held is None or switch.new_instance_id is None or not switch.is_recovery:
+        return None
+    return unheard.who_does_not_say(tx, switch.agent_id, held, InstanceId(switch.new_instance_id))
 
 
 def _why_target_fails(tx: sa.Connection, now: datetime, switch: Row, *, was_away: bool) -> str | None:

@@ -21,6 +21,7 @@ from spotguard.domain.instances import InstanceState
 from spotguard.domain.switches import MoveKind, Step, WhenLate
 from spotguard.domain.tags import PURPOSE_TAG, SWITCH_TAG
 from spotguard.execution.launching import Exhausted, Launched, NotYet, Stopped
+from spotguard.planning.emergency import START_ANEW
 from spotguard.planning.standby import Place
 from spotguard.planning.switching import STATE_DEVICE
 from spotguard.ports.cloud import BlockDevice, Cloud, CopyState, VolumeState, VolumeView
@@ -72,8 +73,8 @@ def advance(ctx: Context, now: datetime, switch: Row) -> bool:
 
 def _tell_nobody_can(ctx: Context, now: datetime, switch: Row) -> bool:
     why = (
-        "the server has no AWS account for this client and the instance is gone: relaunch it and register it under "
-        "its name, or name the account (spotguard client account NAME --region REGION)"
+        "the server has no AWS account for this client and the instance is gone: name the account (spotguard client "
+        f"account NAME --region REGION); or launch a new instance, {START_ANEW}"
     )
     if ctx.news(switch.agent_id, why, now):
         ctx.db.write(

@@ -22,6 +22,11 @@ An older pass would give up more writes than the minutes that fetching the volum
 SHOWS_WITHIN = timedelta(minutes=5)
 """For so long EC2 may not show what it has just made: until then its absence means nothing (eventual consistency)."""
 
+START_ANEW = "register that as a new agent under a name of its own, and delete this one"
+"""What a person does whose workload nothing of ours brings back: a machine of his is never given this agent's epoch,
+for a clone of the dead one carries the same token.
+"""
+
 
 @dataclass(frozen=True)
 class StandbyFacts:
@@ -269,7 +274,7 @@ def _ask_whose(facts: DeathFacts) -> RecoveryPlan | None:
         return None
     because = (
         f"nobody knows who had {', '.join(facts.stray_volumes)} last: if it holds the state, attach it to a new "
-        "instance and register that under the agent's name; if not, delete it, and the newest image is taken"
+        f"instance, {START_ANEW}; if not, delete the volume, and the newest image is taken"
     )
     return RecoveryPlan(None, None, None, because)
 
@@ -319,13 +324,13 @@ def _by_image(facts: DeathFacts) -> RecoveryPlan:
         because = (
             "its state lies on its root disk, which is kept, no standby and no restore point is left, and an instance "
             "without the state would serve nothing: make an image of that disk (aws ec2 create-snapshot and "
-            "register-image), launch it and register that under the agent's name"
+            f"register-image), launch it, {START_ANEW}"
         )
         return RecoveryPlan(None, None, None, because)
     if facts.image_age_seconds is None and facts.keeps_state:
         because = (
             "neither standby, volume nor restore point is left, and an instance without the state would serve "
-            "nothing: restore a backup of your own to a new instance and register that under the agent's name"
+            f"nothing: restore a backup of your own to a new instance, {START_ANEW}"
         )
         return RecoveryPlan(None, None, None, because)
     if facts.image_age_seconds is None:

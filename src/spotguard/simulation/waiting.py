@@ -19,7 +19,7 @@ from spotguard.planning.invariants import ORPHAN_AFTER, Breach, no_orphan, nothi
 from spotguard.simulation import lookups
 from spotguard.simulation.records import Records
 from spotguard.simulation.world import World
-from spotguard.store import deaths, grants, left_for_people, leftover_report, state_left, tickets
+from spotguard.store import deaths, grants, left_for_people, leftover_report, tickets, unheard
 from spotguard.store.steps import LEFT_RUNNING
 from spotguard.store.tables import agent_events, instances, storage_resources, switch_steps, switches
 
@@ -198,7 +198,7 @@ def _doubt(world: World, name: str) -> tuple[str | None, list[str]]:
         held = grants.holder(tx, AgentId(agent.id))
         if held is None or not deaths.is_dead(tx, held.instance_id):
             return None, []
-        doubt, out = state_left.who_served_last(tx, agent.id, held), tickets.out_of(tx, agent.id)
+        doubt, out = unheard.who_served_last(tx, agent.id, held), tickets.out_of(tx, agent.id)
         return doubt, [] if doubt is None or out is None else [held.instance_id, out.to_instance_id]
 
     return world.db.read(look)

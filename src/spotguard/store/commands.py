@@ -114,6 +114,13 @@ _DUE = Prepared(
 )
 
 
+def is_open(tx: Connection, instance_id: InstanceId, command_type: CommandType) -> bool:
+    """One of this type waits for this instance, or is being carried out by it."""
+    c = commands.c
+    wanted = c.instance_id == instance_id, c.command_type == command_type.value, c.status.in_(_OPEN)
+    return tx.execute(sa.select(c.id).where(*wanted).limit(1)).first() is not None
+
+
 def lease(
     tx: Connection, now: datetime, instance_id: InstanceId, lease_seconds: float, limit: int = 10
 ) -> list[Row[Any]]:

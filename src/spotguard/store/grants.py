@@ -13,6 +13,7 @@ from spotguard.domain.epochs import GrantStatus, Proof
 from spotguard.domain.errors import IllegalMove
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId, SwitchId
 from spotguard.domain.switches import Step, SwitchStatus
+from spotguard.planning.switching import ROOT_DEVICES
 from spotguard.store import claims, commands, events, live_signals, replicas, tickets
 from spotguard.store.database import must_last
 from spotguard.store.deaths import is_dead
@@ -149,6 +150,14 @@ def _proven(tx: sa.Connection, former: Row | None, proof: Proof, to_instance: In
 def _volume_moved(tx: sa.Connection, former: str, to_instance: InstanceId) -> bool:
     """Every volume that held the former's state is attached to the new one: single attachment is the fence."""
     volumes = storage_resources
+    left = sa.select(volumes.c.id).where(
+        volumes.c.kind == "volume",
+        volumes.c.attached_to == former,
+        volumes.c.ended_at.is_(None),
+        sa.func.coalesce(volumes.c.device, "").not_in(sorted(ROOT_DEVICES)),
+    )
+    if tx.execute(left.limit(1)).first() is not None:
+        return False
     moved = tx.execute(
         sa.select(volumes.c.id).where(
             volumes.c.kind == "volume",
@@ -256,20 +265,7 @@ def _tell(
         whole = switch_id is not None and Step.DELTA_SENT in recorded_steps(tx, switch_id)
         replicas.mark_promoted(tx, now, ReplicaId(new.replica_id), whole=whole)
     if proof is not Proof.FIRST:
-        commands.enqueue(
-            tx,
-            now,
-            client_id=ClientId(new.client_id),
-            agent_id=AgentId(new.agent_id),
-            instance_id=InstanceId(new.id),
-            command_type=CommandType.PROMOTE,
-            priority=Priority.EMERGENCY,
-            created_by=CreatedBy.COORDINATOR,
-            expires_at=now + PROMOTE_VALID,
-            reason=because,
-            payload={"switch_id": switch_id, "epoch": epoch, "former": _former(tx, new.agent_id, epoch)},
-            epoch=epoch,
-        )
+        _order(tx, now, new, epoch, switch_id, because)
     events.append(
         tx,
         now,
@@ -279,3 +275,37 @@ def _tell(
         f"{new.id} holds epoch {epoch}: {because}",
         {"epoch": epoch, "instance_id": new.id, "proof": proof.value, "switch_id": switch_id},
     )
+
+
+def _order(
+    tx: sa.Connection, now: datetime, new: Row, epoch: int, switch_id: SwitchId | None, because: str
+) -> None:
+    commands.enqueue(
+        tx,
+        now,
+        client_id=ClientId(new.client_id),
+        agent_id=AgentId(new.agent_id),
+        instance_id=InstanceId(new.id),
+        command_type=CommandType.PROMOTE,
+        priority=Priority.EMERGENCY,
+        created_by=CreatedBy.COORDINATOR,
+        expires_at=now + PROMOTE_VALID,
+        reason=because,
+        payload={"switch_id": switch_id, "epoch": epoch, "former": _former(tx, new.agent_id, epoch)},
+        epoch=epoch,
+    )
+
+
+def order_again(tx: sa.Connection, now: datetime, agent_id: AgentId, instance_id: InstanceId) -> None:
+    """A holder that has lost its memory within one boot is told once more of the move that gave it its epoch, if it has
+    not said yet that its clients have followed.
+    """
+    held = holder(tx, agent_id)
+    if held is None or held.instance_id != instance_id or held.released_at is not None:
+        return
+    if held.switch_id is None or Step.TRAFFIC_MOVED in recorded_steps(tx, held.switch_id):
+        return
+    if commands.is_open(tx, instance_id, CommandType.PROMOTE):
+        return
+    new = tx.execute(sa.select(instances).where(instances.c.id == instance_id)).one()
+    _order(tx, now, new, held.epoch, held.switch_id, "it has registered anew, and its move is not done")

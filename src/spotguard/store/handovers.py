@@ -99,6 +99,9 @@ def _complete(tx: sa.Connection, now: datetime, row: Row, word: Word) -> None:
     """The server has granted it before it heard this, perhaps as the recovery of a death that it took for unheard."""
     switch_id = _switch_of(tx, row)
     if switch_id is None:
+        held = _holder_of(tx, row)
+        if held not in (None, row.to_instance_id):
+            tickets.used_unheard(tx, now, row, held)
         return
     steps = _steps(tx, row, word)
     for step in (Step.GATE_CLOSED, Step.DELTA_SENT, Step.RELEASED):
@@ -181,4 +184,11 @@ def _switch_of(tx: sa.Connection, row: Row) -> SwitchId | None:
     found = sa.select(g.switch_id).where(
         g.agent_id == row.agent_id, g.epoch == row.epoch, g.instance_id == row.to_instance_id
     )
+    return tx.execute(found).scalar_one_or_none()
+
+
+def _holder_of(tx: sa.Connection, row: Row) -> str | None:
+    """Who was granted its epoch."""
+    g = epoch_grants.c
+    found = sa.select(g.instance_id).where(g.agent_id == row.agent_id, g.epoch == row.epoch)
     return tx.execute(found).scalar_one_or_none()

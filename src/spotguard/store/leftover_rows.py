@@ -95,7 +95,9 @@ def why_left_alone(tx: sa.Connection, machine: Row) -> str | None:
     """
     if kill.level_for(tx, machine.client_id, machine.agent_id) is KillLevel.ALL:
         return "the kill switch stands at all: nothing is ended"
-    return None if machine.agent_id is None else claims.why_kept(tx, machine.agent_id, machine.id)
+    if machine.agent_id is None:
+        return None
+    return claims.why_kept(tx, machine.agent_id, machine.id) or tickets.why_kept(tx, machine.id)
 
 
 def was_launched_by_us(tx: sa.Connection, machine: Row) -> bool:
@@ -165,13 +167,9 @@ def of_switch(tx: sa.Connection, switch: Row) -> list[Row]:
         _s.is_ours,
         sa.exists().where(switches.c.id == switch.id, switches.c.is_recovery),
     )
-    return list(
-        tx.execute(
-            sa.select(storage_resources).where(
-                _s.agent_id == switch.agent_id, _s.ended_at.is_(None), sa.or_(volumes, snapshots)
-            )
-        ).all()
-    )
+    mine = sa.and_(_s.agent_id == switch.agent_id, _s.ended_at.is_(None), sa.or_(volumes, snapshots))
+    rows = tx.execute(sa.select(storage_resources).where(mine)).all()
+    return [row for row in rows if not _may_be_newest(tx, row)]
 
 
 def _served_later(tx: sa.Connection, switch: Row) -> bool:
@@ -318,23 +316,27 @@ def _last_state() -> sa.ColumnElement[bool]:
 
 
 def _loose_copy() -> sa.ColumnElement[bool]:
-    """A finished snapshot of no open move, which no image of ours owns."""
+    """A finished snapshot of no open move, which no image of ours owns; it waits until its agent is served."""
     image = storage_resources.alias("image")
     owned = sa.exists().where(
         image.c.kind == "image",
         image.c.ended_at.is_(None),
         sa.or_(image.c.switch_id == _s.switch_id, image.c.id == _s.image_id),
     )
-    return sa.and_(_s.kind == "snapshot", sa.not_(_open_switch_needs_it()), sa.not_(owned))
+    is_needed = sa.or_(_is_unserved(), _open_switch_needs_it(), owned)
+    return sa.and_(_s.kind == "snapshot", sa.not_(is_needed))
 
 
 def _loose_image() -> sa.ColumnElement[bool]:
-    """No agent and no running machine was made from it; restore points have a life of their own."""
+    """No agent and no running machine was made from it; restore points have a life of their own. While its agent is
+    not served, it may be all that is left of it.
+    """
     by_agent = sa.exists().where(agents.c.ami_id == _s.id, agents.c.deleted_at.is_(None))
     by_machine = sa.exists().where(_i.ami_id == _s.id, _i.is_active)
     return sa.and_(
         _s.kind == "image",
         sa.func.coalesce(_s.purpose, "") != PURPOSE,
+        sa.not_(_is_unserved()),
         sa.not_(by_agent),
         sa.not_(by_machine),
         sa.not_(_open_switch_needs_it()),

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from spotguard.domain.epochs import Proof
 from spotguard.domain.ids import SwitchId
 from spotguard.domain.switches import MoveKind, Step, WhenLate
-from spotguard.store import closed_gates, deaths, grants, move_deadlines, state_left, unheard, unwinding
+from spotguard.store import closed_gates, deaths, grants, move_deadlines, unheard, unwinding
 from spotguard.store.deaths import can_serve
 from spotguard.store.move_rows import get
 from spotguard.store.steps import step_times
@@ -57,10 +57,10 @@ def grant_if_due(tx: sa.Connection, now: datetime, switch_id: SwitchId) -> bool:
 
 def _is_in_doubt(tx: sa.Connection, held: Row, switch: Row, proof: Proof | None) -> bool:
     """Somebody may have served after the holder, or may still serve, and nobody has heard of it: a person decides."""
-    if switch.is_recovery and unheard.who_may_serve(tx, switch.agent_id, held) is not None:
-        return True
-    is_wordless = switch.is_recovery or proof is Proof.DEAD  # it may have used its ticket
-    return is_wordless and state_left.who_served_last(tx, switch.agent_id, held) is not None
+    if switch.is_recovery:
+        return unheard.why_nobody_follows(tx, switch.agent_id, held) is not None
+    # who has let go in words has not used its ticket
+    return proof is Proof.DEAD and unheard.who_served_last(tx, switch.agent_id, held) is not None
 
 
 def _state_is_complete(switch: Row, steps: Mapping[Step, datetime]) -> bool:

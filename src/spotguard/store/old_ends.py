@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from spotguard.domain.agents import KillLevel
 from spotguard.domain.ids import AgentId
 from spotguard.domain.switches import Step, SwitchStatus
-from spotguard.store import claims, fleet, kill
+from spotguard.store import claims, fleet, grants, kill
 from spotguard.store.events import CONFIGURED
 from spotguard.store.prepared import Prepared
 from spotguard.store.steps import heard_times
@@ -57,8 +57,16 @@ def word(tx: sa.Connection, switch: Row) -> Word:
     return Word(
         auto_terminate=bool(agent.auto_terminate_enabled),
         due=heard[Step.OPENED] + wait if proven else None,
-        hold=why_held(tx, agent) or claims.why_kept(tx, agent.id, switch.old_instance_id),
+        hold=why_held(tx, agent)
+        or _serves_again(tx, switch)
+        or claims.why_kept(tx, agent.id, switch.old_instance_id),
     )
+
+
+def _serves_again(tx: sa.Connection, switch: Row) -> str | None:
+    held = grants.holder(tx, switch.agent_id)
+    is_back = held is not None and held.instance_id == switch.old_instance_id
+    return "it serves again" if is_back else None
 
 
 def due_at(tx: sa.Connection, agent_id: AgentId, planned: datetime) -> datetime | None:

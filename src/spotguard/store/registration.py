@@ -95,7 +95,9 @@ def register(
         replicas.stand_by(tx, newcomer.instance_id)
     if agent.epoch == 0:
         grants.first_grant(tx, now, AgentId(agent.id), newcomer.instance_id)
-    elif former is not None and former.boot_id is not None and not again:
+    elif again:
+        grants.order_again(tx, now, AgentId(agent.id), newcomer.instance_id)
+    elif former is not None and former.boot_id is not None:
         resuming.resume(tx, now, client_id, AgentId(agent.id), newcomer.instance_id)
     _describe_serving(tx, now, AgentId(agent.id), newcomer)
     replicas.recount(tx, AgentId(agent.id))

@@ -23,6 +23,7 @@ from spotguard.store.tables import agents, instances, replica_instances
 Row = sa.Row[Any]
 _LIVE = [status.value for status in LIVE_REPLICA]
 _COMPLETE = Decimal(100)
+_UNLAUNCHED = replica_instances.c.instance_id.is_(None)
 _CREATE = PreparedInsert(replica_instances)
 
 
@@ -108,7 +109,9 @@ def machine_named(
     instance_id: InstanceId,
     launched_at: datetime | None = None,
 ) -> bool:
-    """EC2 has named its instance. False when it has one already or is no longer alive."""
+    """EC2 has named its instance. False when it has one already, is no longer alive, or this is another's."""
+    if named_for(tx, instance_id) not in {None, replica_id}:
+        return False
     done = tx.execute(
         sa.update(replica_instances)
         .where(
@@ -122,6 +125,14 @@ def machine_named(
         intentions.reserved_is(tx, now, instance_id, replica_id=replica_id)
         stand_by(tx, instance_id)
     return done.rowcount == 1
+
+
+def named_for(tx: sa.Connection, instance_id: InstanceId) -> ReplicaId | None:
+    """The live replica whose machine this is."""
+    found = tx.scalar(
+        sa.select(replica_instances.c.id).where(replica_instances.c.live_instance_id == instance_id)
+    )
+    return None if found is None else ReplicaId(found)
 
 
 def stand_by(tx: sa.Connection, instance_id: InstanceId) -> None:
@@ -268,13 +279,16 @@ def _move(
     replica_id: ReplicaId,
     wanted: ReplicaStatus,
     origins: tuple[ReplicaStatus, ...] | None = None,
+    *while_it: sa.ColumnElement[bool],
     **values: Any,
 ) -> bool:
     allowed = REPLICA_LIFE.origins(wanted) if origins is None else origins
     moved = tx.execute(
         sa.update(replica_instances)
         .where(
-            replica_instances.c.id == replica_id, replica_instances.c.status.in_([s.value for s in allowed])
+            replica_instances.c.id == replica_id,
+            replica_instances.c.status.in_([s.value for s in allowed]),
+            *while_it,
         )
         .values(status=wanted.value, **values)
     )
@@ -291,10 +305,20 @@ def fail(tx: sa.Connection, now: datetime, replica_id: ReplicaId, because: str) 
     return _end(tx, now, replica_id, ReplicaStatus.FAILED, because)
 
 
+def fail_unlaunched(tx: sa.Connection, now: datetime, replica_id: ReplicaId, because: str) -> bool:
+    """The order for its launch came to nothing. A machine that came up all the same is its standby."""
+    return _end(tx, now, replica_id, ReplicaStatus.FAILED, because, _UNLAUNCHED)
+
+
 def _end(
-    tx: sa.Connection, now: datetime, replica_id: ReplicaId, wanted: ReplicaStatus, because: str
+    tx: sa.Connection,
+    now: datetime,
+    replica_id: ReplicaId,
+    wanted: ReplicaStatus,
+    because: str,
+    *while_it: sa.ColumnElement[bool],
 ) -> bool:
-    if not _move(tx, replica_id, wanted, is_active=False, terminated_at=now):
+    if not _move(tx, replica_id, wanted, None, *while_it, is_active=False, terminated_at=now):
         return False
     intentions.reserved_is(tx, now, None, replica_id=replica_id)
     _after(tx, now, replica_id, f"replica_{wanted.value}", because)

@@ -85,7 +85,7 @@ def _replica_launched(tx: Connection, now: datetime, command: Row[Any], *, done:
     except NotFound:
         return  # the row of its wish is gone: nothing follows
     if not done:
-        replicas.fail(tx, now, ReplicaId(replica.id), command.message or "its launch was given up")
+        replicas.fail_unlaunched(tx, now, ReplicaId(replica.id), command.message or "its launch was given up")
         return
     instance_id = (command.result or {}).get("instance_id")
     if not isinstance(instance_id, str) or not is_instance_id(instance_id):
@@ -108,7 +108,8 @@ def _require_free(tx: Connection, command: Row[Any], replica: Row[Any], instance
     held = grants.holder(tx, AgentId(command.agent_id))
     if held is not None and held.instance_id == instance_id:
         raise Refused("this instance serves: result.instance_id is the one that was launched for the replica")
-    if known is not None and known.replica_id not in {None, replica.id}:
+    is_known_as_others = known is not None and known.replica_id not in {None, replica.id}
+    if is_known_as_others or replicas.named_for(tx, instance_id) not in {None, replica.id}:
         raise Refused("this instance was launched for another replica")
 
 

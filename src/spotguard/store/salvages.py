@@ -125,6 +125,8 @@ def measured(result: Any) -> dict[str, Any]:
     counts = [n for n in (files, size) if isinstance(n, int) and not isinstance(n, bool) and 0 <= n < _MOST]
     if len(counts) != 2 or not (newest is None or isinstance(newest, str)):  # noqa: PLR2004 - both of them
         raise InvalidInput("the comparison does not tell files, bytes and newest_at")
+    if files and newest is None:
+        raise InvalidInput("the comparison tells of files, and not when the newest was written (newest_at)")
     at = None if newest is None else parse_time(newest)
     return {"compared": True, "files": files, "bytes": size, "newest_at": at}
 

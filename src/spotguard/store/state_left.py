@@ -9,13 +9,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from spotguard.domain.drills import PURPOSE as REHEARSAL
-from spotguard.domain.ids import AgentId
 from spotguard.domain.instances import EndReason
 from spotguard.domain.probes import PURPOSE as PROBE
 from spotguard.domain.salvages import PURPOSE as SALVAGE
 from spotguard.domain.signals import NOTICE_SECONDS
 from spotguard.domain.switches import MoveKind, SwitchStatus
-from spotguard.store import agents, deaths, grants, storage, tickets
+from spotguard.store import agents, grants, storage
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import instances, storage_resources, switches
 
@@ -57,18 +56,6 @@ def was_taken_unheard(tx: sa.Connection, instance_id: str) -> bool:
         return False
     noticed_at = row.ended_at - timedelta(seconds=NOTICE_SECONDS)
     return row.last_heartbeat_at is None or bool(row.last_heartbeat_at < noticed_at)
-
-
-def who_served_last(tx: sa.Connection, agent_id: AgentId | str, held: Row) -> str | None:
-    """A sentence for people, when a ticket was out and both of its ends have ended without a word of it."""
-    out = tickets.out_of(tx, agent_id)
-    if out is None or out.epoch != held.epoch + 1 or not deaths.is_dead(tx, out.to_instance_id):
-        return None
-    return (
-        f"{held.instance_id} could hand over to {out.to_instance_id} by itself, both have ended, and nobody knows "
-        "which served last: attach the state volume of the one that did to a new instance and register that under the "
-        "agent's name"
-    )
 
 
 def strays_of(tx: sa.Connection, agent_id: str, instance_id: str) -> list[Row]:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from spotguard.domain.ids import AgentId, InstanceId
 from spotguard.domain.tickets import TICKET_LIFE, Ticket, TicketStatus
@@ -15,7 +16,7 @@ from spotguard.store.database import must_last
 from spotguard.store.deaths import is_dead
 from spotguard.store.prepared import Prepared
 from spotguard.store.secrets import new_id
-from spotguard.store.tables import handover_tickets, instances
+from spotguard.store.tables import agent_events, handover_tickets, instances
 
 Row = sa.Row[Any]
 _t = handover_tickets.c
@@ -25,8 +26,11 @@ _HEARD_AT = Prepared(
         instances.c.id == sa.bindparam("machine")
     )
 )
+USED_UNHEARD = "handed_over_unheard"
 _OVER = Prepared(
-    sa.select(_t.id).where(_t.to_instance_id == sa.bindparam("machine"), _t.status == TicketStatus.OVER.value)
+    sa.select(_t.id, _t.agent_id, _t.ended_at).where(
+        _t.to_instance_id == sa.bindparam("machine"), _t.status == TicketStatus.OVER.value
+    )
 )
 _OUT = Prepared(sa.select(handover_tickets).where(_t.out_agent_id == sa.bindparam("agent")))
 
@@ -46,8 +50,11 @@ def ticket_of(row: Row) -> Ticket:
     return Ticket(row.id, row.agent_id, row.epoch, row.from_instance_id, row.to_instance_id, row.to_boot_id)
 
 
-def issue(tx: sa.Connection, now: datetime, agent_id: AgentId, holder: Row, standby: Row) -> Row:
-    """It counts as out from here on: the reply that carries it may arrive. `standby`: its row in `instances`."""
+def issue(tx: sa.Connection, now: datetime, agent_id: AgentId, holder: Row, standby: Row) -> Row | None:
+    """It counts as out from here on: the reply that carries it may arrive. `standby`: its row in `instances`.
+
+    None: another heartbeat of the holder's was given one in this very moment.
+    """
     row = {
         "id": new_id(),
         "agent_id": agent_id,
@@ -59,7 +66,11 @@ def issue(tx: sa.Connection, now: datetime, agent_id: AgentId, holder: Row, stan
         "status": TicketStatus.OUT.value,
         "issued_at": now,
     }
-    tx.execute(sa.insert(handover_tickets), row)
+    try:
+        with tx.begin_nested():
+            tx.execute(sa.insert(handover_tickets), row)
+    except IntegrityError:
+        return None
     must_last(tx)
     message = f"{holder.instance_id} may hand epoch {row['epoch']} to {standby.id} by itself"
     _tell(tx, now, agent_id, "ticket_issued", message, row["id"])
@@ -118,10 +129,15 @@ def bars(tx: sa.Connection, agent_id: AgentId, epoch: int, to_instance: Instance
 
 
 def _does_not_say(tx: sa.Connection, row: Row) -> bool:
-    heard = _HEARD_AT.first(tx, {"machine": row.from_instance_id})
-    if row.asked_back_at is None or heard is None or heard.last_heartbeat_at is None:
+    return row.asked_back_at is not None and _is_heard_since(tx, row.from_instance_id, row.asked_back_at)
+
+
+def _is_heard_since(tx: sa.Connection, instance_id: str, at: datetime) -> bool:
+    """So long that it has said by now whatever it has to say."""
+    heard = _HEARD_AT.first(tx, {"machine": instance_id})
+    if heard is None or heard.last_heartbeat_at is None:
         return False
-    since = max(row.asked_back_at, heard.heard_since or heard.last_heartbeat_at)
+    since = max(at, heard.heard_since or heard.last_heartbeat_at)
     return bool(heard.last_heartbeat_at > since + ANSWERS_WITHIN)
 
 
@@ -133,6 +149,40 @@ def may_be_used_by(instance_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]
 def nobody_said(tx: sa.Connection, instance_id: str) -> bool:
     """A ticket was out to it when somebody else was granted its epoch: it may have served before, unheard."""
     return _OVER.first(tx, {"machine": instance_id}) is not None
+
+
+def why_kept(tx: sa.Connection, instance_id: str) -> str | None:
+    """Why a machine is not ended to which a ticket was out when somebody else was granted its epoch: what it wrote may
+    lie on it alone. None: it is not so.
+    """
+    over = _OVER.first(tx, {"machine": instance_id})
+    if over is None:
+        return None
+    if not _is_heard_since(tx, instance_id, over.ended_at):
+        return "it may have served by a handover ticket, and has not been heard since: start it, or end it yourself"
+    told = _USED_UNHEARD.rows(tx, {"agent": over.agent_id})
+    if any(row.detail["instance_id"] == instance_id for row in told):
+        return "it has served by a handover ticket, unheard: save what it wrote, and end it yourself"
+    return None
+
+
+def used_unheard(tx: sa.Connection, now: datetime, row: Row, holder_id: str) -> None:
+    """One of its ends says that it was used, after `holder_id` was granted its epoch: told once."""
+    message = (
+        f"{row.from_instance_id} had handed epoch {row.epoch} to {row.to_instance_id} by its ticket, and {holder_id} "
+        "was granted it before that was heard: what was written in between lies with the former alone, which is kept"
+    )
+    told = _USED_UNHEARD.rows(tx, {"agent": row.agent_id})
+    if not any(known.detail["ticket_id"] == row.id for known in told):
+        detail = {"ticket_id": row.id, "instance_id": row.to_instance_id}
+        events.append_of(tx, now, AgentId(row.agent_id), USED_UNHEARD, message, detail)
+
+
+_USED_UNHEARD = Prepared(
+    sa.select(agent_events.c.detail).where(
+        agent_events.c.agent_id == sa.bindparam("agent"), agent_events.c.kind == USED_UNHEARD
+    )
+)
 
 
 def _end(tx: sa.Connection, now: datetime, row: Row, wanted: TicketStatus, because: str) -> bool:
