@@ -44,6 +44,7 @@ KEPT_HARSH = {
     935: "a volume with which nobody was ever seen, kept and told, was called left over",
     1124: "what a second recovery lacked was taken for what the first one had lacked, whose heir had never served",
     1201: "a machine that EC2 showed again in the second in which another was asked for was called asked for twice",
+    7161: "a machine that was put to sleep while its agent could not start for a full disk never started it again",
 }
 """Of one hour each, harsh ones."""
 

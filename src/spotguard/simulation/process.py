@@ -121,6 +121,7 @@ class AgentProcess:
 
     def _process(self) -> Agent:
         """A new process: what it knows is on its disk."""
+        self._has_started = False
         around, ec2, trouble = self._around, self._around.ec2, self._trouble
         clock: Clock = around.clock
         gate: Any = SimulatedGate(ec2, around.clock, self.register, self.instance_id)
@@ -174,6 +175,7 @@ class AgentProcess:
             self._around.raised("start", error)
             self.die()
             return
+        self._has_started = True
         self._answer_bells()
 
     def die(self) -> None:
@@ -187,8 +189,10 @@ class AgentProcess:
             self._around.schedule.forget((self.instance_id, name))
 
     def resume(self) -> None:
-        """The same process goes on: every wait of it is over by now."""
-        for duty in self.agent.duties:
+        """The same process goes on: every wait of it is over by now, also of one that its supervisor was starting."""
+        if not self._has_started:
+            self._plan("start", self._around.clock.now(), self.start)
+        for duty in self.agent.duties if self._has_started else ():
             self.wake(duty, self._around.clock.now())
 
     def wake(self, duty: str, at: datetime) -> None:
