@@ -19,7 +19,8 @@ def stray_volume(scene, agent, token="stray"):
     made = scene.ec2.create_volume(ClientToken(token), A.az, 50, tags(scene, agent))
     (view,) = scene.ec2.describe_volumes([made])
     rates = scene.ec2.storage_rates()
-    attached = replace(view, attached_to=InstanceId("i-0123456789abcdef0"), device="/dev/sdf")
+    ended = InstanceId(made.replace("vol-", "i-"))  # each has had its own
+    attached = replace(view, attached_to=ended, device="/dev/sdf")
     scene.db.write(lambda tx: storage.saw_volume(tx, scene.client_id, attached, rates))
     return made
 

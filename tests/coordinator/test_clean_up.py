@@ -203,7 +203,7 @@ def test_the_state_of_a_move_that_came_to_nothing_is_kept_and_a_person_is_told_o
     assert scene.breaches() == []
 
     scene.ec2.delete_volume(made)
-    scene.run(300, until=lambda: made not in {one.resource_id for one in report(scene)})
+    scene.run(600, until=lambda: made not in {one.resource_id for one in report(scene)})
 
 
 BY_HAND = ("aws ec2 attach-volume --region us-east-1", "aws ec2 delete-volume --region us-east-1")

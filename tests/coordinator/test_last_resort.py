@@ -6,15 +6,18 @@ import pytest
 import sqlalchemy as sa
 
 from spotguard.domain.agents import Executor
-from spotguard.domain.errors import Throttled
+from spotguard.domain.errors import NeedsPerson, Throttled
 from spotguard.domain.ids import ClientToken, InstanceId
+from spotguard.domain.replicas import ReplicaStatus
 from spotguard.domain.switches import MoveKind
 from spotguard.planning.emergency import START_ANEW
-from spotguard.store import deletions, launch_orders, restore_points
-from spotguard.store.tables import agent_events, storage_resources
+from spotguard.planning.switching import STATE_DEVICE
+from spotguard.store import deletions, launch_orders, left_for_people, restore_points
+from spotguard.store.tables import agent_events, instances, storage_resources
 from tests.coordinator.scene import A, B, Scene
 
 TEN = timedelta(seconds=10)
+_DONE = storage_resources.c.kind == "image", storage_resources.c.state == "done"
 
 
 @pytest.fixture
@@ -36,8 +39,7 @@ def state_volume(scene):
 def restore_point(scene, agent):
     tags = scene.db.read(lambda tx: launch_orders.tags_of(tx, scene.client_id, agent, restore_points.PURPOSE))
     scene.ec2.create_image(scene.serving(agent), "of today", tags)
-    kept = storage_resources.c.kind == "image", storage_resources.c.state == "done"
-    scene.run(900, until=lambda: scene.rows(storage_resources, *kept))
+    scene.run(900, until=lambda: scene.rows(storage_resources, *_DONE))
 
 
 def told(scene):
@@ -133,3 +135,31 @@ def test_a_volume_that_ec2_does_not_show_yet_is_waited_for(scene, agent):
     assert scene.last_move(agent).kind == MoveKind.VOLUME
     (view,) = scene.ec2.describe_volumes([state])
     assert view.attached_to == scene.serving(agent)
+
+
+@pytest.mark.parametrize("notice_seconds", [0, 120])
+def test_the_disk_of_a_standby_that_died_with_its_primary_is_kept_when_an_older_image_comes_back(
+    scene, notice_seconds
+):
+    """The primary's state lay on its root disk, which nobody was allowed to keep."""
+    scene.ec2.faults.sometimes("keep_volumes", 1.0, lambda: NeedsPerson("UnauthorizedOperation", "no"))
+    agent = scene.protect(pool=A, terminate_wait_seconds=0, restore_point_hours=24, handed_over=False)
+    scene.run(1800, until=lambda: scene.rows(storage_resources, *_DONE))
+    scene.config(agent, manual_replica_enabled=True)
+    scene.run(900, until=lambda: [r.status for r in scene.live_replicas(agent)] == [ReplicaStatus.READY])
+    old, (standby,) = scene.serving(agent), scene.live_replicas(agent)
+    (copy,) = scene.rows(
+        storage_resources,
+        storage_resources.c.attached_to == standby.instance_id,
+        storage_resources.c.device == STATE_DEVICE,
+    )
+    on_root = sa.update(instances).where(instances.c.id == old).values(state_on_root=True)
+    scene.db.write(lambda tx: tx.execute(on_root))
+    scene.ec2.controls.interrupt(standby.instance_id, notice_seconds=notice_seconds)
+    scene.run(15)
+    scene.ec2.controls.interrupt(old, notice_seconds=0)
+    scene.run(3600, until=scene.serves_elsewhere(agent, old))
+    scene.run(3600)
+    assert scene.last_move(agent).kind == MoveKind.IMAGE
+    assert scene.ec2.describe_volumes([copy.id])
+    assert copy.id in [one.row.id for one in scene.db.read(left_for_people.of_all)]

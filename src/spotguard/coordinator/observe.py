@@ -12,7 +12,7 @@ from spotguard.coordinator.rates import rates_if_told
 from spotguard.domain.errors import CloudError, NeedsPerson
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, VolumeId
 from spotguard.domain.instances import InstanceState
-from spotguard.domain.tags import ADOPTED_TAG, CLIENT_TAG, MANAGED_TAG
+from spotguard.domain.tags import ADOPTED_TAG, AGENT_TAG, CLIENT_TAG, MANAGED_TAG
 from spotguard.ports.cloud import Cloud, InstanceView, VolumeView
 from spotguard.ports.intentions import TOKEN_TAG
 from spotguard.store import events, fleet, sightings, storage
@@ -93,7 +93,7 @@ class Observe:
         if not unknown or TOKEN_TAG not in view.tags:
             return
         shown = cloud.describe_volumes(unknown)
-        self.ctx.db.write(lambda tx: _saw_volumes(tx, client_id, shown))
+        self.ctx.db.write(lambda tx: _saw_volumes(tx, client_id, shown, view.instance_id))
 
     def _keep_volumes(self, cloud: Cloud, client_id: ClientId, view: InstanceView, *, is_new: bool) -> None:
         """Every volume of an instance that may serve outlives it. What its owner had wished is written down first.
@@ -169,9 +169,15 @@ def _dies_with_it(view: InstanceView) -> set[VolumeId]:
     return {volume.volume_id for volume in view.volumes if volume.delete_on_termination}
 
 
-def _saw_volumes(tx: sa.Connection, client_id: ClientId, shown: Iterable[VolumeView]) -> None:
+def _saw_volumes(
+    tx: sa.Connection, client_id: ClientId, shown: Iterable[VolumeView], instance_id: InstanceId
+) -> None:
+    """Those without our tags have come with its user, who attached them to a machine of ours: as much state as ours."""
+    machine = _row(tx, instance_id)
+    has_state = machine is not None and machine.agent_id is not None and not is_set_apart(machine)
     for volume in shown:
-        storage.saw_volume(tx, client_id, volume, None)
+        owner = machine if has_state and AGENT_TAG not in volume.tags else None
+        storage.saw_volume(tx, client_id, volume, None, owner=owner)
 
 
 def _row(tx: sa.Connection, instance_id: InstanceId) -> Row | None:

@@ -16,6 +16,7 @@ from spotguard.coordinator.rates import rates_if_told
 from spotguard.coordinator.turns import Turns
 from spotguard.domain.ids import ClientId, VolumeId
 from spotguard.domain.tags import CLIENT_TAG, MANAGED_TAG
+from spotguard.planning.emergency import SHOWS_WITHIN
 from spotguard.ports.cloud import Cloud, ImageView, SnapshotView, StorageRates, VolumeState, VolumeView
 from spotguard.store import storage
 
@@ -29,7 +30,7 @@ class ObserveStorage:
         self.ctx = ctx
         self._turns: Turns[ClientId] = Turns(ctx)
         self._written: dict[str, object] = {}
-        self._absent: set[str] = set()
+        self._absent_since: dict[str, datetime] = {}
         self._beat = Beat(ctx.settings.storage_seconds)
         self._forget = Beat(FORGET_SECONDS)
         self._rates: dict[int, tuple[datetime, StorageRates]] = {}
@@ -84,9 +85,9 @@ class ObserveStorage:
     def _look_at(self, now: datetime, look: _Look, mine: list[Row]) -> bool:
         shown = _SHOW[look.kind](look, mine)
         fresh = {key: view for key, view in shown.items() if self._written.get(key) != view}
-        gone = self._gone(mine, shown)
+        gone = self._gone(now, mine, shown)
         if fresh or gone:
-            self.ctx.db.write(lambda tx: _write(tx, now, look, fresh, gone))
+            self.ctx.db.write(lambda tx: _write(tx, look, fresh, gone))
             self._written.update(fresh)
             self._forget_owners_of(fresh)
         return bool(fresh or gone)
@@ -98,12 +99,14 @@ class ObserveStorage:
             if not fresh.keys().isdisjoint(view.snapshots.values()):
                 del self._written[view.image_id]
 
-    def _gone(self, mine: list[Row], shown: dict[str, Any]) -> list[str]:
-        """What is absent in two looks in a row has been deleted; once may be EC2's eventual consistency."""
-        absent = {row.id for row in mine if row.id not in shown}
-        gone = sorted(absent & self._absent)
-        self._absent = (self._absent - {row.id for row in mine}) | absent
-        return gone
+    def _gone(self, now: datetime, mine: list[Row], shown: dict[str, Any]) -> dict[str, datetime]:
+        """What was absent for minutes has been deleted when that began: before it may be eventual consistency."""
+        for row in mine:
+            if row.id in shown:
+                self._absent_since.pop(row.id, None)
+        absent = [row.id for row in mine if row.id not in shown]
+        since = {resource_id: self._absent_since.setdefault(resource_id, now) for resource_id in absent}
+        return {resource_id: at for resource_id, at in since.items() if now - at >= SHOWS_WITHIN}
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,7 @@ _SHOW: dict[str, Callable[[_Look, list[Row]], dict[str, Any]]] = {
 }
 
 
-def _write(tx: sa.Connection, now: datetime, look: _Look, fresh: dict[str, object], gone: list[str]) -> None:
+def _write(tx: sa.Connection, look: _Look, fresh: dict[str, object], gone: dict[str, datetime]) -> None:
     for view in fresh.values():
         if isinstance(view, VolumeView):
             storage.saw_volume(tx, look.client_id, view, look.rates)
@@ -154,4 +157,5 @@ def _write(tx: sa.Connection, now: datetime, look: _Look, fresh: dict[str, objec
             storage.saw_snapshot(tx, look.client_id, view, look.rates)
         elif isinstance(view, ImageView):
             storage.saw_image(tx, look.client_id, view)
-    storage.gone(tx, now, gone)
+    for resource_id, at in gone.items():
+        storage.gone(tx, at, [resource_id])

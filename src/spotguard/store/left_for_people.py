@@ -9,12 +9,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from spotguard.planning.cleaning import kept_plan, last_state_because, stranded_because
-from spotguard.store import leftover_rows, state_left, tickets
+from spotguard.store import last_states, leftover_rows, state_left, tickets
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import epoch_grants, instances
 
 Row = sa.Row[Any]
-_NEVER_SEEN = "nobody was ever seen with it"
+_NEVER_SEEN = "nobody was ever seen with it, or another has come to its place since it was taken away"
 _LET_GO = Prepared(
     sa.select(epoch_grants.c.released_at, instances.c.ended_at)
     .outerjoin(instances, instances.c.id == epoch_grants.c.instance_id)
@@ -40,9 +40,7 @@ def of_all(tx: sa.Connection) -> list[LeftForPeople]:
     """Of every tenant."""
     unknown = [LeftForPeople(row, _NEVER_SEEN) for row in state_left.never_seen(tx)]
     newest = [LeftForPeople(row, _of_unknown(tx, row)) for row in leftover_rows.of_unknown(tx)]
-    last = [
-        LeftForPeople(row, last_state_because(row.last_attached_to)) for row in leftover_rows.last_states(tx)
-    ]
+    last = [LeftForPeople(row, last_state_because(row.last_attached_to)) for row in last_states.of_all(tx)]
     moved = [LeftForPeople(row, _because(tx, row)) for row in leftover_rows.stranded(tx)]
     return [*unknown, *newest, *last, *moved]
 

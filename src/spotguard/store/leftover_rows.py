@@ -16,10 +16,11 @@ from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.domain.instances import GateState
 from spotguard.domain.probes import OPEN_PROBE
 from spotguard.domain.replicas import LIVE_REPLICA
-from spotguard.domain.switches import OPEN_SWITCH, MoveKind, SwitchStatus
+from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus
 from spotguard.planning.switching import ROOT_DEVICES
 from spotguard.store import claims, commands, grants, kill, tickets
 from spotguard.store.intentions import agents_token
+from spotguard.store.last_states import is_last_state
 from spotguard.store.prepared import Prepared
 from spotguard.store.restore_points import PURPOSE
 from spotguard.store.tables import (
@@ -159,7 +160,7 @@ def of_switch(tx: sa.Connection, switch: Row) -> list[Row]:
         wanted,
         _s.last_attached_to == switch.old_instance_id,
         sa.or_(_s.attached_to.is_(None), _s.attached_to == switch.old_instance_id),
-        sa.not_(_last_state()),
+        sa.not_(is_last_state()),
     )
     snapshots = sa.and_(
         _s.kind == "snapshot",
@@ -228,11 +229,6 @@ def stranded(tx: sa.Connection) -> list[Row]:
     return list(_STRANDED.rows(tx, {}))
 
 
-def last_states(tx: sa.Connection) -> list[Row]:
-    """Disks of holders that died and whose workload came back from an image: what they had written lies there alone."""
-    return list(_LAST_STATES.rows(tx, {}))
-
-
 def _open_switch_needs_it() -> sa.ColumnElement[bool]:
     """Before the grant a move may need anything of its agent's; after it only its own copies and the old one's volumes.
 
@@ -253,7 +249,7 @@ def _free_volume() -> sa.ColumnElement[bool]:
     What a holder left is its move's to delete; here only what that move did not find. Of a volume that nobody was
     ever seen with nothing is known, and while nobody is proven to serve every volume may be the one that is needed.
     """
-    return sa.and_(_needless_volume(), sa.not_(_stranded_state()), sa.not_(_last_state()))
+    return sa.and_(_needless_volume(), sa.not_(_stranded_state()), sa.not_(is_last_state()))
 
 
 def _needless_volume() -> sa.ColumnElement[bool]:
@@ -304,17 +300,6 @@ def _stranded_state() -> sa.ColumnElement[bool]:
     return sa.and_(from_server, sa.not_(at_server), _s.device.not_in(sorted(ROOT_DEVICES)))
 
 
-def _last_state() -> sa.ColumnElement[bool]:
-    """A move after its holder's death took nothing from it: neither a standby nor another volume had the state."""
-    return sa.exists().where(
-        switches.c.agent_id == _s.agent_id,
-        switches.c.old_instance_id == _s.last_attached_to,
-        switches.c.is_recovery,
-        switches.c.kind == MoveKind.IMAGE.value,
-        switches.c.status.in_([SwitchStatus.COMMITTED.value, SwitchStatus.COMPLETED.value]),
-    )
-
-
 def _loose_copy() -> sa.ColumnElement[bool]:
     """A finished snapshot of no open move, which no image of ours owns; it waits until its agent is served."""
     image = storage_resources.alias("image")
@@ -356,17 +341,6 @@ _STRANDED = Prepared(
         _s.attached_to.is_(None),
         _stranded_state(),
         sa.or_(_s.suspect_since.is_not(None), _needless_volume()),
-    )
-    .order_by(_s.created_at, _s.id)
-)
-_LAST_STATES = Prepared(
-    sa.select(storage_resources)
-    .where(
-        _s.kind == "volume",
-        _s.ended_at.is_(None),
-        _s.attached_to.is_(None),
-        sa.or_(_s.is_ours, _s.delete_with_instance),
-        _last_state(),
     )
     .order_by(_s.created_at, _s.id)
 )

@@ -6,6 +6,7 @@ it was made, together with an instance.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -64,3 +65,33 @@ def _only(tx: sa.Connection, wanted: sa.ColumnElement[bool]) -> str | None:
     ).scalars()
     devices = list(found)
     return devices[0] if len(devices) == 1 else None
+
+
+NOBODYS = {"last_attached_to": None, "moved_from": None}
+"""Whose it was is not known any more: a person says so, and no clean-up deletes it."""
+
+
+def is_replaced(
+    tx: sa.Connection, view: VolumeView, known: sa.Row[Any] | None, values: Mapping[str, Any]
+) -> bool:
+    """Another volume has come to the place that this one had, as the row or the new `values` tell it."""
+    holder, device = (values.get(name, getattr(known, name, None)) for name in ("last_attached_to", "device"))
+    if holder is None or device is None:
+        return False
+    others = sa.select(_s.id).where(*_at(holder, device), _s.id != view.volume_id)
+    return tx.execute(others.limit(1)).first() is not None
+
+
+def replaced_at(tx: sa.Connection, holder: str, device: str, by: str) -> None:
+    """`by` is seen at a place that other volumes had, which nobody has now: whose state they hold, a person knows."""
+    free = _s.attached_to.is_(None), _s.id != by
+    tx.execute(sa.update(storage_resources).where(*_at(holder, device), *free).values(**NOBODYS))
+
+
+def _at(holder: str, device: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        _s.kind == "volume",
+        _s.ended_at.is_(None),
+        _s.last_attached_to == holder,
+        _s.device == device,
+    )

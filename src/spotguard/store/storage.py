@@ -24,6 +24,7 @@ from spotguard.ports.cloud import (
 )
 from spotguard.store import made_with, tagged
 from spotguard.store.batches import batch_of, batched
+from spotguard.store.made_with import NOBODYS
 from spotguard.store.prepared import Prepared
 from spotguard.store.settled import not_after
 from spotguard.store.tables import agents, epoch_grants, salvages, storage_resources, switches
@@ -129,9 +130,13 @@ def saw_volume(
         }
         if owner is not None:
             row["metered_from"] = max(view.created_at, owner.installed_at or view.created_at)
-        tx.execute(sa.insert(storage_resources), row | _attachment(tx, agent_id, view, None))
-        return
-    _write(tx, known, _attachment(tx, known.agent_id, view, known) | _rate(known, rates))
+        shown = _attachment(tx, agent_id, view, None)
+        tx.execute(sa.insert(storage_resources), row | shown)
+    else:
+        shown = _attachment(tx, known.agent_id, view, known)
+        _write(tx, known, shown | _rate(known, rates))
+    if shown.get("attached_to") is not None and view.device is not None:
+        made_with.replaced_at(tx, shown["attached_to"], view.device, view.volume_id)
 
 
 def _write(tx: sa.Connection, known: Row, shown: dict[str, Any]) -> None:
@@ -251,6 +256,8 @@ def _attachment(tx: sa.Connection, agent_id: str, view: VolumeView, known: Row |
             values["last_attached_to"] = made_with.first_holder(tx, agent_id, view)
         if known is None or known.device is None:
             values["device"] = made_with.device(tx, agent_id, view)
+        if made_with.is_replaced(tx, view, known, values):
+            values |= NOBODYS
     else:
         values |= {"last_attached_to": view.attached_to}
         if view.device is not None:
