@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from spotguard.coordinator import refusals
 from spotguard.coordinator.context import Context, Row
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, SwitchId, VolumeId
 from spotguard.domain.instances import InstanceState
@@ -76,6 +77,12 @@ def _may_be_taken_from(tx: sa.Connection, other: InstanceId) -> bool:
 def repair(ctx: Context, now: datetime, agent_id: AgentId) -> bool:
     """The holder lives, nothing moves, and its volume is attached to nobody: it gets it back, and people are told."""
     agent = ctx.db.read(lambda tx: fleet.agent_row(tx, agent_id))
+    with refusals.told(ctx, now, agent, agent_id):
+        return _repair(ctx, now, agent)
+
+
+def _repair(ctx: Context, now: datetime, agent: Row) -> bool:
+    agent_id = AgentId(agent.id)
     cloud = ctx.clouds(ClientId(agent.client_id))
     rows = ctx.db.read(lambda tx: adrift.volumes_of(tx, now, agent_id))
     if cloud is None or not rows:

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from spotguard.coordinator import recovery, state_look
+from spotguard.coordinator import recovery, refusals, state_look
 from spotguard.coordinator.agenda import Agenda, Work, client_of_agent
 from spotguard.coordinator.context import REST, Context, Row
 from spotguard.coordinator.turns import Fair
@@ -79,7 +79,8 @@ class Emergencies:
         changed = self.ctx.db.write(lambda tx: _succeed(tx, now, agent_id, looked=looked))
         switch = self.ctx.db.read(lambda tx: moves.preparing_of(tx, agent_id))
         if switch is not None and switch.is_recovery:
-            recovery.advance(self.ctx, now, switch)
+            with refusals.told(self.ctx, now, switch, agent_id):
+                recovery.advance(self.ctx, now, switch)
         if changed:
             self._wake(agent_id)
         if changed or switch is not None:

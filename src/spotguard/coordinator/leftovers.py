@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from spotguard.coordinator import doubtful
 from spotguard.coordinator.agenda import Agenda, Work
 from spotguard.coordinator.context import REST, Beat, Context, Row
+from spotguard.coordinator.refusals import TOO_EARLY
 from spotguard.coordinator.turns import Turns
 from spotguard.domain.errors import Doubtful, NeedsPerson, NotVisible, Refused, Throttled
 from spotguard.domain.ids import ClientId, ImageId, InstanceId, SnapshotId, VolumeId
@@ -30,7 +31,6 @@ NOT_OURS = "not_ours_to_end"
 NOTHING_REFERS = "nothing refers to it"
 AGAIN = timedelta(seconds=30)
 """Asked again when EC2 had no time: sooner than the next beat, more seldom than in every pass, which it is short of."""
-_STILL_USED = frozenset({"VolumeInUse", "InvalidSnapshot.InUse", "IncorrectState"})
 _ENDING = (InstanceState.SHUTTING_DOWN.value, InstanceState.TERMINATED.value)
 
 
@@ -215,7 +215,7 @@ def delete(ctx: Context, now: datetime, row: Row, because: str) -> bool:
     try:
         gone = _DELETE[row.kind](cloud, row.id)
     except NeedsPerson as error:
-        if error.code not in _STILL_USED:
+        if error.code not in TOO_EARLY:
             _needs_person(ctx, now, row, row.kind, error)
             raise
         return False

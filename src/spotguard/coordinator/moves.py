@@ -7,7 +7,7 @@ from itertools import chain
 
 import sqlalchemy as sa
 
-from spotguard.coordinator import aftermath, bring_back, recovery, server_half
+from spotguard.coordinator import aftermath, bring_back, recovery, refusals, server_half
 from spotguard.coordinator.agenda import Agenda, Work, client_of_switch
 from spotguard.coordinator.context import Context, Row
 from spotguard.coordinator.turns import Fair, Turns
@@ -55,7 +55,8 @@ class Moves:
         self._tell_if_late(now, switch)
         match SwitchStatus(switch.status):
             case SwitchStatus.PREPARING:
-                return self._prepare(now, switch)
+                with refusals.told(self.ctx, now, switch, switch.agent_id):
+                    return self._prepare(now, switch)
             case SwitchStatus.COMMITTED:
                 return aftermath.advance(self.ctx, now, switch)
             case _:

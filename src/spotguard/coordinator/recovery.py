@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from spotguard.coordinator import launches, state_look
+from spotguard.coordinator import launches, refusals, state_look
 from spotguard.coordinator.context import Context, Row
 from spotguard.coordinator.launches import Order
 from spotguard.coordinator.rates import rates_if_told
@@ -189,7 +189,7 @@ def launch_target(  # noqa: PLR0913 - what is launched, for which move, where
         case Exhausted():
             return _no_capacity(ctx, now, switch, result.because)
         case Stopped():
-            return _needs_person(ctx, now, switch, result.because)
+            return _needs_person(ctx, now, switch, result)
 
 
 def _no_capacity(ctx: Context, now: datetime, switch: Row, because: str) -> bool:
@@ -207,15 +207,11 @@ def _no_capacity(ctx: Context, now: datetime, switch: Row, because: str) -> bool
     return False
 
 
-def _needs_person(ctx: Context, now: datetime, switch: Row, because: str) -> bool:
-    if ctx.news(switch.id, because, now):
-        message = f"EC2 refuses, a person must act: {because}"
-        ctx.db.write(
-            lambda tx: events.append(tx, now, switch.client_id, switch.agent_id, "needs_person", message)
-        )
+def _needs_person(ctx: Context, now: datetime, switch: Row, refusal: Stopped) -> bool:
+    refusals.tell(ctx, now, switch, switch.agent_id, code=refusal.code, because=refusal.because)
     if switch.is_recovery:
         return False
-    return ctx.db.write(lambda tx: moves.unwind(tx, now, switch.id, because))
+    return ctx.db.write(lambda tx: moves.unwind(tx, now, switch.id, refusal.because))
 
 
 def _devices(switch: Row, snapshots: dict[str, SnapshotId] | None) -> tuple[BlockDevice, ...]:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from spotguard.coordinator import salvage_copies
 from spotguard.coordinator.agenda import Agenda, Work
 from spotguard.coordinator.context import Beat, Context, Row
+from spotguard.coordinator.refusals import TOO_EARLY
 from spotguard.domain.commands import CommandStatus
 from spotguard.domain.errors import InvalidInput, NeedsPerson, NotVisible
 from spotguard.domain.ids import AgentId, ClientId, InstanceId
@@ -24,7 +25,6 @@ from spotguard.store.tables import commands
 
 OWED_SECONDS = 120.0
 SECONDS = 10.0  # between two looks at an open one
-_BUSY = ("VolumeInUse", "IncorrectState")
 
 
 class Salvages:
@@ -92,7 +92,7 @@ class Salvages:
             try:
                 cloud.attach_volume(volume_id, InstanceId(row.instance_id), SALVAGE_DEVICE)
             except NeedsPerson as error:
-                return self._judge(row, because=str(error)) if error.code not in _BUSY else False
+                return self._judge(row, because=str(error)) if error.code not in TOO_EARLY else False
         return False
 
     def _hear(self, now: datetime, row: Row) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from spotguard.coordinator import refusals
 from spotguard.coordinator.context import Context, Row
 from spotguard.coordinator.recovery import attach_volumes, launch_target
 from spotguard.domain.errors import NeedsPerson, NotVisible
@@ -117,23 +118,7 @@ def _image(half: Half) -> bool:
         return False
     found = half.cloud.describe_images(name=image_name(half.switch.id))
     if not found:
-        tags = half.ctx.db.read(
-            lambda tx: launch_orders.tags_of(
-                tx,
-                ClientId(half.switch.client_id),
-                AgentId(half.switch.agent_id),
-                "successor",
-                switch_id=SwitchId(half.switch.id),
-            )
-        )
-        if not half.ctx.db.read(lambda tx: unwinding.goes_on(tx, half.switch.id)):
-            return False
-        try:
-            half.cloud.create_image(InstanceId(half.switch.old_instance_id), image_name(half.switch.id), tags)
-        except NeedsPerson as error:
-            if error.code != DUPLICATE:
-                raise
-        return False
+        return _begin_image(half)
     if found[0].state is CopyState.FAILED:
         return half.ctx.db.write(
             lambda tx: moves.unwind(tx, half.now, half.switch.id, "EC2 could not make the image")
@@ -144,3 +129,31 @@ def _image(half: Half) -> bool:
         lambda tx: moves.record_step(tx, half.now, half.switch.id, Step.IMAGED, half.now, SERVER)
     )
     return _launch(half, found[0].image_id) or new
+
+
+def _begin_image(half: Half) -> bool:
+    tags = half.ctx.db.read(
+        lambda tx: launch_orders.tags_of(
+            tx,
+            ClientId(half.switch.client_id),
+            AgentId(half.switch.agent_id),
+            "successor",
+            switch_id=SwitchId(half.switch.id),
+        )
+    )
+    if not half.ctx.db.read(lambda tx: unwinding.goes_on(tx, half.switch.id)):
+        return False
+    try:
+        half.cloud.create_image(InstanceId(half.switch.old_instance_id), image_name(half.switch.id), tags)
+    except NeedsPerson as error:
+        if error.code in refusals.TOO_EARLY:
+            raise
+        return error.code != DUPLICATE and _without_image(half, error)
+    return False
+
+
+def _without_image(half: Half, error: NeedsPerson) -> bool:
+    """Nobody waits with a closed gate for what a person has to mend first: the old instance serves on."""
+    switch, because = half.switch, f"EC2 refuses to make the image: {error}"
+    refusals.tell(half.ctx, half.now, switch, switch.agent_id, code=error.code, because=str(error))
+    return half.ctx.db.write(lambda tx: moves.unwind(tx, half.now, switch.id, because))

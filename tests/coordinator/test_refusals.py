@@ -1,0 +1,137 @@
+"""What EC2 refuses until a person acts: people hear of it, and nobody waits with a closed gate for what cannot come."""
+
+from datetime import timedelta
+from itertools import count
+
+import pytest
+
+from spotguard.domain.agents import Executor
+from spotguard.domain.errors import NeedsPerson
+from spotguard.domain.instances import Mode
+from spotguard.domain.switches import MoveKind
+from spotguard.store.tables import agent_events
+from tests.coordinator.scene import A, B, Scene
+
+CODE = "UnauthorizedOperation"
+HOUR = 3600
+
+
+@pytest.fixture
+def scene():
+    return Scene(executor=Executor.SERVER)
+
+
+@pytest.fixture
+def agent(scene):
+    agent = scene.protect(pool=A, terminate_wait_seconds=0, auto_switch_enabled=False)
+    scene.run(120)
+    return agent
+
+
+def refuse(scene, call, code=CODE):
+    """Each time with another sentence, as EC2 adds an encoded message to some refusals."""
+    times = count(1)
+    scene.ec2.faults.sometimes(
+        call, 1, lambda: NeedsPerson(code, f"not allowed to {call}, no. {next(times)}")
+    )
+
+
+def told(scene):
+    return scene.rows(agent_events, agent_events.c.kind == "needs_person")
+
+
+def kill_holder(scene, agent):
+    old = scene.serving(agent)
+    scene.ec2.controls.interrupt(old, notice_seconds=0)
+    return old
+
+
+def dry(scene, pool):
+    for mode in Mode:
+        scene.ec2.controls.make_dry(pool, mode=mode)
+
+
+def state_volume(scene, instance_id):
+    (view,) = scene.ec2.describe_instances([instance_id])
+    (found,) = [volume.volume_id for volume in view.volumes if volume.device == "/dev/sdf"]
+    return found
+
+
+def test_an_image_that_may_not_be_made_opens_the_gate_of_the_old_one_at_once(scene, agent):
+    old = scene.serving(agent)
+    refuse(scene, "create_image")
+    opened = scene.switch(agent, B, kind=MoveKind.IMAGE)
+    scene.run(600, until=lambda: not scene.is_open(agent))
+    scene.run(60, until=lambda: scene.is_open(agent))
+    move = scene.move(opened.switch_id)
+    assert (move.status, scene.serving(agent)) == ("unwound", old)
+    assert f"EC2 refuses to make the image: {CODE}: not allowed to create_image" in move.ended_because
+    (event,) = told(scene)
+    assert (event.detail["code"], "not allowed to create_image" in event.message) == (CODE, True)
+    assert scene.breaches() == []
+
+
+def test_an_image_that_comes_only_too_early_is_asked_for_again(scene, agent):
+    old = scene.serving(agent)
+    scene.ec2.faults.next("create_image", NeedsPerson("IncorrectState", "the volume is attaching"))
+    scene.switch(agent, B, kind=MoveKind.IMAGE)
+    scene.run(HOUR, until=scene.serves_elsewhere(agent, old))
+    assert told(scene) == []
+
+
+def test_a_recovery_that_may_not_attach_its_volume_says_so_each_hour_and_tries_on(scene, agent):
+    refuse(scene, "attach_volume")
+    old = kill_holder(scene, agent)
+    scene.run(HOUR // 2)
+    assert [CODE in event.message for event in told(scene)] == [True]
+    scene.run(HOUR)
+    assert len(told(scene)) == 2
+    scene.ec2.faults.sometimes("attach_volume", 0)
+    scene.run(600, until=scene.serves_elsewhere(agent, old))
+    assert scene.last_move(agent).kind == MoveKind.VOLUME
+
+
+def test_a_recovery_that_may_not_make_a_snapshot_says_so_and_tries_on(scene, agent):
+    refuse(scene, "create_snapshot")
+    dry(scene, A)
+    old = kill_holder(scene, agent)
+    scene.run(HOUR // 2)
+    assert [CODE in event.message for event in told(scene)] == [True]
+    scene.ec2.faults.sometimes("create_snapshot", 0)
+    scene.run(HOUR, until=scene.serves_elsewhere(agent, old))
+    assert scene.last_move(agent).kind == MoveKind.SNAPSHOT
+
+
+def test_what_is_refused_at_the_very_opening_of_a_recovery_is_told_too(scene, agent):
+    dry(scene, A)
+    scene.ec2.faults.next("create_snapshot", NeedsPerson(CODE, "not allowed, this once"))
+    old = kill_holder(scene, agent)
+    scene.run(HOUR, until=scene.serves_elsewhere(agent, old))
+    (event,) = told(scene)
+    assert event.at - scene.last_move(agent).created_at < timedelta(seconds=1)
+
+
+def test_volumes_that_may_not_be_given_back_are_told_of_until_they_may(scene, agent):
+    old = scene.serving(agent)
+    volume = state_volume(scene, old)
+    refuse(scene, "attach_volume")
+    opened = scene.switch(agent, A, mode=Mode.ONDEMAND, kind=MoveKind.VOLUME)
+    scene.run(HOUR, until=lambda: scene.move(opened.switch_id).unwinding_since is not None)
+    before = len(told(scene))
+    assert before == 1, "the move away was refused it first"
+    scene.run(HOUR + 600)
+    assert len(told(scene)) > before
+    scene.ec2.faults.sometimes("attach_volume", 0)
+    scene.run(600, until=lambda: scene.is_open(agent))
+    assert (scene.serving(agent), state_volume(scene, old)) == (old, volume)
+
+
+def test_a_volume_adrift_that_may_not_be_attached_again_is_told_of_until_it_may(scene, agent):
+    holder = scene.serving(agent)
+    volume = state_volume(scene, holder)
+    refuse(scene, "attach_volume")
+    scene.ec2.detach_volume(volume)
+    scene.run(HOUR // 2)
+    assert [CODE in event.message for event in told(scene)] == [True]
+    scene.ec2.faults.sometimes("attach_volume", 0)
+    scene.run(600, until=lambda: scene.ec2.describe_volumes([volume])[0].attached_to == holder)
