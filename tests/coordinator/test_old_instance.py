@@ -127,6 +127,19 @@ def test_one_that_ec2_refuses_to_end_is_told_to_a_person_and_not_announced_again
     scene.run(900, until=lambda: old not in scene.running())
 
 
+def test_one_that_was_never_handed_over_is_told_of_once_since_it_is_billed(scene):
+    scene.refuses = frozenset({CommandType.TERMINATE_INSTANCE})  # an agent looks at the tags too
+    agent = scene.protect(pool=A, terminate_wait_seconds=0, handed_over=False, auto_switch_enabled=False)
+    scene.run(30)
+    old, move = waiting(scene, agent)
+    scene.run(7200)
+    assert (scene.move(move).status, old in scene.running()) == ("completed", True)
+    (told,) = scene.rows(agent_events, agent_events.c.kind == "needs_person")
+    assert told.detail["instance_id"] == old
+    assert f"{old} carries neither spotguard:agent nor spotguard:adopted of this agent" in told.message
+    assert "billed beside the new one until you end it yourself" in told.message
+
+
 def test_the_wait_runs_by_the_servers_clock_whatever_the_new_instance_tells(scene, agent):
     old, opened = scene.serving(agent), scene.switch(agent, B)
     scene.run(1200, until=lambda: Step.GRANTED in scene.steps(opened.switch_id))

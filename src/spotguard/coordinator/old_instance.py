@@ -13,6 +13,7 @@ from spotguard.domain.errors import NeedsPerson, NotVisible, Refused
 from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.domain.instances import InstanceState
 from spotguard.domain.switches import Step
+from spotguard.domain.tags import ADOPTED_TAG
 from spotguard.execution.ending import look_before_end
 from spotguard.ports.cloud import Cloud
 from spotguard.store import commands, events, fleet, grants, moves, old_ends, sightings
@@ -85,9 +86,25 @@ def _hold(ctx: Context, now: datetime, switch: Row, because: str) -> bool:
 
 
 def _leave(ctx: Context, now: datetime, switch: Row, because: str) -> bool:
+    return ctx.db.write(lambda tx: _is_left(tx, now, switch, because))
+
+
+def _is_left(tx: sa.Connection, now: datetime, switch: Row, because: str) -> bool:
     """Nothing is terminated: the specification's column stays NULL, and the step says why."""
     detail = {LEFT_RUNNING: True, "because": because}
-    return ctx.db.write(lambda tx: moves.record_step(tx, now, switch.id, Step.OLD_ENDED, now, SERVER, detail))
+    return moves.record_step(tx, now, switch.id, Step.OLD_ENDED, now, SERVER, detail)
+
+
+def _leave_unowned(tx: sa.Connection, now: datetime, switch: Row, old: InstanceId, because: str) -> bool:
+    """Its user wants it ended and never handed it over: he alone can end what he goes on paying for."""
+    if not _is_left(tx, now, switch, because):
+        return False
+    message = (
+        f"{because}. It is billed beside the new one until you end it yourself. SpotGuard ends the old instance of a "
+        f"move where it is tagged {ADOPTED_TAG}={switch.agent_id} before the waiting time is over"
+    )
+    _tell(tx, now, switch, "needs_person", message, instance_id=old)
+    return True
 
 
 def _terminate(ctx: Context, now: datetime, switch: Row, old: InstanceId) -> bool:
@@ -109,7 +126,8 @@ def _terminate_here(ctx: Context, now: datetime, cloud: Cloud, switch: Row, old:
         if look_before_end(cloud, old, switch.agent_id, ctx.maker(switch.client_id)) is None:
             return False
     except Refused as refusal:
-        return _leave(ctx, now, switch, str(refusal))
+        because = str(refusal)
+        return ctx.db.write(lambda tx: _leave_unowned(tx, now, switch, old, because))
     if not ctx.db.write(lambda tx: _announce(tx, now, switch, old)):
         return False
     try:
