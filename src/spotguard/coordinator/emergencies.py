@@ -88,13 +88,15 @@ class Emergencies:
         return changed
 
     def _looks_at_what_is_left(self, agent_id: AgentId) -> bool:
-        """True when the rows tell of a dead holder's volumes what EC2 tells now, or nobody can ask it."""
+        """True when the rows tell of a dead holder's volumes what EC2 tells now, or nobody can ask it. Of one that
+        lives nothing is asked, and another coordinator may write its death down in the next moment.
+        """
         agent, held = self.ctx.db.read(
             lambda tx: (fleet.agent_row(tx, agent_id), grants.holder(tx, agent_id))
         )
         cloud = self.ctx.clouds(ClientId(agent.client_id))
         is_dead = held is not None and self.ctx.db.read(lambda tx: deaths.is_dead(tx, held.instance_id))
-        return cloud is None or not is_dead or state_look.refresh(self.ctx, cloud, agent)
+        return cloud is None or (is_dead and state_look.refresh(self.ctx, cloud, agent))
 
     def _wake(self, agent_id: AgentId) -> None:
         held = self.ctx.db.read(lambda tx: grants.holder(tx, agent_id))
