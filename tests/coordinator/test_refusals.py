@@ -135,3 +135,38 @@ def test_a_volume_adrift_that_may_not_be_attached_again_is_told_of_until_it_may(
     assert [CODE in event.message for event in told(scene)] == [True]
     scene.ec2.faults.sometimes("attach_volume", 0)
     scene.run(600, until=lambda: scene.ec2.describe_volumes([volume])[0].attached_to == holder)
+
+
+class WithoutSubnet:
+    """EC2 of an account that has no subnet any more in one zone."""
+
+    def __init__(self, ec2, az) -> None:
+        self._ec2, self._az = ec2, az
+
+    def create_fleet(self, request):
+        if all(pool.az == self._az for pool, _ in request.candidates):
+            raise NeedsPerson("InvalidSubnetID.NotFound", "the subnet 'subnet-1' does not exist")
+        return self._ec2.create_fleet(request)
+
+    def __getattr__(self, name):
+        return getattr(self._ec2, name)
+
+
+def test_where_the_volumes_zone_has_no_subnet_any_more_a_snapshot_goes_to_another(scene, agent):
+    cloud = WithoutSubnet(scene.ec2, A.az)
+    scene.coordinator.ctx.clouds = lambda _client: cloud
+    old = kill_holder(scene, agent)
+    scene.run(HOUR, until=scene.serves_elsewhere(agent, old))
+    move = scene.last_move(agent)
+    assert (move.kind, move.lost_seconds) == (MoveKind.SNAPSHOT, 0)
+    assert ["InvalidSubnetID.NotFound" in event.message for event in told(scene)] == [True]
+
+
+def test_what_every_zone_would_refuse_keeps_to_the_volume(scene, agent):
+    refuse(scene, "create_fleet")
+    old = kill_holder(scene, agent)
+    scene.run(HOUR // 2)
+    assert [CODE in event.message for event in told(scene)] == [True]
+    scene.ec2.faults.sometimes("create_fleet", 0)
+    scene.run(600, until=scene.serves_elsewhere(agent, old))
+    assert scene.last_move(agent).kind == MoveKind.VOLUME

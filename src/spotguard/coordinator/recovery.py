@@ -40,10 +40,12 @@ from spotguard.store.starting_images import image_of
 from spotguard.store.tables import switches
 
 PURPOSE = "recovery"
-NO_CAPACITY = "no capacity in the volume's zone"
+NOTHING_STARTS = "nothing starts in the volume's zone"
 NOT_ENROLLED = "did not enrol in time"
 # EC2's codes for an image that is deregistered, or that its owner shares no more ("Not authorized for images")
 IMAGE_REFUSED = frozenset({"InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "AuthFailure"})
+# EC2's codes for a zone whose subnet somebody deleted, or that has no default one: another zone may have its own
+ZONE_REFUSED = frozenset({"InvalidSubnetID.NotFound", "MissingInput"})
 
 
 def advance(ctx: Context, now: datetime, switch: Row) -> bool:
@@ -196,9 +198,8 @@ def _no_capacity(ctx: Context, now: datetime, switch: Row, because: str) -> bool
     """A planned move unwinds; a recovery tries on, and after a while by another way."""
     if not switch.is_recovery:
         return ctx.db.write(lambda tx: moves.unwind(tx, now, switch.id, because))
-    due = ctx.db.read(lambda tx: move_deadlines.due_of(tx, switch))
-    if due is not None and due.late is WhenLate.OTHER_WAY and now > due.at:
-        return ctx.db.write(lambda tx: moves.unwind(tx, now, switch.id, f"{NO_CAPACITY}: {because}"))
+    if _is_over(ctx, now, switch):
+        return _by_another_way(ctx, now, switch, because)
     if ctx.news(switch.id, "no capacity", now):
         message = f"recovery finds no capacity yet and tries on: {because}"
         ctx.db.write(
@@ -207,11 +208,26 @@ def _no_capacity(ctx: Context, now: datetime, switch: Row, because: str) -> bool
     return False
 
 
+def _is_over(ctx: Context, now: datetime, switch: Row) -> bool:
+    """The time after which there is another way."""
+    due = ctx.db.read(lambda tx: move_deadlines.due_of(tx, switch))
+    return due is not None and due.late is WhenLate.OTHER_WAY and now > due.at
+
+
+def _by_another_way(ctx: Context, now: datetime, switch: Row, because: str) -> bool:
+    return ctx.db.write(lambda tx: moves.unwind(tx, now, switch.id, f"{NOTHING_STARTS}: {because}"))
+
+
 def _needs_person(ctx: Context, now: datetime, switch: Row, refusal: Stopped) -> bool:
+    """What would be refused in every zone is no reason for another way: attached volumes serve soonest once a person
+    has mended it.
+    """
     refusals.tell(ctx, now, switch, switch.agent_id, code=refusal.code, because=refusal.because)
-    if switch.is_recovery:
-        return False
-    return ctx.db.write(lambda tx: moves.unwind(tx, now, switch.id, refusal.because))
+    if not switch.is_recovery:
+        return ctx.db.write(lambda tx: moves.unwind(tx, now, switch.id, refusal.because))
+    if refusal.code in ZONE_REFUSED and _is_over(ctx, now, switch):
+        return _by_another_way(ctx, now, switch, refusal.because)
+    return False
 
 
 def _devices(switch: Row, snapshots: dict[str, SnapshotId] | None) -> tuple[BlockDevice, ...]:

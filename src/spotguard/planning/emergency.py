@@ -297,7 +297,7 @@ def _by_volume(facts: DeathFacts) -> RecoveryPlan | None:
         Recovery.SNAPSHOT,
         None,
         Decimal(0),
-        "no capacity in the volume's zone: a snapshot carries it to another",
+        "nothing starts in the volume's zone: a snapshot carries it to another",
     )
 
 
