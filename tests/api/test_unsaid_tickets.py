@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from spotguard.store import grants, move_grants
-from spotguard.store.tables import agents, replica_instances, switches
+import sqlalchemy as sa
+
+from spotguard.store import grants, move_grants, tickets
+from spotguard.store.tables import agents, instances, replica_instances, switches
 from tests.api.test_tickets import dies, granted, standby, word
 from tests.api.world import POOL_A, POOL_B, POOL_C, Machine, Tenant, World
 
@@ -90,3 +92,29 @@ def test_a_move_does_not_go_on_past_a_holder_that_came_up_anew_while_its_ticket_
     web.heartbeat(destroyed=[slip["id"]])
     world.write(lambda tx: move_grants.grant_if_due(tx, world.clock.now(), move.id))
     assert holder(world, web).instance_id == web.id
+
+
+def test_one_that_was_passed_over_twice_is_kept_until_it_was_heard_after_the_second_time(
+    world: World, web: Machine, standby: Machine
+):
+    """It was dead each time, and started again: what it said after the first time tells nothing of the second."""
+
+    def passed_over(tx: sa.Connection) -> None:
+        machine = tx.execute(sa.select(instances).where(instances.c.id == standby.id)).one()
+        if tickets.out_of(tx, web.agent_id) is None:
+            tickets.issue(tx, world.clock.now(), web.agent_id, grants.holder(tx, web.agent_id), machine)
+        tickets.granted(tx, world.clock.now(), web.agent_id, 2, web.id)
+
+    def kept() -> str | None:
+        return world.read(lambda tx: tickets.why_kept(tx, standby.id))
+
+    web.heartbeat()
+    world.write(passed_over)
+    world.clock.pass_seconds(70)
+    standby.heartbeat()
+    assert kept() is None
+    world.write(passed_over)
+    assert "has not been heard since" in (kept() or "")
+    world.clock.pass_seconds(70)
+    standby.heartbeat()
+    assert kept() is None

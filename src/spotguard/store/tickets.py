@@ -28,9 +28,10 @@ _HEARD_AT = Prepared(
 )
 USED_UNHEARD = "handed_over_unheard"
 _OVER = Prepared(
-    sa.select(_t.id, _t.agent_id, _t.ended_at).where(
-        _t.to_instance_id == sa.bindparam("machine"), _t.status == TicketStatus.OVER.value
-    )
+    sa.select(_t.id, _t.agent_id, _t.ended_at)
+    .where(_t.to_instance_id == sa.bindparam("machine"), _t.status == TicketStatus.OVER.value)
+    .order_by(_t.ended_at.desc(), _t.id)
+    .limit(1)
 )
 _OUT = Prepared(sa.select(handover_tickets).where(_t.out_agent_id == sa.bindparam("agent")))
 
