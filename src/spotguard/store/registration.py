@@ -80,13 +80,13 @@ def register(
     if not is_instance_id(newcomer.instance_id):
         raise InvalidInput(f"not an instance id: {newcomer.instance_id!r}")
     agent = _agent(tx, now, client_id, newcomer, enrolled_by, autonomy)
-    former = _former(tx, client_id, AgentId(agent.id), newcomer)
-    if enrolled_by is not None:
-        _require_its_launch(enrolled_by, former)
-        enrolment.redeem(tx, now, enrolled_by.token_hash, newcomer.instance_id)
     pools.ensure_pools(tx, now, [Pool(newcomer.pool.instance_type, newcomer.pool.az, newcomer.pool.product)])
+    seen = _former(tx, client_id, AgentId(agent.id), newcomer.instance_id)
+    former = write_instance(tx, now, client_id, agent, newcomer, seen)
+    if enrolled_by is not None:
+        _require_its_launch(tx, enrolled_by, former)
+        enrolment.redeem(tx, now, enrolled_by.token_hash, newcomer.instance_id)
     again = former is not None and former.boot_id == newcomer.boot_id
-    _write_instance(tx, now, client_id, agent, newcomer, former)
     if former is None and enrolled_by is not None and newcomer.mode is Mode.SPOT:
         looks.launched(tx, now, client_id, newcomer.pool, newcomer.instance_id)
     if enrolled_by is not None:
@@ -182,9 +182,12 @@ def _ondemand_of(tx: Connection, client_id: ClientId, pool: Pool) -> Decimal | N
     return ondemand.price_of(tx, client_id, pool.region, pool.instance_type, pool.product)
 
 
-def _former(tx: Connection, client_id: ClientId, agent_id: AgentId, newcomer: Newcomer) -> Row[Any] | None:
+def _former(
+    tx: Connection, client_id: ClientId, agent_id: AgentId, instance_id: InstanceId, *, locked: bool = False
+) -> Row[Any] | None:
     """The instance's row, if there is one; only this agent's may be taken up."""
-    row = tx.execute(sa.select(instances).where(instances.c.id == newcomer.instance_id)).first()
+    found = sa.select(instances).where(instances.c.id == instance_id)
+    row = tx.execute(found.with_for_update() if locked else found).first()
     if row is not None and row.client_id != client_id:
         raise NotFound(
             "no such instance of this client: an instance that another client has registered cannot be taken over"
@@ -201,27 +204,53 @@ def _former(tx: Connection, client_id: ClientId, agent_id: AgentId, newcomer: Ne
     return row
 
 
-def _require_its_launch(enrolled_by: Row[Any], former: Row[Any] | None) -> None:
+def _require_its_launch(tx: Connection, enrolled_by: Row[Any], former: Row[Any] | None) -> None:
     """What a launch was given lets in that launch alone: whoever reads it there takes nobody else's place with it."""
-    enrolled = former is not None and former.installed_at is not None
-    if enrolled and enrolled_by.used_at is None:
+    if former is None or former.installed_at is None:
+        return
+    token = enrolment.of_token(tx, enrolled_by.token_hash)  # its own first call may have used it this very moment
+    if token is None or token.used_at is None:
         raise Refused(
             "this instance has enrolled before, and an enrolment token is for the one that was launched with it: "
             "enrol it anew with what it enrolled with"
         )
 
 
-def _write_instance(
+def write_instance(
     tx: Connection,
     now: datetime,
     client_id: ClientId,
     agent: Row[Any],
     newcomer: Newcomer,
-    former: Row[Any] | None,
-) -> None:
-    """Whether it hears this answer, its first word with the token in it tells, whatever it has registered with."""
+    seen: Row[Any] | None,
+) -> Row[Any] | None:
+    """Its row as it describes itself; what stood there before, None of one that is new.
+
+    `seen`: what stood there a moment ago. One that asks again while its first call is being answered saw nothing yet.
+    Whether it hears this answer, its first word with the token in it tells, whatever it has registered with.
+    """
+    told = _told(now, agent, newcomer)
+    if seen is None:
+        try:
+            with tx.begin_nested():
+                tx.execute(sa.insert(instances), told | _first_told(tx, now, client_id, agent, newcomer))
+        except IntegrityError:
+            seen = _former(tx, client_id, AgentId(agent.id), newcomer.instance_id, locked=True)
+            if seen is None:
+                raise
+        else:
+            return None
+    first = {} if seen.installed_at is not None else {"installed_at": now}
+    goes_on = seen.boot_id == newcomer.boot_id and _holds(tx, agent.id, newcomer.instance_id)
+    unsaid = {} if goes_on else _UNSAID
+    mine = instances.c.id == newcomer.instance_id
+    tx.execute(sa.update(instances).where(mine).values(**told, **first, **unsaid, **_started(seen, newcomer)))
+    return seen
+
+
+def _told(now: datetime, agent: Row[Any], newcomer: Newcomer) -> dict[str, Any]:
     pool = newcomer.pool
-    told = {
+    return {
         "agent_id": agent.id,
         "instance_type": pool.instance_type,
         "region": pool.region,
@@ -243,17 +272,13 @@ def _write_instance(
         "hears": False,
         "updated_at": now,
     }
-    if former is not None:
-        first = {} if former.installed_at is not None else {"installed_at": now}
-        goes_on = former.boot_id == newcomer.boot_id and _holds(tx, agent.id, newcomer.instance_id)
-        unsaid = {} if goes_on else _UNSAID
-        mine = instances.c.id == newcomer.instance_id
-        tx.execute(
-            sa.update(instances).where(mine).values(**told, **first, **unsaid, **_started(former, newcomer))
-        )
-        return
-    price = _ondemand_of(tx, client_id, pool)
-    new = {
+
+
+def _first_told(
+    tx: Connection, now: datetime, client_id: ClientId, agent: Row[Any], newcomer: Newcomer
+) -> dict[str, Any]:
+    price = _ondemand_of(tx, client_id, newcomer.pool)
+    return {
         "id": newcomer.instance_id,
         "client_id": client_id,
         "is_active": True,
@@ -262,7 +287,6 @@ def _write_instance(
         "installed_at": now,
         "created_at": now,
     }
-    tx.execute(sa.insert(instances), told | new)
 
 
 def _started(former: Row[Any], newcomer: Newcomer) -> dict[str, str]:

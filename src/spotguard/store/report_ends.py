@@ -72,7 +72,7 @@ def name_new_instance(
     tx.execute(sa.update(switches).where(switches.c.id == row.id).values(**first))
     intentions.reserved_is(tx, now, new.instance_id, switch_id=SwitchId(row.id))
     if tx.execute(sa.select(instances.c.id).where(known)).first() is None:
-        _insert_instance(tx, now, row, new)
+        insert_instance(tx, now, row, new)
     tx.execute(
         sa.update(instances)
         .where(known, instances.c.switch_id.is_(None))
@@ -84,41 +84,48 @@ def name_new_instance(
         record_step(tx, now, SwitchId(row.id), Step.ENROLLED, enrolled_at, new.instance_id)
 
 
-def _require_ours(tx: Connection, client_id: str, agent_id: str, end: End) -> None:
+def _require_ours(tx: Connection, client_id: str, agent_id: str, end: End) -> bool:
+    """Whether it is known already; `NotFound` or `Refused` where it is somebody else's."""
     if not is_instance_id(end.instance_id):
         raise InvalidInput(f"not an instance id: {end.instance_id!r}")
     row = tx.execute(
         sa.select(instances.c.client_id, instances.c.agent_id).where(instances.c.id == end.instance_id)
     ).first()
     if row is None:
-        return
+        return False
     if row.client_id != client_id:
         raise NotFound("no such instance")
     if row.agent_id not in {None, agent_id}:
         raise Refused("this instance belongs to another logical agent of yours")
+    return True
 
 
-def _insert_instance(tx: Connection, now: datetime, row: Row[Any], new: End) -> None:
+def insert_instance(tx: Connection, now: datetime, row: Row[Any], new: End) -> None:
+    """The row of a move's new instance, unless that was first to say who it is."""
     agent = tx.execute(sa.select(agents).where(agents.c.id == row.agent_id)).one()
-    tx.execute(
-        sa.insert(instances),
-        {
-            "id": new.instance_id,
-            "client_id": row.client_id,
-            "agent_id": row.agent_id,
-            "instance_type": new.instance_type or agent.instance_type,
-            "region": new.region or agent.region,
-            "az": new.az,
-            "ami_id": new.ami_id,
-            "current_mode": new.mode,
-            "current_pool_id": new.pool_id,
-            "baseline_ondemand_price": agent.baseline_ondemand_price,
-            "is_active": True,
-            "created_at": now,
-            "updated_at": now,
-            "switch_id": row.id,
-        },
-    )
+    told = {
+        "id": new.instance_id,
+        "client_id": row.client_id,
+        "agent_id": row.agent_id,
+        "instance_type": new.instance_type or agent.instance_type,
+        "region": new.region or agent.region,
+        "az": new.az,
+        "ami_id": new.ami_id,
+        "current_mode": new.mode,
+        "current_pool_id": new.pool_id,
+        "baseline_ondemand_price": agent.baseline_ondemand_price,
+        "is_active": True,
+        "created_at": now,
+        "updated_at": now,
+        "switch_id": row.id,
+    }
+    try:
+        with tx.begin_nested():
+            tx.execute(sa.insert(instances), told)
+    except IntegrityError:
+        if not _require_ours(tx, row.client_id, row.agent_id, new):
+            raise
+        return
     if new.mode == Mode.SPOT and new.pool_id is not None:
         looks.launched(tx, now, ClientId(row.client_id), parse_pool_id(new.pool_id), new.instance_id)
 
