@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spotguard.domain.agents import Autonomy, KillLevel
+from spotguard.ports.server import Reply
 from spotguard.store import kill
 from spotguard.store.tables import agent_events, agent_tokens, agents, epoch_grants, instances, switches
 from tests.api.world import TYPE, Machine, Tenant, World, instance_id
@@ -133,6 +134,22 @@ def test_another_agents_instance_is_refused(world: World, acme: Tenant, web: Mac
     )
     assert reply.status == 409
     assert len(world.rows(agents)) == 1, "nothing half-applied"
+
+
+def test_what_boots_from_a_dead_ones_disk_is_a_new_agent_if_its_settings_name_it_otherwise_at_its_first_start(
+    world: World, acme: Tenant, web: Machine
+):
+    """As people are told whose state lies on that disk; by the old name it is bound to the old agent for good."""
+
+    def started(name: str, number: int) -> Reply:
+        body = world.describe(name, number=number)
+        return world.link.call("POST", "/api/agents/register", token=acme.token, body=body)
+
+    anew = started("web-2", 70)
+    assert (anew.status, anew.body["role"], anew.body["epoch"]) == (201, "primary", 1)
+    assert anew.body["agent_id"] != web.agent_id
+    assert started("web", 71).body["role"] == "passive"
+    assert started("web-2", 71).status == 409
 
 
 def test_another_tenants_instance_is_refused(world: World, web: Machine):

@@ -11,6 +11,7 @@ from spotguard.domain.agents import KillLevel, Protection
 from spotguard.domain.ids import ReplicaId, SwitchId
 from spotguard.domain.replicas import ReplicaStatus
 from spotguard.domain.signals import SignalAction, SignalType
+from spotguard.planning.agent_files import CONFIG
 from spotguard.planning.switching import NO_SYNC
 
 RECENT_PASS_SECONDS = 60
@@ -323,8 +324,9 @@ def _by_image(facts: DeathFacts) -> RecoveryPlan:
     if facts.image_age_seconds is None and facts.state_on_root:
         because = (
             "its state lies on its root disk, which is kept, no standby and no restore point is left, and an instance "
-            "without the state would serve nothing: make an image of that disk (aws ec2 create-snapshot and "
-            f"register-image), launch it, {START_ANEW}"
+            "without the state would serve nothing: attach that disk to another machine and give it another "
+            f"logical_agent_id in its {CONFIG}, since its agent registers by that when it first starts; then make an "
+            f"image of it (aws ec2 create-snapshot and register-image), launch that, {START_ANEW}"
         )
         return RecoveryPlan(None, None, None, because)
     if facts.image_age_seconds is None and facts.keeps_state:
