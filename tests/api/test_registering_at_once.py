@@ -104,9 +104,7 @@ def test_two_calls_at_once_are_both_answered(mariadb_database: Database):
     with ThreadPoolExecutor(2) as pool:
         one = pool.submit(world.write, first)
         assert is_written.wait(10)
-        two = pool.submit(
-            lambda: world.write(lambda tx: registration.register(tx, now, acme.id, asks))
-        )
+        two = pool.submit(lambda: world.write(lambda tx: registration.register(tx, now, acme.id, asks)))
         answers = [one.result(), two.result()]
     assert [answer.again for answer in answers] == [False, True]
     assert {answer.agent_id for answer in answers} == {web.agent_id}

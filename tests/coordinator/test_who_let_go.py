@@ -6,10 +6,11 @@ from itertools import product
 import pytest
 
 from spotguard.domain.agents import Executor
+from spotguard.domain.ids import InstanceId
 from spotguard.domain.instances import Mode
 from spotguard.domain.signals import SignalType
 from spotguard.store import releases, views_agents
-from spotguard.store.tables import agent_events
+from spotguard.store.tables import agent_events, storage_resources
 from tests.coordinator.scene import A, B, C, Scene
 
 
@@ -100,3 +101,31 @@ def test_who_lets_go_again_for_the_same_notice_is_given_no_epoch_again(scene, ag
     assert scene.agent(agent).epoch == 2
     (told,) = scene.rows(agent_events, agent_events.c.kind == "nobody_serves")
     assert "terminate it" in told.message
+
+
+def test_who_has_let_go_and_whose_volume_somebody_else_has_is_told_of_and_serves_on_once_it_is_back():
+    """No move of these rows took it there: whoever has it may serve."""
+    scene = Scene(executor=Executor.SERVER)
+    agent, other = scene.protect(pool=A), scene.protect("db", pool=A, state_gib=None)
+    scene.run(60)
+    old, thief = scene.serving(agent), InstanceId(scene.serving(other))
+    volume = scene.row(storage_resources, storage_resources.c.device == "/dev/sdf").id
+    scene.db.write(lambda tx: releases.heard(tx, scene.now, scene.client_id, agent, old, 1))
+    move_volume(scene, volume, thief)
+    scene.run(1200)
+    assert not scene.is_open(agent)
+    (told,) = scene.rows(agent_events, agent_events.c.kind == "nobody_serves")
+    assert f"its volume {volume} is attached to {thief}" in told.message
+    assert outlook_of(scene, agent)[1] == told.message
+
+    move_volume(scene, volume, old)
+    scene.run(300, until=lambda: scene.is_open(agent))
+    assert scene.serving(agent) == old
+
+
+def move_volume(scene, volume, to):
+    """By a stranger, between two looks."""
+    scene.ec2.detach_volume(volume)
+    scene.clock.time += timedelta(seconds=10)
+    scene.ec2.attach_volume(volume, to, "/dev/sdf")
+    scene.clock.time += timedelta(seconds=10)

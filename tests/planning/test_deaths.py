@@ -92,7 +92,10 @@ def test_a_state_that_lies_on_the_root_comes_back_by_a_standby_or_a_restore_poin
         assert without.how in (Recovery.STANDBY, None)
         assert point.how is (without.how or Recovery.IMAGE)
         assert without.how is not None or "root disk, which is kept" in without.because
-        assert without.how is not None or "another logical_agent_id in its /etc/spotguard/agent.toml" in without.because
+        assert (
+            without.how is not None
+            or "another logical_agent_id in its /etc/spotguard/agent.toml" in without.because
+        )
 
 
 @pytest.mark.parametrize("enabled", [True, False])

@@ -9,6 +9,7 @@ from spotguard.planning.cleaning import FOUND
 from spotguard.store.tables import handover_tickets
 from tests.primacy.test_both_ends_dead import told, whose_state_is_left
 from tests.primacy.test_by_ticket import protected, serving, ticket
+from tests.primacy.test_silent_standbys import cut
 
 
 @pytest.fixture
@@ -168,6 +169,24 @@ def test_and_a_person_hears_of_it_when_that_standby_is_started_again():
     assert any(standby in str(one) and "served by a handover ticket" in str(one) for one in kept["items"])
     assert not scene.instance(standby).terminated_at
     scene.close()
+
+
+def test_people_are_told_of_one_that_forgot_and_whose_standby_with_the_ticket_is_not_heard(scene):
+    """Neither can say what came of it: nobody is granted the next epoch, and no rule goes on from there."""
+    old, standby = scene.agent().instance_id, scene.ready_replica().instance_id
+    cut(scene, standby)
+    scene.wait(seconds=20)
+    scene.world.processes[InstanceId(old)].agent.desk.primacy.pause()
+    damage(scene, old)
+    scene.wait(hours=1)
+    assert serving(scene) == []
+    (what,) = told(scene, "nobody_serves")
+    assert f"{old} could hand over to {standby} by itself" in what
+    assert "mend its network; or terminate it" in what
+
+    scene.world.ec2.controls.end_by_stranger(InstanceId(standby))
+    scene.until(lambda: serving(scene) == [old], minutes=10)
+    scene.assert_no_record_lost_or_doubled()
 
 
 def test_one_that_forgot_while_no_ticket_was_out_is_given_none_before_it_has_let_go(scene):

@@ -7,9 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from spotguard.coordinator import recovery, refusals, state_look
+from spotguard.coordinator import nobody_serves, recovery, refusals, state_look
 from spotguard.coordinator.agenda import Agenda, Work, client_of_agent
 from spotguard.coordinator.context import REST, Context, Row
+from spotguard.coordinator.nobody_serves import NOT_TAKEN_AFTER, may_serve_on, tell_once
 from spotguard.coordinator.turns import Fair
 from spotguard.domain.agents import AgentStatus, KillLevel
 from spotguard.domain.epochs import Proof
@@ -39,10 +40,9 @@ from spotguard.store import (
 )
 from spotguard.store.prepared import Prepared
 from spotguard.store.state_left import StateLeft
-from spotguard.store.tables import agent_events, spot_interruption_events, switch_steps, switches
+from spotguard.store.tables import spot_interruption_events, switch_steps, switches
 
 GRACE_AFTER_DEATH = timedelta(minutes=3)  # for a target that has the whole state and is still booting
-NOT_TAKEN_AFTER = timedelta(minutes=15)  # an instance that outlives its notice by so long was not taken
 
 _KIND = {
     Recovery.STANDBY: MoveKind.SYNCED,
@@ -126,11 +126,7 @@ def _succeed(tx: sa.Connection, now: datetime, agent_id: AgentId, *, looked: boo
         if moves.preparing_of(tx, agent_id) is not None:
             return True  # its volumes come back first
     if not dead:
-        return (
-            _give_back(tx, now, agent, held)
-            or _tell_of_sleep(tx, now, agent, held)
-            or _tell_that_nobody_serves(tx, now, agent, held)
-        )
+        return _give_back(tx, now, agent, held) or nobody_serves.tell(tx, now, agent, held)
     return _recover(tx, now, agent, held, looked=looked)
 
 
@@ -162,14 +158,13 @@ def _give_back(tx: sa.Connection, now: datetime, agent: Row, held: Row) -> bool:
 
     In the copy of a backup it may have let go for a move that these rows do not know, and another one serves.
     """
-    if held.released_at is None or not agent.enabled or not _may_serve_on(tx, now, held):
+    if held.released_at is None or not agent.enabled or not may_serve_on(tx, now, held):
         return False
     why_not = _why_none_is_given(tx, agent, held)
     if why_not is not None:
         message = f"{held.instance_id} has let go of epoch {held.epoch} and no move is under way: {why_not}"
-        return _tell_once(tx, now, agent, held, "nobody_serves", message)
-    elsewhere = storage.moved_away_from(tx, held.instance_id)
-    if elsewhere:
+        return tell_once(tx, now, agent, held, "nobody_serves", message)
+    if storage.moved_away_from(tx, held.instance_id) is not None:
         return False
     return grants.grant(
         tx,
@@ -189,44 +184,13 @@ def _why_none_is_given(tx: sa.Connection, agent: Row, held: Row) -> str | None:
     return unheard.who_may_serve(tx, agent.id, held)
 
 
-def _may_serve_on(tx: sa.Connection, now: datetime, held: Row) -> bool:
-    return moves.can_serve(tx, held.instance_id) or deaths.was_not_taken(tx, now, held)
-
-
-def _tell_of_sleep(tx: sa.Connection, now: datetime, agent: Row, held: Row) -> bool:
-    """A holder that EC2 shows stopped and that no proof ends: a person brings it back, or ends it."""
-    if held.released_at is not None or not deaths.is_stopped(tx, held.instance_id):
-        return False
-    message = (
-        f"{held.instance_id} is stopped, and its start may give its processes back their memory (hibernation, or a "
-        "spot instance that EC2 stopped): it would serve on at once, so nobody takes over. Start it; or terminate it, "
-        "and the workload is recovered from its volumes or its standby"
-    )
-    return _tell_once(tx, now, agent, held, "holder_may_resume", message)
-
-
-def _tell_that_nobody_serves(tx: sa.Connection, now: datetime, agent: Row, held: Row) -> bool:
-    """It has let go, EC2 has not ended it, and it may not serve on: no rule goes on from here, a person does."""
-    if held.released_at is None or now - held.released_at < NOT_TAKEN_AFTER:
-        return False
-    if agent.enabled and _may_serve_on(tx, now, held):
-        return False
-    mend = (
-        "terminate it, and the workload is recovered from its volumes or its standby"
-        if agent.enabled
-        else "the agent is disabled: enable it, and somebody takes over"
-    )
-    message = f"nobody serves: {held.instance_id} has let go, and EC2 has not ended it; {mend}"
-    return _tell_once(tx, now, agent, held, "nobody_serves", message)
-
-
 def _recover(tx: sa.Connection, now: datetime, agent: Row, held: Row, *, looked: bool) -> bool:
     left = state_left.left_by(tx, agent)
     volumes = left.volumes
     plan = recover(_death_facts(tx, now, agent, held, left, looked=looked))
     if plan.how is None:
         ended = f"{held.instance_id} has ended. {plan.because}"
-        return _tell_once(tx, now, agent, held, "instance_ended", ended)
+        return tell_once(tx, now, agent, held, "instance_ended", ended)
     try:
         opened = moves.open_recovery(
             tx,
@@ -322,20 +286,6 @@ def _zone_was_dry(tx: sa.Connection, now: datetime, agent_id: AgentId) -> bool:
         .limit(1)
     )
     return tx.execute(found).first() is not None
-
-
-def _tell_once(tx: sa.Connection, now: datetime, agent: Row, held: Row, kind: str, message: str) -> bool:
-    """Recorded and told, nothing done: each reason once per epoch."""
-    told = sa.select(agent_events.c.id).where(
-        agent_events.c.agent_id == agent.id,
-        agent_events.c.kind == kind,
-        agent_events.c.at >= held.granted_at,
-        agent_events.c.message == message,
-    )
-    if tx.execute(told.limit(1)).first() is not None:
-        return False
-    events.append(tx, now, agent.client_id, agent.id, kind, message, {"epoch": held.epoch})
-    return True
 
 
 _e = spot_interruption_events.c

@@ -378,16 +378,16 @@ def monthly_usd(tx: sa.Connection, agent_id: AgentId) -> Decimal:
     return sum((row.size_gib * row.usd_per_gib_month for row in rows), Decimal(0))
 
 
-def moved_away_from(tx: sa.Connection, instance_id: InstanceId) -> bool:
-    """A volume that held this instance's state is attached to another one now."""
-    found = sa.select(_s.id).where(
+def moved_away_from(tx: sa.Connection, instance_id: InstanceId) -> Row | None:
+    """A volume that held this instance's state and is attached to another one now."""
+    found = sa.select(storage_resources).where(
         _s.kind == "volume",
         _s.moved_from == instance_id,
         _s.attached_to.is_not(None),
         _s.attached_to != instance_id,
         _s.ended_at.is_(None),
     )
-    return tx.execute(found.limit(1)).first() is not None
+    return tx.execute(found.order_by(_s.id).limit(1)).first()
 
 
 def volume_ids_of(tx: sa.Connection, client_id: ClientId) -> list[VolumeId]:
