@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -76,11 +76,14 @@ class SwitchOrder:
 
 @dataclass(frozen=True)
 class PromoteOrder:
-    """Payload of `promote`. `former`: who held the epoch before, for the user's traffic script."""
+    """Payload of `promote`. `former`: who held the epoch before, for the user's traffic script. `id`: the command's, by
+    which one that is given again is told from the first.
+    """
 
     epoch: int
     switch_id: SwitchId | None = None
     former: Endpoint | None = None
+    id: CommandId | None = None
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ def switch_order(command: Command) -> SwitchOrder:
 
 
 def promote_order(command: Command) -> PromoteOrder:
-    return _read(command.payload, PromoteOrder)
+    return replace(_read(command.payload, PromoteOrder), id=command.id)
 
 
 def drill_order(command: Command) -> DrillOrder:

@@ -38,7 +38,9 @@ log = get_logger("agent")
 
 @dataclass(frozen=True)
 class Moved:
-    """What stands on the disk: read back in this epoch by this route. `told`: the move that the server knows it of."""
+    """What stands on the disk: read back in this epoch by this route. `told`: the order that was answered with it; one
+    that is given again is answered again, since what was told may be lost.
+    """
 
     epoch: int
     route: dict[str, Any]
@@ -116,10 +118,10 @@ class TrafficDuty:
     def _arrived(self, now: datetime, moved: Moved, done: Arrived, order: PromoteOrder | None) -> None:
         self._desk.traffic_stuck = None
         moved = replace(moved, receipt=done.receipt)
-        if order is not None and order.switch_id is not None and moved.told != order.switch_id:
+        if order is not None and order.switch_id is not None and moved.told != order.id:
             body = {"switch_id": order.switch_id, "timing": timing({Step.TRAFFIC_MOVED: now})}
             self._desk.report(f"switch:{order.switch_id}:traffic_moved", "switch", "switch-report", body)
-            moved = replace(moved, told=order.switch_id)
+            moved = replace(moved, told=order.id)
         if self._document.read_or(None) != msgspec.to_builtins(moved):
             self._document.write(moved)
             log.info("reached", instance=self._desk.instance_id, epoch=moved.epoch, because=done.because)
@@ -165,4 +167,4 @@ def _is_owed(known: Moved | None, order: PromoteOrder | None) -> bool:
     """A move was granted, and the server has not heard that clients came along: it goes forward, hands off or not."""
     if order is None or order.switch_id is None:
         return False
-    return known is None or known.told != order.switch_id
+    return known is None or known.told != order.id

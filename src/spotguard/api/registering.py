@@ -18,8 +18,7 @@ from spotguard.domain.errors import InvalidInput
 from spotguard.domain.ids import AgentId, InstanceId, is_instance_id, is_workload_name
 from spotguard.domain.instances import parse_mode
 from spotguard.domain.pools import LINUX, Pool, parse_pool_id, region_of
-from spotguard.domain.traffic import Driver
-from spotguard.store import agents, fallbacks, moves, old_ends
+from spotguard.store import agents, fallbacks, old_ends, traffic
 from spotguard.store.registration import Admission, Newcomer
 from spotguard.store.registration import register as register_instance
 from spotguard.store.secrets import hash_token
@@ -159,8 +158,7 @@ def _config(tx: Connection, row: Any) -> AgentConfig:
 
 
 def _traffic(tx: Connection, row: Any) -> dict[str, Any] | None:
-    """Who calls AWS moves it (ruling B18); a script runs on the instance."""
     if row.traffic is None:
         return None
-    by_agent = row.traffic["driver"] == Driver.SCRIPT or moves.executes_itself(tx, row.client_id)
+    by_agent = traffic.is_agents(tx, row.client_id, row.traffic)
     return {**row.traffic, "by": (Executor.AGENT if by_agent else Executor.SERVER).value}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from spotguard.coordinator import leftovers, old_instance
 from spotguard.coordinator.context import Context, Row
-from spotguard.domain.ids import SwitchId
+from spotguard.domain.ids import AgentId, InstanceId, SwitchId
 from spotguard.domain.instances import GateState
 from spotguard.domain.switches import Step, SwitchStatus
 from spotguard.planning.cleaning import KEPT, kept_plan, owners_because
@@ -41,7 +43,7 @@ def _open_and_verify(tx: sa.Connection, now: datetime, switch: Row, healthy_chec
     times = step_times(tx, switch.id)
     if Step.VERIFIED in times:
         return False
-    has_route = traffic.route_told(tx, switch.agent_id) is not None
+    route = traffic.route_told(tx, switch.agent_id)
     held = grants.holder(tx, switch.agent_id)
     if held is None:
         return False
@@ -56,18 +58,26 @@ def _open_and_verify(tx: sa.Connection, now: datetime, switch: Row, healthy_chec
     changed = Step.OPENED not in times and moves.record_step(
         tx, now, switch.id, Step.OPENED, serving.last_heartbeat_at, held.instance_id, detail
     )
-    if Step.TRAFFIC_MOVED not in times and (superseded or not has_route):
+    if Step.TRAFFIC_MOVED not in times and (superseded or route is None):
         why = detail or {"because": "no route is configured: clients find the workload by themselves"}
         at = times.get(Step.OPENED, serving.last_heartbeat_at)
         changed |= moves.record_step(tx, now, switch.id, Step.TRAFFIC_MOVED, at, SERVER, why)
     elif Step.TRAFFIC_MOVED not in times:
-        return changed
+        return _remind(tx, now, switch, route) or changed
     proven = serving.healthy_streak >= healthy_checks and moves.can_serve(tx, held.instance_id)
     if proven and moves.record_step(tx, now, switch.id, Step.VERIFIED, now, SERVER, detail):
         moves.settled(tx, switch.agent_id)
         _tell(tx, now, switch, "switch_verified", f"{held.instance_id} serves and is healthy")
         changed = True
     return changed
+
+
+def _remind(tx: sa.Connection, now: datetime, switch: Row, route: Mapping[str, Any] | None) -> bool:
+    """By its order the new holder's agent knows which move it tells that its clients have followed."""
+    if route is None or not traffic.is_agents(tx, switch.client_id, route):
+        return False
+    new = InstanceId(switch.new_instance_id)
+    return grants.order_again(tx, now, AgentId(switch.agent_id), new, forgot=False)
 
 
 def _prune(ctx: Context, now: datetime, switch: Row) -> bool:

@@ -24,6 +24,7 @@ from spotguard.store.tables import agents, epoch_grants, instances, storage_reso
 
 Row = sa.Row[Any]
 PROMOTE_VALID = timedelta(hours=24)  # its heartbeat tells the new holder the same: the command only is faster
+ORDERED_AGAIN_AFTER = timedelta(minutes=10)
 
 _HELD = Prepared(sa.select(epoch_grants).where(epoch_grants.c.held_agent_id == sa.bindparam("agent")))
 
@@ -296,16 +297,23 @@ def _order(
     )
 
 
-def order_again(tx: sa.Connection, now: datetime, agent_id: AgentId, instance_id: InstanceId) -> None:
-    """A holder that has lost its memory within one boot is told once more of the move that gave it its epoch, if it has
-    not said yet that its clients have followed.
+def order_again(
+    tx: sa.Connection, now: datetime, agent_id: AgentId, instance_id: InstanceId, *, forgot: bool
+) -> bool:
+    """Its holder is told once more of the move that gave it its epoch, while it has not said that its clients have
+    followed: at once if it `forgot`, else every ten minutes, since the order or its answer may be lost.
     """
     held = holder(tx, agent_id)
     if held is None or held.instance_id != instance_id or held.released_at is not None:
-        return
+        return False
     if held.switch_id is None or Step.TRAFFIC_MOVED in recorded_steps(tx, held.switch_id):
-        return
+        return False
     if commands.is_open(tx, instance_id, CommandType.PROMOTE):
-        return
+        return False
+    last = commands.last_made_at(tx, instance_id, CommandType.PROMOTE)
+    if not forgot and last is not None and now - last < ORDERED_AGAIN_AFTER:
+        return False
     new = tx.execute(sa.select(instances).where(instances.c.id == instance_id)).one()
-    _order(tx, now, new, held.epoch, held.switch_id, "it has registered anew, and its move is not done")
+    why = "it has registered anew" if forgot else "its clients have not followed for long"
+    _order(tx, now, new, held.epoch, held.switch_id, f"{why}, and its move is not done")
+    return True

@@ -96,7 +96,7 @@ def register(
     if agent.epoch == 0:
         grants.first_grant(tx, now, AgentId(agent.id), newcomer.instance_id)
     elif again:
-        grants.order_again(tx, now, AgentId(agent.id), newcomer.instance_id)
+        grants.order_again(tx, now, AgentId(agent.id), newcomer.instance_id, forgot=True)
     elif former is not None and former.boot_id is not None:
         resuming.resume(tx, now, client_id, AgentId(agent.id), newcomer.instance_id)
     _describe_serving(tx, now, AgentId(agent.id), newcomer)

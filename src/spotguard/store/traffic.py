@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from spotguard.domain.agents import AgentStatus, Executor
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, SwitchId
 from spotguard.domain.switches import Step, SwitchStatus
-from spotguard.domain.traffic import Route, Script, route_of
+from spotguard.domain.traffic import Driver, Route, Script, route_of
 from spotguard.ports.traffic import Endpoint
-from spotguard.store import claims, events, grants, kill
+from spotguard.store import accounts, claims, events, grants, kill
 from spotguard.store.prepared import Prepared
 from spotguard.store.steps import record_step
 from spotguard.store.tables import (
@@ -106,6 +106,11 @@ def route_told(tx: sa.Connection, agent_id: AgentId | str) -> Mapping[str, Any] 
     """An agent's route as it is stored; None: none is configured."""
     told: Mapping[str, Any] | None = _ROUTE.scalar(tx, {"agent": agent_id})
     return told
+
+
+def is_agents(tx: sa.Connection, client_id: ClientId | str, told: Mapping[str, Any]) -> bool:
+    """Who calls AWS moves it (ruling B18); a script runs on the instance."""
+    return told["driver"] == Driver.SCRIPT or accounts.executor_of(tx, client_id) is Executor.AGENT
 
 
 def roads(tx: sa.Connection) -> list[Road]:
