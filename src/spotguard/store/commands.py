@@ -124,9 +124,7 @@ def is_open(tx: Connection, instance_id: InstanceId, command_type: CommandType) 
 def last_made_at(tx: Connection, instance_id: InstanceId, command_type: CommandType) -> datetime | None:
     """When the newest of this type was made for this instance, whatever came of it."""
     c = commands.c
-    newest = sa.select(c.created_at).where(
-        c.instance_id == instance_id, c.command_type == command_type.value
-    )
+    newest = sa.select(c.created_at).where(c.instance_id == instance_id, c.command_type == command_type.value)
     return tx.scalar(newest.order_by(c.created_at.desc()).limit(1))
 
 

@@ -208,9 +208,8 @@ def _require_its_launch(tx: Connection, enrolled_by: Row[Any], former: Row[Any] 
     """What a launch was given lets in that launch alone: whoever reads it there takes nobody else's place with it."""
     if former is None or former.installed_at is None:
         return
-    token = enrolment.of_token(
-        tx, enrolled_by.token_hash
-    )  # its own first call may have used it this very moment
+    # its own first call may have used it in this very moment
+    token = enrolment.of_token(tx, enrolled_by.token_hash)
     if token is None or token.used_at is None:
         raise Refused(
             "this instance has enrolled before, and an enrolment token is for the one that was launched with it: "
