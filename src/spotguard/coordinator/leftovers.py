@@ -24,7 +24,16 @@ from spotguard.planning.cleaning import DELETED, UNKNOWN_LAUNCH, may_go_at
 from spotguard.planning.deadlines import KEEP_AFTER_LOSS, lacks_writes
 from spotguard.ports.cloud import Cloud, VolumeState
 from spotguard.ports.intentions import Intention
-from spotguard.store import events, fleet, intentions, left_for_people, leftover_rows, storage, suspects
+from spotguard.store import (
+    events,
+    fleet,
+    intentions,
+    left_for_people,
+    leftover_rows,
+    served,
+    storage,
+    suspects,
+)
 from spotguard.store.invariant_moves import ENDS_IDLE
 
 NOT_OURS = "not_ours_to_end"
@@ -197,7 +206,7 @@ def of_switch(ctx: Context, now: datetime, switch: Row) -> bool:
     cloud = ctx.clouds(ClientId(switch.client_id))
     if cloud is None:
         return True  # whoever calls EC2 for this client sees to it
-    if not ctx.db.read(lambda tx: leftover_rows.is_served(tx, switch.agent_id)):
+    if not ctx.db.read(lambda tx: served.is_served(tx, switch.agent_id)):
         return False  # what is left may be needed once more
     rows = ctx.db.read(lambda tx: leftover_rows.of_switch(tx, switch))
     because = f"the old instance {switch.old_instance_id} of a finished move left it"

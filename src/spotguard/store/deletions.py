@@ -17,7 +17,18 @@ from spotguard.domain.ids import AgentId, ClientId, CommandId, ReplicaId
 from spotguard.domain.money import ZERO
 from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus
 from spotguard.store import agents as agent_store
-from spotguard.store import commands, events, fleet, left_behind, old_ends, replicas
+from spotguard.store import (
+    commands,
+    deaths,
+    events,
+    fleet,
+    grants,
+    left_behind,
+    moves,
+    old_ends,
+    replicas,
+    sightings,
+)
 from spotguard.store.left_behind import LeftBehind
 from spotguard.store.tables import agents, switches
 from spotguard.store.tables import commands as commands_table
@@ -29,7 +40,9 @@ _BECAUSE = "its agent was deleted"
 
 @dataclass(frozen=True)
 class Deletion:
-    """`agent`: its row afterwards. `left`: what goes on. `standbys`: what ends with it, as far as it has a machine."""
+    """`agent`: its row afterwards. `left`: what goes on. `standbys`: what ends with it, as far as it has a machine; who
+    was launched to take over among them.
+    """
 
     agent: Row
     left: tuple[LeftBehind, ...]
@@ -57,12 +70,14 @@ def delete(
     """Soft: history stays, standbys are retired, its instances are left alone, and its event names them. Again is
     harmless.
 
-    `Refused` while a move is open: half a move has nobody to finish it; and where the deletion is no longer the one
-    that somebody has seen.
+    It ends what is open of its moves where its holder has ended, or the old instance is left running anyway.
+    `Refused` while another move is open: half a move has nobody to finish it; and where the deletion is no longer the
+    one that somebody has seen.
     """
     if not require_deletable(tx, now, client_id, agent_id):
         return _deletion(tx, client_id, agent_id, ())
-    standbys = _retire(tx, now, agent_id)
+    successors = _end_moves(tx, now, agent_id)
+    standbys = tuple(dict.fromkeys((*successors, *_retire(tx, now, agent_id))))
     _cancel(tx, now, agent_id)
     tx.execute(
         sa.update(agents)
@@ -112,18 +127,46 @@ def _deletion(
 
 
 def _require_no_move(tx: sa.Connection, agent: Row) -> None:
-    open_states = [status.value for status in OPEN_SWITCH]
-    moving = sa.select(switches).where(switches.c.agent_id == agent.id, switches.c.status.in_(open_states))
-    found = tx.execute(moving.order_by(switches.c.status.desc()).limit(1)).first()
-    if found is None:
+    found = _open_moves(tx, agent.id)
+    if not found or _has_ended(tx, agent.id):
         return
-    held = old_ends.why_held(tx, agent) if found.status == SwitchStatus.COMMITTED else None
-    if held is None or not agent.auto_terminate_enabled:
+    first = found[0]
+    if first.status == SwitchStatus.COMMITTED and not agent.auto_terminate_enabled:
+        return
+    held = old_ends.why_held(tx, agent) if first.status == SwitchStatus.COMMITTED else None
+    if held is None:
         raise Refused("a move of this agent is open: wait until it has ended")
     raise Refused(
-        f"the last move waits for the end of {found.old_instance_id} ({held}): set autoTerminateEnabled to false, and "
+        f"the last move waits for the end of {first.old_instance_id} ({held}): set autoTerminateEnabled to false, and "
         "that one is left running, for you to end"
     )
+
+
+def _open_moves(tx: sa.Connection, agent_id: str) -> list[Row]:
+    """One that is before its grant first."""
+    open_states = [status.value for status in OPEN_SWITCH]
+    moving = sa.select(switches).where(switches.c.agent_id == agent_id, switches.c.status.in_(open_states))
+    return list(tx.execute(moving.order_by(switches.c.status.desc(), switches.c.id)).all())
+
+
+def _has_ended(tx: sa.Connection, agent_id: str) -> bool:
+    """Its holder is dead: what is open waits for somebody who serves, perhaps for ever."""
+    held = grants.holder(tx, AgentId(agent_id))
+    return held is not None and deaths.is_dead(tx, held.instance_id)
+
+
+def _end_moves(tx: sa.Connection, now: datetime, agent_id: AgentId) -> tuple[str, ...]:
+    """Machines that were launched to take over, and end. Who has served, and what it had, is left alone."""
+    ended = []
+    for row in _open_moves(tx, agent_id):
+        is_granted = row.status == SwitchStatus.COMMITTED
+        moves.finish(
+            tx, now, row.id, SwitchStatus.COMPLETED if is_granted else SwitchStatus.UNWOUND, _BECAUSE
+        )
+        new = row.new_instance_id
+        if not is_granted and new is not None and not sightings.ever_held(tx, new):
+            ended.append(new)
+    return tuple(ended)
 
 
 def _retire(tx: sa.Connection, now: datetime, agent_id: AgentId) -> tuple[str, ...]:

@@ -7,13 +7,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from spotguard.domain.agents import PROVEN_CHECKS, KillLevel
+from spotguard.domain.agents import KillLevel
 from spotguard.domain.clock import rfc3339
 from spotguard.domain.commands import OPEN_COMMAND, CommandType, CreatedBy, Priority
 from spotguard.domain.drills import OPEN_DRILL
-from spotguard.domain.epochs import GrantStatus
 from spotguard.domain.ids import AgentId, ClientId, InstanceId
-from spotguard.domain.instances import GateState
 from spotguard.domain.probes import OPEN_PROBE
 from spotguard.domain.replicas import LIVE_REPLICA
 from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus
@@ -23,6 +21,7 @@ from spotguard.store.intentions import agents_token
 from spotguard.store.last_states import is_last_state
 from spotguard.store.prepared import Prepared
 from spotguard.store.restore_points import PURPOSE
+from spotguard.store.served import is_deleted, is_unserved, was_given_up
 from spotguard.store.tables import (
     agents,
     drills,
@@ -249,7 +248,16 @@ def _free_volume() -> sa.ColumnElement[bool]:
     What a holder left is its move's to delete; here only what that move did not find. Of a volume that nobody was
     ever seen with nothing is known, and while nobody is proven to serve every volume may be the one that is needed.
     """
-    return sa.and_(_needless_volume(), sa.not_(_stranded_state()), sa.not_(is_last_state()))
+    kept = _stranded_state(), is_last_state(), _left_to_its_user()
+    return sa.and_(_needless_volume(), *(sa.not_(one) for one in kept))
+
+
+def _left_to_its_user() -> sa.ColumnElement[bool]:
+    """Who served a deleted agent had it: its user's own again, and told as left. A move that its deletion has ended may
+    have waited for him, or for a proof, before it let go of it.
+    """
+    served = sa.exists().where(epoch_grants.c.instance_id == _s.last_attached_to)
+    return sa.and_(is_deleted(_s.agent_id), served)
 
 
 def _needless_volume() -> sa.ColumnElement[bool]:
@@ -261,36 +269,12 @@ def _needless_volume() -> sa.ColumnElement[bool]:
         _s.kind == "volume",
         _s.attached_to.is_(None),
         _s.last_attached_to.is_not(None),
-        sa.not_(_is_unserved()),
+        sa.not_(is_unserved(_s.agent_id)),
         sa.not_(last_lives),
         sa.not_(last_holds),
         sa.not_(tickets.may_be_used_by(_s.last_attached_to)),
         sa.not_(_open_switch_needs_it()),
     )
-
-
-def _is_unserved() -> sa.ColumnElement[bool]:
-    """Its agent is protected, and its present holder has not proven that it serves."""
-    serves = sa.exists().where(*_PROVEN, epoch_grants.c.agent_id == _s.agent_id)
-    is_protected = sa.exists().where(agents.c.id == _s.agent_id, agents.c.deleted_at.is_(None))
-    return sa.and_(is_protected, sa.not_(serves))
-
-
-_PROVEN = (
-    epoch_grants.c.status == GrantStatus.HELD.value,
-    epoch_grants.c.released_at.is_(None),
-    _i.id == epoch_grants.c.instance_id,
-    _i.is_active,
-    _i.gate == GateState.OPEN.value,
-    _i.healthy_streak >= PROVEN_CHECKS,
-)
-
-
-def is_served(tx: sa.Connection, agent_id: str) -> bool:
-    """The agent's holder has proven that it serves, or the agent is protected no more."""
-    gone = sa.select(agents.c.id).where(agents.c.id == agent_id, agents.c.deleted_at.is_not(None))
-    serves = sa.select(_i.id).where(*_PROVEN, epoch_grants.c.agent_id == agent_id)
-    return tx.execute(sa.union_all(gone, serves).limit(1)).first() is not None
 
 
 def _stranded_state() -> sa.ColumnElement[bool]:
@@ -308,8 +292,12 @@ def _loose_copy() -> sa.ColumnElement[bool]:
         image.c.ended_at.is_(None),
         sa.or_(image.c.switch_id == _s.switch_id, image.c.id == _s.image_id),
     )
-    is_needed = sa.or_(_is_unserved(), _open_switch_needs_it(), owned)
+    is_needed = sa.or_(*_copy_is_needed(), owned)
     return sa.and_(_s.kind == "snapshot", sa.not_(is_needed))
+
+
+def _copy_is_needed() -> tuple[sa.ColumnElement[bool], ...]:
+    return is_unserved(_s.agent_id), was_given_up(_s.agent_id), _open_switch_needs_it()
 
 
 def _loose_image() -> sa.ColumnElement[bool]:
@@ -321,10 +309,9 @@ def _loose_image() -> sa.ColumnElement[bool]:
     return sa.and_(
         _s.kind == "image",
         sa.func.coalesce(_s.purpose, "") != PURPOSE,
-        sa.not_(_is_unserved()),
         sa.not_(by_agent),
         sa.not_(by_machine),
-        sa.not_(_open_switch_needs_it()),
+        *(sa.not_(needs_it) for needs_it in _copy_is_needed()),
     )
 
 
