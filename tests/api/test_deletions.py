@@ -100,3 +100,29 @@ def test_it_is_refused_as_the_deed_is_and_nobody_elses_is_told(world: World, acm
     assert (refused.status, refused.body) == (409, delete(acme, web).body)
     other = world.tenant("Other")
     assert other.call("GET", f"/agents/{web.agent_id}/deletion").status == 404
+
+
+@pytest.mark.parametrize("dies", ["not", "before", "after"])
+def test_copies_go_with_an_agent_that_was_served_and_stay_where_they_may_be_all_that_is_left(
+    world: World, acme: Tenant, web: Machine, dies: str
+):
+    def ends() -> None:
+        dead = {"is_active": False, "ec2_state": "terminated", "terminated_at": world.clock.now()}
+        world.write(lambda tx: tx.execute(sa.update(instances).values(**dead)))
+
+    for copy in ("snapshot", "image"):
+        stray(world, web, f"{copy}-1", kind=copy, last_attached_to=None)
+    if dies == "before":
+        ends()
+    world.clock.pass_seconds(60)
+    left = {one["resourceId"] for one in delete(acme, web).body["left"]}
+    world.clock.pass_seconds(60)
+    if dies == "after":
+        ends()
+    cleaned = {
+        one["resourceId"]
+        for one in acme.get("/leftovers")["items"]
+        if one["looseBecause"] == "no machine, move, image or agent needs it"
+    }
+    copies = {"snapshot-1", "image-1"}
+    assert (left & copies, cleaned & copies) == ((copies, set()) if dies == "before" else (set(), copies))

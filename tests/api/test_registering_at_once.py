@@ -23,10 +23,10 @@ from tests.api.world import POOL_B, Machine, Tenant, World, instance_id
 NEW = InstanceId(instance_id(500))
 
 
-def newcomer(name: str = "web", number: int = 500, **more: Any) -> registration.Newcomer:
+def newcomer(**more: Any) -> registration.Newcomer:
     said = {
-        "logical_agent_id": name,
-        "instance_id": InstanceId(instance_id(number)),
+        "logical_agent_id": "web",
+        "instance_id": NEW,
         "boot_id": "boot-500",
         "pool": parse_pool_id(POOL_B),
         "mode": Mode.SPOT,
@@ -63,10 +63,10 @@ def test_the_second_of_two_registrations_goes_on_with_what_the_first_has_written
 def test_it_takes_up_nobody_elses_instance_by_that(world: World, acme: Tenant, web: Machine):
     db = world.register(acme, "db", letter="b")
     with pytest.raises(Refused, match="belongs to another logical agent"):
-        written(world, acme, newcomer(number=int(db.id.removeprefix("i-"), 16)), web.agent_id)
+        written(world, acme, newcomer(instance_id=InstanceId(db.id)), web.agent_id)
     stranger = world.register(world.tenant("Other"), letter="b")
     with pytest.raises(NotFound, match="no such instance of this client"):
-        written(world, acme, newcomer(number=int(stranger.id.removeprefix("i-"), 16)), web.agent_id)
+        written(world, acme, newcomer(instance_id=InstanceId(stranger.id)), web.agent_id)
 
 
 def test_a_report_that_names_an_instance_which_registers_meanwhile_leaves_that_as_it_is(

@@ -65,7 +65,9 @@ def test_a_volume_that_may_hold_the_state_keeps_the_image_away_until_a_person_sa
     assert scene.last_move(agent).kind == MoveKind.IMAGE
 
 
-def test_who_does_as_he_is_told_serves_on_by_that_volume_and_it_is_never_deleted(scene, agent):
+@pytest.mark.parametrize("dies", [False, True], ids=["serves on", "dies"])
+def test_who_does_as_he_is_told_serves_on_by_that_volume_and_it_is_never_deleted(scene, agent, dies):
+    """Its new agent is as protected as any."""
     old, volume = scene.serving(agent), state_volume(scene)
     scene.ec2.detach_volume(volume)
     scene.run(300)
@@ -77,6 +79,11 @@ def test_who_does_as_he_is_told_serves_on_by_that_volume_and_it_is_never_deleted
     anew = scene.protect("web-anew", pool=A, state_gib=None, auto_switch_enabled=False)
     scene.ec2.attach_volume(volume, InstanceId(scene.serving(anew)), "/dev/sdf")
     scene.db.write(lambda tx: deletions.delete(tx, scene.now, scene.client_id, agent))
+    if dies:
+        first = scene.serving(anew)
+        scene.run(1800)
+        scene.ec2.controls.fail_instance(first)
+        scene.run(900, until=scene.serves_elsewhere(anew, first))
     scene.run(6 * 3600)
     assert scene.is_open(anew)
     (kept,) = scene.ec2.describe_volumes([volume])
