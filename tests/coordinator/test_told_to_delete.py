@@ -4,6 +4,7 @@ it.
 
 import pytest
 
+from spotguard.coordinator import leftovers
 from spotguard.domain.agents import Executor
 from spotguard.domain.errors import Refused
 from spotguard.domain.ids import InstanceId
@@ -79,14 +80,16 @@ def test_the_agent_whose_last_move_waits_for_one_that_has_died_is_deleted(scene,
 
 
 def test_nor_is_the_volume_of_the_one_before_deleted_that_has_ended_too(scene, agent):
-    """It may be all that is left."""
+    """It may be all that is left. Nor by a coordinator that had looked at the move just before."""
     old, new = moved(scene, agent)
     volume = state_of(scene, old)
     loses_its_state_and_dies(scene, new)
     scene.ec2.controls.fail_instance(old)
     scene.run(1800)
+    seen = scene.last_move(agent)
     assert volume in {one.row.id for one in delete(scene, agent).left}
-    scene.run(30 * 3600)
+    assert not leftovers.of_switch(scene.coordinator.ctx, scene.now, seen)
+    scene.run(6 * 3600)
     assert exists(scene, volume)
     assert volume in listed(scene)
 
@@ -165,5 +168,5 @@ def test_what_a_dead_holder_alone_had_written_is_kept_beyond_a_deletion(scene, a
     assert scene.last_move(agent).lost_seconds > 0
     assert scene.last_move(agent).status == "committed"
     assert volume in {one.row.id for one in delete(scene, agent).left}
-    scene.run(30 * 3600)
+    scene.run(6 * 3600)
     assert exists(scene, volume)

@@ -19,6 +19,7 @@ from spotguard.coordinator.turns import Turns
 from spotguard.domain.errors import Doubtful, NeedsPerson, NotVisible, Refused, Throttled
 from spotguard.domain.ids import ClientId, ImageId, InstanceId, SnapshotId, VolumeId
 from spotguard.domain.instances import InstanceState
+from spotguard.domain.switches import SwitchStatus
 from spotguard.execution.ending import look_before_end
 from spotguard.planning.cleaning import DELETED, UNKNOWN_LAUNCH, may_go_at
 from spotguard.planning.deadlines import KEEP_AFTER_LOSS, lacks_writes
@@ -30,6 +31,7 @@ from spotguard.store import (
     intentions,
     left_for_people,
     leftover_rows,
+    move_rows,
     served,
     storage,
     suspects,
@@ -206,14 +208,19 @@ def of_switch(ctx: Context, now: datetime, switch: Row) -> bool:
     cloud = ctx.clouds(ClientId(switch.client_id))
     if cloud is None:
         return True  # whoever calls EC2 for this client sees to it
-    if not ctx.db.read(lambda tx: served.is_served(tx, switch.agent_id)):
-        return False  # what is left may be needed once more
-    rows = ctx.db.read(lambda tx: leftover_rows.of_switch(tx, switch))
+    if (rows := ctx.db.read(lambda tx: _needless(tx, switch))) is None:
+        return False
     because = f"the old instance {switch.old_instance_id} of a finished move left it"
     waiting = [row for row in rows if not delete(ctx, now, row, because)]
     if waiting:
         ctx.soon(now, 5)
     return not waiting
+
+
+def _needless(tx: sa.Connection, switch: Row) -> list[Row] | None:
+    """None: what is left may be needed once more, or its agent was deleted since the move was looked at."""
+    goes_on = move_rows.get(tx, switch.id).status == SwitchStatus.COMMITTED
+    return leftover_rows.of_switch(tx, switch) if goes_on and served.is_served(tx, switch.agent_id) else None
 
 
 def delete(ctx: Context, now: datetime, row: Row, because: str) -> bool:
