@@ -50,7 +50,7 @@ def loses_its_state_and_dies(scene, instance_id):
     scene.ec2.detach_volume(volume)
     scene.clock.time += TEN
     scene.ec2.delete_volume(volume)
-    scene.run(60)
+    scene.run(400)  # so long it may only be hidden
     scene.ec2.controls.fail_instance(instance_id)
     scene.run(1800)
 
