@@ -46,6 +46,13 @@ def test_it_passes_when_the_new_instance_is_verified_and_says_what_it_measured()
     )
 
 
+def test_what_another_one_proved_that_took_over_from_its_new_instance_is_not_its_own():
+    verdict = judge_failover(facts(DONE, superseded_by=4), at(21))
+    assert not verdict.passed
+    assert "epoch 4" in verdict.because
+    assert (verdict.seconds, verdict.outage_seconds) == (None, None)
+
+
 @pytest.mark.parametrize("step", [Step.VERIFIED, Step.OPENED])
 def test_until_then_it_goes_on(step):
     assert judge_failover(facts({s: t for s, t in DONE.items() if s is not step}), at(21)) is None

@@ -45,6 +45,8 @@ KEPT_HARSH = {
     1124: "what a second recovery lacked was taken for what the first one had lacked, whose heir had never served",
     1201: "a machine that EC2 showed again in the second in which another was asked for was called asked for twice",
     7161: "a machine that was put to sleep while its agent could not start for a full disk never started it again",
+    9055: "a failover drill was passed by who recovered the workload from its new instance's death",
+    9064: "a launch that was late on its way to EC2, and asked for anew after a minute, was called asked for twice",
 }
 """Of one hour each, harsh ones."""
 

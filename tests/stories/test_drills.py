@@ -3,6 +3,7 @@
 import pytest
 
 from spotguard.domain.agents import Executor
+from spotguard.domain.ids import InstanceId
 from spotguard.simulation.audit import orphans_of
 from tests.stories.scene import Scene
 
@@ -107,3 +108,14 @@ def test_a_second_one_waits_until_the_old_instance_has_ended(scene):
     begin(scene)
     assert ended(scene, minutes=10)["status"] == "passed"
     assert "wait until its old instance has ended" in refusal(scene)
+
+
+def test_it_fails_when_its_new_instance_dies_before_it_has_proven_itself_and_another_one_serves(scene):
+    standby = with_a_standby(scene).instance_id
+    begin(scene)
+    scene.until(lambda: scene.agent().instance_id == standby, minutes=10)
+    scene.world.ec2.controls.fail_instance(InstanceId(standby))
+    drill = ended(scene, minutes=30)
+    assert scene.switches()[0].status in ("committed", "completed")
+    assert (drill["status"], drill["seconds"], drill["outageSeconds"]) == ("failed", None, None)
+    assert "had not proven itself" in drill["because"]

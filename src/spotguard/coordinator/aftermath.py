@@ -15,7 +15,7 @@ from spotguard.domain.instances import GateState
 from spotguard.domain.switches import Step, SwitchStatus
 from spotguard.planning.cleaning import KEPT, kept_plan, owners_because
 from spotguard.store import events, grants, leftover_rows, moves, sightings, traffic
-from spotguard.store.steps import SERVER, step_times
+from spotguard.store.steps import SERVER, SUPERSEDED, step_times
 
 
 def advance(ctx: Context, now: datetime, switch: Row) -> bool:
@@ -54,7 +54,7 @@ def _open_and_verify(tx: sa.Connection, now: datetime, switch: Row, healthy_chec
         return False
     # also by a later epoch of the new holder's own, which another boot of it holds: that has no order of this move
     superseded = held.instance_id != switch.new_instance_id or held.epoch > switch.from_epoch + 1
-    detail = {"superseded_by_epoch": held.epoch} if superseded else {}
+    detail = {SUPERSEDED: held.epoch} if superseded else {}
     changed = Step.OPENED not in times and moves.record_step(
         tx, now, switch.id, Step.OPENED, serving.last_heartbeat_at, held.instance_id, detail
     )

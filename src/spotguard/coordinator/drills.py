@@ -53,6 +53,7 @@ def _judge(tx: sa.Connection, now: datetime, drill: Row) -> bool:
         ended_because=switch.ended_because,
         told=steps.step_times(tx, switch_id),
         heard=steps.heard_times(tx, switch_id),
+        superseded_by=steps.superseded_by(tx, switch_id),
     )
     verdict = judge_failover(facts, now)
     return verdict is not None and drills.conclude(tx, now, drill, verdict)

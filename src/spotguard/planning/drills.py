@@ -24,7 +24,10 @@ _COMPLETE = {
 
 @dataclass(frozen=True)
 class FailoverFacts:
-    """A failover drill and its move. `told`: steps by their agents' clocks; `heard`: the same by the server's."""
+    """A failover drill and its move. `told`: steps by their agents' clocks; `heard`: the same by the server's.
+
+    `superseded_by`: the later epoch that served before the new instance had proven itself, as after its death.
+    """
 
     started_at: datetime
     deadline_at: datetime
@@ -33,6 +36,7 @@ class FailoverFacts:
     ended_because: str | None
     told: Mapping[Step, datetime]
     heard: Mapping[Step, datetime]
+    superseded_by: int | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,9 @@ class Verdict:
 
 def judge_failover(facts: FailoverFacts, now: datetime) -> Verdict | None:
     """None while it is under way. It passes when the new instance is verified: healthy several times in a row."""
+    if facts.superseded_by is not None:
+        because = f"its new instance had not proven itself when epoch {facts.superseded_by} followed it"
+        return Verdict(passed=False, because=because)
     if Step.VERIFIED in facts.told and Step.OPENED in facts.heard:
         return _passed(facts)
     if facts.status in (SwitchStatus.UNWOUND, SwitchStatus.FAILED):

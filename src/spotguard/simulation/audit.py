@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from itertools import pairwise
@@ -144,31 +144,28 @@ def asked_once(world: World) -> list[str]:
         wish = machine.tags.get(SWITCH_TAG) or machine.tags.get(REPLICA_TAG)
         if wish is not None and MANAGED_TAG in machine.tags:
             made.setdefault(wish, []).append(machine)
-    closed_at = _urgent_ones(world)
+    asked = _urgent_ones(world)
     return [
         f"{later.instance_id} was made for {wish} while {former.instance_id} lived"
         for wish, machines in made.items()
         for former, later in pairwise(sorted(machines, key=lambda machine: machine.pending_at))
         if former.ended_at is None or former.ended_at > later.pending_at
-        if not _could_not_wait(former, later, closed_at)
+        if not _could_not_wait(former, later, asked)
     ]
 
 
-def _urgent_ones(world: World) -> dict[str | None, datetime | None]:
-    """When each fleet's intention was closed, by its token."""
-    fleets = sa.select(intentions.c.token, intentions.c.closed_at).where(
-        intentions.c.kind == IntentionKind.FLEET.value
-    )
-    return {row.token: row.closed_at for row in world.db.read(lambda tx: tx.execute(fleets).all())}
+def _urgent_ones(world: World) -> dict[str, Row]:
+    """Each fleet's intention, by its token."""
+    fleets = sa.select(intentions).where(intentions.c.kind == IntentionKind.FLEET.value)
+    return {row.token: row for row in world.db.read(lambda tx: tx.execute(fleets).all())}
 
 
-def _could_not_wait(former: Machine, later: Machine, closed_at: Mapping[str | None, datetime | None]) -> bool:
+def _could_not_wait(former: Machine, later: Machine, asked: Mapping[str, Row]) -> bool:
     """The second was asked for anew, a minute after the first, which EC2 had not shown when that was given up."""
-    first, second = (machine.tags.get(TOKEN_TAG) for machine in (former, later))
-    if first == second or first not in closed_at or second not in closed_at:
+    first, second = (asked.get(machine.tags.get(TOKEN_TAG, "")) for machine in (former, later))
+    if first is None or second is None or first.token == second.token or first.closed_at is None:
         return False
-    given_up_at, waited = closed_at[first], later.pending_at - former.pending_at
-    return given_up_at is not None and former.visible_at > given_up_at and waited >= AT_ONCE_FOR
+    return bool(former.visible_at > first.closed_at and second.created_at - first.created_at >= AT_ONCE_FOR)
 
 
 def nobody_doomed_is_promoted(world: World) -> list[str]:

@@ -50,6 +50,7 @@ _TELL_TIMES = {
     )
     for step in (None, *_COLUMN_OF)
 }
+SUPERSEDED = "superseded_by_epoch"  # detail of what a later holder did for a move, since the move's own no longer could
 LEFT_RUNNING = "left_running"  # detail of OLD_ENDED when auto-terminate is off: nothing was terminated
 
 
@@ -100,6 +101,16 @@ def heard_times(tx: sa.Connection, switch_id: SwitchId) -> dict[Step, datetime]:
     """When the server heard of each step, by its own clock."""
     rows = _HEARD.rows(tx, {"switch": switch_id})
     return {Step(row.step): row.recorded_at for row in rows}
+
+
+def superseded_by(tx: sa.Connection, switch_id: SwitchId) -> int | None:
+    """The later epoch by which it was opened or verified, if its new instance did not hold its own for so long."""
+    wanted = sa.select(switch_steps.c.detail).where(
+        switch_steps.c.switch_id == switch_id,
+        switch_steps.c.step.in_([Step.OPENED.value, Step.VERIFIED.value]),
+    )
+    epochs = [detail[SUPERSEDED] for detail in tx.scalars(wanted) if SUPERSEDED in detail]
+    return min(epochs, default=None)
 
 
 def _tell_times(
