@@ -142,8 +142,8 @@ BUGS = (
             ),
             Edit(
                 "store/leftover_rows.py",
-                "    _s.ended_at.is_(None), _s.is_ours, sa.or_(_free_volume(), _loose_copy(), _loose_image())\n",
-                "    _s.ended_at.is_(None), _s.is_ours, sa.or_(_loose_copy(), _loose_image())\n",
+                "sa.or_(_free_volume(), _loose_copy(), _loose_image(), _loose_look())\n",
+                "sa.or_(_loose_copy(), _loose_image(), _loose_look())\n",
             ),
         ),
         hunt(*_PLANNED, F.TOGGLES),
@@ -160,8 +160,8 @@ BUGS = (
             ),
             Edit(
                 "store/leftover_rows.py",
-                "sa.or_(_free_volume(), _loose_copy(), _loose_image())\n",
-                "sa.or_(_free_volume(), _loose_image())\n",
+                "sa.or_(_free_volume(), _loose_copy(), _loose_image(), _loose_look())\n",
+                "sa.or_(_free_volume(), _loose_image(), _loose_look())\n",
             ),
         ),
         hunt(F.FORCED_MOVE, F.RESTORE_DRILL, F.EC2_COPY_FAILS, hours=2.0),

@@ -93,8 +93,8 @@ BUGS = (
             ),
             Edit(
                 "coordinator/leftovers.py",
-                "        forsaken = self.ctx.db.read(intentions.forsaken)\n",
-                "        forsaken = self.ctx.db.read(intentions.forsaken)[:0]\n",
+                "        unsettled = self.ctx.db.read(forsaken.of_all)\n",
+                "        unsettled = self.ctx.db.read(forsaken.of_all)[:0]\n",
             ),
         ),
         hunt(F.TOGGLES, F.EC2_ANSWERS_LOST, F.EC2_HIDES, F.REBALANCE),

@@ -1,13 +1,17 @@
 """The newest restore point is booted in quarantine: probed, timed, ended with its volumes, and told with a date."""
 
+from datetime import timedelta
+
 import pytest
 
 from spotguard.cloud.simulated.faults import lost_answer
+from spotguard.domain.agents import Executor
 from spotguard.domain.epochs import Proof
 from spotguard.domain.ids import InstanceId
 from spotguard.domain.instances import InstanceState
 from spotguard.simulation.audit import judge, orphans_of
 from spotguard.store import grants, moves
+from tests.stories.scene import Scene
 from tests.stories.test_drills import begin, drills, ended, refusal
 from tests.stories.test_restore_points import complete
 from tests.stories.test_signals import on_spot
@@ -215,3 +219,13 @@ def test_one_that_is_stopped_before_its_launch_was_answered_is_looked_for_and_en
     assert [row.id for row in scene.all_instances() if row.drill_id is not None and row.is_active] == []
     assert volumes_of_clones(scene) == []
     assert not orphans_of(scene.world)
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_a_clone_whose_clock_is_wrong_is_judged_by_the_servers(hours):
+    scene = Scene(executor=Executor.AGENT, troubled=True)
+    with_a_point(scene)
+    begin(scene, "restore")
+    scene.world.trouble_of(clone_of(scene)).clock_ahead = timedelta(hours=hours)
+    assert ended(scene, minutes=60)["status"] == "passed"
+    scene.close()

@@ -37,7 +37,7 @@ class Rehearsal:
 
     def _carry_on(self, command: Command, now: datetime) -> bool:
         """True when it is answered."""
-        if command.is_over(now):
+        if command.is_over(self._desk.server_now(now)):
             self._close()
             self._book.answer(command, CommandStatus.FAILED, f"not healthy in time: {self._complaint}")
             return True

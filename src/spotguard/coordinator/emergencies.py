@@ -303,7 +303,7 @@ def _answer_again(tx: sa.Connection, now: datetime, agent_id: AgentId) -> bool:
     rows = _UNRESOLVED.rows(tx, {"agent": agent_id})
     changed = False
     for row in rows:
-        if held is None or row.instance_id != held.instance_id or not agent.enabled:
+        if held is None or row.instance_id != held.instance_id:
             _resolve(tx, now, row.id)
             changed = True
     open_ones = [

@@ -28,7 +28,7 @@ from spotguard.ports.intentions import Intention
 from spotguard.store import (
     events,
     fleet,
-    intentions,
+    forsaken,
     left_for_people,
     leftover_rows,
     move_rows,
@@ -118,8 +118,8 @@ class Leftovers:
     def sweep(self, now: datetime) -> int:
         """What nothing refers to: noted when it is first seen, ended or deleted a minute later at the earliest."""
         self._again_at = None
-        forsaken = self.ctx.db.read(intentions.forsaken)
-        self.ctx.each("launches", forsaken, lambda one: self._settle(now, *one))
+        unsettled = self.ctx.db.read(forsaken.of_all)
+        self.ctx.each("launches", unsettled, lambda one: self._settle(now, *one))
         machines, things = self.ctx.db.read(_unclaimed)
         kept = self.ctx.db.read(left_for_people.of_all)
         if self.ctx.db.read(lambda tx: suspects.changed(tx, machines, things, kept)):

@@ -13,12 +13,13 @@ import sqlalchemy as sa
 from spotguard.coordinator import leftovers
 from spotguard.coordinator.context import Beat, Context, Row
 from spotguard.coordinator.turns import Turns
+from spotguard.domain.agents import KillLevel
 from spotguard.domain.errors import NeedsPerson
 from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.execution.imaging import DUPLICATE
 from spotguard.planning.restore_points import DropPoint, MakePoint, RestorePlan, plan_restore_points
 from spotguard.ports.cloud import Cloud
-from spotguard.store import events, grants, launch_orders, moves, restore_points, salvages
+from spotguard.store import adrift, events, grants, kill, launch_orders, moves, restore_points, salvages
 
 BEAT_SECONDS = 300.0
 NO_EC2 = (
@@ -54,6 +55,9 @@ class RestorePoints:
         cloud = self.ctx.clouds(ClientId(agent.client_id))
         if cloud is None:
             return self._tell(now, agent, NO_EC2)
+        level = self.ctx.db.read(lambda tx: kill.level_for(tx, agent.client_id, agent.id))
+        if level is KillLevel.ALL:
+            return False  # nothing is made, and nothing deleted
         plans = self._plans(now, agent)
         for plan in plans:
             self._do(now, cloud, agent, plan)
@@ -106,5 +110,7 @@ def _serving(tx: sa.Connection, agent_id: AgentId) -> InstanceId | None:
     if held is None or held.released_at is not None or moves.preparing_of(tx, agent_id) is not None:
         return None
     if salvages.is_open_for(tx, agent_id):  # an image would hold the dead one's volume too
+        return None
+    if adrift.volumes_are_missing(tx, agent_id):  # an image of now would lack the state
         return None
     return InstanceId(held.instance_id) if moves.can_serve(tx, held.instance_id) else None

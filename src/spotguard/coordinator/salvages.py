@@ -24,6 +24,7 @@ from spotguard.store import fleet, moves, restore_orders, salvages
 from spotguard.store.tables import commands
 
 OWED_SECONDS = 120.0
+_MAY_BE_SHOWN = (SalvageStatus.WAITING, SalvageStatus.ATTACHED)
 SECONDS = 10.0  # between two looks at an open one
 
 
@@ -93,6 +94,10 @@ class Salvages:
                 cloud.attach_volume(volume_id, InstanceId(row.instance_id), SALVAGE_DEVICE)
             except NeedsPerson as error:
                 return self._judge(row, because=str(error)) if error.code not in TOO_EARLY else False
+            if self.ctx.db.read(lambda tx: salvages.get(tx, row.id)).status not in _MAY_BE_SHOWN:
+                cloud.detach_volume(
+                    volume_id, InstanceId(row.instance_id)
+                )  # another coordinator has ended the look
         return False
 
     def _hear(self, now: datetime, row: Row) -> bool:

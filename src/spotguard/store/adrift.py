@@ -58,6 +58,12 @@ def volumes_of(tx: sa.Connection, now: datetime, agent_id: AgentId) -> list[Row]
     return list(rows)
 
 
+def volumes_are_missing(tx: sa.Connection, agent_id: AgentId) -> bool:
+    """A volume of who serves is attached to nobody, whoever brings it back."""
+    found = sa.select(_s.id).select_from(TABLES).where(IS_ADRIFT, _g.agent_id == agent_id)
+    return tx.execute(found.limit(1)).first() is not None
+
+
 def _has_just_moved(tx: sa.Connection, now: datetime, agent_id: AgentId) -> bool:
     late = switches.c.agent_id == agent_id, switches.c.completed_at > now - THEIRS_FOR
     return tx.execute(sa.select(switches.c.id).where(*late).limit(1)).first() is not None

@@ -137,3 +137,12 @@ def require_passed(tx: sa.Connection, now: datetime, agent_id: AgentId) -> None:
         raise Refused(f"{wanted}, and this agent has none: run spotguard drill, or choose approve")
     if now - last > PASSED_COUNTS_FOR:
         raise Refused(f"{wanted}, and the last one passed {(now - last).days} days ago: run spotguard drill")
+
+
+def require_waiting(tx: sa.Connection, drill_id: DrillId) -> None:
+    """`Refused` when another coordinator has ended it; whoever asks EC2 for it has touched its client's row."""
+    waits = sa.select(drills.c.id).where(
+        drills.c.id == drill_id, drills.c.status == DrillStatus.WAITING.value
+    )
+    if tx.execute(waits).first() is None:
+        raise Refused("this drill was ended meanwhile: nothing is launched for it")

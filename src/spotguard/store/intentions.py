@@ -26,15 +26,13 @@ from spotguard.domain.ids import (
 from spotguard.domain.instances import Mode
 from spotguard.domain.money import ZERO
 from spotguard.domain.pools import Pool, parse_pool_id
-from spotguard.domain.replicas import LIVE_REPLICA
-from spotguard.domain.switches import OPEN_SWITCH
 from spotguard.ports.clock import Clock
 from spotguard.ports.intentions import Intention, IntentionKind, IntentionStatus, Outcome
 from spotguard.ports.shape import Shape
-from spotguard.store import probes
+from spotguard.store import drills, probes
 from spotguard.store.database import Database, must_last
 from spotguard.store.prepared import Prepared
-from spotguard.store.tables import agents, clients, instances, intentions, replica_instances, switches
+from spotguard.store.tables import agents, clients, instances, intentions
 from spotguard.store.upserts import insert_missing
 
 Row = sa.Row[Any]
@@ -98,34 +96,11 @@ _OF_SEED = Prepared(
 
 
 def of_seed(tx: sa.Connection, seed: str) -> list[Intention]:
-    return [_intention(row) for row in _OF_SEED.rows(tx, {"seed": seed}) if row.request.get("seed") == seed]
+    return [intention_of(row) for row in _OF_SEED.rows(tx, {"seed": seed}) if row.request.get("seed") == seed]
 
 
-_FORSAKEN = Prepared(
-    sa.select(intentions)
-    .outerjoin(replica_instances, replica_instances.c.id == intentions.c.replica_id)
-    .outerjoin(switches, switches.c.id == intentions.c.switch_id)
-    .where(
-        intentions.c.status == IntentionStatus.OPEN.value,
-        intentions.c.kind.in_(LAUNCHES),
-        sa.or_(
-            replica_instances.c.status.not_in([status.value for status in LIVE_REPLICA]),
-            sa.and_(
-                intentions.c.replica_id.is_(None),
-                switches.c.status.not_in([status.value for status in OPEN_SWITCH]),
-            ),
-        ),
-    )
-    .order_by(intentions.c.created_at, intentions.c.token)
-)
-
-
-def forsaken(tx: sa.Connection) -> list[tuple[ClientId, Intention]]:
-    """Launches without an answer whose replica or move is over: nobody carries them on. Others wait for theirs."""
-    return [(ClientId(row.client_id), _intention(row)) for row in _FORSAKEN.rows(tx, {})]
-
-
-def _intention(row: Row) -> Intention:
+def intention_of(row: Row) -> Intention:
+    """As it was asked for, with what came of it."""
     asked = row.request
     status = IntentionStatus(row.status)
     outcome = None if status is IntentionStatus.OPEN else Outcome(status, row.resource_id, row.error_code)
@@ -158,6 +133,8 @@ def open_intention(tx: sa.Connection, now: datetime, wisher: Wisher, intention: 
         require_caps(tx, now, wisher.client_id, wisher.agent_id, usd, is_probe=is_probe)
         if wisher.probe_id is not None:
             probes.require_waiting(tx, wisher.probe_id)
+        if wisher.drill_id is not None:
+            drills.require_waiting(tx, wisher.drill_id)
     _insert(tx, now, wisher, intention)
 
 

@@ -14,6 +14,8 @@ from spotguard.domain.drills import OPEN_DRILL
 from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.domain.probes import OPEN_PROBE
 from spotguard.domain.replicas import LIVE_REPLICA
+from spotguard.domain.salvages import OPEN_SALVAGE
+from spotguard.domain.salvages import PURPOSE as SALVAGE
 from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus
 from spotguard.planning.switching import ROOT_DEVICES
 from spotguard.store import claims, commands, grants, kill, tickets
@@ -30,6 +32,7 @@ from spotguard.store.tables import (
     intentions,
     probes,
     replica_instances,
+    salvages,
     storage_resources,
     switches,
 )
@@ -315,8 +318,16 @@ def _loose_image() -> sa.ColumnElement[bool]:
     )
 
 
+def _loose_look() -> sa.ColumnElement[bool]:
+    """The copy of a dead holder's volume, which EC2 showed only after its look was over."""
+    looks = sa.exists().where(
+        salvages.c.agent_id == _s.agent_id, salvages.c.status.in_([status.value for status in OPEN_SALVAGE])
+    )
+    return sa.and_(_s.kind == "volume", _s.purpose == SALVAGE, _s.attached_to.is_(None), sa.not_(looks))
+
+
 _LOOSE: sa.Select[Any] = sa.select(storage_resources).where(
-    _s.ended_at.is_(None), _s.is_ours, sa.or_(_free_volume(), _loose_copy(), _loose_image())
+    _s.ended_at.is_(None), _s.is_ours, sa.or_(_free_volume(), _loose_copy(), _loose_image(), _loose_look())
 )
 _UNREFERENCED = Prepared(_LOOSE)
 _UNREFERENCED_OF = Prepared(_LOOSE.where(_s.agent_id == sa.bindparam("agent")))

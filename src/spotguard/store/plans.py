@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from spotguard.domain.agents import KillLevel
 from spotguard.domain.commands import CreatedBy, Priority
 from spotguard.domain.errors import Refused
 from spotguard.domain.ids import AgentId, ClientId, EventId, InstanceId, ReplicaId, SwitchId
@@ -89,12 +90,14 @@ def answer_signal(  # noqa: PLR0913 - what the signal says, and of whom
     agent = fleet.agent_row(tx, agent_id, client_id)
     _strike_pool(tx, now, agent, instance_id, signal_type)
     held = grants.holder(tx, agent_id)
-    if held is not None and held.instance_id == instance_id:
+    serves = held is not None and held.instance_id == instance_id
+    if serves:
         _HEARD.change(tx, {"agent": agent_id, "signal": signal_type.value})
         given = hand_over(tx, now, agent, signal_type, close_by_of(signal_time, action_time, now))
     else:
         given = _answer_for_another(tx, now, agent, instance_id, signal_type)
-    _write_answer(tx, now, event_id, given)
+    is_over = given.action is SignalAction.NONE and not (serves and _is_stopped(tx, agent))
+    _write_answer(tx, now, event_id, given, is_over=is_over)
     detail = {"instance_id": instance_id, "action": given.action.value, "replica_id": given.replica_id}
     events.append(tx, now, client_id, agent_id, f"signal_{signal_type.value}", given.because, detail)
     return given
@@ -114,7 +117,14 @@ def _strike_pool(
         quarantine.strike(tx, now, agent.client_id, pool, f"{signal_type} for {instance_id}")
 
 
-def _write_answer(tx: sa.Connection, now: datetime, event_id: EventId, given: SignalAnswer) -> None:
+def _is_stopped(tx: sa.Connection, agent: Row) -> bool:
+    """Its user may take that back while the signal still counts."""
+    return not agent.enabled or kill.level_for(tx, agent.client_id, agent.id) is KillLevel.ALL
+
+
+def _write_answer(
+    tx: sa.Connection, now: datetime, event_id: EventId, given: SignalAnswer, *, is_over: bool
+) -> None:
     _ANSWER.change(
         tx,
         {
@@ -123,7 +133,7 @@ def _write_answer(tx: sa.Connection, now: datetime, event_id: EventId, given: Si
             "why": given.because,
             "replica": given.replica_id,
             "move": given.switch_id,
-            "over": now if given.action is SignalAction.NONE else None,
+            "over": now if is_over else None,
         },
     )
 

@@ -8,13 +8,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from spotguard.domain.agents import AgentStatus
+from spotguard.domain.drills import OPEN_DRILL
 from spotguard.domain.ids import AgentId, ClientId, ImageId
 from spotguard.domain.switches import MoveKind, SwitchStatus
 from spotguard.planning.restore_points import RestorePoint
 from spotguard.ports.cloud import CopyState, ImageView
 from spotguard.store import storage
 from spotguard.store.prepared import Prepared
-from spotguard.store.tables import agents, instances, storage_resources, switches
+from spotguard.store.tables import agents, drills, instances, storage_resources, switches
 
 PURPOSE = "restore"
 Row = sa.Row[Any]
@@ -47,7 +48,10 @@ def wanting(tx: sa.Connection) -> list[Any]:
 def of_agent(tx: sa.Connection, agent_id: AgentId) -> list[RestorePoint]:
     rows = tx.execute(
         sa.select(
-            _s.id, _s.created_at, _s.state, sa.or_(_starts_machines(), _starts_a_rescue()).label("needed")
+            _s.id,
+            _s.created_at,
+            _s.state,
+            sa.or_(_starts_machines(), _starts_a_rescue(), _is_rehearsed()).label("needed"),
         ).where(_points, _s.agent_id == agent_id)
     )
     return [
@@ -71,6 +75,12 @@ def _starts_a_rescue() -> sa.ColumnElement[bool]:
         switches.c.is_recovery,
         switches.c.kind == MoveKind.IMAGE.value,
     )
+
+
+def _is_rehearsed() -> sa.ColumnElement[bool]:
+    """A drill keeps to the image with which it was ordered."""
+    opened = drills.c.status.in_([status.value for status in OPEN_DRILL])
+    return sa.exists().where(drills.c.image_id == _s.id, opened)
 
 
 def listed(tx: sa.Connection, client_id: ClientId, agent_id: AgentId) -> list[Any]:
