@@ -47,6 +47,7 @@ KEPT_HARSH = {
     7161: "a machine that was put to sleep while its agent could not start for a full disk never started it again",
     9055: "a failover drill was passed by who recovered the workload from its new instance's death",
     9064: "a launch that was late on its way to EC2, and asked for anew after a minute, was called asked for twice",
+    9385: "a move whose holder had let go was late, while its user had stopped everything",
 }
 """Of one hour each, harsh ones."""
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from spotguard.domain.agents import OFFLINE_AFTER_SECONDS, AgentStatus
+from spotguard.domain.agents import OFFLINE_AFTER_SECONDS, AgentStatus, KillLevel
 from spotguard.domain.commands import CommandStatus, CommandType
 from spotguard.domain.ids import ClientId
 from spotguard.domain.switches import OPEN_SWITCH, Step, SwitchStatus, Trigger
 from spotguard.planning import invariants as inv
 from spotguard.planning.deadlines import DueStep
-from spotguard.store import deaths, move_deadlines
+from spotguard.store import deaths, grants, kill, move_deadlines
 from spotguard.store.batches import batch_of, batched
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import (
@@ -84,9 +84,21 @@ def _rows(tx: sa.Connection, now: datetime, client_id: ClientId | None) -> Seque
 
 
 def _due(tx: sa.Connection, switch: Row, away: set[str], moving: set[str]) -> DueStep | None:
-    """While its agent is away, or being moved or recovered once more, a move waits for that."""
+    """While its agent is away, or being moved or recovered once more, a move waits for that, and for its user while he
+    has stopped everything and nobody serves: he is told (`nobody_serves`).
+    """
     waits = switch.status == SwitchStatus.COMMITTED and switch.agent_id in moving
-    return None if waits or switch.agent_id in away else move_deadlines.due_of(tx, switch)
+    if waits or switch.agent_id in away:
+        return None
+    due = move_deadlines.due_of(tx, switch)
+    return None if due is not None and _is_stopped(tx, switch) else due
+
+
+def _is_stopped(tx: sa.Connection, switch: Row) -> bool:
+    held = grants.holder(tx, switch.agent_id)
+    if held is None or held.released_at is None or switch.status != SwitchStatus.COMMITTED:
+        return False
+    return kill.level_for(tx, switch.client_id, switch.agent_id) is KillLevel.ALL
 
 
 def _away(tx: sa.Connection, now: datetime) -> set[str]:
