@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from spotguard.domain.agents import PROVEN_CHECKS
 from spotguard.store import tables as t
 from tests.store import rows
 
@@ -17,7 +18,18 @@ SNAPSHOT = "snap-0123456789abcdef0"
 
 @pytest.fixture
 def client_id(database):
-    return rows.with_agent(database)
+    """With an agent that is served: else all that it has may be needed."""
+    client_id = rows.with_agent(database)
+    serves = {"agent_id": "agent-1", "is_active": True, "gate": "open", "healthy_streak": PROVEN_CHECKS}
+    rows.add(database, t.instances, **rows.instance(client_id, **serves))
+    rows.add(database, t.epoch_grants, **rows.grant())
+    return client_id
+
+
+def test_while_nobody_is_proven_to_serve_no_copy_is_left_over(shell, database, client_id):
+    database.write(lambda tx: tx.execute(t.instances.update().values(healthy_streak=0)))
+    stray(database, client_id)
+    assert shell.json("cleanup", "--dry-run")["would"] == []
 
 
 def stray(database, client_id, resource_id=SNAPSHOT, **values):
