@@ -206,7 +206,7 @@ def test_a_start_that_outlives_a_killed_agent_is_ended_by_the_close_of_the_next_
     gate = CommandGate(commands, under_way=StartsUnderWay(tmp_path / "starts"))
     gate.close()
     go.touch()
-    time.sleep(0.3)  # ten times as long as it would have taken
+    threading.Event().wait(0.3)  # ten times as long as it would have taken
     assert gate.state() is GateState.CLOSED
     assert StartsUnderWay(tmp_path / "starts").left() == []
     former.close()  # here nobody else waits for what it began

@@ -137,21 +137,6 @@ def test_a_file_that_is_shorter_with_the_same_time_is_lacking(tmp_path):
     assert missing_in(tmp_path / "present", tmp_path / "lost").files == 1
 
 
-def test_a_folder_that_cannot_be_read_is_no_folder_without_files(tmp_path, monkeypatch):
-    (tmp_path / "present").mkdir()
-    (tmp_path / "lost" / "deep").mkdir(parents=True)
-    scandir = os.scandir
-
-    def fails(path):
-        if Path(path).name == "deep":
-            raise OSError(5, "Input/output error")
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", fails)
-    with pytest.raises(SalvageFailed, match="cannot be read"):
-        missing_in(tmp_path / "present", tmp_path / "lost")
-
-
 def test_a_volume_whose_umount_fails_once_is_unmounted_all_the_same():
     """Something that goes through /tmp (a backup, an indexer) holds it for a moment."""
     mounted, busy = [], [True]

@@ -1,6 +1,5 @@
 """What a copying instance remembers, and what becomes of it on a disk that is full, torn or failing."""
 
-import os
 import shutil
 
 import pytest
@@ -169,17 +168,3 @@ def test_a_memory_of_a_version_before_the_checksum_is_read_and_is_no_damage(pair
     assert before.epoch == 2
     assert machine(tmp_path, "standby").adopt(3) is None
     assert (theirs / "a").read_text() == "acknowledged since"
-
-
-def test_a_full_disk_leaves_no_half_written_memories_behind(tmp_path, monkeypatch):
-    memory = SyncMemory(tmp_path / "inbox")
-    memory.keep(epoch=1)
-    before = {path.name for path in (tmp_path / "inbox").iterdir()}
-
-    def full(_handle):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    for number in range(5):
-        memory.keep(last=number)
-    assert {path.name for path in (tmp_path / "inbox").iterdir()} == before

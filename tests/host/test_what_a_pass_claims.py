@@ -98,21 +98,6 @@ def test_a_pass_that_begins_while_nobody_can_tell_whether_it_runs_is_not_its_las
     assert whole_pass(sync).position < sync.position()
 
 
-def test_a_clock_that_was_stepped_back_hides_no_rewritten_file(pair, monkeypatch):
-    primary, standby, state, theirs = pair
-    right = time.time_ns
-    monkeypatch.setattr(time, "time_ns", lambda: right() + 3600 * 10**9)
-    whole_pass(primary)
-    monkeypatch.undo()
-    told = (state / "a").stat()
-    (state / "a").write_text("two")
-    os.utime(state / "a", ns=(told.st_atime_ns, told.st_mtime_ns))
-    settle()
-    assert whole_pass(primary).position == primary.position()
-    standby.adopt(2)
-    assert (theirs / "a").read_text() == "two"
-
-
 def test_what_could_not_take_the_place_of_the_state_is_not_told_as_in_sync(pair, tmp_path):
     primary, _, _, _ = pair
     whole_pass(primary)

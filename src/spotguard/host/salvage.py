@@ -9,7 +9,6 @@ import os
 import stat
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
@@ -97,7 +96,7 @@ def _unmount(folder: str, volume_id: str, run: Run) -> None:
     """Asked again: what goes through /tmp (a backup, an indexer) holds it for a moment."""
     said = ""
     for pause in UNMOUNT_PAUSES_SECONDS:
-        time.sleep(pause)
+        threading.Event().wait(pause)
         ended = run(("umount", folder), MOUNT_SECONDS)
         if ended.succeeded:
             return
