@@ -10,7 +10,6 @@ from spotguard.domain.errors import GateFailed
 from spotguard.domain.instances import GateState
 from spotguard.host.adopting import AdoptingGate
 from spotguard.host.gate import CommandGate, GateCommands, SystemdGate
-from spotguard.host.starts import StartsUnderWay
 
 
 @pytest.fixture
@@ -190,37 +189,3 @@ def test_a_state_that_cannot_be_put_in_place_opens_nothing(workload):
     with pytest.raises(GateFailed):
         gate.open(1)
     assert gate.state() is GateState.CLOSED
-
-
-def test_a_start_that_outlives_a_killed_agent_is_ended_by_the_close_of_the_next_one(tmp_path):
-    """A service manager that ends the agent alone leaves what it has begun."""
-    flag, go = tmp_path / "running", tmp_path / "go"
-    start = tmp_path / "start"
-    later = f"while [ ! -e {go} ]; do sleep 0.02; done; touch {flag}"
-    start.write_text(f"#!/bin/sh\nsh -c '{later}' & wait\n")
-    start.chmod(0o755)
-    commands = GateCommands([str(start)], stop=["rm", "-f", str(flag)], status=["test", "-e", str(flag)])
-    former = CommandGate(commands, start_seconds=0.3, under_way=StartsUnderWay(tmp_path / "starts"))
-    with pytest.raises(GateFailed):
-        former.open(1)
-    gate = CommandGate(commands, under_way=StartsUnderWay(tmp_path / "starts"))
-    gate.close()
-    go.touch()
-    threading.Event().wait(0.3)  # ten times as long as it would have taken
-    assert gate.state() is GateState.CLOSED
-    assert StartsUnderWay(tmp_path / "starts").left() == []
-    former.close()  # here nobody else waits for what it began
-
-
-def test_of_a_start_that_came_to_its_end_nothing_is_noted(tmp_path):
-    under_way = StartsUnderWay(tmp_path / "starts")
-    flag = tmp_path / "running"
-    commands = GateCommands(["touch", str(flag)], stop=["rm", str(flag)], status=["test", "-e", str(flag)])
-    CommandGate(commands, under_way=under_way).open(1)
-    assert (under_way.left(), (tmp_path / "starts").read_text()) == ([], "")
-
-
-@pytest.mark.parametrize("written", ["", "12", "x 1 boot", "-1 5 boot", "1 2 3 4", "\x00\xff"])
-def test_a_damaged_note_of_starts_names_nobody(tmp_path, written):
-    (tmp_path / "starts").write_bytes(written.encode("latin-1"))
-    assert StartsUnderWay(tmp_path / "starts").left() == []

@@ -3,12 +3,11 @@
 import os
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from spotguard.domain.errors import SalvageFailed
-from spotguard.host.commands import Ran, run
+from spotguard.host.commands import run
 from spotguard.host.salvage import MountedSalvage, device_of, missing_in, mounted_at, within_its_mount
 from spotguard.ports.salvage import Missing
 
@@ -127,30 +126,3 @@ def test_nothing_is_mounted_before_the_device_refuses_writes(refused, tmp_path):
     else:
         with mounted_at(tmp_path, "vol-1", runs):
             assert called == ["blockdev", "mount"]
-
-
-def test_a_file_that_is_shorter_with_the_same_time_is_lacking(tmp_path):
-    for name, content in (("present", b"123"), ("lost", b"123456")):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "f").write_bytes(content)
-        os.utime(tmp_path / name / "f", (1_700_000_000, 1_700_000_000))
-    assert missing_in(tmp_path / "present", tmp_path / "lost").files == 1
-
-
-def test_a_volume_whose_umount_fails_once_is_unmounted_all_the_same():
-    """Something that goes through /tmp (a backup, an indexer) holds it for a moment."""
-    mounted, busy = [], [True]
-
-    def run(command, _seconds):
-        if command[0] == "mount":
-            mounted.append(command[-1])
-        if command[0] == "umount":
-            if busy:
-                busy.pop()
-                return Ran(32, "target is busy")
-            mounted.remove(command[-1])
-        return Ran(0, "")
-
-    with mounted_at(Path("/dev/none"), "vol-1", run):
-        assert mounted
-    assert mounted == []

@@ -44,16 +44,3 @@ def test_what_another_coordinator_has_ended_is_not_attached_any_more(scene):
     found = lost_state(scene)
     scene.wait(hours=2)
     assert volume(scene, found["volumeId"]).attached_to is None
-
-
-def test_a_volume_that_cannot_be_taken_away_after_its_look_is_told_once(scene):
-    """What is still mounted there EC2 leaves where it is."""
-    standing_by(scene, in_its_zone=True)
-    dies_unheard(scene)
-    found = scene.until(lambda: (s := lost_state(scene)) and s["status"] == "attached" and s, minutes=30)
-    scene.world.ec2.faults.sometimes("detach_volume", 1.0)
-    scene.wait(hours=3)
-    said = [e.message for e in scene.events("lost_state") if "cannot be detached" in e.message]
-    assert [found["volumeId"] in message and "unmount it there" in message for message in said] == [True]
-    scene.world.ec2.faults.clear()
-    scene.until(lambda: lost_state(scene)["completedAt"], minutes=5)

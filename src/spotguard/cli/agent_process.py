@@ -39,7 +39,6 @@ from spotguard.host.nothing import NoSync
 from spotguard.host.quiesce import CommandQuiesce
 from spotguard.host.rsync import RsyncSync
 from spotguard.host.salvage import MountedSalvage
-from spotguard.host.starts import StartsUnderWay
 from spotguard.host.state_mount import MountedGate, StateMount
 from spotguard.host.term import UNKNOWN_TERM, Term
 from spotguard.host.traffic import InstanceTraffic, ScriptTraffic
@@ -185,9 +184,7 @@ def workload_of(
     if file.unit:
         gate = SystemdGate(file.unit, file.probe or None)
     elif file.start and file.stop and file.status:
-        under_way = StartsUnderWay(file.state_folder / "starts-under-way")
-        commanded = GateCommands(file.start, file.stop, file.status, file.probe or None)
-        gate = CommandGate(commanded, under_way=under_way)
+        gate = CommandGate(GateCommands(file.start, file.stop, file.status, file.probe or None))
     else:
         raise InvalidInput("the settings name no workload: give unit, or start, stop and status")
     commands, term = sync_commands_of(file), Term(held, gate.runs, instance, has_opened, agent)

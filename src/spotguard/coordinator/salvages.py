@@ -7,7 +7,7 @@ primary, copying comes first, the copy is attached instead, and deleted before t
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -20,12 +20,11 @@ from spotguard.domain.errors import InvalidInput, NeedsPerson, NotVisible
 from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.domain.salvages import SALVAGE_DEVICE, SalvageStatus
 from spotguard.ports.cloud import Cloud, VolumeState
-from spotguard.store import events, fleet, moves, restore_orders, salvages
+from spotguard.store import fleet, moves, restore_orders, salvages
 from spotguard.store.tables import commands
 
 OWED_SECONDS = 120.0
 _MAY_BE_SHOWN = (SalvageStatus.WAITING, SalvageStatus.ATTACHED)
-HELD = timedelta(minutes=15)
 SECONDS = 10.0  # between two looks at an open one
 
 
@@ -124,7 +123,6 @@ class Salvages:
         try:
             shown = cloud.describe_volumes([volume_id])
             if shown and shown[0].attached_to == row.instance_id:
-                self._tell_held(now, row)
                 cloud.detach_volume(volume_id, InstanceId(row.instance_id))
                 return False
         except NotVisible:
@@ -132,21 +130,6 @@ class Salvages:
         if not salvage_copies.clear(self.ctx, now, cloud, row):
             return False
         return self.ctx.db.write(lambda tx: _conclude(tx, now, row))
-
-    def _tell_held(self, now: datetime, row: Row) -> None:
-        """Once: EC2 takes nothing away that is mounted, and moves and restore points wait for it."""
-        since = self.ctx.told.setdefault((row.id, "detaching"), now)
-        if now - since < HELD or (row.id, "held") in self.ctx.told:
-            return
-        self.ctx.told[row.id, "held"] = now
-        message = (
-            f"{salvages.shown(row)} was looked at and cannot be detached from {row.instance_id}: unmount it there; "
-            "no move that is ordered begins and no restore point is made before"
-        )
-        detail = {"salvage_id": row.id, "volume_id": salvages.shown(row)}
-        self.ctx.db.write(
-            lambda tx: events.append(tx, now, row.client_id, row.agent_id, "lost_state", message, detail)
-        )
 
 
 def _is_stopped(tx: sa.Connection, switch: Row) -> bool:

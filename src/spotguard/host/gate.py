@@ -23,7 +23,6 @@ from typing import Any
 
 from spotguard.domain.errors import GateFailed
 from spotguard.domain.instances import GateState
-from spotguard.host.starts import StartsUnderWay
 from spotguard.host.write_back import write_back_all
 
 START_SECONDS = 120.0
@@ -50,15 +49,8 @@ class GateCommands:
 class CommandGate:
     """A gate made of commands; each has its time, after which it has failed."""
 
-    def __init__(
-        self,
-        commands: GateCommands,
-        *,
-        start_seconds: float = START_SECONDS,
-        under_way: StartsUnderWay | None = None,
-    ) -> None:
-        """`under_way`: where a start stands, for an agent that comes after this one."""
-        self._commands, self._start_seconds, self._under_way = commands, start_seconds, under_way
+    def __init__(self, commands: GateCommands, *, start_seconds: float = START_SECONDS) -> None:
+        self._commands, self._start_seconds = commands, start_seconds
         self._late: list[subprocess.Popen[bytes]] = []  # not waited for: so their numbers stay their groups'
 
     def state(self) -> GateState:
@@ -116,17 +108,12 @@ class CommandGate:
             env={**os.environ, **environment},
             start_new_session=True,
         )
-        if self._under_way is not None:
-            self._under_way.begun(child.pid)
         try:
-            code = child.wait(seconds)
+            return subprocess.CompletedProcess(command, child.wait(seconds))
         except subprocess.TimeoutExpired:
             child.kill()
             self._late.append(child)
             raise
-        if self._under_way is not None:
-            self._under_way.ended(child.pid)
-        return subprocess.CompletedProcess(command, code)
 
     def _end_late_starts(self) -> None:
         """None starts the workload after the stop: somebody else may serve by then."""
@@ -135,11 +122,6 @@ class CommandGate:
                 os.killpg(child.pid, signal.SIGKILL)
             child.wait()
         self._late.clear()
-        if self._under_way is not None:
-            for leader in self._under_way.left():
-                with suppress(ProcessLookupError):
-                    os.killpg(leader, signal.SIGKILL)
-            self._under_way.clear()
 
 
 class SystemdGate(CommandGate):

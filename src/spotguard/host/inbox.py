@@ -70,14 +70,14 @@ class Inbox:
         self._first_seen: tuple[str, float] | None = None
         self._most: tuple[str, float] = ("", 0.0)
 
-    def received(self, since: int = -1) -> Received:
-        """Ages are taken by this machine's clocks alone. `since`: what is of an epoch before could not be adopted."""
+    def received(self) -> Received:
+        """Ages are taken by this machine's clocks alone."""
         whole = self.newest("whole")
-        if whole is not None and whole.epoch >= since and self.path_of(whole.id).is_dir():
+        if whole is not None and self.path_of(whole.id).is_dir():
             self._prune()
             return Received(100.0, whole.mark.position, self._age(whole))
         begun = self.newest("begun")
-        if begun is None or begun.epoch < since or not self.path_of(begun.id).is_dir():
+        if begun is None or not self.path_of(begun.id).is_dir():
             return Received(0.0, None, None)
         self._prune()
         return Received(self._progress(begun), None, None)

@@ -126,13 +126,11 @@ class RsyncSync:
                 f"no pass can take the place of {self._state.path}: it and {self._inbox.folder} have to be folders "
                 "in one file system, and nothing mounted at either"
             )
-        known = self._memory.known
-        is_own = known.by is not None and known.by == self._term.instance()
-        return self._inbox.received(since=known.epoch if is_own else NEVER)
+        return self._inbox.received()
 
     def arrives(self, epoch: int) -> bool:
-        """Whether a pass that was received here is to be the state: what `adopt` would take."""
-        return self._inbox.adoptable(since=self._served_since(epoch), before=epoch) is not None
+        """Whether a pass that was received here is to be the state; the memory beside a missing state is not asked."""
+        return self._inbox.adoptable(since=NEVER, before=epoch) is not None
 
     def adopt(self, epoch: int) -> str | None:
         """Put the newest whole pass in the place of the state; its id, or None when there is nothing newer.
@@ -143,10 +141,7 @@ class RsyncSync:
         arrived = self._inbox.adopt(self._state.path, since=self._served_since(epoch), before=epoch)
         position = max(known.position, arrived.mark.position if arrived else 0)
         if epoch != known.epoch or me not in (None, known.by):
-            # who was fed before this state came from elsewhere has no pass of ours that the next one could build on
             self._memory.keep(epoch=epoch, by=me, position=position)
-            if arrived is not None:
-                self._memory.keep(sent={})
         if self._mount is not None:
             self._mount.opens(arrived=arrived is not None)
         if arrived is None:
@@ -186,17 +181,14 @@ class RsyncSync:
         if runs is not False and not write_back.carry_on(AT_ONCE_SECONDS):
             self._write_backs[target.instance_id] = write_back
             return None
-        begun = self._under_way[target.instance_id] = self._look(
-            target, write_back, may_write=runs is not False
-        )
+        begun = self._under_way[target.instance_id] = self._look(target, write_back, may_write=runs is True)
         return begun
 
     def _look(self, target: SyncTarget, write_back: WriteBack, *, may_write: bool) -> _UnderWay:
         """What begins while the workload runs never claims to be all of it: a write may be under way."""
         sent = self._memory.sent_to(target.instance_id)
         is_linked = sent.whole is not None or bool(sent.broken)
-        since = sent.since_ns if sent.since_ns <= write_back.began_ns else 0  # the clock was stepped back
-        position, seen = self._state.look(since - UNDER_WAY_NANOSECONDS if is_linked else None)
+        position, seen = self._state.look(sent.since_ns - UNDER_WAY_NANOSECONDS if is_linked else None)
         known = self._memory.known
         known = self._memory.keep(last=max(known.last + 1, time.time_ns() // 1000))
         return _UnderWay(
@@ -222,7 +214,7 @@ class RsyncSync:
         held, known = self._term.held(), self._memory.known.epoch
         if held is None or held == known:
             return
-        if not (self._term.runs() and self._term.has_opened()):
+        if not self._term.runs():
             raise SyncFailed(
                 f"this instance holds epoch {held}, and of the state here is known only epoch {known}: "
                 "no pass until the workload is open"

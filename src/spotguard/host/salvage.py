@@ -25,7 +25,6 @@ _OPTIONS = (
     "ro",
 )  # ext4; XFS, whose clone has the original's UUID; others
 MOUNT_SECONDS = 60.0
-UNMOUNT_PAUSES_SECONDS = (0.0, 1.0, 5.0, 20.0)
 
 
 Run = Callable[[tuple[str, ...], float], Ran]
@@ -89,19 +88,9 @@ def mounted_at(device: Path, volume_id: str, run: Run = run) -> Iterator[Path]:
         try:
             yield Path(folder)
         finally:
-            _unmount(folder, volume_id, run)
-
-
-def _unmount(folder: str, volume_id: str, run: Run) -> None:
-    """Asked again: what goes through /tmp (a backup, an indexer) holds it for a moment."""
-    said = ""
-    for pause in UNMOUNT_PAUSES_SECONDS:
-        threading.Event().wait(pause)
-        ended = run(("umount", folder), MOUNT_SECONDS)
-        if ended.succeeded:
-            return
-        said = ended.output
-    raise SalvageFailed(f"{volume_id} cannot be unmounted: {said[-300:]}")
+            ended = run(("umount", folder), MOUNT_SECONDS)
+            if not ended.succeeded:
+                raise SalvageFailed(f"{volume_id} cannot be unmounted: {ended.output[-300:]}")
 
 
 def device_of(volume_id: str) -> Path:
@@ -145,7 +134,7 @@ def missing_in(present: Path, lost: Path) -> Missing:
 
 
 def _files(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    for folder, _, names in os.walk(root, onerror=_unread):
+    for folder, _, names in os.walk(root):
         for name in names:
             path = Path(folder, name)
             told = path.lstat()
@@ -153,15 +142,12 @@ def _files(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
                 yield path, told
 
 
-def _unread(error: OSError) -> None:
-    raise SalvageFailed(f"a folder on the volume cannot be read: {error}")
-
-
 def _has(path: Path, wanted: os.stat_result) -> bool:
     try:
         told = path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return False
-    if told.st_mtime_ns == wanted.st_mtime_ns:
-        return told.st_size >= wanted.st_size
-    return told.st_mtime_ns > wanted.st_mtime_ns
+    return told.st_mtime >= wanted.st_mtime or (told.st_size, told.st_mtime) == (
+        wanted.st_size,
+        wanted.st_mtime,
+    )

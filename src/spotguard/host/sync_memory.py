@@ -114,14 +114,10 @@ class SyncMemory:
     def _write(self, content: bytes) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=self._path.parent, prefix=".memory-", delete=False) as file:
-            try:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-                Path(file.name).replace(self._path)
-            except OSError:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(file.name).replace(self._path)
 
 
 def _memory_in(content: bytes) -> Memory:
