@@ -5,14 +5,16 @@ import signal
 import subprocess
 import sys
 
+import msgspec
 import pytest
 
 from spotguard.cli.agent_process import agent_of, settings_of
 from spotguard.cli.agent_settings import agent_file_of
 from spotguard.domain.errors import InvalidInput, SyncFailed
+from spotguard.domain.instances import GateState
 from spotguard.host.rsync import RsyncSync
 from spotguard.host.transport import RsyncTransport
-from spotguard.ports.workload import SyncTarget
+from spotguard.ports.workload import STARTS, SyncTarget
 from tests.host.copying import whole_pass
 
 pytestmark = pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
@@ -55,6 +57,16 @@ def test_no_pass_begins_while_the_workload_of_an_epoch_has_not_opened(tmp_path):
         agent.desk.primacy.told(3)
         with pytest.raises(SyncFailed, match="holds epoch 3"):
             agent.desk.ports.sync.push(STANDBY)
+
+
+def test_a_start_that_is_under_way_is_written_down_in_the_agents_folder(tmp_path):
+    """Else nobody knows of it who comes after this agent."""
+    file = settings(tmp_path, running=False)
+    noted = tmp_path / "agent" / STARTS
+    start = ["sh", "-c", f"until [ -s {noted} ]; do sleep 0.02; done; touch {tmp_path}/running"]
+    with agent_of(msgspec.structs.replace(file, start=start), settings_of(file)) as agent:
+        agent.desk.ports.gate.open(1)
+        assert agent.desk.ports.gate.state() is GateState.OPEN
 
 
 def test_nothing_is_pushed_by_commands_before_the_received_state_is_in_its_place(tmp_path):

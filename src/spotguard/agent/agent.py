@@ -37,7 +37,7 @@ from spotguard.domain.errors import GateFailed, InvalidInput, ServerAway
 from spotguard.domain.instances import GateState
 from spotguard.ports.checked_lines import Damaged
 from spotguard.ports.metadata import Identity
-from spotguard.ports.workload import STATE_MOUNT
+from spotguard.ports.workload import STARTS, STATE_MOUNT
 from spotguard.telemetry import get_logger
 
 FILES = (
@@ -53,13 +53,15 @@ FILES = (
     Quiet.NAME,
     TrafficDuty.NAME,
     STATE_MOUNT,
+    STARTS,
     Primacy.NAME,
     "enrolment",
 )
 """Everything an agent writes: what a clone must not keep. It goes in this order, what tells whose it is last."""
 
-WHAT_WAS_UNDER_WAY = tuple(name for name in FILES if name not in (Primacy.NAME, STATE_MOUNT))
-"""What one whose memory is damaged begins anew without. Where the state lies is still true of this instance."""
+WHAT_WAS_UNDER_WAY = tuple(name for name in FILES if name not in (Primacy.NAME, STATE_MOUNT, STARTS))
+"""What one whose memory is damaged begins anew without. Where the state lies is still true of this instance, and late
+starts go on in it."""
 
 OF_ONE_BOOT = (Signals.NAME, CommandBook.NAME, Handover.NAME)
 """What a stopped and started instance must not carry on; what it owes the server in reports it still owes."""

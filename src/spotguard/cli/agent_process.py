@@ -184,7 +184,8 @@ def workload_of(
     if file.unit:
         gate = SystemdGate(file.unit, file.probe or None)
     elif file.start and file.stop and file.status:
-        gate = CommandGate(GateCommands(file.start, file.stop, file.status, file.probe or None))
+        commands_of_gate = GateCommands(file.start, file.stop, file.status, file.probe or None)
+        gate = CommandGate(commands_of_gate, folder=file.state_folder)
     else:
         raise InvalidInput("the settings name no workload: give unit, or start, stop and status")
     commands, term = sync_commands_of(file), Term(held, gate.runs, instance, has_opened, agent)

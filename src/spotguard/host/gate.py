@@ -8,21 +8,21 @@ mounted: the last delta is read after the stop (docs/state-sync.md).
 What the user's own `start` and `stop` say goes where the agent's log goes: what they leave running may keep their
 output for as long as it lives, and a pipe of ours would keep us waiting for its end, and kill it with ours. A `start`
 that takes too long has failed, and what it has begun goes on: a workload may need longer than we wait. It lasts until
-the gate is closed.
+the gate is closed, by this agent or by one that comes after it.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from spotguard.domain.errors import GateFailed
 from spotguard.domain.instances import GateState
+from spotguard.host.starts import Starts, end_session
 from spotguard.host.write_back import write_back_all
 
 START_SECONDS = 120.0
@@ -49,8 +49,11 @@ class GateCommands:
 class CommandGate:
     """A gate made of commands; each has its time, after which it has failed."""
 
-    def __init__(self, commands: GateCommands, *, start_seconds: float = START_SECONDS) -> None:
-        self._commands, self._start_seconds = commands, start_seconds
+    def __init__(
+        self, commands: GateCommands, *, start_seconds: float = START_SECONDS, folder: Path | None = None
+    ) -> None:
+        """`folder`: the agent's own, where a start under way is written down for an agent that comes after it."""
+        self._commands, self._start_seconds, self._starts = commands, start_seconds, Starts(folder)
         self._late: list[subprocess.Popen[bytes]] = []  # not waited for: so their numbers stay their groups'
 
     def state(self) -> GateState:
@@ -108,20 +111,23 @@ class CommandGate:
             env={**os.environ, **environment},
             start_new_session=True,
         )
+        self._starts.begun(child.pid)
         try:
-            return subprocess.CompletedProcess(command, child.wait(seconds))
+            code = child.wait(seconds)
         except subprocess.TimeoutExpired:
             child.kill()
             self._late.append(child)
             raise
+        self._starts.ended(child.pid)
+        return subprocess.CompletedProcess(command, code)
 
     def _end_late_starts(self) -> None:
         """None starts the workload after the stop: somebody else may serve by then."""
         for child in self._late:
-            with suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
+            end_session(child.pid)
             child.wait()
         self._late.clear()
+        self._starts.end_all()
 
 
 class SystemdGate(CommandGate):

@@ -14,6 +14,9 @@ REHEARSAL = 0
 STATE_MOUNT = "state-mount"
 """The name under which an instance remembers where its state lay when its workload opened."""
 
+STARTS = "starts"
+"""The name under which it remembers the starts of its workload that have not ended."""
+
 
 class Gate(Protocol):
     """Starts and stops the user's workload. Closed means: stopped, flushed, and answering nobody.

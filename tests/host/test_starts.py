@@ -1,0 +1,119 @@
+"""A start that outlives its agent starts nothing after the gate was closed: somebody else may serve by then."""
+
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from spotguard.domain.instances import GateState
+from spotguard.host.gate import CommandGate, GateCommands
+from spotguard.ports.workload import STARTS
+from tests.host.namespaces import until
+from tests.host.test_gate import script
+
+AGENT = """
+import sys
+from pathlib import Path
+from spotguard.domain.errors import GateFailed
+from spotguard.host.gate import CommandGate, GateCommands
+start, flag, folder, seconds = sys.argv[1:]
+commands = GateCommands([start], stop=["rm", "-f", flag], status=["test", "-e", flag])
+try:
+    CommandGate(commands, start_seconds=float(seconds), folder=Path(folder)).open(1)
+except GateFailed:
+    pass
+"""
+
+
+class Story:
+    """A workload that runs while `running` is there. A child of its `start` starts it once `go` is there."""
+
+    def __init__(self, tmp_path):
+        self.flag, self.go, self.begun = tmp_path / "running", tmp_path / "go", tmp_path / "begun"
+        self.folder = tmp_path / "agent"
+        later = f"touch {self.begun}; while [ ! -e {self.go} ]; do sleep 0.02; done; touch {self.flag}"
+        self.start = script(tmp_path / "start", f"sh -c '{later}' & wait")
+        stop, status = ["rm", "-f", str(self.flag)], ["test", "-e", str(self.flag)]
+        self.gate = CommandGate(GateCommands(self.start, stop, status), folder=self.folder)
+
+    def former_agent(self, seconds):
+        """It waits for so long for its start."""
+        told = (*self.start, str(self.flag), str(self.folder), str(seconds))
+        return subprocess.Popen([sys.executable, "-c", AGENT, *told])
+
+    @property
+    def noted(self):
+        path = self.folder / STARTS
+        return path.read_text().splitlines() if path.exists() else []
+
+
+@pytest.fixture
+def story(tmp_path):
+    story = Story(tmp_path)
+    yield story
+    story.go.touch()
+
+
+@pytest.mark.parametrize("ends", ["after its start was late", "killed while it waits"])
+def test_what_a_start_of_an_agent_that_is_gone_has_begun_starts_nothing_after_the_stop(story, ends):
+    """systemd ends the agent alone (KillMode=process): what it has begun goes on."""
+    agent = story.former_agent(0.3 if ends.startswith("after") else 60)
+    assert until(lambda: story.begun.exists() and story.noted)
+    if ends.startswith("killed"):
+        agent.send_signal(signal.SIGKILL)
+    agent.wait()
+    story.gate.close()
+    story.go.touch()
+    threading.Event().wait(0.5)
+    assert story.gate.state() is GateState.CLOSED
+    assert story.noted == []
+
+
+def test_a_workload_whose_start_outlives_its_agent_is_found_open_by_the_next_one(story):
+    """It is no reason to end it: it may need longer than its agent has lived."""
+    agent = story.former_agent(0.3)
+    assert until(lambda: story.begun.exists() and story.noted)
+    agent.wait()
+    story.go.touch()
+    assert until(lambda: story.gate.state() is GateState.OPEN)
+    story.gate.open(1)
+    story.gate.close()
+    assert story.gate.state() is GateState.CLOSED
+
+
+def test_a_start_that_ended_in_its_time_is_not_remembered(story):
+    story.go.touch()
+    story.gate.open(1)
+    assert story.noted == []
+
+
+@pytest.mark.parametrize("spoilt", ["another boot", "another process of its number", "half a line"])
+def test_what_is_not_surely_of_a_start_is_left_alone(story, spoilt):
+    agent = story.former_agent(0.3)
+    assert until(lambda: story.begun.exists() and story.noted)
+    agent.wait()
+    bystander = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    _, began, boot = story.noted[0].split()
+    lines = {
+        "another boot": f"{bystander.pid} {began} {boot[::-1]}\n",
+        "another process of its number": f"{bystander.pid} 1 {boot}\n",
+        "half a line": f"{bystander.pid} 1",
+    }
+    (story.folder / STARTS).write_text(f"0 1 {boot}\n1 1 {boot}\n" + lines[spoilt])
+    try:
+        story.gate.close()
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+def test_where_nothing_can_be_written_down_the_workload_opens_and_closes_all_the_same(story):
+    story.folder.write_text("no folder")
+    story.go.touch()
+    story.gate.open(1)
+    assert story.gate.state() is GateState.OPEN
+    story.gate.close()
+    assert story.gate.state() is GateState.CLOSED
