@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from spotguard.host.state_folder import look_at
+from spotguard.host.sync_memory import Sent, SyncMemory
 from spotguard.host.term import Term
-from tests.host.copying import machine, opened, pair_in, settle, whole_pass
+from tests.host.copying import TARGET, machine, opened, pair_in, settle, whole_pass
 
 pytestmark = pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
 
@@ -49,6 +50,43 @@ def test_a_file_whose_time_was_set_back_is_not_taken_for_the_former_one(pair, na
     assert (theirs / name).read_text() == "six"
 
 
+def test_a_file_that_is_rewritten_after_the_clock_was_stepped_back_is_sent(pair, tmp_path):
+    """Its time is before the last pass, whose clock was an hour ahead; its size and the time that can be set are as
+    they were.
+    """
+    primary, standby, state, theirs = pair
+    told, hour = (state / "a").stat(), 3600 * 10**9
+    whole_pass(primary)
+    memory = SyncMemory(tmp_path / "primary-inbox")
+    sent = memory.sent_to(TARGET.instance_id)
+    ahead = Sent(sent.whole, (), sent.since_ns + hour, sent.clock_ns + hour)
+    memory.keep_sent(TARGET.instance_id, ahead)
+    (state / "a").write_text("two")
+    os.utime(state / "a", ns=(told.st_atime_ns, told.st_mtime_ns))
+    settle()
+    primary = machine(tmp_path, "primary")
+    assert whole_pass(primary).position == primary.position()
+    standby.adopt(2)
+    assert (theirs / "a").read_text() == "two"
+
+
+@pytest.mark.parametrize(
+    ("now", "clock", "stepped"),
+    [
+        (1100, 500, False),
+        (1100, 700, False),  # forward, or another boot
+        (900, 300, True),
+        (1100, 300, True),  # back, and by now it is later than the last pass all the same
+        (1100, 499.5, False),  # two readings
+    ],
+)
+def test_a_clock_was_stepped_back_if_it_has_gone_less_than_the_time(now, clock, stepped):
+    sent = Sent("pass", since_ns=1000 * 10**9, clock_ns=500 * 10**9)
+    assert sent.stepped_back(now * 10**9, int(clock * 10**9)) is stepped
+    of_before = Sent("pass", since_ns=1000 * 10**9)
+    assert of_before.stepped_back(now * 10**9, int(clock * 10**9)) is (now < 1000)
+
+
 @pytest.mark.parametrize("memory", [False, True])
 def test_what_is_stored_through_a_mapping_after_a_pass_is_in_the_next_one(tmp_path, memory):
     """The page is dirty already, so that no time of the file tells of it. In memory nothing is ever written back: the
@@ -72,9 +110,10 @@ def test_what_is_stored_through_a_mapping_after_a_pass_is_in_the_next_one(tmp_pa
         assert (Path(folder) / "standby" / "a").read_text() == "six"
 
 
-def test_a_pass_that_begins_while_the_workload_runs_is_not_its_last_one(pair, tmp_path):
+@pytest.mark.parametrize("before", [True, None], ids=["it runs", "nobody can tell"])
+def test_a_pass_that_begins_while_the_workload_may_run_is_not_its_last_one(pair, tmp_path, before):
     """A write has its time when it begins, and its bytes when the disk has taken them."""
-    runs = [True]
+    runs = [before]
     sync = machine(tmp_path, "primary", Term(held=lambda: 1, runs=lambda: runs[-1]))
     assert whole_pass(sync).position < sync.position()
     runs.append(False)

@@ -6,9 +6,10 @@ import pytest
 
 from spotguard.domain.errors import GateFailed, StateMissing
 from spotguard.host.commands import Ran
+from spotguard.host.inbox import pass_id
 from spotguard.host.rsync import RsyncSync
 from spotguard.host.transport import RsyncTransport
-from tests.host.copying import TARGET, settle, whole_pass
+from tests.host.copying import TARGET, forge, settle, whole_pass
 from tests.host.mounted import FSTAB, Machine
 
 OWN, OTHER = ("259:4", "/dev/nvme3n1"), ("259:3", "/dev/nvme2n1")
@@ -180,3 +181,16 @@ def test_what_comes_and_goes_inside_a_state_is_no_part_of_it(machine, tmp_path, 
     gate.open(1)
     assert machine.workload.epochs == [1]
     sync.close()
+
+
+def test_a_pass_that_comes_late_opens_no_workload_without_a_part_of_its_state(machine, tmp_path):
+    """It is not put in the place of the state, and so it is no reason to do without the part."""
+    machine.mount_part()
+    gate = machine.gate(machine.sync(tmp_path))
+    gate.open(2)
+    gate.close()
+    forge(machine.inbox, pass_id(1, 5), "whole")  # of a former holder
+    machine.unmount_part()  # a reboot; the volume comes late
+    gate = machine.gate(machine.sync(tmp_path))
+    with pytest.raises(GateFailed, match="blobs"):
+        gate.open(2)

@@ -168,3 +168,14 @@ def test_a_memory_of_a_version_before_the_checksum_is_read_and_is_no_damage(pair
     assert before.epoch == 2
     assert machine(tmp_path, "standby").adopt(3) is None
     assert (theirs / "a").read_text() == "acknowledged since"
+
+
+def test_a_memory_that_cannot_be_written_leaves_no_files_behind(tmp_path):
+    """A full disk would be given one more with each try, and names alone fill it."""
+    memory = SyncMemory(tmp_path)
+    memory.keep(epoch=1)
+    (tmp_path / "memory.json").unlink()
+    (tmp_path / "memory.json").mkdir()  # what is to be replaced cannot be
+    for number in range(5):
+        assert memory.keep(last=number).last == number
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["memory.json", "served"]

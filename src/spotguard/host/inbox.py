@@ -70,17 +70,21 @@ class Inbox:
         self._first_seen: tuple[str, float] | None = None
         self._most: tuple[str, float] = ("", 0.0)
 
-    def received(self) -> Received:
-        """Ages are taken by this machine's clocks alone."""
-        whole = self.newest("whole")
-        if whole is not None and self.path_of(whole.id).is_dir():
+    def received(self, since: int) -> Received:
+        """Ages are taken by this machine's clocks alone. `since`: what is of an epoch before it is never adopted."""
+        whole, begun = self._arrived("whole"), self._arrived("begun")
+        if whole is not None or begun is not None:
             self._prune()
+        if whole is not None and whole.epoch >= since:
             return Received(100.0, whole.mark.position, self._age(whole))
-        begun = self.newest("begun")
-        if begun is None or not self.path_of(begun.id).is_dir():
-            return Received(0.0, None, None)
-        self._prune()
-        return Received(self._progress(begun), None, None)
+        if begun is not None and begun.epoch >= since:
+            return Received(self._progress(begun), None, None)
+        return Received(0.0, None, None)
+
+    def _arrived(self, kind: str) -> Pass | None:
+        """The newest one, unless it is the state by now."""
+        found = self.newest(kind)
+        return found if found is not None and self.path_of(found.id).is_dir() else None
 
     def newest(self, kind: str) -> Pass | None:
         for path in sorted((self.folder / "marks").glob(f"*.{kind}"), reverse=True):
@@ -123,18 +127,28 @@ class Inbox:
 
     def adoptable(self, since: int, before: int) -> Pass | None:
         """What `adopt` would put in place."""
-        whole = self.newest("whole")
-        if whole is None or not since <= whole.epoch < before or not self.path_of(whole.id).is_dir():
-            return None
-        return whole
+        whole = self._arrived("whole")
+        return whole if whole is not None and since <= whole.epoch < before else None
 
     def clear(self, before: int) -> None:
         """Once the newest whole pass from before epoch `before` is the state: delete the others. None can take its
         place any more, and each file of theirs that the workload replaces would stay for as long as it serves here.
         """
-        for path in [*(self.folder / "passes").glob("*"), *(self.folder / "marks").glob("*")]:
+        self._delete(lambda name: int(name[1]) < before)
+
+    def finish_clearing(self) -> None:
+        """An agent that was killed has left the rest: of a pass that became the state the mark alone is there."""
+        marks = map(_read, sorted((self.folder / "marks").glob("*.whole")))
+        own = [found.id for found in marks if found is not None and not self._is_anothers(found)]
+        adopted = [pass_id for pass_id in own if not self.path_of(pass_id).is_dir()]
+        if adopted:
+            self._delete(lambda name: name[0] <= adopted[-1])
+
+    def _delete(self, is_over: Callable[[re.Match[str]], bool]) -> None:
+        """The marks last, and the newest of them after the others: what is left says that there is more to delete."""
+        for path in [*(self.folder / "passes").glob("*"), *sorted((self.folder / "marks").glob("*"))]:
             name = _ID.match(path.name)
-            if name is not None and int(name[1]) < before:
+            if name is not None and is_over(name):
                 if path.parent.name == "marks":
                     path.unlink(missing_ok=True)
                 else:

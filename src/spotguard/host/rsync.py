@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -61,6 +62,7 @@ class _UnderWay:
     agent: str | None  # whose state it is
     begun: float  # monotonic seconds
     began_ns: int  # by the clock that files' times have
+    clock_ns: int  # what that clock shows beyond the monotonic one
     stages: list[str]
     changed: tuple[bytes, ...]  # of the files, since the passes began that it is linked to
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="spotguard-pass-")))
@@ -112,7 +114,9 @@ class RsyncSync:
         except (OSError, SyncFailed) as error:
             self._broken(target)
             raise SyncFailed(f"{target.instance_id}: {error}") from error
-        self._memory.keep_sent(target.instance_id, Sent(under_way.id, since_ns=under_way.began_ns))
+        self._memory.keep_sent(
+            target.instance_id, Sent(under_way.id, (), under_way.began_ns, under_way.clock_ns)
+        )
         self._forget(target)
         if self._mount is not None:
             self._mount.passed()
@@ -126,11 +130,13 @@ class RsyncSync:
                 f"no pass can take the place of {self._state.path}: it and {self._inbox.folder} have to be folders "
                 "in one file system, and nothing mounted at either"
             )
-        return self._inbox.received()
+        return self._inbox.received(since=self._served_here)
 
     def arrives(self, epoch: int) -> bool:
-        """Whether a pass that was received here is to be the state; the memory beside a missing state is not asked."""
-        return self._inbox.adoptable(since=NEVER, before=epoch) is not None
+        """Whether a pass that was received here is to be the state: else one that comes late lifts the guard of a
+        state that is not mounted, and is not put in its place.
+        """
+        return self._inbox.adoptable(since=self._served_since(epoch), before=epoch) is not None
 
     def adopt(self, epoch: int) -> str | None:
         """Put the newest whole pass in the place of the state; its id, or None when there is nothing newer.
@@ -141,14 +147,21 @@ class RsyncSync:
         arrived = self._inbox.adopt(self._state.path, since=self._served_since(epoch), before=epoch)
         position = max(known.position, arrived.mark.position if arrived else 0)
         if epoch != known.epoch or me not in (None, known.by):
-            self._memory.keep(epoch=epoch, by=me, position=position)
+            # who has sent it has cleared its own inbox when it took over from here
+            sent = known.sent if arrived is None else {}
+            self._memory.keep(epoch=epoch, by=me, position=position, sent=sent)
         if self._mount is not None:
             self._mount.opens(arrived=arrived is not None)
-        if arrived is None:
-            return None
         # nobody waits for it: of a large state it takes longer than a workload may be away
-        threading.Thread(target=self._inbox.clear, args=(epoch,), daemon=True).start()
-        return arrived.id
+        clear = self._inbox.finish_clearing if arrived is None else partial(self._inbox.clear, epoch)
+        threading.Thread(target=clear, daemon=True).start()
+        return None if arrived is None else arrived.id
+
+    @property
+    def _served_here(self) -> int:
+        """Under which epoch this very instance has served: it is granted none but later ones."""
+        known = self._memory.known
+        return known.epoch if known.by is not None and known.by == self._term.instance() else NEVER
 
     def _served_since(self, epoch: int) -> int:
         """Under which epoch the state here was served. What another agent's instance remembered, of which this disk is
@@ -181,14 +194,17 @@ class RsyncSync:
         if runs is not False and not write_back.carry_on(AT_ONCE_SECONDS):
             self._write_backs[target.instance_id] = write_back
             return None
-        begun = self._under_way[target.instance_id] = self._look(target, write_back, may_write=runs is True)
+        begun = self._under_way[target.instance_id] = self._look(
+            target, write_back, may_write=runs is not False
+        )
         return begun
 
     def _look(self, target: SyncTarget, write_back: WriteBack, *, may_write: bool) -> _UnderWay:
-        """What begins while the workload runs never claims to be all of it: a write may be under way."""
+        """What begins while the workload may run never claims to be all of it: a write may be under way."""
         sent = self._memory.sent_to(target.instance_id)
         is_linked = sent.whole is not None or bool(sent.broken)
-        position, seen = self._state.look(sent.since_ns - UNDER_WAY_NANOSECONDS if is_linked else None)
+        since_ns = 0 if sent.stepped_back(write_back.began_ns, write_back.clock_ns) else sent.since_ns
+        position, seen = self._state.look(since_ns - UNDER_WAY_NANOSECONDS if is_linked else None)
         known = self._memory.known
         known = self._memory.keep(last=max(known.last + 1, time.time_ns() // 1000))
         return _UnderWay(
@@ -198,6 +214,7 @@ class RsyncSync:
             agent=self._term.agent(),
             begun=write_back.begun,
             began_ns=write_back.began_ns,
+            clock_ns=write_back.clock_ns,
             stages=[
                 *([] if sent.whole else ["begun"]),
                 "data",
@@ -214,7 +231,7 @@ class RsyncSync:
         held, known = self._term.held(), self._memory.known.epoch
         if held is None or held == known:
             return
-        if not self._term.runs():
+        if not (self._term.runs() and self._term.has_opened()):
             raise SyncFailed(
                 f"this instance holds epoch {held}, and of the state here is known only epoch {known}: "
                 "no pass until the workload is open"
@@ -268,8 +285,10 @@ class RsyncSync:
         if under_way is not None and "begun" not in under_way.stages:
             sent = self._memory.sent_to(target.instance_id)
             broken = (*sent.broken, under_way.id)[-KEPT_BROKEN:]
-            since_ns = sent.since_ns if sent.whole or sent.broken else under_way.began_ns
-            self._memory.keep_sent(target.instance_id, Sent(sent.whole, broken, since_ns))
+            is_first = not (sent.whole or sent.broken)
+            since_ns = under_way.began_ns if is_first else sent.since_ns
+            clock_ns = under_way.clock_ns if is_first else sent.clock_ns
+            self._memory.keep_sent(target.instance_id, Sent(sent.whole, broken, since_ns, clock_ns))
         self._forget(target)
 
     def keep_only(self, instance_ids: Collection[str]) -> None:

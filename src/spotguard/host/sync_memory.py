@@ -18,6 +18,7 @@ from spotguard.ports.checked_lines import Damaged, line_of, value_of
 from spotguard.telemetry import get_logger
 
 NEVER = -1  # opened under no epoch that is known
+STEP_NANOSECONDS = 1_000_000_000  # less than that two readings of two clocks may differ
 TARGETS = 8  # of so many is remembered what they hold
 _EPOCH = re.compile(r"\d{9}")
 
@@ -27,12 +28,20 @@ log = get_logger("sync")
 class Sent(msgspec.Struct, frozen=True):
     """Passes that an instance was sent: the newest whole one, and those that broke since.
 
-    `since_ns`: when the oldest of them began, by this machine's clock.
+    `since_ns`: when the oldest of them began, by this machine's clock. `clock_ns`: what that clock showed then beyond
+    the monotonic one; None where an agent before an upgrade has not said it.
     """
 
     whole: str | None = None
     broken: tuple[str, ...] = ()
     since_ns: int = 0
+    clock_ns: int | None = None
+
+    def stepped_back(self, now_ns: int, clock_ns: int) -> bool:
+        """Whether the clock was since: files that were written after it have times before `since_ns`."""
+        if now_ns < self.since_ns:
+            return True
+        return self.clock_ns is not None and clock_ns < self.clock_ns - STEP_NANOSECONDS
 
 
 class Memory(msgspec.Struct, frozen=True):
@@ -114,10 +123,14 @@ class SyncMemory:
     def _write(self, content: bytes) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=self._path.parent, prefix=".memory-", delete=False) as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).replace(self._path)
+            try:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+                Path(file.name).replace(self._path)
+            except OSError:
+                Path(file.name).unlink(missing_ok=True)  # else a full disk gets one with each try
+                raise
 
 
 def _memory_in(content: bytes) -> Memory:

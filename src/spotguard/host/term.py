@@ -21,5 +21,5 @@ class Term:
     agent: Callable[[], str | None] = lambda: None
 
 
-UNKNOWN_TERM = Term(held=lambda: None, runs=lambda: None)
+UNKNOWN_TERM = Term(held=lambda: None, runs=lambda: False)
 """Of a sync without an agent: its memory alone says the epoch."""

@@ -23,6 +23,7 @@ class WriteBack:
 
     def __init__(self, state: Path) -> None:
         self.begun, self.began_ns = time.monotonic(), time.time_ns()
+        self.clock_ns = self.began_ns - time.monotonic_ns()
         self._state = state
         self._thread: threading.Thread | None = None
         self._failed: OSError | None = None
