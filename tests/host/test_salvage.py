@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from spotguard.domain.errors import SalvageFailed
-from spotguard.host.commands import run
+from spotguard.host.commands import Ran, run
 from spotguard.host.salvage import MountedSalvage, device_of, missing_in, mounted_at, within_its_mount
 from spotguard.ports.salvage import Missing
 
@@ -46,6 +46,31 @@ def test_what_the_present_state_has_newer_or_alone_does_not_count(trees):
     put(present, "same", b"written since", at=NEW)
     put(present, "new", b"y")
     assert missing_in(present, lost).files == 0
+
+
+def test_what_is_shorter_with_the_same_time_is_missing(trees):
+    present, lost = trees
+    put(lost, "same", b"1234567")
+    assert missing_in(present, lost) == Missing(1, 7, datetime.fromtimestamp(OLD, UTC))
+    assert missing_in(lost, present).files == 0
+
+
+def test_a_folder_that_cannot_be_read_is_told_and_not_taken_for_an_empty_one(trees):
+    present, lost = trees
+    too_deep(lost)
+    with pytest.raises(SalvageFailed, match="cannot be read"):
+        missing_in(present, lost)
+
+
+def too_deep(root):
+    """Folders whose path is longer than the kernel takes: even root cannot list the last ones."""
+    above = os.open(root, os.O_RDONLY)
+    for _ in range(20):
+        os.mkdir("d" * 250, dir_fd=above)
+        here = os.open("d" * 250, os.O_RDONLY, dir_fd=above)
+        os.close(above)
+        above = here
+    os.close(above)
 
 
 def test_links_are_not_followed_and_a_file_where_a_folder_was_is_missing(trees):
@@ -126,3 +151,44 @@ def test_nothing_is_mounted_before_the_device_refuses_writes(refused, tmp_path):
     else:
         with mounted_at(tmp_path, "vol-1", runs):
             assert called == ["blockdev", "mount"]
+
+
+class Mounts:
+    """`umount` finds the volume busy for so many times."""
+
+    def __init__(self, busy):
+        self.busy, self.mounted = busy, []
+
+    def run(self, command, _seconds):
+        match command:
+            case ("mount", *_, folder):
+                self.mounted.append(folder)
+            case ("umount", _) if self.busy:
+                self.busy -= 1
+                return Ran(32, "target is busy")
+            case ("umount", folder):
+                self.mounted.remove(folder)
+        return Ran(0, "")
+
+
+def test_a_volume_that_is_busy_for_a_moment_is_unmounted_all_the_same(tmp_path):
+    """EC2 cannot take it away before, and nobody would try again."""
+    mounts = Mounts(busy=1)
+    with mounted_at(tmp_path, "vol-1", mounts.run) as root:
+        assert mounts.mounted == [str(root)]
+    assert mounts.mounted == []
+    assert not root.exists()
+
+
+@pytest.mark.long
+def test_of_a_volume_that_stays_busy_nothing_is_deleted_and_it_is_told(tmp_path):
+    """Its folder stays: whoever cleared it away would go on into what is mounted there."""
+    mounts = Mounts(busy=99)
+    with (
+        pytest.raises(SalvageFailed, match=r"vol-1 cannot be unmounted from .*busy"),
+        mounted_at(tmp_path, "vol-1", mounts.run) as root,
+    ):
+        (root / "acknowledged").write_text("1")
+    assert (root / "acknowledged").read_text() == "1"
+    (root / "acknowledged").unlink()
+    root.rmdir()

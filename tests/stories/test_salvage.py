@@ -1,5 +1,7 @@
 """After an unheard death: what the dead one's volume has that the promoted standby lacks is told, and offered."""
 
+from dataclasses import replace
+
 import pytest
 
 from spotguard.domain.errors import InvalidInput
@@ -142,6 +144,24 @@ def test_a_move_that_a_user_orders_waits_for_the_look_and_a_death_does_not(scene
     assert volume(scene, found["volumeId"]).attached_to is None
     register = scene.world.registers["web-1"]
     scene.until(lambda: register.serving() == [scene.agent().instance_id], minutes=5)
+
+
+def test_a_volume_that_cannot_be_taken_away_after_its_look_is_told_once(scene):
+    """It is still mounted, and EC2 goes on detaching for as long as that."""
+    standing_by(scene, in_its_zone=True)
+    dies_unheard(scene)
+    scene.until(lambda: (s := lost_state(scene)) and s["status"] == "attached", minutes=30)
+    ec2 = scene.world.ec2.world
+    ec2.physics = replace(ec2.physics, detach_seconds=(6 * 3600, 6 * 3600))
+    scene.until(lambda: lost_state(scene)["status"] == "detaching", minutes=30)
+    scene.wait(minutes=14)
+    assert told(scene) == []
+    scene.wait(hours=4)
+    (message,) = told(scene)
+    assert message.startswith(f"{lost_state(scene)['volumeId']} was attached to {scene.agent().instance_id}")
+    assert "unmount it" in message
+    scene.until(lambda: lost_state(scene)["completedAt"], minutes=180)
+    assert len(told(scene)) == 2, "and what it has come to"
 
 
 @pytest.mark.parametrize(

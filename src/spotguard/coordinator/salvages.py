@@ -7,7 +7,7 @@ primary, copying comes first, the copy is attached instead, and deleted before t
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -25,6 +25,7 @@ from spotguard.store.tables import commands
 
 OWED_SECONDS = 120.0
 _MAY_BE_SHOWN = (SalvageStatus.WAITING, SalvageStatus.ATTACHED)
+HELD = timedelta(minutes=15)  # a detaching that takes longer waits for a person
 SECONDS = 10.0  # between two looks at an open one
 
 
@@ -123,6 +124,7 @@ class Salvages:
         try:
             shown = cloud.describe_volumes([volume_id])
             if shown and shown[0].attached_to == row.instance_id:
+                self._tell_held(now, row)
                 cloud.detach_volume(volume_id, InstanceId(row.instance_id))
                 return False
         except NotVisible:
@@ -130,6 +132,12 @@ class Salvages:
         if not salvage_copies.clear(self.ctx, now, cloud, row):
             return False
         return self.ctx.db.write(lambda tx: _conclude(tx, now, row))
+
+    def _tell_held(self, now: datetime, row: Row) -> None:
+        """Once: EC2 takes nothing away that is mounted, and moves and restore points wait for it."""
+        since = self.ctx.told.setdefault((row.id, "detaching"), now)
+        if now - since >= HELD and self.ctx.news(row.id, "held", now):
+            self.ctx.db.write(lambda tx: salvages.tell_held(tx, now, row))
 
 
 def _is_stopped(tx: sa.Connection, switch: Row) -> bool:

@@ -10,7 +10,7 @@ import stat
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,7 +25,7 @@ _OPTIONS = (
     "ro",
 )  # ext4; XFS, whose clone has the original's UUID; others
 MOUNT_SECONDS = 60.0
-
+UNMOUNT_AGAIN_SECONDS = (1.0, 5.0, 20.0)
 
 Run = Callable[[tuple[str, ...], float], Ran]
 Mounted = Callable[[str], AbstractContextManager[Path]]
@@ -76,7 +76,7 @@ def mounted_at(device: Path, volume_id: str, run: Run = run) -> Iterator[Path]:
     barred = run(("blockdev", "--setro", str(device)), MOUNT_SECONDS)
     if not barred.succeeded:
         raise SalvageFailed(f"{volume_id} cannot be set read-only: {barred.output[-300:]}")
-    with tempfile.TemporaryDirectory(prefix="spotguard-salvage-") as folder:
+    with _mount_point() as folder:
         said = ""
         for options in _OPTIONS:
             ran = run(("mount", "-o", options, str(device), folder), MOUNT_SECONDS)
@@ -88,9 +88,30 @@ def mounted_at(device: Path, volume_id: str, run: Run = run) -> Iterator[Path]:
         try:
             yield Path(folder)
         finally:
-            ended = run(("umount", folder), MOUNT_SECONDS)
-            if not ended.succeeded:
-                raise SalvageFailed(f"{volume_id} cannot be unmounted: {ended.output[-300:]}")
+            _unmount(folder, volume_id, run)
+
+
+@contextmanager
+def _mount_point() -> Iterator[str]:
+    """Empty where it is removed: where something is still mounted it stays, and nothing in it is deleted."""
+    folder = tempfile.mkdtemp(prefix="spotguard-salvage-")
+    try:
+        yield folder
+    finally:
+        with suppress(OSError):
+            Path(folder).rmdir()
+
+
+def _unmount(folder: str, volume_id: str, run: Run) -> None:
+    """EC2 takes no volume away that is mounted: what goes through /tmp (a backup, an indexer) holds it for a while."""
+    ended = run(("umount", folder), MOUNT_SECONDS)
+    for pause in UNMOUNT_AGAIN_SECONDS:
+        if ended.succeeded:
+            return
+        threading.Event().wait(pause)
+        ended = run(("umount", folder), MOUNT_SECONDS)
+    if not ended.succeeded:
+        raise SalvageFailed(f"{volume_id} cannot be unmounted from {folder}: {ended.output[-300:]}")
 
 
 def device_of(volume_id: str) -> Path:
@@ -120,7 +141,9 @@ def inside(root: Path, place: Path) -> Path:
 
 
 def missing_in(present: Path, lost: Path) -> Missing:
-    """Regular files of `lost` that `present` has not, or has older or shorter. Links are not followed."""
+    """Regular files of `lost` that `present` has not, or has older, or shorter with the same time. Links are not
+    followed.
+    """
     if not lost.is_dir():
         raise SalvageFailed(f"the volume has no folder {lost.name or '/'} of the state")
     files = size = 0
@@ -134,7 +157,7 @@ def missing_in(present: Path, lost: Path) -> Missing:
 
 
 def _files(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    for folder, _, names in os.walk(root):
+    for folder, _, names in os.walk(root, onerror=_unread):
         for name in names:
             path = Path(folder, name)
             told = path.lstat()
@@ -142,12 +165,15 @@ def _files(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
                 yield path, told
 
 
+def _unread(error: OSError) -> None:
+    raise SalvageFailed(f"a folder on the volume cannot be read: {error}")
+
+
 def _has(path: Path, wanted: os.stat_result) -> bool:
     try:
         told = path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return False
-    return told.st_mtime >= wanted.st_mtime or (told.st_size, told.st_mtime) == (
-        wanted.st_size,
-        wanted.st_mtime,
-    )
+    if told.st_mtime_ns == wanted.st_mtime_ns:
+        return told.st_size >= wanted.st_size
+    return told.st_mtime_ns > wanted.st_mtime_ns

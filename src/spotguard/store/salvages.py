@@ -37,6 +37,7 @@ _OWED = Prepared(
     )
 )
 LOOKS_WITHIN = timedelta(minutes=60)
+_EVER = timedelta(days=3650)
 COPIES_WITHIN = timedelta(hours=6)  # the first snapshot of a large volume takes hours
 _SHOWN = [status.value for status in OPEN_SALVAGE - {SalvageStatus.COPYING}]
 _MOST = 2**62
@@ -145,3 +146,14 @@ def tell(tx: sa.Connection, now: datetime, salvage: Row) -> None:
         message = f"{salvage.volume_id} of the dead instance could not be compared: {salvage.because}"
     detail = {"salvage_id": salvage.id, "switch_id": salvage.switch_id, "volume_id": salvage.volume_id}
     events.append(tx, now, salvage.client_id, salvage.agent_id, "lost_state", message, detail)
+
+
+def tell_held(tx: sa.Connection, now: datetime, salvage: Row) -> None:
+    """Once for each volume and instance, whoever is asked: it cannot be taken away again, and what waits for that."""
+    message = (
+        f"{shown(salvage)} was attached to {salvage.instance_id} for a look, and EC2 does not take it away: unmount it "
+        "there (`findmnt` shows it below /tmp/spotguard-salvage-); until then no move that users or the engine want "
+        "begins, and no restore point is made"
+    )
+    client, agent = ClientId(salvage.client_id), AgentId(salvage.agent_id)
+    events.append_every(tx, now, client, agent, "lost_state", message, _EVER)
