@@ -39,6 +39,31 @@ def test_a_damaged_memory_with_a_closed_gate_lets_go_as_soon_as_the_server_says_
     assert (primary.primacy.forgot, primary.primacy.released) == (False, 1)
 
 
+class Late:
+    """A gate whose workload is still being started by an agent of before, which its close alone ends."""
+
+    def __init__(self, gate):
+        self._gate, self.goes_on = gate, True
+
+    def close(self):
+        self._gate.close()
+        self.goes_on = False
+
+    def __getattr__(self, name):
+        return getattr(self._gate, name)
+
+
+def test_a_start_that_goes_on_behind_a_closed_gate_is_ended_before_a_damaged_memory_lets_go():
+    stage = Stage()
+    primary = stage.primary()
+    primary.primacy.pause()
+    primary.files.files["primacy"] = b"00000000 {}\n"
+    primary.gate = Late(primary.gate)
+    primary.restart()
+    stage.run(70)
+    assert (primary.primacy.released, primary.gate.goes_on) == (1, False)
+
+
 class Sloppy:
     """A gate whose user's probe succeeds whatever runs."""
 

@@ -92,8 +92,7 @@ class Primacy:
             now = replace(self._now, forgot=False, doubted=ticket_id)
             if epoch is not None:
                 self._serving.forbid()
-                if self._gate.state() is GateState.OPEN:
-                    self._gate.close()
+                self._gate.close()  # also where it is closed: a start of before may go on still
                 now = replace(now, released=max(epoch, now.released))
             self._keep(now)
 
