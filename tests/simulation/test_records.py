@@ -48,6 +48,20 @@ def test_what_a_standby_lacks_is_counted_once_though_it_opens_again_before_its_f
     assert [(loss.instance_id, loss.count) for loss in register.losses] == [("i-2", 8)]
 
 
+def test_what_was_lost_before_is_not_lost_once_more_with_what_came_after():
+    """Its second standby was fed before the volume of the first one served."""
+    register, primary, standby, third = Register(), Records(), Records(), Records()
+    register.opened("i-1", 1, START, primary)
+    register.flush(after(10))
+    standby.become(primary, after(10))
+    third.become(primary, after(10))
+    register.closed("i-1", after(14))
+    register.opened("i-2", 2, after(20), standby)
+    register.closed("i-2", after(25))
+    register.opened("i-3", 3, after(27), third)
+    assert [(loss.instance_id, loss.count) for loss in register.losses] == [("i-2", 4), ("i-3", 5)]
+
+
 def test_a_loss_is_laid_to_who_served_last_before_it():
     register, primary, heir, third = Register(), Records(), Records(), Records()
     assert register.served_before(START) is None

@@ -52,6 +52,13 @@ class Records:
         lacks = [n for first, last in self.ranges for n in range(first, last + 1) if n not in has]
         return len(lacks), max(lacks, default=None)
 
+    def lacks(self, acknowledged: int) -> set[int]:
+        """Which of the numbers 1 … `acknowledged` it has not."""
+        lacking = set(range(1, acknowledged + 1))
+        for first, last in self.ranges:
+            lacking.difference_update(range(first, last + 1))
+        return lacking
+
     def faults_against(self, acknowledged: int) -> tuple[int, int]:
         """(records missing, records doubled) against the numbers 1 … `acknowledged`."""
         written = sum(last - first + 1 for first, last in self.ranges)
@@ -105,7 +112,7 @@ class Register:
         self.acknowledged = 0
         self._open: dict[str, _Open] = {}
         self._asleep: dict[str, _Open] = {}
-        self._gap: tuple[int, int] | None = None  # the last loss: after which record, up to which
+        self._lost: set[int] = set()  # what the last one that opened had not: each is counted once
         self.rehearsing: set[str] = set()  # clones in quarantine whose workload runs: no client reaches them
         self.rehearsed: set[str] = set()  # all those whose workload ever ran
 
@@ -113,12 +120,10 @@ class Register:
         others = [other for other in self._open if other != instance_id]
         if others:
             self.overlaps.append(f"{now.isoformat()}: {instance_id} opened while {', '.join(others)} served")
-        gap = content.last, self.acknowledged
-        if (
-            content.last < self.acknowledged and gap != self._gap
-        ):  # counted once, until somebody takes a record
-            self.losses.append(Loss(now, instance_id, self.acknowledged - content.last))
-            self._gap = gap
+        lacks = content.lacks(self.acknowledged)
+        if lacks - self._lost:
+            self.losses.append(Loss(now, instance_id, len(lacks - self._lost)))
+        self._lost = lacks
         first = self.acknowledged + 1
         self._open[instance_id] = _Open(instance_id, epoch, now, first, content, first - 1)
 
