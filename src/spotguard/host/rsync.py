@@ -17,6 +17,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -148,8 +149,8 @@ class RsyncSync:
         position = max(known.position, arrived.mark.position if arrived else 0)
         if epoch != known.epoch or me not in (None, known.by):
             # who has sent it has cleared its own inbox when it took over from here
-            sent = known.sent if arrived is None else {}
-            self._memory.keep(epoch=epoch, by=me, position=position, sent=sent)
+            forgotten: dict[str, Any] = {} if arrived is None else {"sent": {}}
+            self._memory.keep(epoch=epoch, by=me, position=position, **forgotten)
         if self._mount is not None:
             self._mount.opens(arrived=arrived is not None)
         # nobody waits for it: of a large state it takes longer than a workload may be away
