@@ -11,9 +11,9 @@ from spotguard.cloud.simulated.ec2 import SimulatedEc2
 from spotguard.cloud.simulated.settings import Settings
 from spotguard.cloud.simulated.state import HappeningKind
 from spotguard.coordinator.coordinator import Coordinator, CoordinatorSettings
-from spotguard.domain.agents import Autonomy, Executor
+from spotguard.domain.agents import Autonomy, Executor, KillLevel
 from spotguard.domain.commands import CreatedBy, Priority
-from spotguard.domain.ids import AgentId, ClientToken, InstanceId, ReplicaId, SwitchId
+from spotguard.domain.ids import AgentId, ClientToken, InstanceId, ReplicaId, SwitchId, VolumeId
 from spotguard.domain.instances import GateState, Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.switches import Step, Trigger
@@ -21,7 +21,7 @@ from spotguard.domain.tags import ADOPTED_TAG
 from spotguard.planning.switching import STATE_DEVICE
 from spotguard.ports.cloud import BlockDevice, LaunchRequest
 from spotguard.ports.shape import Shape
-from spotguard.store import grants, moves, plans, replicas, tenants
+from spotguard.store import grants, kill, moves, plans, replicas, tenants
 from spotguard.store.database import Database
 from spotguard.store.tables import agents, clients, switch_steps, switches
 from tests.cloud.scene import ONDEMAND, PRICES, QUIET, START, A, B, C, Notes, StoryClock
@@ -161,6 +161,10 @@ class Scene(Guests):
             )
         )
 
+    def turn(self, level: KillLevel) -> None:
+        """The client's kill switch."""
+        self.db.write(lambda tx: kill.set_level(tx, self.now, self.client_id, kill.CLIENT, level, "a story"))
+
     # time
 
     def run(self, seconds: float = 0, *, until: Callable[[], bool] | None = None) -> None:
@@ -193,6 +197,15 @@ class Scene(Guests):
 
     def rows(self, table: sa.Table, *where: Any) -> list[Any]:
         return list(self.db.read(lambda tx: tx.execute(sa.select(table).where(*where)).all()))
+
+    def volume_at(self, machine: str, device: str = STATE_DEVICE) -> VolumeId:
+        """What EC2 shows there."""
+        volumes = self.ec2.describe_instances([InstanceId(machine)])[0].volumes
+        (found,) = (volume.volume_id for volume in volumes if volume.device == device)
+        return found
+
+    def holder_of(self, volume: VolumeId) -> InstanceId | None:
+        return self.ec2.describe_volumes([volume])[0].attached_to
 
     def agent(self, agent_id: AgentId) -> Any:
         return self.row(agents, agents.c.id == agent_id)

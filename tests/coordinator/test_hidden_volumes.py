@@ -9,7 +9,6 @@ from spotguard.domain.agents import Executor
 from spotguard.domain.ids import InstanceId
 from spotguard.domain.instances import Mode
 from spotguard.domain.switches import MoveKind
-from spotguard.planning.switching import STATE_DEVICE
 from spotguard.store.tables import storage_resources
 from tests.coordinator.scene import A, Scene
 
@@ -43,16 +42,6 @@ def scene():
     return scene
 
 
-def state_of(scene, machine):
-    volumes = scene.ec2.describe_instances([machine])[0].volumes
-    (found,) = (v.volume_id for v in volumes if v.device == STATE_DEVICE)
-    return found
-
-
-def holder_of(scene, volume):
-    return scene.ec2.describe_volumes([volume])[0].attached_to
-
-
 @pytest.mark.parametrize("seconds", [30, 60, 120])
 def test_a_holder_that_dies_meanwhile_is_recovered_from_it_and_not_from_an_older_image(scene, seconds):
     agent = scene.protect(pool=A, terminate_wait_seconds=0, restore_point_hours=1)
@@ -60,11 +49,11 @@ def test_a_holder_that_dies_meanwhile_is_recovered_from_it_and_not_from_an_older
     scene.run(1800, until=lambda: scene.rows(storage_resources, *done))
     scene.run(120)
     old = scene.serving(agent)
-    state = state_of(scene, old)
+    state = scene.volume_at(old)
     scene.cloud.hide(state, seconds)
     scene.ec2.controls.interrupt(old, notice_seconds=0)
     scene.run(3600, until=scene.serves_elsewhere(agent, old))
-    assert holder_of(scene, state) == scene.serving(agent)
+    assert scene.holder_of(state) == scene.serving(agent)
 
 
 @pytest.mark.parametrize("seconds", [25, 120])
@@ -72,10 +61,10 @@ def test_a_move_that_is_taken_back_meanwhile_brings_it_back(scene, seconds):
     agent = scene.protect(pool=A, terminate_wait_seconds=0)
     scene.run(120)
     old = scene.serving(agent)
-    state = state_of(scene, old)
+    state = scene.volume_at(old)
     opened = scene.switch(agent, A, mode=Mode.ONDEMAND, kind=MoveKind.VOLUME)
-    scene.run(1800, until=lambda: holder_of(scene, state) != old)
+    scene.run(1800, until=lambda: scene.holder_of(state) != old)
     scene.ec2.controls.fail_instance(InstanceId(scene.move(opened.switch_id).new_instance_id))
     scene.cloud.hide(state, seconds)
     scene.run(1800, until=lambda: scene.move(opened.switch_id).status == "unwound")
-    assert holder_of(scene, state) == old
+    assert scene.holder_of(state) == old

@@ -9,7 +9,7 @@ from spotguard.domain.commands import CommandType
 from spotguard.domain.errors import NeedsPerson
 from spotguard.domain.instances import Mode
 from spotguard.domain.switches import Step
-from spotguard.store import configuration, kill, steps
+from spotguard.store import configuration, steps
 from spotguard.store.invariant_moves import ENDS_OLD
 from spotguard.store.tables import agent_events, commands, switch_steps
 from tests.coordinator.scene import A, B, Scene
@@ -40,10 +40,6 @@ def configure(scene, agent, **wanted):
     scene.db.write(lambda tx: configuration.configure(tx, scene.now, scene.client_id, agent, wanted))
 
 
-def turn(scene, level):
-    scene.db.write(lambda tx: kill.set_level(tx, scene.now, scene.client_id, kill.CLIENT, level, "a story"))
-
-
 def test_auto_terminate_switched_off_meanwhile_leaves_it_running(scene, agent):
     old, move = waiting(scene, agent)
     configure(scene, agent, auto_terminate_enabled=False)
@@ -65,12 +61,12 @@ def test_a_longer_wait_counts_from_the_same_moment(scene, agent):
 @pytest.mark.parametrize("level", [KillLevel.VOLUNTARY, KillLevel.ALL])
 def test_the_kill_switch_keeps_it_until_it_is_turned_back(scene, agent, level):
     old, _ = waiting(scene, agent)
-    turn(scene, level)
+    scene.turn(level)
     scene.run(WAIT + 3000)
     assert old in scene.running()
     assert scene.breaches() == [], "nothing is late that its user holds"
     assert len(scene.rows(agent_events, agent_events.c.kind == "old_kept")) == 1
-    turn(scene, KillLevel.NONE)
+    scene.turn(KillLevel.NONE)
     scene.run(600, until=lambda: old not in scene.running())
 
 
@@ -89,7 +85,7 @@ def test_hands_off_keeps_it_until_hands_are_on_again(scene, agent):
         lambda scene, agent: configure(scene, agent, auto_terminate_enabled=False),
         lambda scene, agent: configure(scene, agent, enabled=False),
         lambda scene, agent: configure(scene, agent, terminate_wait_seconds=86_400),
-        lambda scene, agent: turn(scene, KillLevel.ALL),
+        lambda scene, agent: scene.turn(KillLevel.ALL),
     ],
     ids=["auto-terminate off", "hands off", "a longer wait", "kill switch"],
 )

@@ -17,7 +17,7 @@ from spotguard.domain.instances import InstanceState, Mode
 from spotguard.ports.shape import Shape, UserDataPolicy
 from spotguard.simulation.trouble import CLOUD_EFFECTS, Death, Mortal, ProcessDied, Trouble
 from spotguard.simulation.troubled_database import MortalDatabase
-from spotguard.store import grants, kill, ledger, probes, quarantine, registration
+from spotguard.store import grants, ledger, probes, quarantine, registration
 from spotguard.store.tables import agent_events, instances, ledger_entries, pool_looks, storage_resources
 from spotguard.store.tables import decisions as decision_rows
 from spotguard.store.tables import intentions as intention_rows
@@ -167,15 +167,10 @@ def test_a_budget_is_spent_to_its_end_and_not_beyond_and_the_next_day_has_its_ow
 def test_under_the_kill_switch_nothing_is_looked_at(scene):
     careful(scene)
 
-    def turn(level):
-        scene.db.write(
-            lambda tx: kill.set_level(tx, scene.now, scene.client_id, kill.CLIENT, level, "a story")
-        )
-
-    turn(KillLevel.VOLUNTARY)
+    scene.turn(KillLevel.VOLUNTARY)
     scene.run(600)
     assert looked(scene) == []
-    turn(KillLevel.NONE)
+    scene.turn(KillLevel.NONE)
     first(scene)
 
 

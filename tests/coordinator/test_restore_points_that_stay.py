@@ -9,7 +9,7 @@ from spotguard.domain.agents import Executor, KillLevel
 from spotguard.domain.commands import CreatedBy
 from spotguard.domain.ids import InstanceId
 from spotguard.planning.switching import ROOT_DEVICES
-from spotguard.store import kill, restore_orders, restore_points
+from spotguard.store import restore_orders, restore_points
 from spotguard.store.tables import drills as drill_rows
 from spotguard.store.tables import intentions
 from tests.coordinator.scene import A, Scene
@@ -37,10 +37,6 @@ def order(scene, agent):
     )
 
 
-def turn(scene, level):
-    scene.db.write(lambda tx: kill.set_level(tx, scene.now, scene.client_id, kill.CLIENT, level, "a story"))
-
-
 def clones(scene):
     return [m for m in scene.ec2.world.machines.values() if m.tags.get("spotguard:purpose") == "drill"]
 
@@ -61,12 +57,12 @@ def test_a_clone_is_not_launched_for_a_drill_that_another_coordinator_has_ended(
     other.run_pass()
 
     def called_off():
-        turn(scene, KillLevel.VOLUNTARY)
+        scene.turn(KillLevel.VOLUNTARY)
         for _ in range(4):
             scene.clock.time += timedelta(seconds=2)
             other.run_pass()
         assert [r.status for r in scene.rows(drill_rows)] == ["failed"]
-        turn(scene, KillLevel.NONE)
+        scene.turn(KillLevel.NONE)
 
     slow = one_that_sees(scene, WhileWaiting(scene, "describe_shape", called_off))
     slow.run_pass()
@@ -103,7 +99,7 @@ def test_a_restore_point_without_the_state_replaces_none_that_has_it(scene):
 def test_under_the_kill_switch_at_all_no_restore_point_is_made_or_deleted(scene):
     agent = with_point(scene, restore_points_kept=1)
     (good,) = points(scene, agent)
-    turn(scene, KillLevel.ALL)
+    scene.turn(KillLevel.ALL)
     scene.run(3 * 3600)
     left = {p.image_id for p in points(scene, agent)}
     assert left == {good.image_id}

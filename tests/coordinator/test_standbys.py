@@ -132,12 +132,18 @@ def test_a_spend_cap_binds_standbys(scene):
     ready(scene, agent)
 
 
-def test_where_the_server_has_no_ec2_the_agent_is_asked():
+def agent_asked():
+    """The server has no EC2, and a standby is wanted."""
     scene = Scene(has_cloud=False)
     agent = scene.protect(pool=A)
     scene.db.write(lambda tx: prices.record_report(tx, scene.now, scene.client_id, scene.now, [(B.id, 1)]))
     scene.config(agent, manual_replica_enabled=True)
     scene.coordinator.run_pass()
+    return scene, agent
+
+
+def test_where_the_server_has_no_ec2_the_agent_is_asked():
+    scene, agent = agent_asked()
     asked = scene.row(commands, commands.c.command_type == "launch_replica")
     assert asked.instance_id == scene.serving(agent)
     assert asked.payload["launch"]["pool_id"] == B.id
@@ -147,11 +153,7 @@ def test_where_the_server_has_no_ec2_the_agent_is_asked():
 
 def test_one_that_came_up_outlives_the_order_for_its_launch_that_was_never_answered():
     """The primary's agent launched it, and was cut off before it could say so."""
-    scene = Scene(has_cloud=False)
-    agent = scene.protect(pool=A)
-    scene.db.write(lambda tx: prices.record_report(tx, scene.now, scene.client_id, scene.now, [(B.id, 1)]))
-    scene.config(agent, manual_replica_enabled=True)
-    scene.coordinator.run_pass()
+    scene, agent = agent_asked()
     (replica,) = scene.live_replicas(agent)
     made = stray_machine(scene, agent)
     scene.db.write(lambda tx: replicas.machine_named(tx, scene.now, replica.id, made))

@@ -4,14 +4,10 @@ import pytest
 
 from spotguard.domain.agents import KillLevel
 from spotguard.domain.replicas import ReplicaStatus
-from spotguard.store import kill, prices
+from spotguard.store import prices
 from spotguard.store.tables import commands, replica_instances
 from tests.coordinator.scene import A, B, Scene
 from tests.coordinator.test_standbys import ready
-
-
-def turn(scene, level):
-    scene.db.write(lambda tx: kill.set_level(tx, scene.now, scene.client_id, kill.CLIENT, level, "a look"))
 
 
 def alone(scene, agent):
@@ -25,12 +21,12 @@ def scene():
 
 def test_nothing_is_launched_for_a_toggle_and_the_standby_comes_when_the_switch_is_taken_back(scene):
     agent = scene.protect(pool=A)
-    turn(scene, KillLevel.VOLUNTARY)
+    scene.turn(KillLevel.VOLUNTARY)
     scene.config(agent, manual_replica_enabled=True)
     scene.run(900)
     assert scene.rows(replica_instances) == []
     assert alone(scene, agent)
-    turn(scene, KillLevel.NONE)
+    scene.turn(KillLevel.NONE)
     ready(scene, agent)
 
 
@@ -39,12 +35,12 @@ def test_a_wish_whose_machine_nobody_has_asked_for_yet_is_given_up(scene, level)
     agent = scene.protect(pool=A)
     scene.run(60)  # prices are known
     scene.config(agent, manual_replica_enabled=True)
-    turn(scene, level)
+    scene.turn(level)
     scene.run(300)
     assert alone(scene, agent)
     [wish] = scene.rows(replica_instances)
     assert (wish.status, wish.instance_id) == (ReplicaStatus.TERMINATED, None)
-    turn(scene, KillLevel.NONE)
+    scene.turn(KillLevel.NONE)
     ready(scene, agent)
     assert scene.breaches() == []
 
@@ -55,7 +51,7 @@ def test_an_order_that_its_agent_has_not_fetched_is_taken_back(scene):
     scene.db.write(lambda tx: prices.record_report(tx, scene.now, scene.client_id, scene.now, [(B.id, 1)]))
     scene.config(agent, manual_replica_enabled=True)
     scene.coordinator.run_pass()
-    turn(scene, KillLevel.VOLUNTARY)
+    scene.turn(KillLevel.VOLUNTARY)
     scene.coordinator.run_pass()
     order = scene.row(commands, commands.c.command_type == "launch_replica")
     assert (order.status, "the kill switch stands at voluntary" in order.message) == ("cancelled", True)
@@ -65,7 +61,7 @@ def test_an_order_that_its_agent_has_not_fetched_is_taken_back(scene):
 def test_a_standby_that_is_lost_is_followed_by_none_and_one_that_stands_is_kept(scene):
     agent = scene.protect(pool=A, manual_replica_enabled=True)
     first = ready(scene, agent)
-    turn(scene, KillLevel.VOLUNTARY)
+    scene.turn(KillLevel.VOLUNTARY)
     scene.run(300)
     assert [r.id for r in scene.live_replicas(agent)] == [first.id]
     scene.ec2.controls.fail_instance(first.instance_id)
@@ -77,11 +73,11 @@ def test_a_standby_that_is_lost_is_followed_by_none_and_one_that_stands_is_kept(
 
 def test_who_waits_for_a_manual_replica_is_given_an_emergency_one_at_a_recommendation(scene):
     agent = scene.protect(pool=A)
-    turn(scene, KillLevel.VOLUNTARY)
+    scene.turn(KillLevel.VOLUNTARY)
     scene.config(agent, manual_replica_enabled=True)
     scene.ec2.controls.signal_rebalance(scene.serving(agent))
     assert ready(scene, agent).replica_type == "automatic-rebalance"
-    turn(scene, KillLevel.NONE)
+    scene.turn(KillLevel.NONE)
     scene.run(900)
     assert len(scene.live_replicas(agent)) == 1, "it does the manual one's work"
     assert scene.breaches() == []
@@ -89,7 +85,7 @@ def test_who_waits_for_a_manual_replica_is_given_an_emergency_one_at_a_recommend
 
 def test_a_notice_is_served(scene):
     agent = scene.protect(pool=A)
-    turn(scene, KillLevel.VOLUNTARY)
+    scene.turn(KillLevel.VOLUNTARY)
     scene.config(agent, manual_replica_enabled=True)
     old = scene.serving(agent)
     scene.ec2.controls.interrupt(old)

@@ -22,11 +22,6 @@ def served_by_ours(scene):
     return agent
 
 
-def volume_at(scene, machine, device=STATE_DEVICE):
-    (found,) = (v.volume_id for v in scene.ec2.describe_instances([machine])[0].volumes if v.device == device)
-    return found
-
-
 def volume_of_his(scene, agent, az, *, tagged):
     tags = {"Name": "mine"} | ({ADOPTED_TAG: agent} if tagged else {})
     return scene.ec2.create_volume(ClientToken("mine"), az, 40, tags)
@@ -36,15 +31,11 @@ def put_in_place(scene, agent, machine, new):
     """While SpotGuard is told to keep its hands off."""
     scene.config(agent, enabled=False)
     scene.run(60)
-    scene.ec2.detach_volume(volume_at(scene, machine), machine)
+    scene.ec2.detach_volume(scene.volume_at(machine), machine)
     scene.run(60)
     scene.ec2.attach_volume(new, machine, STATE_DEVICE)
     scene.run(60)
     scene.config(agent, enabled=True)
-
-
-def holder_of(scene, volume):
-    return scene.ec2.describe_volumes([volume])[0].attached_to
 
 
 @pytest.mark.parametrize("tagged", [False, True])
@@ -61,7 +52,7 @@ def test_it_goes_along_with_a_recovery_from_a_machine_of_ours(tagged, in_place):
     scene.run(1800)
     scene.ec2.controls.interrupt(old, notice_seconds=0)
     scene.run(1800, until=scene.serves_elsewhere(agent, old))
-    assert holder_of(scene, new) == scene.serving(agent)
+    assert scene.holder_of(new) == scene.serving(agent)
 
 
 @pytest.mark.parametrize("executor", list(Executor))
@@ -84,12 +75,12 @@ def test_what_it_has_replaced_is_kept_for_a_person():
     scene = Scene(executor=Executor.SERVER)
     agent = served_by_ours(scene)
     old = scene.serving(agent)
-    replaced = volume_at(scene, old)
+    replaced = scene.volume_at(old)
     put_in_place(scene, agent, old, volume_of_his(scene, agent, B.az, tagged=False))
     scene.switch(agent, A)
     scene.run(1800, until=scene.serves_elsewhere(agent, old))
     scene.run(2 * 3600)
-    assert holder_of(scene, replaced) is None
+    assert scene.holder_of(replaced) is None
     (kept,) = scene.rows(storage_resources, storage_resources.c.id == replaced)
     assert kept.ended_at is None
     told = scene.db.read(left_for_people.of_all)
@@ -100,12 +91,12 @@ def test_who_puts_the_first_one_back_has_it_again():
     scene = Scene(executor=Executor.SERVER)
     agent = served_by_ours(scene)
     old = scene.serving(agent)
-    first, other = volume_at(scene, old), volume_of_his(scene, agent, B.az, tagged=False)
+    first, other = scene.volume_at(old), volume_of_his(scene, agent, B.az, tagged=False)
     put_in_place(scene, agent, old, other)
     scene.run(300)
     put_in_place(scene, agent, old, first)
     scene.run(300)
     scene.ec2.controls.interrupt(old, notice_seconds=0)
     scene.run(1800, until=scene.serves_elsewhere(agent, old))
-    assert holder_of(scene, first) == scene.serving(agent)
-    assert holder_of(scene, other) is None
+    assert scene.holder_of(first) == scene.serving(agent)
+    assert scene.holder_of(other) is None

@@ -128,18 +128,24 @@ def test_one_that_forgot_and_whose_standby_has_ended_with_the_ticket_is_not_out_
     scene.assert_no_record_lost_or_doubled()
 
 
-def test_what_a_dead_standby_wrote_by_a_ticket_that_its_holder_forgot_is_kept_for_a_person(scene):
-    """The notice was withdrawn, so the holder lives; nobody else can say that it had handed over."""
+def handed_over_and_forgot(scene, end):
+    """While the server was away: the notice was withdrawn, the standby has come to this end, and the holder lives."""
     world, old, standby = scene.world, scene.agent().instance_id, scene.ready_replica().instance_id
     world.take_server_away()
     scene.aws_gives_notice()
     scene.until(lambda: serving(scene) == [standby], seconds=15)
     world.ec2.controls.withdraw_notice(InstanceId(old))
     scene.wait(minutes=10)
-    world.ec2.controls.end_by_stranger(InstanceId(standby))
+    end(InstanceId(standby))
     damage(scene, old)
     scene.wait(minutes=2)
     world.bring_server_back()
+
+
+def test_what_a_dead_standby_wrote_by_a_ticket_that_its_holder_forgot_is_kept_for_a_person(scene):
+    """Nobody else than the holder can say that it had handed over."""
+    world, old, standby = scene.world, scene.agent().instance_id, scene.ready_replica().instance_id
+    handed_over_and_forgot(scene, world.ec2.controls.end_by_stranger)
     scene.wait(minutes=60)
     assert serving(scene) == [old]
     assert standby in whose_state_is_left(scene)
@@ -150,15 +156,7 @@ def test_and_a_person_hears_of_it_when_that_standby_is_started_again():
     """It runs on demand, and was stopped: dead by its proof, and not for ever."""
     scene = protected(troubled=True, is_dry=True)
     world, old, standby = scene.world, scene.agent().instance_id, scene.ready_replica().instance_id
-    world.take_server_away()
-    scene.aws_gives_notice()
-    scene.until(lambda: serving(scene) == [standby], seconds=15)
-    world.ec2.controls.withdraw_notice(InstanceId(old))
-    scene.wait(minutes=10)
-    world.ec2.controls.stop(InstanceId(standby))
-    damage(scene, old)
-    scene.wait(minutes=2)
-    world.bring_server_back()
+    handed_over_and_forgot(scene, world.ec2.controls.stop)
     scene.until(lambda: serving(scene) == [old], minutes=60)
     world.ec2.controls.start(InstanceId(standby))
     scene.wait(minutes=10)
