@@ -49,7 +49,6 @@ KEPT_HARSH = {
     9064: "a launch that was late on its way to EC2, and asked for anew after a minute, was called asked for twice",
     9385: "a move whose holder had let go was late, while its user had stopped everything",
     10705: "what a first death had cost was counted once more with what the second one did",
-    11031: "a new holder that could not write down its epoch on a full disk was blamed for not opening",
 }
 """Of one hour each, harsh ones."""
 

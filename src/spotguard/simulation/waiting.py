@@ -18,7 +18,6 @@ from spotguard.planning.cleaning import FOUND
 from spotguard.planning.invariants import ORPHAN_AFTER, Breach, no_orphan, nothing_waits_for_ever
 from spotguard.simulation import lookups
 from spotguard.simulation.records import Records
-from spotguard.simulation.trouble import Trouble
 from spotguard.simulation.world import World
 from spotguard.store import deaths, grants, left_for_people, leftover_report, tickets, unheard
 from spotguard.store.steps import LEFT_RUNNING
@@ -66,8 +65,7 @@ class ForEc2:
 
 
 class ForALine:
-    """A new holder that was heard, and is cut off or frozen before it hears of its epoch, or cannot write that down on
-    a full disk, opens when that is over.
+    """A new holder that was heard, and is cut off before it hears of its epoch, opens when its line is whole again.
 
     Until then its move is late, which people are told. One that is granted an epoch and never heard anything is not
     excused, nor is one whose line is whole.
@@ -83,7 +81,7 @@ class ForALine:
         """Of those that had been excused: whose line is whole, and who does not open."""
         now = world.clock.now()
         for whose, trouble in world.troubles.items():
-            if world.link.away or _is_held_up(trouble, now):
+            if world.link.away or max(trouble.line.request_lost, trouble.line.answer_lost) >= 1:
                 self._cut_at[whose] = now
         for breach in {breach for seat in world.seats for breach in seat.breaches} - self._known:
             self._known.add(breach)
@@ -106,12 +104,6 @@ class ForALine:
         if process is None or at is None or not process.has_enrolled:
             return False
         return world.clock.now() - at <= HEARS_WITHIN
-
-
-def _is_held_up(trouble: Trouble, now: datetime) -> bool:
-    is_cut = max(trouble.line.request_lost, trouble.line.answer_lost) >= 1
-    is_frozen = trouble.frozen_until is not None and trouble.frozen_until > now
-    return is_cut or is_frozen or trouble.disk_full
 
 
 def _late_to_open(breach: Breach) -> str | None:
