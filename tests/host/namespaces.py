@@ -59,10 +59,11 @@ def until(happens, seconds=30.0):
 
 @dataclass
 class Host:
-    """A namespace, its address, and its folder: `state` and `inbox` lie in it."""
+    """A namespace, its address, its cable's end on the bridge, and its folder: `state` and `inbox` lie in it."""
 
     name: str
     address: str
+    plug: str
     folder: Path
     door: subprocess.Popen | None = None
 
@@ -129,15 +130,15 @@ class Hosts:
 
     def host(self, *, door=True):
         number = len(self.hosts) + 1
-        host = Host(f"sg{os.getpid()}-{number}", f"10.99.0.{number}", Path(tempfile.mkdtemp(dir=self.folder)))
+        name, plug = f"sg{os.getpid()}-{number}", f"sg{os.getpid()}v{number}"
+        host = Host(name, f"10.99.0.{number}", plug, Path(tempfile.mkdtemp(dir=self.folder)))
         self.hosts.append(host)
         make(Pair(host.folder / "keys", host.inbox, PORT))
         if number > 1:
             self._same_keys(host)
         ip("netns", "add", host.name)
-        end = f"sg{os.getpid()}v{number}"
-        ip("link", "add", end, "type", "veth", "peer", "name", "cable", "netns", host.name)
-        ip("link", "set", end, "master", self.bridge, "up")
+        ip("link", "add", host.plug, "type", "veth", "peer", "name", "cable", "netns", host.name)
+        ip("link", "set", host.plug, "master", self.bridge, "up")
         ip("-n", host.name, "address", "add", f"{host.address}/24", "dev", "cable")
         ip("-n", host.name, "link", "set", "lo", "up")
         host.link("up")
@@ -172,6 +173,7 @@ def hosts():
                 for pid in host.pids():
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
+                ip("link", "delete", host.plug)  # a deleted namespace's cable goes some time later
                 ip("netns", "delete", host.name)
             ip("link", "delete", all_of_them.bridge)
 

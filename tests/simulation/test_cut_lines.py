@@ -62,6 +62,10 @@ class Story:
             self.lives(seconds=every_seconds)
         raise AssertionError(f"{step} never came: {self.steps}")
 
+    def cannot_write(self):
+        """Its disk is full, and so is the room that was kept for that day."""
+        self.trouble.disk_full, self.trouble.reserve_pieces = True, 0
+
     def lives(self, **span):
         self.made._until(self.world.clock.now() + timedelta(**span) - self.world.started_at)
 
@@ -87,7 +91,7 @@ def test_it_is_late_and_excused_while_its_line_is_cut_and_opens_when_it_is_whole
 
 def test_one_that_does_not_open_although_its_line_is_whole_is_found_two_minutes_later(story):
     story.lives(minutes=25)
-    story.trouble.disk_full = True  # what it is told it cannot write down
+    story.cannot_write()  # down what it is told
     story.trouble.line.answer_lost = 0.0
     story.lives(minutes=1)
     assert story.made.violations == []
@@ -97,7 +101,7 @@ def test_one_that_does_not_open_although_its_line_is_whole_is_found_two_minutes_
 
 
 def test_one_whose_line_was_never_cut_is_excused_by_nothing(story):
-    story.trouble.disk_full = True
+    story.cannot_write()
     story.trouble.line.answer_lost = 0.0
     story.lives(minutes=20)
     assert story.late

@@ -49,6 +49,7 @@ KEPT_HARSH = {
     9064: "a launch that was late on its way to EC2, and asked for anew after a minute, was called asked for twice",
     9385: "a move whose holder had let go was late, while its user had stopped everything",
     10705: "what a first death had cost was counted once more with what the second one did",
+    11031: "the simulated disk, full, knew no reserve as the shipped one does, and a new holder could not open",
 }
 """Of one hour each, harsh ones."""
 

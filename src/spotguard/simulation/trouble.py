@@ -15,6 +15,7 @@ from typing import Any
 
 from spotguard.domain.errors import ServerAway
 from spotguard.host.clock import SystemClock
+from spotguard.host.reserve import PIECES
 from spotguard.ports.clock import Clock
 from spotguard.ports.disk import Disk
 from spotguard.ports.server import Reply, ServerLink
@@ -54,6 +55,7 @@ class Trouble:
     frozen_until: datetime | None = None
     slow_seconds: float = 0.0
     disk_full: bool = False
+    reserve_pieces: int = PIECES
     clock_ahead: timedelta = timedelta(0)
     death: Death | None = None
 
@@ -116,7 +118,11 @@ def _unheard(send: Callable[[], Reply]) -> None:
 
 
 class TroubledDisk:
-    """A `Disk` that may be full, and at whose writes the process may die."""
+    """A `Disk` that may be full, and at whose writes the process may die.
+
+    Full, it takes as many writes as the shipped one (`host.reserve`) has pieces: who has filled it takes the rest of
+    each piece that is given up.
+    """
 
     def __init__(self, inner: Disk, trouble: Trouble) -> None:
         self._inner, self._trouble = inner, trouble
@@ -136,8 +142,13 @@ class TroubledDisk:
         self._trouble.around(self._inner.remove, name)
 
     def _room(self, name: str) -> None:
-        if self._trouble.disk_full:
+        trouble = self._trouble
+        if not trouble.disk_full:
+            trouble.reserve_pieces = PIECES
+        elif trouble.reserve_pieces == 0:
             raise OSError(errno.ENOSPC, "No space left on device", name)
+        else:
+            trouble.reserve_pieces -= 1
 
 
 def troubled_clock(inner: Clock, trouble: Trouble) -> SystemClock:
