@@ -5,7 +5,14 @@ from datetime import timedelta
 import pytest
 
 from spotguard.agent.quiet import HOLD_SECONDS, Quiet
-from spotguard.domain.errors import Doubtful, QuiesceFailed
+from spotguard.domain.errors import (
+    Doubtful,
+    NeedsPerson,
+    PoolDry,
+    QuiesceFailed,
+    QuotaReached,
+    TokenMismatch,
+)
 from spotguard.domain.switches import MoveKind, Step
 from spotguard.simulation.machine import Files, SimulatedDisk
 from tests.agent.stage import Crash, Host, Stage
@@ -114,6 +121,16 @@ def test_a_hook_that_fails_gives_the_move_up_and_the_old_one_serves_on(hooks):
     assert (
         "the database refuses" in stage.server.orders[stage.server.moves[switch].command_id].result["message"]
     )
+
+
+@pytest.mark.parametrize("error", [NeedsPerson, PoolDry, QuotaReached, TokenMismatch])
+def test_whatever_ec2_refuses_gives_the_move_up_and_the_old_one_serves_on(hooks, error):
+    stage, switch, old = image_move(hooks)
+    stage.ec2.faults.next("create_image", error("NotToday"))
+    order = stage.server.orders[stage.server.moves[switch].command_id]
+    stage.run(600, lambda: order.result is not None)
+    assert "NotToday" in order.result["message"]
+    assert stage.register.serving() == [old.instance_id]
 
 
 def test_where_the_server_makes_the_image_it_is_frozen_before_it_hears_and_for_a_minute(hooks):

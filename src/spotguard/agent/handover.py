@@ -271,7 +271,7 @@ class Handover:
             reply = self._desk.call("POST", "switch-report", poll_body(state))
         except (ServerAway, NotEnrolled):
             return None
-        if reply.status == HTTPStatus.NOT_FOUND and "detail" in reply.body:  # its own word, not a gateway's
+        if reply.status == HTTPStatus.NOT_FOUND:
             self._replies.append((state.switch_id, {"status": SwitchStatus.UNWOUND.value}))
         if reply.status not in OK:
             return None

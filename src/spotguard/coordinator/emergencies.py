@@ -104,7 +104,7 @@ class Emergencies:
             self.ctx.wakeup.agent(held.instance_id)
 
     def _answer_again(self, now: datetime, agent_id: AgentId) -> bool:
-        changed = self.ctx.db.write(lambda tx: _answer_again(tx, now, agent_id))
+        changed = self.ctx.db.write(lambda tx: answer_again(tx, now, agent_id))
         if not changed:
             self.ctx.rest(agent_id, now, now + REST)
         return changed
@@ -296,8 +296,9 @@ _UNRESOLVED = Prepared(
 )
 
 
-def _answer_again(tx: sa.Connection, now: datetime, agent_id: AgentId) -> bool:
+def answer_again(tx: sa.Connection, now: datetime, agent_id: AgentId) -> bool:
     """Signals whose answer is not carried out: the replica failed, the target died, the server had been away."""
+    fleet.hold(tx, now, agent_id)  # another coordinator, or a signal that comes now, would make a second replica
     agent = fleet.agent_row(tx, agent_id)
     held = grants.holder(tx, agent_id)
     rows = _UNRESOLVED.rows(tx, {"agent": agent_id})

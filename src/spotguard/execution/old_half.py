@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from spotguard.domain.errors import (
+    CloudError,
     Doubtful,
     GateFailed,
-    NeedsPerson,
     NotVisible,
     QuiesceFailed,
     SyncFailed,
@@ -121,7 +121,7 @@ class OldHalf:
             return Wait(1.0 if state.gate_is_shut else self.limits.look_again, str(error))
         except (Throttled, Doubtful, NotVisible) as error:
             return Wait(self.limits.look_again, f"EC2 gave no clear answer ({error.code})")
-        except (GateFailed, QuiesceFailed, NeedsPerson) as error:
+        except (GateFailed, QuiesceFailed, CloudError) as error:  # EC2 has refused, and repeats itself
             if state.close_by is not None:  # the instance is dying: nothing is gained by going back
                 return Wait(1.0, f"{step}: {error}")
             return state.unwind(f"{step}: {error}")
@@ -151,7 +151,7 @@ class OldHalf:
         if state.volumes and self.cloud is not None:
             try:
                 back = volumes.bring_back(self.cloud, state, self.keep)
-            except (Throttled, Doubtful, NotVisible, NeedsPerson) as error:
+            except CloudError as error:
                 return Wait(self.limits.look_again, f"bringing the volumes back: {error}")
             if isinstance(back, Wait):
                 return back

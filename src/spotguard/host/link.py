@@ -16,6 +16,7 @@ from spotguard.ports.server import Reply
 
 LARGEST_BODY = 1024 * 1024  # of an answer; the server's own limit for a request is a quarter of it
 CONNECT_SECONDS = 5.0
+_REFUSED = 400
 _SERVER_ERROR = 500
 _REDIRECT = range(300, 400)
 
@@ -82,4 +83,6 @@ def _reply(status: int, content: bytes) -> Reply:
         body = msgspec.json.decode(content) if content else {}
     except (msgspec.DecodeError, RecursionError) as error:
         raise ServerAway(f"the server answered {status} with something that is not JSON") from error
+    if status >= _REFUSED and not (isinstance(body, dict) and isinstance(body.get("detail"), str)):
+        raise ServerAway(f"the server answered {status} without a reason: a proxy's word, not our server's")
     return Reply(status, body if isinstance(body, dict) else {"body": body})

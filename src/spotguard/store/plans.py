@@ -87,7 +87,9 @@ def answer_signal(  # noqa: PLR0913 - what the signal says, and of whom
 
     Call it after the event was inserted, in the same transaction, once per event.
     """
-    agent = fleet.agent_row(tx, agent_id, client_id)
+    fleet.agent_row(tx, agent_id, client_id)  # NotFound before anything is touched
+    fleet.hold(tx, now, agent_id)
+    agent = fleet.agent_row(tx, agent_id)
     _strike_pool(tx, now, agent, instance_id, signal_type)
     held = grants.holder(tx, agent_id)
     serves = held is not None and held.instance_id == instance_id
