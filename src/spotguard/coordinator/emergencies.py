@@ -298,7 +298,7 @@ _UNRESOLVED = Prepared(
 
 def answer_again(tx: sa.Connection, now: datetime, agent_id: AgentId) -> bool:
     """Signals whose answer is not carried out: the replica failed, the target died, the server had been away."""
-    fleet.hold(tx, now, agent_id)  # another coordinator, or a signal that comes now, would make a second replica
+    fleet.hold(tx, now, agent_id)  # else another coordinator, or a signal, makes a second replica
     agent = fleet.agent_row(tx, agent_id)
     held = grants.holder(tx, agent_id)
     rows = _UNRESOLVED.rows(tx, {"agent": agent_id})
