@@ -177,6 +177,9 @@ class Agent:
             self._close_gate()
         is_this_boot = stored is not None and stored.boot_id == identity.boot_id
         is_ours, forgotten = _read(lambda: desk.primacy.load(identity))
+        if stored is None and desk.primacy.was_anothers:
+            desk.starts_passive = True  # the enrolment is damaged, or went before an agent was killed
+            self._close_gate()
         if forgotten is not None:
             self._begin_anew(forgotten, WHAT_WAS_UNDER_WAY)
             desk.primacy.forget(identity, was_this_boot=is_this_boot)
@@ -184,7 +187,7 @@ class Agent:
             self._begin_anew(damage, ("enrolment",) if is_ours else WHAT_WAS_UNDER_WAY)
         elif is_this_boot:
             desk.enrolment = stored
-        elif stored is None:
+        elif stored is None and not desk.primacy.was_anothers:
             self._meet_what_runs()
 
     def _meet_what_runs(self) -> None:

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import Any
 
 from spotguard.agent.command_book import CommandBook
-from spotguard.agent.desk import OK, Desk, NotEnrolled
+from spotguard.agent.desk import MOST_SAID, OK, Desk, NotEnrolled
 from spotguard.agent.files import Document
 from spotguard.agent.launches import DiskIntentions
 from spotguard.agent.orders import Command, SwitchOrder, move_of, switch_order, target_of
@@ -40,6 +40,8 @@ from spotguard.ports.server import Reply
 from spotguard.ports.workload import SyncTarget
 from spotguard.telemetry import get_logger
 
+UNWOUND_WITHIN = timedelta(minutes=2)
+
 log = get_logger("agent")
 
 
@@ -56,6 +58,7 @@ class Handover:
         self.is_lost = False  # what stood on the disk of the newest move cannot be read
         self._replies: deque[tuple[str, Mapping[str, Any]]] = deque(maxlen=100)
         self._polled_at: datetime | None = None
+        self._unwinding_since: datetime | None = None
         ports = desk.ports
         self._half = OldHalf(
             holding=desk.primacy,
@@ -113,12 +116,27 @@ class Handover:
         advance = self._advance()
         if advance.state.ended is None and self._poll(now):
             advance = self._advance()
+        self._complain(advance)
         if advance.again_seconds is None:
             return self.run(now) if self._next_command() else self._own_moment()
         return self._desk.ports.clock.now() + timedelta(seconds=advance.again_seconds)
 
+    def _complain(self, advance: Advance) -> None:
+        """One that is given up and does not let the gate open again is told (presence): nobody serves."""
+        now, state = self._desk.ports.clock.now(), advance.state
+        if state.ended is not None or not (state.unwinding and state.gate_is_shut):
+            self._unwinding_since = self._desk.move_stuck = None
+            return
+        self._unwinding_since = self._unwinding_since or now
+        if now - self._unwinding_since >= UNWOUND_WITHIN:
+            said = f"a move was given up, and is not taken back: {advance.because}"
+            self._desk.move_stuck = said[:MOST_SAID]
+
     def _begin_what_is_due(self, now: datetime) -> None:
         command = self._next_command()
+        if command is not None and self._is_stale(command, now):
+            self._book.answer(command, CommandStatus.REFUSED, "it expired before it could be begun")
+            command = None
         if command is not None and self.is_open:
             self._yield_to(command)
         if not self.is_open:
@@ -126,6 +144,11 @@ class Handover:
                 self._begin(command, now)
             else:
                 self._begin_alone(now)
+
+    def _is_stale(self, command: Command, now: datetime) -> bool:
+        """The server has given it up. What was done alone meanwhile is told all the same."""
+        alone = self._state is not None and self._state.switch_id is None
+        return not alone and command.is_over(self._desk.server_now(now))
 
     def _next_command(self) -> Command | None:
         """A `switch` that was journalled and is not this move's."""

@@ -39,6 +39,7 @@ class Held:
 
     `known` is the newest epoch that the server has told of. `follows`: the one that came after another's, until the
     gate has opened for it here. `destroyed`: ids of tickets that are never used or given.
+    `over`: the epoch that the server has told to be another's while it was held here; its gate may not have closed.
     `forgot`: what stood here before was damaged, no open gate told that nothing was released, and the server has not
     been asked since.
     `doubted`: the id of a ticket that may have been given, or used, then.
@@ -52,11 +53,17 @@ class Held:
     flush_seconds: float | None = None
     known: int = 0
     follows: int | None = None
+    over: int = 0
     ticket: InHand | None = None
     handed: HandedOver | None = None
     destroyed: tuple[str, ...] = ()
     forgot: bool = False
     doubted: str | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """What is held was granted to another, or is older than one that was; it is still to be let go of."""
+        return self.held is not None and (self.held <= self.over or self.held < self.known)
 
     def without(self, ticket_id: str) -> Held:
         """That ticket is destroyed for ever, whether or not it has come."""

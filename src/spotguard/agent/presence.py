@@ -74,6 +74,7 @@ class Presence:
         """
         primacy = self._desk.primacy
         try:
+            primacy.end_what_is_over()
             if primacy.ensure_open():
                 self.hurry()
             if primacy.held is None and self._desk.may_close:
@@ -140,7 +141,7 @@ class Presence:
             "has_traffic_script": desk.settings.has_traffic_script,
             "state_on_root": desk.state_on_root(),
             "traffic_stuck": desk.traffic_stuck,
-            "workload_stuck": desk.gate_stuck or desk.state_stuck,
+            "workload_stuck": desk.gate_stuck or desk.move_stuck or desk.state_stuck,
             **self._tickets.said(),
         }
         asked = desk.ports.clock.now()

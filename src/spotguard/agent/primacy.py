@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from spotguard.agent.files import Document
@@ -47,6 +48,7 @@ class Primacy:
         self._confirmed: int | None = None  # the epoch that the server told this process, or a ticket gave it
         self._anothers = 0  # the newest that it told this process to be another's
         self._rehearsing = False
+        self.was_anothers = False  # what stood on the disk
 
     def load(self, me: Identity) -> bool:
         """Read the disk: True if it is this identity's. `Damaged` passes through: who cannot remember what it released
@@ -57,6 +59,7 @@ class Primacy:
         """
         found = self._document.read_as(Held) or Held()
         is_ours = (found.instance_id, found.boot_id) == (me.instance_id, me.boot_id)
+        self.was_anothers = bool(found.instance_id) and not is_ours
         if found.instance_id != me.instance_id:
             found = Held(me.instance_id, me.boot_id)
         elif found.boot_id != me.boot_id:
@@ -188,7 +191,7 @@ class Primacy:
             return False
         try:
             epoch = self._now.held
-            if epoch is None or self._now.paused:
+            if epoch is None or self._now.paused or self._now.is_over:
                 return False
             was_closed = self._gate.state() is not GateState.OPEN
             if not was_closed and not self.has_opened:
@@ -235,11 +238,20 @@ class Primacy:
                 return False
             self._confirmed = None  # although the gate may not close at once: no traffic is fetched any more
             self._serving.forbid()
-            # nor is what stops later than we wait for started again; a full disk must not keep it from stopping
-            self._now = replace(self._now, paused=True)
+            # nor is what stops later than we wait for started again, also by the next agent; a full disk must not keep
+            # it from stopping
+            self._now = replace(self._now, paused=True, over=held)
+            with suppress(OSError):
+                self._document.write(self._now)
             self._gate.close()
             self.release(held)
             return True
+
+    def end_what_is_over(self) -> bool:
+        """What an agent before this one could not close. `GateFailed` passes through."""
+        with self._lock:
+            held = self._now.held
+            return held is not None and self._now.is_over and self.fence(max(held, self._now.known))
 
     def pause(self) -> None:
         with self._lock:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from spotguard.agent.backoff import Backoff
 from spotguard.agent.files import Document
 from spotguard.domain.errors import QuiesceFailed
+from spotguard.ports.checked_lines import Damaged
 from spotguard.ports.clock import Clock
 from spotguard.ports.disk import Disk
 from spotguard.ports.workload import Quiesce
@@ -34,9 +35,16 @@ class Quiet:
 
     def recover(self) -> None:
         """After a start: whatever was frozen, its freezer is gone."""
-        if self._document.read_or(None) is not None:
+        if self._is_noted():
             self._until = self._clock.now()
             self.thaw()
+
+    def _is_noted(self) -> bool:
+        """Damaged counts: to thaw what is not frozen is harmless."""
+        try:
+            return self._document.read() is not None
+        except Damaged:
+            return True
 
     def freeze(self) -> None:
         """`QuiesceFailed`, and thawed again, when the hook fails. Frozen already: held anew."""

@@ -36,7 +36,7 @@ class Salvaging:
     def _carry_on(self, command: Command, now: datetime) -> bool:
         """True when it is answered."""
         salvage = self._desk.ports.salvage
-        if salvage is None or command.is_over(now):
+        if salvage is None or command.is_over(self._desk.server_now(now)):
             self._book.answer(command, CommandStatus.FAILED, "not compared in its time")
             return True
         try:

@@ -20,6 +20,7 @@ from spotguard.host.commands import Ran, run
 from spotguard.host.disk import FolderDisk
 from spotguard.host.mounts import Mounts
 from spotguard.host.state_lay import Kept, Lay, is_another
+from spotguard.ports.checked_lines import Damaged, line_of, value_of
 from spotguard.ports.workload import STATE_MOUNT, Gate
 from spotguard.telemetry import get_logger
 
@@ -41,6 +42,8 @@ class StateMount:
     def require_to_open(self, arrives: Callable[[], bool]) -> None:
         """`GateFailed` where the state is not. `arrives`: a pass was received, and is put in its place now."""
         kept = self._kept()
+        if self._is_lost() and not arrives():
+            raise GateFailed(self._unreadable)
         promised = self._mounts.promised_at(self._path, at_boot=True)
         wanted = promised
         if kept.opened is not None and not kept.is_mounted_by_its_start:
@@ -85,6 +88,8 @@ class StateMount:
     def require_for_pass(self) -> None:
         """`StateMissing` where the state is not, whatever there is in its place."""
         kept = self._kept()
+        if self._is_lost():
+            raise StateMissing(f"no pass is sent: {self._unreadable}")
         known = kept.served or kept.opened
         wanted = self._mounts.promised_at(self._path, at_boot=False) if known is None else known.point
         for point in (wanted, *self._parts(known, at_boot=False)):
@@ -199,12 +204,33 @@ class StateMount:
     def _if_meant(self, why: str) -> str:
         return f"{why}, remove {self._folder / STATE_MOUNT}"
 
-    def _kept(self) -> Kept:
+    @property
+    def _unreadable(self) -> str:
+        file = self._folder / STATE_MOUNT
+        return f"{file}, which says where the state {self._state} lies, is damaged: see that it is there, and remove it"
+
+    def _is_lost(self) -> bool:
+        """Where it lay is not known any more, and nothing is mounted that could be it."""
         try:
-            kept = msgspec.json.decode((self._folder / STATE_MOUNT).read_bytes(), type=Kept)
+            self._read()
+        except (OSError, Damaged, msgspec.DecodeError, msgspec.ValidationError):
+            return self._point == "/"
+        return False
+
+    def _read(self) -> Kept:
+        """An agent before an upgrade has written it without a checksum: no line with one begins like it."""
+        try:
+            content = (self._folder / STATE_MOUNT).read_bytes()
         except FileNotFoundError:
             return Kept()
-        except (OSError, msgspec.DecodeError) as error:
+        if content.startswith(b"{"):
+            return msgspec.json.decode(content, type=Kept)
+        return msgspec.convert(value_of(content.removesuffix(b"\n")), Kept)
+
+    def _kept(self) -> Kept:
+        try:
+            kept = self._read()
+        except (OSError, Damaged, msgspec.DecodeError, msgspec.ValidationError) as error:
             log.warning("not known where the state lay", because=str(error))
             return Kept()
         return kept if kept.state == str(self._state) else Kept()
@@ -214,7 +240,7 @@ class StateMount:
         if kept == self._kept():
             return
         try:
-            FolderDisk(self._folder).replace(STATE_MOUNT, msgspec.json.encode(kept))
+            FolderDisk(self._folder).replace(STATE_MOUNT, line_of(kept))
         except OSError as error:
             log.warning("not written where the state lies", because=str(error))
 
