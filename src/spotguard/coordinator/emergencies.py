@@ -235,6 +235,7 @@ def _death_facts(
         volume_survives=bool(left.volumes),
         looked=looked,
         stray_volumes=tuple(row.id for row in left.strays),
+        copies=tuple(row.id for row in left.copies),
         keeps_state=keeps_state,
         state_on_root=on_root,
         may_be_hidden=keeps_state and not left.volumes and _is_young(tx, now, held.instance_id),

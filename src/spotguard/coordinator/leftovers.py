@@ -26,6 +26,7 @@ from spotguard.planning.deadlines import KEEP_AFTER_LOSS, lacks_writes
 from spotguard.ports.cloud import Cloud, VolumeState
 from spotguard.ports.intentions import Intention
 from spotguard.store import (
+    deaths,
     events,
     fleet,
     forsaken,
@@ -80,8 +81,7 @@ class Leftovers:
         return self._terminate(now, row, "its role is over and it never served")
 
     def _terminate(self, now: datetime, row: Row, because: str) -> bool:
-        if self.ctx.db.read(lambda tx: leftover_rows.why_left_alone(tx, row)) is not None:
-            self.ctx.rest(row.id, now, now + REST)
+        if self._is_left_alone(now, row):
             return False
         cloud = self.ctx.clouds(ClientId(row.client_id))
         if cloud is None:
@@ -99,6 +99,15 @@ class Leftovers:
             _needs_person(self.ctx, now, row, "instance", error)
             raise
         self.ctx.soon(now, 5)
+        return True
+
+    def _is_left_alone(self, now: datetime, row: Row) -> bool:
+        """Also in the two minutes that AWS leaves it: they cost next to nothing, and who serves may die in them."""
+        if self.ctx.db.read(lambda tx: deaths.is_being_taken(tx, now, row.id)):
+            return True
+        if self.ctx.db.read(lambda tx: leftover_rows.why_left_alone(tx, row)) is None:
+            return False
+        self.ctx.rest(row.id, now, now + REST)
         return True
 
     def _is_ours(self, now: datetime, cloud: Cloud, row: Row) -> bool:
@@ -133,7 +142,7 @@ class Leftovers:
         return ended + self.ctx.each(
             "leftovers",
             self._turns(things, now),
-            lambda row: self._unless_busy(now, lambda: delete(self.ctx, now, row, NOTHING_REFERS)),
+            lambda row: self._unless_busy(now, lambda: self._delete(now, row)),
         )
 
     def _turns(self, rows: list[Row], now: datetime) -> list[Row]:
@@ -154,6 +163,11 @@ class Leftovers:
         """Its replica or move is over, and its answer never came."""
         cloud = self.ctx.clouds(client_id)
         return cloud is not None and not doubtful.settle(self.ctx, now, cloud, client_id, [launch])
+
+    def _delete(self, now: datetime, row: Row) -> bool:
+        """After the last look: since the sweep began EC2 was asked for much, and who serves may have died."""
+        again = self.ctx.db.read(lambda tx: leftover_rows.unreferenced_of(tx, row.agent_id))
+        return any(one.id == row.id for one in again) and delete(self.ctx, now, row, NOTHING_REFERS)
 
     def _end_orphan(self, now: datetime, row: Row) -> bool:
         """Ours by its token, and nothing refers to it: in two looks."""

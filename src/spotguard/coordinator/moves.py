@@ -121,7 +121,7 @@ def why_unwind(tx: sa.Connection, now: datetime, switch: Row, *, was_away: bool)
         return f"epoch {held.epoch} was granted to {held.instance_id} meanwhile"
     if switch.is_recovery:
         doubt = None if held is None else unheard.who_served_last(tx, switch.agent_id, held)
-        return doubt or _why_source_is_gone(tx, switch, steps)
+        return doubt or _why_source_is_gone(tx, switch, steps) or _why_rescue_stops(tx, switch)
     if held is None or held.released_at is not None or deaths.is_dead(tx, held.instance_id):
         return None  # the emergencies decide: there is nobody to serve on
     return _why_stopped(tx, switch, steps) or (None if was_away else move_deadlines.why_late(tx, now, switch))
@@ -145,6 +145,16 @@ def _why_target_fails(tx: sa.Connection, now: datetime, switch: Row, *, was_away
     if due is not None and due.step is Step.ENROLLED and now > due.at and not was_away:
         return f"its new instance {switch.new_instance_id} {recovery.NOT_ENROLLED}"
     return None
+
+
+def _why_rescue_stops(tx: sa.Connection, switch: Row) -> str | None:
+    """Its user stops everything, or keeps hands off, before anything was launched for it; the emergencies tell him."""
+    if switch.new_instance_id is not None:
+        return None
+    if not fleet.agent_row(tx, switch.agent_id).enabled:
+        return "its agent was disabled"
+    is_stopped = kill.level_for(tx, switch.client_id, switch.agent_id) is KillLevel.ALL
+    return "the kill switch stands at all" if is_stopped else None
 
 
 def _why_source_is_gone(tx: sa.Connection, switch: Row, steps: list[Step]) -> str | None:

@@ -108,6 +108,7 @@ class DeathFacts:
     stray_volumes: tuple[
         str, ...
     ] = ()  # free ones of this agent's, and nobody knows whether they are the holder's
+    copies: tuple[str, ...] = ()  # volumes of standbys that were in sync, and of which none takes over
 
 
 @dataclass(frozen=True)
@@ -332,10 +333,19 @@ def _by_image(facts: DeathFacts) -> RecoveryPlan:
     if facts.image_age_seconds is None and facts.keeps_state:
         because = (
             "neither standby, volume nor restore point is left, and an instance without the state would serve "
-            f"nothing: restore a backup of your own to a new instance, {START_ANEW}"
+            f"nothing: {_what_a_person_restores(facts)} to a new instance, {START_ANEW}"
         )
         return RecoveryPlan(None, None, None, because)
     if facts.image_age_seconds is None:
         return RecoveryPlan(Recovery.IMAGE, None, None, because)
     age = Decimal(str(round(facts.image_age_seconds, 3)))
     return RecoveryPlan(Recovery.IMAGE, None, age, f"{because}: a restore point of {age} s ago")
+
+
+def _what_a_person_restores(facts: DeathFacts) -> str:
+    if not facts.copies:
+        return "restore a backup of your own"
+    return (
+        f"what a standby had received of the state before it failed lies on {', '.join(facts.copies)}: look at that, "
+        "then attach it, or restore a backup of your own,"
+    )

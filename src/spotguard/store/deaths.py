@@ -28,17 +28,12 @@ _DYING = (
 )
 IS_ENDING = sa.func.coalesce(instances.c.ec2_state.in_([state.value for state in _DYING]), sa.false())
 """EC2 shows it on its way down or gone, as the coordinator last saw it; never NULL."""
-_NOTICED = sa.exists().where(
-    spot_interruption_events.c.instance_id == instances.c.id,
-    spot_interruption_events.c.signal_type == SignalType.TERMINATION.value,
-)
 _FIT = Prepared(
     sa.select(instances.c.id).where(
         instances.c.id == sa.bindparam("machine"),
         instances.c.is_active,
         *may_serve(),
         sa.not_(IS_ENDING),
-        sa.not_(_NOTICED),
     )
 )
 
@@ -54,7 +49,7 @@ _RUNNING = Prepared(
 )
 _e = spot_interruption_events.c
 _NOTICES = Prepared(
-    sa.select(_e.signal_time, _e.action_time, _e.detected_at).where(
+    sa.select(_e.signal_time, _e.action_time, _e.detected_at, _e.resolved_at).where(
         _e.instance_id == sa.bindparam("machine"), _e.signal_type == SignalType.TERMINATION.value
     )
 )
@@ -89,7 +84,9 @@ def is_stopped(tx: sa.Connection, instance_id: InstanceId) -> bool:
 
 def can_serve(tx: sa.Connection, instance_id: InstanceId) -> bool:
     """It lives, and AWS has not said that it is about to take it (rulings B9)."""
-    return _FIT.first(tx, {"machine": instance_id}) is not None
+    if _FIT.first(tx, {"machine": instance_id}) is None:
+        return False
+    return all(map(has_passed, _NOTICES.rows(tx, {"machine": instance_id})))
 
 
 def was_not_taken(tx: sa.Connection, now: datetime, held: sa.Row[Any]) -> bool:
@@ -102,6 +99,18 @@ def was_not_taken(tx: sa.Connection, now: datetime, held: sa.Row[Any]) -> bool:
         return False
     notices = _NOTICES.rows(tx, {"machine": held.instance_id})
     return all(row.detected_at >= held.granted_at and now - _end(row) > TAKEN_WITHIN for row in notices)
+
+
+def is_being_taken(tx: sa.Connection, now: datetime, instance_id: InstanceId) -> bool:
+    """The end that a notice names is not long over: AWS needs nobody's help with it."""
+    notices = _NOTICES.rows(tx, {"machine": instance_id})
+    return any(now - _end(row) < timedelta(minutes=1) for row in notices)
+
+
+def has_passed(notice: sa.Row[Any]) -> bool:
+    """It was closed long after the end that it named: AWS did not carry it out."""
+    closed_at: datetime | None = notice.resolved_at
+    return closed_at is not None and closed_at - _end(notice) > TAKEN_WITHIN
 
 
 def _end(notice: sa.Row[Any]) -> datetime:

@@ -9,11 +9,12 @@ import sqlalchemy as sa
 from spotguard.domain.replicas import ReplicaStatus
 from spotguard.domain.switches import MoveKind, SwitchStatus
 from spotguard.store.prepared import Prepared
-from spotguard.store.tables import replica_instances, storage_resources, switches
+from spotguard.store.tables import epoch_grants, replica_instances, storage_resources, switches
 
 Row = sa.Row[Any]
 _s = storage_resources.c
 _r = replica_instances.c
+_e = epoch_grants.c
 _FROM_AN_IMAGE = (
     switches.c.agent_id == _s.agent_id,
     switches.c.is_recovery,
@@ -28,6 +29,13 @@ def is_last_state() -> sa.ColumnElement[bool]:
     A disk of the holder that died; or of a standby that had been in sync and was gone by then, too.
     """
     of_holder = sa.exists().where(*_FROM_AN_IMAGE, switches.c.old_instance_id == _s.last_attached_to)
+    # or of an earlier holder that had not been cleaned up by then: the image may be older than what it left
+    of_earlier = sa.exists().where(
+        *_FROM_AN_IMAGE,
+        _e.agent_id == _s.agent_id,
+        _e.instance_id == _s.last_attached_to,
+        _e.epoch <= switches.c.from_epoch,
+    )
     of_standby = sa.exists().where(
         *_FROM_AN_IMAGE,
         _r.agent_id == _s.agent_id,
@@ -36,7 +44,7 @@ def is_last_state() -> sa.ColumnElement[bool]:
         _r.status != ReplicaStatus.PROMOTED.value,
         _r.created_at <= switches.c.created_at,
     )
-    return sa.or_(of_holder, of_standby)
+    return sa.or_(of_holder, of_earlier, of_standby)
 
 
 _ALL = Prepared(

@@ -18,7 +18,7 @@ from spotguard.domain.salvages import OPEN_SALVAGE
 from spotguard.domain.salvages import PURPOSE as SALVAGE
 from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus
 from spotguard.planning.switching import ROOT_DEVICES
-from spotguard.store import claims, commands, grants, kill, tickets
+from spotguard.store import claims, commands, deaths, grants, kill, tickets
 from spotguard.store.intentions import agents_token
 from spotguard.store.last_states import is_last_state
 from spotguard.store.prepared import Prepared
@@ -100,7 +100,31 @@ def why_left_alone(tx: sa.Connection, machine: Row) -> str | None:
         return "the kill switch stands at all: nothing is ended"
     if machine.agent_id is None:
         return None
-    return claims.why_kept(tx, machine.agent_id, machine.id) or tickets.why_kept(tx, machine.id)
+    return (
+        claims.why_kept(tx, machine.agent_id, machine.id)
+        or tickets.why_kept(tx, machine.id)
+        or _why_last_copy(tx, machine)
+    )
+
+
+_IN_SYNC = Prepared(
+    sa.select(replica_instances.c.id)
+    .where(
+        replica_instances.c.instance_id == sa.bindparam("machine"),
+        replica_instances.c.synced_at.is_not(None),
+        sa.not_(is_deleted(replica_instances.c.agent_id)),
+    )
+    .limit(1)
+)
+
+
+def _why_last_copy(tx: sa.Connection, machine: Row) -> str | None:
+    if _IN_SYNC.first(tx, {"machine": machine.id}) is None:
+        return None
+    held = grants.holder(tx, machine.agent_id)
+    if held is not None and held.released_at is None and not deaths.is_dead(tx, held.instance_id):
+        return None
+    return "nobody serves its agent, and it was in sync: it may hold what is left of the state"
 
 
 def was_launched_by_us(tx: sa.Connection, machine: Row) -> bool:

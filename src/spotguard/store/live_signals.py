@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from spotguard.domain.ids import InstanceId
 from spotguard.domain.signals import REBALANCE_COUNTS_FOR, SignalType
+from spotguard.store import deaths
 from spotguard.store.batches import batch_of, batched
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import spot_interruption_events
@@ -35,10 +36,14 @@ _COUNTING = Prepared(
 
 
 def newest(tx: sa.Connection, now: datetime, instance_ids: Iterable[str]) -> dict[InstanceId, Any]:
-    """The newest event that counts, of each of these instances that has one."""
+    """The newest event that counts, of each of these instances that has one; no notice that AWS did not carry out."""
     ids = [instance_id for instance_id in instance_ids if instance_id]
     rows = (row for some in batched(ids) for row in _COUNTING.rows(tx, some | bounds(now)))
-    return {InstanceId(row.instance_id): row for row in rows}
+    return {InstanceId(row.instance_id): row for row in rows if not _has_passed(row)}
+
+
+def _has_passed(event: sa.Row[Any]) -> bool:
+    return event.signal_type == SignalType.TERMINATION and deaths.has_passed(event)
 
 
 def signalled(tx: sa.Connection, now: datetime, instance_ids: Iterable[str]) -> set[InstanceId]:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from spotguard.domain.agents import KillLevel
 from spotguard.domain.ids import AgentId
 from spotguard.domain.switches import Step, SwitchStatus
-from spotguard.store import claims, fleet, grants, kill
+from spotguard.store import claims, deaths, fleet, grants, kill
 from spotguard.store.events import CONFIGURED
 from spotguard.store.prepared import Prepared
 from spotguard.store.steps import heard_times
@@ -59,6 +59,7 @@ def word(tx: sa.Connection, switch: Row) -> Word:
         due=heard[Step.OPENED] + wait if proven else None,
         hold=why_held(tx, agent)
         or _serves_again(tx, switch)
+        or _nobody_serves(tx, switch.agent_id)
         or claims.why_kept(tx, agent.id, switch.old_instance_id),
     )
 
@@ -67,6 +68,14 @@ def _serves_again(tx: sa.Connection, switch: Row) -> str | None:
     held = grants.holder(tx, switch.agent_id)
     is_back = held is not None and held.instance_id == switch.old_instance_id
     return "it serves again" if is_back else None
+
+
+def _nobody_serves(tx: sa.Connection, agent_id: str) -> str | None:
+    """Who was proven has ended since, has let go, or is about to be taken (invariant 3)."""
+    held = grants.holder(tx, AgentId(agent_id))
+    if held is not None and held.released_at is None and deaths.can_serve(tx, held.instance_id):
+        return None
+    return "who serves in its place has ended or is about to"
 
 
 def due_at(tx: sa.Connection, agent_id: AgentId, planned: datetime) -> datetime | None:

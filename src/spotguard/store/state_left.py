@@ -11,25 +11,31 @@ import sqlalchemy as sa
 from spotguard.domain.drills import PURPOSE as REHEARSAL
 from spotguard.domain.instances import EndReason
 from spotguard.domain.probes import PURPOSE as PROBE
+from spotguard.domain.replicas import ReplicaStatus
 from spotguard.domain.salvages import PURPOSE as SALVAGE
 from spotguard.domain.signals import NOTICE_SECONDS
 from spotguard.domain.switches import MoveKind, SwitchStatus
+from spotguard.planning.switching import ROOT_DEVICES
 from spotguard.store import agents, grants, storage
 from spotguard.store.prepared import Prepared
-from spotguard.store.tables import instances, storage_resources, switches
+from spotguard.store.tables import instances, replica_instances, storage_resources, switches
 
 Row = sa.Row[Any]
 _s = storage_resources.c
+_r = replica_instances.c
 _GRANTED = (SwitchStatus.COMMITTED.value, SwitchStatus.COMPLETED.value)
 _MOST_MOVES = 50  # that nobody saw, one after the other
 
 
 @dataclass(frozen=True)
 class StateLeft:
-    """`volumes`: the dead holder's own. `strays`: free ones that may be its: never an excuse for an older copy."""
+    """`volumes`: the dead holder's own. `strays`: free ones that may be its: never an excuse for an older copy.
+    `copies`: those that a standby has, or had, which was in sync.
+    """
 
     volumes: list[Row]
     strays: list[Row]
+    copies: list[Row]
 
 
 def left_by(tx: sa.Connection, agent: Row) -> StateLeft:
@@ -40,13 +46,13 @@ def left_by(tx: sa.Connection, agent: Row) -> StateLeft:
     """
     held = grants.holder(tx, agent.id)
     if held is None:
-        return StateLeft([], [])
+        return StateLeft([], [], [])
     strays = strays_of(tx, agent.id, held.instance_id)
     if agents.state_on_root(tx, held.instance_id):
-        return StateLeft([], strays)
+        return StateLeft([], strays, [])
     carried = storage.data_volumes_named(tx, _volumes_of_failed_recovery(tx, agent, held))
     volumes = carried or storage.data_volumes_of(tx, held.instance_id) or _moved_unseen(tx, held.instance_id)
-    return StateLeft(volumes, strays)
+    return StateLeft(volumes, strays, list(_COPIES.rows(tx, {"agent": agent.id})))
 
 
 def was_taken_unheard(tx: sa.Connection, instance_id: str) -> bool:
@@ -89,6 +95,21 @@ _STRAYS = Prepared(
             sa.and_(_s.last_attached_to == sa.bindparam("machine"), _s.device.is_(None)),
         ),
     )
+)
+_COPIES = Prepared(
+    sa.select(storage_resources.c.id)
+    .where(
+        _s.kind == "volume",
+        _s.ended_at.is_(None),
+        _s.agent_id == sa.bindparam("agent"),
+        sa.or_(_s.device.is_(None), _s.device.not_in(ROOT_DEVICES)),
+        sa.exists().where(
+            _r.instance_id == _s.last_attached_to,
+            _r.synced_at.is_not(None),
+            _r.status != ReplicaStatus.PROMOTED.value,
+        ),
+    )
+    .order_by(_s.created_at, _s.id)
 )
 _END = Prepared(
     sa.select(instances.c.end_reason, instances.c.ended_at, instances.c.last_heartbeat_at).where(
