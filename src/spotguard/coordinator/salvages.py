@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from spotguard.coordinator import salvage_copies
+from spotguard.coordinator import refusals, salvage_copies
 from spotguard.coordinator.agenda import Agenda, Work
 from spotguard.coordinator.context import Beat, Context, Row
 from spotguard.coordinator.refusals import TOO_EARLY
@@ -42,7 +42,7 @@ class Salvages:
             owed = self.ctx.db.read(salvages.owed)
             begun = self.ctx.each("salvage", owed, lambda switch: self._begin(now, switch))
         opened = agenda.of(Work.SALVAGE)
-        return begun + self.ctx.each("salvages", opened, lambda row_id: self._carry_on(now, row_id))
+        return begun + self.ctx.each("salvages", opened, lambda row_id: self._look(now, row_id))
 
     def _begin(self, now: datetime, switch: Row) -> bool:
         if self.ctx.clouds(ClientId(switch.client_id)) is None:
@@ -51,8 +51,13 @@ class Salvages:
             return False
         return self.ctx.db.write(lambda tx: salvages.begin(tx, now, switch))
 
-    def _carry_on(self, now: datetime, salvage_id: str) -> bool:
+    def _look(self, now: datetime, salvage_id: str) -> bool:
+        """What EC2 refuses is told: moves that users want, and restore points, wait until it is over."""
         row = self.ctx.db.read(lambda tx: salvages.get(tx, salvage_id))
+        with refusals.told(self.ctx, now, row, AgentId(row.agent_id)):
+            return self._carry_on(now, row)
+
+    def _carry_on(self, now: datetime, row: Row) -> bool:
         cloud = self.ctx.clouds(ClientId(row.client_id))
         if cloud is None:
             return False
