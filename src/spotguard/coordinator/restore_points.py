@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from spotguard.coordinator import leftovers
+from spotguard.coordinator import leftovers, refusals
 from spotguard.coordinator.context import Beat, Context, Row
 from spotguard.coordinator.turns import Turns
 from spotguard.domain.agents import KillLevel
@@ -71,7 +71,8 @@ class RestorePoints:
     def _do(self, now: datetime, cloud: Cloud, agent: Row, plan: RestorePlan) -> None:
         match plan:
             case MakePoint():
-                self._make(now, cloud, agent, plan)
+                with refusals.told(self.ctx, now, agent, AgentId(agent.id)):
+                    self._make(now, cloud, agent, plan)
             case DropPoint():
                 row = self.ctx.db.read(lambda tx: restore_points.row_of(tx, plan.image_id))
                 leftovers.delete(self.ctx, now, row, f"a restore point: {plan.because}")
