@@ -65,11 +65,13 @@ def _of(tx: sa.Connection, whose: sa.ColumnElement[bool]) -> list[LeftBehind]:
 # one that we launched and that never served is ended with its standby or its move
 _IS_LEFT = sa.or_(_i.intention_token.is_(None), sa.exists().where(epoch_grants.c.instance_id == _i.id))
 _MACHINES = sa.select(instances).join(agents, agents.c.id == _i.agent_id).where(_i.is_active, _IS_LEFT)
+# the state itself, on its way to one that never served: that one ends, and the volume stays
+_IS_CARRIED = sa.exists().where(epoch_grants.c.instance_id == _s.moved_from)
 _BESIDE = _i.id == sa.func.coalesce(_s.attached_to, _s.last_attached_to)
 _THINGS = (
     sa.select(storage_resources, _a.region, _i.intention_token)
     .select_from(storage_resources.join(agents, _a.id == _s.agent_id).outerjoin(instances, _BESIDE))
-    .where(_s.ended_at.is_(None), sa.or_(_s.kind != "volume", _IS_LEFT))
+    .where(_s.ended_at.is_(None), sa.or_(_s.kind != "volume", _IS_LEFT, _IS_CARRIED))
 )
 
 
