@@ -8,15 +8,31 @@ import sqlalchemy as sa
 
 from spotguard.coordinator.context import Row
 from spotguard.domain.ids import InstanceId
+from spotguard.domain.switches import Step
 from spotguard.store import deaths, events, moves, storage, unheard
-from spotguard.store.tables import agent_events
+from spotguard.store.tables import agent_events, switch_steps, switches
 
 NOT_TAKEN_AFTER = timedelta(minutes=15)  # an instance that outlives its notice by so long was not taken
 
 
 def may_serve_on(tx: sa.Connection, now: datetime, held: Row) -> bool:
     """It lives, and no notice is about to end it, or none did."""
+    if _reads_it_still(tx, held):
+        return False
     return moves.can_serve(tx, held.instance_id) or deaths.was_not_taken(tx, now, held)
+
+
+def _reads_it_still(tx: sa.Connection, held: Row) -> bool:
+    """It was given its epoch back after a notice, and let go of that, too, though no move asked for it."""
+    if held.switch_id is not None or not deaths.was_noticed_before(tx, held):
+        return False
+    s, done = switches.c, switch_steps.c
+    for_a_move = sa.select(s.id).where(
+        s.agent_id == held.agent_id,
+        s.from_epoch == held.epoch,
+        sa.exists().where(done.switch_id == s.id, done.step == Step.RELEASED.value),
+    )
+    return tx.execute(for_a_move.limit(1)).first() is None
 
 
 def tell(tx: sa.Connection, now: datetime, agent: Row, held: Row) -> bool:

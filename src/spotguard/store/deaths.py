@@ -101,6 +101,12 @@ def was_not_taken(tx: sa.Connection, now: datetime, held: sa.Row[Any]) -> bool:
     return all(row.detected_at >= held.granted_at and now - _end(row) > TAKEN_WITHIN for row in notices)
 
 
+def was_noticed_before(tx: sa.Connection, held: sa.Row[Any]) -> bool:
+    """Of a holder: a notice had come before it was given its epoch."""
+    notices = _NOTICES.rows(tx, {"machine": held.instance_id})
+    return any(row.detected_at < held.granted_at for row in notices)
+
+
 def is_being_taken(tx: sa.Connection, now: datetime, instance_id: InstanceId) -> bool:
     """The end that a notice names is not long over: AWS needs nobody's help with it."""
     notices = _NOTICES.rows(tx, {"machine": instance_id})
