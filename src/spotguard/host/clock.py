@@ -35,7 +35,7 @@ class SystemClock:
 FORGIVEN_SECONDS = 1.0  # of an answer that took longer it is not known well enough when it was told
 
 
-def _since_boot() -> float:
+def since_boot() -> float:
     """Nobody sets it, and on Linux it goes on while the machine is suspended."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
@@ -49,7 +49,7 @@ class TimeAsTold:
         self,
         ask: Callable[[], datetime | None],
         wall: Callable[[], datetime] = _wall,
-        elapsed: Callable[[], float] = _since_boot,
+        elapsed: Callable[[], float] = since_boot,
     ) -> None:
         """`ask`: None while nobody tells it."""
         self._ask, self._wall, self.elapsed = ask, wall, elapsed

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from spotguard.host.clock import since_boot
 from spotguard.host.mounts import Mounts
 from spotguard.host.state_folder import size_of
 from spotguard.host.term import UNKNOWN_TERM
@@ -155,10 +156,10 @@ class Inbox:
                     shutil.rmtree(path, ignore_errors=True)
 
     def _age(self, whole: Pass) -> float | None:
-        """Of its state: how long the copying took, and how long ago it ended. A stepped clock does not change it; where
-        it was stepped back before this process saw the mark, nobody knows.
+        """Of its state: how long the copying took, and how long ago it ended, with what this machine slept since. A
+        stepped clock does not change it; where it was stepped back before this process saw the mark, nobody knows.
         """
-        now = time.monotonic()
+        now = since_boot()
         if self._first_seen is None or self._first_seen[0] != whole.id:
             since = time.time() - whole.marked_at
             if since < -CLOCKS_AGREE_SECONDS:

@@ -22,6 +22,7 @@ from typing import Any
 import msgspec
 
 from spotguard.domain.errors import StateMissing, SyncFailed
+from spotguard.host.clock import since_boot
 from spotguard.host.inbox import KEPT_BROKEN, Inbox, Mark, pass_id
 from spotguard.host.notes import Notes
 from spotguard.host.state_folder import StateFolder
@@ -61,7 +62,7 @@ class _UnderWay:
     position: int
     size_bytes: int
     agent: str | None  # whose state it is
-    begun: float  # monotonic seconds
+    begun: float  # seconds since this machine's boot
     began_ns: int  # by the clock that files' times have
     clock_ns: int  # what that clock shows beyond the monotonic one
     stages: list[str]
@@ -121,7 +122,7 @@ class RsyncSync:
         self._forget(target)
         if self._mount is not None:
             self._mount.passed()
-        taken = time.monotonic() - under_way.begun
+        taken = since_boot() - under_way.begun
         return SyncPass(under_way.position, under_way.sent_bytes, taken, taken)
 
     def received(self) -> Received:
@@ -352,7 +353,7 @@ def _listed(under_way: _UnderWay) -> str:
 
 def _mark(under_way: _UnderWay, kind: str) -> str:
     path = under_way.folder / f"{under_way.id}.{kind}"
-    taken = time.monotonic() - under_way.begun
+    taken = since_boot() - under_way.begun
     mark = Mark(under_way.position, under_way.size_bytes, taken, under_way.agent)
     path.write_bytes(msgspec.json.encode(mark))
     return str(path)

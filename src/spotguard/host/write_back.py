@@ -12,6 +12,7 @@ import threading
 import time
 from pathlib import Path
 
+from spotguard.host.clock import since_boot
 from spotguard.host.mounts import Mounts
 from spotguard.telemetry import get_logger
 
@@ -22,7 +23,7 @@ class WriteBack:
     """Of the file systems in which the state lies, and of no other: a share that hangs elsewhere holds up no pass."""
 
     def __init__(self, state: Path) -> None:
-        self.begun, self.began_ns = time.monotonic(), time.time_ns()
+        self.begun, self.began_ns = since_boot(), time.time_ns()
         self.clock_ns = self.began_ns - time.monotonic_ns()
         self._state = state
         self._thread: threading.Thread | None = None
