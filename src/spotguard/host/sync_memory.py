@@ -1,7 +1,8 @@
 """What a copying instance remembers across restarts of its agent: how far its state had come, what it sent where.
 
 The epoch stands a second time as the name of an empty file: of all that is remembered, it alone says whether a pass
-that was received is older than the state here, and a name is written whole or not at all.
+that was received is older than the state here, and a name is written whole or not at all. So does the number of the
+newest pass: by it alone the next one is newer than those before, whatever the clock shows by then.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from spotguard.telemetry import get_logger
 NEVER = -1  # opened under no epoch that is known
 STEP_NANOSECONDS = 1_000_000_000  # less than that two readings of two clocks may differ
 TARGETS = 8  # of so many is remembered what they hold
-_EPOCH = re.compile(r"\d{9}")
+_EPOCH, _NUMBER = re.compile(r"\d{9}"), re.compile(r"\d{17}")
 
 log = get_logger("sync")
 
@@ -59,7 +60,7 @@ class SyncMemory:
     """Kept beside the inbox, in the state's own file system, so that it goes where the state goes."""
 
     def __init__(self, folder: Path) -> None:
-        self._path, self._served = folder / "memory.json", folder / "served"
+        self._path, self._served, self._sent = folder / "memory.json", folder / "served", folder / "numbered"
         self._known: Memory | None = None
         self._changing = threading.RLock()  # several duties of the agent ask and tell
 
@@ -75,7 +76,10 @@ class SyncMemory:
         with self._changing:
             self._known = msgspec.structs.replace(self.known, **changes)
             try:
-                self._name_epoch(self._known.epoch)
+                if self._known.epoch != NEVER:
+                    self._name(self._served, _EPOCH, f"{self._known.epoch:09d}")
+                if self._known.last:
+                    self._name(self._sent, _NUMBER, f"{self._known.last:017d}")
                 self._write(line_of(self._known))
             except OSError as error:
                 log.warning("sync memory not written", because=str(error))
@@ -90,9 +94,10 @@ class SyncMemory:
             self.keep(sent=dict([*others, (instance_id, sent)][-TARGETS:]))
 
     def _read(self) -> Memory:
-        """What is not as it was written is not believed: the state's own times are there, and the epoch's name."""
-        read, named = self._remembered(), max((epoch for epoch, _ in self._named()), default=NEVER)
-        return msgspec.structs.replace(read, epoch=max(read.epoch, named))
+        """What is not as it was written is not believed: the state's own times are there, and the two names."""
+        read = self._remembered()
+        epoch, last = _newest(self._served, _EPOCH), _newest(self._sent, _NUMBER)
+        return msgspec.structs.replace(read, epoch=max(read.epoch, epoch), last=max(read.last, last))
 
     def _remembered(self) -> Memory:
         try:
@@ -103,21 +108,18 @@ class SyncMemory:
             log.warning("sync memory not read", because=str(error))
             return Memory()
 
-    def _named(self) -> list[tuple[int, Path]]:
-        return [(int(path.name), path) for path in self._served.glob("*") if _EPOCH.fullmatch(path.name)]
-
-    def _name_epoch(self, epoch: int) -> None:
+    def _name(self, folder: Path, kind: re.Pattern[str], name: str) -> None:
         """Durable when it returns. Those before it go only then."""
-        named = self._named()
-        if epoch == NEVER or [known for known, _ in named] == [epoch]:
+        named = _named(folder, kind)
+        if [path.name for path in named] == [name]:
             return
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._served.mkdir(exist_ok=True)
-        (self._served / f"{epoch:09d}").touch()
-        for folder in (self._served, self._served.parent):
-            _sync_names(folder)
-        for other, path in named:
-            if other != epoch:
+        folder.mkdir(exist_ok=True)
+        (folder / name).touch()
+        for changed in (folder, folder.parent):
+            _sync_names(changed)
+        for path in named:
+            if path.name != name:
                 path.unlink(missing_ok=True)
 
     def _write(self, content: bytes) -> None:
@@ -131,6 +133,14 @@ class SyncMemory:
             except OSError:
                 Path(file.name).unlink(missing_ok=True)  # else a full disk gets one with each try
                 raise
+
+
+def _named(folder: Path, kind: re.Pattern[str]) -> list[Path]:
+    return [path for path in folder.glob("*") if kind.fullmatch(path.name)]
+
+
+def _newest(folder: Path, kind: re.Pattern[str]) -> int:
+    return max((int(path.name) for path in _named(folder, kind)), default=NEVER)
 
 
 def _memory_in(content: bytes) -> Memory:
