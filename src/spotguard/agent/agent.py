@@ -234,8 +234,8 @@ class Agent:
         """
         primacy = self._desk.primacy
         try:
-            if primacy.paused and self._handover.is_lost and primacy.held is not None:
-                primacy.release(primacy.held)
+            if primacy.paused and self._handover.is_lost:
+                primacy.give_up()
             if primacy.paused and not self._handover.is_open:
                 primacy.resume()
             primacy.ensure_open()

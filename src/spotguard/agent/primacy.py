@@ -247,6 +247,14 @@ class Primacy:
             self.release(held)
             return True
 
+    def give_up(self) -> None:
+        """A move has paused what is held here, and nobody knows how far it came. `GateFailed` passes through, and
+        `end_what_is_over` goes on: an agent that was killed in `pause` has not closed, or not ended a late start.
+        """
+        with self._lock:
+            if self._now.held is not None:
+                self.fence(self._now.held)
+
     def end_what_is_over(self) -> bool:
         """What an agent before this one could not close. `GateFailed` passes through."""
         with self._lock:
