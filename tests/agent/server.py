@@ -58,7 +58,7 @@ class FakeServer:
         self.config_version = 1
         self.enabled, self.auto_terminate = True, True
         self.epoch, self.holder, self.released = 0, None, False
-        self.refuse: dict[str, Reply] = {}
+        self.refuse: dict[str, Reply | ServerAway] = {}
         self.passive_epoch: int | None = None  # what it tells of the newest grant to who does not hold it
         self.refuse_release: Reply | None = None  # a report that lets go
         self.lose_answers = 0
@@ -127,7 +127,10 @@ class FakeServer:
             return Reply(401, {"detail": "no such token"})
         what = "result" if parts[-1] == "result" else parts[-1]
         if what in self.refuse:
-            return self.refuse[what]
+            refusal = self.refuse[what]
+            if isinstance(refusal, ServerAway):
+                raise refusal
+            return refusal
         if self.refuse_release is not None and "released_at" in ((body or {}).get("timing") or {}):
             return self.refuse_release
         if body is not None:

@@ -103,6 +103,7 @@ class Desk:
         self.note: LaunchNote | None = None
         self.enrolment: Enrolment | None = None
         self.released_heard = 0  # the highest release that a heartbeat has told the server
+        self.heard_at: datetime | None = None  # when the server last took a heartbeat, by our clock
         self.found_running = False  # the workload, when this agent was first installed
         self.starts_passive = (
             False  # a clone, another boot, or launched for a workload: nothing serves until told

@@ -2,7 +2,8 @@
 
 A 2xx acknowledges. Any other answer below 500 is final: the report goes to the dead letters with the reason and the
 rest goes on; except 401 (enrol anew), 408 and 429 (later). What the server must know is set aside instead, and has
-its turn again. The server applies a report once, however often it arrives.
+its turn again; so is what fails again and again while the server answers otherwise. The server applies a report once,
+however often it arrives.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class Outbox:
             return len(self._pending.keys() - self._aside)
 
     def set_aside(self, report: Report) -> None:
-        """Refused, and kept all the same until `take_up`; the others go on."""
+        """Refused, or in the others' way, and kept all the same until `take_up`; the others go on."""
         with self._lock:
             self._aside.add(report.id)
 

@@ -14,7 +14,10 @@ from spotguard.ports.server import Reply
 from spotguard.telemetry import get_logger
 
 MOST_AT_ONCE = 50  # then the other duties have their turn
-AGAIN_SECONDS = 60.0  # for a release that was refused
+AGAIN_SECONDS = 60.0  # for a release that was refused, and for what was passed over
+IN_THE_WAY = timedelta(
+    seconds=60
+)  # so long a report may fail, with the server answering, before the others go on
 LATER = frozenset({408, 429})
 
 log = get_logger("agent")
@@ -29,6 +32,7 @@ class Posting:
         self._desk = desk
         self._backoff = Backoff()
         self._again_at: datetime | None = None
+        self._fails_since: dict[str, datetime] = {}  # by report
         self.hearers: dict[str, Hearer] = {}
 
     def run(self, now: datetime) -> datetime | None:
@@ -39,15 +43,33 @@ class Posting:
             report = self._desk.outbox.first()
             if report is None:
                 return self._again_at
+            reply: Reply | None
             try:
                 reply = self._desk.call("POST", report.path, report.body)
-            except (ServerAway, NotEnrolled):
+            except NotEnrolled:
                 return self._backoff.failed(now)
-            if reply.status in LATER:
+            except ServerAway:
+                reply = None
+            if reply is None or reply.status in LATER:
+                if self._passes_over(report, now):
+                    continue
                 return self._backoff.failed(now)
             self._backoff.worked()
+            self._fails_since.pop(report.id, None)
             self._settle(report, reply, now)
         return now + timedelta(seconds=0)
+
+    def _passes_over(self, report: Report, now: datetime) -> bool:
+        """The server takes it for later, or fails over it, and answers heartbeats: the others, and what heartbeats tell
+        only after them, do not wait for it.
+        """
+        since, heard_at = self._fails_since.setdefault(report.id, now), self._desk.heard_at
+        if heard_at is None or heard_at <= since or now - since < IN_THE_WAY:
+            return False
+        self._desk.outbox.set_aside(report)
+        self._again_at = now + timedelta(seconds=AGAIN_SECONDS)
+        log.error("report passed over", report=report.id, fails_since=since)
+        return True
 
     def _settle(self, report: Report, reply: Reply, now: datetime) -> None:
         if reply.status in OK:

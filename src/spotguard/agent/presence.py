@@ -149,6 +149,7 @@ class Presence:
         if reply.status not in OK:
             raise NotEnrolled(f"heartbeat refused with {reply.status}: {reply.body.get('detail', '')}")
         self._compare_clocks(asked, reply.body)
+        desk.heard_at = desk.ports.clock.now()
         desk.released_heard = max(desk.released_heard, released or 0)
         return reply.body
 
