@@ -102,9 +102,11 @@ class Tickets:
         self._desk.primacy.keep_ticket(InHand(ticket, seal, token_hash))
 
     def _holds_note_of(self, ticket_id: str) -> bool:
-        """It has been delivered and waits to be used: too late to destroy it."""
+        """It has been delivered and waits to be used: too late to destroy it. What cannot be used now, although its
+        pass came before it, may never be: while it is out nobody else may follow.
+        """
         note = self._delivered()
-        waits = note is not None and note.ticket.id == ticket_id
+        waits = note is not None and note.ticket.id == ticket_id and self._can_use(note)
         if waits:
             self._desk.bells.ring("tickets")
         return waits
@@ -133,7 +135,7 @@ class Tickets:
         if not desk.is_enrolled or desk.primacy.held is not None or desk.replica_id() is None:
             return None  # rung for with a new configuration
         note = self._delivered()
-        if note is not None and not self._is_doomed() and self._has_its_pass(note):
+        if note is not None and self._can_use(note):
             self._use(note)
         return now + timedelta(seconds=LOOK_SECONDS)
 
@@ -169,6 +171,9 @@ class Tickets:
             raise Refused("it does not carry the server's seal for this instance")
         if ticket.id in self._desk.primacy.destroyed:
             raise Refused("this instance has destroyed it")
+
+    def _can_use(self, note: Slip) -> bool:
+        return not self._is_doomed() and self._has_its_pass(note)
 
     def _has_its_pass(self, note: Slip) -> bool:
         """Everything that the holder ever acknowledged has arrived here, as a whole pass."""
