@@ -5,11 +5,12 @@ from itertools import product
 
 import pytest
 
-from spotguard.domain.agents import Executor
+from spotguard.domain.agents import Executor, KillLevel
 from spotguard.domain.ids import InstanceId
 from spotguard.domain.instances import Mode
 from spotguard.domain.switches import MoveKind, Step
 from spotguard.planning.switching import ROOT_DEVICES
+from spotguard.ports.cloud import VolumeState
 from spotguard.store import restore_points
 from spotguard.store.tables import agent_events
 from tests.coordinator.scene import A, B, C, Scene
@@ -30,8 +31,19 @@ def points(scene, agent):
 
 
 def state_volume(scene, machine):
+    return next(
+        volume for volume in volumes_of(scene, machine) if volume.device not in ROOT_DEVICES
+    ).volume_id
+
+
+def volumes_of(scene, machine):
     (view,) = scene.ec2.describe_instances([InstanceId(machine)])
-    return next(v for v in view.volumes if v.device not in ROOT_DEVICES).volume_id
+    return view.volumes
+
+
+def living_volumes(scene):
+    shown = scene.ec2.inventory().volumes
+    return {one.volume_id for one in shown if one.state is not VolumeState.DELETING}
 
 
 def test_what_an_earlier_holder_left_stays_when_only_an_older_image_brought_it_back(scene):
@@ -56,8 +68,7 @@ def test_what_an_earlier_holder_left_stays_when_only_an_older_image_brought_it_b
     move = scene.last_move(agent)
     assert move.kind == MoveKind.IMAGE
     scene.run(2 * 3600)
-    left = {v.volume_id for v in scene.ec2.inventory().volumes if v.state not in ("deleting", "deleted")}
-    assert kept in left
+    assert kept in living_volumes(scene)
 
 
 @pytest.mark.parametrize("what", ["notice", "death"])
@@ -105,10 +116,31 @@ class Ended:
 
 def test_the_volume_of_a_standby_that_was_in_sync_is_told_when_nothing_else_is_left():
     ended = Ended()
-    assert ended.copy in {v.volume_id for v in ended.scene.ec2.inventory().volumes}
+    assert ended.copy in living_volumes(ended.scene)
     assert any(ended.copy in message for message in ended.told("instance_ended"))
 
 
 def test_a_standby_in_sync_is_not_ended_by_us_while_nobody_serves():
     ended = Ended()
     assert not any(ended.standby in message for message in ended.told("instance_ended_by_us"))
+
+
+@pytest.mark.parametrize("level", [KillLevel.ALL, KillLevel.VOLUNTARY])
+def test_what_an_old_instance_left_is_not_deleted_while_the_kill_switch_stands_at_all(scene, level):
+    """These rows may be an older copy's, and the volume that of who served last."""
+    agent = scene.protect(pool=A, terminate_wait_seconds=600)
+    scene.run(60)
+    old = scene.serving(agent)
+    volume = next(one for one in volumes_of(scene, old) if one.device in ROOT_DEVICES).volume_id
+    opened = scene.switch(agent, B, kind=MoveKind.SYNCED)
+    scene.run(900, until=lambda: Step.VERIFIED in scene.steps(opened.switch_id))
+    scene.run(60)
+    scene.turn(level)
+    scene.ec2.terminate_instance(old)  # by a person
+    scene.run(3600)
+    assert (volume in living_volumes(scene)) is (level is KillLevel.ALL)
+    assert scene.breaches() == []
+    scene.turn(KillLevel.NONE)
+    scene.run(900, until=lambda: scene.move(opened.switch_id).status == "completed")
+    scene.run(300)
+    assert volume not in living_volumes(scene)

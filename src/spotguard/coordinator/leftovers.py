@@ -166,8 +166,9 @@ class Leftovers:
 
     def _delete(self, now: datetime, row: Row) -> bool:
         """After the last look: since the sweep began EC2 was asked for much, and who serves may have died."""
-        again = self.ctx.db.read(lambda tx: leftover_rows.unreferenced_of(tx, row.agent_id))
-        return any(one.id == row.id for one in again) and delete(self.ctx, now, row, NOTHING_REFERS)
+        if not self.ctx.db.read(lambda tx: _is_loose_still(tx, row)):
+            return False
+        return delete(self.ctx, now, row, NOTHING_REFERS)
 
     def _end_orphan(self, now: datetime, row: Row) -> bool:
         """Ours by its token, and nothing refers to it: in two looks."""
@@ -210,7 +211,16 @@ def _due(rows: list[Row], now: datetime) -> list[Row]:
 
 
 def _unclaimed(tx: sa.Connection) -> tuple[list[Row], list[Row]]:
-    return leftover_rows.orphan_machines(tx), leftover_rows.unreferenced(tx)
+    """Machines, and things. Under the kill switch at `all` no thing: in the copy of a backup, what these rows take for
+    left over may be the state of who serves.
+    """
+    things = [row for row in leftover_rows.unreferenced(tx) if not leftover_rows.is_stopped(tx, row)]
+    return leftover_rows.orphan_machines(tx), things
+
+
+def _is_loose_still(tx: sa.Connection, row: Row) -> bool:
+    again = leftover_rows.unreferenced_of(tx, row.agent_id)
+    return any(one.id == row.id for one in again) and not leftover_rows.is_stopped(tx, row)
 
 
 def of_switch(ctx: Context, now: datetime, switch: Row) -> bool:
@@ -232,9 +242,12 @@ def of_switch(ctx: Context, now: datetime, switch: Row) -> bool:
 
 
 def _needless(tx: sa.Connection, switch: Row) -> list[Row] | None:
-    """None: what is left may be needed once more, or its agent was deleted since the move was looked at."""
+    """None: what is left may be needed once more, its user has stopped everything, or its agent was deleted since the
+    move was looked at.
+    """
     goes_on = move_rows.get(tx, switch.id).status == SwitchStatus.COMMITTED
-    return leftover_rows.of_switch(tx, switch) if goes_on and served.is_served(tx, switch.agent_id) else None
+    may = goes_on and served.is_served(tx, switch.agent_id) and not leftover_rows.is_stopped(tx, switch)
+    return leftover_rows.of_switch(tx, switch) if may else None
 
 
 def delete(ctx: Context, now: datetime, row: Row, because: str) -> bool:

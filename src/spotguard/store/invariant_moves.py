@@ -85,18 +85,20 @@ def _rows(tx: sa.Connection, now: datetime, client_id: ClientId | None) -> Seque
 
 def _due(tx: sa.Connection, switch: Row, away: set[str], moving: set[str]) -> DueStep | None:
     """While its agent is away, or being moved or recovered once more, a move waits for that, and for its user while he
-    has stopped everything and nobody serves: he is told (`nobody_serves`).
+    has stopped everything: where nobody serves he is told (`nobody_serves`), and nothing is deleted.
     """
     waits = switch.status == SwitchStatus.COMMITTED and switch.agent_id in moving
     if waits or switch.agent_id in away:
         return None
     due = move_deadlines.due_of(tx, switch)
-    return None if due is not None and _is_stopped(tx, switch) else due
+    return None if due is not None and _is_stopped(tx, switch, due.step) else due
 
 
-def _is_stopped(tx: sa.Connection, switch: Row) -> bool:
+def _is_stopped(tx: sa.Connection, switch: Row, step: Step) -> bool:
     held = grants.holder(tx, switch.agent_id)
-    if held is None or held.released_at is None or switch.status != SwitchStatus.COMMITTED:
+    if held is None or switch.status != SwitchStatus.COMMITTED:
+        return False
+    if held.released_at is None and step is not Step.PRUNED:
         return False
     return kill.level_for(tx, switch.client_id, switch.agent_id) is KillLevel.ALL
 

@@ -97,10 +97,10 @@ def _role_over(tx: sa.Connection, machine: Row) -> str:
 
 def _things(tx: sa.Connection) -> Iterator[Leftover]:
     for row in leftover_rows.unreferenced(tx):
-        plan = plan_of("deleted", row.suspect_since)
-        yield _of_storage(
-            row, "no machine, move, image or agent needs it", plan, may_go_at(row.suspect_since)
-        )
+        plan, at = plan_of("deleted", row.suspect_since), may_go_at(row.suspect_since)
+        if leftover_rows.is_stopped(tx, row):
+            plan, at = "not deleted: the kill switch stands at all", None
+        yield _of_storage(row, "no machine, move, image or agent needs it", plan, at)
 
 
 def _lost(tx: sa.Connection) -> Iterator[Leftover]:

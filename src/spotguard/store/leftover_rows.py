@@ -90,13 +90,18 @@ def orphan_machines(tx: sa.Connection) -> list[Row]:
     return list(_ORPHANS.rows(tx, {}))
 
 
+def is_stopped(tx: sa.Connection, row: Row) -> bool:
+    """The kill switch stands at `all` for whose machine or thing it is: nothing is ended or deleted."""
+    return kill.level_for(tx, row.client_id, row.agent_id) is KillLevel.ALL
+
+
 def why_left_alone(tx: sa.Connection, machine: Row) -> str | None:
     """Why nobody ends it now, although it has no role; None: it is ended.
 
     The kill switch at `all` stops all actions: after an older copy of the database was put back, whoever these rows
     take for idle may be the one that serves.
     """
-    if kill.level_for(tx, machine.client_id, machine.agent_id) is KillLevel.ALL:
+    if is_stopped(tx, machine):
         return "the kill switch stands at all: nothing is ended"
     if machine.agent_id is None:
         return None
