@@ -45,8 +45,9 @@ BUGS = (
         (
             Edit(
                 "agent/posting.py",
-                "            if reply.status in LATER:\n",
-                "            if reply.status not in OK:\n",
+                "            if reply is None or reply.status in LATER:\n"
+                "                if not self._passes_over(report, now):\n",
+                "            if reply is None or reply.status not in OK:\n                if True:\n",
             ),
         ),
         Node(
@@ -76,10 +77,9 @@ BUGS = (
         (
             Edit(
                 "agent/posting.py",
-                "            except (ServerAway, NotEnrolled):\n                return self._backoff.failed(now)\n",
-                "            except (ServerAway, NotEnrolled):\n"
-                "                self._desk.outbox.acknowledged(report)\n"
-                "                return self._backoff.failed(now)\n",
+                "            except (ServerAway, NotEnrolled):\n                reply = None\n",
+                "            except (ServerAway, NotEnrolled):\n                reply = None\n"
+                "                self._desk.outbox.acknowledged(report)\n",
             ),
         ),
         hunt(*_LINES, F.FORCED_MOVE, F.PROMOTION),

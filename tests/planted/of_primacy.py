@@ -311,7 +311,7 @@ BUGS = (
         (
             Edit(
                 "agent/agent.py",
-                "            if primacy.paused and self._handover.is_lost and primacy.held is not None:\n",
+                "            if primacy.paused and self._handover.is_lost:\n",
                 "            if primacy.held == 0:\n",
             ),
         ),

@@ -14,10 +14,11 @@ from spotguard.ports.server import Reply
 from spotguard.telemetry import get_logger
 
 MOST_AT_ONCE = 50  # then the other duties have their turn
-AGAIN_SECONDS = 60.0  # for a release that was refused, and for what was passed over
+AGAIN_SECONDS = 60.0  # for a release that was refused
 IN_THE_WAY = timedelta(
-    seconds=60
-)  # so long a report may fail, with the server answering, before the others go on
+    minutes=1
+)  # so long a report may fail beside heartbeats that are heard before others go on
+PASSED_OVER = timedelta(seconds=10)  # then it has its turn again
 LATER = frozenset({408, 429})
 
 log = get_logger("agent")
@@ -43,17 +44,14 @@ class Posting:
             report = self._desk.outbox.first()
             if report is None:
                 return self._again_at
-            reply: Reply | None
             try:
                 reply = self._desk.call("POST", report.path, report.body)
-            except NotEnrolled:
-                return self._backoff.failed(now)
-            except ServerAway:
+            except (ServerAway, NotEnrolled):
                 reply = None
             if reply is None or reply.status in LATER:
-                if self._passes_over(report, now):
-                    continue
-                return self._backoff.failed(now)
+                if not self._passes_over(report, now):
+                    return self._backoff.failed(now)
+                continue
             self._backoff.worked()
             self._fails_since.pop(report.id, None)
             self._settle(report, reply, now)
@@ -67,7 +65,7 @@ class Posting:
         if heard_at is None or heard_at <= since or now - since < IN_THE_WAY:
             return False
         self._desk.outbox.set_aside(report)
-        self._again_at = now + timedelta(seconds=AGAIN_SECONDS)
+        self._again_at = now + PASSED_OVER
         log.error("report passed over", report=report.id, fails_since=since)
         return True
 
