@@ -14,12 +14,13 @@ import msgspec
 import pytest
 
 from spotguard.domain.errors import SyncFailed
-from spotguard.host.inbox import Mark, pass_id
+from spotguard.host.inbox import Inbox, Mark, former, pass_id
 from spotguard.host.rsync import RsyncSync
 from spotguard.host.transport import RsyncTransport
 from spotguard.ports.checked_lines import line_of
 from spotguard.ports.workload import SyncTarget
 from tests.host.copying import TARGET, forge, machine, pair_in, settle, whole_pass
+from tests.host.namespaces import until
 
 pytestmark = pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
 
@@ -149,12 +150,12 @@ def test_a_crash_while_a_pass_takes_the_place_of_the_state_leaves_nothing_behind
     standby = machine(tmp_path, "standby")
     assert standby.adopt(2) == name
     assert (theirs / "a").read_text() == "one"
-    assert not left.exists()
+    until(lambda: not left.exists())
 
     left.mkdir()  # killed while the former state was deleted
     (left / "a").write_text("older")
     assert machine(tmp_path, "standby").adopt(2) is None
-    assert not left.exists()
+    until(lambda: not left.exists())
     assert other.exists(), "what is not named by us is not ours"
     assert (theirs / "a").read_text() == "one"
     assert newest.position is not None
@@ -176,7 +177,20 @@ def test_what_is_mounted_in_a_state_that_goes_aside_is_not_deleted_with_it(pair,
     assert (share / "everybody's").read_text() == "1"
     assert (theirs / "a").read_text() == "one"
     assert machine(tmp_path, "standby").adopt(2) is None
-    assert not aside.exists()
+    until(lambda: not aside.exists())
+
+
+def test_what_was_the_state_is_deleted_when_nobody_waits_for_it(pair, tmp_path):
+    """Of a large one that takes longer than a workload may be away."""
+    primary, _, _, theirs = pair
+    theirs.mkdir()
+    (theirs / "a").write_text("older")
+    whole_pass(primary)
+    arrived = Inbox(tmp_path / "standby-inbox").adopt(theirs, since=0, before=2)
+    (aside,) = former(theirs)
+    assert aside.name == f".standby.before-{arrived.id}"
+    assert (aside / "a").read_text() == "older"
+    assert (theirs / "a").read_text() == "one"
 
 
 @pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no other file system here")

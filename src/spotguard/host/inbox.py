@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,9 +108,8 @@ class Inbox:
         """Put the newest whole pass in the place of the state, if it was made under epoch `since` or later and before
         epoch `before`; None when there is none. Nobody sends to himself: one of epoch `since` is from an instance of
         whose disk this one is an image.
+        The former state stays aside: see `former`.
         """
-        if state.exists():
-            _clear_asides(state)
         whole = self.adoptable(since, before)
         if whole is None:
             return None
@@ -123,7 +122,6 @@ class Inbox:
             if aside.exists():
                 aside.rename(state)
             raise
-        _clear_asides(state)
         return whole
 
     def adoptable(self, since: int, before: int) -> Pass | None:
@@ -202,14 +200,22 @@ def _aside(state: Path) -> str:
     return f".{state.name}.before-"
 
 
-def _clear_asides(state: Path) -> None:
-    """Those of a crash as well, once the state is in its place: none of them is ever asked for again."""
-    for path in state.parent.iterdir():
-        if path.name.startswith(_aside(state)) and _ID.fullmatch(path.name.removeprefix(_aside(state))):
-            if _holds_a_mount(path):
-                log.warning("former state not deleted", because=f"something is mounted in {path}")
-            else:
-                shutil.rmtree(path, ignore_errors=True)
+def former(state: Path) -> list[Path]:
+    """What was the state before, once another is in its place, also where an agent was killed before it had deleted
+    that: none of it is ever asked for again.
+    """
+    if not state.exists():
+        return []
+    named = [path for path in state.parent.iterdir() if path.name.startswith(_aside(state))]
+    return [path for path in named if _ID.fullmatch(path.name.removeprefix(_aside(state)))]
+
+
+def delete_former(paths: Iterable[Path]) -> None:
+    for path in paths:
+        if _holds_a_mount(path):
+            log.warning("former state not deleted", because=f"something is mounted in {path}")
+        else:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _holds_a_mount(folder: Path) -> bool:

@@ -23,7 +23,7 @@ import msgspec
 
 from spotguard.domain.errors import StateMissing, SyncFailed
 from spotguard.host.clock import since_boot
-from spotguard.host.inbox import KEPT_BROKEN, Inbox, Mark, pass_id
+from spotguard.host.inbox import KEPT_BROKEN, Inbox, Mark, delete_former, former, pass_id
 from spotguard.host.notes import Notes
 from spotguard.host.state_folder import StateFolder
 from spotguard.host.state_mount import StateMount
@@ -155,9 +155,16 @@ class RsyncSync:
         if self._mount is not None:
             self._mount.opens(arrived=arrived is not None)
         # nobody waits for it: of a large state it takes longer than a workload may be away
-        clear = self._inbox.finish_clearing if arrived is None else partial(self._inbox.clear, epoch)
+        clear = partial(self._clear, former(self._state.path), None if arrived is None else epoch)
         threading.Thread(target=clear, daemon=True).start()
         return None if arrived is None else arrived.id
+
+    def _clear(self, states: list[Path], arrived_before: int | None) -> None:
+        delete_former(states)
+        if arrived_before is None:
+            self._inbox.finish_clearing()
+        else:
+            self._inbox.clear(arrived_before)
 
     @property
     def _served_here(self) -> int:
