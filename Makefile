@@ -21,6 +21,7 @@ help:  ## list the targets
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
 
 setup: $(RUNTIME)  ## create .venv with the spotguard command
+	@echo 'ready: $(BIN)/spotguard --help'
 
 $(RUNTIME): requirements/runtime.txt pyproject.toml
 	@if ! [ -x $(BIN)/pip ]; then \
@@ -39,12 +40,12 @@ $(DEV): $(RUNTIME) requirements/dev.txt
 	$(PIP) install --require-hashes -r requirements/dev.txt
 	@touch $@
 
-# make demo PRICES='a.csv.gz b.csv.gz' ONDEMAND=c.csv.gz AGENTS=5 DAYS=30 SPEED=600 SEED=1 HEADLESS=1 ARGS='--any --other'
-demo: web  ## the whole system on a simulated cloud (PRICES= ONDEMAND= AGENTS= DAYS= SPEED= SEED= HEADLESS=1 ARGS=)
+# make demo PRICES='a.csv.gz b.csv.gz' ONDEMAND=c.csv.gz AGENTS=5 DAYS=30 SPEED=600 SEED=1 PORT=8001 HEADLESS=1 ARGS='--any --other'
+demo: web  ## the whole system on a simulated cloud (PRICES= ONDEMAND= AGENTS= DAYS= SPEED= SEED= PORT= HEADLESS=1 ARGS=)
 	$(BIN)/spotguard demo $(strip \
 	  $(foreach file,$(PRICES),--prices '$(file)') $(if $(ONDEMAND),--ondemand '$(ONDEMAND)') \
 	  $(if $(AGENTS),--agents $(AGENTS)) $(if $(DAYS),--days $(DAYS)) $(if $(SPEED),--speed $(SPEED)) \
-	  $(if $(SEED),--seed $(SEED)) $(if $(filter-out 0,$(HEADLESS)),--headless) $(ARGS))
+	  $(if $(SEED),--seed $(SEED)) $(if $(PORT),--port $(PORT)) $(if $(filter-out 0,$(HEADLESS)),--headless) $(ARGS))
 
 web: $(RUNTIME)  ## build the dashboard into the package; nothing to do when its inputs are the same
 	@$(BIN)/python web/build.py
