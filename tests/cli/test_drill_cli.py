@@ -36,6 +36,22 @@ def test_it_watches_a_failover_to_its_end_and_tells_each_step_once(scene):
     assert len(told) == len(set(told))
 
 
+def test_what_its_standby_had_done_before_is_no_step_of_it(scene):
+    mine = errand(scene)
+    scene.configure(autoSwitchEnabled=False, manualReplicaEnabled=True)
+    scene.wait(minutes=20)
+    (standby,) = scene.replicas()
+    assert standby.status == "ready"
+    agent_id = mine.agent_named("web-1")
+    began = mine.ask(agent_id, "failover", dry_run=False)["drill"]
+    lines: list[str] = []
+    mine.watch(agent_id, began["id"], lines.append)
+    told = [line.split() for line in lines]
+    assert "granted" in {step for _, step in told}
+    assert [at for at, _ in told] == sorted(at for at, _ in told)
+    assert min(at for at, _ in told) >= began["createdAt"]
+
+
 def test_a_plan_tells_seconds_of_what_takes_seconds_and_changes_nothing(scene):
     mine = errand(scene)
     answer = mine.ask(scene.agent().id, "failover", dry_run=True)

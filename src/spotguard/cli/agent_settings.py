@@ -130,7 +130,8 @@ def load_agent_file(path: Path | None = None) -> AgentFile:
         raise BadSetting(f"{source}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise BadSetting(f"{source} is not TOML: {error}") from error
-    return agent_file_of(text, source if is_there else f"{source}, which is not there", _environment())
+    absent = f"{source}, which is not there (spotguard agent install writes it)"
+    return agent_file_of(text, source if is_there else absent, _environment())
 
 
 def agent_file_of(text: str, where: Path | str, environment: Mapping[str, Any] | None = None) -> AgentFile:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -90,14 +91,20 @@ class Errand(Asking):
         raise Failed("the server does not know this drill any more")
 
     def _tell_news(self, found: Mapping[str, Any], tell: Callable[[str], None]) -> None:
-        news = [(found["status"], found["status"])]
+        """Of a failover its steps; not those that its standby had taken before it was asked for."""
+        news = [] if found["status"] in _OVER else [(found["status"], found["status"])]
         if found["switchId"] is not None:
-            switch = self.call("GET", f"/api/client/switches/{found['switchId']}")
-            news = [(step["step"], f"{step['at']} {step['step']}") for step in switch["steps"]]
+            switch, since = self.call("GET", f"/api/client/switches/{found['switchId']}"), found["createdAt"]
+            steps = [step for step in switch["steps"] if _moment(step["at"]) >= _moment(since)]
+            news = [(step["step"], f"{step['at']} {step['step']}") for step in steps]
         for name, line in news:
             if name not in self.told:
                 self.told.add(name)
                 tell(line)
+
+
+def _moment(told: str) -> datetime:
+    return datetime.fromisoformat(told)
 
 
 def _span(minutes: float) -> str:

@@ -68,11 +68,13 @@ class Recorded:
             raise InvalidInput(f"{self._path} holds no text: name another file") from error
         whole, _, torn = text.rpartition("\n")
         first, *lines = whole.split("\n")
-        if (found := _object(first, 1)) != head:
+        if (found := _object(first, f"{self._path}, line 1")) != head:
             what = "other code, hours or temper" if found.get("of") == HEAD else "something else"
             raise InvalidInput(f"{self._path} holds outcomes of {what}: name another file")
         self.outcomes = [
-            _outcome(_object(line, number), number) for number, line in enumerate(lines, start=2)
+            _outcome(_object(line, where), where)
+            for number, line in enumerate(lines, start=2)
+            for where in [f"{self._path}, line {number}"]
         ]
         if torn:
             os.truncate(self._path, len(whole.encode()) + 1)
@@ -84,17 +86,17 @@ class Recorded:
             os.fsync(file.fileno())
 
 
-def _object(line: str, number: int) -> dict[str, Any]:
+def _object(line: str, where: str) -> dict[str, Any]:
     try:
         found = json.loads(line)
     except ValueError as error:
-        raise InvalidInput(f"line {number} is no JSON: {error}") from error
+        raise InvalidInput(f"{where} is no JSON: {error}") from error
     if not isinstance(found, dict):
-        raise InvalidInput(f"line {number} is no JSON object")
+        raise InvalidInput(f"{where} is no JSON object")
     return found
 
 
-def _outcome(told: dict[str, Any], number: int) -> Outcome:
+def _outcome(told: dict[str, Any], where: str) -> Outcome:
     try:
         return Outcome(
             seed=int(told["seed"]),
@@ -106,4 +108,4 @@ def _outcome(told: dict[str, Any], number: int) -> Outcome:
             cpu_seconds=float(told["cpu_seconds"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InvalidInput(f"line {number} is no outcome of a schedule: {error}") from error
+        raise InvalidInput(f"{where} is no outcome of a schedule: {error}") from error
