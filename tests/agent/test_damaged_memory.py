@@ -142,9 +142,8 @@ def test_a_gate_that_cannot_be_asked_does_not_tell_that_nothing_was_released():
     assert primacy.forgot
 
 
-@pytest.mark.parametrize("same", [False, True], ids=["clone", "another boot"])
-def test_an_open_gate_tells_nothing_of_another_identitys_damaged_memory(same: bool):
-    """A boot that starts the workload by itself: what ran before may have been handed over."""
+def started_by_its_boot(*, same, damaged):
+    """A clone, or the same machine after another boot, whose workload came up by itself; its server is away."""
     stage = Stage()
     primary = stage.primary(mode=Mode.ONDEMAND)
     stage.server.away = True
@@ -157,10 +156,17 @@ def test_an_open_gate_tells_nothing_of_another_identitys_damaged_memory(same: bo
         stage.run(60)
     second = Host(stage, other, installed_as="web")
     second.files.files.update(primary.files.files)
-    second.files.files["primacy"] = b"00000000 {}\n"
+    second.files.files[damaged] = b"00000000 {}\n"
     stage.register.closed(primary.instance_id, stage.clock.now())
     second.gate.open(0)
     stage.hosts[other] = second
+    return stage, second
+
+
+@pytest.mark.parametrize("same", [False, True], ids=["clone", "another boot"])
+def test_an_open_gate_tells_nothing_of_another_identitys_damaged_memory(same: bool):
+    """A boot that starts the workload by itself: what ran before may have been handed over."""
+    stage, second = started_by_its_boot(same=same, damaged="primacy")
     stage.run(30)
     assert second.primacy.gate_state() is GateState.CLOSED
     assert second.primacy.forgot is same

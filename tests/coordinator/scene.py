@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from spotguard.domain.tags import ADOPTED_TAG
 from spotguard.planning.switching import STATE_DEVICE
 from spotguard.ports.cloud import BlockDevice, LaunchRequest
 from spotguard.ports.shape import Shape
-from spotguard.store import grants, kill, moves, plans, replicas, tenants
+from spotguard.store import grants, kill, moves, plans, replicas, restore_points, tenants
 from spotguard.store.database import Database
 from spotguard.store.tables import agents, clients, switch_steps, switches
 from tests.cloud.scene import ONDEMAND, PRICES, QUIET, START, A, B, C, Notes, StoryClock
@@ -193,6 +194,15 @@ class Scene(Guests):
             if not guest.silent:
                 self._work(guest)
 
+    def dry_up(self) -> None:
+        """No pool has any capacity, in either market, until `end_drought`."""
+        for pool, mode in product((A, B, C), Mode):
+            self.ec2.controls.make_dry(pool, mode=mode)
+
+    def end_drought(self) -> None:
+        for pool in (A, B, C):
+            self.ec2.controls.end_dryness(pool)
+
     # questions
 
     def rows(self, table: sa.Table, *where: Any) -> list[Any]:
@@ -221,6 +231,14 @@ class Scene(Guests):
 
     def serves_elsewhere(self, agent_id: AgentId, old: InstanceId) -> Callable[[], bool]:
         return lambda: self.serving(agent_id) != old and self.is_open(agent_id)
+
+    def restore_points(self, agent_id: AgentId) -> list[Any]:
+        """The complete ones."""
+        return [
+            point
+            for point in self.db.read(lambda tx: restore_points.of_agent(tx, agent_id))
+            if point.complete
+        ]
 
     def live_replicas(self, agent_id: AgentId) -> list[Any]:
         return self.db.read(lambda tx: replicas.live(tx, agent_id))

@@ -1,17 +1,13 @@
 """What may hold the only copy of what was written stays: of former holders, and of standbys that were in sync."""
 
 from datetime import timedelta
-from itertools import product
 
 import pytest
 
 from spotguard.domain.agents import Executor, KillLevel
 from spotguard.domain.ids import InstanceId
-from spotguard.domain.instances import Mode
 from spotguard.domain.switches import MoveKind, Step
-from spotguard.planning.switching import ROOT_DEVICES
 from spotguard.ports.cloud import VolumeState
-from spotguard.store import restore_points
 from spotguard.store.tables import agent_events
 from tests.coordinator.scene import A, B, C, Scene
 
@@ -21,26 +17,6 @@ def scene():
     return Scene(executor=Executor.SERVER)
 
 
-def dry(scene):
-    for pool, mode in product((A, B, C), Mode):
-        scene.ec2.controls.make_dry(pool, mode=mode)
-
-
-def points(scene, agent):
-    return [p for p in scene.db.read(lambda tx: restore_points.of_agent(tx, agent)) if p.complete]
-
-
-def state_volume(scene, machine):
-    return next(
-        volume for volume in volumes_of(scene, machine) if volume.device not in ROOT_DEVICES
-    ).volume_id
-
-
-def volumes_of(scene, machine):
-    (view,) = scene.ec2.describe_instances([InstanceId(machine)])
-    return view.volumes
-
-
 def living_volumes(scene):
     shown = scene.ec2.inventory().volumes
     return {one.volume_id for one in shown if one.state is not VolumeState.DELETING}
@@ -48,18 +24,18 @@ def living_volumes(scene):
 
 def test_what_an_earlier_holder_left_stays_when_only_an_older_image_brought_it_back(scene):
     agent = scene.protect(pool=A, restore_point_hours=48, restore_drill_days=0, terminate_wait_seconds=0)
-    scene.run(1800, until=lambda: bool(points(scene, agent)))
+    scene.run(1800, until=lambda: bool(scene.restore_points(agent)))
     first = scene.switch(agent, C, kind=MoveKind.SYNCED)
     scene.run(900, until=lambda: scene.move(first.switch_id).status == "completed")
     scene.config(agent, terminate_wait_seconds=1800)
     scene.run(3600)
     old = scene.serving(agent)
-    kept = state_volume(scene, old)
+    kept = scene.volume_at(old)
     opened = scene.switch(agent, B, kind=MoveKind.SYNCED)
     scene.run(900, until=lambda: Step.VERIFIED in scene.steps(opened.switch_id))
     new = scene.serving(agent)
     assert new != old
-    gone = state_volume(scene, new)
+    gone = scene.volume_at(new)
     scene.ec2.controls.interrupt(new, notice_seconds=0)
     scene.clock.time += timedelta(seconds=60)
     scene.ec2.happenings()
@@ -79,7 +55,7 @@ def test_the_old_one_survives_while_the_new_is_in_trouble(scene, what):
     opened = scene.switch(agent, B, kind=MoveKind.SYNCED)
     scene.run(900, until=lambda: Step.VERIFIED in scene.steps(opened.switch_id))
     new = scene.serving(agent)
-    dry(scene)
+    scene.dry_up()
     scene.run(1680)
     if what == "notice":
         scene.ec2.controls.interrupt(new)
@@ -101,7 +77,7 @@ class Ended:
         holder = scene.serving(agent)
         (standby,) = scene.live_replicas(agent)
         self.standby = InstanceId(standby.instance_id)
-        self.copy, gone = state_volume(scene, self.standby), state_volume(scene, holder)
+        self.copy, gone = scene.volume_at(self.standby), scene.volume_at(holder)
         scene.ec2.controls.interrupt(self.standby)
         scene.ec2.controls.interrupt(holder, notice_seconds=0)
         scene.run(10)
@@ -131,7 +107,7 @@ def test_what_an_old_instance_left_is_not_deleted_while_the_kill_switch_stands_a
     agent = scene.protect(pool=A, terminate_wait_seconds=600)
     scene.run(60)
     old = scene.serving(agent)
-    volume = next(one for one in volumes_of(scene, old) if one.device in ROOT_DEVICES).volume_id
+    volume = scene.volume_at(old, "/dev/xvda")
     opened = scene.switch(agent, B, kind=MoveKind.SYNCED)
     scene.run(900, until=lambda: Step.VERIFIED in scene.steps(opened.switch_id))
     scene.run(60)

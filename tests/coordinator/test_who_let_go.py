@@ -1,17 +1,15 @@
 """Who has let go and lives on without serving: nobody serves, and no rule goes on from there."""
 
 from datetime import timedelta
-from itertools import product
 
 import pytest
 
 from spotguard.domain.agents import Executor
 from spotguard.domain.ids import InstanceId
-from spotguard.domain.instances import Mode
 from spotguard.domain.signals import SignalType
 from spotguard.store import releases, views_agents
 from spotguard.store.tables import agent_events, storage_resources
-from tests.coordinator.scene import A, B, C, Scene
+from tests.coordinator.scene import A, Scene
 
 
 class Everybody:
@@ -64,16 +62,14 @@ def test_a_recovery_that_finds_no_capacity_says_so_until_it_has_an_instance():
     scene = Scene(executor=Executor.SERVER)
     agent = scene.protect(pool=A)
     scene.run(60)
-    for pool, mode in product((A, B, C), Mode):
-        scene.ec2.controls.make_dry(pool, mode=mode)
+    scene.dry_up()
     scene.ec2.controls.interrupt(scene.serving(agent), notice_seconds=0)
     scene.run(600, until=lambda: scene.rows(agent_events, agent_events.c.kind == "recovery_waits"))
     (waits,) = scene.rows(agent_events, agent_events.c.kind == "recovery_waits")
     action, why = outlook_of(scene, agent)
     assert action.startswith("move to ")
     assert why == waits.message
-    for pool in (A, B, C):
-        scene.ec2.controls.end_dryness(pool)
+    scene.end_drought()
     scene.run(900, until=lambda: scene.is_open(agent))
     assert outlook_of(scene, agent)[1] != waits.message
 

@@ -26,11 +26,10 @@ _FROM_AN_IMAGE = (
 def is_last_state() -> sa.ColumnElement[bool]:
     """For a WHERE on `storage_resources`: nothing was taken from it by the recovery that followed its machine's death.
 
-    A disk of the holder that died; or of a standby that had been in sync and was gone by then, too.
+    A disk of the holder that died; of an earlier one that had not been cleaned up by then, since the image may be older
+    than what it left; or of a standby that had been in sync and was gone by then, too.
     """
-    of_holder = sa.exists().where(*_FROM_AN_IMAGE, switches.c.old_instance_id == _s.last_attached_to)
-    # or of an earlier holder that had not been cleaned up by then: the image may be older than what it left
-    of_earlier = sa.exists().where(
+    of_holder = sa.exists().where(
         *_FROM_AN_IMAGE,
         _e.agent_id == _s.agent_id,
         _e.instance_id == _s.last_attached_to,
@@ -44,7 +43,7 @@ def is_last_state() -> sa.ColumnElement[bool]:
         _r.status != ReplicaStatus.PROMOTED.value,
         _r.created_at <= switches.c.created_at,
     )
-    return sa.or_(of_holder, of_earlier, of_standby)
+    return sa.or_(of_holder, of_standby)
 
 
 _ALL = Prepared(
