@@ -234,7 +234,7 @@ def test_a_torn_journal_loses_nothing_that_was_whole():
     stage.server.away = False
     stage.run(70)
     told = [body["signal_type"] for body in stage.server.reports("interruption-signal")]
-    assert told == ["rebalance-recommendation", "instance-termination"]
+    assert told == ["instance-termination", "rebalance-recommendation"]
 
 
 def test_after_hours_without_the_server_reports_come_in_order_and_once():

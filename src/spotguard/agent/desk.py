@@ -246,5 +246,7 @@ class Desk:
         if self.settings.health_seconds is not None:
             self.bells.ring("health")
 
-    def report(self, report_id: str, kind: str, path: str, body: Mapping[str, Any]) -> None:
-        self.outbox.put(Report(report_id, kind, path, body, self.ports.clock.now()))
+    def report(
+        self, report_id: str, kind: str, path: str, body: Mapping[str, Any], *, urgent: bool = False
+    ) -> None:
+        self.outbox.put(Report(report_id, kind, path, body, self.ports.clock.now(), urgent))

@@ -1,4 +1,5 @@
-"""Reports that must not be lost: on the disk before anybody relies on them, sent in order until acknowledged.
+"""Reports that must not be lost: on the disk before anybody relies on them, sent in order, what is urgent first, until
+acknowledged.
 
 A 2xx acknowledges. Any other answer below 500 is final: the report goes to the dead letters with the reason and the
 rest goes on; except 401 (enrol anew), 408 and 429 (later). What the server must know is set aside instead, and has
@@ -25,13 +26,16 @@ MOST_ACKNOWLEDGED = 200  # lines of done reports before the journal is rewritten
 
 @dataclass(frozen=True)
 class Report:
-    """One report. The same `id` pending twice is one report; `path` is relative to the agent's own."""
+    """One report. The same `id` pending twice is one report; `path` is relative to the agent's own. `urgent`: it is
+    sent before all others.
+    """
 
     id: str
     kind: str
     path: str
     body: Mapping[str, Any]
     at: datetime
+    urgent: bool = False
 
 
 def pending_in(lines: Iterable[Any]) -> dict[str, Report]:
@@ -80,7 +84,7 @@ class Outbox:
     def first(self) -> Report | None:
         with self._lock:
             waiting = (report for report in self._pending.values() if report.id not in self._aside)
-            return next(waiting, None)
+            return min(waiting, key=lambda report: not report.urgent, default=None)
 
     def __len__(self) -> int:
         """How many wait for their first answer."""

@@ -1,4 +1,7 @@
-"""Duty `outbox`: send what the server owes an acknowledgement for, in order, each until it is acknowledged."""
+"""Duty `outbox`: send what the server owes an acknowledgement for, in order, each until it is acknowledged.
+
+A termination notice is urgent: of its two minutes none waits for another report, or for a long pause.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ IN_THE_WAY = timedelta(
     minutes=1
 )  # so long a report may fail beside heartbeats that are heard before others go on
 PASSED_OVER = timedelta(seconds=10)  # then it has its turn again
+URGENT_AGAIN = timedelta(seconds=2)  # the longest pause before what is urgent is tried again
 LATER = frozenset({408, 429})
 
 log = get_logger("agent")
@@ -50,7 +54,8 @@ class Posting:
                 reply = None
             if reply is None or reply.status in LATER:
                 if not self._passes_over(report, now):
-                    return self._backoff.failed(now)
+                    again = self._backoff.failed(now)
+                    return min(again, now + URGENT_AGAIN) if report.urgent else again
                 continue
             self._backoff.worked()
             self._fails_since.pop(report.id, None)

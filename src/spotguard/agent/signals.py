@@ -131,7 +131,8 @@ class Signals:
         body = {"signal_type": signal.value, "signal_time": rfc3339(at)}
         if action_time is not None:
             body["action_time"] = rfc3339(action_time)
-        self._desk.report(f"signal:{key}", self.KIND, "interruption-signal", body)
+        urgent = signal is SignalType.TERMINATION
+        self._desk.report(f"signal:{key}", self.KIND, "interruption-signal", body, urgent=urgent)
         self._keep(self._with(key, notice))
         log.warning("signal", instance=self._desk.instance_id, signal=signal.value, deadline=action_time)
         self._desk.bells.ring("moves")
