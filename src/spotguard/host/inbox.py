@@ -41,6 +41,9 @@ class Mark(msgspec.Struct, frozen=True):
     agent: str | None = None
 
 
+UNREADABLE = Mark(position=0, bytes=0)
+
+
 @dataclass(frozen=True)
 class Pass:
     """A pass that its sender has marked."""
@@ -59,7 +62,8 @@ def pass_id(epoch: int, number: int) -> str:
 
 
 class Inbox:
-    """Everything in it was written by another machine: a name or a mark that does not read counts as none.
+    """Everything in it was written by another machine: a name or a mark that does not read counts as none, except where
+    a pass is to become the state: that it is whole its mark says by being there.
 
     So does a pass of another agent's state. A standby that has ended leaves its private address to whoever comes next,
     and an image that several workloads share has the key to all of them.
@@ -82,14 +86,15 @@ class Inbox:
             return Received(self._progress(begun), None, None)
         return Received(0.0, None, None)
 
-    def _arrived(self, kind: str) -> Pass | None:
+    def _arrived(self, kind: str, unreadable: Mark | None = None) -> Pass | None:
         """The newest one, unless it is the state by now."""
-        found = self.newest(kind)
+        found = self.newest(kind, unreadable)
         return found if found is not None and self.path_of(found.id).is_dir() else None
 
-    def newest(self, kind: str) -> Pass | None:
+    def newest(self, kind: str, unreadable: Mark | None = None) -> Pass | None:
+        """`unreadable`: what a mark that does not read counts as; None: it counts as none."""
         for path in sorted((self.folder / "marks").glob(f"*.{kind}"), reverse=True):
-            found = _read(path)
+            found = _read(path, unreadable)
             if found is not None and not self._is_anothers(found):
                 return found
         return None
@@ -125,8 +130,8 @@ class Inbox:
         return whole
 
     def adoptable(self, since: int, before: int) -> Pass | None:
-        """What `adopt` would put in place."""
-        whole = self._arrived("whole")
+        """What `adopt` would put in place: one before it would lack what was acknowledged since."""
+        whole = self._arrived("whole", UNREADABLE)
         return whole if whole is not None and since <= whole.epoch < before else None
 
     def clear(self, before: int) -> None:
@@ -226,10 +231,10 @@ def _holds_a_mount(folder: Path) -> bool:
         return True
 
 
-def _read(path: Path) -> Pass | None:
+def _read(path: Path, unreadable: Mark | None = None) -> Pass | None:
     if _ID.fullmatch(path.stem) is None:
         return None
     try:
         return Pass(path.stem, msgspec.json.decode(path.read_bytes(), type=Mark), path.stat().st_mtime)
     except (OSError, msgspec.DecodeError):
-        return None
+        return None if unreadable is None else Pass(path.stem, unreadable, 0.0)
