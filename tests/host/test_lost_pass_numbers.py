@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from spotguard.host.sync_memory import SyncMemory
+from spotguard.host.sync_memory import SyncMemory, memory_of
 from tests.host.copying import machine, pair_in, settle, whole_pass
 
 pytestmark = pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
@@ -19,10 +19,10 @@ def test_the_last_pass_of_a_holder_that_lost_its_memory_is_adopted_although_its_
 ):
     """An hour ahead the clock numbered passes that those of now must not come behind."""
     primary, standby, state, theirs = pair_in(tmp_path)
-    SyncMemory(tmp_path / "primary-inbox").keep(epoch=1, last=time.time_ns() // 1000 + AN_HOUR)
+    SyncMemory(memory_of(tmp_path / "primary")).keep(epoch=1, last=time.time_ns() // 1000 + AN_HOUR)
     primary = machine(tmp_path, "primary")
     whole_pass(primary)
-    memory = tmp_path / "primary-inbox" / "memory.json"
+    memory = memory_of(tmp_path / "primary") / "memory.json"
     if lost == "gone":
         memory.unlink()
     else:

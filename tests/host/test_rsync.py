@@ -16,6 +16,7 @@ import pytest
 from spotguard.domain.errors import SyncFailed
 from spotguard.host.inbox import Inbox, Mark, former, pass_id
 from spotguard.host.rsync import RsyncSync
+from spotguard.host.sync_memory import memory_of
 from spotguard.host.transport import RsyncTransport
 from spotguard.ports.checked_lines import line_of
 from spotguard.ports.workload import SyncTarget
@@ -300,9 +301,9 @@ def test_a_restarted_agent_goes_on_where_it_was(pair, tmp_path):
 
 def test_the_position_grows_with_every_change_whatever_the_clock_said(pair, tmp_path):
     primary, _, state, _ = pair
-    (tmp_path / "primary-inbox" / "memory.json").unlink()
+    (memory_of(tmp_path / "primary") / "memory.json").unlink()
     memory = {"epoch": 1, "fingerprint": "of the future", "position": 9_000_000_000_000_000, "last": 9}
-    (tmp_path / "primary-inbox" / "memory.json").write_bytes(line_of(memory))
+    (memory_of(tmp_path / "primary") / "memory.json").write_bytes(line_of(memory))
     primary = machine(tmp_path, "primary")  # whose clock was ahead by centuries and has been put right
     seen = [primary.position()]
     (state / "a").write_text("more")
@@ -318,7 +319,7 @@ def test_passes_are_in_order_although_the_next_holder_s_clock_is_behind(pair, tm
     primary, standby, _, theirs = pair
     third = machine(tmp_path, "third")
     to_third = SyncTarget("i-0123456789abcdef2", "third")
-    memory = tmp_path / "primary-inbox" / "memory.json"
+    memory = memory_of(tmp_path / "primary") / "memory.json"
     memory.write_bytes(line_of({"epoch": 1, "last": 99_999_999_999_999_990}))
     primary = machine(tmp_path, "primary")
     whole_pass(primary)

@@ -9,7 +9,7 @@ from spotguard.agent.sync import status_of
 from spotguard.domain.replicas import SyncStatus
 from spotguard.host.inbox import Inbox
 from spotguard.host.rsync import RsyncSync
-from spotguard.host.sync_memory import SyncMemory
+from spotguard.host.sync_memory import SyncMemory, memory_of
 from spotguard.host.term import Term
 from spotguard.host.transport import RsyncTransport
 from spotguard.ports.workload import SyncTarget
@@ -55,9 +55,9 @@ def test_who_takes_its_epoch_back_without_a_pass_goes_on_from_what_its_standby_h
     """Else each move that is given up has the whole state sent again."""
     primary, _, _, _ = pair
     whole_pass(primary)
-    sent = SyncMemory(tmp_path / "primary-inbox").sent_to(TARGET.instance_id)
+    sent = SyncMemory(memory_of(tmp_path / "primary")).sent_to(TARGET.instance_id)
     assert machine(tmp_path, "primary").adopt(3) is None
-    assert SyncMemory(tmp_path / "primary-inbox").sent_to(TARGET.instance_id) == sent
+    assert SyncMemory(memory_of(tmp_path / "primary")).sent_to(TARGET.instance_id) == sent
 
 
 def test_what_could_not_take_the_place_of_the_state_is_not_told_as_in_sync(pair, tmp_path):
@@ -89,7 +89,7 @@ def test_what_a_killed_agent_had_not_deleted_is_deleted_by_the_next_one(pair, tm
     whole_pass(primary)
     inbox = Inbox(tmp_path / "standby-inbox")
     assert inbox.adopt(theirs, since=0, before=2)  # killed right after that
-    SyncMemory(tmp_path / "standby-inbox").keep(epoch=2)
+    SyncMemory(memory_of(tmp_path / "standby")).keep(epoch=2)
     assert list((inbox.folder / "passes").iterdir())
     assert machine(tmp_path, "standby").adopt(2) is None
     for folder in ("passes", "marks"):

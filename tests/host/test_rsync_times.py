@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from spotguard.host.state_folder import look_at
-from spotguard.host.sync_memory import Sent, SyncMemory
+from spotguard.host.sync_memory import Sent, SyncMemory, memory_of
 from spotguard.host.term import Term
 from tests.host.copying import TARGET, machine, opened, pair_in, settle, whole_pass
 
@@ -57,7 +57,7 @@ def test_a_file_that_is_rewritten_after_the_clock_was_stepped_back_is_sent(pair,
     primary, standby, state, theirs = pair
     told, hour = (state / "a").stat(), 3600 * 10**9
     whole_pass(primary)
-    memory = SyncMemory(tmp_path / "primary-inbox")
+    memory = SyncMemory(memory_of(tmp_path / "primary"))
     sent = memory.sent_to(TARGET.instance_id)
     ahead = Sent(sent.whole, (), sent.since_ns + hour, sent.clock_ns + hour)
     memory.keep_sent(TARGET.instance_id, ahead)

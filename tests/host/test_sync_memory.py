@@ -1,13 +1,17 @@
 """What a copying instance remembers, and what becomes of it on a disk that is full, torn or failing."""
 
 import shutil
+import subprocess
 
 import pytest
 
 from spotguard.domain.errors import SyncFailed
-from spotguard.host.sync_memory import NEVER, Memory, Sent, SyncMemory
+from spotguard.host.inbox import pass_id
+from spotguard.host.sync_memory import NEVER, Memory, Sent, SyncMemory, memory_of
 from spotguard.host.term import Term
-from tests.host.copying import TARGET, machine, opened, settle, whole_pass
+from spotguard.ports.checked_lines import line_of
+from spotguard.ports.workload import SyncTarget
+from tests.host.copying import TARGET, forge, machine, opened, settle, whole_pass
 
 needs_rsync = pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
 
@@ -25,7 +29,7 @@ def pair(tmp_path):
 def forgetful(tmp_path, runs):
     """A holder of epoch 3 whose memory never reached the disk, after its agent's restart."""
     opened(tmp_path, epoch=3)
-    shutil.rmtree(tmp_path / "primary-inbox")
+    shutil.rmtree(memory_of(tmp_path / "primary"))
     return machine(tmp_path, "primary", Term(held=lambda: 3, runs=lambda: runs))
 
 
@@ -58,7 +62,7 @@ def test_whose_memory_was_damaged_keeps_its_state_from_a_late_pass_of_a_former_h
     (theirs / "a").write_text("acknowledged since")
     (state / "a").write_text("of the past")
     whole_pass(primary)
-    memory = tmp_path / "standby-inbox" / "memory.json"
+    memory = memory_of(tmp_path / "standby") / "memory.json"
     written = memory.read_bytes()
     if after == "gone":
         memory.unlink()
@@ -83,7 +87,7 @@ def test_epochs_of_another_agent_in_the_image_of_both_machines_keep_no_pass_from
     (tmp_path / "primary").mkdir()
     serving(tmp_path, "golden", counted).adopt(counted)
     for name in ("primary", "standby"):
-        shutil.copytree(tmp_path / "golden-inbox", tmp_path / f"{name}-inbox")
+        shutil.copytree(memory_of(tmp_path / "golden"), memory_of(tmp_path / name))
     (tmp_path / "standby").mkdir()
     (tmp_path / "standby" / "a").write_text("of the image")
     (tmp_path / "primary" / "a").write_text("acknowledged since")
@@ -102,7 +106,7 @@ def test_a_machine_that_is_enrolled_anew_sends_what_is_adopted(pair, tmp_path):
     opened(tmp_path, epoch=7)
     for _ in range(2):  # its agent's restart
         whole_pass(serving(tmp_path, "primary", 1))
-    assert SyncMemory(tmp_path / "primary-inbox").known.epoch == 1
+    assert SyncMemory(memory_of(tmp_path / "primary")).known.epoch == 1
     assert standby.adopt(2) is not None
     assert (theirs / "a").read_text() == "one"
 
@@ -161,12 +165,12 @@ def test_a_memory_of_a_version_before_the_checksum_is_read_and_is_no_damage(pair
     (theirs / "a").write_text("acknowledged since")
     (state / "a").write_text("of the past")
     whole_pass(primary)
-    inbox = tmp_path / "standby-inbox"
-    before = SyncMemory(inbox).known
-    shutil.rmtree(inbox / "served")
-    memory = inbox / "memory.json"
+    folder = memory_of(tmp_path / "standby")
+    before = SyncMemory(folder).known
+    shutil.rmtree(folder / "served")
+    memory = folder / "memory.json"
     memory.write_bytes(memory.read_bytes().partition(b" ")[2].strip())
-    assert SyncMemory(inbox).known == before
+    assert SyncMemory(folder).known == before
     assert before.epoch == 2
     assert machine(tmp_path, "standby").adopt(3) is None
     assert (theirs / "a").read_text() == "acknowledged since"
@@ -181,3 +185,49 @@ def test_a_memory_that_cannot_be_written_leaves_no_files_behind(tmp_path):
     for number in range(5):
         assert memory.keep(last=number).last == number
     assert sorted(path.name for path in tmp_path.iterdir()) == ["memory.json", "numbered", "served"]
+
+
+def sent_by_the_key(inbox, tmp_path, source):
+    """All that the door lets its key do: into the inbox, by rsync, deleting what the sender does not have."""
+    door = tmp_path / "door"
+    door.write_text(f'#!/bin/sh\nshift\nSSH_ORIGINAL_COMMAND="$*" exec rrsync -wo -no-lock {inbox}\n')
+    door.chmod(0o755)
+    sending = ["rsync", "-rt", "--delete", "--rsh", str(door), f"{source}/", "door:/"]
+    subprocess.run(sending, check=True)
+
+
+@needs_rsync
+@pytest.mark.skipif(shutil.which("rrsync") is None, reason="rrsync is not installed")
+def test_who_may_write_to_the_inbox_changes_nothing_of_what_is_remembered_here(pair, tmp_path):
+    """A former holder has the key: its own pass would replace what is served, and no pass would count ever after."""
+    primary, standby, _, theirs = pair
+    whole_pass(primary)
+    standby.adopt(2)
+    (theirs / "a").write_text("acknowledged since")
+    settle()
+    forged = tmp_path / "forged"
+    forge(forged, pass_id(1, 99_999_999_999_999_998), "whole")
+    (forged / "memory.json").write_bytes(line_of(Memory(epoch=0)))
+    (forged / "numbered").mkdir()
+    (forged / "numbered" / "99999999999999999").touch()
+    sent_by_the_key(tmp_path / "standby-inbox", tmp_path, forged)
+    restarted = machine(tmp_path, "standby")
+    assert restarted.adopt(2) is None
+    assert (theirs / "a").read_text() == "acknowledged since"
+    made = whole_pass(restarted, SyncTarget("i-0000000000000000c", "third"))
+    assert machine(tmp_path, "third").received().position == made.position
+
+
+def test_what_an_agent_before_an_upgrade_kept_in_the_inbox_is_taken_over_once(tmp_path):
+    inbox, folder = tmp_path / "standby-inbox", memory_of(tmp_path / "standby")
+    SyncMemory(inbox).keep(epoch=4, position=7, last=9)
+    assert SyncMemory(folder, inbox).known == SyncMemory(inbox).known
+    SyncMemory(inbox).keep(epoch=9)
+    assert SyncMemory(folder, inbox).known.epoch == 4
+
+
+def test_what_is_laid_into_the_inbox_of_who_remembers_nothing_is_not_believed(tmp_path):
+    inbox, folder = tmp_path / "standby-inbox", memory_of(tmp_path / "standby")
+    assert SyncMemory(folder, inbox).known.epoch == NEVER
+    SyncMemory(inbox).keep(epoch=4)
+    assert SyncMemory(folder, inbox).known.epoch == NEVER

@@ -27,7 +27,7 @@ from spotguard.host.inbox import KEPT_BROKEN, Inbox, Mark, delete_former, former
 from spotguard.host.notes import Notes
 from spotguard.host.state_folder import StateFolder
 from spotguard.host.state_mount import StateMount
-from spotguard.host.sync_memory import NEVER, Sent, SyncMemory
+from spotguard.host.sync_memory import NEVER, Sent, SyncMemory, memory_of
 from spotguard.host.term import UNKNOWN_TERM, Term
 from spotguard.host.transport import RsyncTransport, failed
 from spotguard.host.write_back import WriteBack
@@ -85,7 +85,7 @@ class RsyncSync:
     ) -> None:
         """`mount`: what knows where the state lies; None: it is taken to be in its place."""
         self._term, self._mount = term, mount
-        self._transport, self._memory = transport, SyncMemory(inbox)
+        self._transport, self._memory = transport, SyncMemory(memory_of(state), inbox)
         self._inbox = Inbox(inbox, term.agent)
         self._state = StateFolder(state, self._memory)
         self._notes = Notes(inbox, transport)

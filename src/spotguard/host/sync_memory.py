@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import tempfile
 import threading
 from pathlib import Path
@@ -56,11 +57,19 @@ class Memory(msgspec.Struct, frozen=True):
     sent: dict[str, Sent] = {}  # by instance
 
 
-class SyncMemory:
-    """Kept beside the inbox, in the state's own file system, so that it goes where the state goes."""
+def memory_of(state: Path) -> Path:
+    """Where it is kept: beside the state, so that it goes where the state goes, and out of the reach of whoever may
+    write to the inbox.
+    """
+    return state.with_name(f".{state.name}.sync")
 
-    def __init__(self, folder: Path) -> None:
+
+class SyncMemory:
+    """`folder`: see `memory_of`. `inbox`: where an agent before an upgrade kept it; taken over once."""
+
+    def __init__(self, folder: Path, inbox: Path | None = None) -> None:
         self._path, self._served, self._sent = folder / "memory.json", folder / "served", folder / "numbered"
+        self._inbox = inbox
         self._known: Memory | None = None
         self._changing = threading.RLock()  # several duties of the agent ask and tell
 
@@ -76,14 +85,18 @@ class SyncMemory:
         with self._changing:
             self._known = msgspec.structs.replace(self.known, **changes)
             try:
-                if self._known.epoch != NEVER:
-                    self._name(self._served, _EPOCH, f"{self._known.epoch:09d}")
-                if self._known.last:
-                    self._name(self._sent, _NUMBER, f"{self._known.last:017d}")
-                self._write(line_of(self._known))
+                self.write_down(self._known)
             except OSError as error:
                 log.warning("sync memory not written", because=str(error))
             return self._known
+
+    def write_down(self, memory: Memory) -> None:
+        """`OSError` where it has not reached the disk."""
+        if memory.epoch != NEVER:
+            self._name(self._served, _EPOCH, f"{memory.epoch:09d}")
+        if memory.last:
+            self._name(self._sent, _NUMBER, f"{memory.last:017d}")
+        self._write(line_of(memory))
 
     def sent_to(self, instance_id: str) -> Sent:
         return self.known.sent.get(instance_id, Sent())
@@ -95,9 +108,25 @@ class SyncMemory:
 
     def _read(self) -> Memory:
         """What is not as it was written is not believed: the state's own times are there, and the two names."""
+        if self._inbox is not None and not self._path.parent.exists():
+            return self._take_over(self._inbox)
         read = self._remembered()
         epoch, last = _newest(self._served, _EPOCH), _newest(self._sent, _NUMBER)
         return msgspec.structs.replace(read, epoch=max(read.epoch, epoch), last=max(read.last, last))
+
+    def _take_over(self, inbox: Path) -> Memory:
+        """Whole or not at all. Also where there is nothing: what a sender lays there later is not believed."""
+        folder, former = self._path.parent, SyncMemory(inbox).known
+        fresh = folder.with_name(f"{folder.name}.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        try:
+            fresh.mkdir(mode=0o700, parents=True)
+            SyncMemory(fresh).write_down(former)
+            fresh.rename(folder)
+            _sync_names(folder.parent)
+        except OSError as error:
+            log.warning("sync memory not taken over", because=str(error))
+        return former
 
     def _remembered(self) -> Memory:
         try:
