@@ -106,6 +106,8 @@ def test_a_backoff_doubles_up_to_a_minute():
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
     backoff.worked()
     assert (backoff.failed(now) - now).total_seconds() == 1
+    hurried = Backoff(5)
+    assert [(hurried.failed(now) - now).total_seconds() for _ in range(5)] == [1, 2, 4, 5, 5]
 
 
 def test_everything_an_agent_writes_is_known_to_be_discarded_on_a_clone():

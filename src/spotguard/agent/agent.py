@@ -15,9 +15,9 @@ from spotguard.agent.enrolment import launch_note
 from spotguard.agent.errands import Errands
 from spotguard.agent.handover import Handover
 from spotguard.agent.health import Health
+from spotguard.agent.jobs import Jobs
 from spotguard.agent.kept_volumes import KeptVolumes
 from spotguard.agent.launches import DiskIntentions
-from spotguard.agent.moves import Moves
 from spotguard.agent.outbox import Outbox
 from spotguard.agent.posting import Posting
 from spotguard.agent.presence import Presence
@@ -92,10 +92,10 @@ class Agent:
         posting.hearers = {Handover.KIND: self._handover.heard, Signals.KIND: self._signals.answered}
         promotion = Promotion(self._desk, self._book, self._presence.hurry)
         traffic = TrafficDuty(self._desk, self._book)
-        errands = Errands(self._desk, self._book, traffic.withdraw)
+        errands = Errands(self._desk, self._book, traffic.withdraw, self._handover.can_wait)
         rehearsal = Rehearsal(self._desk, self._book)
         salvaging = Salvaging(self._desk, self._book)
-        kept = KeptVolumes(self._desk, lambda: self._handover.is_open)
+        kept = KeptVolumes(self._desk, lambda: self._handover.is_open or self._signals.is_doomed)
         handlers = {
             CommandType.SWITCH: self._handover.check,
             CommandType.PROMOTE: promotion.check,
@@ -108,7 +108,7 @@ class Agent:
             "prices": Prices(self._desk),
             "signals": self._signals,
             "commands": Commands(self._desk, self._book, handlers),
-            "moves": Moves(
+            "moves": Jobs(
                 (
                     self._handover,
                     Giving(tickets),

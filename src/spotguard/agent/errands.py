@@ -18,7 +18,7 @@ from spotguard.agent.switch_reports import timing
 from spotguard.domain.clock import rfc3339
 from spotguard.domain.commands import CommandStatus, CommandType
 from spotguard.domain.errors import CloudError, Doubtful, NotVisible, Refused, ServerAway, Throttled
-from spotguard.domain.ids import InstanceId, VolumeId
+from spotguard.domain.ids import CommandId, InstanceId, VolumeId
 from spotguard.domain.instances import InstanceState, Mode
 from spotguard.domain.switches import Step
 from spotguard.domain.tags import AGENT_TAG
@@ -29,17 +29,28 @@ from spotguard.execution.shaping import made_otherwise, shape_of
 from spotguard.execution.volumes import empty_alike
 from spotguard.ports.cloud import Cloud, InstanceView
 
+LONGEST_TURN = timedelta(seconds=90)
+"""As long as EC2 may keep one call waiting (`host.child_cloud.ChildLimits`); the same thread closes the gate."""
+
 VANISHED_AGE, VANISHED_LOOKS, VANISHED_SPAN = timedelta(hours=1), 3, timedelta(minutes=5)
 NO_EC2 = "this agent has no access to EC2: let the server do it, or set calls_ec2 for this agent"
 
 
 class Errands:
-    """Carries launch_replica, terminate_instance and retire_replica out, each one step at a time."""
+    """Carries launch_replica, terminate_instance and retire_replica out, one step of one of them in each turn."""
 
     TYPES = (CommandType.LAUNCH_REPLICA, CommandType.TERMINATE_INSTANCE, CommandType.RETIRE_REPLICA)
 
-    def __init__(self, desk: Desk, book: CommandBook, withdraw: Callable[[InstanceId], None]) -> None:
-        self._desk, self._book, self._withdraw = desk, book, withdraw
+    def __init__(
+        self,
+        desk: Desk,
+        book: CommandBook,
+        withdraw: Callable[[InstanceId], None],
+        can_wait: Callable[[datetime, timedelta], bool],
+    ) -> None:
+        """`can_wait`: whether a hand-over needs this thread within a time."""
+        self._desk, self._book, self._withdraw, self._can_wait = desk, book, withdraw, can_wait
+        self._due: dict[CommandId, datetime] = {}
         self._intentions = DiskIntentions(desk.ports.disk)
         self._leftovers = Document(desk.ports.disk, "leftovers")
         self._absent: dict[InstanceId, tuple[datetime, int]] = {}  # since when, in how many looks
@@ -60,13 +71,21 @@ class Errands:
 
     def run(self, now: datetime) -> datetime | None:
         cloud = self._desk.ports.cloud
-        waits = [
-            self._carry_on(cloud, command, now)
-            for command in self._book.open()
-            if cloud is not None and command.command_type in self.TYPES
-        ]
-        left = [wait for wait in waits if wait is not None]
-        return now + timedelta(seconds=min([*left, self._desk.settings.limits.look_again])) if left else None
+        wanted = [command for command in self._book.open() if command.command_type in self.TYPES]
+        self._due = {command.id: self._due.get(command.id, now) for command in wanted}
+        if cloud is None or not wanted:
+            return None
+        look_again = self._desk.settings.limits.look_again
+        if not self._can_wait(now, LONGEST_TURN):
+            return now + timedelta(seconds=look_again)
+        command = min(wanted, key=lambda one: self._due[one.id])
+        if self._due[command.id] <= now:
+            wait = self._carry_on(cloud, command, now)
+            if wait is None:
+                del self._due[command.id]
+            else:
+                self._due[command.id] = now + timedelta(seconds=min(wait, look_again))
+        return min(self._due.values(), default=None)
 
     def _carry_on(self, cloud: Cloud, command: Command, now: datetime) -> float | None:
         """Seconds until it wants another turn; None when it is answered."""

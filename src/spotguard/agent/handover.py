@@ -210,6 +210,12 @@ class Handover:
             )
         )
 
+    def can_wait(self, now: datetime, longest: timedelta) -> bool:
+        """Whether no gate has to close for a notice, and no ticket to be delivered, within `longest`."""
+        moment, handed = self._own_moment(), self._desk.primacy.handed
+        is_due = moment is not None and moment - now < longest
+        return not is_due and (handed is None or handed.delivered)
+
     def _own_moment(self) -> datetime | None:
         notice = self._signals.notice
         if notice is None or self._desk.primacy.held is None or self._desk.hands_off:

@@ -19,11 +19,11 @@ log = get_logger("agent")
 
 
 class KeptVolumes:
-    """A job of the moves duty; it never looks while a move is open."""
+    """A job of the moves duty; it never looks while a move is open, or under a notice."""
 
-    def __init__(self, desk: Desk, is_moving: Callable[[], bool]) -> None:
+    def __init__(self, desk: Desk, is_busy: Callable[[], bool]) -> None:
         self._desk = desk
-        self._is_moving = is_moving
+        self._is_busy = is_busy
         self._due: datetime | None = None
 
     def run(self, now: datetime) -> datetime | None:
@@ -33,7 +33,7 @@ class KeptVolumes:
         if self._due is None:
             self._due = now + LEAVE_TO_THE_SERVER
         if now >= self._due:
-            rests = self._is_moving() or self._desk.hands_off or not self._desk.is_enrolled
+            rests = self._is_busy() or self._desk.hands_off or not self._desk.is_enrolled
             self._due = now + (LOOK_AGAIN if rests or not self._are_kept(cloud) else STAYS_SO)
         return self._due
 

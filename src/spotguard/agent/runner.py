@@ -19,6 +19,9 @@ from spotguard.telemetry import get_logger
 JITTER = 0.1  # of a wait: a fleet that lost its server does not come back in step
 SHORTEST_SHARED_SECONDS = 1.0  # shorter waits are for this machine's own metadata and processes
 JOIN_SECONDS = 35.0  # a long poll ends within this
+AGAIN_SECONDS = (
+    5.0  # at most, until a duty that failed has its next turn: a job of it may have two minutes in all
+)
 BEAT_SECONDS = 60.0  # between two words to the watchdog; a start that fails waits no longer between its tries
 START_SECONDS = (
     3600.0  # of one try: it may wait for a received state to come into its place, and for the workload
@@ -31,7 +34,7 @@ log = get_logger("agent")
 
 
 class Runner:
-    """`run` returns when `stop` is set. What a duty raises is logged once and the duty tried again, ever later.
+    """`run` returns when `stop` is set. What a duty raises is logged once and the duty tried again soon.
 
     The watchdog hears every minute that it lives, unless the signals have not been looked at for that long. A start
     looks at none, and may take its time: killed in the midst of it, it would begin anew each time.
@@ -132,7 +135,7 @@ class Runner:
         self._bells[name].set()
 
     def _loop(self, name: str, duty: Duty) -> None:
-        bell, backoff, complaint = self._bells[name], Backoff(), ""
+        bell, backoff, complaint = self._bells[name], Backoff(AGAIN_SECONDS), ""
         while not self.stop.is_set():
             bell.clear()
             self._rounds += name == WATCHED

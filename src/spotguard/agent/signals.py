@@ -6,6 +6,7 @@ moves duty learns too: it closes the gate in time, with the server's help or alo
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -40,7 +41,8 @@ class Heard:
     seen: tuple[str, ...] = ()
     notice: Notice | None = None
     epoch: int | None = None  # that was held here when the notice came
-    hands_off: bool = False  # the server's answer to the notice: record it, do nothing (ruling B8)
+    asked: str | None = None  # the report of the notice
+    hands_off: bool = False  # the server's answer to it: record it, do nothing (ruling B8)
 
 
 class Signals:
@@ -53,6 +55,7 @@ class Signals:
         self._desk = desk
         self._document = Document(desk.ports.disk, self.NAME)
         self._heard = Heard()
+        self._changing = threading.Lock()  # the signals' thread hears, the reports' thread is answered
         self._deaf = False
         self._looked_at: datetime | None = None  # when this process last had an answer
 
@@ -108,7 +111,8 @@ class Signals:
         """EC2 did not take this instance: it may serve on, and stand by."""
         at = self.forgets_at
         if at is not None and now >= at:
-            self._keep(Heard(self._heard.seen))
+            with self._changing:
+                self._keep(Heard(self._heard.seen))
             log.warning("the notice was not carried out", instance=self._desk.instance_id)
 
     def _deadline(self, action_time: datetime, now: datetime) -> datetime:
@@ -131,26 +135,25 @@ class Signals:
         body = {"signal_type": signal.value, "signal_time": rfc3339(at)}
         if action_time is not None:
             body["action_time"] = rfc3339(action_time)
-        urgent = signal is SignalType.TERMINATION
-        self._desk.report(f"signal:{key}", self.KIND, "interruption-signal", body, urgent=urgent)
-        self._keep(self._with(key, notice))
+        report_id, urgent = f"signal:{key}", signal is SignalType.TERMINATION
+        self._desk.report(report_id, self.KIND, "interruption-signal", body, urgent=urgent)
+        with self._changing:
+            seen = (*self._heard.seen, key)
+            fresh = None if notice is None else Heard(seen, notice, self._desk.primacy.held, report_id)
+            self._keep(fresh or replace(self._heard, seen=seen))
         log.warning("signal", instance=self._desk.instance_id, signal=signal.value, deadline=action_time)
         self._desk.bells.ring("moves")
 
-    def _with(self, key: str, notice: Notice | None) -> Heard:
-        seen = (*self._heard.seen, key)
-        if notice is None:
-            return replace(self._heard, seen=seen)
-        return Heard(seen, notice, self._desk.primacy.held)
-
     def answered(self, report: Report, reply: Reply) -> None:
         """The server has recorded it: what it has prepared comes as a command."""
-        action = reply.body.get("action")
-        is_termination = report.body.get("signal_type") == SignalType.TERMINATION
         primacy = self._desk.primacy
         serves_unheard = primacy.handed is not None and primacy.held is not None  # it took over by a ticket
-        if is_termination and action == SignalAction.NONE and not serves_unheard:
-            self._keep(replace(self._heard, hands_off=True))
+        if reply.body.get("action") == SignalAction.NONE and not serves_unheard:
+            with self._changing:
+                if (
+                    report.id == self._heard.asked
+                ):  # of a notice before it nothing is said that counts for this one
+                    self._keep(replace(self._heard, hands_off=True))
         self._desk.bells.ring("commands")
 
     def _keep(self, heard: Heard) -> None:
