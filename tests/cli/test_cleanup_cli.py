@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -10,6 +11,7 @@ import pytest
 
 from spotguard.domain.agents import PROVEN_CHECKS
 from spotguard.store import tables as t
+from spotguard.store.demos import PLAYED
 from tests.store import rows
 
 NOW = datetime.now(UTC)
@@ -100,6 +102,21 @@ def test_of_one_tenant(shell, database, client_id):
 @pytest.mark.parametrize("hours", ["0", "x", "100000"])
 def test_hours_are_hours(shell, hours):
     assert shell.run("cleanup", "--dry-run", "--hours", hours).exit_code == 2
+
+
+def test_a_demos_database_is_told_of_by_its_own_time_and_left_as_it_is(shell, database, client_id):
+    ago = NOW - timedelta(days=200)
+    for kind, at, agent_id in (("leftover_deleted", ago, "agent-1"), (PLAYED, ago, None)):
+        event = {"kind": kind, "message": kind, "at": at, "detail": {}, "agent_id": agent_id}
+        rows.add(database, t.agent_events, client_id=client_id, **event)
+    before = everything(database)
+    result = shell.run("cleanup", "--dry-run", "--json")
+    assert [one["kind"] for one in json.loads(result.stdout)["did"]] == ["leftover_deleted"]
+    assert "a demo's database" in result.stderr
+    result = shell.run("cleanup")
+    assert result.exit_code == 1
+    assert "nothing was cleaned up: with --dry-run" in result.stderr
+    assert everything(database) == before
 
 
 def test_what_was_done_is_told(shell, database, client_id):

@@ -1,13 +1,13 @@
 """`spotguard doctor`, before a database of its own and the simulated EC2 on the wire."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from spotguard import __version__
 from spotguard.domain.agents import Executor
-from spotguard.store import accounts, launch_orders, leases
+from spotguard.store import accounts, demos, events, launch_orders, leases
 from spotguard.store import tables as t
 from tests.store import rows
 from tests.wire.scene import served
@@ -80,6 +80,23 @@ def test_what_is_broken_is_told_with_what_to_do(shell, database, installation):
     assert "silent: Acme/web-1 never heard" in result.stdout
     assert "to do:" in result.stdout
     assert result.stderr.strip() == "spotguard: something is broken: every-agent-is-heard"
+
+
+def test_a_demos_database_is_judged_by_its_own_time(shell, database):
+    """The demo's clock is months away from this machine's, and goes at another pace."""
+    client_id = rows.with_agent(database)
+    heard = {"last_heartbeat_at": rows.NOW, "gate": "open", "agent_version": __version__}
+    rows.add(database, t.instances, **rows.instance(client_id, agent_id="agent-1", **heard))
+    rows.add(database, t.epoch_grants, **rows.grant())
+    database.write(lambda tx: leases.hold(tx, rows.NOW, "coordinator-1"))
+    assert told(shell.run("doctor", "--without-aws", "--json"))["every-agent-is-heard"][0] == "error"
+    soon = rows.NOW + timedelta(seconds=20)
+    database.write(lambda tx: events.append(tx, soon, client_id, None, demos.PLAYED, "a user moves web"))
+    result = shell.run("doctor", "--without-aws", "--json")
+    found = told(result)
+    assert found["every-agent-is-heard"][0] == found["a-coordinator-is-alive"][0] == "ok"
+    assert "a demo's database" in result.stderr
+    assert "2026-11-23T10:00:20" in result.stderr
 
 
 def test_an_account_that_lets_nobody_in(shell, database, installation):

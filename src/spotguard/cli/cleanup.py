@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spotguard.cli.databases import DatabaseUrl, opened
+from spotguard.cli.databases import DatabaseUrl, opened, told_time
 from spotguard.cli.output import Json, print_json, say, say_table
 from spotguard.config import load_settings
 from spotguard.domain.clock import rfc3339
+from spotguard.domain.errors import Refused
 from spotguard.domain.money import usd_text
 
 if TYPE_CHECKING:
@@ -33,9 +34,12 @@ def cleanup(
 
     It stays slow: what was first seen a moment ago is noted now, and ended or deleted by a later clean-up.
     """
-    now = datetime.now(UTC)
+    here = datetime.now(UTC)
     with opened(database_url) as database:
+        now = told_time(database, here)
         acted = 0
+        if now != here and not dry_run:
+            raise Refused("nothing was cleaned up: with --dry-run it tells what is left over there")
         if not dry_run:
             from spotguard.compose import clean_up
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spotguard.cli.output import Failed
+from spotguard.cli.output import Failed, warn
 from spotguard.config import database_file, load_settings, prepare_database_folder
+from spotguard.domain.clock import rfc3339
 from spotguard.domain.errors import Refused
 
 if TYPE_CHECKING:
@@ -24,6 +26,20 @@ DatabaseUrl = Annotated[
         "when it holds a password, since others can see a command line.",
     ),
 ]
+
+
+def told_time(database: Database, here: datetime) -> datetime:
+    """By what a database is judged: this machine's clock, or a demo's own, and then it says so."""
+    from spotguard.store.demos import demo_time
+
+    its_own = database.read(demo_time)
+    if its_own is None:
+        return here
+    warn(
+        f"This is a demo's database: its EC2 is played, and it is judged as of {rfc3339(its_own)}, the last moment "
+        "that it recorded of its own time."
+    )
+    return its_own
 
 
 @contextmanager

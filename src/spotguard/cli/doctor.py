@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spotguard import __version__
-from spotguard.cli.databases import DatabaseUrl
+from spotguard.cli.databases import DatabaseUrl, told_time
 from spotguard.cli.findings import show_findings
 from spotguard.cli.output import Failed, Json, print_json
 from spotguard.domain.errors import WITHOUT_CREDENTIALS
@@ -126,7 +126,8 @@ def _of_database(database: Database) -> tuple[DatabaseFacts, Fleet | Unseen]:
     itself = replace(itself, space=_space(database) or itself.space)
     if itself.schema_differences:
         return itself, Unseen("the database does not have the newest schema")
-    return itself, database.read(lambda tx: checkup.of_fleet(tx, datetime.now(UTC)))
+    now = told_time(database, datetime.now(UTC))
+    return itself, database.read(lambda tx: checkup.of_fleet(tx, now))
 
 
 def _space(database: Database) -> Space | None:

@@ -17,8 +17,8 @@ from spotguard.domain.switches import MoveKind
 from spotguard.simulation import lookups
 from spotguard.simulation.world import World
 from spotguard.store import events
+from spotguard.store.demos import PLAYED
 
-PLAYED = "demo_script"  # kind of an event: what the script did
 TRY_AGAIN = timedelta(minutes=5)
 
 Deed = Callable[[World], bool]  # False: the scene is not set, nothing was done
