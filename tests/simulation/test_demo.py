@@ -13,12 +13,15 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from spotguard.cli.main import app
+from spotguard.compose import bound
 from spotguard.domain.errors import InvalidInput
 from spotguard.simulation.demo import Demo, DemoOptions
 from spotguard.simulation.live import play
 from spotguard.simulation.market import replayed
-from spotguard.simulation.script import PLAYED, Act, Script, cut, mend
-from spotguard.store import events, leases
+from spotguard.simulation.script import Act, Script, cut, mend
+from spotguard.store import events, launch_orders, leases
+from spotguard.store.database import Database
+from spotguard.store.demos import PLAYED
 
 CONTRACT = {
     "prices_source",
@@ -186,12 +189,24 @@ def test_a_file_that_is_not_there_is_what_is_complained_about(ondemand_file):
 def test_the_coordinators_of_a_played_demo_hold_leases_as_those_of_production_do(tmp_path):
     demo = Demo(DemoOptions((), None, 1, 0.01, 1, f"sqlite:///{tmp_path}/demo.db"))
     try:
-        play(demo, Console(file=io.StringIO()), speed=3000, port=0)
+        with bound("127.0.0.1", 0) as listener:
+            play(demo, Console(file=io.StringIO()), speed=3000, listener=listener)
         held = demo.world.db.read(leases.of_coordinators)
         names = {seat.coordinator.ctx.settings.name for seat in demo.world.seats}
         assert {row.holder for row in held if row.until > demo.world.clock.now()} == names
     finally:
         demo.close()
+
+
+def test_the_address_that_a_played_demo_has_given_itself_is_the_one_that_it_prints(tmp_path):
+    """By it `spotguard doctor` says where agents find the server."""
+    url = f"sqlite:///{tmp_path}/demo.db"
+    words = ["--port", "0", "--agents", "1", "--days", "0.01", "--speed", "3000", "--database-url", url]
+    outcome = CliRunner().invoke(app, ["demo", *words])
+    database = Database.open(url)
+    told = database.read(launch_orders.public_url_of)
+    database.dispose()
+    assert f"open {told}/ with this token" in outcome.stderr, outcome.output
 
 
 def test_interrupted_at_any_moment_it_ends_by_the_custom_of_the_signal(tmp_path):

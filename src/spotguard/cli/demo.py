@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from spotguard.simulation.demo import Demo, DemoOptions
 
 FAILED, BY_SIGNAL = 1, 128
+HOST = "127.0.0.1"
 SHOWN_FIRST = (
     "prices_source",
     "agents",
@@ -75,6 +78,7 @@ def demo(
 
     Without --prices a labelled synthetic market is played. Nothing of this touches AWS.
     """
+    from spotguard.compose import bound
     from spotguard.config import load_settings, prepare_database_folder
     from spotguard.simulation.demo import DemoOptions
     from spotguard.telemetry import configure_logging
@@ -87,7 +91,10 @@ def demo(
         )  # what is wrong, first of all
     configure_logging("error")
     console = Console(stderr=True)
-    with tempfile.TemporaryDirectory(prefix="spotguard-demo-") as folder:
+    with (
+        nullcontext() if headless else bound(HOST, port) as listener,
+        tempfile.TemporaryDirectory(prefix="spotguard-demo-") as folder,
+    ):
         options = DemoOptions(
             prices=tuple(prices or ()),
             ondemand=ondemand,
@@ -95,11 +102,14 @@ def demo(
             days=days,
             seed=seed,
             database_url=database_url or f"sqlite:///{folder}/demo.db",
+            public_url=f"http://{HOST}:{port if listener is None else listener.getsockname()[1]}",
         )
         signals: list[int] = []
         running = _opened(options, console, signals)
         try:
-            summary = _headless(running, console) if headless else _live(running, console, speed, port)
+            summary = (
+                _headless(running, console) if listener is None else _live(running, console, speed, listener)
+            )
         finally:
             running.close()
     _show(summary, as_json=as_json)
@@ -146,13 +156,13 @@ def _headless(running: Any, console: Console) -> dict[str, Any]:
         return dict(running.run(on_progress=lambda done: bar.update(task, completed=done)))
 
 
-def _live(running: Any, console: Console, speed: float, port: int) -> dict[str, Any]:
+def _live(running: Any, console: Console, speed: float, listener: socket.socket) -> dict[str, Any]:
     from spotguard.simulation.live import play
 
     console.print(
         f"[bold]SpotGuard demo[/] · prices: {running.world.plan.market.source} · simulated EC2, nothing touches AWS"
     )
-    return dict(play(running, console, speed=speed, port=port))
+    return dict(play(running, console, speed=speed, listener=listener))
 
 
 def _show(summary: dict[str, Any], *, as_json: bool) -> None:

@@ -34,6 +34,7 @@ class DemoOptions:
     days: float
     seed: int
     database_url: str
+    public_url: str = WorldPlan.public_url
 
 
 class Demo:
@@ -51,7 +52,13 @@ class Demo:
         db.upgrade()
         if db.read(tenants.list_clients):
             raise InvalidInput("this database is in use: a demo wants an empty one")
-        plan = WorldPlan(market=market, agents=options.agents, seed=options.seed, climate=climate)
+        plan = WorldPlan(
+            market=market,
+            agents=options.agents,
+            seed=options.seed,
+            climate=climate,
+            public_url=options.public_url,
+        )
         self.stopping = threading.Event()  # whoever sets it is shown what was reached
         self._began = time.perf_counter()
         self.world = World(plan, db)

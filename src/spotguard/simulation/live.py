@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from datetime import timedelta
 from decimal import Decimal
@@ -12,11 +13,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from spotguard.compose import bound, demo_app, listening
+from spotguard.compose import demo_app, listening
 from spotguard.simulation.demo import Demo
-from spotguard.simulation.script import PLAYED
 from spotguard.simulation.world import World
 from spotguard.store import events, leases
+from spotguard.store.demos import PLAYED
 from spotguard.store.tables import agents, instances
 
 FRAME_SECONDS = 0.1
@@ -24,7 +25,7 @@ TABLE_SECONDS = 0.5
 _LONGEST_PAGE = 200
 
 
-def play(demo: Demo, console: Console, *, speed: float, port: int) -> dict[str, Any]:
+def play(demo: Demo, console: Console, *, speed: float, listener: socket.socket) -> dict[str, Any]:
     """Until the days are over or Ctrl-C; then the summary of what was reached."""
     world = demo.world
     notice = (
@@ -32,7 +33,7 @@ def play(demo: Demo, console: Console, *, speed: float, port: int) -> dict[str, 
         f"Time runs {speed:g} times as fast."
     )
     app = demo_app(world.db, world.clock, world.wakeups, notice, speed)
-    with bound("127.0.0.1", port) as listener, listening(app, listener, "error") as address:
+    with listening(app, listener, "error") as address:
         console.print(f"open [bold]http://{address}/[/] with this token (Ctrl-C ends the demo):")
         console.print(world.client_token, style="bold", highlight=False, soft_wrap=True)
         reporter = _Reporter(world, console)

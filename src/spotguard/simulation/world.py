@@ -71,6 +71,7 @@ class WorldPlan:
     servers_mode: Mode = Mode.ONDEMAND
     zones_of_first: Sequence[str] = ()  # where the first servers are; the others take the zones in turn
     quotas: Quotas = field(default_factory=Quotas)
+    public_url: str = "http://127.0.0.1:8000"  # by which launched instances are told to reach the server
     troubled: bool = False  # processes, lines, disks and clocks may fail: `World.trouble_of`
 
 
@@ -368,7 +369,7 @@ class World:
 
     def _control_plane(self) -> ControlPlane:
         return compose(
-            Settings(installation="demo", public_url="http://127.0.0.1:8000"),
+            Settings(installation="demo", public_url=self.plan.public_url),
             self.db,
             self.clock,
             lambda _client: self.reach.server,
