@@ -180,8 +180,9 @@ def test_under_the_kill_switch_a_manual_replica_is_refused_by_the_control_and_by
     stopped(world, acme, web)
     told = acme.get(f"/agents/{web.agent_id}/controls")["manual"]
     assert not told["allowed"]
-    assert (
-        told["because"] == "the kill switch stands at voluntary: no new standby is made, set it to none first"
+    assert told["because"] == (
+        "the kill switch stands at voluntary: no new standby is made, "
+        f"for this client until spotguard kill-switch none --client {acme.id}"
     )
     refused = acme.configure(web, manualReplicaEnabled=True)
     assert (refused.status, told["because"] in str(refused.body)) == (409, True)

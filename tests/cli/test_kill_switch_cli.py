@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import sqlalchemy as sa
 
 from spotguard.domain.agents import KillLevel
@@ -37,6 +39,18 @@ def test_for_an_agent_by_id_or_name(shell, database):
     assert level(database, client_id, "agent-1") is KillLevel.VOLUNTARY
     assert level(database, client_id) is KillLevel.NONE
     shell.json("kill-switch", "none", "--agent", "web-1", "--client", "Acme", "--reason", "x")
+    assert level(database, client_id, "agent-1") is KillLevel.NONE
+
+
+def test_what_a_refusal_tells_to_type_takes_every_switch_back(shell, database):
+    client_id = rows.with_agent(database)
+    for whose in ((), ("--client", "Acme"), ("--agent", "agent-1")):
+        shell.json("kill-switch", "voluntary", *whose)
+    told = database.read(lambda tx: kill.until(tx, client_id, "agent-1"))
+    assert [whom in told for whom in ("everybody", "this client", "this agent")] == [True] * 3
+    for typed in re.findall(r"spotguard (kill-switch [^,]*)", told):
+        assert level(database, client_id, "agent-1") is KillLevel.VOLUNTARY
+        assert shell.run(*typed.split()).exit_code == 0
     assert level(database, client_id, "agent-1") is KillLevel.NONE
 
 

@@ -92,7 +92,8 @@ def test_it_refuses_with_what_to_do(scene):
 
     stop = {"level": "voluntary", "scope": agent.id, "reason": "a holiday"}
     scene.put("/api/client/kill-switch", stop)
-    assert "set it to none first" in refusal(scene)
+    until = f"for this agent until spotguard kill-switch none --agent {agent.id}"
+    assert f"the kill switch stands at voluntary: {until}" in refusal(scene)
     scene.put("/api/client/kill-switch", {**stop, "level": "none"})
 
     scene.configure(maxHourlyUsd="0.000001")

@@ -133,7 +133,7 @@ def why_none_is_made(*, enabled: bool, kill: KillLevel, is_emergency: bool) -> s
     if not enabled:
         return "the agent is disabled: no standby is made"
     if kill is KillLevel.ALL or (kill is KillLevel.VOLUNTARY and not is_emergency):
-        return f"the kill switch stands at {kill.name.lower()}: no new standby is made, set it to none first"
+        return f"the kill switch stands at {kill.name.lower()}: no new standby is made"
     return None
 
 

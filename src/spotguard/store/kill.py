@@ -37,6 +37,17 @@ def level_for(tx: Connection, client_id: ClientId, agent_id: AgentId | None = No
     return max((KillLevel[row.level.upper()] for row in rows), default=KillLevel.NONE)
 
 
+def until(tx: Connection, client_id: ClientId, agent_id: AgentId) -> str:
+    """For whom each switch that reaches the agent is on, and what takes it back: each is taken back by itself."""
+    whose = {
+        EVERYONE: "for everybody until its operator's spotguard kill-switch none",
+        CLIENT: f"for this client until spotguard kill-switch none --client {client_id}",
+        agent_id: f"for this agent until spotguard kill-switch none --agent {agent_id}",
+    }
+    levels = levels_of(tx, client_id)
+    return ", ".join(told for scope, told in whose.items() if levels.get(scope, KillLevel.NONE))
+
+
 def stopped(tx: Connection) -> set[tuple[str, str]]:
     """Client and scope of every switch that stands at `all`."""
     return {(row.client_id, row.scope) for row in _AT_ALL.rows(tx, {})}

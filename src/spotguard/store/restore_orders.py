@@ -96,7 +96,8 @@ def why_not(tx: sa.Connection, agent: Any) -> str | None:
         return "this agent is disabled, SpotGuard keeps its hands off: enable it first"
     level = kill.level_for(tx, agent.client_id, agent.id)
     if level is not KillLevel.NONE:
-        return f"the kill switch stands at {level.name.lower()}: set it to none first"
+        until = kill.until(tx, agent.client_id, agent.id)
+        return f"the kill switch stands at {level.name.lower()}: {until}"
     return None
 
 

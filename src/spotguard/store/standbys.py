@@ -97,7 +97,7 @@ def require_may_make(tx: sa.Connection, agent: Row) -> None:
     level = kill.level_for(tx, agent.client_id, agent.id)
     because = why_none_is_made(enabled=True, kill=level, is_emergency=False)
     if because is not None:
-        raise Refused(because)
+        raise Refused(f"{because}, {kill.until(tx, agent.client_id, agent.id)}")
 
 
 def _need(tx: sa.Connection, now: datetime, agent: Row) -> StandbyNeed:

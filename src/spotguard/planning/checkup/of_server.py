@@ -135,7 +135,7 @@ def no_kill_switch_is_turned(facts: Facts) -> Verdict:
     """Invariant 13."""
     switches = seen(facts.fleet).switches
     told = "; ".join(f"{one.whose}: {one.level.name.lower()} ({one.reason})" for one in switches)
-    mend = "spotguard kill-switch none --reason …, when that is over"
+    mend = "spotguard kill-switch none, with the --client or --agent that is named, when that is over"
     if any(one.level is KillLevel.ALL for one in switches):
         return stop(f"{told}. Emergencies are stopped too", mend)
     if switches:
