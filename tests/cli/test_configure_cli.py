@@ -31,8 +31,12 @@ def test_what_is_refused_is_told_by_its_name_and_nothing_is_set(asking):
     before = configured(asking, "web", {})
     with pytest.raises(Failed, match=r"^restorePointHours: .*720"):
         configured(asking, "web", parsed(["restorePointHours=1000", "restorePointsKept=2"]))
-    with pytest.raises(Failed, match=r"^restorePointHour: "):
+    with pytest.raises(Failed, match=r"^restorePointHour: .*; is restorePointHours\b.* meant\?$"):
         configured(asking, "web", parsed(["restorePointHour=24"]))
+    with pytest.raises(Failed, match=r"^colour: .*; spotguard configure AGENT shows the names$"):
+        configured(asking, "web", parsed(["colour=blue"]))
+    with pytest.raises(Failed, match=r"^terminateWaitMinutes: .*1440$"):
+        configured(asking, "web", parsed(["terminateWaitMinutes=9999"]))
     with pytest.raises(Failed, match="no agent 'nosuch'"):
         configured(asking, "nosuch", {})
     assert configured(asking, "web", {}) == before

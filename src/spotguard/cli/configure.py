@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json as jsons
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 import typer
 
 from spotguard.cli.asking import Asking, ServerUrl, TokenFile, linked
-from spotguard.cli.output import Json, print_json, say
+from spotguard.cli.output import Failed, Json, print_json, say
 from spotguard.cli.token_file import token_in
 from spotguard.domain.errors import BadSetting
 
@@ -44,9 +45,22 @@ def configure(
 def configured(asking: Asking, agent: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration after it; nothing is asked for when nothing is wanted. `Failed` with what is refused."""
     path = f"/api/client/agents/{asking.agent_named(agent)}"
-    if wanted:
+    if not wanted:
+        return dict(asking.call("GET", path)["config"])
+    try:
         return asking.call("POST", f"{path}/config", wanted)
-    return dict(asking.call("GET", path)["config"])
+    except Failed as error:
+        raise Failed("; ".join([str(error), *_perhaps_meant(wanted)])) from error
+
+
+def _perhaps_meant(wanted: Mapping[str, Any]) -> Iterator[str]:
+    """For each name that is none of a setting, those that are spelled nearly so."""
+    from spotguard.wire.client_configuration import ConfigurationChange
+
+    known = {field.alias or name: name for name, field in ConfigurationChange.model_fields.items()}
+    for name in sorted(wanted.keys() - known.keys() - set(known.values())):
+        near = get_close_matches(name, known)
+        yield f"is {' or '.join(near)} meant?" if near else "spotguard configure AGENT shows the names"
 
 
 def parsed(changes: Sequence[str]) -> dict[str, Any]:
