@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 
@@ -9,6 +13,17 @@ import pytest
     ("typed", "told"),
     [
         ("--foo", "spotguard: No such option: --foo (see spotguard --help)"),
+        ("simulate --bogus", "spotguard: No such option: --bogus (see spotguard simulate --help)"),
+        ("simulate --wrokers 2", "No such option: --wrokers, is --workers meant? (see"),
+        (
+            "--json doctor",
+            "No such option: --json: it belongs behind the command's name (see spotguard --help)",
+        ),
+        ("model --json list", "it belongs behind the command's name (see spotguard model --help)"),
+        (
+            "--install-completion zsh",
+            "--install-completion takes no other word: it is for the shell in which",
+        ),
         ("nosuch", "spotguard: No such command 'nosuch' (see spotguard --help)"),
         ("model nosuch", "spotguard: No such command 'nosuch' (see spotguard model --help)"),
         (
@@ -29,6 +44,27 @@ def test_one_line_whoever_notices_it(new_shell, typed, told):
     assert line.startswith("spotguard: ")
     assert told in line
     assert "Value error" not in line
+
+
+def test_completion_takes_no_word_and_installs_nothing_then(new_shell, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for option in ("--install-completion", "--show-completion"):
+        told = new_shell.fails(option, "zsh", code=2)
+        assert told == f"spotguard: {option} takes no other word: it is for the shell in which it is typed"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_completion_in_a_shell_that_has_none_names_those_that_have(tmp_path):
+    typed = (
+        f"{sys.executable} -c 'from spotguard.cli.entry import main; main()' --install-completion; exit $?"
+    )
+    home = {**os.environ, "HOME": str(tmp_path)}
+    told = subprocess.run(["/bin/sh", "-c", typed], capture_output=True, text=True, env=home, check=False)
+    assert (told.returncode, told.stdout) == (2, "")
+    assert told.stderr.startswith(
+        "spotguard: --install-completion is for bash, zsh, fish, powershell, pwsh: type"
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_typed_shows_the_help(new_shell):

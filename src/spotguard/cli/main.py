@@ -22,7 +22,7 @@ from spotguard.cli.output import NO_CREDENTIALS, warn
 from spotguard.cli.probes import probes
 from spotguard.cli.serve import coordinator, server
 from spotguard.cli.simulate import simulate
-from spotguard.cli.usage import WrongUsage, usage_sentence
+from spotguard.cli.usage import WrongUsage, require_alone, usage_sentence
 from spotguard.cli.verify import verify_aws
 from spotguard.domain.errors import WITHOUT_CREDENTIALS, BadSetting, CloudError, SpotGuardError
 from spotguard.telemetry import configure_logging
@@ -35,9 +35,10 @@ class _OneLine(TyperGroup):
     keep their traceback.
     """
 
-    def make_context(self, *args: Any, **extra: Any) -> Any:
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         try:
-            return super().make_context(*args, **extra)
+            require_alone(args)
+            return super().make_context(info_name, args, parent, **extra)
         except WrongUsage as error:
             _end_wrong_usage(error)
             raise
