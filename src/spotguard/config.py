@@ -123,19 +123,31 @@ class Settings(BaseSettings):
 
 
 def load_settings(**flags: Any) -> Settings:
-    """The settings; a flag that is None was not given. `BadSetting` names the key, or the file that is not there."""
+    """The settings; a flag that is None was not given. `BadSetting` names where what is wrong was set, or the file that
+    is not there.
+    """
     if os.environ.get("SPOTGUARD_CONFIG") and not config_file().is_file():
         raise BadSetting(f"SPOTGUARD_CONFIG names {config_file()}, which is not there")
+    given = {name: value for name, value in flags.items() if value is not None}
     try:
-        return Settings(**{name: value for name, value in flags.items() if value is not None})
+        return Settings(**given)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             raise BadSetting(f"{config_file()}: there is no setting {name}") from error
-        raise BadSetting(f"setting {name}: {first['msg'].removeprefix('Value error, ')}") from error
+        where = _set_by(name, is_flag=name in given)
+        raise BadSetting(f"{where}: {first['msg'].removeprefix('Value error, ')}") from error
     except ValueError as error:  # tomllib.TOMLDecodeError
         raise BadSetting(f"{config_file()}: {error}") from error
+
+
+def _set_by(name: str, *, is_flag: bool) -> str:
+    """What a person has to change: the strongest that gives this setting."""
+    if is_flag:
+        return f"--{name.replace('_', '-')}"
+    variable = f"SPOTGUARD_{name.upper()}"
+    return variable if variable in os.environ else f"{config_file()}, {name}"
 
 
 def database_file(url: str) -> Path | None:

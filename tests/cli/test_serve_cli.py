@@ -31,7 +31,7 @@ def test_an_address_that_cannot_be_had_is_one_line_and_touches_no_database(new_s
 
 def test_a_public_url_is_one(new_shell, monkeypatch):
     monkeypatch.setenv("SPOTGUARD_PUBLIC_URL", "foo")
-    assert "public_url" in new_shell.fails("server", code=2)
+    assert "SPOTGUARD_PUBLIC_URL: " in new_shell.fails("server", code=2)
 
 
 class Server:

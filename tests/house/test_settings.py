@@ -8,7 +8,7 @@ import pytest
 
 from spotguard.cli.agent_settings import AgentFile
 from spotguard.config import Settings, load_settings
-from spotguard.domain.errors import InvalidInput
+from spotguard.domain.errors import BadSetting, InvalidInput
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
 ROW = re.compile(r"^\| `(\w+)` \| (.*?) \| (.*) \|$", re.MULTILINE)
@@ -50,6 +50,19 @@ def test_flags_win_over_environment_over_file(tmp_path, monkeypatch):
     monkeypatch.setenv("SPOTGUARD_HOST", "environment")
     settings = load_settings(host="flag", port=None)
     assert (settings.host, settings.port, settings.log_level) == ("flag", 2, "debug")
+
+
+def test_what_cannot_be_meant_is_named_as_it_was_set(tmp_path, monkeypatch):
+    file = tmp_path / "config.toml"
+    file.write_text('database_url = "postgres://x"\n')
+    monkeypatch.setenv("SPOTGUARD_CONFIG", str(file))
+    with pytest.raises(BadSetting, match=rf"^{file}, database_url: not a database URL"):
+        load_settings()
+    monkeypatch.setenv("SPOTGUARD_DATABASE_URL", "postgres://x")
+    with pytest.raises(BadSetting, match=r"^SPOTGUARD_DATABASE_URL: not a database URL"):
+        load_settings()
+    with pytest.raises(BadSetting, match=r"^--database-url: not a database URL"):
+        load_settings(database_url="postgres://x")
 
 
 @pytest.mark.parametrize("bad", ["port = 'many'", "port = 70000", "unknown_name = 1", "port ="])
