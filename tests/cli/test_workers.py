@@ -45,3 +45,18 @@ def test_workers_end_with_the_command_however_it_is_ended():
         workers = workers_of(main.pid)
         os.kill(main.pid, signal.SIGKILL)
     until(lambda: not any(map(lives, workers)))
+
+
+def test_who_interrupts_a_simulation_is_told_what_was_finished():
+    """Ctrl-C reaches the whole group, workers too."""
+    run = "from spotguard.cli.entry import main; main()"
+    command = [sys.executable, "-c", run, "simulate", "--seeds", "50", "--workers", "2"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    with subprocess.Popen(command, **pipes, start_new_session=True) as main:
+        until(lambda: len(workers_of(main.pid)) == 2)
+        os.killpg(main.pid, signal.SIGINT)
+        said, _ = main.communicate(timeout=PATIENCE)
+    assert main.returncode == 128 + signal.SIGINT
+    assert said.startswith(
+        "interrupted: the figures are those of the schedules that were finished\nschedules "
+    )

@@ -1,6 +1,7 @@
 """A long run in a file: nothing that was run is lost or counted twice, and code is not mixed."""
 
 import json
+import signal
 from collections import Counter
 
 import pytest
@@ -31,6 +32,15 @@ def test_outcomes_come_back_as_they_were(tmp_path):
     assert again.outcomes == [outcome(1), outcome(2, "5 s: two serve")]
     assert again.missing(range(4)) == [0, 3]
     assert list(again.among(range(2, 9))) == [outcome(2, "5 s: two serve")]
+
+
+def test_what_was_finished_before_an_interruption_is_told():
+    def heard(one):
+        if one.seed == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    told = simulate(range(1, 9), 1, heard, HOURS)
+    assert (told["interrupted"], told["schedules"]) == (True, 2)
 
 
 def test_a_line_that_a_kill_has_torn_is_run_again(tmp_path):

@@ -10,7 +10,7 @@ import typer
 
 from spotguard.cli.progress import progress_bar
 
-FAILED = 1
+FAILED, INTERRUPTED = 1, 130
 
 
 def simulate(
@@ -50,6 +50,8 @@ def simulate(
         temper = HARSH if harsh else ORDINARY
         summary = run_many(range(first, first + seeds), workers, heard, hours, record, temper)
     _show(summary, as_json=as_json)
+    if summary["interrupted"]:
+        raise typer.Exit(INTERRUPTED)
     if summary["violations"]:
         raise typer.Exit(FAILED)
 
@@ -58,6 +60,8 @@ def _show(summary: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(summary))
         return
+    if summary["interrupted"]:
+        typer.echo("interrupted: the figures are those of the schedules that were finished")
     for key in ("schedules", "faults_injected", "invariants_checked", "violations", "schedules_per_second"):
         typer.echo(f"{key.replace('_', ' '):<22} {summary[key]}")
     typer.echo("faults reached")

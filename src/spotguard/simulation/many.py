@@ -31,7 +31,8 @@ def simulate(
 ) -> dict[str, Any]:
     """The contract's keys (`spotguard simulate --json`) and a few more. A failing seed fails every time it is run.
 
-    With a `record` what it holds already is counted and not run again; `schedules_per_second` is this sitting's.
+    Interrupted (Ctrl-C) it tells of the schedules that were finished. With a `record` what it holds already is counted
+    and not run again; `schedules_per_second` is this sitting's.
     """
     kept = None if record is None else Recorded(record, revision(), hours, temper)
     before = [] if kept is None else list(kept.among(seeds))
@@ -40,11 +41,13 @@ def simulate(
     began = time.perf_counter()
     one = partial(run, hours=hours, temper=temper)
     run_now = _kept(_outcomes(seeds if kept is None else kept.missing(seeds), workers, one), kept, on_outcome)
-    told = _summary(chain(before, run_now))
+    finished, interrupted = _finished(chain(before, run_now))
+    told = _summary(finished)
     wall_seconds = time.perf_counter() - began
     new = told["schedules"] - len(before)
     return {
         **told,
+        "interrupted": interrupted,
         "revision": revision(),
         "schedules_per_second": round(new / wall_seconds, 3) if wall_seconds else None,
         "wall_seconds": round(wall_seconds, 1),
@@ -57,6 +60,17 @@ def _kept(outcomes: Iterable[Outcome], kept: Recorded | None, on_outcome: Heard)
             kept.add(outcome)
         on_outcome(outcome)
         yield outcome
+
+
+def _finished(outcomes: Iterable[Outcome]) -> tuple[list[Outcome], bool]:
+    """Those that came before somebody interrupted it, and whether anybody did."""
+    finished = []
+    try:
+        for outcome in outcomes:
+            finished.append(outcome)  # noqa: PERF402 -- what came before an interruption is kept
+    except KeyboardInterrupt:
+        return finished, True
+    return finished, False
 
 
 def _summary(outcomes: Iterable[Outcome]) -> dict[str, Any]:
