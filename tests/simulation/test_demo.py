@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import timedelta
 
 import pytest
 from rich.console import Console
@@ -16,7 +17,7 @@ from spotguard.cli.main import app
 from spotguard.compose import bound
 from spotguard.domain.errors import InvalidInput
 from spotguard.simulation.demo import Demo, DemoOptions
-from spotguard.simulation.live import play
+from spotguard.simulation.live import hold_leases, play, run_holding
 from spotguard.simulation.market import replayed
 from spotguard.simulation.script import Act, Script, cut, mend
 from spotguard.store import events, launch_orders, leases
@@ -196,6 +197,22 @@ def test_the_coordinators_of_a_played_demo_hold_leases_as_those_of_production_do
         assert {row.holder for row in held if row.until > demo.world.clock.now()} == names
     finally:
         demo.close()
+
+
+def test_whoever_looks_at_a_fast_demo_at_any_moment_sees_its_coordinators_alive():
+    demo = Demo(DemoOptions((), None, 1, 0.01, 1, "sqlite://"))
+    world, seen = demo.world, []
+
+    def look():
+        now = world.clock.now()
+        seen.extend(row.until > now for row in world.db.read(leases.of_coordinators))
+
+    hold_leases(world)
+    for second in range(5, 300, 5):
+        world.schedule.plan(("look", second), world.clock.now() + timedelta(seconds=second), look)
+    run_holding(world, world.clock.now() + timedelta(minutes=5))
+    demo.close()
+    assert seen == [True] * 59
 
 
 def test_the_address_that_a_played_demo_has_given_itself_is_the_one_that_it_prints(tmp_path):
