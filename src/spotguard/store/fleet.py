@@ -30,6 +30,7 @@ from spotguard.store import (
     storage,
     type_facts,
 )
+from spotguard.store.deaths import IS_ENDING
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import agents, instances, replica_instances
 
@@ -42,7 +43,11 @@ _HOLD = Prepared(
     sa.update(agents).where(agents.c.id == sa.bindparam("agent")).values(updated_at=sa.bindparam("now"))
 )
 _STANDBYS = Prepared(
-    sa.select(replica_instances, instances.c.boot_id, instances.c.is_active.label("machine_lives"))
+    sa.select(
+        replica_instances,
+        instances.c.boot_id,
+        sa.and_(instances.c.is_active, sa.not_(IS_ENDING)).label("machine_lives"),
+    )
     .outerjoin(instances, instances.c.id == replica_instances.c.instance_id)
     .where(
         replica_instances.c.agent_id == sa.bindparam("agent"),
