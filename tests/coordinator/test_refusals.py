@@ -9,6 +9,8 @@ from spotguard.domain.agents import Executor
 from spotguard.domain.errors import NeedsPerson
 from spotguard.domain.instances import Mode
 from spotguard.domain.switches import MoveKind
+from spotguard.domain.tags import PURPOSE_TAG
+from spotguard.ports.cloud import CopyState
 from spotguard.store.tables import agent_events
 from tests.coordinator.scene import A, B, Scene
 
@@ -100,6 +102,26 @@ def test_a_recovery_that_may_not_make_a_snapshot_says_so_and_tries_on(scene, age
     scene.ec2.faults.sometimes("create_snapshot", 0)
     scene.run(HOUR, until=scene.serves_elsewhere(agent, old))
     assert scene.last_move(agent).kind == MoveKind.SNAPSHOT
+
+
+def test_snapshots_that_come_to_nothing_are_told_and_asked_for_more_and_more_seldom(scene, agent):
+    dry(scene, A)
+    old = kill_holder(scene, agent)
+    for _ in range(HOUR // 5):
+        scene.run(5)
+        for copy in snapshots(scene):
+            if copy.state is CopyState.PENDING:
+                scene.ec2.controls.fail_copy(copy.snapshot_id)
+    failed = snapshots(scene)
+    assert 3 <= len(failed) <= 7
+    assert [failed[0].snapshot_id in event.message for event in told(scene)] == [True]
+    scene.run(2 * HOUR, until=scene.serves_elsewhere(agent, old))
+    assert scene.last_move(agent).kind == MoveKind.SNAPSHOT
+
+
+def snapshots(scene):
+    """Those of the recovery, whatever became of them."""
+    return [copy for copy in scene.ec2.world.snapshots.values() if copy.tags.get(PURPOSE_TAG) == "recovery"]
 
 
 def test_what_is_refused_at_the_very_opening_of_a_recovery_is_told_too(scene, agent):

@@ -24,7 +24,7 @@ from spotguard.execution.launching import Exhausted, Launched, NotYet, Stopped
 from spotguard.planning.emergency import START_ANEW
 from spotguard.planning.standby import Place
 from spotguard.planning.switching import STATE_DEVICE
-from spotguard.ports.cloud import BlockDevice, Cloud, CopyState, VolumeState, VolumeView
+from spotguard.ports.cloud import BlockDevice, Cloud, CopyState, SnapshotView, VolumeState, VolumeView
 from spotguard.store import (
     events,
     fleet,
@@ -317,14 +317,16 @@ def _snapshot(ctx: Context, now: datetime, cloud: Cloud, agent: Row, switch: Row
                 switch_id=SwitchId(switch.id),
             )
         )
-        known = [
+        made_of_it = [
             s
             for s in cloud.describe_snapshots(tags={SWITCH_TAG: switch.id, PURPOSE_TAG: PURPOSE})
-            if s.volume_id == volume["id"] and s.state is not CopyState.FAILED
+            if s.volume_id == volume["id"]
         ]
+        known = [s for s in made_of_it if s.state is not CopyState.FAILED]
         if not known:
             goes_on = ctx.db.read(lambda tx: unwinding.goes_on(tx, switch.id))
-            if goes_on and not _may_have_begun(ctx, now, switch, volume["id"]):
+            rests = _rests_after_failures(ctx, now, switch, made_of_it)
+            if goes_on and not rests and not _may_have_begun(ctx, now, switch, volume["id"]):
                 cloud.create_snapshot(VolumeId(volume["id"]), tags)
             pending = True
         elif known[0].state is CopyState.PENDING:
@@ -346,6 +348,16 @@ def _snapshot(ctx: Context, now: datetime, cloud: Cloud, agent: Row, switch: Row
         devices=_devices(switch, made),
         image_id=ctx.db.read(lambda tx: _image(tx, agent, switch)),
     )
+
+
+def _rests_after_failures(ctx: Context, now: datetime, switch: Row, failed: Sequence[SnapshotView]) -> bool:
+    """What has failed is told, and asked for again after twice as long each time, to an hour."""
+    if not failed:
+        return False
+    last = max(failed, key=lambda snapshot: snapshot.started_at)
+    because = f"EC2 could not make the snapshot {last.snapshot_id} of {last.volume_id}"
+    refusals.tell(ctx, now, switch, switch.agent_id, code="SnapshotFailed", because=because)
+    return now - last.started_at < timedelta(minutes=min(2 ** len(failed), 60))
 
 
 def _may_have_begun(ctx: Context, now: datetime, switch: Row, volume_id: str) -> bool:
