@@ -341,3 +341,11 @@ def test_nor_does_it_enrol_as_the_other_one(
     assert world.link.call("POST", "/api/agents/register", token=token, body=said).status == 201
     rows = {row.id: row.instance_id for row in world.rows(replica_instances)}
     assert rows == {one: named, other: None}
+
+
+def test_under_a_notice_of_its_own_who_serves_is_told_to_end_nobody(world: World, market: Machine):
+    """It may have been told to end its old instance a moment before."""
+    market.heartbeat(epoch=1, gate="open")
+    assert market.get("config").body["ends_held"] is None
+    market.post("interruption-signal", {"signal_type": "instance-termination", "signal_time": world.ago(1)})
+    assert market.get("config").body["ends_held"] == "who serves in its place has ended or is about to"

@@ -150,7 +150,7 @@ def _config(tx: Connection, row: Any) -> AgentConfig:
         allowed_instance_types=row.allowed_instance_types,
         allowed_azs=row.allowed_azs,
         max_hourly_usd=row.max_hourly_usd,
-        ends_held=old_ends.why_held(tx, row),
+        ends_held=old_ends.why_nothing_ends(tx, row),
         standbys=fed,
         fallback=None if back is None else Fallback(back.switch_id, back.instance_id, back.address),
         traffic=_traffic(tx, row),

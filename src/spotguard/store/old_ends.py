@@ -57,9 +57,8 @@ def word(tx: sa.Connection, switch: Row) -> Word:
     return Word(
         auto_terminate=bool(agent.auto_terminate_enabled),
         due=heard[Step.OPENED] + wait if proven else None,
-        hold=why_held(tx, agent)
+        hold=why_nothing_ends(tx, agent)
         or _serves_again(tx, switch)
-        or _nobody_serves(tx, switch.agent_id)
         or claims.why_kept(tx, agent.id, switch.old_instance_id),
     )
 
@@ -68,6 +67,11 @@ def _serves_again(tx: sa.Connection, switch: Row) -> str | None:
     held = grants.holder(tx, switch.agent_id)
     is_back = held is not None and held.instance_id == switch.old_instance_id
     return "it serves again" if is_back else None
+
+
+def why_nothing_ends(tx: sa.Connection, agent: Row) -> str | None:
+    """Whichever old instance it is: by its user's word, or because who serves may need it; None: one may be ended."""
+    return why_held(tx, agent) or _nobody_serves(tx, agent.id)
 
 
 def _nobody_serves(tx: sa.Connection, agent_id: str) -> str | None:
