@@ -60,6 +60,8 @@ class Salvages:
     def _carry_on(self, now: datetime, row: Row) -> bool:
         cloud = self.ctx.clouds(ClientId(row.client_id))
         if cloud is None:
+            if row.status != SalvageStatus.COPYING and self.ctx.news(row.id, "out of reach", now):
+                self.ctx.db.write(lambda tx: salvages.tell_out_of_reach(tx, now, row))
             return False
         self.ctx.soon(now, SECONDS)
         match SalvageStatus(row.status):

@@ -148,6 +148,17 @@ def tell(tx: sa.Connection, now: datetime, salvage: Row) -> None:
     events.append(tx, now, salvage.client_id, salvage.agent_id, "lost_state", message, detail)
 
 
+def tell_out_of_reach(tx: sa.Connection, now: datetime, salvage: Row) -> None:
+    """Once: the server may have attached a volume that it cannot take away any more."""
+    message = (
+        f"{shown(salvage)} is looked at on {salvage.instance_id}, and the server has no AWS account for this client "
+        "any more to take it away: name it (spotguard client account NAME --region REGION); until then no move that "
+        "users or the engine want begins, and no restore point is made"
+    )
+    client, agent = ClientId(salvage.client_id), AgentId(salvage.agent_id)
+    events.append_every(tx, now, client, agent, "lost_state", message, _EVER)
+
+
 def tell_held(tx: sa.Connection, now: datetime, salvage: Row) -> None:
     """Once for each volume and instance, whoever is asked: it cannot be taken away again, and what waits for that."""
     message = (
