@@ -351,13 +351,13 @@ def _snapshot(ctx: Context, now: datetime, cloud: Cloud, agent: Row, switch: Row
 
 
 def _rests_after_failures(ctx: Context, now: datetime, switch: Row, failed: Sequence[SnapshotView]) -> bool:
-    """What has failed is told, and asked for again after twice as long each time, to an hour."""
+    """What has failed is told, and asked for again after twice as long each time, to ten minutes."""
     if not failed:
         return False
     last = max(failed, key=lambda snapshot: snapshot.started_at)
     because = f"EC2 could not make the snapshot {last.snapshot_id} of {last.volume_id}"
     refusals.tell(ctx, now, switch, switch.agent_id, code="SnapshotFailed", because=because)
-    return now - last.started_at < timedelta(minutes=min(2 ** len(failed), 60))
+    return now - last.started_at < timedelta(minutes=min(2 ** len(failed), 10))
 
 
 def _may_have_begun(ctx: Context, now: datetime, switch: Row, volume_id: str) -> bool:
