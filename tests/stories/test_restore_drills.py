@@ -5,11 +5,13 @@ from datetime import timedelta
 import pytest
 
 from spotguard.cloud.simulated.faults import lost_answer
+from spotguard.coordinator.restore_drills import RestoreDrills
 from spotguard.domain.agents import Executor
 from spotguard.domain.epochs import Proof
 from spotguard.domain.ids import InstanceId
 from spotguard.domain.instances import InstanceState
 from spotguard.simulation.audit import judge, orphans_of
+from spotguard.store import drills as drill_rows
 from spotguard.store import grants, moves
 from tests.stories.scene import Scene
 from tests.stories.test_drills import begin, drills, ended, refusal
@@ -171,6 +173,22 @@ def test_it_refuses_with_what_to_do_and_a_dry_run_shows_what_it_would_cost(scene
     scene.configure(maxHourlyUsd=None)
     begin(scene, "restore")
     assert "under way" in refusal(scene, "restore")
+
+
+def test_two_coordinators_that_look_at_once_ask_the_clone_once(scene):
+    with_a_point(scene)
+    begin(scene, "restore")
+    clone = clone_of(scene)
+    world = scene.world
+    scene.until(lambda: scene.instance(clone).ec2_state == "running", minutes=5)
+    drill_id = drills(scene)[0]["id"]
+    seen = world.db.read(lambda tx: drill_rows.get(tx, drill_id))
+    assert seen.command_id is None
+    scene.until(lambda: scene.instance(clone).hears, minutes=20)
+    for _ in range(2):
+        RestoreDrills(world.seats[0].coordinator.ctx).carry_on(world.clock.now(), seen)
+    assert [row.command_type for row in scene.commands()].count("drill") == 1
+    assert ended(scene, minutes=30)["status"] == "passed"
 
 
 def test_the_kill_switch_ends_a_clone_that_runs(scene):

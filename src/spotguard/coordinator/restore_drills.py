@@ -206,6 +206,9 @@ def _why_stopped(tx: sa.Connection, now: datetime, drill: Row) -> str | None:
 
 def _ask(tx: sa.Connection, now: datetime, drill: Row) -> bool:
     """Once it has enrolled: one command for the clone alone."""
+    fleet.hold(tx, now, AgentId(drill.agent_id))
+    if drills.get(tx, DrillId(drill.id)) != drill:
+        return False  # somebody was first
     machine = sightings.get(tx, drill.instance_id)
     if machine is None or machine.drill_id != drill.id or not moves.is_enrolled(machine):
         return False
