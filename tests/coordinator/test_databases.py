@@ -11,8 +11,9 @@ from spotguard.domain.instances import Mode
 from spotguard.domain.replicas import ReplicaStatus
 from spotguard.host.clock import SharedClock
 from spotguard.store import ledger, sightings
-from spotguard.store.tables import ledger_entries, replica_instances, storage_resources
+from spotguard.store.tables import instances, ledger_entries, replica_instances, storage_resources
 from tests.coordinator.scene import A, B, Scene
+from tests.coordinator.strays import machine_of_an_unknown_launch
 
 
 @pytest.mark.long
@@ -76,3 +77,28 @@ def test_servers_go_by_the_time_of_a_database_that_they_share(database):
     clock = clock_of(database)
     assert isinstance(clock, SharedClock) == (database.engine.dialect.name != "sqlite")
     assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=5)
+
+
+def test_a_machine_that_two_coordinators_see_for_the_first_time_at_once_is_written_down_once(
+    mariadb_database,
+):
+    """The second one's other machines are not lost with it."""
+    scene = Scene(db=mariadb_database)
+    agent = scene.protect(pool=A, mode=Mode.ONDEMAND)
+    scene.run(30)
+    made = machine_of_an_unknown_launch(scene, agent)
+    scene.ec2.controls.fail_instance(scene.serving(agent))
+    scene.clock.time += timedelta(seconds=60)
+    new, old = scene.ec2.describe_instances([made]), scene.ec2.describe_instances([scene.serving(agent)])
+    engine, meanwhile = mariadb_database.engine, iter([1])
+
+    @sa.event.listens_for(engine, "before_cursor_execute")
+    def look(_connection, _cursor, statement, *_):
+        if statement.startswith("INSERT INTO instances") and next(meanwhile, None):
+            scene.db.write(lambda tx: sightings.saw(tx, scene.now, scene.client_id, new))
+
+    scene.db.write(lambda tx: sightings.saw(tx, scene.now, scene.client_id, (*new, *old)))
+    sa.event.remove(engine, "before_cursor_execute", look)
+    assert {row.id: row.ec2_state for row in scene.rows(instances)} == {
+        view.instance_id: view.state for view in (*new, *old)
+    }

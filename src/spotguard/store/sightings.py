@@ -78,32 +78,36 @@ def _saw(
     tx: sa.Connection, now: datetime, client_id: ClientId, view: InstanceView, boot_id: str | None
 ) -> None:
     """One instance as EC2 shows it. Its row is made here when it has not registered yet."""
-    known = get(tx, view.instance_id)
-    if known is not None and known.client_id != client_id:
+    known = get(tx, view.instance_id) or _made(tx, now, client_id, view)
+    if known is None or known.client_id != client_id:
         return  # another tenant's: this one's account cannot speak for it
-    if view.state is InstanceState.STOPPED and known is not None and known.boot_id != boot_id:
+    if view.state is InstanceState.STOPPED and known.boot_id != boot_id:
         return  # whoever looked was held up: it has been started meanwhile
-    agent_id = _agent_of(tx, client_id, view.tags) if known is None else known.agent_id
-    if known is None:
-        if agent_id is None or view.state is InstanceState.TERMINATED:
-            return
-        pools.ensure_pools(tx, now, [view.pool])
-        tx.execute(sa.insert(instances), _new_row(tx, now, client_id, agent_id, view))
-        if view.mode is Mode.SPOT and PROBE_TAG not in view.tags:  # a probe tells of its look itself
-            looks.launched(tx, now, client_id, view.pool, view.instance_id)
-    else:
-        if view.end_reason is EndReason.INTERRUPTED and known.end_reason is None:
-            why = f"AWS interrupted {view.instance_id}"
-            looks.note(tx, now, client_id, view.pool, up=False, because=why)
-        if _came_to_nothing(view, known):
-            why = f"{view.instance_id} ended before it ran ({view.end_code})"
-            quarantine.strike(tx, now, client_id, view.pool, why)
-        if _runs_again(view, known):
-            insert_missing(tx, instance_runs, [_former_run(view, known)])
-        _write(tx, view.instance_id, _shown(now, view, known) | _probe_of(tx, view, known))
+    agent_id = known.agent_id
+    if view.end_reason is EndReason.INTERRUPTED and known.end_reason is None:
+        why = f"AWS interrupted {view.instance_id}"
+        looks.note(tx, now, client_id, view.pool, up=False, because=why)
+    if _came_to_nothing(view, known):
+        why = f"{view.instance_id} ended before it ran ({view.end_code})"
+        quarantine.strike(tx, now, client_id, view.pool, why)
+    if _runs_again(view, known):
+        insert_missing(tx, instance_runs, [_former_run(view, known)])
+    _write(tx, view.instance_id, _shown(now, view, known) | _probe_of(tx, view, known))
     if agent_id is not None:
         _retime_steps(tx, view)
         replicas.recount(tx, agent_id)
+
+
+def _made(tx: sa.Connection, now: datetime, client_id: ClientId, view: InstanceView) -> Row | None:
+    """Its row, whoever was first to write it down; None: it is nobody's, or has ended."""
+    agent_id = _agent_of(tx, client_id, view.tags)
+    if agent_id is None or view.state is InstanceState.TERMINATED:
+        return None
+    pools.ensure_pools(tx, now, [view.pool])
+    insert_missing(tx, instances, [_new_row(tx, now, client_id, agent_id, view)])
+    if view.mode is Mode.SPOT and PROBE_TAG not in view.tags:  # a probe tells of its look itself
+        looks.launched(tx, now, client_id, view.pool, view.instance_id)
+    return get(tx, view.instance_id)
 
 
 _ALWAYS_SHOWN = (
