@@ -100,6 +100,27 @@ def test_epochs_of_another_agent_in_the_image_of_both_machines_keep_no_pass_from
 
 
 @needs_rsync
+def test_an_epoch_of_another_agent_that_lies_between_the_last_pass_and_the_grant_keeps_it_from_nothing(
+    tmp_path,
+):
+    """Holders have died since before they could send one."""
+
+    def of(agent, name, held):
+        term = Term(lambda: held, lambda: True, instance=lambda: f"i-{name}", agent=lambda: agent)
+        return machine(tmp_path, name, term)
+
+    (tmp_path / "primary").mkdir()
+    of("former", "golden", 4).adopt(4)
+    shutil.copytree(memory_of(tmp_path / "golden"), memory_of(tmp_path / "standby"))
+    (tmp_path / "standby").mkdir()
+    (tmp_path / "standby" / "a").write_text("of the image")
+    (tmp_path / "primary" / "a").write_text("acknowledged")
+    whole_pass(of("ours", "primary", 3))
+    of("ours", "standby", None).adopt(6)
+    assert (tmp_path / "standby" / "a").read_text() == "acknowledged"
+
+
+@needs_rsync
 def test_a_machine_that_is_enrolled_anew_sends_what_is_adopted(pair, tmp_path):
     """Its epochs begin with 1 again; its former agent's ended with 7."""
     _, standby, _, theirs = pair

@@ -148,10 +148,10 @@ class RsyncSync:
         known, me = self._memory.known, self._term.instance()
         arrived = self._inbox.adopt(self._state.path, since=self._served_since(epoch), before=epoch)
         position = max(known.position, arrived.mark.position if arrived else 0)
-        if epoch != known.epoch or me not in (None, known.by):
+        if epoch != known.epoch or me not in (None, known.by) or self._is_of_another_agent:
             # who has sent it has cleared its own inbox when it took over from here
             forgotten: dict[str, Any] = {} if arrived is None else {"sent": {}}
-            self._memory.keep(epoch=epoch, by=me, position=position, **forgotten)
+            self._memory.keep(epoch=epoch, by=me, agent=self._term.agent(), position=position, **forgotten)
         if self._mount is not None:
             self._mount.opens(arrived=arrived is not None)
         # nobody waits for it: of a large state it takes longer than a workload may be away
@@ -170,7 +170,8 @@ class RsyncSync:
     def _served_here(self) -> int:
         """Under which epoch this very instance has served: it is granted none but later ones."""
         known = self._memory.known
-        return known.epoch if known.by is not None and known.by == self._term.instance() else NEVER
+        is_own = known.by is not None and known.by == self._term.instance()
+        return known.epoch if is_own and not self._is_of_another_agent else NEVER
 
     def _served_since(self, epoch: int) -> int:
         """Under which epoch the state here was served. What another agent's instance remembered, of which this disk is
@@ -178,7 +179,14 @@ class RsyncSync:
         """
         known, me = self._memory.known, self._term.instance()
         is_others = known.epoch == epoch and None not in (known.by, me) and known.by != me
-        return NEVER if known.epoch > epoch or is_others else known.epoch
+        says_nothing = known.epoch > epoch or is_others or self._is_of_another_agent
+        return NEVER if says_nothing else known.epoch
+
+    @property
+    def _is_of_another_agent(self) -> bool:
+        """What is remembered here."""
+        whose, agent = self._memory.known.agent, self._term.agent()
+        return None not in (whose, agent) and whose != agent
 
     def deliver(self, target: SyncTarget, name: str, content: bytes) -> None:
         self._notes.deliver(target, name, content)
@@ -245,7 +253,7 @@ class RsyncSync:
                 f"this instance holds epoch {held}, and of the state here is known only epoch {known}: "
                 "no pass until the workload is open"
             )
-        self._memory.keep(epoch=held, by=self._term.instance())
+        self._memory.keep(epoch=held, by=self._term.instance(), agent=self._term.agent())
 
     def _carry_on(self, under_way: _UnderWay, target: SyncTarget) -> bool:
         """True when the mark of the whole pass has arrived. A small pass is carried through at once."""

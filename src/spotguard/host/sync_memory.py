@@ -51,6 +51,7 @@ class Memory(msgspec.Struct, frozen=True):
 
     epoch: int = NEVER  # under which the state here was last opened
     by: str | None = None  # the instance that has opened it
+    agent: str | None = None  # whose state it was then; None where nobody knew
     fingerprint: str = ""
     position: int = 0
     last: int = 0
