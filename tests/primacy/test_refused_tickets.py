@@ -9,9 +9,11 @@ from structlog.testing import capture_logs
 from spotguard.agent.tickets import Slip
 from spotguard.domain.ids import ClientToken, InstanceId
 from spotguard.domain.instances import Mode
+from spotguard.domain.switches import MoveKind
 from spotguard.domain.tickets import NOTE, hash_token, seal_of
 from spotguard.ports.cloud import LaunchRequest
 from spotguard.ports.workload import SyncTarget
+from spotguard.simulation.script import force
 from tests.primacy.test_by_ticket import protected, serving
 
 Change = Callable[[Slip], Slip]
@@ -108,6 +110,28 @@ def test_a_clone_of_the_standbys_disk_uses_nothing():
     assert twin.agent.desk.primacy.held is None
     assert serving(scene) == [standby]
     scene.assert_no_record_lost_or_doubled()
+    scene.close()
+
+
+def test_what_an_image_of_who_took_over_brings_along_alarms_nobody():
+    scene = protected()
+    standby = scene.ready_replica().instance_id
+    scene.world.take_server_away()
+    scene.aws_gives_notice()
+    scene.until(lambda: serving(scene) == [standby], seconds=60)
+    scene.world.bring_server_back()
+    scene.wait(minutes=40)
+    scene.configure(manualReplicaEnabled=False)
+    scene.wait(minutes=10)
+    assert force(scene.agent().logical_agent_id, MoveKind.IMAGE, scene.world)
+    scene.wait(minutes=90)
+    with capture_logs() as told:
+        scene.configure(manualReplicaEnabled=True)
+        scene.until(scene.ready_replica, minutes=30)
+    fresh = scene.ready_replica().instance_id
+    assert scene.world.processes[fresh].disk.read(f"inbox/{NOTE}")
+    about = [(line["event"], line["log_level"]) for line in told if line.get("instance") == fresh]
+    assert [one for one in about if one[0].startswith("ticket")] == [("ticket of the past", "info")]
     scene.close()
 
 

@@ -146,19 +146,21 @@ class Tickets:
             return None
         try:
             note = _read(content)
+            if self._is_past(note):
+                self._refused = content
+                log.info("ticket of the past", instance=self._desk.instance_id, epoch=note.ticket.epoch)
+                return None
             self._require_ours(note)
         except (InvalidInput, Refused) as error:
             self._refused = content
             self._complain("ticket refused", str(error))
             return None
-        if self._is_past(note):
-            self._refused = content
-            log.info("ticket of the past", instance=self._desk.instance_id, epoch=note.ticket.epoch)
-            return None
         return note
 
     def _is_past(self, note: Slip) -> bool:
-        """Its epoch has been granted meanwhile, as after each hand-over with a server that answers."""
+        """Its epoch has been granted meanwhile, as after each hand-over with a server that answers. Whoever it was for:
+        an image of who took over brings it along.
+        """
         return note.ticket.epoch <= max(self._desk.primacy.known, self._desk.primacy.released)
 
     def _require_ours(self, note: Slip) -> None:
