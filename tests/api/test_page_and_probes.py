@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import gzip
 import re
@@ -148,3 +149,16 @@ def test_metrics_count_by_route_never_by_id(world: World, acme: Tenant, web: Mac
     assert 'method="-",route="none",status="404"' in text
     for secret in (web.agent_id, web.id, acme.id, "script", "not/a"):
         assert secret not in text
+
+
+def test_who_asks_in_process_from_a_callback_of_a_loop_is_answered(world: World, acme: Tenant):
+    """No task is there whose waiting could be ended: the browser's driver calls so."""
+
+    async def asked() -> int:
+        loop = asyncio.get_running_loop()
+        status: asyncio.Future[int] = loop.create_future()
+        body = {"usdPerDay": "0.50"}
+        loop.call_soon(lambda: status.set_result(acme.call("PUT", "/probes", body).status))
+        return await status
+
+    assert asyncio.run(asked()) == 200

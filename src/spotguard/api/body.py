@@ -36,12 +36,11 @@ async def read_body(request: Request, settings: ApiSettings) -> bytes:
 
 
 def _can_wait() -> bool:
-    """In a single thread without a loop (`api.direct`) nothing ever does: there the body is whole."""
+    """In a single thread without a task (`api.direct`) nothing ever does: there the body is whole."""
     try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+        return asyncio.current_task() is not None
+    except RuntimeError:  # nor a loop
         return False
-    return True
 
 
 async def _pieces(request: Request, settings: ApiSettings) -> bytes:

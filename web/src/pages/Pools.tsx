@@ -33,7 +33,8 @@ const COLUMNS: readonly Column<Schemas["PoolState"]>[] = [
         <span className="dim">none</span>
       ) : (
         <span className="reason">
-          {one.struckBecause} ({one.strikes} in a row)
+          {one.struckBecause}
+          {one.strikes ? ` (${one.strikes} in a row)` : null}
         </span>
       ),
   },
