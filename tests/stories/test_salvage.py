@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import sqlalchemy as sa
 
 from spotguard.domain.errors import InvalidInput
 from spotguard.domain.ids import InstanceId, VolumeId
@@ -11,7 +12,8 @@ from spotguard.domain.tags import AGENT_TAG, CLIENT_TAG, MANAGED_TAG, PURPOSE_TA
 from spotguard.planning.cleaning import DELETED
 from spotguard.ports.cloud import VolumeState, VolumeView
 from spotguard.simulation.audit import judge, orphans_of
-from spotguard.store.salvages import measured
+from spotguard.store.salvages import ask, measured
+from spotguard.store.tables import salvages
 
 
 def lost_state(scene):
@@ -69,6 +71,17 @@ def test_the_volume_is_compared_on_the_new_primary_and_taken_away_again(scene):
     scene.world.settle()
     assert judge(scene.world).broken == []
     assert not orphans_of(scene.world)
+
+
+def test_two_coordinators_that_see_it_attached_at_once_ask_for_one_look(scene):
+    standing_by(scene, in_its_zone=True)
+    dies_unheard(scene)
+    world = scene.world
+    scene.until(lambda: (s := lost_state(scene)) and s["status"] == "waiting", minutes=20)
+    (seen,) = world.db.read(lambda tx: tx.execute(sa.select(salvages)).all())
+    for _ in range(2):
+        world.db.write(lambda tx: ask(tx, world.clock.now(), seen))
+    assert [row.command_type for row in scene.commands()].count("compare_state") == 1
 
 
 def copies(scene):

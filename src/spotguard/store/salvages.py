@@ -99,9 +99,11 @@ def move(tx: sa.Connection, salvage: Row, wanted: SalvageStatus, **values: Any) 
 
 
 def ask(tx: sa.Connection, now: datetime, salvage: Row) -> bool:
-    """It is attached: the new primary's agent is asked to compare."""
+    """It is attached: the new primary's agent is asked to compare. False: not by this one."""
     held = grants.holder(tx, AgentId(salvage.agent_id))
     if held is None or held.instance_id != salvage.instance_id:
+        return False
+    if not move(tx, salvage, SalvageStatus.ATTACHED):
         return False
     command_id = commands.enqueue(
         tx,
@@ -116,7 +118,8 @@ def ask(tx: sa.Connection, now: datetime, salvage: Row) -> bool:
         reason="what did the standby lack?",
         payload={"volume_id": shown(salvage)},
     )
-    return move(tx, salvage, SalvageStatus.ATTACHED, command_id=command_id)
+    tx.execute(sa.update(salvages).where(salvages.c.id == salvage.id).values(command_id=command_id))
+    return True
 
 
 def measured(result: Any) -> dict[str, Any]:
