@@ -10,6 +10,7 @@ from pathlib import Path
 from spotguard.host.nvme import attached_as
 from spotguard.planning.eligibility.facts import FstabEntry
 
+_BLANKS = re.compile(r"[ \t]+")
 _OCTAL = re.compile(r"\\([0-7]{3})")  # proc(5), fstab(5): blanks and backslashes in a name
 _VOLUME = re.compile(r"vol-?([0-9a-f]{8,17})")
 _XEN = re.compile(r"(?:xvd|sd)([a-z]+)")
@@ -42,10 +43,10 @@ class BelowIt:
 def fstab(root: Path) -> tuple[FstabEntry, ...]:
     """Its lines without the comments; none where there is no such file. `OSError` when it cannot be read."""
     try:
-        text = (root / "etc/fstab").read_text(errors="replace")
+        told = _lines(root / "etc/fstab")
     except FileNotFoundError:
         return ()
-    lines = [line.split() for line in text.splitlines() if not line.lstrip().startswith("#")]
+    lines = [_BLANKS.split(line.strip(" \t")) for line in told if not line.lstrip(" \t").startswith("#")]
     return tuple(
         FstabEntry(fields[0], fields[1], "noauto" not in ",".join(fields[3:4]).split(","))
         for fields in lines
@@ -63,8 +64,7 @@ class Mounts:
 
     def now(self) -> dict[str, Mounted]:
         """By mount point; of several at one the newest, which hides the others."""
-        text = (self._root / "proc/self/mountinfo").read_text(errors="replace")
-        return dict(_mounted(line) for line in text.splitlines())
+        return dict(_mounted(line) for line in _lines(self._root / "proc/self/mountinfo") if line)
 
     def inside(self, folder: Path) -> list[Path]:
         """Mount points in it, its own among them. `OSError` when that cannot be told."""
@@ -126,10 +126,15 @@ class Mounts:
         return None if found is None else f"sd{found[1]}"
 
 
+def _lines(path: Path) -> list[str]:
+    """Only a line feed ends one: whatever else Unicode has for that, or for a blank, may be part of a name."""
+    return path.read_bytes().decode("utf-8", "replace").split("\n")
+
+
 def _mounted(line: str) -> tuple[str, Mounted]:
     """A line of mountinfo (proc(5)): after the hyphen come the type and the source."""
     front, _, back = line.partition(" - ")
-    fields, (kind, *sources) = front.split(), back.split()
+    fields, (kind, *sources) = front.split(" "), back.split(" ")
     return _plain(fields[4]), Mounted(fields[2], kind, _plain(sources[0]) if sources else "")
 
 
