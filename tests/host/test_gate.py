@@ -170,6 +170,23 @@ def test_a_unit_is_closed_only_when_systemd_says_that_it_is(tmp_path, stopped):
     assert gate.state() is GateState.CLOSED
 
 
+@pytest.mark.parametrize("state", ["activating", "deactivating"])
+def test_a_unit_that_does_not_run_yet_or_any_more_is_not_well(tmp_path, state):
+    """As one that systemd starts again and again is for most of the time: its promotion would tell that it serves, and
+    the old one be ended.
+    """
+    systemctl = script(tmp_path / "systemctl", f"echo {state}")
+    gate = SystemdGate("web.service", systemctl=systemctl[0])
+    assert gate.state() is GateState.OPEN
+    assert not gate.healthy()
+
+
+@pytest.mark.parametrize("state", ["active", "reloading"])
+def test_a_unit_that_runs_is_well(tmp_path, state):
+    systemctl = script(tmp_path / "systemctl", f"echo {state}")
+    assert SystemdGate("web.service", systemctl=systemctl[0]).healthy()
+
+
 def test_the_received_state_is_put_in_place_before_the_workload_opens(workload):
     _, commands = workload
     done = []

@@ -145,11 +145,20 @@ class SystemdGate(CommandGate):
         )
 
     def runs(self) -> bool | None:
+        answer = self._active_state()
+        return answer not in {"inactive", "failed"} if answer else None
+
+    def healthy(self) -> bool:
+        """Without a probe: it has started. One that is started again and again is activating for most of the time."""
+        if self._commands.probe is not None:
+            return super().healthy()
+        return self._active_state() in {"active", "reloading", "refreshing"}
+
+    def _active_state(self) -> str | None:
         try:
-            answer = _run(self._show, PROBE_SECONDS).stdout.strip()
+            return _run(self._show, PROBE_SECONDS).stdout.strip()
         except (OSError, subprocess.TimeoutExpired):
             return None
-        return answer not in {"inactive", "failed"} if answer else None
 
     def _start(self, environment: Mapping[str, str]) -> None:
         """As a child it leaves nothing running, and its last words tell why. A stop takes the place of a late start."""
