@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from spotguard.telemetry import get_logger
 KEPT_WHOLE = 2
 KEPT_BROKEN = 3  # newer than the newest whole one: what has arrived of them is not sent again
 CLOCKS_AGREE_SECONDS = 1.0  # a mark that is younger than now by less was written now
+LARGEST_MARK = 16 * 1024  # bytes
 _ID = re.compile(r"(\d{9})-\d{17}")
 
 log = get_logger("sync")
@@ -63,7 +65,7 @@ def pass_id(epoch: int, number: int) -> str:
 
 class Inbox:
     """Everything in it was written by another machine: a name or a mark that does not read counts as none, except where
-    a pass is to become the state: that it is whole its mark says by being there.
+    a pass is to become the state: that it is whole its mark says by being there. What leads out of it counts as none too.
 
     So does a pass of another agent's state. A standby that has ended leaves its private address to whoever comes next,
     and an image that several workloads share has the key to all of them.
@@ -89,11 +91,24 @@ class Inbox:
     def _arrived(self, kind: str, unreadable: Mark | None = None) -> Pass | None:
         """The newest one, unless it is the state by now."""
         found = self.newest(kind, unreadable)
-        return found if found is not None and self.path_of(found.id).is_dir() else None
+        return found if found is not None and found.id in self._passes() else None
+
+    def _passes(self) -> list[str]:
+        """The ids of those that are there."""
+        return [path.name for path in self._inside("passes") if path.is_dir()]
+
+    def _inside(self, place: str) -> list[Path]:
+        """By name."""
+        folder = self.folder / place
+        found = [] if folder.is_symlink() else sorted(folder.glob("*"))
+        return [path for path in found if _ID.match(path.name) and not path.is_symlink()]
+
+    def _marks(self, kind: str) -> list[Path]:
+        return [path for path in self._inside("marks") if path.suffix == f".{kind}"]
 
     def newest(self, kind: str, unreadable: Mark | None = None) -> Pass | None:
         """`unreadable`: what a mark that does not read counts as; None: it counts as none."""
-        for path in sorted((self.folder / "marks").glob(f"*.{kind}"), reverse=True):
+        for path in reversed(self._marks(kind)):
             found = _read(path, unreadable)
             if found is not None and not self._is_anothers(found):
                 return found
@@ -142,15 +157,16 @@ class Inbox:
 
     def finish_clearing(self) -> None:
         """An agent that was killed has left the rest: of a pass that became the state the mark alone is there."""
-        marks = map(_read, sorted((self.folder / "marks").glob("*.whole")))
+        marks = map(_read, self._marks("whole"))
         own = [found.id for found in marks if found is not None and not self._is_anothers(found)]
-        adopted = [pass_id for pass_id in own if not self.path_of(pass_id).is_dir()]
+        there = self._passes()
+        adopted = [pass_id for pass_id in own if pass_id not in there]
         if adopted:
             self._delete(lambda name: name[0] <= adopted[-1])
 
     def _delete(self, is_over: Callable[[re.Match[str]], bool]) -> None:
         """The marks last, and the newest of them after the others: what is left says that there is more to delete."""
-        for path in [*(self.folder / "passes").glob("*"), *sorted((self.folder / "marks").glob("*"))]:
+        for path in [*self._inside("passes"), *self._inside("marks")]:
             name = _ID.match(path.name)
             if name is not None and is_over(name):
                 if path.parent.name == "marks":
@@ -179,8 +195,7 @@ class Inbox:
 
     def _prune(self) -> None:
         """All but the last whole passes, the broken ones since, and the one under way; another agent's first of all."""
-        there = sorted(path.name for path in (self.folder / "passes").glob("*"))
-        marks = list((self.folder / "marks").glob("*.whole"))
+        there, marks = self._passes(), self._marks("whole")
         marked = {path.stem for path in marks}
         foreign = {found.id for path in marks if (found := _read(path)) and self._is_anothers(found)}
         passes = [name for name in there if name not in foreign]
@@ -235,6 +250,9 @@ def _read(path: Path, unreadable: Mark | None = None) -> Pass | None:
     if _ID.fullmatch(path.stem) is None:
         return None
     try:
-        return Pass(path.stem, msgspec.json.decode(path.read_bytes(), type=Mark), path.stat().st_mtime)
+        shown = path.lstat()
+        if not stat.S_ISREG(shown.st_mode) or shown.st_size > LARGEST_MARK:
+            return None
+        return Pass(path.stem, msgspec.json.decode(path.read_bytes(), type=Mark), shown.st_mtime)
     except (OSError, msgspec.DecodeError):
         return None if unreadable is None else Pass(path.stem, unreadable, 0.0)

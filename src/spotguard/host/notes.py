@@ -24,16 +24,16 @@ class Notes:
 
     def deliver(self, target: SyncTarget, name: str, content: bytes) -> None:
         """`SyncFailed` when it did not arrive in time."""
-        with tempfile.TemporaryDirectory(prefix="spotguard-note-") as folder:
-            path = Path(folder) / name
-            try:
+        try:
+            with tempfile.TemporaryDirectory(prefix="spotguard-note-") as folder:
+                path = Path(folder) / name
                 path.touch(mode=0o600)  # its copy there gets no more
                 path.write_bytes(content)
-            except OSError as error:
-                raise SyncFailed(f"the note {name} cannot be written: {error}") from error
-            place = f"{self._transport.inbox(target)}/notes/"
-            # by content: two notes of the same second and size are not the same note
-            self._transport.run(["--mkpath", "--checksum", str(path), place], WITHIN_SECONDS)
+                place = f"{self._transport.inbox(target)}/notes/"
+                # by content: two notes of the same second and size are not the same note
+                self._transport.run(["--mkpath", "--checksum", str(path), place], WITHIN_SECONDS)
+        except OSError as error:
+            raise SyncFailed(f"the note {name} cannot be written: {error}") from error
 
     def delivered(self, name: str) -> bytes | None:
         """What another machine wrote: anything but a file of a note's size counts as none."""
