@@ -19,6 +19,7 @@ from spotguard.telemetry import get_logger
 UNDER_WAY_SECONDS = 1.0
 LOOK_SECONDS = 5.0  # a standby at what has arrived
 REPORT_EVERY = timedelta(seconds=60)  # although nothing has changed
+LONGEST_LATENCY_MS = 2**31 - 1  # that a report can tell; a longer one is told as that
 
 log = get_logger("agent")
 
@@ -149,7 +150,7 @@ def report_of(received: Received, status: SyncStatus, measured_at: str | None) -
     return {
         "sync_status": status.value,
         "state_transfer_progress": round(min(100.0, max(0.0, received.progress_percent)), 2),
-        "sync_latency_ms": None if lag is None else int(lag * 1000),
+        "sync_latency_ms": None if lag is None else int(min(lag * 1000, LONGEST_LATENCY_MS)),
         "position": received.position,
         "measured_at": measured_at,
     }
