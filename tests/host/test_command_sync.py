@@ -110,6 +110,7 @@ def test_what_is_said_besides_the_last_object_does_not_matter():
         saying("nothing"),
         saying('{"position": "7"}'),
         saying('{"position": -1}'),
+        saying('{"position": 9223372036854775808}'),
         saying('{"position": 1e999}'),
         saying('{"position": 7}', 1),
         ["/no/such/program"],

@@ -5,7 +5,8 @@ import shutil
 import pytest
 
 from spotguard.domain.errors import SyncFailed
-from spotguard.host.notes import LARGEST_NOTE, Notes
+from spotguard.host.inbox import LARGEST_LAID
+from spotguard.host.notes import Notes
 from spotguard.host.transport import RsyncTransport
 from spotguard.ports.workload import SyncTarget
 
@@ -52,7 +53,7 @@ def test_what_is_no_note_counts_as_none(pair, tmp_path):
     _, taker = pair
     folder = tmp_path / "standby-inbox" / "notes"
     folder.mkdir(parents=True)
-    (folder / "large").write_bytes(b"x" * (LARGEST_NOTE + 1))
+    (folder / "large").write_bytes(b"x" * (LARGEST_LAID + 1))
     (folder / "folder").mkdir()
     (tmp_path / "secret").write_text("of this machine")
     (folder / "link").symlink_to(tmp_path / "secret")

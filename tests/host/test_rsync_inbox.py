@@ -1,10 +1,13 @@
 """What stays in an inbox of what real rsync brings there, and what counts for nothing."""
 
+import os
 import shutil
 
+import msgspec
 import pytest
 
-from spotguard.host.inbox import pass_id
+from spotguard.domain.errors import SyncFailed
+from spotguard.host.inbox import LARGEST_LAID, Mark, pass_id
 from spotguard.host.term import Term
 from tests.host.copying import forge, machine, pair_in, whole_pass
 from tests.host.namespaces import until
@@ -60,3 +63,42 @@ def test_who_serves_keeps_no_pass_of_a_former_holder(pair, tmp_path):
     inbox = tmp_path / "standby-inbox"
     assert until(lambda: [path.name for path in (inbox / "passes").iterdir()] == [pass_id(2, 1)])
     assert until(lambda: [path.name for path in (inbox / "marks").iterdir()] == [f"{pass_id(2, 1)}.begun"])
+
+
+def beyond_every_figure(mark):
+    mark.write_text('{"position": 9223372036854775808, "bytes": 1}')
+
+
+def below_every_figure(mark):
+    mark.write_text('{"position": -1, "bytes": 1}')
+
+
+def larger_than_any_mark(mark):
+    mark.write_bytes(msgspec.json.encode(Mark(1, 1)) + b" " * LARGEST_LAID)
+
+
+@pytest.mark.parametrize(
+    "lay",
+    [beyond_every_figure, below_every_figure, larger_than_any_mark, os.mkfifo],
+    ids=lambda f: f.__name__,
+)
+def test_what_no_sender_of_passes_writes_counts_as_no_mark(pair, tmp_path, lay):
+    """Whoever has the key may lay anything there. Read, it would keep the standby from telling what it has."""
+    primary, standby, _, _ = pair
+    made, inbox = whole_pass(primary), tmp_path / "standby-inbox"
+    (inbox / "passes" / pass_id(9, 9)).mkdir()
+    lay(inbox / "marks" / f"{pass_id(9, 9)}.whole")
+    assert standby.received().position == made.position
+
+
+def test_an_inbox_that_cannot_be_read_is_a_failed_measurement(pair, tmp_path):
+    """Nothing told, what was told last would go on counting."""
+    primary, standby, _, _ = pair
+    whole_pass(primary)
+    whole_pass(primary)
+    whole_pass(primary)
+    oldest = min((tmp_path / "standby-inbox" / "marks").iterdir())
+    oldest.unlink()
+    oldest.mkdir()
+    with pytest.raises(SyncFailed):
+        standby.received()

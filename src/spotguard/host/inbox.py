@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 import shutil
-import stat
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -20,13 +20,14 @@ from spotguard.host.clock import since_boot
 from spotguard.host.mounts import Mounts
 from spotguard.host.state_folder import size_of
 from spotguard.host.term import UNKNOWN_TERM
-from spotguard.ports.workload import Received
+from spotguard.ports.workload import LAST_POSITION, Received
 from spotguard.telemetry import get_logger
 
 KEPT_WHOLE = 2
 KEPT_BROKEN = 3  # newer than the newest whole one: what has arrived of them is not sent again
+LARGEST_LAID = 16 * 1024  # of a mark, or a note
 CLOCKS_AGREE_SECONDS = 1.0  # a mark that is younger than now by less was written now
-LARGEST_MARK = 16 * 1024  # bytes
+Position = Annotated[int, msgspec.Meta(ge=0, le=LAST_POSITION)]
 _ID = re.compile(r"(\d{9})-\d{17}")
 
 log = get_logger("sync")
@@ -37,7 +38,7 @@ class Mark(msgspec.Struct, frozen=True):
     state it is; None where the sender did not know.
     """
 
-    position: int
+    position: Position
     bytes: int
     seconds: float = 0.0
     agent: str | None = None
@@ -65,7 +66,7 @@ def pass_id(epoch: int, number: int) -> str:
 
 class Inbox:
     """Everything in it was written by another machine: a name or a mark that does not read counts as none, except where
-    a pass is to become the state: that it is whole its mark says by being there. What leads out of it counts as none too.
+    a pass is to become the state: that it is whole its mark says by being there. A link is nothing.
 
     So does a pass of another agent's state. A standby that has ended leaves its private address to whoever comes next,
     and an image that several workloads share has the key to all of them.
@@ -246,13 +247,20 @@ def _holds_a_mount(folder: Path) -> bool:
         return True
 
 
+def laid(path: Path) -> bytes | None:
+    """What another machine wrote: anything but a file of such a size counts as none. `OSError`."""
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > LARGEST_LAID:
+        return None
+    return path.read_bytes()
+
+
 def _read(path: Path, unreadable: Mark | None = None) -> Pass | None:
     if _ID.fullmatch(path.stem) is None:
         return None
     try:
-        shown = path.lstat()
-        if not stat.S_ISREG(shown.st_mode) or shown.st_size > LARGEST_MARK:
+        content = laid(path)
+        if content is None:
             return None
-        return Pass(path.stem, msgspec.json.decode(path.read_bytes(), type=Mark), shown.st_mtime)
+        return Pass(path.stem, msgspec.json.decode(content, type=Mark), path.stat().st_mtime)
     except (OSError, msgspec.DecodeError):
         return None if unreadable is None else Pass(path.stem, unreadable, 0.0)

@@ -9,10 +9,10 @@ import tempfile
 from pathlib import Path
 
 from spotguard.domain.errors import SyncFailed
+from spotguard.host.inbox import laid
 from spotguard.host.transport import RsyncTransport
 from spotguard.ports.workload import SyncTarget
 
-LARGEST_NOTE = 16 * 1024
 WITHIN_SECONDS = 5.0  # who has two minutes left tries again rather than waits
 
 
@@ -36,11 +36,7 @@ class Notes:
             raise SyncFailed(f"the note {name} cannot be written: {error}") from error
 
     def delivered(self, name: str) -> bytes | None:
-        """What another machine wrote: anything but a file of a note's size counts as none."""
-        path = self._folder / name
         try:
-            if path.is_symlink() or not path.is_file() or path.stat().st_size > LARGEST_NOTE:
-                return None
-            return path.read_bytes()
+            return laid(self._folder / name)
         except OSError:
             return None

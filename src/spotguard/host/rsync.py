@@ -132,7 +132,10 @@ class RsyncSync:
                 f"no pass can take the place of {self._state.path}: it and {self._inbox.folder} have to be folders "
                 "in one file system, and nothing mounted at either"
             )
-        return self._inbox.received(since=self._served_here)
+        try:
+            return self._inbox.received(since=self._served_here)
+        except OSError as error:
+            raise SyncFailed(f"{self._inbox.folder} cannot be read: {error}") from error
 
     def arrives(self, epoch: int) -> bool:
         """Whether a pass that was received here is to be the state: else one that comes late lifts the guard of a

@@ -17,6 +17,9 @@ STATE_MOUNT = "state-mount"
 STARTS = "starts"
 """The name under which it remembers the starts of its workload that have not ended."""
 
+LAST_POSITION = 2**63 - 1
+"""The furthest that can be told of a state: a figure beyond it is none."""
+
 
 class Gate(Protocol):
     """Starts and stops the user's workload. Closed means: stopped, flushed, and answering nobody.
