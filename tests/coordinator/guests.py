@@ -43,6 +43,7 @@ class Guest:
     gate: GateState = GateState.CLOSED
     silent: bool = False
     stuck: bool = False  # heard of, but its half of a move does not get on
+    measures: bool = True  # what has reached it, and tells it
     switch: Any = None
     launched: InstanceId | None = None
     done: set[Step] = field(default_factory=set)
@@ -276,7 +277,7 @@ class Guests:
         row = self.row(replica_instances, replica_instances.c.instance_id == guest.instance_id)
         held = self.db.read(lambda tx: grants.holder(tx, guest.agent_id))
         primary = None if held is None else self.guests.get(InstanceId(held.instance_id))
-        if row is None or row.status not in LIVE_REPLICA or primary is None:
+        if row is None or row.status not in LIVE_REPLICA or primary is None or not guest.measures:
             return
         synced = row.status != "launching"
         self.db.write(

@@ -7,8 +7,9 @@ import pytest
 from spotguard.domain.agents import OFFLINE_AFTER
 from spotguard.domain.errors import Refused
 from spotguard.domain.replicas import ReplicaStatus, ReplicaType
-from spotguard.planning.presence import REPLACED_AFTER
-from spotguard.store.tables import agent_events, replica_instances, switches
+from spotguard.domain.switches import MoveKind
+from spotguard.planning.presence import REPLACED_AFTER, UNMEASURED_AFTER
+from spotguard.store.tables import agent_events, instances, replica_instances, switches
 from tests.coordinator.scene import A, Scene
 
 MARGIN = timedelta(seconds=20)  # a pass, and the steps in which the scene's time goes
@@ -122,3 +123,41 @@ def test_while_many_primaries_fall_silent_together_none_is_replaced(scene, agent
     assert (standby(scene, agent).id, standby(scene, agent).status) == (first.id, ReplicaStatus.SYNCING)
     hush(scene, *others, silent=False)
     scene.run(120, until=lambda: standby(scene, agent).id != first.id)
+
+
+def hangs(scene, agent):
+    """Its agent beats on, and gets no answer where it looks for what has arrived."""
+    first = standby(scene, agent)
+    scene.db.write(lambda tx: tx.execute(instances.update().values(can_sync=True)))
+    scene.guests[first.instance_id].measures = False
+    return first
+
+
+def test_one_that_is_heard_and_tells_no_more_what_reaches_it_is_ready_no_more_and_is_kept(scene, agent):
+    first, began = hangs(scene, agent), scene.now
+    scene.run(400, until=lambda: standby(scene, agent).status == ReplicaStatus.SYNCING)
+    assert UNMEASURED_AFTER - MARGIN < scene.now - began <= UNMEASURED_AFTER + MARGIN
+    (event,) = told(scene, "replica_silent")
+    assert first.instance_id in event.message
+    scene.run(1800)
+    assert standby(scene, agent).id == first.id
+    scene.guests[first.instance_id].measures = True
+    scene.run(60, until=lambda: standby(scene, agent).status == ReplicaStatus.READY)
+    assert standby(scene, agent).id == first.id
+
+
+def test_a_death_unheard_is_recovered_by_the_volume_when_nobody_knows_how_old_the_standby_is(scene, agent):
+    hangs(scene, agent)
+    scene.run(1200)
+    old = scene.serving(agent)
+    scene.ec2.controls.fail_instance(old)
+    scene.run(900, until=scene.serves_elsewhere(agent, old))
+    move = scene.last_move(agent)
+    assert (move.kind, move.lost_seconds) == (MoveKind.VOLUME, 0)
+
+
+def test_an_agent_of_the_contract_alone_tells_once_that_it_is_in_sync(scene, agent):
+    first = standby(scene, agent)
+    scene.guests[first.instance_id].measures = False
+    scene.run(1800)
+    assert standby(scene, agent).status == ReplicaStatus.READY

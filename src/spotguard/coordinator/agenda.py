@@ -22,7 +22,7 @@ from spotguard.domain.replicas import LIVE_REPLICA, ReplicaStatus, ReplicaType
 from spotguard.domain.salvages import OPEN_SALVAGE
 from spotguard.domain.signals import SignalType
 from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus, Trigger
-from spotguard.planning.presence import REPLACED_AFTER
+from spotguard.planning.presence import REPLACED_AFTER, UNMEASURED_AFTER
 from spotguard.store import adrift, live_signals, sightings, silence
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import (
@@ -82,6 +82,7 @@ def look(tx: sa.Connection, now: datetime) -> Agenda:
         "now": now,
         "silent": now - OFFLINE_AFTER,
         "given_up": now - REPLACED_AFTER,
+        "unmeasured": now - UNMEASURED_AFTER,
         **live_signals.bounds(now),
     }
     for kind, row_id in _AGENDA.rows(tx, bounds):
@@ -141,7 +142,7 @@ _unfit = (
     ),
     sa.and_(
         replica_instances.c.status == ReplicaStatus.READY.value,
-        silence.unheard_since(sa.bindparam("silent")),
+        silence.is_lost(),
     ),
 )
 

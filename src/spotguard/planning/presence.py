@@ -17,6 +17,9 @@ REPLACED_AFTER = timedelta(minutes=5)
 
 It only stops counting as ready after `OFFLINE_AFTER`: to replace it is to sync all of the state anew.
 """
+UNMEASURED_AFTER = timedelta(minutes=3)
+"""A standby's agent tells every minute what has arrived: one that is heard, and has not for so long, hangs there."""
+
 TOGETHER = timedelta(minutes=5)  # silences that begin within this time count as one
 
 

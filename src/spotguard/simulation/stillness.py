@@ -23,7 +23,7 @@ from spotguard.domain.commands import OPEN_COMMAND
 from spotguard.domain.epochs import GrantStatus
 from spotguard.domain.instances import InstanceState
 from spotguard.domain.replicas import ReplicaStatus
-from spotguard.planning.presence import REPLACED_AFTER
+from spotguard.planning.presence import REPLACED_AFTER, UNMEASURED_AFTER
 from spotguard.simulation.troubled_database import TroubledDatabase
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import (
@@ -78,6 +78,7 @@ _STANDBYS = Prepared(
     sa.select(
         replica_instances.c.status,
         replica_instances.c.synced_at,
+        replica_instances.c.reported_at,
         instances.c.last_heartbeat_at,
         _primary.c.heard_since,
     )
@@ -167,6 +168,7 @@ class Stillness:
             since = max(heard_at, standby.heard_since)
             if standby.status == ReplicaStatus.READY:
                 yield since + OFFLINE_AFTER
+                yield max(standby.reported_at or since, standby.heard_since) + UNMEASURED_AFTER
             yield since + REPLACED_AFTER
 
     def _rests(

@@ -212,7 +212,9 @@ def unheard(tx: sa.Connection, now: datetime, replica_id: ReplicaId) -> bool:
     if not _move(tx, replica_id, ReplicaStatus.SYNCING, origins=ready, sync_status=out):
         return False
     row = _stored(tx, replica_id)
-    message = f"{row.instance_id} is not heard, though its primary is: it counts as ready no more"
+    message = (
+        f"nothing is heard of what reaches {row.instance_id}, though its primary is: it is ready no more"
+    )
     _tell(tx, now, AgentId(row.agent_id), "replica_silent", message, replica_id)
     return True
 

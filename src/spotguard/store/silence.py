@@ -1,7 +1,7 @@
 """Who serves and when it was last heard; whether a client's voluntary action is frozen by it (ruling B10a).
 
-And which standbys are silent. The server may have been away itself: a standby counts as silent only while its primary
-was heard without a gap for as long, so that whoever could speak has had the time to.
+And which standbys are silent, or tell no more what has reached them. The server may have been away itself: a standby
+counts so only while its primary was heard without a gap for as long, so that whoever could speak has had the time to.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from spotguard.domain.agents import OFFLINE_AFTER, AgentStatus
 from spotguard.domain.ids import AgentId, ClientId, ReplicaId
-from spotguard.planning.presence import REPLACED_AFTER, Presence, frozen_because
+from spotguard.planning.presence import REPLACED_AFTER, UNMEASURED_AFTER, Presence, frozen_because
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import agents, epoch_grants, instances, replica_instances
 
@@ -49,6 +49,25 @@ def unheard_since(at: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
         _standby.c.is_active,
         _standby.c.last_heartbeat_at < at,
         sa.or_(_r.synced_at.is_(None), _r.synced_at < at),
+        *_primary_is_heard_since(at),
+    )
+
+
+def unmeasured_since(at: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    """The same, of one whose agent tells what reaches it, and has told nothing of that since `at`: what it said last
+    may be long over. An agent of the contract alone need not tell it again and again.
+    """
+    return sa.exists().where(
+        _standby.c.id == _r.instance_id,
+        _standby.c.is_active,
+        _standby.c.can_sync.is_(True),
+        _r.reported_at < at,
+        *_primary_is_heard_since(at),
+    )
+
+
+def _primary_is_heard_since(at: sa.ColumnElement[Any]) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
         _held.c.held_agent_id == _r.agent_id,
         _held.c.released_at.is_(None),
         _primary.c.id == _held.c.instance_id,
@@ -57,19 +76,23 @@ def unheard_since(at: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
     )
 
 
-def _unheard(at: sa.ColumnElement[Any]) -> Prepared:
-    return Prepared(
-        sa.select(_r.id).where(_r.agent_id == sa.bindparam("agent"), _r.is_active, unheard_since(at))
-    )
+def is_lost() -> sa.ColumnElement[bool]:
+    """For a WHERE over replicas that binds `silent` and `unmeasured`: nobody knows what has reached it by now."""
+    return sa.or_(unheard_since(sa.bindparam("silent")), unmeasured_since(sa.bindparam("unmeasured")))
 
 
-_SILENT = _unheard(sa.bindparam("silent"))
-_GIVEN_UP = _unheard(sa.bindparam("given_up"))
+def _live(where: sa.ColumnElement[bool]) -> Prepared:
+    return Prepared(sa.select(_r.id).where(_r.agent_id == sa.bindparam("agent"), _r.is_active, where))
+
+
+_SILENT = _live(is_lost())
+_GIVEN_UP = _live(unheard_since(sa.bindparam("given_up")))
 
 
 def silent_standbys(tx: sa.Connection, now: datetime, agent_id: AgentId) -> set[ReplicaId]:
     """Live replicas that could not take over, as far as anybody knows."""
-    rows = _SILENT.rows(tx, {"agent": agent_id, "silent": now - OFFLINE_AFTER})
+    bounds = {"silent": now - OFFLINE_AFTER, "unmeasured": now - UNMEASURED_AFTER}
+    rows = _SILENT.rows(tx, {"agent": agent_id, **bounds})
     return {ReplicaId(row.id) for row in rows}
 
 
