@@ -1,7 +1,6 @@
 """A long run in a file: nothing that was run is lost or counted twice, and code is not mixed."""
 
 import json
-import signal
 from collections import Counter
 
 import pytest
@@ -37,7 +36,7 @@ def test_outcomes_come_back_as_they_were(tmp_path):
 def test_what_was_finished_before_an_interruption_is_told():
     def heard(one):
         if one.seed == 3:
-            signal.raise_signal(signal.SIGINT)
+            raise KeyboardInterrupt
 
     told = simulate(range(1, 9), 1, heard, HOURS)
     assert (told["interrupted"], told["schedules"]) == (True, 2)
