@@ -50,6 +50,7 @@ KEPT_HARSH = {
     9385: "a move whose holder had let go was late, while its user had stopped everything",
     10705: "what a first death had cost was counted once more with what the second one did",
     11031: "the simulated disk, full, knew no reserve as the shipped one does, and a new holder could not open",
+    14075: "the image of a move that was given up, kept while nobody knows who served last, was called left over",
 }
 """Of one hour each, harsh ones."""
 

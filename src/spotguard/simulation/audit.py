@@ -327,7 +327,7 @@ def _wanted(world: World) -> set[str]:
         live = [row for row in lookups.replicas(world, agent_id) if row.status in LIVE_REPLICA]
         wanted |= {row.instance_id for row in live if row.instance_id}
         wanted |= {point.image_id for point in world.db.read(partial(_restore_points, AgentId(agent_id)))}
-        wanted |= waiting.kept_volumes(world, name) | waiting.left_running(world, agent_id)
+        wanted |= waiting.kept_storage(world, name) | waiting.left_running(world, agent_id)
         moving = [row.id for row in lookups.moves(world, agent_id) if row.status in OPEN_SWITCH]
         wanted |= _of_moves(world, moving)
     return wanted

@@ -161,18 +161,23 @@ def for_a_person(world: World, name: str) -> bool:
     )
 
 
-def kept_volumes(world: World, name: str) -> set[str]:
-    """All volumes of its agent, until he has decided: those of both ends of such a ticket, and of later standbys."""
+def kept_storage(world: World, name: str) -> set[str]:
+    """All that its agent has, until he has decided: the volumes of both ends of such a ticket and of later standbys,
+    and the images of moves that were given up meanwhile.
+    """
     doubt, _ = _doubt(world, name)
     if doubt is None:
         return set()
-    return _volumes_of(world, storage_resources.c.agent_id == lookups.agent(world, name).id)
+    whose = storage_resources.c.agent_id == lookups.agent(world, name).id
+    return _storage_of(world, whose)
 
 
 def _volumes_of(world: World, whose: sa.ColumnElement[bool]) -> set[str]:
-    wanted = sa.select(storage_resources.c.id).where(
-        storage_resources.c.kind == "volume", storage_resources.c.ended_at.is_(None), whose
-    )
+    return _storage_of(world, sa.and_(storage_resources.c.kind == "volume", whose))
+
+
+def _storage_of(world: World, whose: sa.ColumnElement[bool]) -> set[str]:
+    wanted = sa.select(storage_resources.c.id).where(storage_resources.c.ended_at.is_(None), whose)
     return set(world.db.read(lambda tx: tx.scalars(wanted).all()))
 
 
