@@ -19,9 +19,7 @@ from spotguard.telemetry import get_logger
 JITTER = 0.1  # of a wait: a fleet that lost its server does not come back in step
 SHORTEST_SHARED_SECONDS = 1.0  # shorter waits are for this machine's own metadata and processes
 JOIN_SECONDS = 35.0  # a long poll ends within this
-AGAIN_SECONDS = (
-    5.0  # at most, until a duty that failed has its next turn: a job of it may have two minutes in all
-)
+AGAIN_SECONDS = 5.0  # at most, after a duty has failed: another job of it may have two minutes in all
 BEAT_SECONDS = 60.0  # between two words to the watchdog; a start that fails waits no longer between its tries
 START_SECONDS = (
     3600.0  # of one try: it may wait for a received state to come into its place, and for the workload

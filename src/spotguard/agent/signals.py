@@ -150,9 +150,7 @@ class Signals:
         serves_unheard = primacy.handed is not None and primacy.held is not None  # it took over by a ticket
         if reply.body.get("action") == SignalAction.NONE and not serves_unheard:
             with self._changing:
-                if (
-                    report.id == self._heard.asked
-                ):  # of a notice before it nothing is said that counts for this one
+                if report.id == self._heard.asked:  # what is said of another notice binds this one to nothing
                     self._keep(replace(self._heard, hands_off=True))
         self._desk.bells.ring("commands")
 

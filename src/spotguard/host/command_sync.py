@@ -26,12 +26,11 @@ from msgspec import Meta
 from spotguard.domain.errors import GateFailed, SyncFailed
 from spotguard.host.commands import Ran, Running, run
 from spotguard.host.term import UNKNOWN_TERM, Term
-from spotguard.ports.workload import LAST_POSITION, Received, SyncPass, SyncTarget
+from spotguard.ports.workload import Position, Received, SyncPass, SyncTarget
 
 AT_ONCE_SECONDS = 0.5  # so long a call waits for a push; a longer one is asked after again
 
 Count = Annotated[int, Meta(ge=0)]
-Position = Annotated[int, Meta(ge=0, le=LAST_POSITION)]
 Seconds = Annotated[float, Meta(ge=0)]
 T = TypeVar("T")
 

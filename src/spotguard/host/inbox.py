@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
 
@@ -20,14 +19,13 @@ from spotguard.host.clock import since_boot
 from spotguard.host.mounts import Mounts
 from spotguard.host.state_folder import size_of
 from spotguard.host.term import UNKNOWN_TERM
-from spotguard.ports.workload import LAST_POSITION, Received
+from spotguard.ports.workload import Position, Received
 from spotguard.telemetry import get_logger
 
 KEPT_WHOLE = 2
 KEPT_BROKEN = 3  # newer than the newest whole one: what has arrived of them is not sent again
 LARGEST_LAID = 16 * 1024  # of a mark, or a note
 CLOCKS_AGREE_SECONDS = 1.0  # a mark that is younger than now by less was written now
-Position = Annotated[int, msgspec.Meta(ge=0, le=LAST_POSITION)]
 _ID = re.compile(r"(\d{9})-\d{17}")
 
 log = get_logger("sync")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
+
+import msgspec
 
 from spotguard.domain.instances import GateState
 
@@ -17,8 +19,8 @@ STATE_MOUNT = "state-mount"
 STARTS = "starts"
 """The name under which it remembers the starts of its workload that have not ended."""
 
-LAST_POSITION = 2**63 - 1
-"""The furthest that can be told of a state: a figure beyond it is none."""
+Position = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""How far a state has come, as far as that can be told: a figure beyond is none."""
 
 
 class Gate(Protocol):

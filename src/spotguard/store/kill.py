@@ -37,6 +37,11 @@ def level_for(tx: Connection, client_id: ClientId, agent_id: AgentId | None = No
     return max((KillLevel[row.level.upper()] for row in rows), default=KillLevel.NONE)
 
 
+def stands_at(tx: Connection, level: KillLevel, client_id: ClientId, agent_id: AgentId) -> str:
+    """Why it is refused, for people: `level` is that for this agent."""
+    return f"the kill switch stands at {level.name.lower()}: {until(tx, client_id, agent_id)}"
+
+
 def until(tx: Connection, client_id: ClientId, agent_id: AgentId) -> str:
     """For whom each switch that reaches the agent is on, and what takes it back: each is taken back by itself."""
     whose = {

@@ -205,8 +205,7 @@ def require_permission(tx: sa.Connection, order: MoveOrder) -> None:
         raise Refused("this agent is disabled, SpotGuard keeps its hands off: enable it first")
     level = kill.level_for(tx, order.client_id, order.agent_id)
     if level is KillLevel.ALL or (level is KillLevel.VOLUNTARY and not order.is_urgent):
-        until = kill.until(tx, order.client_id, order.agent_id)
-        raise Refused(f"the kill switch stands at {level.name.lower()}: {until}")
+        raise Refused(kill.stands_at(tx, level, order.client_id, order.agent_id))
 
 
 def _require_idle(tx: sa.Connection, now: datetime, order: MoveOrder) -> None:

@@ -96,8 +96,7 @@ def why_not(tx: sa.Connection, agent: Any) -> str | None:
         return "this agent is disabled, SpotGuard keeps its hands off: enable it first"
     level = kill.level_for(tx, agent.client_id, agent.id)
     if level is not KillLevel.NONE:
-        until = kill.until(tx, agent.client_id, agent.id)
-        return f"the kill switch stands at {level.name.lower()}: {until}"
+        return kill.stands_at(tx, level, agent.client_id, agent.id)
     return None
 
 

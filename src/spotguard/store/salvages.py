@@ -153,21 +153,24 @@ def tell(tx: sa.Connection, now: datetime, salvage: Row) -> None:
 
 def tell_out_of_reach(tx: sa.Connection, now: datetime, salvage: Row) -> None:
     """Once: the server may have attached a volume that it cannot take away any more."""
-    message = (
-        f"{shown(salvage)} is looked at on {salvage.instance_id}, and the server has no AWS account for this client "
-        "any more to take it away: name it (spotguard client account NAME --region REGION); until then no move that "
-        "users or the engine want begins, and no restore point is made"
+    why = (
+        f"is looked at on {salvage.instance_id}, and the server has no AWS account for this client any more to take it "
+        "away: name it (spotguard client account NAME --region REGION)"
     )
-    client, agent = ClientId(salvage.client_id), AgentId(salvage.agent_id)
-    events.append_every(tx, now, client, agent, "lost_state", message, _EVER)
+    _tell_what_waits(tx, now, salvage, why)
 
 
 def tell_held(tx: sa.Connection, now: datetime, salvage: Row) -> None:
     """Once for each volume and instance, whoever is asked: it cannot be taken away again, and what waits for that."""
-    message = (
-        f"{shown(salvage)} was attached to {salvage.instance_id} for a look, and EC2 does not take it away: unmount it "
-        "there (`findmnt` shows it below /tmp/spotguard-salvage-); until then no move that users or the engine want "
-        "begins, and no restore point is made"
+    why = (
+        f"was attached to {salvage.instance_id} for a look, and EC2 does not take it away: unmount it there (`findmnt` "
+        "shows it below /tmp/spotguard-salvage-)"
     )
+    _tell_what_waits(tx, now, salvage, why)
+
+
+def _tell_what_waits(tx: sa.Connection, now: datetime, salvage: Row, why: str) -> None:
+    waits = "no move that users or the engine want begins, and no restore point is made"
+    message = f"{shown(salvage)} {why}; until then {waits}"
     client, agent = ClientId(salvage.client_id), AgentId(salvage.agent_id)
     events.append_every(tx, now, client, agent, "lost_state", message, _EVER)
