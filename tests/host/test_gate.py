@@ -9,7 +9,8 @@ import pytest
 from spotguard.domain.errors import GateFailed
 from spotguard.domain.instances import GateState
 from spotguard.host.adopting import AdoptingGate
-from spotguard.host.gate import CommandGate, GateCommands, SystemdGate
+from spotguard.host.gate import CommandGate, GateCommands
+from spotguard.host.systemd_gate import SystemdGate
 
 
 @pytest.fixture
@@ -146,8 +147,12 @@ SYSTEMCTL = """#!{python}
 import pathlib, sys
 state = pathlib.Path({state!r})
 verb = sys.argv[1]
-if verb == "show":
+if verb == "show" and "--value" in sys.argv:
     print(state.read_text())
+elif verb == "show":
+    told = {{"ActiveState": state.read_text()}}
+    asked = sys.argv[2].partition("=")[2].split(",")
+    print(*(f"{{name}}={{told.get(name, '')}}" for name in asked), sep=chr(10))
 else:
     state.write_text("active" if verb == "start" else {stopped!r})
 """

@@ -31,7 +31,7 @@ from spotguard.host.child_cloud import ChildCloud
 from spotguard.host.clock import SystemClock
 from spotguard.host.command_sync import CommandSync, SyncCommands
 from spotguard.host.disk import FolderDisk, alone_in
-from spotguard.host.gate import CommandGate, GateCommands, SystemdGate
+from spotguard.host.gate import CommandGate, GateCommands
 from spotguard.host.health_endpoint import HealthEndpoint
 from spotguard.host.imds import ImdsMetadata
 from spotguard.host.link import HttpLink
@@ -40,6 +40,7 @@ from spotguard.host.quiesce import CommandQuiesce
 from spotguard.host.rsync import RsyncSync
 from spotguard.host.salvage import MountedSalvage
 from spotguard.host.state_mount import MountedGate, StateMount
+from spotguard.host.systemd_gate import SystemdGate
 from spotguard.host.term import UNKNOWN_TERM, Term
 from spotguard.host.traffic import InstanceTraffic, ScriptTraffic
 from spotguard.host.transport import RsyncTransport

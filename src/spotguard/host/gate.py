@@ -1,6 +1,6 @@
-"""`ports.workload.Gate` on a systemd unit or on the user's own commands.
+"""`ports.workload.Gate` on the user's own commands; on a systemd unit: `host.systemd_gate`.
 
-The unit must not be enabled at boot: a gate comes up closed, and only the agent opens it. Whatever `stop` runs has
+Neither may start it at boot: a gate comes up closed, and only the agent opens it. Whatever `stop` runs has
 to leave nothing in memory that belongs on the disk; a state volume that moves has to be unmounted by it
 (for a unit: `RequiresMountsFor` and a mount unit that stops with it). A state that is copied to standbys has to stay
 mounted: the last delta is read after the stop (docs/state-sync.md).
@@ -63,7 +63,7 @@ class CommandGate:
     def runs(self) -> bool | None:
         """Whether the workload does; None when that cannot be told."""
         try:
-            code = _run(self._commands.status, PROBE_SECONDS).returncode
+            code = run_quietly(self._commands.status, PROBE_SECONDS).returncode
         except (OSError, subprocess.TimeoutExpired):
             return None
         return None if code < 0 or code in _NOT_ASKED else code == 0
@@ -90,15 +90,15 @@ class CommandGate:
         if self._commands.probe is None:
             return runs is True
         try:
-            return _run(self._commands.probe, PROBE_SECONDS).returncode == 0
+            return run_quietly(self._commands.probe, PROBE_SECONDS).returncode == 0
         except (OSError, subprocess.TimeoutExpired):
             return False
 
     def _start(self, environment: Mapping[str, str]) -> None:
-        _require(self._run_in_group, self._commands.start, self._start_seconds, environment)
+        require_success(self._run_in_group, self._commands.start, self._start_seconds, environment)
 
     def _stop(self) -> None:
-        _require(_run_aloud, self._commands.stop, STOP_SECONDS, {})
+        require_success(_run_aloud, self._commands.stop, STOP_SECONDS, {})
 
     def _run_in_group(
         self, command: Command, seconds: float, environment: Mapping[str, str]
@@ -130,45 +130,7 @@ class CommandGate:
         self._starts.end_all()
 
 
-class SystemdGate(CommandGate):
-    """A gate on one unit. A unit that is still deactivating counts as open: it may write."""
-
-    def __init__(self, unit: str, probe: Command | None = None, *, systemctl: str = "systemctl") -> None:
-        self._show = [systemctl, "show", "--property=ActiveState", "--value", "--", unit]
-        super().__init__(
-            GateCommands(
-                start=[systemctl, "start", "--", unit],
-                stop=[systemctl, "stop", "--", unit],
-                status=self._show,
-                probe=probe,
-            )
-        )
-
-    def runs(self) -> bool | None:
-        answer = self._active_state()
-        return answer not in {"inactive", "failed"} if answer else None
-
-    def healthy(self) -> bool:
-        """Without a probe: it has started. One that is started again and again is activating for most of the time."""
-        if self._commands.probe is not None:
-            return super().healthy()
-        return self._active_state() in {"active", "reloading", "refreshing"}
-
-    def _active_state(self) -> str | None:
-        try:
-            return _run(self._show, PROBE_SECONDS).stdout.strip()
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-
-    def _start(self, environment: Mapping[str, str]) -> None:
-        """As a child it leaves nothing running, and its last words tell why. A stop takes the place of a late start."""
-        _require(_run, self._commands.start, self._start_seconds, environment)
-
-    def _stop(self) -> None:
-        _require(_run, self._commands.stop, STOP_SECONDS, {})
-
-
-def _run(
+def run_quietly(
     command: Command, seconds: float, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -198,7 +160,10 @@ def _run_aloud(
     )
 
 
-def _require(how: Run, command: Command, seconds: float, environment: Mapping[str, str]) -> None:
+def require_success(
+    how: Run, command: Command, seconds: float, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[Any]:
+    """`GateFailed` without it, and with the last words of the command."""
     name = " ".join(command)
     try:
         done = how(command, seconds, environment)
@@ -209,3 +174,4 @@ def _require(how: Run, command: Command, seconds: float, environment: Mapping[st
     if done.returncode != 0:
         said = (done.stderr or done.stdout or "").strip().splitlines()
         raise GateFailed(f"{name}: exit {done.returncode}{': ' + said[-1][:200] if said else ''}")
+    return done

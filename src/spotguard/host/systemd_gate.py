@@ -1,0 +1,150 @@
+"""`ports.workload.Gate` on a systemd unit. It counts as stopped with all that systemd stops with it.
+
+`systemctl stop` of one unit returns when that one has ended: a database that is `PartOf=` it may flush for a while yet.
+And a unit is inactive although processes of it go on, where `KillMode=` or `SendSIGKILL=` say so (systemd.kill(5)).
+Either may write what no image and no last pass holds.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from spotguard.domain.errors import GateFailed
+from spotguard.host.gate import (
+    PROBE_SECONDS,
+    STOP_SECONDS,
+    Command,
+    CommandGate,
+    GateCommands,
+    require_success,
+    run_quietly,
+)
+
+END_SECONDS = 10.0  # for what a stop has left running, once it was asked to end
+_LOOK_SECONDS = 0.1
+_ENDED = frozenset({"inactive", "failed"})
+_STOPS_WITH = ("RequiredBy", "BoundBy", "ConsistsOf", "PropagatesStopTo")
+"""systemd.unit(5), "Mapping of unit properties to their inverses"; the last one is of systemd 249."""
+_HIERARCHIES = ("", "systemd", "unified")  # cgroup v2; v1; both (systemd.io, "Control Group APIs")
+
+
+class SystemdGate(CommandGate):
+    """A gate on one unit. A unit that is still deactivating counts as open: it may write."""
+
+    def __init__(
+        self,
+        unit: str,
+        probe: Command | None = None,
+        *,
+        systemctl: str = "systemctl",
+        groups: Path = Path("/sys/fs/cgroup"),
+        end_seconds: float = END_SECONDS,
+    ) -> None:
+        """`groups`: where the kernel shows control groups."""
+        self._unit, self._systemctl, self._groups, self._end_seconds = unit, systemctl, groups, end_seconds
+        self._show = [systemctl, "show", "--property=ActiveState", "--value", "--", unit]
+        super().__init__(
+            GateCommands(
+                start=[systemctl, "start", "--", unit],
+                stop=[systemctl, "stop", "--", unit],
+                status=self._show,
+                probe=probe,
+            )
+        )
+
+    def runs(self) -> bool | None:
+        answer = self._active_state()
+        return answer not in _ENDED if answer else None
+
+    def healthy(self) -> bool:
+        """Without a probe: it has started. One that is started again and again is activating for most of the time."""
+        if self._commands.probe is not None:
+            return super().healthy()
+        return self._active_state() in {"active", "reloading", "refreshing"}
+
+    def _active_state(self) -> str | None:
+        try:
+            return run_quietly(self._show, PROBE_SECONDS).stdout.strip()
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+
+    def _start(self, environment: Mapping[str, str]) -> None:
+        """As a child it leaves nothing running, and its last words tell why. A stop takes the place of a late start."""
+        require_success(run_quietly, self._commands.start, self._start_seconds, environment)
+
+    def _stop(self) -> None:
+        """Each is named: systemctl waits for those that are."""
+        units = self._stopped_with_it()
+        require_success(run_quietly, [self._systemctl, "stop", "--", *units], STOP_SECONDS, {})
+        self._end_what_is_left(units)
+
+    def _stopped_with_it(self) -> list[str]:
+        """Itself first."""
+        found, asked = [self._unit], 0
+        while asked < len(found):
+            told = self._told(found[asked:], _STOPS_WITH)
+            asked = len(found)
+            others = [name for unit in told for names in unit.values() for name in names.split()]
+            found += [name for name in dict.fromkeys(others) if name not in found]
+        return found
+
+    def _end_what_is_left(self, units: Sequence[str]) -> None:
+        """Asked once, not killed: `SendSIGKILL=no` is what a unit says whose writes must not be cut off."""
+        left = self._left(units)
+        for unit in left:
+            with suppress(GateFailed):  # it may have ended meanwhile: what is left then says
+                require_success(run_quietly, [self._systemctl, "kill", "--", unit], PROBE_SECONDS, {})
+        waiting, until = threading.Event(), time.monotonic() + self._end_seconds
+        while left and time.monotonic() < until:
+            waiting.wait(_LOOK_SECONDS)
+            left = self._left(left)
+        if left:
+            told = "; ".join(f"{unit}: {_list(pids)}" for unit, pids in left.items())
+            raise GateFailed(
+                f"the workload was stopped, and processes of it go on ({told}): end them; "
+                "KillMode= and SendSIGKILL= of the unit say what its stop ends (systemd.kill(5))"
+            )
+
+    def _left(self, units: Sequence[str] | Mapping[str, object]) -> dict[str, list[int]]:
+        """The processes of each that has any. One that has not ended is systemd's to end: `GateFailed`."""
+        found = {}
+        for unit, told in zip(units, self._told(list(units), ("ActiveState", "ControlGroup")), strict=True):
+            if told["ActiveState"] not in _ENDED:
+                raise GateFailed(f"{unit} was stopped and is {told['ActiveState'] or 'in no known state'}")
+            pids = self._processes_in(told["ControlGroup"])
+            if pids:
+                found[unit] = pids
+        return found
+
+    def _processes_in(self, group: str) -> list[int]:
+        """Of it and of the groups below."""
+        name = group.strip("/")
+        if not name:
+            return []  # systemd has taken it away
+        pids: set[int] = set()
+        for hierarchy in _HIERARCHIES:
+            for path in (self._groups / hierarchy / name).rglob("cgroup.procs"):
+                try:
+                    pids.update(map(int, path.read_text().split()))
+                except FileNotFoundError:
+                    continue  # it has ended meanwhile
+        return sorted(pids)
+
+    def _told(self, units: Sequence[str], properties: Sequence[str]) -> list[dict[str, str]]:
+        """What systemd says of each; a property that it does not know is empty. `GateFailed` where it says nothing."""
+        asked = [self._systemctl, "show", f"--property={','.join(properties)}", "--", *units]
+        answer = require_success(run_quietly, asked, PROBE_SECONDS, {})
+        blocks = answer.stdout.strip().split("\n\n")
+        told = [dict(line.partition("=")[::2] for line in block.splitlines()) for block in blocks]
+        if len(told) != len(units):
+            raise GateFailed(f"{' '.join(asked)}: {len(told)} answers")
+        return [{name: one.get(name, "") for name in properties} for one in told]
+
+
+def _list(pids: Sequence[int]) -> str:
+    return f"process {pids[0]}" if len(pids) == 1 else f"processes {', '.join(map(str, pids))}"
