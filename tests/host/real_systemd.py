@@ -17,7 +17,7 @@ import pytest
 from tests.host.namespaces import until
 
 SYSTEMD = Path("/lib/systemd/systemd")
-NAMESPACES = ("--mount", "--pid", "--cgroup", "--ipc", "--net", "--uts")
+NAMESPACES = ("--mount", "--pid", "--cgroup", "--ipc", "--uts")
 BOOT = """
 set -e
 mount -t tmpfs none {place}
@@ -25,6 +25,7 @@ mkdir {place}/upper {place}/work {place}/root
 mount -t overlay overlay -o lowerdir=/,upperdir={place}/upper,workdir={place}/work {place}/root
 cd {place}/root
 mount -t proc proc proc
+mount --rbind /dev dev
 mount -t sysfs -o ro sysfs sys
 mount -t cgroup2 none sys/fs/cgroup
 mount -t tmpfs none run
@@ -78,8 +79,13 @@ class Machine:
         )
         return done.stdout.strip()
 
+    def succeeds(self, *command):
+        done = subprocess.run([*self.enter(), *command], capture_output=True, check=False, timeout=60)
+        return done.returncode == 0
+
     def enter(self):
-        return ["nsenter", f"--target={self.pid}", "--all", f"--root=/proc/{self.pid}/root", "--wd=/"]
+        top = f"/proc/{self.pid}/root"
+        return ["nsenter", f"--target={self.pid}", "--all", f"--root={top}", f"--wd={top}"]
 
     def state(self, unit):
         return self.ctl("show", "--property=ActiveState", "--value", unit)
@@ -114,7 +120,7 @@ def machine():
             """)
         )
         systemctl.chmod(0o700)
-        until(lambda: _is_up(made))
+        until(lambda: made.succeeds("systemctl", "is-active", "nothing.target"))
         yield made
 
 
@@ -124,11 +130,6 @@ def _child_of(pid):
     except OSError:
         return None
     return int(children[0]) if children else None
-
-
-def _is_up(made):
-    asked = [*made.enter(), "systemctl", "is-active", "nothing.target"]
-    return subprocess.run(asked, capture_output=True, check=False).returncode == 0
 
 
 def _removed(group):
