@@ -3,6 +3,7 @@
 import contextlib
 import json
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -19,11 +20,15 @@ class Asked:
 
 @dataclass
 class Answering:
-    """A server whose `answer(asked)` gives (status, body)."""
+    """A server whose `answer(asked)` gives (status, body); an iterator's pieces are sent as they come."""
 
     answer: object
     asked: list[Asked] = field(default_factory=list)
     url: str = ""
+
+
+def _content(body):
+    return body if isinstance(body, bytes) else json.dumps(body).encode()
 
 
 @contextlib.contextmanager
@@ -36,12 +41,12 @@ def serving(answer):
             asked = Asked(self.command, self.path, dict(self.headers.items()), self.rfile.read(length))
             scene.asked.append(asked)
             status, body = scene.answer(asked)
-            content = body if isinstance(body, bytes) else json.dumps(body).encode()
+            pieces = body if isinstance(body, Iterator) else iter([_content(body)])
             with contextlib.suppress(ConnectionError):  # the client was fed up
                 self.send_response(status)
-                self.send_header("content-length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
+                self.end_headers()  # the end of the connection is the end of the answer
+                for piece in pieces:
+                    self.wfile.write(piece)
 
         do_GET = do_POST = do_PUT = _do  # noqa: N815 - http.server's own names
 

@@ -57,3 +57,17 @@ def test_nobody_there_and_nobody_answering():
         with pytest.raises(ServerAway):
             link.call("GET", "/x", token="t", timeout_seconds=0.2)
         release.set()
+
+
+def test_a_server_whose_answer_drips_is_away():
+    """Each byte comes in time, and the answer never: who serves under a notice waits for it."""
+    fed_up = threading.Event()
+
+    def drip():
+        while not fed_up.wait(0.05):
+            yield b" "
+
+    with serving(lambda asked: (200, drip())) as server, HttpLink(server.url) as link:
+        with pytest.raises(ServerAway, match=r"takes longer than 0\.3 s"):
+            link.call("GET", "/x", token="t", timeout_seconds=0.3)
+        fed_up.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -62,14 +63,17 @@ class HttpLink:
             with self._client.stream(
                 method, path, headers=headers, content=content, timeout=timeout
             ) as answer:
-                return _reply(answer.status_code, _capped(answer))
+                return _reply(answer.status_code, _capped(answer, timeout_seconds))
         except httpx2.HTTPError as error:
             raise ServerAway(f"{method} {path}: {error or type(error).__name__}") from error
 
 
-def _capped(answer: httpx2.Response) -> bytes:
-    content = bytearray()
+def _capped(answer: httpx2.Response, seconds: float) -> bytes:
+    """The client's own time is for each read: of one that drips, none is ever too late."""
+    content, until = bytearray(), time.monotonic() + seconds
     for chunk in answer.iter_bytes():
+        if time.monotonic() > until:
+            raise ServerAway(f"its answer takes longer than {seconds:g} s")
         content += chunk
         if len(content) > LARGEST_BODY:
             raise ServerAway(f"an answer of more than {LARGEST_BODY} bytes is not our server's")
