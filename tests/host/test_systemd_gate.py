@@ -55,6 +55,30 @@ def test_a_database_that_is_part_of_it_has_flushed_before_it_is_closed(here):
     assert here.state("db.service") == "inactive"
 
 
+def test_a_volume_that_is_unmounted_with_it_is_before_it_is_closed(here):
+    """As docs/state-sync.md says it for a state that moves by its volume: nobody detaches one that is mounted still."""
+    volume = "[Mount]\nWhat=tmpfs\nType=tmpfs\nWhere=/srv/volume\n"
+    here.run("tee", "/etc/systemd/system/srv-volume.mount", given=f"[Unit]\nDefaultDependencies=no\n{volume}")
+    here.run("mkdir", "-p", "/etc/systemd/system/srv-volume.mount.d")
+    drop_in = "/etc/systemd/system/srv-volume.mount.d/spotguard.conf"
+    here.run("tee", drop_in, given="[Unit]\nPartOf=disk.service\n")
+    here.unit("disk.service", "ExecStart=/bin/sleep 1000", needs=["RequiresMountsFor=/srv/volume"])
+    here.unit("shell.service", "ExecStart=/bin/sh -c 'cd /srv/volume && exec sleep 1000'", "Type=exec")
+    gate = gate_of(here, "disk.service")
+    gate.open(1)
+    here.ctl("start", "shell.service")
+    sits = here.ctl("show", "--property=MainPID", "--value", "shell.service")
+    until(lambda: here.run("readlink", f"/proc/{sits}/cwd") == "/srv/volume")
+    with pytest.raises(GateFailed, match=r"srv-volume\.mount was stopped and is active"):
+        gate.close()
+    here.ctl("stop", "shell.service")
+    gate.close()
+    assert not here.succeeds("mountpoint", "/srv/volume")
+    gate.open(2)
+    assert here.succeeds("mountpoint", "/srv/volume")
+    gate.close()
+
+
 def test_what_requires_it_and_what_is_part_of_that_ends_with_it(here):
     sleeps = "ExecStart=/bin/sleep 1000"
     here.unit("root.service", sleeps)

@@ -1,6 +1,7 @@
 """`ports.workload.Gate` on a systemd unit. It counts as stopped with all that systemd stops with it.
 
-`systemctl stop` of one unit returns when that one has ended: a database that is `PartOf=` it may flush for a while yet.
+`systemctl stop` of one unit returns when that one has ended: a database that is `PartOf=` it may flush for a while yet,
+a mount be busy.
 And a unit is inactive although processes of it go on, where `KillMode=` or `SendSIGKILL=` say so (systemd.kill(5)).
 Either may write what no image and no last pass holds.
 """
@@ -78,10 +79,15 @@ class SystemdGate(CommandGate):
         require_success(run_quietly, self._commands.start, self._start_seconds, environment)
 
     def _stop(self) -> None:
-        """Each is named: systemctl waits for those that are."""
-        units = self._stopped_with_it()
-        require_success(run_quietly, [self._systemctl, "stop", "--", *units], STOP_SECONDS, {})
+        """Each is named: systemctl waits for those that are. Which of them it could not stop it does not say."""
+        units, failure = self._stopped_with_it(), None
+        try:
+            require_success(run_quietly, [self._systemctl, "stop", "--", *units], STOP_SECONDS, {})
+        except GateFailed as error:
+            failure = error
         self._end_what_is_left(units)
+        if failure is not None:
+            raise failure
 
     def _stopped_with_it(self) -> list[str]:
         """Itself first."""
@@ -115,7 +121,8 @@ class SystemdGate(CommandGate):
         found = {}
         for unit, told in zip(units, self._told(list(units), ("ActiveState", "ControlGroup")), strict=True):
             if told["ActiveState"] not in _ENDED:
-                raise GateFailed(f"{unit} was stopped and is {told['ActiveState'] or 'in no known state'}")
+                state = told["ActiveState"] or "in no known state"
+                raise GateFailed(f"{unit} was stopped and is {state} (systemctl status {unit} says why)")
             pids = self._processes_in(told["ControlGroup"])
             if pids:
                 found[unit] = pids
