@@ -7,7 +7,7 @@ from tests.agent.stage import Stage
 
 
 class Salvage:
-    def compare(self, volume_id):
+    def compare(self, copy_id):
         return Missing(0, 0, None)
 
 
@@ -20,7 +20,7 @@ def test_a_clock_that_is_ahead_ends_no_comparison():
     assert desk.ahead is not None
     object.__setattr__(desk.ports, "salvage", Salvage())
     order = stage.server.order(
-        host.instance_id, "compare_state", {"volume_id": "vol-0123456789abcdef0"}, seconds=900
+        host.instance_id, "compare_state", {"copy_id": "vol-0123456789abcdef0"}, seconds=900
     )
     stage.run(120, until=lambda: order.result)
     assert order.result["status"] == "completed", order.result

@@ -1,16 +1,26 @@
 """A dead holder's tree beside the present one: what it has that the other lacks, and not a byte of it changed."""
 
 import os
+import shutil
+import subprocess
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from spotguard.domain.errors import SalvageFailed
-from spotguard.host.commands import Ran, run
+from spotguard.host.commands import Ran
 from spotguard.host.salvage import MountedSalvage, device_of, missing_in, mounted_at, within_its_mount
 from spotguard.ports.salvage import Missing
 
+NEEDED = ("mkfs.ext4", "losetup", "mount")
+_HAS_DISKS = (
+    os.geteuid() == 0
+    and all(shutil.which(name, path="/usr/sbin:/sbin:/usr/bin:/bin") for name in NEEDED)
+    and Path("/dev/loop-control").exists()
+)
+needs_a_disk = pytest.mark.skipif(not _HAS_DISKS, reason="needs root, mkfs.ext4, losetup and loop devices")
 OLD, NEW = 1_700_000_000, 1_700_000_500
 
 
@@ -136,21 +146,64 @@ def test_a_link_that_leads_out_of_the_volume_is_refused(trees, tmp_path):
         asked(MountedSalvage(present, mount))
 
 
-@pytest.mark.parametrize("refused", ["true", "false"])
-def test_nothing_is_mounted_before_the_device_refuses_writes(refused, tmp_path):
-    called = []
+@needs_a_disk
+def test_what_was_made_durable_last_is_seen_although_it_is_in_the_journal_alone(tmp_path):
+    """A holder that died: its disk is as it was at that moment, and the snapshot is of that."""
+    disk, copy, live = tmp_path / "disk", tmp_path / "copy", tmp_path / "live"
+    with disk.open("wb") as file:
+        file.truncate(64 * 1024 * 1024)
+    subprocess.run(["mkfs.ext4", "-q", str(disk)], check=True)
+    live.mkdir()
+    with attached(disk) as device, mounted_at(device, "vol-1") as seen:
+        assert missing_in(live, seen) == Missing(0, 0, None)
+    subprocess.run(["mount", "-o", "loop", str(disk), str(live)], check=True)
+    try:
+        with (live / "acknowledged").open("wb") as file:
+            file.write(b"x" * 5000)
+            os.fsync(file.fileno())
+        shutil.copyfile(disk, copy)
+    finally:
+        subprocess.run(["umount", str(live)], check=True)
+    with attached(copy) as device:
+        subprocess.run(["mount", "-o", "ro,noload", str(device), str(live)], check=True)
+        assert not (live / "acknowledged").exists(), "who writes nothing to it does not see it"
+        subprocess.run(["umount", str(live)], check=True)
+    with attached(copy) as device, mounted_at(device, "vol-1") as seen:
+        assert (missing_in(live, seen).files, missing_in(live, seen).bytes) == (1, 5000)
+        with pytest.raises(OSError, match="Read-only"):
+            (seen / "acknowledged").write_bytes(b"changed")
 
-    def runs(command, seconds):
-        called.append(command[0])
-        return run(("false",) if command[0] == "blockdev" and refused == "true" else ("true",), seconds)
 
-    if refused == "true":
-        with pytest.raises(SalvageFailed, match="set read-only"), mounted_at(tmp_path, "vol-1", runs):
-            pass
-        assert called == ["blockdev"]
-    else:
-        with mounted_at(tmp_path, "vol-1", runs):
-            assert called == ["blockdev", "mount"]
+@contextmanager
+def attached(disk):
+    """A loop device over it, as EC2 attaches a volume."""
+    found = subprocess.run(
+        ["losetup", "--find", "--show", str(disk)], check=True, capture_output=True, text=True
+    )
+    try:
+        yield Path(found.stdout.strip())
+    finally:
+        subprocess.run(["losetup", "--detach", found.stdout.strip()], check=True)
+
+
+def test_a_file_system_that_is_refused_beside_its_original_is_asked_for_as_its_clone(tmp_path):
+    """XFS: both have one UUID."""
+    asked = []
+
+    def runs(command, _seconds):
+        asked.append(command)
+        return Ran(32 if command[:3] == ("mount", "-o", "ro") else 0, "wrong fs type")
+
+    with mounted_at(tmp_path, "vol-1", runs):
+        assert [words[2] for words in asked] == ["ro", "ro,nouuid"]
+
+
+def test_what_cannot_be_mounted_is_told(tmp_path):
+    with (
+        pytest.raises(SalvageFailed, match="vol-1 cannot be mounted read-only: wrong fs type"),
+        mounted_at(tmp_path, "vol-1", lambda _command, _seconds: Ran(32, "wrong fs type")),
+    ):
+        pass
 
 
 class Mounts:

@@ -123,8 +123,8 @@ BUGS = (
         (
             Edit(
                 "store/storage.py",
-                "    if known is not None and _is_being_salvaged(tx, view.volume_id):\n        return  # it is the dead holder's, whoever shows it for a look\n",
-                "",
+                "    if view.tags.get(PURPOSE_TAG) == SALVAGE or _is_looked_at(view, known):\n",
+                "    if _is_looked_at(view, known) and view.tags.get(PURPOSE_TAG) != SALVAGE:\n",
             ),
         ),
         hunt(*_LOOKED_AT),

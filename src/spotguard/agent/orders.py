@@ -95,9 +95,9 @@ class DrillOrder:
 
 @dataclass(frozen=True)
 class CompareOrder:
-    """Payload of `compare_state`: which attached volume is compared with the state."""
+    """Payload of `compare_state`: which attached copy of a volume is compared with the state."""
 
-    volume_id: str
+    copy_id: str
 
 
 @dataclass(frozen=True)
@@ -140,8 +140,8 @@ def drill_order(command: Command) -> DrillOrder:
 
 def compare_order(command: Command) -> CompareOrder:
     order = _read(command.payload, CompareOrder)
-    if _VOLUME_ID.fullmatch(order.volume_id) is None:
-        raise InvalidInput(f"not a volume's id: {order.volume_id[:40]!r}")
+    if _VOLUME_ID.fullmatch(order.copy_id) is None:
+        raise InvalidInput(f"not a volume's id: {order.copy_id[:40]!r}")
     return order
 
 

@@ -1,4 +1,4 @@
-"""What the standby was missing, as a job of the moves duty: a dead holder's volume is compared, read-only."""
+"""What the standby was missing, as a job of the moves duty: a copy of a dead holder's volume is compared."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Salvaging:
             self._book.answer(command, CommandStatus.FAILED, "not compared in its time")
             return True
         try:
-            found = salvage.compare(compare_order(command).volume_id)
+            found = salvage.compare(compare_order(command).copy_id)
         except SalvageFailed as error:
             self._book.answer(command, CommandStatus.FAILED, str(error))
             return True

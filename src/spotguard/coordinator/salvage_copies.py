@@ -1,4 +1,4 @@
-"""A dead holder's volume in another zone than the new primary: a copy is made there by way of a snapshot, and deleted.
+"""The copy of a dead holder's volume in the new primary's zone, by way of a snapshot: made, and deleted.
 
 The salvage's row stands before the first call and names the token of the volume. A snapshot has no token: it is looked
 for by its tags, and one that was asked for may not show for a while.

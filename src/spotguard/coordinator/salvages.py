@@ -1,8 +1,8 @@
-"""After an unheard death: the volume of the dead holder is shown to the new primary, compared, and taken away again.
+"""After an unheard death: a copy of the dead holder's volume is shown to the new primary, compared, and deleted.
 
-Waiting (attached read-only by the agent's mount) → attached (the agent compares) → detaching → offered or failed. It is
-given back to nobody: its leftovers are kept for a day, as ever, for a person. Where it is in another zone than the new
-primary, copying comes first, the copy is attached instead, and deleted before the end is told.
+Copying → waiting (to be attached) → attached (the agent compares) → detaching → offered or failed. The volume itself is
+shown to nobody: what was acknowledged last is in its journal alone, and to replay that writes. It is kept for a day, as
+leftovers ever are, for a person.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from spotguard.coordinator.context import Beat, Context, Row
 from spotguard.coordinator.refusals import TOO_EARLY
 from spotguard.domain.commands import CommandStatus
 from spotguard.domain.errors import InvalidInput, NeedsPerson, NotVisible
-from spotguard.domain.ids import AgentId, ClientId, InstanceId
+from spotguard.domain.ids import AgentId, ClientId, InstanceId, VolumeId
 from spotguard.domain.salvages import SALVAGE_DEVICE, SalvageStatus
 from spotguard.ports.cloud import Cloud, VolumeState
 from spotguard.store import fleet, moves, restore_orders, salvages
@@ -60,7 +60,7 @@ class Salvages:
     def _carry_on(self, now: datetime, row: Row) -> bool:
         cloud = self.ctx.clouds(ClientId(row.client_id))
         if cloud is None:
-            if row.status != SalvageStatus.COPYING and self.ctx.news(row.id, "out of reach", now):
+            if row.copy_id is not None and self.ctx.news(row.id, "out of reach", now):
                 self.ctx.db.write(lambda tx: salvages.tell_out_of_reach(tx, now, row))
             return False
         self.ctx.soon(now, SECONDS)
@@ -79,18 +79,18 @@ class Salvages:
     def _copy(self, now: datetime, cloud: Cloud, row: Row) -> bool:
         why = self.ctx.db.read(lambda tx: _why_not(tx, now, row))
         if why is not None:
-            return self._judge(row, because=why)
+            return self._judge(now, row, because=why)
         try:
             return salvage_copies.make(self.ctx, now, cloud, row)
         except NeedsPerson as error:
-            return self._judge(row, because=f"it is in another zone, and was not copied: {error}")
+            return self._judge(now, row, because=f"it was not copied: {error}")
 
     def _attach(self, now: datetime, cloud: Cloud, row: Row) -> bool:
         why = self.ctx.db.read(lambda tx: _why_not(tx, now, row))
         if why is not None:
-            return self._judge(row, because=why)
-        volume_id = salvages.shown(row)
-        shown = cloud.describe_volumes([volume_id])
+            return self._judge(now, row, because=why)
+        copy_id = VolumeId(row.copy_id)
+        shown = cloud.describe_volumes([copy_id])
         if not shown:
             return False
         if shown[0].attached_to == row.instance_id and shown[0].state is VolumeState.IN_USE:
@@ -99,12 +99,12 @@ class Salvages:
             return asked
         if shown[0].attached_to is None and shown[0].state is VolumeState.AVAILABLE:
             try:
-                cloud.attach_volume(volume_id, InstanceId(row.instance_id), SALVAGE_DEVICE)
+                cloud.attach_volume(copy_id, InstanceId(row.instance_id), SALVAGE_DEVICE)
             except NeedsPerson as error:
-                return self._judge(row, because=str(error)) if error.code not in TOO_EARLY else False
+                return self._judge(now, row, because=str(error)) if error.code not in TOO_EARLY else False
             if self.ctx.db.read(lambda tx: salvages.get(tx, row.id)).status not in _MAY_BE_SHOWN:
                 cloud.detach_volume(
-                    volume_id, InstanceId(row.instance_id)
+                    copy_id, InstanceId(row.instance_id)
                 )  # another coordinator has ended the look
         return False
 
@@ -114,25 +114,27 @@ class Salvages:
         )
         if answer.status == CommandStatus.COMPLETED:
             try:
-                return self._judge(row, **salvages.measured(answer.result))
+                return self._judge(now, row, **salvages.measured(answer.result))
             except InvalidInput as error:
-                return self._judge(row, because=str(error))
+                return self._judge(now, row, because=str(error))
         if answer.status not in (CommandStatus.PENDING, CommandStatus.LEASED):
-            return self._judge(row, because=answer.message or f"the comparison is {answer.status}")
+            return self._judge(now, row, because=answer.message or f"the comparison is {answer.status}")
         why = self.ctx.db.read(lambda tx: _why_not(tx, now, row))
-        return why is not None and self._judge(row, because=why)
+        return why is not None and self._judge(now, row, because=why)
 
-    def _judge(self, row: Row, **told: object) -> bool:
-        return self.ctx.db.write(lambda tx: salvages.move(tx, row, SalvageStatus.DETACHING, **told))
+    def _judge(self, now: datetime, row: Row, **told: object) -> bool:
+        due = now + HELD
+        return self.ctx.db.write(
+            lambda tx: salvages.move(tx, row, SalvageStatus.DETACHING, deadline_at=due, **told)
+        )
 
     def _detach(self, now: datetime, cloud: Cloud, row: Row) -> bool:
-        """Over when EC2 shows that nobody has it, or that it is gone, and no copy is left."""
-        volume_id = salvages.shown(row)
+        """Over when EC2 shows no copy any more."""
         try:
-            shown = cloud.describe_volumes([volume_id])
+            shown = [] if row.copy_id is None else cloud.describe_volumes([VolumeId(row.copy_id)])
             if shown and shown[0].attached_to == row.instance_id:
                 self._tell_held(now, row)
-                cloud.detach_volume(volume_id, InstanceId(row.instance_id))
+                cloud.detach_volume(VolumeId(row.copy_id), InstanceId(row.instance_id))
                 return False
         except NotVisible:
             return False
@@ -142,8 +144,7 @@ class Salvages:
 
     def _tell_held(self, now: datetime, row: Row) -> None:
         """Once: EC2 takes nothing away that is mounted, and moves and restore points wait for it."""
-        since = self.ctx.told.setdefault((row.id, "detaching"), now)
-        if now - since >= HELD and self.ctx.news(row.id, "held", now):
+        if now >= row.deadline_at and self.ctx.news(row.id, "held", now):
             self.ctx.db.write(lambda tx: salvages.tell_held(tx, now, row))
 
 

@@ -1,4 +1,4 @@
-"""Salvage: looking at what a dead holder's volume has that the promoted standby lacks. Nothing is ever merged."""
+"""Salvage: a look, by a copy, at what a dead holder's volume has and the promoted standby lacks. Nothing is merged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from spotguard.domain.life import Life
 class SalvageStatus(StrEnum):
     """Where a salvage is in its life."""
 
-    COPYING = "copying"  # its volume is in another zone: a copy of it comes here
+    COPYING = "copying"  # of its volume, to where the new primary is
     WAITING = "waiting"
     ATTACHED = "attached"
     DETACHING = "detaching"
@@ -19,7 +19,7 @@ class SalvageStatus(StrEnum):
 
 
 SALVAGE_DEVICE = "/dev/sdy"
-"""As what a volume is attached for a look: of the names that EC2 recommends for data, the last but one."""
+"""As what a copy is attached for a look: of the names that EC2 recommends for data, the last but one."""
 
 PURPOSE = "salvage"
 """The tag of the copies that are made for it."""

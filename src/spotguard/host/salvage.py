@@ -1,6 +1,6 @@
-"""`ports.salvage.Salvage` on a machine: the volume is mounted read-only beside the state, and the trees compared.
+"""`ports.salvage.Salvage` on a machine: the copy is mounted read-only beside the state, and the trees compared.
 
-The device itself is set read-only first: a mount with `ro` alone may replay a journal, and writes to the disk.
+Mounted so, its journal is replayed first: what was made durable last (fsync(2)) is nowhere else (ext4(5), `noload`).
 """
 
 from __future__ import annotations
@@ -19,11 +19,7 @@ from spotguard.host.commands import Ran, run
 from spotguard.ports.salvage import Missing
 
 _BY_ID = Path("/dev/disk/by-id")
-_OPTIONS = (
-    "ro,noload",
-    "ro,norecovery,nouuid",
-    "ro",
-)  # ext4; XFS, whose clone has the original's UUID; others
+_OPTIONS = ("ro", "ro,nouuid")  # XFS mounts none beside its original without the second
 MOUNT_SECONDS = 60.0
 UNMOUNT_AGAIN_SECONDS = (1.0, 5.0, 20.0)
 
@@ -72,10 +68,7 @@ def mounted_read_only(volume_id: str) -> Iterator[Path]:
 
 @contextmanager
 def mounted_at(device: Path, volume_id: str, run: Run = run) -> Iterator[Path]:
-    """Nothing is mounted where the kernel does not first refuse every write to the device (blockdev(8))."""
-    barred = run(("blockdev", "--setro", str(device)), MOUNT_SECONDS)
-    if not barred.succeeded:
-        raise SalvageFailed(f"{volume_id} cannot be set read-only: {barred.output[-300:]}")
+    """`SalvageFailed` also where it cannot be unmounted afterwards."""
     with _mount_point() as folder:
         said = ""
         for options in _OPTIONS:

@@ -1,4 +1,4 @@
-"""Looking at a dead holder's volume from beside the present state, read-only."""
+"""Looking at a copy of a dead holder's volume from beside the present state."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Missing:
-    """What the volume has and the present state has not, or has older. `newest_at` None: nothing is missing."""
+    """What the copy has and the present state has not, or has older. `newest_at` None: nothing is missing."""
 
     files: int
     bytes: int
@@ -17,7 +17,7 @@ class Missing:
 
 
 class Salvage(Protocol):
-    """The volume is attached and belongs to nobody: it is never written to, its journal not even replayed."""
+    """The copy is attached, and made for this alone: its journal is replayed, which writes to it."""
 
-    def compare(self, volume_id: str) -> Missing | None:
+    def compare(self, copy_id: str) -> Missing | None:
         """None while it is being compared: ask again. `SalvageFailed` when it cannot be; then nothing stays mounted."""

@@ -30,6 +30,7 @@ from spotguard.simulation.faults import begin, end_all
 from spotguard.simulation.market import synthetic
 from spotguard.simulation.process import Rhythm
 from spotguard.simulation.records import Register
+from spotguard.simulation.rehearsed import rehearsals_end
 from spotguard.simulation.troubled_database import TroubledDatabase
 from spotguard.simulation.witness import Witness
 from spotguard.simulation.world import World, WorldPlan
@@ -196,7 +197,7 @@ class _Campaign:
         self._until(timedelta(hours=self.hours) + SERVED_AFTER)
         if self._unserved():
             self._until(timedelta(hours=self.hours) + SERVED_AFTER + HANDED_OVER_WITHIN)
-        for what in self._unserved():
+        for what in (*self._unserved(), *rehearsals_end(self.world)):
             self._broken(what)
         self._aftershock()
         self._judge()

@@ -106,15 +106,15 @@ class SimulatedSalvage:
     def __init__(self, ec2: SimulatedEc2, register: Register, clock: Clock, instance_id: InstanceId) -> None:
         self._ec2, self._register, self._clock, self._instance_id = ec2, register, clock, instance_id
 
-    def compare(self, volume_id: str) -> Missing | None:
+    def compare(self, copy_id: str) -> Missing | None:
         self._ec2.advance()
         machine = self._ec2.world.machines.get(self._instance_id)
         attached = [] if machine is None else list(machine.volumes.values())
-        lost = next((v.content for v in attached if v.volume_id == volume_id), None)
+        lost = next((v.content for v in attached if v.volume_id == copy_id), None)
         self._register.flush(self._clock.now(), self._instance_id)
         mine = state_of(self._ec2, self._instance_id)
         if mine is None or not isinstance(lost, Records):
-            raise SalvageFailed(f"{self._instance_id} has no disk of {volume_id}, or no state")
+            raise SalvageFailed(f"{self._instance_id} has no disk of {copy_id}, or no state")
         count, newest = lost.beyond(mine)
         at = None if newest is None else self._register.written_at(newest)
         return Missing(count, count * RECORD_BYTES, at)

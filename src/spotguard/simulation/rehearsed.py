@@ -9,13 +9,21 @@ import sqlalchemy as sa
 from spotguard.domain.drills import OPEN_DRILL, DrillKind, DrillStatus
 from spotguard.domain.ids import InstanceId, VolumeId
 from spotguard.domain.probes import OPEN_PROBE
-from spotguard.domain.salvages import OPEN_SALVAGE, SalvageStatus
+from spotguard.domain.salvages import OPEN_SALVAGE, PURPOSE, SalvageStatus
 from spotguard.domain.switches import MoveKind, Step
 from spotguard.domain.tags import DRILL_TAG, PROBE_TAG
 from spotguard.simulation import lookups
 from spotguard.simulation.machine import state_of
 from spotguard.simulation.world import World
-from spotguard.store.tables import drills, probes, salvages, spot_interruption_events, switch_steps, switches
+from spotguard.store.tables import (
+    drills,
+    probes,
+    salvages,
+    spot_interruption_events,
+    storage_resources,
+    switch_steps,
+    switches,
+)
 
 LATE = timedelta(minutes=5)
 
@@ -102,7 +110,7 @@ def rehearsals_end(world: World) -> list[str]:
 
 
 def salvages_tell_the_truth(world: World) -> list[str]:
-    """What a standby is said to lack is what the client's register knows it lacked, and the volume is free again."""
+    """What a standby is said to lack is what the client's register knows it lacked; no copy is anybody's."""
     query = sa.select(salvages, switches.c.old_instance_id).join(
         switches, switches.c.id == salvages.c.switch_id
     )
@@ -115,11 +123,14 @@ def salvages_tell_the_truth(world: World) -> list[str]:
         )
         if row.status == SalvageStatus.OFFERED and row.files != lost:
             broken.append(f"{row.volume_id} is said to have {row.files} records that {first} lacks: {lost}")
-        volume = world.ec2.world.volumes[VolumeId(row.volume_id)]
-        has_it = volume.machine is not None and volume.machine.instance_id == row.instance_id
-        if row.completed_at is not None and has_it and not volume.detaching:
-            broken.append(f"{row.volume_id} was looked at, and is still with {row.instance_id}")
-    return broken
+        copy = world.ec2.world.volumes.get(VolumeId(row.copy_id or ""))
+        if row.completed_at is not None and copy is not None and copy.machine is not None:
+            broken.append(f"{row.copy_id} was looked at, and is still with {copy.machine.instance_id}")
+    kept = sa.select(storage_resources.c.id, storage_resources.c.last_attached_to).where(
+        storage_resources.c.purpose == PURPOSE, storage_resources.c.last_attached_to.is_not(None)
+    )
+    taken = world.db.read(lambda tx: tx.execute(kept).all())
+    return broken + [f"{copy_id} is shown for a look, and counts as {has_it}'s" for copy_id, has_it in taken]
 
 
 def _next_to_serve(world: World, dead: str) -> str | None:

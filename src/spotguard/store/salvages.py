@@ -11,13 +11,13 @@ import sqlalchemy as sa
 from spotguard.domain.clock import parse_time
 from spotguard.domain.commands import CommandType, CreatedBy, Priority
 from spotguard.domain.errors import InvalidInput
-from spotguard.domain.ids import AgentId, ClientId, InstanceId, VolumeId
+from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.domain.salvages import OPEN_SALVAGE, SALVAGE_LIFE, SalvageStatus
 from spotguard.domain.switches import MoveKind, Step, SwitchStatus
 from spotguard.store import agents, commands, events, grants, storage
 from spotguard.store.prepared import Prepared
 from spotguard.store.stepping import step
-from spotguard.store.tables import instances, salvages, switch_steps, switches
+from spotguard.store.tables import salvages, switch_steps, switches
 from spotguard.store.upserts import insert_missing
 
 Row = sa.Row[Any]
@@ -36,7 +36,7 @@ _OWED = Prepared(
         sa.not_(_LOOKED_AT),
     )
 )
-LOOKS_WITHIN = timedelta(minutes=60)
+LOOKS_WITHIN = timedelta(minutes=60)  # once there is a copy
 _EVER = timedelta(days=3650)
 COPIES_WITHIN = timedelta(hours=6)  # the first snapshot of a large volume takes hours
 _SHOWN = [status.value for status in OPEN_SALVAGE - {SalvageStatus.COPYING}]
@@ -64,15 +64,13 @@ def owed(tx: sa.Connection) -> list[Row]:
 
 
 def begin(tx: sa.Connection, now: datetime, switch: Row) -> bool:
-    """A row for the volume that the dead one left; one in another zone is copied first. False: there is none."""
+    """A row for the volume that the dead one left. False: there is none."""
     held = grants.holder(tx, AgentId(switch.agent_id))
     left = [
         v for v in storage.data_volumes_of(tx, InstanceId(switch.old_instance_id)) if v.attached_to is None
     ]
     if held is None or not left or agents.state_on_root(tx, InstanceId(switch.old_instance_id)):
         return False
-    az = tx.execute(sa.select(instances.c.az).where(instances.c.id == held.instance_id)).scalar_one()
-    is_here = left[0].az == az
     row = {
         "id": str(uuid.uuid4()),
         "client_id": switch.client_id,
@@ -80,17 +78,12 @@ def begin(tx: sa.Connection, now: datetime, switch: Row) -> bool:
         "switch_id": switch.id,
         "volume_id": left[0].id,
         "instance_id": held.instance_id,
-        "status": (SalvageStatus.WAITING if is_here else SalvageStatus.COPYING).value,
+        "status": SalvageStatus.COPYING.value,
         "created_at": now,
-        "deadline_at": now + (LOOKS_WITHIN if is_here else COPIES_WITHIN),
+        "deadline_at": now + COPIES_WITHIN,
     }
     insert_missing(tx, salvages, [row])
     return True
-
-
-def shown(salvage: Row) -> VolumeId:
-    """The volume that is attached for the look: the dead one's own, or its copy."""
-    return VolumeId(salvage.copy_id or salvage.volume_id)
 
 
 def move(tx: sa.Connection, salvage: Row, wanted: SalvageStatus, **values: Any) -> bool:
@@ -99,7 +92,7 @@ def move(tx: sa.Connection, salvage: Row, wanted: SalvageStatus, **values: Any) 
 
 
 def ask(tx: sa.Connection, now: datetime, salvage: Row) -> bool:
-    """It is attached: the new primary's agent is asked to compare. False: not by this one."""
+    """The copy is attached: the new primary's agent is asked to compare. False: not by this one."""
     held = grants.holder(tx, AgentId(salvage.agent_id))
     if held is None or held.instance_id != salvage.instance_id:
         return False
@@ -116,7 +109,7 @@ def ask(tx: sa.Connection, now: datetime, salvage: Row) -> bool:
         created_by=CreatedBy.COORDINATOR,
         expires_at=salvage.deadline_at,
         reason="what did the standby lack?",
-        payload={"volume_id": shown(salvage)},
+        payload={"copy_id": salvage.copy_id},
     )
     tx.execute(sa.update(salvages).where(salvages.c.id == salvage.id).values(command_id=command_id))
     return True
@@ -152,9 +145,9 @@ def tell(tx: sa.Connection, now: datetime, salvage: Row) -> None:
 
 
 def tell_out_of_reach(tx: sa.Connection, now: datetime, salvage: Row) -> None:
-    """Once: the server may have attached a volume that it cannot take away any more."""
+    """Once: the server may have attached a copy that it cannot take away any more."""
     why = (
-        f"is looked at on {salvage.instance_id}, and the server has no AWS account for this client any more to take it "
+        f"is shown to {salvage.instance_id}, and the server has no AWS account for this client any more to take it "
         "away: name it (spotguard client account NAME --region REGION)"
     )
     _tell_what_waits(tx, now, salvage, why)
@@ -171,6 +164,6 @@ def tell_held(tx: sa.Connection, now: datetime, salvage: Row) -> None:
 
 def _tell_what_waits(tx: sa.Connection, now: datetime, salvage: Row, why: str) -> None:
     waits = "no move that users or the engine want begins, and no restore point is made"
-    message = f"{shown(salvage)} {why}; until then {waits}"
+    message = f"{salvage.copy_id}, the copy of {salvage.volume_id}, {why}; until then {waits}"
     client, agent = ClientId(salvage.client_id), AgentId(salvage.agent_id)
     events.append_every(tx, now, client, agent, "lost_state", message, _EVER)

@@ -10,8 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, VolumeId
-from spotguard.domain.salvages import OPEN_SALVAGE, SALVAGE_DEVICE
 from spotguard.domain.salvages import PURPOSE as SALVAGE
+from spotguard.domain.salvages import SALVAGE_DEVICE
 from spotguard.domain.tags import AGENT_TAG, PURPOSE_TAG, SWITCH_TAG
 from spotguard.planning.switching import ROOT_DEVICES, STATE_DEVICE
 from spotguard.ports.cloud import (
@@ -27,7 +27,7 @@ from spotguard.store.batches import batch_of, batched
 from spotguard.store.made_with import NOBODYS
 from spotguard.store.prepared import Prepared
 from spotguard.store.settled import not_after
-from spotguard.store.tables import agents, epoch_grants, salvages, storage_resources, switches
+from spotguard.store.tables import agents, epoch_grants, storage_resources, switches
 
 Row = sa.Row[Any]
 _s = storage_resources.c
@@ -53,14 +53,6 @@ _VOLUMES_OF_AGENT = Prepared(
     sa.select(_s.id)
     .where(_s.agent_id == sa.bindparam("agent"), _s.kind == "volume", _s.ended_at.is_(None))
     .order_by(_s.id)
-)
-_BEING_SALVAGED = Prepared(
-    sa.select(salvages.c.id)
-    .where(
-        salvages.c.volume_id == sa.bindparam("volume"),
-        salvages.c.status.in_([status.value for status in OPEN_SALVAGE]),
-    )
-    .limit(1)
 )
 _NEWEST_IMAGE = Prepared(
     sa.select(storage_resources)
@@ -113,8 +105,6 @@ def saw_volume(
 ) -> None:
     """`owner`: the instance that an untagged volume came with. `rates` None: not known now, a later look tells."""
     known = _known(tx, view.volume_id)
-    if known is not None and _is_being_salvaged(tx, view.volume_id):
-        return  # it is the dead holder's, whoever shows it for a look
     if known is None:
         agent_id = _agent_of(tx, client_id, view.tags) if owner is None else owner.agent_id
         if agent_id is None:
@@ -144,10 +134,6 @@ def _write(tx: sa.Connection, known: Row, shown: dict[str, Any]) -> None:
     values = {name: value for name, value in shown.items() if getattr(known, name) != value}
     if values or known.ended_at is not None:
         tx.execute(sa.update(storage_resources).where(_s.id == known.id).values(ended_at=None, **values))
-
-
-def _is_being_salvaged(tx: sa.Connection, volume_id: VolumeId) -> bool:
-    return _BEING_SALVAGED.first(tx, {"volume": volume_id}) is not None
 
 
 def _rate(known: Row, rates: StorageRates | None) -> dict[str, Any]:

@@ -62,10 +62,8 @@ salvages = sa.Table(
     ref("agent_id", "agents.id", uuid),
     sa.Column("switch_id", uuid, nullable=False, unique=True),
     sa.Column("volume_id", sa.String(64), nullable=False),
-    sa.Column(
-        "copy_id", sa.String(64)
-    ),  # the volume that is attached instead, where that one is in another zone
-    sa.Column("instance_id", instance_id, nullable=False),  # to which it is attached for the look
+    sa.Column("copy_id", sa.String(64)),  # of it, which is attached
+    sa.Column("instance_id", instance_id, nullable=False),  # to which the copy is attached
     sa.Column("status", sa.String(20), nullable=False),
     sa.Column("command_id", uuid),
     created_at(),
