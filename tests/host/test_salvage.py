@@ -2,10 +2,8 @@
 
 import os
 import shutil
-import subprocess
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -13,14 +11,8 @@ from spotguard.domain.errors import SalvageFailed
 from spotguard.host.commands import Ran
 from spotguard.host.salvage import MountedSalvage, device_of, missing_in, mounted_at, within_its_mount
 from spotguard.ports.salvage import Missing
+from tests.host.disks import attached, ext4_in, mounted, needs_a_disk
 
-NEEDED = ("mkfs.ext4", "losetup", "mount")
-_HAS_DISKS = (
-    os.geteuid() == 0
-    and all(shutil.which(name, path="/usr/sbin:/sbin:/usr/bin:/bin") for name in NEEDED)
-    and Path("/dev/loop-control").exists()
-)
-needs_a_disk = pytest.mark.skipif(not _HAS_DISKS, reason="needs root, mkfs.ext4, losetup and loop devices")
 OLD, NEW = 1_700_000_000, 1_700_000_500
 
 
@@ -150,40 +142,21 @@ def test_a_link_that_leads_out_of_the_volume_is_refused(trees, tmp_path):
 def test_what_was_made_durable_last_is_seen_although_it_is_in_the_journal_alone(tmp_path):
     """A holder that died: its disk is as it was at that moment, and the snapshot is of that."""
     disk, copy, live = tmp_path / "disk", tmp_path / "copy", tmp_path / "live"
-    with disk.open("wb") as file:
-        file.truncate(64 * 1024 * 1024)
-    subprocess.run(["mkfs.ext4", "-q", str(disk)], check=True)
+    ext4_in(disk)
     live.mkdir()
     with attached(disk) as device, mounted_at(device, "vol-1") as seen:
         assert missing_in(live, seen) == Missing(0, 0, None)
-    subprocess.run(["mount", "-o", "loop", str(disk), str(live)], check=True)
-    try:
+    with mounted(disk, live):
         with (live / "acknowledged").open("wb") as file:
             file.write(b"x" * 5000)
             os.fsync(file.fileno())
         shutil.copyfile(disk, copy)
-    finally:
-        subprocess.run(["umount", str(live)], check=True)
-    with attached(copy) as device:
-        subprocess.run(["mount", "-o", "ro,noload", str(device), str(live)], check=True)
+    with mounted(copy, live, "ro,noload"):
         assert not (live / "acknowledged").exists(), "who writes nothing to it does not see it"
-        subprocess.run(["umount", str(live)], check=True)
     with attached(copy) as device, mounted_at(device, "vol-1") as seen:
         assert (missing_in(live, seen).files, missing_in(live, seen).bytes) == (1, 5000)
         with pytest.raises(OSError, match="Read-only"):
             (seen / "acknowledged").write_bytes(b"changed")
-
-
-@contextmanager
-def attached(disk):
-    """A loop device over it, as EC2 attaches a volume."""
-    found = subprocess.run(
-        ["losetup", "--find", "--show", str(disk)], check=True, capture_output=True, text=True
-    )
-    try:
-        yield Path(found.stdout.strip())
-    finally:
-        subprocess.run(["losetup", "--detach", found.stdout.strip()], check=True)
 
 
 def test_a_file_system_that_is_refused_beside_its_original_is_asked_for_as_its_clone(tmp_path):

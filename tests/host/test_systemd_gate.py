@@ -53,6 +53,10 @@ def test_a_database_that_is_part_of_it_has_flushed_before_it_is_closed(here):
     gate.close()
     assert here.run("ls", "/run/flushed") == "/run/flushed"
     assert here.state("db.service") == "inactive"
+    gate.close()
+    gate.open(2)
+    assert here.state("db.service") == "active"
+    gate.close()
 
 
 def test_a_volume_that_is_unmounted_with_it_is_before_it_is_closed(here):

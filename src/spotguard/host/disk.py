@@ -90,11 +90,16 @@ class FolderDisk:
         return self._folder / name
 
     def _sync_folder(self) -> None:
-        handle = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync_names(self._folder)
+
+
+def sync_names(folder: Path) -> None:
+    """What was made, renamed or removed in it is so after a crash as well when this returns."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _write(path: Path, content: bytes, flags: int) -> None:

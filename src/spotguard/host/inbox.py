@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from spotguard.host.clock import since_boot
+from spotguard.host.disk import sync_names
 from spotguard.host.mounts import Mounts
 from spotguard.host.state_folder import size_of
 from spotguard.host.term import UNKNOWN_TERM
@@ -141,6 +142,8 @@ class Inbox:
             if aside.exists():
                 aside.rename(state)
             raise
+        for changed in (state.parent, self.folder / "passes"):
+            sync_names(changed)  # what is acknowledged from here on lies in it
         return whole
 
     def adoptable(self, since: int, before: int) -> Pass | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from spotguard.host.disk import sync_names
 from spotguard.ports.checked_lines import Damaged, line_of, value_of
 from spotguard.telemetry import get_logger
 
@@ -124,7 +125,7 @@ class SyncMemory:
             fresh.mkdir(mode=0o700, parents=True)
             SyncMemory(fresh).write_down(former)
             fresh.rename(folder)
-            _sync_names(folder.parent)
+            sync_names(folder.parent)
         except OSError as error:
             log.warning("sync memory not taken over", because=str(error))
         return former
@@ -147,7 +148,7 @@ class SyncMemory:
         folder.mkdir(exist_ok=True)
         (folder / name).touch()
         for changed in (folder, folder.parent):
-            _sync_names(changed)
+            sync_names(changed)
         for path in named:
             if path.name != name:
                 path.unlink(missing_ok=True)
@@ -178,11 +179,3 @@ def _memory_in(content: bytes) -> Memory:
     if content.startswith(b"{"):
         return msgspec.json.decode(content, type=Memory)
     return msgspec.convert(value_of(content), Memory)
-
-
-def _sync_names(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
