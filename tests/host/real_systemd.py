@@ -49,7 +49,8 @@ def missing():
     return None
 
 
-needs_systemd = pytest.mark.skipif(missing() is not None, reason=missing() or "")
+_MISSING = missing()
+needs_systemd = pytest.mark.skipif(_MISSING is not None, reason=_MISSING or "")
 
 
 @dataclass

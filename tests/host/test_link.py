@@ -68,6 +68,6 @@ def test_a_server_whose_answer_drips_is_away():
             yield b" "
 
     with serving(lambda asked: (200, drip())) as server, HttpLink(server.url) as link:
-        with pytest.raises(ServerAway, match=r"takes longer than 0\.3 s"):
+        with pytest.raises(ServerAway, match="takes longer than it may"):
             link.call("GET", "/x", token="t", timeout_seconds=0.3)
         fed_up.set()

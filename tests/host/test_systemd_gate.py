@@ -59,6 +59,49 @@ def test_a_database_that_is_part_of_it_has_flushed_before_it_is_closed(here):
     gate.close()
 
 
+def test_what_has_it_as_its_requisite_has_ended_too(here):
+    slow = "ExecStop=/bin/sh -c 'sleep 1; touch /run/rested'"
+    here.unit("base.service", "ExecStart=/bin/sleep 1000")
+    here.unit(
+        "rests.service",
+        "ExecStart=/bin/sleep 1000",
+        slow,
+        needs=["Requisite=base.service", "After=base.service"],
+    )
+    here.ctl("start", "base.service")
+    here.ctl("start", "rests.service")
+    gate_of(here, "base.service").close()
+    here.run("rm", "/run/rested")
+
+
+def test_what_nobody_may_stop_or_what_is_not_there_keeps_no_gate_from_being_closed(here):
+    here.unit("alone.service", "ExecStart=/bin/sleep 1000", needs=["PropagatesStopTo=absent.service"])
+    refuses = ["PartOf=alone.service", "RefuseManualStop=yes"]
+    here.unit("refuses.service", "ExecStart=/bin/sleep 1000", needs=refuses)
+    here.ctl("start", "alone.service", "refuses.service")
+    gate_of(here, "alone.service").close()
+    assert [here.state(f"{name}.service") for name in ("alone", "refuses")] == ["inactive"] * 2
+
+
+def test_a_manager_that_escapes_twice_is_understood(here, tmp_path):
+    """As systemd before 240 shows names and paths: what goes on in a group with a dash would not be seen."""
+    here.unit("my-app@.service", "ExecStart=/bin/sh -c 'sleep 1003 & exec sleep 1004'", "KillMode=process")
+    former = tmp_path / "systemctl"
+    lines = [
+        "#!/bin/sh",
+        f'[ $1 = show ] || exec {here.systemctl} "$@"',
+        f"{here.systemctl} \"$@\" | sed 's/\\\\x/\\\\x5cx/g'",
+    ]
+    former.write_text("\n".join(lines))
+    former.chmod(0o700)
+    gate = SystemdGate("my-app@1.service", systemctl=str(former), groups=here.groups)
+    gate.open(1)
+    group = here.ctl("show", "--property=ControlGroup", "--value", "my-app@1.service")
+    assert "\\x2d" in group
+    gate.close()
+    assert here.ctl("show", "--property=ControlGroup", "--value", "my-app@1.service") == ""
+
+
 def test_a_volume_that_is_unmounted_with_it_is_before_it_is_closed(here):
     """As docs/state-sync.md says it for a state that moves by its volume: nobody detaches one that is mounted still."""
     volume = "[Mount]\nWhat=tmpfs\nType=tmpfs\nWhere=/srv/volume\n"
@@ -97,14 +140,14 @@ def test_what_requires_it_and_what_is_part_of_that_ends_with_it(here):
 @pytest.mark.parametrize("mode", ["process", "none"])
 def test_what_the_stop_of_a_unit_leaves_running_is_asked_to_end(here, mode):
     """It would write on after the last pass."""
-    writes = 'trap "sleep 0.3; touch /run/ended; exit" TERM; while :; do sleep 0.05; done'
+    writes = 'trap "sleep 0.3; touch /run/ended; exit" TERM; touch /run/writes; while :; do sleep 0.05; done'
     name = f"leaves-{mode}.service"
     here.unit(name, f"KillMode={mode}", f"ExecStart=/bin/sh -c '({writes}) & exec sleep 1000'")
     gate = gate_of(here, name)
     gate.open(1)
+    until(lambda: here.succeeds("rm", "/run/writes"))
     gate.close()
     assert gate.state() is GateState.CLOSED
-    assert here.run("ls", "/run/ended") == "/run/ended"
     here.run("rm", "/run/ended")
     assert here.ctl("show", "--property=ControlGroup", "--value", name) == ""
 

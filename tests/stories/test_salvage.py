@@ -157,9 +157,8 @@ def test_a_volume_that_cannot_be_taken_away_after_its_look_is_told_once(scene):
     assert told(scene) == []
     scene.wait(hours=4)
     (message,) = told(scene)
-    assert (
-        f"the copy of {lost_state(scene)['volumeId']}, was attached to {scene.agent().instance_id}" in message
-    )
+    assert message.startswith(f"the look at {lost_state(scene)['volumeId']} by its copy vol-")
+    assert f"does not take it away from {scene.agent().instance_id}" in message
     assert "unmount it" in message
     scene.until(lambda: lost_state(scene)["completedAt"], minutes=180)
     assert len(told(scene)) == 2, "and what it has come to"

@@ -12,7 +12,7 @@ from spotguard.domain.commands import CommandStatus, CommandType
 from spotguard.domain.errors import Refused, SalvageFailed
 
 AGAIN_SECONDS = 5.0
-NO_SALVAGE = "this agent knows no folder of the state (state_path): the volume cannot be compared"
+NO_SALVAGE = "this agent knows no folder of the state (state_path): nothing can be compared"
 
 
 class Salvaging:

@@ -110,7 +110,7 @@ def _serving(tx: sa.Connection, agent_id: AgentId) -> InstanceId | None:
     held = grants.holder(tx, agent_id)
     if held is None or held.released_at is not None or moves.preparing_of(tx, agent_id) is not None:
         return None
-    if salvages.is_open_for(tx, agent_id):  # an image would hold the dead one's volume too
+    if salvages.is_open_for(tx, agent_id):  # an image would hold the copy too
         return None
     if adrift.volumes_are_missing(tx, agent_id):  # an image of now would lack the state
         return None

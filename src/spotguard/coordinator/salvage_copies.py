@@ -50,8 +50,8 @@ def make(ctx: Context, now: datetime, cloud: Cloud, row: Row) -> bool:
 
 
 def clear(ctx: Context, now: datetime, cloud: Cloud, row: Row) -> bool:
-    """True when EC2 shows nothing any more that was made for it."""
-    left = False
+    """True when EC2 shows nothing any more that was made for it, and has had time to show it."""
+    left = _was_just_asked(ctx, now, row)
     for volume in cloud.describe_volumes(tags=_marks(row)):
         if volume.state is VolumeState.AVAILABLE and _delete(cloud.delete_volume, VolumeId(volume.volume_id)):
             _tell(ctx, now, row, "volume", volume.volume_id)
@@ -68,11 +68,15 @@ def _snapshots(cloud: Cloud, row: Row) -> tuple[SnapshotView, ...]:
 
 
 def _ask_snapshot(ctx: Context, now: datetime, cloud: Cloud, row: Row) -> None:
-    asked = ctx.told.get((row.id, "snapshot"))
-    if asked is not None and now - asked < SHOWS_WITHIN:
+    if _was_just_asked(ctx, now, row):
         return
     ctx.told[row.id, "snapshot"] = now
     cloud.create_snapshot(VolumeId(row.volume_id), _tags(ctx, row))
+
+
+def _was_just_asked(ctx: Context, now: datetime, row: Row) -> bool:
+    asked = ctx.told.get((row.id, "snapshot"))
+    return asked is not None and now - asked < SHOWS_WITHIN
 
 
 def _marks(row: Row) -> dict[str, str]:

@@ -25,6 +25,7 @@ from spotguard.store.tables import commands
 
 OWED_SECONDS = 120.0
 _MAY_BE_SHOWN = (SalvageStatus.WAITING, SalvageStatus.ATTACHED)
+SHOWS_WITHIN = timedelta(minutes=10)  # the copy, once EC2 has said that it makes it
 HELD = timedelta(minutes=15)  # a detaching that takes longer waits for a person
 SECONDS = 10.0  # between two looks at an open one
 
@@ -60,7 +61,7 @@ class Salvages:
     def _carry_on(self, now: datetime, row: Row) -> bool:
         cloud = self.ctx.clouds(ClientId(row.client_id))
         if cloud is None:
-            if row.copy_id is not None and self.ctx.news(row.id, "out of reach", now):
+            if row.status != SalvageStatus.COPYING and self.ctx.news(row.id, "out of reach", now):
                 self.ctx.db.write(lambda tx: salvages.tell_out_of_reach(tx, now, row))
             return False
         self.ctx.soon(now, SECONDS)
@@ -87,12 +88,17 @@ class Salvages:
 
     def _attach(self, now: datetime, cloud: Cloud, row: Row) -> bool:
         why = self.ctx.db.read(lambda tx: _why_not(tx, now, row))
+        if row.copy_id is None:
+            why = "a server before this one has begun it, without a copy"
         if why is not None:
             return self._judge(now, row, because=why)
         copy_id = VolumeId(row.copy_id)
         shown = cloud.describe_volumes([copy_id])
         if not shown:
-            return False
+            is_late = now > row.deadline_at - salvages.LOOKS_WITHIN + SHOWS_WITHIN
+            return is_late and self._judge(
+                now, row, because=f"EC2 shows no {copy_id}, the copy that it made of it"
+            )
         if shown[0].attached_to == row.instance_id and shown[0].state is VolumeState.IN_USE:
             asked = self.ctx.db.write(lambda tx: salvages.ask(tx, now, row))
             self.ctx.wakeup.agent(row.instance_id)
@@ -129,12 +135,13 @@ class Salvages:
         )
 
     def _detach(self, now: datetime, cloud: Cloud, row: Row) -> bool:
-        """Over when EC2 shows no copy any more."""
+        """Over when EC2 shows no copy any more. A server before this one has shown the volume itself."""
+        volume_id = VolumeId(row.copy_id or row.volume_id)
         try:
-            shown = [] if row.copy_id is None else cloud.describe_volumes([VolumeId(row.copy_id)])
+            shown = cloud.describe_volumes([volume_id])
             if shown and shown[0].attached_to == row.instance_id:
                 self._tell_held(now, row)
-                cloud.detach_volume(VolumeId(row.copy_id), InstanceId(row.instance_id))
+                cloud.detach_volume(volume_id, InstanceId(row.instance_id))
                 return False
         except NotVisible:
             return False

@@ -107,7 +107,7 @@ class GateFailed(SpotGuardError):
 
 
 class SalvageFailed(SpotGuardError):
-    """A dead holder's volume could not be read: it stays as it is, for a person."""
+    """The copy of a dead holder's volume could not be read; the volume stays as it is, for a person."""
 
 
 class QuiesceFailed(SpotGuardError):

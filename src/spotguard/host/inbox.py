@@ -142,8 +142,13 @@ class Inbox:
             if aside.exists():
                 aside.rename(state)
             raise
-        for changed in (state.parent, self.folder / "passes"):
-            sync_names(changed)  # what is acknowledged from here on lies in it
+        for changed in (state.parent, self.folder / "passes"):  # what is acknowledged from here on lies in it
+            try:
+                sync_names(changed)
+            except (
+                OSError
+            ) as error:  # it is in its place, and asked again nobody would know that it has just come
+                log.warning("names not on the disk", folder=str(changed), because=str(error))
         return whole
 
     def adoptable(self, since: int, before: int) -> Pass | None:

@@ -20,7 +20,8 @@ from spotguard.ports.salvage import Missing
 
 _BY_ID = Path("/dev/disk/by-id")
 _OPTIONS = ("ro", "ro,nouuid")  # XFS mounts none beside its original without the second
-MOUNT_SECONDS = 60.0
+MOUNT_SECONDS = 600.0  # a journal is replayed from blocks that come from the snapshot as they are read
+UNMOUNT_SECONDS = 60.0
 UNMOUNT_AGAIN_SECONDS = (1.0, 5.0, 20.0)
 
 Run = Callable[[tuple[str, ...], float], Ran]
@@ -37,12 +38,12 @@ class MountedSalvage:
         self._thread: threading.Thread | None = None
         self._found: Missing | SalvageFailed | None = None
 
-    def compare(self, volume_id: str) -> Missing | None:
-        if self._volume != volume_id or self._thread is None:
+    def compare(self, copy_id: str) -> Missing | None:
+        if self._volume != copy_id or self._thread is None:
             if self._thread is not None and self._thread.is_alive():
                 return None  # of another volume, which is finished first
-            self._volume, self._found = volume_id, None
-            self._thread = threading.Thread(target=self._look, args=(volume_id,), daemon=True)
+            self._volume, self._found = copy_id, None
+            self._thread = threading.Thread(target=self._look, args=(copy_id,), daemon=True)
             self._thread.start()
         if self._thread.is_alive():
             return None
@@ -51,37 +52,37 @@ class MountedSalvage:
             raise found
         return found
 
-    def _look(self, volume_id: str) -> None:
+    def _look(self, copy_id: str) -> None:
         try:
-            with self._mounted(volume_id) as root:
+            with self._mounted(copy_id) as root:
                 self._found = missing_in(self._state_path, inside(root, within_its_mount(self._state_path)))
         except (OSError, SalvageFailed) as error:
             self._found = SalvageFailed(str(error))
 
 
 @contextmanager
-def mounted_read_only(volume_id: str) -> Iterator[Path]:
+def mounted_read_only(copy_id: str) -> Iterator[Path]:
     """Its file system at a folder that is gone afterwards. `SalvageFailed` with what `mount` said."""
-    with mounted_at(device_of(volume_id), volume_id) as root:
+    with mounted_at(device_of(copy_id), copy_id) as root:
         yield root
 
 
 @contextmanager
-def mounted_at(device: Path, volume_id: str, run: Run = run) -> Iterator[Path]:
+def mounted_at(device: Path, copy_id: str, run: Run = run) -> Iterator[Path]:
     """`SalvageFailed` also where it cannot be unmounted afterwards."""
     with _mount_point() as folder:
-        said = ""
+        said = []
         for options in _OPTIONS:
             ran = run(("mount", "-o", options, str(device), folder), MOUNT_SECONDS)
             if ran.succeeded:
                 break
-            said = ran.output
+            said.append(ran.output[-300:])
         else:
-            raise SalvageFailed(f"{volume_id} cannot be mounted read-only: {said[-300:]}")
+            raise SalvageFailed(f"{copy_id} cannot be mounted: {'; '.join(said)}")
         try:
             yield Path(folder)
         finally:
-            _unmount(folder, volume_id, run)
+            _unmount(folder, copy_id, run)
 
 
 @contextmanager
@@ -95,24 +96,24 @@ def _mount_point() -> Iterator[str]:
             Path(folder).rmdir()
 
 
-def _unmount(folder: str, volume_id: str, run: Run) -> None:
+def _unmount(folder: str, copy_id: str, run: Run) -> None:
     """EC2 takes no volume away that is mounted: what goes through /tmp (a backup, an indexer) holds it for a while."""
-    ended = run(("umount", folder), MOUNT_SECONDS)
+    ended = run(("umount", folder), UNMOUNT_SECONDS)
     for pause in UNMOUNT_AGAIN_SECONDS:
         if ended.succeeded:
             return
         threading.Event().wait(pause)
-        ended = run(("umount", folder), MOUNT_SECONDS)
+        ended = run(("umount", folder), UNMOUNT_SECONDS)
     if not ended.succeeded:
-        raise SalvageFailed(f"{volume_id} cannot be unmounted from {folder}: {ended.output[-300:]}")
+        raise SalvageFailed(f"{copy_id} cannot be unmounted from {folder}: {ended.output[-300:]}")
 
 
-def device_of(volume_id: str) -> Path:
+def device_of(copy_id: str) -> Path:
     """EC2's NVMe disks carry the volume's id as their serial number; of a partitioned one the first partition."""
-    name = f"nvme-Amazon_Elastic_Block_Store_{volume_id.replace('-', '')}"
+    name = f"nvme-Amazon_Elastic_Block_Store_{copy_id.replace('-', '')}"
     found = next((path for path in (_BY_ID / f"{name}-part1", _BY_ID / name) if path.exists()), None)
     if found is None:
-        raise SalvageFailed(f"this machine shows no disk of {volume_id} in {_BY_ID}")
+        raise SalvageFailed(f"this machine shows no disk of {copy_id} in {_BY_ID}")
     return found
 
 

@@ -1,8 +1,8 @@
 """The state is where it was, or the workload does not open and no pass of it begins.
 
-An empty mount point looks like a state of which everything was deleted, and a dead holder's volume that is attached for
-a look (`host.salvage`) has the UUID and the label of the live one: after a reboot either may stand in its place. The
-same goes for each part of the state that is a file system of its own.
+An empty mount point looks like a state of which everything was deleted, and a dead holder's volume that a person
+attaches, or its copy (`host.salvage`), has the UUID and the label of the live one: after a reboot either may stand in
+its place. The same goes for each part of the state that is a file system of its own.
 """
 
 from __future__ import annotations

@@ -8,6 +8,9 @@ Either may write what no image and no last pass holds.
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 import subprocess
 import threading
 import time
@@ -29,8 +32,11 @@ from spotguard.host.gate import (
 END_SECONDS = 10.0  # for what a stop has left running, once it was asked to end
 _LOOK_SECONDS = 0.1
 _ENDED = frozenset({"inactive", "failed"})
-_STOPS_WITH = ("RequiredBy", "BoundBy", "ConsistsOf", "PropagatesStopTo")
+_STOPS_WITH = ("RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf", "PropagatesStopTo")
 """systemd.unit(5), "Mapping of unit properties to their inverses"; the last one is of systemd 249."""
+_NOBODYS = frozenset({errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP})
+"""A group that has ended meanwhile, and one of threads, whose processes are told above it (cgroups(7))."""
+_ESCAPED = re.compile(r"\\x5c(?=x[0-9a-f]{2})")  # systemd before 240 escapes what it shows once more
 _HIERARCHIES = ("", "systemd", "unified")  # cgroup v2; v1; both (systemd.io, "Control Group APIs")
 
 
@@ -79,12 +85,18 @@ class SystemdGate(CommandGate):
         require_success(run_quietly, self._commands.start, self._start_seconds, environment)
 
     def _stop(self) -> None:
-        """Each is named: systemctl waits for those that are. Which of them it could not stop it does not say."""
-        units, failure = self._stopped_with_it(), None
+        """The others are named too: systemctl waits for those that are. Whether it says that it could stop them, or
+        that nobody may, matters less than whether they have ended.
+        """
+        units, failure = [self._unit], None
         try:
-            require_success(run_quietly, [self._systemctl, "stop", "--", *units], STOP_SECONDS, {})
+            units = self._stopped_with_it()
         except GateFailed as error:
-            failure = error
+            failure = error  # the workload is stopped all the same
+        require_success(run_quietly, self._commands.stop, STOP_SECONDS, {})
+        if units[1:]:
+            with suppress(GateFailed):
+                require_success(run_quietly, [self._systemctl, "stop", "--", *units[1:]], STOP_SECONDS, {})
         self._end_what_is_left(units)
         if failure is not None:
             raise failure
@@ -135,18 +147,19 @@ class SystemdGate(CommandGate):
             return []  # systemd has taken it away
         pids: set[int] = set()
         for hierarchy in _HIERARCHIES:
-            for path in (self._groups / hierarchy / name).rglob("cgroup.procs"):
+            for folder, _, _ in os.walk(self._groups / hierarchy / name):
                 try:
-                    pids.update(map(int, path.read_text().split()))
-                except FileNotFoundError:
-                    continue  # it has ended meanwhile
+                    pids.update(map(int, Path(folder, "cgroup.procs").read_text().split()))
+                except OSError as error:
+                    if error.errno not in _NOBODYS:
+                        raise GateFailed(f"it cannot be seen what runs in {group}: {error}") from error
         return sorted(pids)
 
     def _told(self, units: Sequence[str], properties: Sequence[str]) -> list[dict[str, str]]:
         """What systemd says of each; a property that it does not know is empty. `GateFailed` where it says nothing."""
         asked = [self._systemctl, "show", f"--property={','.join(properties)}", "--", *units]
         answer = require_success(run_quietly, asked, PROBE_SECONDS, {})
-        blocks = answer.stdout.strip().split("\n\n")
+        blocks = _ESCAPED.sub(r"\\", answer.stdout.strip()).split("\n\n")
         told = [dict(line.partition("=")[::2] for line in block.splitlines()) for block in blocks]
         if len(told) != len(units):
             raise GateFailed(f"{' '.join(asked)}: {len(told)} answers")

@@ -214,7 +214,7 @@ def _require_idle(tx: sa.Connection, now: datetime, order: MoveOrder) -> None:
     if order.held.released_at is not None:
         raise Refused("the present holder has let go already: a recovery is under way, wait for it")
     if not order.is_urgent and salvages.is_open_for(tx, order.agent_id):
-        raise Refused("a dead instance's volume is attached for a look: wait some minutes")
+        raise Refused("a copy of a dead instance's volume is attached for a look: wait some minutes")
     if _PREPARING.first(tx, {"agent": order.agent_id}) is not None:
         raise Refused("another switch of this agent is under way: wait until it has ended")
     stale = commands.open_mover(tx, order.agent_id)

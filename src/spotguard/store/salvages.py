@@ -53,7 +53,7 @@ def newest_of(tx: sa.Connection, agent_id: AgentId | str) -> Row | None:
 
 
 def is_open_for(tx: sa.Connection, agent_id: AgentId | str) -> bool:
-    """A volume may be attached for a look; while a copy is made none is."""
+    """A copy may be attached; while it is made none is."""
     found = sa.select(_v.id).where(_v.agent_id == agent_id, _v.status.in_(_SHOWN))
     return tx.execute(found.limit(1)).first() is not None
 
@@ -147,23 +147,24 @@ def tell(tx: sa.Connection, now: datetime, salvage: Row) -> None:
 def tell_out_of_reach(tx: sa.Connection, now: datetime, salvage: Row) -> None:
     """Once: the server may have attached a copy that it cannot take away any more."""
     why = (
-        f"is shown to {salvage.instance_id}, and the server has no AWS account for this client any more to take it "
-        "away: name it (spotguard client account NAME --region REGION)"
+        f"cannot be ended on {salvage.instance_id}: the server has no AWS account for this client any more. Name it "
+        "(spotguard client account NAME --region REGION)"
     )
     _tell_what_waits(tx, now, salvage, why)
 
 
 def tell_held(tx: sa.Connection, now: datetime, salvage: Row) -> None:
-    """Once for each volume and instance, whoever is asked: it cannot be taken away again, and what waits for that."""
+    """Once for each copy and instance, whoever is asked: it cannot be taken away again, and what waits for that."""
     why = (
-        f"was attached to {salvage.instance_id} for a look, and EC2 does not take it away: unmount it there (`findmnt` "
-        "shows it below /tmp/spotguard-salvage-)"
+        f"is over, and EC2 does not take it away from {salvage.instance_id}: unmount it there (`findmnt` shows it "
+        "below /tmp/spotguard-salvage-)"
     )
     _tell_what_waits(tx, now, salvage, why)
 
 
 def _tell_what_waits(tx: sa.Connection, now: datetime, salvage: Row, why: str) -> None:
     waits = "no move that users or the engine want begins, and no restore point is made"
-    message = f"{salvage.copy_id}, the copy of {salvage.volume_id}, {why}; until then {waits}"
+    copy = "" if salvage.copy_id is None else f" by its copy {salvage.copy_id}"
+    message = f"the look at {salvage.volume_id}{copy} {why}; until then {waits}"
     client, agent = ClientId(salvage.client_id), AgentId(salvage.agent_id)
     events.append_every(tx, now, client, agent, "lost_state", message, _EVER)

@@ -139,7 +139,7 @@ def its_root_is_named_as_roots_are(facts: Facts) -> Verdict:
 
 
 def no_volume_is_attached_where_a_look_goes(facts: Facts) -> Verdict:
-    """A dead holder's volume is attached there for a look; a live one by that name is taken for it."""
+    """A copy of a dead holder's volume is attached there; a live one by that name is taken for it."""
     volumes = seen(seen(facts.instance).volumes)
     taken = [volume.volume_id for volume in volumes if volume.device == SALVAGE_DEVICE]
     if taken:

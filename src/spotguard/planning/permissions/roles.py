@@ -111,7 +111,7 @@ def _operate(scope: Scope) -> tuple[Statement, ...]:
         ),
         Statement(
             "CopyOurs",
-            "a volume is made by itself only of a snapshot of ours: a copy in another zone, to be looked at",
+            "a volume is made by itself only of a snapshot of ours: a copy to be looked at",
             ("ec2:CreateVolume",),
             scope.arns("snapshot"),
             scope.if_ours(),
