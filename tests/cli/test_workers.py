@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -48,14 +49,19 @@ def test_workers_end_with_the_command_however_it_is_ended():
 
 
 def test_who_interrupts_a_simulation_is_told_what_was_finished():
-    """Ctrl-C reaches the whole group, workers too."""
-    run = "from spotguard.cli.entry import main; main()"
+    """Ctrl-C reaches the whole group, workers too. What a shell starts in its background is deaf to it (POSIX, "&")."""
+    hears = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    run = f"{hears}; from spotguard.cli.entry import main; main()"
     command = [sys.executable, "-c", run, "simulate", "--seeds", "50", "--workers", "2"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
     with subprocess.Popen(command, **pipes, start_new_session=True) as main:
-        until(lambda: len(workers_of(main.pid)) == 2)
-        os.killpg(main.pid, signal.SIGINT)
-        said, _ = main.communicate(timeout=PATIENCE)
+        try:
+            until(lambda: len(workers_of(main.pid)) == 2)
+            os.killpg(main.pid, signal.SIGINT)
+            said, _ = main.communicate(timeout=PATIENCE)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(main.pid, signal.SIGKILL)
     assert main.returncode == 128 + signal.SIGINT
     assert said.startswith(
         "interrupted: the figures are those of the schedules that were finished\nschedules "
