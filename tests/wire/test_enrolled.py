@@ -95,13 +95,15 @@ def test_the_first_hour(town, root):
     assert agent["currentMode"] == Mode.ONDEMAND.value
 
 
-def launched_by_its_owner(town):
+def launched_by_its_owner(town, **more):
+    """`more`: of RunInstances; on demand without."""
     (made,) = town.client.run_instances(
         ImageId=town.image,
         InstanceType="m5.large",
         MinCount=1,
         MaxCount=1,
         Placement={"AvailabilityZone": f"{REGION}a"},
+        **more,
     )["Instances"]
     town.until(lambda: town.shown(made["InstanceId"])["State"]["Name"] == "running", seconds=10)
     return made["InstanceId"]

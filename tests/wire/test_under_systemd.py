@@ -12,7 +12,7 @@ from spotguard.domain.instances import InstanceState
 from tests.host.namespaces import needs_namespaces, until
 from tests.host.real_systemd import machine, needs_systemd
 from tests.wire.processes import REGION, TOYS
-from tests.wire.test_enrolled import OldTown, served
+from tests.wire.test_enrolled import OldTown, launched_by_its_owner, served
 
 pytestmark = [pytest.mark.long, needs_systemd]
 
@@ -50,19 +50,6 @@ def pid_of(here, unit):
     return here.ctl("show", "--property=MainPID", "--value", unit)
 
 
-def launched_on_spot(town):
-    (made,) = town.client.run_instances(
-        ImageId=town.image,
-        InstanceType="m5.large",
-        MinCount=1,
-        MaxCount=1,
-        Placement={"AvailabilityZone": f"{REGION}a"},
-        InstanceMarketOptions={"MarketType": "spot"},
-    )["Instances"]
-    town.until(lambda: town.shown(made["InstanceId"])["State"]["Name"] == "running", seconds=10)
-    return made["InstanceId"]
-
-
 def log_of(here):
     return here.run("cat", "/srv/web/log").split()
 
@@ -78,7 +65,7 @@ def is_enabled(here, unit):
 
 
 def test_the_first_hour_and_the_last_two_minutes(town, here):
-    instance_id = launched_on_spot(town)
+    instance_id = launched_by_its_owner(town, InstanceMarketOptions={"MarketType": "spot"})
     here.run("tee", "/root/token", given=town.token)
     where = ["--metadata-url", town.wire.imds_url(instance_id), "--program", str(PROGRAM)]
     wish = ["--unit", "web.service", "--state-path", "/srv/web", "--executor", "server"]
