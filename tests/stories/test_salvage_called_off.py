@@ -11,6 +11,11 @@ from tests.coordinator.test_probes_raced import Interrupted
 from tests.stories.test_salvage import copies, dies_unheard, lost_state, standing_by, volume
 
 
+def kill_switch(scene, level):
+    """It calls a look off."""
+    scene.put("/api/client/kill-switch", {"level": level, "scope": "client", "reason": "a holiday"})
+
+
 @pytest.mark.parametrize("hidden", [0, 120])
 def test_a_copy_that_ec2_does_not_show_yet_is_deleted_all_the_same(scene, hidden):
     standing_by(scene, in_its_zone=False)
@@ -18,10 +23,9 @@ def test_a_copy_that_ec2_does_not_show_yet_is_deleted_all_the_same(scene, hidden
     scene.until(lambda: copies(scene), minutes=20)
     scene.world.ec2.controls.hide_new((hidden, hidden))
     scene.until(lambda: lost_state(scene)["status"] == "waiting", minutes=30)
-    stop = {"level": "voluntary", "scope": "client", "reason": "a holiday"}
-    scene.put("/api/client/kill-switch", stop)
+    kill_switch(scene, "voluntary")
     scene.until(lambda: lost_state(scene)["completedAt"], minutes=30)
-    scene.put("/api/client/kill-switch", {**stop, "level": "none"})
+    kill_switch(scene, "none")
     scene.world.ec2.controls.hide_new(None)
     scene.wait(hours=2)
     assert copies(scene) == []
@@ -34,8 +38,7 @@ def test_what_another_coordinator_has_ended_is_not_attached_any_more(scene):
     former = scene.world.seats[0].coordinator.ctx
 
     def called_off():
-        stop = {"level": "voluntary", "scope": "client", "reason": "a holiday"}
-        scene.put("/api/client/kill-switch", stop)
+        kill_switch(scene, "voluntary")
         scene.wait(seconds=50)
         assert lost_state(scene)["status"] == "failed"
 
@@ -71,8 +74,7 @@ def test_a_look_that_ends_in_the_moment_in_which_its_snapshot_was_asked_for_leav
     dies_unheard(scene)
     scene.until(lambda: lost_state(scene), minutes=20)
     scene.wait(seconds=12)
-    stop = {"level": "voluntary", "scope": "client", "reason": "a holiday"}
-    scene.put("/api/client/kill-switch", stop)
+    kill_switch(scene, "voluntary")
     scene.until(lambda: lost_state(scene)["completedAt"], minutes=30)
     scene.wait(minutes=2)
     assert copies(scene) == []

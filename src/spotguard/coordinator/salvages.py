@@ -25,7 +25,7 @@ from spotguard.store.tables import commands
 
 OWED_SECONDS = 120.0
 _MAY_BE_SHOWN = (SalvageStatus.WAITING, SalvageStatus.ATTACHED)
-SHOWS_WITHIN = timedelta(minutes=10)  # the copy, once EC2 has said that it makes it
+COPY_SHOWS_WITHIN = timedelta(minutes=10)  # the copy, once EC2 has said that it makes it
 HELD = timedelta(minutes=15)  # a detaching that takes longer waits for a person
 SECONDS = 10.0  # between two looks at an open one
 
@@ -95,7 +95,7 @@ class Salvages:
         copy_id = VolumeId(row.copy_id)
         shown = cloud.describe_volumes([copy_id])
         if not shown:
-            is_late = now > row.deadline_at - salvages.LOOKS_WITHIN + SHOWS_WITHIN
+            is_late = now > row.deadline_at - salvages.LOOKS_WITHIN + COPY_SHOWS_WITHIN
             return is_late and self._judge(
                 now, row, because=f"EC2 shows no {copy_id}, the copy that it made of it"
             )

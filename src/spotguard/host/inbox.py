@@ -145,9 +145,7 @@ class Inbox:
         for changed in (state.parent, self.folder / "passes"):  # what is acknowledged from here on lies in it
             try:
                 sync_names(changed)
-            except (
-                OSError
-            ) as error:  # it is in its place, and asked again nobody would know that it has just come
+            except OSError as error:  # it is in its place: a second try would find nothing that has come
                 log.warning("names not on the disk", folder=str(changed), because=str(error))
         return whole
 
