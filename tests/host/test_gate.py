@@ -147,9 +147,7 @@ SYSTEMCTL = """#!{python}
 import pathlib, sys
 state = pathlib.Path({state!r})
 verb = sys.argv[1]
-if verb == "show" and "--value" in sys.argv:
-    print(state.read_text())
-elif verb == "show":
+if verb == "show":
     told = {{"ActiveState": state.read_text()}}
     asked = sys.argv[2].partition("=")[2].split(",")
     print(*(f"{{name}}={{told.get(name, '')}}" for name in asked), sep=chr(10))
@@ -180,7 +178,7 @@ def test_a_unit_that_does_not_run_yet_or_any_more_is_not_well(tmp_path, state):
     """As one that systemd starts again and again is for most of the time: its promotion would tell that it serves, and
     the old one be ended.
     """
-    systemctl = script(tmp_path / "systemctl", f"echo {state}")
+    systemctl = script(tmp_path / "systemctl", f"echo ActiveState={state}")
     gate = SystemdGate("web.service", systemctl=systemctl[0])
     assert gate.state() is GateState.OPEN
     assert not gate.healthy()
@@ -188,7 +186,7 @@ def test_a_unit_that_does_not_run_yet_or_any_more_is_not_well(tmp_path, state):
 
 @pytest.mark.parametrize("state", ["active", "reloading"])
 def test_a_unit_that_runs_is_well(tmp_path, state):
-    systemctl = script(tmp_path / "systemctl", f"echo {state}")
+    systemctl = script(tmp_path / "systemctl", f"echo ActiveState={state}")
     assert SystemdGate("web.service", systemctl=systemctl[0]).healthy()
 
 

@@ -265,19 +265,22 @@ class TestSystemctl:
         assert self.asked(root) == ["daemon-reload", "restart -- a.service"]
 
     def test_one_that_is_not_known_needs_no_stopping(self, root):
-        self.program(root, "echo not-found").stop("a.service")
-        assert self.asked(root) == ["show --property=LoadState --value -- a.service"]
-        self.program(root, "echo loaded").stop("a.service")
+        self.program(root, "echo LoadState=not-found").stop("a.service")
+        assert self.asked(root) == ["show --property=LoadState -- a.service"]
+        self.program(root, "echo LoadState=loaded").stop("a.service")
         assert self.asked(root)[-1] == "stop -- a.service"
 
     def test_states_and_triggers(self, root):
-        assert self.program(root, "echo active").runs("a.service")
-        assert not self.program(root, "echo inactive").runs("a.service")
-        assert self.program(root, "echo a.socket a.timer").triggered_by("a") == ("a.socket", "a.timer")
+        assert self.program(root, "echo ActiveState=active").runs("a.service")
+        assert not self.program(root, "echo ActiveState=inactive").runs("a.service")
+        assert self.program(root, "echo TriggeredBy=a.socket a.timer").triggered_by("a") == (
+            "a.socket",
+            "a.timer",
+        )
 
     def test_a_refusal_is_one_line(self, root):
         units = self.program(root, "echo no bus >&2", "exit 1")
-        with pytest.raises(GateFailed, match="daemon-reload: no bus"):
+        with pytest.raises(GateFailed, match="daemon-reload: exit 1: no bus"):
             units.reload()
         with pytest.raises(GateFailed):
             Systemctl(os.devnull).reload()

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
-import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -28,6 +26,7 @@ from spotguard.host.gate import (
     require_success,
     run_quietly,
 )
+from spotguard.host.systemctl import Systemctl
 
 END_SECONDS = 10.0  # for what a stop has left running, once it was asked to end
 _LOOK_SECONDS = 0.1
@@ -36,7 +35,6 @@ _STOPS_WITH = ("RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf", "Propagates
 """systemd.unit(5), "Mapping of unit properties to their inverses"; the last one is of systemd 249."""
 _NOBODYS = frozenset({errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP})
 """A group that has ended meanwhile, and one of threads, whose processes are told above it (cgroups(7))."""
-_ESCAPED = re.compile(r"\\x5c(?=x[0-9a-f]{2})")  # systemd before 240 escapes what it shows once more
 _HIERARCHIES = ("", "systemd", "unified")  # cgroup v2; v1; both (systemd.io, "Control Group APIs")
 
 
@@ -54,12 +52,12 @@ class SystemdGate(CommandGate):
     ) -> None:
         """`groups`: where the kernel shows control groups."""
         self._unit, self._systemctl, self._groups, self._end_seconds = unit, systemctl, groups, end_seconds
-        self._show = [systemctl, "show", "--property=ActiveState", "--value", "--", unit]
+        self._manager = Systemctl(systemctl)
         super().__init__(
             GateCommands(
                 start=[systemctl, "start", "--", unit],
                 stop=[systemctl, "stop", "--", unit],
-                status=self._show,
+                status=[systemctl, "status", "--", unit],
                 probe=probe,
             )
         )
@@ -76,8 +74,8 @@ class SystemdGate(CommandGate):
 
     def _active_state(self) -> str | None:
         try:
-            return run_quietly(self._show, PROBE_SECONDS).stdout.strip()
-        except (OSError, subprocess.TimeoutExpired):
+            return self._told([self._unit], ["ActiveState"])[0]["ActiveState"]
+        except GateFailed:
             return None
 
     def _start(self, environment: Mapping[str, str]) -> None:
@@ -156,14 +154,7 @@ class SystemdGate(CommandGate):
         return sorted(pids)
 
     def _told(self, units: Sequence[str], properties: Sequence[str]) -> list[dict[str, str]]:
-        """What systemd says of each; a property that it does not know is empty. `GateFailed` where it says nothing."""
-        asked = [self._systemctl, "show", f"--property={','.join(properties)}", "--", *units]
-        answer = require_success(run_quietly, asked, PROBE_SECONDS, {})
-        blocks = _ESCAPED.sub(r"\\", answer.stdout.strip()).split("\n\n")
-        told = [dict(line.partition("=")[::2] for line in block.splitlines()) for block in blocks]
-        if len(told) != len(units):
-            raise GateFailed(f"{' '.join(asked)}: {len(told)} answers")
-        return [{name: one.get(name, "") for name in properties} for one in told]
+        return self._manager.told(units, properties, PROBE_SECONDS)
 
 
 def _list(pids: Sequence[int]) -> str:
