@@ -8,14 +8,18 @@ from tests.host.roots import Root
 class Manager:
     """Keeps systemd's promises as far as `ports.units.Units` names them."""
 
-    def __init__(self, root: Root, *, triggers: dict[str, tuple[str, ...]] | None = None):
-        self._root, self._triggers = root, triggers or {}
+    def __init__(self, root: Root, *, triggers=None, stops=None):
+        """Both: unit → units."""
+        self._root, self._triggers, self._stops = root, triggers or {}, stops or {}
         self.running: set[str] = set()
         self._known: set[str] = set()
         self.reload()
 
     def triggered_by(self, unit):
         return self._triggers.get(unit, ())
+
+    def stopped_with(self, unit):
+        return self._stops.get(unit, ())
 
     def reload(self):
         self._known = {path.name for path in self._root.path.glob("**/systemd/system/*.service")}

@@ -11,7 +11,7 @@ from spotguard.host.boot_links import own_links, put_back, take_away, unit_file,
 from spotguard.host.databases import databases
 from spotguard.host.survey import run, survey
 from spotguard.host.systemctl import Systemctl
-from spotguard.planning.eligibility.facts import Database, Disk, DiskKind, FstabEntry
+from spotguard.planning.eligibility.facts import Database, Disk, DiskKind, FstabEntry, StoppedWith
 from spotguard.planning.findings import Unseen
 from spotguard.planning.machine_changes import Link
 from tests.host.roots import WANTS, Root
@@ -205,6 +205,25 @@ class TestUnits:
             survey(root.path, None, "web.service", None, lsblk()).unit.triggered_by
             == seen(root).unit.triggered_by
         )
+
+    def test_what_stops_with_it_and_is_started_without_it_is_named(self, root):
+        """A worker that is `PartOf=` it and enabled itself works on a clone, while the old one does."""
+        root.unit(enabled=False)
+        root.unit("worker.service")
+        root.unit("cache.service", enabled=False)
+        root.write("etc/systemd/system/worker.service.d/x.conf", "[Unit]\nWants=cache.service\n")
+        root.link("etc/systemd/system/web.service.wants/worker.service", "../worker.service")
+        units = Manager(
+            root,
+            triggers={"worker.service": ("worker.socket", "worker.timer")},
+            stops={"web.service": ("worker.service", "worker.socket", "cache.service", "srv.mount")},
+        )
+        assert seen(root, units=units).unit.stopped_with == (
+            StoppedWith("worker.service", (f"/{WANTS}/worker.service", "worker.timer")),
+            StoppedWith("worker.socket"),
+            StoppedWith("cache.service"),
+        )
+        assert survey(root.path, None, "web.service", None, lsblk()).unit.stopped_with == ()
 
     def test_an_instance_of_a_template_has_the_templates_file(self, root):
         root.unit("app@.service", enabled=False)

@@ -13,7 +13,15 @@ from spotguard.domain.errors import GateFailed
 from spotguard.host.boot_links import named_in, own_links, unit_file, vendor_links
 from spotguard.host.databases import databases
 from spotguard.host.mounts import fstab
-from spotguard.planning.eligibility.facts import Database, Disk, DiskKind, FstabEntry, Machine, Unit
+from spotguard.planning.eligibility.facts import (
+    Database,
+    Disk,
+    DiskKind,
+    FstabEntry,
+    Machine,
+    StoppedWith,
+    Unit,
+)
 from spotguard.planning.findings import Unseen
 from spotguard.ports.units import Units
 
@@ -104,11 +112,26 @@ def _unit(root: Path, units: Units | None, name: str | None) -> Unit | Unseen:
     exists = unit_file(root, name) is not None
     try:
         triggers = units.triggered_by(name) if exists and units is not None else ()
+        stopped_with = _stopped_with(root, units, name) if exists and units is not None else ()
     except GateFailed as error:
         return Unseen(str(error))
     others = tuple(dict.fromkeys((*triggers, *named_in(root, name))))
     starts_by = tuple(link.path for link in own_links(root, name))
-    return Unit(name, exists, starts_by, vendor_links(root, name), others)
+    return Unit(name, exists, starts_by, vendor_links(root, name), others, stopped_with)
+
+
+def _stopped_with(root: Path, units: Units, name: str) -> tuple[StoppedWith, ...]:
+    """All but mounts: these are there before the workload."""
+    others = [other for other in units.stopped_with(name) if not other.endswith((".mount", ".automount"))]
+    return tuple(StoppedWith(other, _starts(root, units, other, {name, *others})) for other in others)
+
+
+def _starts(root: Path, units: Units, unit: str, together: set[str]) -> tuple[str, ...]:
+    """What has it started, but for those that are stopped with it."""
+    own = tuple(link.path for link in own_links(root, unit))
+    links = [link for link in (*own, *vendor_links(root, unit)) if Path(link).parent.stem not in together]
+    others = {*units.triggered_by(unit), *named_in(root, unit)} - together
+    return (*links, *sorted(others))
 
 
 def _running(root: Path) -> frozenset[str]:

@@ -31,8 +31,6 @@ from spotguard.host.systemctl import Systemctl
 END_SECONDS = 10.0  # for what a stop has left running, once it was asked to end
 _LOOK_SECONDS = 0.1
 _ENDED = frozenset({"inactive", "failed"})
-_STOPS_WITH = ("RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf", "PropagatesStopTo")
-"""systemd.unit(5), "Mapping of unit properties to their inverses"; the last one is of systemd 249."""
 _NOBODYS = frozenset({errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP})
 """A group that has ended meanwhile, and one of threads, whose processes are told above it (cgroups(7))."""
 _HIERARCHIES = ("", "systemd", "unified")  # cgroup v2; v1; both (systemd.io, "Control Group APIs")
@@ -52,7 +50,7 @@ class SystemdGate(CommandGate):
     ) -> None:
         """`groups`: where the kernel shows control groups."""
         self._unit, self._systemctl, self._groups, self._end_seconds = unit, systemctl, groups, end_seconds
-        self._manager = Systemctl(systemctl)
+        self._manager = Systemctl(systemctl, PROBE_SECONDS)
         super().__init__(
             GateCommands(
                 start=[systemctl, "start", "--", unit],
@@ -74,7 +72,7 @@ class SystemdGate(CommandGate):
 
     def _active_state(self) -> str | None:
         try:
-            return self._told([self._unit], ["ActiveState"])[0]["ActiveState"]
+            return self._manager.told([self._unit], ["ActiveState"])[0]["ActiveState"]
         except GateFailed:
             return None
 
@@ -88,7 +86,7 @@ class SystemdGate(CommandGate):
         """
         units, failure = [self._unit], None
         try:
-            units = self._stopped_with_it()
+            units += self._manager.stopped_with(self._unit)
         except GateFailed as error:
             failure = error  # the workload is stopped all the same
         require_success(run_quietly, self._commands.stop, STOP_SECONDS, {})
@@ -98,16 +96,6 @@ class SystemdGate(CommandGate):
         self._end_what_is_left(units)
         if failure is not None:
             raise failure
-
-    def _stopped_with_it(self) -> list[str]:
-        """Itself first."""
-        found, asked = [self._unit], 0
-        while asked < len(found):
-            told = self._told(found[asked:], _STOPS_WITH)
-            asked = len(found)
-            others = [name for unit in told for names in unit.values() for name in names.split()]
-            found += [name for name in dict.fromkeys(others) if name not in found]
-        return found
 
     def _end_what_is_left(self, units: Sequence[str]) -> None:
         """Asked once, not killed: `SendSIGKILL=no` is what a unit says whose writes must not be cut off."""
@@ -129,7 +117,9 @@ class SystemdGate(CommandGate):
     def _left(self, units: Sequence[str] | Mapping[str, object]) -> dict[str, list[int]]:
         """The processes of each that has any. One that has not ended is systemd's to end: `GateFailed`."""
         found = {}
-        for unit, told in zip(units, self._told(list(units), ("ActiveState", "ControlGroup")), strict=True):
+        for unit, told in zip(
+            units, self._manager.told(list(units), ("ActiveState", "ControlGroup")), strict=True
+        ):
             if told["ActiveState"] not in _ENDED:
                 state = told["ActiveState"] or "in no known state"
                 raise GateFailed(f"{unit} was stopped and is {state} (systemctl status {unit} says why)")
@@ -152,9 +142,6 @@ class SystemdGate(CommandGate):
                     if error.errno not in _NOBODYS:
                         raise GateFailed(f"it cannot be seen what runs in {group}: {error}") from error
         return sorted(pids)
-
-    def _told(self, units: Sequence[str], properties: Sequence[str]) -> list[dict[str, str]]:
-        return self._manager.told(units, properties, PROBE_SECONDS)
 
 
 def _list(pids: Sequence[int]) -> str:

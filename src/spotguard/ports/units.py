@@ -15,6 +15,10 @@ class Units(Protocol):
         """Sockets, timers and paths that start it."""
         ...
 
+    def stopped_with(self, unit: str) -> tuple[str, ...]:
+        """The units that it stops with this one, and with these, and so on."""
+        ...
+
     def reload(self) -> None:
         """Read the files again."""
         ...

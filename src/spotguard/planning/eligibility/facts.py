@@ -50,6 +50,14 @@ class Database:
 
 
 @dataclass(frozen=True)
+class StoppedWith:
+    """A unit that systemd stops with the workload's. `started_by`: what has it started without that one."""
+
+    name: str
+    started_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Unit:
     """The workload's systemd unit. `starts_by`: links that start it at boot; `triggered_by`: sockets, timers, paths,
     and units whose own files have it started with them.
@@ -60,6 +68,7 @@ class Unit:
     starts_by: tuple[str, ...] = ()
     vendor_links: tuple[str, ...] = ()  # of the distribution's own, which cannot be taken away
     triggered_by: tuple[str, ...] = ()
+    stopped_with: tuple[StoppedWith, ...] = ()
 
 
 @dataclass(frozen=True)

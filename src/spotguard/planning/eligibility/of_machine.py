@@ -124,6 +124,14 @@ def the_workload_starts_only_when_told(facts: Facts) -> Verdict:
             f"{unit.name} is also started by {', '.join(unit.triggered_by)}",
             "disable these too, let them PartOf= the workload's unit, or take it out of their Wants= and Requires=",
         )
+    early = [one for one in unit.stopped_with if one.started_by]
+    if early:
+        told = "; ".join(f"{one.name}: by {', '.join(one.started_by)}" for one in early)
+        return care(
+            f"what stops with {unit.name} is started without it ({told}): on a clone it serves while the old one does",
+            f"disable it, and let {unit.name} start it (Wants= and After=); it may run there only if it does nothing "
+            "until the workload does",
+        )
     if unit.starts_by:
         return care(
             f"{unit.name} starts at boot by itself", "installing ends that, uninstalling brings it back"
