@@ -9,7 +9,7 @@ from spotguard.agent.files import Document
 from spotguard.agent.health import Health
 from spotguard.agent.primacy import Primacy
 from spotguard.agent.serving import FRESH_FOR, Serving
-from spotguard.domain.errors import GateFailed
+from spotguard.domain.errors import GateFailed, StartFailed
 from spotguard.domain.ids import ImageId, InstanceId
 from spotguard.domain.instances import GateState, Mode
 from spotguard.ports.metadata import Identity
@@ -67,7 +67,7 @@ class Instance:
 
     def __init__(self):
         self.clock, self.files = StoryClock(), SimulatedDisk(Files())
-        self.witness = Witness(self.files)
+        self.witness = self.gate = Witness(self.files)
         self.restart()
 
     def restart(self):
@@ -75,7 +75,7 @@ class Instance:
         self.openings = []
         self.primacy = Primacy(
             self.witness,
-            self.witness,
+            self.gate,
             self.clock,
             5,
             self.serving,
@@ -149,6 +149,48 @@ def test_a_disk_that_fills_up_at_the_opening_has_nothing_stopped_again(instance)
     instance.witness.replace = kept
     assert not instance.primacy.ensure_open()
     assert "close" not in [what for what, _ in instance.witness.seen]
+
+
+class Slow:
+    """A gate whose workload comes up later than its start is waited for: until it has, it counts as open."""
+
+    def __init__(self, witness):
+        self._witness, self.runs, self.starts = witness, False, 0
+
+    def open(self, epoch):
+        if not self._witness.open_now:
+            self.starts += 1
+            self._witness.open(epoch)
+        if not self.runs:
+            raise StartFailed("the workload was started and does not run yet")
+
+    def healthy(self):
+        return self.runs
+
+    def __getattr__(self, name):
+        return getattr(self._witness, name)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_workload_that_comes_up_later_than_is_waited_for_is_started_once(instance, restarted):
+    """On a promoted standby too: stopped for not having opened, it would never come up."""
+    instance.primacy.learn(1)
+    gate = instance.gate = Slow(instance.witness)
+    instance.restart()
+    instance.primacy.told(2)
+    for _ in range(3):
+        with pytest.raises(StartFailed, match="does not run yet"):
+            instance.primacy.ensure_open()
+    if restarted:
+        instance.restart()
+        instance.primacy.told(2)
+    assert instance.openings == []
+    gate.runs = True
+    assert instance.primacy.ensure_open() is not restarted, (
+        "who was not there does not know that it has just come up"
+    )
+    assert not instance.primacy.ensure_open()
+    assert (gate.starts, "close" in [what for what, _ in instance.witness.seen]) == (1, False)
 
 
 def full(name, content):

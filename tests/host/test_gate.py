@@ -3,14 +3,16 @@
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
-from spotguard.domain.errors import GateFailed
+from spotguard.domain.errors import GateFailed, StartFailed
 from spotguard.domain.instances import GateState
 from spotguard.host.adopting import AdoptingGate
 from spotguard.host.gate import CommandGate, GateCommands
 from spotguard.host.systemd_gate import SystemdGate
+from tests.host.namespaces import until
 
 
 @pytest.fixture
@@ -85,6 +87,23 @@ def test_a_workload_that_start_leaves_in_the_background_is_waited_for_by_nobody_
     assert len(beats.read_text().split()) > 1, "its next words found somebody who hears them"
 
 
+@pytest.mark.parametrize("asked", ["status", "probe"])
+def test_what_hangs_below_a_shell_is_ended_with_it(tmp_path, asked):
+    """A look every few seconds leaves as many processes, until no last pass can be started."""
+    named = f"sleep {tmp_path.stat().st_ino}.5"
+    hangs = script(tmp_path / "hangs", f"{named}; true")
+    commands = GateCommands(["true"], ["true"], hangs if asked == "status" else ["true"], hangs)
+    gate = CommandGate(commands, look_seconds=0.3)
+    assert gate.runs() is (None if asked == "status" else True)
+    assert not gate.healthy()
+    assert until(lambda: named not in running())
+
+
+def running():
+    told = (path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists())
+    return [one.rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace") for one in told]
+
+
 def slow_to_start(tmp_path):
     """A child of its `start` starts the workload once the file is there: longer than is waited for."""
     flag, go = tmp_path / "running", tmp_path / "go"
@@ -97,9 +116,8 @@ def slow_to_start(tmp_path):
 def test_what_a_start_that_took_too_long_has_begun_starts_nothing_after_the_stop(tmp_path):
     """As by sudo: the one that we wait for is killed, its child goes on, and would serve beside the next holder."""
     gate, go = slow_to_start(tmp_path)
-    for _ in range(2):
-        with pytest.raises(GateFailed, match="no end within"):
-            gate.open(1)
+    with pytest.raises(StartFailed, match="no end within"):
+        gate.open(1)
     gate.close()
     go.touch()
     threading.Event().wait(0.5)
@@ -109,12 +127,14 @@ def test_what_a_start_that_took_too_long_has_begun_starts_nothing_after_the_stop
 def test_a_workload_that_needs_longer_to_start_than_is_waited_for_is_found_open_in_the_end(tmp_path):
     """A database that recovers: who ended it each time would never have it back."""
     gate, go = slow_to_start(tmp_path)
-    with pytest.raises(GateFailed, match="no end within"):
+    with pytest.raises(StartFailed, match="no end within"):
+        gate.open(1)
+    assert gate.state() is GateState.OPEN, "nobody knows when it serves"
+    assert not gate.healthy()
+    with pytest.raises(StartFailed, match="goes on"):
         gate.open(1)
     go.touch()
-    patience = time.monotonic() + 10
-    while gate.state() is GateState.CLOSED and time.monotonic() < patience:
-        threading.Event().wait(0.02)
+    assert until(gate.healthy)
     gate.open(1)
     gate.close()
     assert gate.state() is GateState.CLOSED

@@ -7,8 +7,10 @@ import threading
 
 import pytest
 
+from spotguard.domain.errors import GateFailed, StartFailed
 from spotguard.domain.instances import GateState
 from spotguard.host.gate import CommandGate, GateCommands
+from spotguard.host.starts import Starts
 from spotguard.ports.workload import STARTS
 from tests.host.namespaces import until
 from tests.host.test_gate import script
@@ -81,6 +83,79 @@ def test_a_workload_whose_start_outlives_its_agent_is_found_open_by_the_next_one
     story.gate.open(1)
     story.gate.close()
     assert story.gate.state() is GateState.CLOSED
+
+
+def in_the_background(tmp_path, folder, *, seconds):
+    """As a script that ends with `app &`: it has ended before the workload runs. It says so each time."""
+    flag, go, begun = tmp_path / "running", tmp_path / "go", tmp_path / "begun"
+    later = f"while [ ! -e {go} ]; do sleep 0.02; done; touch {flag}; exec sleep 30"
+    start = script(tmp_path / "behind", f"echo begins >> {begun}", f"({later}) &")
+    stop, status = ["rm", "-f", str(flag)], ["test", "-e", str(flag)]
+    return CommandGate(GateCommands(start, stop, status), start_seconds=seconds, folder=folder), go, begun
+
+
+def test_what_a_start_has_left_in_the_background_starts_nothing_after_the_stop(tmp_path):
+    """Whoever comes after it serves by then."""
+    gate, go, _ = in_the_background(tmp_path, tmp_path / "agent", seconds=0.5)
+    with pytest.raises(StartFailed, match="goes on"):
+        gate.open(1)
+    gate.close()
+    go.touch()
+    threading.Event().wait(0.5)
+    assert gate.state() is GateState.CLOSED
+
+
+@pytest.mark.parametrize("who", ["the same agent", "the next one"])
+def test_nothing_is_started_beside_a_start_that_goes_on(tmp_path, who):
+    """Two of them would write one state."""
+    gate, go, begun = in_the_background(tmp_path, tmp_path / "agent", seconds=0.5)
+    with pytest.raises(StartFailed):
+        gate.open(1)
+    if who == "the next one":
+        gate, _, _ = in_the_background(tmp_path, tmp_path / "agent", seconds=0.5)
+    with pytest.raises(StartFailed, match="goes on"):
+        gate.open(1)
+    go.touch()
+    assert until(gate.healthy)
+    gate.open(1)
+    assert begun.read_text() == "begins\n"
+    gate.close()
+
+
+def test_what_a_start_has_left_in_the_background_is_waited_for_and_then_is_the_workload(tmp_path):
+    gate, go, begun = in_the_background(tmp_path, tmp_path / "agent", seconds=30)
+    opening = threading.Thread(target=gate.open, args=(1,))
+    opening.start()
+    assert until(begun.exists)
+    go.touch()
+    opening.join()
+    assert gate.healthy()
+    assert not (tmp_path / "agent" / STARTS).exists(), "the stop alone ends it"
+    gate.close()
+
+
+def test_a_workload_that_its_stop_has_not_ended_is_not_killed_for_having_started_late(tmp_path):
+    """It may be flushing what it has acknowledged."""
+    gate, go, _ = in_the_background(tmp_path, tmp_path / "agent", seconds=0.5)
+    with pytest.raises(StartFailed):
+        gate.open(1)
+    go.touch()
+    assert until(gate.healthy)
+    flag = tmp_path / "running"
+    deaf = GateCommands(["true"], stop=["true"], status=["test", "-e", str(flag)])
+    with pytest.raises(GateFailed, match="still runs"):
+        CommandGate(deaf, folder=tmp_path / "agent").close()
+    assert Starts(tmp_path / "agent").going_on()
+    gate.close()
+    assert not Starts(tmp_path / "agent").going_on()
+
+
+def test_a_start_that_failed_and_left_nothing_is_made_again(tmp_path):
+    gate = CommandGate(GateCommands(["false"], ["true"], ["false"]), folder=tmp_path / "agent")
+    for _ in range(2):
+        with pytest.raises(StartFailed, match="exit 1"):
+            gate.open(1)
+    assert not (tmp_path / "agent" / STARTS).exists()
 
 
 def test_a_start_that_ended_in_its_time_is_not_remembered(story):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from spotguard.domain.tickets import Ticket, Word
+from spotguard.domain.tickets import Ticket, Word, signature_of
+from spotguard.execution.old_half import Heir
 from spotguard.ports.workload import SyncTarget
 
 MOST_REMEMBERED = 16  # destroyed tickets; only those of the next epoch matter
@@ -33,9 +34,15 @@ class HandedOver:
     opened_at: datetime | None = None
 
 
+def names(slip: InHand, epoch: int, heir: Heir) -> bool:
+    """It is the ticket from this epoch to this heir."""
+    return (slip.ticket.to_instance, slip.ticket.epoch) == (heir.target.instance_id, epoch + 1)
+
+
 @dataclass(frozen=True)
 class Held:
-    """Whose it is, and what it holds. `paused`: a move has closed the gate and has not released.
+    """Whose it is, and what it holds. `paused`: a move has closed the gate and has not released; `reopened`: and it was
+    found open since, as no agent opens it.
 
     `known` is the newest epoch that the server has told of. `follows`: the one that came after another's, until the
     gate has opened for it here. `destroyed`: ids of tickets that are never used or given.
@@ -50,6 +57,7 @@ class Held:
     held: int | None = None
     released: int = 0
     paused: bool = False
+    reopened: bool = False
     flush_seconds: float | None = None
     known: int = 0
     follows: int | None = None
@@ -77,6 +85,18 @@ class Held:
     def of_boot(self, boot_id: str) -> Held:
         """What is left of it in another boot of this instance: what it has let go of, and what it owes the server."""
         return replace(self.without_ticket(), boot_id=boot_id, held=None, paused=False, forgot=False)
+
+    def let_go(self, epoch: int, heir: Heir | None, at: datetime) -> Held:
+        """Of it and of all before it. A ticket is handed to who holds everything, destroyed otherwise."""
+        kept = None if self.held is None or self.held <= epoch else self.held
+        now, slip = replace(self, held=kept, released=max(epoch, self.released), paused=False), self.ticket
+        if slip is None or heir is None or not names(slip, epoch, heir):
+            return now.without_ticket()
+        word = Word(heir.begun_at, heir.gate_closed_at, heir.delta_sent_at, at, heir.position)
+        signature = signature_of(slip.ticket, word, slip.token_hash)
+        return replace(
+            now, ticket=None, handed=HandedOver(slip.ticket, slip.seal, word, signature, heir.target)
+        )
 
     def seeing(self, epoch: int) -> Held:
         """Who stands by sees it come after another one: what runs here then runs on a state that is not its own."""

@@ -77,6 +77,7 @@ class Presence:
             primacy.end_what_is_over()
             if primacy.ensure_open():
                 self.hurry()
+            primacy.stays_closed()
             if primacy.held is None and self._desk.may_close:
                 primacy.ensure_closed()
         except GateFailed as error:

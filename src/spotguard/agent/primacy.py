@@ -13,11 +13,10 @@ from contextlib import suppress
 from dataclasses import replace
 
 from spotguard.agent.files import Document
-from spotguard.agent.held import HandedOver, Held, InHand
+from spotguard.agent.held import HandedOver, Held, InHand, names
 from spotguard.agent.serving import Serving
-from spotguard.domain.errors import GateFailed, Refused
+from spotguard.domain.errors import GateFailed, Refused, StartFailed
 from spotguard.domain.instances import GateState
-from spotguard.domain.tickets import Word, signature_of
 from spotguard.execution.old_half import Heir
 from spotguard.ports.clock import Clock
 from spotguard.ports.disk import Disk
@@ -48,6 +47,7 @@ class Primacy:
         self._confirmed: int | None = None  # the epoch that the server told this process, or a ticket gave it
         self._anothers = 0  # the newest that it told this process to be another's
         self._rehearsing = False
+        self._is_coming = False  # it was started, and did not run when last looked at
         self.was_anothers = False  # what stood on the disk
 
     def load(self, me: Identity) -> bool:
@@ -199,13 +199,24 @@ class Primacy:
                 self._gate.close()
                 self._allow()  # what a look has seen before is forgotten
                 was_closed = True
-            if was_closed:
-                self._gate.open(epoch)
+            has_come = was_closed or self._is_coming
+            if has_come:
+                self._open(epoch)
                 self._opened()
             self._note_opened(epoch)
-            return was_closed
+            return has_come
         finally:
             self._lock.release()
+
+    def _open(self, epoch: int) -> None:
+        """One that needs longer than is waited for is not stopped for that: it runs on the state that belongs here."""
+        try:
+            self._gate.open(epoch)
+        except StartFailed:
+            self._is_coming = True
+            self._remember(replace(self._now, follows=None))
+            raise
+        self._is_coming = False
 
     def ensure_closed(self) -> None:
         """Who holds no epoch serves nothing."""
@@ -269,9 +280,23 @@ class Primacy:
             was_open = self._gate.state() is GateState.OPEN
             begun = self._clock.now()
             self._gate.close()
+            now = replace(self._now, reopened=False)  # what it wrote meanwhile is sent with the rest
             if was_open:
-                taken = (self._clock.now() - begun).total_seconds()
-                self._keep(replace(self._now, flush_seconds=taken))
+                now = replace(now, flush_seconds=(self._clock.now() - begun).total_seconds())
+            self._keep(now)
+
+    def stays_closed(self) -> bool:
+        """One that a move has paused is closed again if something else has started it, and said so until it is
+        paused anew.
+        """
+        with self._lock:
+            if not self._now.paused:
+                return True
+            if self._gate.state() is GateState.OPEN:
+                self._serving.forbid()
+                self._keep(replace(self._now, reopened=True))
+                self._gate.close()
+            return not self._now.reopened
 
     def resume(self) -> None:
         with self._lock:
@@ -285,14 +310,7 @@ class Primacy:
             self._serving.forbid()
             if self._gate.state() is GateState.OPEN:
                 self._gate.close()
-            held = self._now.held
-            now = replace(
-                self._now,
-                held=None if held is None or held <= epoch else held,
-                released=max(epoch, self._now.released),
-                paused=False,
-            )
-            self._keep(self._by_ticket(now, epoch, heir))
+            self._keep(self._now.let_go(epoch, heir, self._clock.now()))
 
     # handover tickets
 
@@ -323,7 +341,7 @@ class Primacy:
 
     def may_hand_over(self, epoch: int, heir: Heir) -> bool:
         slip = self._now.ticket
-        return slip is not None and _names(slip, epoch, heir)
+        return slip is not None and names(slip, epoch, heir)
 
     def delivered(self) -> None:
         """The heir has it."""
@@ -347,22 +365,16 @@ class Primacy:
             self._allow()
             return True
 
-    def _by_ticket(self, now: Held, epoch: int, heir: Heir | None) -> Held:
-        """Handed to who holds everything, destroyed otherwise."""
-        slip = now.ticket
-        if slip is None or heir is None or not _names(slip, epoch, heir):
-            return now.without_ticket()
-        ticket = slip.ticket
-        word = Word(heir.begun_at, heir.gate_closed_at, heir.delta_sent_at, self._clock.now(), heir.position)
-        signature = signature_of(ticket, word, slip.token_hash)
-        return replace(now, ticket=None, handed=HandedOver(ticket, slip.seal, word, signature, heir.target))
-
     def _note_opened(self, epoch: int) -> None:
         now, handed = replace(self._now, follows=None), self._now.handed
         if handed is not None and handed.opened_at is None and handed.ticket.epoch == epoch:
             now = replace(now, handed=replace(handed, opened_at=self._clock.now()))
+        self._remember(now)
+
+    def _remember(self, now: Held) -> None:
+        """Here first: a full disk must not have it stopped and opened again and again."""
         if now != self._now:
-            self._now = now  # first: a full disk must not have it stopped and opened again and again
+            self._now = now
             self._document.write(now)
 
     def _allow(self) -> None:
@@ -374,7 +386,3 @@ class Primacy:
         if now != self._now:
             self._document.write(now)
             self._now = now
-
-
-def _names(slip: InHand, epoch: int, heir: Heir) -> bool:
-    return (slip.ticket.to_instance, slip.ticket.epoch) == (heir.target.instance_id, epoch + 1)

@@ -106,6 +106,10 @@ class GateFailed(SpotGuardError):
     """The user's workload could not be started or stopped as asked."""
 
 
+class StartFailed(GateFailed):
+    """It was started on the state that belongs here, and does not run: not yet, or not at all."""
+
+
 class SalvageFailed(SpotGuardError):
     """The copy of a dead holder's volume could not be read; the volume stays as it is, for a person."""
 

@@ -117,6 +117,11 @@ class MoveState:
     def with_step(self, step: Step, at: datetime) -> MoveState:
         return replace(self, done={**self.done, step: at})
 
+    def without_steps(self, *steps: Step) -> MoveState:
+        """They are to be done, and told, again."""
+        done = {step: at for step, at in self.done.items() if step not in steps}
+        return replace(self, done=done, reported=self.reported - {*steps}, recorded=self.recorded - {*steps})
+
     def unwind(self, because: str) -> MoveState:
         return replace(self, unwinding=self.unwinding or because)
 

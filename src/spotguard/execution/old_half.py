@@ -58,6 +58,9 @@ class Holding(Protocol):
     def pause(self) -> None:
         """Close the gate and keep it closed, durably, until `resume`. `GateFailed` when it does not close."""
 
+    def stays_closed(self) -> bool:
+        """False if the workload ran again since `pause`: it is closed now, and what it wrote nobody has read."""
+
     def resume(self) -> None:
         """Open the gate again under the unchanged epoch."""
 
@@ -268,6 +271,8 @@ class OldHalf:
         return waiting or state.with_step(Step.VOLUMES_MOVED, self.clock.now())
 
     def release(self, state: MoveState) -> MoveState | Wait:
+        if not state.overtaken and not self.holding.stays_closed():
+            return _closed_anew(state)
         heir = heir_of(state)
         if self._needs_server(state, heir) and not self.server_answers():
             return Wait(1.0, "the server does not answer: who let go now would leave nobody to serve")
@@ -279,6 +284,15 @@ class OldHalf:
         """A release is never taken back: without a notice, and with the state here, it can wait for the server."""
         can_wait = state.close_by is None and not state.overtaken and state.kind is not MoveKind.VOLUME
         return can_wait and not (heir is not None and self.holding.may_hand_over(state.epoch, heir))
+
+
+def _closed_anew(state: MoveState) -> MoveState:
+    """The gate was found open: what was written meanwhile goes with another last pass, or with the volumes. An image
+    lacks it.
+    """
+    if state.kind is MoveKind.IMAGE and state.close_by is None:
+        return state.unwind("the workload was started by something else while its image was made")
+    return replace(state.without_steps(Step.GATE_CLOSED, Step.DELTA_SENT), position=None)
 
 
 def heir_of(state: MoveState) -> Heir | None:

@@ -19,12 +19,11 @@ class AdoptingGate:
         return self._gate.state()
 
     def open(self, epoch: int) -> None:
-        if self._gate.state() is GateState.OPEN:
-            return
-        try:
-            self._adopt(epoch)
-        except OSError as error:
-            raise GateFailed(f"the received state could not be put in place: {error}") from error
+        if self._gate.state() is GateState.CLOSED:
+            try:
+                self._adopt(epoch)
+            except OSError as error:
+                raise GateFailed(f"the received state could not be put in place: {error}") from error
         self._gate.open(epoch)
 
     def close(self) -> None:

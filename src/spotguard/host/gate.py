@@ -6,28 +6,34 @@ to leave nothing in memory that belongs on the disk; a state volume that moves h
 mounted: the last delta is read after the stop (docs/state-sync.md).
 
 What the user's own `start` and `stop` say goes where the agent's log goes: what they leave running may keep their
-output for as long as it lives, and a pipe of ours would keep us waiting for its end, and kill it with ours. A `start`
-that takes too long has failed, and what it has begun goes on: a workload may need longer than we wait. It lasts until
-the gate is closed, by this agent or by one that comes after it.
+output for as long as it lives, and a pipe of ours would keep us waiting for its end, and kill it with ours.
+
+A `start` after which the workload does not run in time has failed, and what it has begun goes on: a workload may need
+longer than we wait. It lasts until the gate is closed, by this agent or by one that comes after it; until then the gate
+counts as open, and nothing is started beside it.
 """
 
 from __future__ import annotations
 
 import os
 import subprocess
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spotguard.domain.errors import GateFailed
+from spotguard.domain.errors import GateFailed, StartFailed
 from spotguard.domain.instances import GateState
-from spotguard.host.starts import Starts, end_session
+from spotguard.host import commands
+from spotguard.host.starts import Starts
 from spotguard.host.write_back import write_back_all
 
 START_SECONDS = 120.0
 STOP_SECONDS = 90.0  # systemd's own default before it kills
 PROBE_SECONDS = 10.0
+_LOOK_SECONDS = 0.2
 
 Command = Sequence[str]
 Run = Callable[[Command, float, Mapping[str, str]], subprocess.CompletedProcess[Any]]
@@ -50,33 +56,48 @@ class CommandGate:
     """A gate made of commands; each has its time, after which it has failed."""
 
     def __init__(
-        self, commands: GateCommands, *, start_seconds: float = START_SECONDS, folder: Path | None = None
+        self,
+        commands: GateCommands,
+        *,
+        start_seconds: float = START_SECONDS,
+        look_seconds: float = PROBE_SECONDS,
+        folder: Path | None = None,
     ) -> None:
         """`folder`: the agent's own, where a start under way is written down for an agent that comes after it."""
-        self._commands, self._start_seconds, self._starts = commands, start_seconds, Starts(folder)
-        self._late: list[subprocess.Popen[bytes]] = []  # not waited for: so their numbers stay their groups'
+        self._commands, self._start_seconds, self._look_seconds = commands, start_seconds, look_seconds
+        self._starts = Starts(folder)
+        self._late: list[subprocess.Popen[bytes]] = []  # not waited for yet
 
     def state(self) -> GateState:
-        """Unknown counts as open: whoever must be sure that it is closed is not."""
-        return GateState.CLOSED if self.runs() is False else GateState.OPEN
+        """Unknown counts as open, and so does a start that goes on: whoever must be sure that it is closed is not."""
+        is_closed = self.runs() is False and not self._starts.going_on()
+        return GateState.CLOSED if is_closed else GateState.OPEN
 
     def runs(self) -> bool | None:
         """Whether the workload does; None when that cannot be told."""
-        try:
-            code = run_quietly(self._commands.status, PROBE_SECONDS).returncode
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return None if code < 0 or code in _NOT_ASKED else code == 0
+        code = commands.run(self._commands.status, self._look_seconds).status
+        return None if code is None or code < 0 or code in _NOT_ASKED else code == 0
+
+    def is_up(self) -> bool:
+        """It has come up, as far as that can be told."""
+        return self.runs() is not False
 
     def open(self, epoch: int) -> None:
         if self.state() is GateState.OPEN:
+            self._require_up()
             return
-        self._start({"SPOTGUARD_EPOCH": str(epoch)})
-        if self.state() is not GateState.OPEN:
-            raise GateFailed("the workload was started and does not run")
+        try:
+            self._start({"SPOTGUARD_EPOCH": str(epoch)})
+        except GateFailed as error:
+            raise StartFailed(str(error)) from error
+        self._require_up()
 
     def close(self) -> None:
+        """One that ran and is not seen to have ended may be flushing: what its start has begun is not killed."""
+        ran = self.runs() is not False
         self._stop()
+        if ran and self.runs() is not False:
+            raise GateFailed("the workload was stopped and still runs")
         self._end_late_starts()
         if self.state() is not GateState.CLOSED:
             raise GateFailed("the workload was stopped and still runs")
@@ -89,10 +110,14 @@ class CommandGate:
             return False
         if self._commands.probe is None:
             return runs is True
-        try:
-            return run_quietly(self._commands.probe, PROBE_SECONDS).returncode == 0
-        except (OSError, subprocess.TimeoutExpired):
-            return False
+        return commands.run(self._commands.probe, self._look_seconds).succeeded
+
+    def _require_up(self) -> None:
+        if self.is_up():
+            return
+        pids = ", ".join(map(str, self._starts.going_on()))
+        told = f" yet: what its start has begun goes on (processes {pids})" if pids else ""
+        raise StartFailed(f"the workload was started and does not run{told}")
 
     def _start(self, environment: Mapping[str, str]) -> None:
         require_success(self._run_in_group, self._commands.start, self._start_seconds, environment)
@@ -103,7 +128,10 @@ class CommandGate:
     def _run_in_group(
         self, command: Command, seconds: float, environment: Mapping[str, str]
     ) -> subprocess.CompletedProcess[bytes]:
-        """Its own, by which all that it has begun can be ended."""
+        """Its own, by which all that it has begun can be ended. A command that leaves the workload in the background
+        ends before that runs: it is given the rest of the time.
+        """
+        until = time.monotonic() + seconds
         child = subprocess.Popen(
             list(command),
             stdin=subprocess.DEVNULL,
@@ -118,16 +146,18 @@ class CommandGate:
             child.kill()
             self._late.append(child)
             raise
-        self._starts.ended(child.pid)
+        while code == 0 and self.runs() is False and self._starts.going_on() and time.monotonic() < until:
+            threading.Event().wait(_LOOK_SECONDS)
+        if (code == 0 and self.runs()) or not self._starts.going_on():
+            self._starts.ended(child.pid)
         return subprocess.CompletedProcess(command, code)
 
     def _end_late_starts(self) -> None:
         """None starts the workload after the stop: somebody else may serve by then."""
+        self._starts.end_all()
         for child in self._late:
-            end_session(child.pid)
             child.wait()
         self._late.clear()
-        self._starts.end_all()
 
 
 def run_quietly(

@@ -255,12 +255,11 @@ class MountedGate:
         return self._gate.state()
 
     def open(self, epoch: int) -> None:
-        if self._gate.state() is GateState.OPEN:
-            return
-        try:
-            self._mount.require_to_open(lambda: self._arrives(epoch))
-        except OSError as error:
-            raise GateFailed(f"it cannot be seen what is mounted: {error}") from error
+        if self._gate.state() is GateState.CLOSED:
+            try:
+                self._mount.require_to_open(lambda: self._arrives(epoch))
+            except OSError as error:
+                raise GateFailed(f"it cannot be seen what is mounted: {error}") from error
         self._gate.open(epoch)
         self._note(self._mount.opened)
 

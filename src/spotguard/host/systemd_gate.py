@@ -31,6 +31,7 @@ from spotguard.host.systemctl import Systemctl
 END_SECONDS = 10.0  # for what a stop has left running, once it was asked to end
 _LOOK_SECONDS = 0.1
 _ENDED = frozenset({"inactive", "failed"})
+_UP = frozenset({"active", "reloading", "refreshing"})
 _NOBODYS = frozenset({errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP})
 """A group that has ended meanwhile, and one of threads, whose processes are told above it (cgroups(7))."""
 _HIERARCHIES = ("", "systemd", "unified")  # cgroup v2; v1; both (systemd.io, "Control Group APIs")
@@ -68,7 +69,11 @@ class SystemdGate(CommandGate):
         """Without a probe: it has started. One that is started again and again is activating for most of the time."""
         if self._commands.probe is not None:
             return super().healthy()
-        return self._active_state() in {"active", "reloading", "refreshing"}
+        return self._active_state() in _UP
+
+    def is_up(self) -> bool:
+        state = self._active_state()
+        return not state or state in _UP
 
     def _active_state(self) -> str | None:
         try:
