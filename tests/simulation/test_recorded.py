@@ -1,6 +1,8 @@
 """A long run in a file: nothing that was run is lost or counted twice, and code is not mixed."""
 
 import json
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
@@ -31,6 +33,25 @@ def test_outcomes_come_back_as_they_were(tmp_path):
     assert again.outcomes == [outcome(1), outcome(2, "5 s: two serve")]
     assert again.missing(range(4)) == [0, 3]
     assert list(again.among(range(2, 9))) == [outcome(2, "5 s: two serve")]
+
+
+def test_an_interruption_that_a_finaliser_has_swallowed_is_one_all_the_same():
+    """What it left half done fails a little later: no broken promise, and no defect."""
+    script = [
+        "import os, signal",
+        "from spotguard.simulation.many import simulate",
+        "def heard(outcome):",
+        "    try:",
+        "        os.kill(os.getpid(), signal.SIGINT)",
+        "    except KeyboardInterrupt:",
+        "        raise ValueError('a closed database') from None",
+        "told = simulate(range(1, 4), 1, heard, hours=0.1)",
+        "print(told['interrupted'], told['schedules'])",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(script)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "True 0"
 
 
 def test_what_was_finished_before_an_interruption_is_told():

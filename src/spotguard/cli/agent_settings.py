@@ -44,9 +44,9 @@ class AgentFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     stop: Annotated[list[str], Meta(description="command that stops and flushes it")] = field(
         default_factory=list
     )
-    status: Annotated[list[str], Meta(description="command that succeeds while it runs, from the end of start on")] = field(
-        default_factory=list
-    )
+    status: Annotated[
+        list[str], Meta(description="command that succeeds while it runs, from the end of start on")
+    ] = field(default_factory=list)
     probe: Annotated[list[str], Meta(description="command that succeeds while it is healthy")] = field(
         default_factory=list
     )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -40,8 +43,10 @@ def simulate(
         on_outcome(outcome)
     began = time.perf_counter()
     one = partial(run, hours=hours, temper=temper)
-    run_now = _kept(_outcomes(seeds if kept is None else kept.missing(seeds), workers, one), kept, on_outcome)
-    finished, interrupted = _finished(chain(before, run_now))
+    missing = seeds if kept is None else kept.missing(seeds)
+    with _interruptions() as heard:
+        run_now = _kept(_outcomes(missing, workers, one), kept, on_outcome, heard)
+        finished, interrupted = _finished(chain(before, run_now), heard)
     told = _summary(finished)
     wall_seconds = time.perf_counter() - began
     new = told["schedules"] - len(before)
@@ -54,15 +59,19 @@ def simulate(
     }
 
 
-def _kept(outcomes: Iterable[Outcome], kept: Recorded | None, on_outcome: Heard) -> Iterator[Outcome]:
+def _kept(
+    outcomes: Iterable[Outcome], kept: Recorded | None, on_outcome: Heard, interruptions: list[int]
+) -> Iterator[Outcome]:
     for outcome in outcomes:
+        if interruptions:  # what it has cut in two tells nothing
+            return
         if kept is not None:
             kept.add(outcome)
         on_outcome(outcome)
         yield outcome
 
 
-def _finished(outcomes: Iterable[Outcome]) -> tuple[list[Outcome], bool]:
+def _finished(outcomes: Iterable[Outcome], interruptions: list[int]) -> tuple[list[Outcome], bool]:
     """Those that came before somebody interrupted it, and whether anybody did."""
     finished = []
     try:
@@ -70,7 +79,31 @@ def _finished(outcomes: Iterable[Outcome]) -> tuple[list[Outcome], bool]:
             finished.append(outcome)  # noqa: PERF402 -- what came before an interruption is kept
     except KeyboardInterrupt:
         return finished, True
-    return finished, False
+    except Exception:
+        if not interruptions:
+            raise
+        return finished, True  # it fell into a finaliser, which swallowed it, and left its work half done
+    return finished, bool(interruptions)
+
+
+@contextmanager
+def _interruptions() -> Iterator[list[int]]:
+    """SIGINT, as Python answers it, and noted: its exception is lost where no frame can hear it."""
+    heard: list[int] = []
+    former = signal.getsignal(signal.SIGINT)
+    if former is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield heard
+        return
+
+    def hear(number: int, _frame: object) -> None:
+        heard.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, hear)
+    try:
+        yield heard
+    finally:
+        signal.signal(signal.SIGINT, former)
 
 
 def _summary(outcomes: Iterable[Outcome]) -> dict[str, Any]:
