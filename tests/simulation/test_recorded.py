@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from spotguard.domain.errors import InvalidInput
+from spotguard.domain.errors import BadSetting, InvalidInput
 from spotguard.simulation.campaign import Outcome
 from spotguard.simulation.many import simulate
 from spotguard.simulation.recorded import Recorded, revision
@@ -61,6 +61,11 @@ def test_what_was_finished_before_an_interruption_is_told():
 
     told = simulate(range(1, 9), 1, heard, HOURS)
     assert (told["interrupted"], told["schedules"]) == (True, 2)
+
+
+def test_a_place_where_nothing_can_be_kept_is_told_before_anything_is_run(tmp_path):
+    with pytest.raises(BadSetting, match="No such file or directory"):
+        simulate(range(1, 3), 1, lambda _: None, HOURS, tmp_path / "absent" / "run.jsonl")
 
 
 def test_a_line_that_a_kill_has_torn_is_run_again(tmp_path):

@@ -99,13 +99,27 @@ def _require_tools() -> None:
         raise BadSetting("rsync is not installed: the standbys of this measurement are synced by it")
 
 
+_NAMES = {
+    "server_up": "server up, seconds",
+    "server_down": "server down, seconds",
+    "unheard_death": "unheard death, seconds",
+    "lost_writes": "lost writes after a notice",
+    "unheard_death_gap": "lost by an unheard death",
+}
+
+
 def _show(found: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
     for name, value in found.items():
-        if isinstance(value, dict):
-            told = ", ".join(f"{key} {one}" for key, one in value.items())
-        else:
-            told = str(value)
-        say(f"{name.replace('_', ' '):<20} {told}")
+        say(f"{_NAMES.get(name, name.replace('_', ' ')):<28} {_told(value)}")
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, dict):
+        parts = [(key, _told(one), isinstance(one, dict)) for key, one in value.items()]
+        return ", ".join(f"{key}: {told}" if is_more else f"{key} {told}" for key, told, is_more in parts)
+    if isinstance(value, list):
+        return ", ".join(map(_told, value)) or "none"
+    return "none" if value is None else str(value)

@@ -79,10 +79,10 @@ def _finished(outcomes: Iterable[Outcome], interruptions: list[int]) -> tuple[li
             finished.append(outcome)  # noqa: PERF402 -- what came before an interruption is kept
     except KeyboardInterrupt:
         return finished, True
-    except Exception:
+    except Exception:  # of what an interruption that a finaliser has swallowed left half done
         if not interruptions:
             raise
-        return finished, True  # it fell into a finaliser, which swallowed it, and left its work half done
+        return finished, True
     return finished, bool(interruptions)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import spotguard
-from spotguard.domain.errors import InvalidInput
+from spotguard.domain.errors import BadSetting
 from spotguard.simulation.campaign import Outcome
 from spotguard.simulation.drawing import ORDINARY, Temper
 
@@ -44,10 +44,13 @@ class Recorded:
         self._path = path
         self.outcomes: list[Outcome] = []
         head = {"of": HEAD, "revision": code, "hours": hours, "temper": temper.name}
-        if path.exists() and path.stat().st_size:
-            self._read(head)
-        else:
-            self._write(head, "x" if not path.exists() else "w")
+        try:
+            if path.exists() and path.stat().st_size:
+                self._read(head)
+            else:
+                self._write(head, "x" if not path.exists() else "w")
+        except OSError as error:
+            raise BadSetting(f"{path}: {error.strerror}") from error
 
     def missing(self, seeds: Iterable[int]) -> list[int]:
         had = {outcome.seed for outcome in self.outcomes}
@@ -65,12 +68,12 @@ class Recorded:
         try:
             text = self._path.read_text("utf-8")
         except UnicodeDecodeError as error:
-            raise InvalidInput(f"{self._path} holds no text: name another file") from error
+            raise BadSetting(f"{self._path} holds no text: name another file") from error
         whole, _, torn = text.rpartition("\n")
         first, *lines = whole.split("\n")
         if (found := _object(first, f"{self._path}, line 1")) != head:
             what = "other code, hours or temper" if found.get("of") == HEAD else "something else"
-            raise InvalidInput(f"{self._path} holds outcomes of {what}: name another file")
+            raise BadSetting(f"{self._path} holds outcomes of {what}: name another file")
         self.outcomes = [
             _outcome(_object(line, where), where)
             for number, line in enumerate(lines, start=2)
@@ -90,9 +93,9 @@ def _object(line: str, where: str) -> dict[str, Any]:
     try:
         found = json.loads(line)
     except ValueError as error:
-        raise InvalidInput(f"{where} is no JSON: {error}") from error
+        raise BadSetting(f"{where} is no JSON: {error}") from error
     if not isinstance(found, dict):
-        raise InvalidInput(f"{where} is no JSON object")
+        raise BadSetting(f"{where} is no JSON object")
     return found
 
 
@@ -108,4 +111,4 @@ def _outcome(told: dict[str, Any], where: str) -> Outcome:
             cpu_seconds=float(told["cpu_seconds"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InvalidInput(f"{where} is no outcome of a schedule: {error}") from error
+        raise BadSetting(f"{where} is no outcome of a schedule: {error}") from error

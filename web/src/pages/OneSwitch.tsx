@@ -84,7 +84,7 @@ function Told({ move }: { move: Switch }) {
                 ? "an unknown time"
                 : span(move.fallback.discardsSeconds)}{" "}
               of writes (told <When at={move.fallback.toldAt} />
-              ).
+              ). Move… on the agent’s page, to {place(move.oldMode, move.oldPoolId)}, goes back to it.
             </p>
           )}
         </Card>

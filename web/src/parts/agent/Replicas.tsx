@@ -187,7 +187,7 @@ export function Ask(props: {
       </p>
       <p>
         {isPromotion
-          ? "The workload stops on the present instance, the last delta travels, and it serves from the standby on. This is not undone by itself."
+          ? "The workload stops on the present instance, the last delta travels, and it serves from the standby on. This is not undone by itself: until the present instance ends, after the waiting time, a move to its place goes back to it."
           : "Its machine and disks end and cannot be brought back. In manual mode another standby follows; until it is ready nothing stands by."}
       </p>
     </Confirm>
