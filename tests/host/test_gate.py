@@ -110,7 +110,7 @@ def slow_to_start(tmp_path):
     later = f"while [ ! -e {go} ]; do sleep 0.02; done; touch {flag}"
     start = script(tmp_path / "start", f"sh -c '{later}' & wait")
     commands = GateCommands(start, stop=["rm", "-f", str(flag)], status=["test", "-e", str(flag)])
-    return CommandGate(commands, start_seconds=0.3), go
+    return CommandGate(commands, open_seconds=0.3), go
 
 
 def test_what_a_start_that_took_too_long_has_begun_starts_nothing_after_the_stop(tmp_path):
@@ -122,6 +122,23 @@ def test_what_a_start_that_took_too_long_has_begun_starts_nothing_after_the_stop
     go.touch()
     threading.Event().wait(0.5)
     assert gate.state() is GateState.CLOSED
+
+
+def test_a_start_that_never_ends_is_made_again(tmp_path):
+    commands = GateCommands(["sleep", "60"], stop=["true"], status=["false"])
+    gate = CommandGate(commands, open_seconds=0.1, start_seconds=0.5)
+    with pytest.raises(StartFailed, match="no end within"):
+        gate.open(1)
+
+    def is_ended():
+        with pytest.raises(StartFailed, match="does not run"):
+            gate.open(1)
+        return gate.state() is GateState.CLOSED
+
+    assert until(is_ended)
+    with pytest.raises(StartFailed, match="no end within"):
+        gate.open(1)
+    gate.close()
 
 
 def test_a_workload_that_needs_longer_to_start_than_is_waited_for_is_found_open_in_the_end(tmp_path):

@@ -23,7 +23,7 @@ from spotguard.host.gate import CommandGate, GateCommands
 start, flag, folder, seconds = sys.argv[1:]
 commands = GateCommands([start], stop=["rm", "-f", flag], status=["test", "-e", flag])
 try:
-    CommandGate(commands, start_seconds=float(seconds), folder=Path(folder)).open(1)
+    CommandGate(commands, open_seconds=float(seconds), folder=Path(folder)).open(1)
 except GateFailed:
     pass
 """
@@ -91,7 +91,7 @@ def in_the_background(tmp_path, folder, *, seconds):
     later = f"while [ ! -e {go} ]; do sleep 0.02; done; touch {flag}; exec sleep 30"
     start = script(tmp_path / "behind", f"echo begins >> {begun}", f"({later}) &")
     stop, status = ["rm", "-f", str(flag)], ["test", "-e", str(flag)]
-    return CommandGate(GateCommands(start, stop, status), start_seconds=seconds, folder=folder), go, begun
+    return CommandGate(GateCommands(start, stop, status), open_seconds=seconds, folder=folder), go, begun
 
 
 def test_what_a_start_has_left_in_the_background_starts_nothing_after_the_stop(tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from spotguard.domain.errors import GateFailed
+from spotguard.domain.errors import GateFailed, StartFailed
 from spotguard.domain.instances import GateState
 from spotguard.host.systemd_gate import SystemdGate
 from tests.host.namespaces import until
@@ -57,6 +57,41 @@ def test_a_database_that_is_part_of_it_has_flushed_before_it_is_closed(here):
     gate.open(2)
     assert here.state("db.service") == "active"
     gate.close()
+
+
+def waits_for_another(here, name):
+    """A unit whose database comes up slowly, and its gate, which has been told to open it and has not waited."""
+    slow = f"ExecStartPre=/bin/sh -c 'while [ ! -e /run/{name}-go ]; do sleep 0.05; done'"
+    here.unit(f"{name}-db.service", slow, "ExecStart=/bin/sleep 1000")
+    wants = [f"Requires={name}-db.service", f"After={name}-db.service"]
+    here.unit(f"{name}.service", "ExecStart=/bin/sleep 1000", needs=wants)
+    gate = SystemdGate(
+        f"{name}.service", systemctl=here.systemctl, groups=here.groups, end_seconds=2.0, open_seconds=0.5
+    )
+    with pytest.raises(StartFailed, match="no end within"):
+        gate.open(1)
+    assert here.state(f"{name}.service") == "inactive"
+    assert (gate.state(), gate.healthy()) == (GateState.OPEN, False), "its job will start it"
+    return gate
+
+
+def test_one_that_waits_for_another_to_start_comes_up_in_the_end(here):
+    gate = waits_for_another(here, "late")
+    with pytest.raises(StartFailed, match="does not run"):
+        gate.open(1)
+    here.run("touch", "/run/late-go")
+    assert until(gate.healthy)
+    gate.open(1)
+    gate.close()
+
+
+def test_one_that_waits_for_another_to_start_does_not_once_it_was_closed(here):
+    gate = waits_for_another(here, "never")
+    gate.close()
+    here.run("touch", "/run/never-go")
+    until(lambda: here.state("never-db.service") == "active")
+    assert gate.state() is GateState.CLOSED
+    here.ctl("stop", "never-db.service")
 
 
 def test_what_has_it_as_its_requisite_has_ended_too(here):

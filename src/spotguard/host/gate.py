@@ -30,6 +30,7 @@ from spotguard.host import commands
 from spotguard.host.starts import Starts
 from spotguard.host.write_back import write_back_all
 
+OPEN_SECONDS = 10.0  # nobody can close while a start is waited for, and a notice leaves two minutes
 START_SECONDS = 120.0
 STOP_SECONDS = 90.0  # systemd's own default before it kills
 PROBE_SECONDS = 10.0
@@ -59,14 +60,18 @@ class CommandGate:
         self,
         commands: GateCommands,
         *,
+        open_seconds: float = OPEN_SECONDS,
         start_seconds: float = START_SECONDS,
         look_seconds: float = PROBE_SECONDS,
         folder: Path | None = None,
     ) -> None:
-        """`folder`: the agent's own, where a start under way is written down for an agent that comes after it."""
-        self._commands, self._start_seconds, self._look_seconds = commands, start_seconds, look_seconds
-        self._starts = Starts(folder)
-        self._late: list[subprocess.Popen[bytes]] = []  # not waited for yet
+        """`open_seconds`: how long `open` waits for the workload. `start_seconds`: after which the start command is
+        killed, though not what it has begun. `folder`: the agent's own, where a start under way is written down for an
+        agent that comes after it.
+        """
+        self._commands, self._open_seconds, self._start_seconds = commands, open_seconds, start_seconds
+        self._look_seconds, self._starts = look_seconds, Starts(folder)
+        self._late: list[tuple[subprocess.Popen[bytes], float]] = []  # each with the moment of its end
 
     def state(self) -> GateState:
         """Unknown counts as open, and so does a start that goes on: whoever must be sure that it is closed is not."""
@@ -84,6 +89,7 @@ class CommandGate:
 
     def open(self, epoch: int) -> None:
         if self.state() is GateState.OPEN:
+            self._end_overdue()
             self._require_up()
             return
         try:
@@ -120,7 +126,7 @@ class CommandGate:
         raise StartFailed(f"the workload was started and does not run{told}")
 
     def _start(self, environment: Mapping[str, str]) -> None:
-        require_success(self._run_in_group, self._commands.start, self._start_seconds, environment)
+        require_success(self._run_in_group, self._commands.start, self._open_seconds, environment)
 
     def _stop(self) -> None:
         require_success(_run_aloud, self._commands.stop, STOP_SECONDS, {})
@@ -143,8 +149,7 @@ class CommandGate:
         try:
             code = child.wait(seconds)
         except subprocess.TimeoutExpired:
-            child.kill()
-            self._late.append(child)
+            self._late.append((child, until - seconds + self._start_seconds))
             raise
         while code == 0 and self.runs() is False and self._starts.going_on() and time.monotonic() < until:
             threading.Event().wait(_LOOK_SECONDS)
@@ -155,9 +160,14 @@ class CommandGate:
     def _end_late_starts(self) -> None:
         """None starts the workload after the stop: somebody else may serve by then."""
         self._starts.end_all()
-        for child in self._late:
+        for child, _ in self._late:
             child.wait()
         self._late.clear()
+
+    def _end_overdue(self) -> None:
+        for child, until in self._late:
+            if child.poll() is None and time.monotonic() > until:
+                child.kill()
 
 
 def run_quietly(

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from spotguard.domain.errors import GateFailed
 from spotguard.host.gate import (
+    OPEN_SECONDS,
     PROBE_SECONDS,
     STOP_SECONDS,
     Command,
@@ -47,6 +48,7 @@ class SystemdGate(CommandGate):
         *,
         systemctl: str = "systemctl",
         groups: Path = Path("/sys/fs/cgroup"),
+        open_seconds: float = OPEN_SECONDS,
         end_seconds: float = END_SECONDS,
     ) -> None:
         """`groups`: where the kernel shows control groups."""
@@ -58,7 +60,8 @@ class SystemdGate(CommandGate):
                 stop=[systemctl, "stop", "--", unit],
                 status=[systemctl, "status", "--", unit],
                 probe=probe,
-            )
+            ),
+            open_seconds=open_seconds,
         )
 
     def runs(self) -> bool | None:
@@ -76,14 +79,19 @@ class SystemdGate(CommandGate):
         return not state or state in _UP
 
     def _active_state(self) -> str | None:
+        """One that waits for another to start is inactive for systemd: its job will start it."""
         try:
-            return self._manager.told([self._unit], ["ActiveState"])[0]["ActiveState"]
+            told = self._manager.told([self._unit], ["ActiveState", "Job"])[0]
         except GateFailed:
             return None
+        waits = told["ActiveState"] in _ENDED and told["Job"] not in {"", "0"}
+        return "activating" if waits else told["ActiveState"]
 
     def _start(self, environment: Mapping[str, str]) -> None:
-        """As a child it leaves nothing running, and its last words tell why. A stop takes the place of a late start."""
-        require_success(run_quietly, self._commands.start, self._start_seconds, environment)
+        """As a child it leaves nothing running, and its last words tell why. What it has asked for goes on without it
+        until a stop takes its place.
+        """
+        require_success(run_quietly, self._commands.start, self._open_seconds, environment)
 
     def _stop(self) -> None:
         """The others are named too: systemctl waits for those that are. Whether it says that it could stop them, or
