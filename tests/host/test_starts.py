@@ -79,7 +79,7 @@ def test_a_workload_whose_start_outlives_its_agent_is_found_open_by_the_next_one
     assert until(lambda: story.begun.exists() and story.noted)
     agent.wait()
     story.go.touch()
-    assert until(lambda: story.gate.state() is GateState.OPEN)
+    assert until(story.gate.healthy)
     story.gate.open(1)
     story.gate.close()
     assert story.gate.state() is GateState.CLOSED
