@@ -59,7 +59,7 @@ def test_health_is_the_users_probe_and_false_while_closed(workload):
 )
 def test_a_start_that_does_not_start_is_told(broken):
     with pytest.raises(GateFailed):
-        CommandGate(broken).open(1)
+        CommandGate(broken, open_seconds=0.5).open(1)
 
 
 def test_a_stop_that_does_not_stop_is_told():

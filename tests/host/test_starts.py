@@ -134,6 +134,17 @@ def test_what_a_start_has_left_in_the_background_is_waited_for_and_then_is_the_w
     gate.close()
 
 
+def test_what_a_start_has_left_in_a_session_of_its_own_is_waited_for(tmp_path):
+    """A daemon of which a port tells: it was started a second time before it listened."""
+    flag, begun = tmp_path / "running", tmp_path / "begun"
+    start = script(tmp_path / "daemon", f"echo begins >> {begun}", f"setsid sh -c 'sleep 1; touch {flag}' &")
+    gate = CommandGate(GateCommands(start, ["rm", "-f", str(flag)], ["test", "-e", str(flag)]))
+    gate.open(1)
+    assert gate.healthy()
+    assert begun.read_text() == "begins\n"
+    gate.close()
+
+
 def test_a_workload_that_its_stop_has_not_ended_is_not_killed_for_having_started_late(tmp_path):
     """It may be flushing what it has acknowledged."""
     gate, go, _ = in_the_background(tmp_path, tmp_path / "agent", seconds=0.5)

@@ -151,7 +151,7 @@ class CommandGate:
         except subprocess.TimeoutExpired:
             self._late.append((child, until - seconds + self._start_seconds))
             raise
-        while code == 0 and self.runs() is False and self._starts.going_on() and time.monotonic() < until:
+        while code == 0 and self.runs() is False and time.monotonic() < until:
             threading.Event().wait(_LOOK_SECONDS)
         if (code == 0 and self.runs()) or not self._starts.going_on():
             self._starts.ended(child.pid)
