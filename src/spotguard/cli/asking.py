@@ -70,7 +70,8 @@ class Asking:
             self.wait(_BUSY_SECONDS)
         if reply.status == _UNKNOWN_TOKEN:
             raise Failed(
-                f"{_refusal(reply)}: spotguard client rotate-token NAME, beside the server, makes a new one"
+                f"{_refusal(reply)}: is it this server's token? One that is lost is followed by a new one with "
+                "spotguard client rotate-token NAME, beside the server, which ends it"
             )
         if reply.status >= _REFUSED:
             raise Failed(_refusal(reply))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import signal
 import socket
 import sys
@@ -128,6 +130,8 @@ def _opened(options: DemoOptions, console: Console, signals: list[int]) -> Demo:
         running = Demo(options)
 
     def end(number: int, _frame: Any) -> None:
+        if not signals:
+            os.write(sys.stderr.fileno(), b"ending, with a summary\n")  # a print may have been interrupted
         signals.append(number)
         running.stopping.set()
 
@@ -159,6 +163,8 @@ def _headless(running: Any, console: Console) -> dict[str, Any]:
 def _live(running: Any, console: Console, speed: float, listener: socket.socket) -> dict[str, Any]:
     from spotguard.simulation.live import play
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # every event as it happens, into a file or a pipe too
     console.print(
         f"[bold]SpotGuard demo[/] · prices: {running.world.plan.market.source} · simulated EC2, nothing touches AWS"
     )
