@@ -146,14 +146,14 @@ class Host:
 class Stage:
     """Everything together. `run` lives through seconds, in the order in which things are due."""
 
-    def __init__(self, settings=QUIET):
+    def __init__(self, settings=QUIET, server=FakeServer):
         self.clock = StoryClock()
         settings = replace(settings, blank=Records)
         self.ec2 = SimulatedEc2(self.clock, 1, PRICES, ONDEMAND, settings=settings)
         self.image = self.ec2.controls.add_public_image("base", Files())
         self.register = Register()
         self.fabric = Fabric(bytes_per_second=2e9, seconds_per_pass=0.5)
-        self.server = FakeServer(self.clock)
+        self.server = server(self.clock)
         self.client_token = CLIENT_TOKEN
         self.hosts: dict[str, Host] = {}
         self.script = None  # the users' traffic script, the same on every host

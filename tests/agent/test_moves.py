@@ -24,9 +24,9 @@ DEVICES = {
 each_kind = pytest.mark.parametrize("kind", list(PLANNED_STEPS))
 
 
-def moving(kind):
+def moving(kind, stage=None):
     """A stage on which a move of this kind has just been ordered; the switch and the old host."""
-    stage = Stage()
+    stage = stage or Stage()
     old = stage.primary()
     stage.run(60)
     pool = A if kind is MoveKind.VOLUME else B

@@ -7,13 +7,13 @@ import threading
 
 import pytest
 
-from spotguard.domain.errors import GateFailed, StartFailed
+from spotguard.domain.errors import StartFailed
 from spotguard.domain.instances import GateState
 from spotguard.host.gate import CommandGate, GateCommands
 from spotguard.host.starts import Starts
 from spotguard.ports.workload import STARTS
 from tests.host.namespaces import until
-from tests.host.test_gate import script
+from tests.host.test_gate import running, script
 
 AGENT = """
 import sys
@@ -48,7 +48,7 @@ class Story:
     @property
     def noted(self):
         path = self.folder / STARTS
-        return path.read_text().splitlines() if path.exists() else []
+        return path.read_text().split("\n")[1::2] if path.exists() else []
 
 
 @pytest.fixture
@@ -145,20 +145,78 @@ def test_what_a_start_has_left_in_a_session_of_its_own_is_waited_for(tmp_path):
     gate.close()
 
 
-def test_a_workload_that_its_stop_has_not_ended_is_not_killed_for_having_started_late(tmp_path):
-    """It may be flushing what it has acknowledged."""
-    gate, go, _ = in_the_background(tmp_path, tmp_path / "agent", seconds=0.5)
+def test_a_start_that_says_that_it_has_failed_is_ended_and_made_again(tmp_path):
+    """What it has left running would be in the way, or write beside the next one."""
+    named = f"sleep {tmp_path.stat().st_ino}.7"
+    gate = CommandGate(
+        GateCommands(script(tmp_path / "start", f"{named} &", "exit 1"), ["true"], ["false"]),
+        folder=tmp_path / "agent",
+    )
+    for _ in range(2):
+        with pytest.raises(StartFailed, match="exit 1"):
+            gate.open(1)
+        assert named not in running()
+        assert gate.state() is GateState.CLOSED
+
+
+def test_a_start_that_goes_on_is_ended_although_the_stop_fails_where_nothing_runs(tmp_path):
+    """As many a stop does: `kill $(cat pid)`."""
+    _, go, _ = in_the_background(tmp_path, tmp_path / "agent", seconds=0.5)
+    flag = tmp_path / "running"
+    commands = GateCommands([str(tmp_path / "behind")], ["rm", str(flag)], ["test", "-e", str(flag)])
+    gate = CommandGate(commands, open_seconds=0.5, folder=tmp_path / "agent")
+    with pytest.raises(StartFailed, match="goes on"):
+        gate.open(1)
+    gate.close()
+    assert gate.state() is GateState.CLOSED
+    go.touch()
+    threading.Event().wait(0.5)
+    assert not flag.exists()
+
+
+def test_what_came_up_late_is_the_workload_from_then_on(tmp_path):
+    """Its helpers are in nobody's way when it is started anew, and nothing is killed for having begun with it."""
+    gate, go, begun = in_the_background(tmp_path, tmp_path / "agent", seconds=0.5)
     with pytest.raises(StartFailed):
         gate.open(1)
     go.touch()
     assert until(gate.healthy)
-    flag = tmp_path / "running"
-    deaf = GateCommands(["true"], stop=["true"], status=["test", "-e", str(flag)])
-    with pytest.raises(GateFailed, match="still runs"):
-        CommandGate(deaf, folder=tmp_path / "agent").close()
+    assert gate.state() is GateState.OPEN
+    assert not (tmp_path / "agent" / STARTS).exists()
+    (tmp_path / "running").unlink()  # it crashes; the shell that has started it goes on
+    assert gate.state() is GateState.CLOSED
+    gate.open(1)
+    assert begun.read_text() == "begins\n" * 2
+    gate.close()
+
+
+def test_the_next_agent_ends_a_start_that_never_ends(tmp_path):
+    hangs, flag, folder = (
+        script(tmp_path / "start", "exec sleep 60"),
+        tmp_path / "running",
+        tmp_path / "agent",
+    )
+    subprocess.run([sys.executable, "-c", AGENT, *hangs, str(flag), str(folder), "0.1"], check=True)
+    commands = GateCommands(hangs, ["true"], ["false"])
+    gate = CommandGate(commands, open_seconds=0.1, start_seconds=0.5, folder=folder)
+    assert gate.state() is GateState.OPEN
+
+    def is_ended():
+        with pytest.raises(StartFailed):
+            gate.open(1)
+        return gate.state() is GateState.CLOSED
+
+    assert until(is_ended)
+
+
+def test_a_torn_line_takes_no_other_with_it(tmp_path):
+    gate, _, _ = in_the_background(tmp_path, tmp_path / "agent", seconds=0.5)
+    (tmp_path / "agent").mkdir()
+    (tmp_path / "agent" / STARTS).write_text("12")
+    with pytest.raises(StartFailed):
+        gate.open(1)
     assert Starts(tmp_path / "agent").going_on()
     gate.close()
-    assert not Starts(tmp_path / "agent").going_on()
 
 
 def test_a_start_that_failed_and_left_nothing_is_made_again(tmp_path):

@@ -52,8 +52,8 @@ BUGS = (
         (
             Edit(
                 "execution/old_half.py",
-                "        self.holding.release(state.epoch, heir)\n",
-                "        self.holding.release(state.epoch, heir)\n"
+                "            return self._gone_on(state)\n",
+                "            return self._gone_on(state)\n"
                 "        if self.cloud is not None and state.close_by is None:\n"
                 "            self.cloud.terminate_instance(state.own)\n",
             ),

@@ -11,7 +11,13 @@ BUGS = (
         "the-gate-stays-open",
         "vitess#20199: writes go on while the switch-over copies",
         "1, 4: the last writes are on nobody's disk",
-        (Edit("execution/old_half.py", "        self.holding.pause()\n", ""),),
+        (
+            Edit(
+                "execution/old_half.py",
+                "        self.holding.pause()\n        if state.kind is MoveKind.IMAGE",
+                "        if state.kind is MoveKind.IMAGE",
+            ),
+        ),
         hunt(*_PLANNED),
     ),
     Bug(
@@ -65,6 +71,9 @@ BUGS = (
             Edit(
                 "execution/old_half.py",
                 "        try:\n            self.holding.resume()\n"
+                "        except StartFailed:\n"
+                "            return replace(state, ended=MoveEnd.UNWOUND)"
+                "  # it is coming: whoever waited could hear no notice\n"
                 "        except GateFailed as error:\n"
                 '            return Wait(self.limits.look_again, f"opening the gate again: {error}")\n',
                 "",

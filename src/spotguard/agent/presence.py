@@ -126,7 +126,8 @@ class Presence:
 
     def _beat(self) -> Mapping[str, Any]:
         desk = self._desk
-        gate = desk.primacy.gate_state()
+        # one that ran again is not taken for one that has had its last pass
+        gate = GateState.OPEN if desk.primacy.reopened else desk.primacy.gate_state()
         # what waits to be told of the move comes first
         released = desk.primacy.released if desk.primacy.released and not len(desk.outbox) else None
         body = {

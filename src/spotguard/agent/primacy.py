@@ -48,6 +48,7 @@ class Primacy:
         self._anothers = 0  # the newest that it told this process to be another's
         self._rehearsing = False
         self._is_coming = False  # it was started, and did not run when last looked at
+        self._was_seen_up = False
         self.was_anothers = False  # what stood on the disk
 
     def load(self, me: Identity) -> bool:
@@ -200,8 +201,9 @@ class Primacy:
                 self._allow()  # what a look has seen before is forgotten
                 was_closed = True
             has_come = was_closed or self._is_coming
-            if has_come:
+            if has_come or not self._was_seen_up:  # an agent before this one may have started it
                 self._open(epoch)
+            if has_come:
                 self._opened()
             self._note_opened(epoch)
             return has_come
@@ -214,9 +216,10 @@ class Primacy:
             self._gate.open(epoch)
         except StartFailed:
             self._is_coming = True
-            self._remember(replace(self._now, follows=None))
+            with suppress(OSError):
+                self._remember(replace(self._now, follows=None))
             raise
-        self._is_coming = False
+        self._is_coming, self._was_seen_up = False, True
 
     def ensure_closed(self) -> None:
         """Who holds no epoch serves nothing."""
@@ -255,7 +258,7 @@ class Primacy:
             with suppress(OSError):
                 self._document.write(self._now)
             self._gate.close()
-            self.release(held)
+            self._let_go(held)
             return True
 
     def give_up(self) -> None:
@@ -285,10 +288,13 @@ class Primacy:
                 now = replace(now, flush_seconds=(self._clock.now() - begun).total_seconds())
             self._keep(now)
 
+    @property
+    def reopened(self) -> bool:
+        """The workload ran again since a move has closed the gate: what it wrote nobody has read."""
+        return self._now.paused and self._now.reopened
+
     def stays_closed(self) -> bool:
-        """One that a move has paused is closed again if something else has started it, and said so until it is
-        paused anew.
-        """
+        """What a move has paused is closed again where something else has started it; False until it is paused anew."""
         with self._lock:
             if not self._now.paused:
                 return True
@@ -296,21 +302,27 @@ class Primacy:
                 self._serving.forbid()
                 self._keep(replace(self._now, reopened=True))
                 self._gate.close()
-            return not self._now.reopened
+            return not self.reopened
 
     def resume(self) -> None:
         with self._lock:
             if self._now.paused:
                 self._keep(replace(self._now, paused=False))
-            self.ensure_open()
             self._allow()
+            self.ensure_open()
 
-    def release(self, epoch: int, heir: Heir | None = None) -> None:
+    def release(self, epoch: int, heir: Heir | None = None) -> bool:
         with self._lock:
-            self._serving.forbid()
-            if self._gate.state() is GateState.OPEN:
-                self._gate.close()
-            self._keep(self._now.let_go(epoch, heir, self._clock.now()))
+            if not self.stays_closed():
+                return False
+            self._let_go(epoch, heir)
+            return True
+
+    def _let_go(self, epoch: int, heir: Heir | None = None) -> None:
+        self._serving.forbid()
+        if self._gate.state() is GateState.OPEN:
+            self._gate.close()
+        self._keep(self._now.let_go(epoch, heir, self._clock.now()))
 
     # handover tickets
 

@@ -20,6 +20,7 @@ from spotguard.domain.errors import (
     GateFailed,
     NotVisible,
     QuiesceFailed,
+    StartFailed,
     SyncFailed,
     Throttled,
 )
@@ -35,6 +36,8 @@ from spotguard.ports.clock import Clock
 from spotguard.ports.cloud import Cloud
 from spotguard.ports.intentions import Intentions
 from spotguard.ports.workload import Quiesce, StateSync, SyncTarget
+
+WAITED = timedelta(seconds=2)
 
 
 @dataclass(frozen=True)
@@ -58,17 +61,16 @@ class Holding(Protocol):
     def pause(self) -> None:
         """Close the gate and keep it closed, durably, until `resume`. `GateFailed` when it does not close."""
 
-    def stays_closed(self) -> bool:
-        """False if the workload ran again since `pause`: it is closed now, and what it wrote nobody has read."""
-
     def resume(self) -> None:
         """Open the gate again under the unchanged epoch."""
 
     def may_hand_over(self, epoch: int, heir: Heir) -> bool:
         """A ticket to this heir is in hand."""
 
-    def release(self, epoch: int, heir: Heir | None) -> None:
-        """Let go of it durably, for ever; the gate is closed. A ticket to this heir is handed over, any other ends."""
+    def release(self, epoch: int, heir: Heir | None) -> bool:
+        """Let go of it durably, for ever; the gate is closed. A ticket to this heir is handed over, any other ends.
+        False: the workload ran again since `pause`. It is closed, what it wrote nobody has read, and nothing is let go.
+        """
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,9 @@ class OldHalf:
         except (Throttled, Doubtful, NotVisible) as error:
             return Wait(self.limits.look_again, f"EC2 gave no clear answer ({error.code})")
         except (GateFailed, QuiesceFailed, CloudError) as error:  # EC2 has refused, and repeats itself
-            if state.close_by is not None:  # the instance is dying: nothing is gained by going back
+            if state.close_by is not None or self._may_have_lost_volumes(
+                state
+            ):  # nothing is gained by going back
                 return Wait(1.0, f"{step}: {error}")
             return state.unwind(f"{step}: {error}")
         return outcome
@@ -137,7 +141,7 @@ class OldHalf:
         without this holder's word. Its own word alone tells that they stay.
         """
         closed_at = state.done.get(Step.GATE_CLOSED)
-        if state.kind is MoveKind.VOLUME and self.cloud is None:
+        if self._may_have_lost_volumes(state):
             return state
         committed = Step.VOLUMES_MOVED in state.done or Step.RELEASED in state.done or state.overtaken
         if closed_at is None or committed or state.close_by is not None or state.unwinding:
@@ -148,6 +152,9 @@ class OldHalf:
                 f"the gate has been closed for {limit.total_seconds():.0f} s without a release"
             )
         return state
+
+    def _may_have_lost_volumes(self, state: MoveState) -> bool:
+        return state.kind is MoveKind.VOLUME and self.cloud is None and state.gate_is_shut
 
     def _unwind(self, state: MoveState) -> MoveState | Wait:
         """Before the release the old instance can always serve on: its state comes back, then its gate opens."""
@@ -162,6 +169,8 @@ class OldHalf:
         self.quiet.thaw()
         try:
             self.holding.resume()
+        except StartFailed:
+            return replace(state, ended=MoveEnd.UNWOUND)  # it is coming: whoever waited could hear no notice
         except GateFailed as error:
             return Wait(self.limits.look_again, f"opening the gate again: {error}")
         return replace(state, ended=MoveEnd.UNWOUND)
@@ -271,28 +280,41 @@ class OldHalf:
         return waiting or state.with_step(Step.VOLUMES_MOVED, self.clock.now())
 
     def release(self, state: MoveState) -> MoveState | Wait:
-        if not state.overtaken and not self.holding.stays_closed():
-            return _closed_anew(state)
         heir = heir_of(state)
         if self._needs_server(state, heir) and not self.server_answers():
             return Wait(1.0, "the server does not answer: who let go now would leave nobody to serve")
         self.quiet.thaw()
-        self.holding.release(state.epoch, heir)
+        if self._was_written_since(state):
+            return state.unwind("its state was changed after the last pass, with its gate closed")
+        if not self.holding.release(state.epoch, heir):
+            return self._gone_on(state)
         return replace(state.with_step(Step.RELEASED, self.clock.now()), ended=MoveEnd.RELEASED)
+
+    def _was_written_since(self, state: MoveState) -> bool:
+        """Since the last pass. Whoever had to wait looks: what has started the workload may have ended it too. Nobody
+        waits with a notice.
+        """
+        sent = state.done.get(Step.DELTA_SENT)
+        if sent is None or state.position is None or state.close_by is not None or state.overtaken:
+            return False
+        if self.clock.now() - sent < WAITED:
+            return False
+        return self.sync.position() > state.position
+
+    def _gone_on(self, state: MoveState) -> MoveState:
+        """Something else has started the workload after the gate was closed. With its volumes everything goes along,
+        and who dies sends another last pass; else the move is given up, as an image or a standby is told to be whole.
+        """
+        lacks = state.kind is MoveKind.IMAGE or (state.kind is MoveKind.SYNCED and state.close_by is None)
+        if lacks and not state.overtaken:
+            return state.unwind("the workload was started by something else after its gate had been closed")
+        self.holding.pause()
+        return replace(state.without_steps(Step.DELTA_SENT), position=None)
 
     def _needs_server(self, state: MoveState, heir: Heir | None) -> bool:
         """A release is never taken back: without a notice, and with the state here, it can wait for the server."""
         can_wait = state.close_by is None and not state.overtaken and state.kind is not MoveKind.VOLUME
         return can_wait and not (heir is not None and self.holding.may_hand_over(state.epoch, heir))
-
-
-def _closed_anew(state: MoveState) -> MoveState:
-    """The gate was found open: what was written meanwhile goes with another last pass, or with the volumes. An image
-    lacks it.
-    """
-    if state.kind is MoveKind.IMAGE and state.close_by is None:
-        return state.unwind("the workload was started by something else while its image was made")
-    return replace(state.without_steps(Step.GATE_CLOSED, Step.DELTA_SENT), position=None)
 
 
 def heir_of(state: MoveState) -> Heir | None:

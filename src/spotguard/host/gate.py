@@ -10,7 +10,7 @@ output for as long as it lives, and a pipe of ours would keep us waiting for its
 
 A `start` after which the workload does not run in time has failed, and what it has begun goes on: a workload may need
 longer than we wait. It lasts until the gate is closed, by this agent or by one that comes after it; until then the gate
-counts as open, and nothing is started beside it.
+counts as open, and nothing is started beside it. One that says that it has failed is ended, and made again.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ START_SECONDS = 120.0
 STOP_SECONDS = 90.0  # systemd's own default before it kills
 PROBE_SECONDS = 10.0
 _LOOK_SECONDS = 0.2
+_KILLED_SECONDS = 10.0
 
 Command = Sequence[str]
 Run = Callable[[Command, float, Mapping[str, str]], subprocess.CompletedProcess[Any]]
@@ -71,12 +73,23 @@ class CommandGate:
         """
         self._commands, self._open_seconds, self._start_seconds = commands, open_seconds, start_seconds
         self._look_seconds, self._starts = look_seconds, Starts(folder)
-        self._late: list[tuple[subprocess.Popen[bytes], float]] = []  # each with the moment of its end
+        self._late: list[subprocess.Popen[bytes]] = []  # not waited for yet
 
     def state(self) -> GateState:
         """Unknown counts as open, and so does a start that goes on: whoever must be sure that it is closed is not."""
-        is_closed = self.runs() is False and not self._starts.going_on()
+        is_closed = self._look() is False and not self._starts_go_on()
         return GateState.CLOSED if is_closed else GateState.OPEN
+
+    def _look(self) -> bool | None:
+        """As `runs`; once it does, what its start has left running is the workload."""
+        runs = self.runs()
+        if runs:
+            self._starts.came_up()
+        return runs
+
+    def _starts_go_on(self) -> bool:
+        """Also a command of this process of which the system tells nothing."""
+        return bool(self._starts.going_on()) or any(child.poll() is None for child in self._late)
 
     def runs(self) -> bool | None:
         """Whether the workload does; None when that cannot be told."""
@@ -85,11 +98,11 @@ class CommandGate:
 
     def is_up(self) -> bool:
         """It has come up, as far as that can be told."""
-        return self.runs() is not False
+        return self._look() is not False
 
     def open(self, epoch: int) -> None:
         if self.state() is GateState.OPEN:
-            self._end_overdue()
+            self._starts.end_overdue(self._start_seconds)
             self._require_up()
             return
         try:
@@ -100,14 +113,22 @@ class CommandGate:
 
     def close(self) -> None:
         """One that ran and is not seen to have ended may be flushing: what its start has begun is not killed."""
-        ran = self.runs() is not False
-        self._stop()
-        if ran and self.runs() is not False:
+        if self._look() is False:
+            self._stop_again()
+            if self._starts_go_on():
+                self._end_late_starts()
+                self._stop_again()  # it may have left its session meanwhile
+        else:
+            self._stop()
+        if self.runs() is not False:
             raise GateFailed("the workload was stopped and still runs")
         self._end_late_starts()
-        if self.state() is not GateState.CLOSED:
-            raise GateFailed("the workload was stopped and still runs")
         write_back_all()
+
+    def _stop_again(self) -> None:
+        """What does not run may be something that `status` does not see; many a `stop` fails where there is nothing."""
+        with suppress(GateFailed):
+            self._stop()
 
     def healthy(self) -> bool:
         """Of one that cannot be asked whether it runs the probe alone knows: nobody else has seen it serve."""
@@ -137,7 +158,7 @@ class CommandGate:
         """Its own, by which all that it has begun can be ended. A command that leaves the workload in the background
         ends before that runs: it is given the rest of the time.
         """
-        until = time.monotonic() + seconds
+        until, waiting = time.monotonic() + seconds, threading.Event()
         child = subprocess.Popen(
             list(command),
             stdin=subprocess.DEVNULL,
@@ -149,25 +170,24 @@ class CommandGate:
         try:
             code = child.wait(seconds)
         except subprocess.TimeoutExpired:
-            self._late.append((child, until - seconds + self._start_seconds))
+            self._late.append(child)
             raise
+        if code != 0:
+            self._starts.end_all([child.pid])  # by its own word it has failed: it is made again
         while code == 0 and self.runs() is False and time.monotonic() < until:
-            threading.Event().wait(_LOOK_SECONDS)
-        if (code == 0 and self.runs()) or not self._starts.going_on():
-            self._starts.ended(child.pid)
+            waiting.wait(_LOOK_SECONDS)
         return subprocess.CompletedProcess(command, code)
 
     def _end_late_starts(self) -> None:
         """None starts the workload after the stop: somebody else may serve by then."""
         self._starts.end_all()
-        for child, _ in self._late:
-            child.wait()
+        for child in self._late:
+            child.kill()
+            try:
+                child.wait(_KILLED_SECONDS)
+            except subprocess.TimeoutExpired as error:
+                raise GateFailed(f"a late start goes on, and cannot be ended: process {child.pid}") from error
         self._late.clear()
-
-    def _end_overdue(self) -> None:
-        for child, until in self._late:
-            if child.poll() is None and time.monotonic() > until:
-                child.kill()
 
 
 def run_quietly(

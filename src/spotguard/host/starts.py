@@ -1,7 +1,8 @@
 """Starts of the workload that have not ended, written down beyond the agent: what one has begun outlives it.
 
 Each begins a session of its own, whose number is its first process's. A line says which that was, when it began and in
-which boot: another process of that number is left alone.
+which boot: another process of that number is left alone. A start whose workload runs, or of which nothing lasts, is
+forgotten.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from spotguard.domain.errors import GateFailed
+from spotguard.host.clock import since_boot
 from spotguard.host.disk import FolderDisk
 from spotguard.ports.workload import STARTS
 from spotguard.telemetry import get_logger
@@ -23,63 +25,91 @@ from spotguard.telemetry import get_logger
 _LINE = re.compile(
     r"(?P<leader>[1-9]\d+) (?P<began>\d+) (?P<boot>\S+)"
 )  # neither 0 nor 1: all would be ended
-
 _END_SECONDS = 10.0  # for what was killed to be gone: a disk may hold it
 _LOOK_SECONDS = 0.02
+_STATE, _SESSION, _THREADS, _STARTTIME = 0, 3, 17, 19  # proc(5), stat, what follows the name
 
 log = get_logger("gate")
 
 
 class Starts:
-    """`folder`: the agent's own; None: nothing is written down."""
+    """`folder`: the agent's own; None: nothing is written down. Threads may share it."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         self._here: dict[int, str] = {}  # the lines of this process, also where none could be written
+        self._lock = threading.RLock()
 
     def begun(self, leader: int) -> None:
         """Durable when it returns. A full disk keeps no workload from starting: then this process alone knows of it."""
-        line = self._here[leader] = _line_of(leader)
-        self._try(lambda disk: disk.append(STARTS, f"{line}\n".encode()))
+        with self._lock:
+            line = self._here[leader] = _line_of(leader)
+            self._try(lambda disk: disk.append(STARTS, f"\n{line}\n".encode()))  # the last one may be torn
 
-    def ended(self, leader: int) -> None:
-        """What it has left running is the workload."""
-        self._here.pop(leader, None)
-        self._try(lambda disk: self._forget(disk, leader))
+    def forget(self, leaders: Iterable[int]) -> None:
+        """What they have left running is the workload, or nothing."""
+        with self._lock:
+            gone = {*leaders}
+            for leader in gone & self._here.keys():
+                del self._here[leader]
+            if self._lines():
+                self._try(lambda disk: self._write_without(disk, gone))
+
+    def came_up(self) -> None:
+        """The workload runs. A command that is not over may start more still."""
+        known = self._known()
+        over = {leader for leader in known if not _is_alive(_stat(leader))}
+        if over:
+            self.forget(over)
 
     def going_on(self) -> tuple[int, ...]:
         """The processes that starts of this boot have begun, and that go on."""
-        leaders = self._leaders()
-        return _living(leaders) if leaders else ()
+        known = self._known()
+        living = _living(set(known)) if known else {}
+        ended = known.keys() - living.values()
+        if ended:
+            self.forget(ended)
+        return tuple(sorted(living))
 
-    def end_all(self) -> None:
-        """Returns when none of their processes goes on. `GateFailed`: one cannot be ended."""
+    def end_overdue(self, seconds: float) -> None:
+        """The commands that began longer ago than that are killed, though not what they have begun."""
+        for leader, began in self._known().items():
+            if _is_alive(_stat(leader)) and since_boot() - int(began) / os.sysconf("SC_CLK_TCK") > seconds:
+                _end(leader)
+
+    def end_all(self, leaders: Iterable[int] | None = None) -> None:
+        """Of these, or of all: returns when none of their processes goes on. `GateFailed`: one cannot be ended."""
         waiting, until = threading.Event(), time.monotonic() + _END_SECONDS
-        while pids := self.going_on():
+        known = {*self._known()} if leaders is None else {*leaders}
+        while pids := _living(known) if known else {}:
             if time.monotonic() > until:
-                raise GateFailed(f"a late start goes on, and cannot be ended: processes {pids}")
+                raise GateFailed(f"a late start goes on, and cannot be ended: processes {_list(pids)}")
             for pid in pids:
                 _end(pid)
             waiting.wait(_LOOK_SECONDS)
-        self._here.clear()
-        if self._folder is not None and (self._folder / STARTS).exists():
-            self._try(lambda disk: disk.remove(STARTS))
+        if leaders is not None:
+            self.forget(known)
+            return
+        with self._lock:
+            self._here.clear()
+            if self._lines():
+                self._try(lambda disk: disk.remove(STARTS))
 
-    def _leaders(self) -> set[int]:
-        """Of this boot. While anything of a session lasts no new process is given its number: one whose first process
-        is gone is ours.
+    def _known(self) -> dict[int, str]:
+        """Leaders of this boot, and when each began. While anything of a session lasts no new process is given its
+        number: one whose first process is gone is ours.
         """
-        lines = {*self._here.values(), *self._lines()}
+        with self._lock:
+            lines = {*self._here.values(), *self._lines()}
         if not lines:
-            return set()
+            return {}
         boot, told = _boot(), (_LINE.fullmatch(line) for line in lines)
-        known = {
-            (int(one["leader"]), one["began"]) for one in told if one is not None and one["boot"] == boot
-        }
-        return {leader for leader, began in known if _began(leader) in (began, None)}
+        known = {int(one["leader"]): one["began"] for one in told if one is not None and one["boot"] == boot}
+        return {leader: began for leader, began in known.items() if _began(leader) in (began, None)}
 
-    def _forget(self, disk: FolderDisk, leader: int) -> None:
-        kept = [line for line in self._lines() if line.split()[:1] != [str(leader)]]
+    def _write_without(self, disk: FolderDisk, leaders: set[int]) -> None:
+        numbers = {str(leader) for leader in leaders}
+        kept = [line for line in self._lines() if line.split()[:1] and line.split()[0] not in numbers]
         if kept:
             disk.replace(STARTS, "".join(f"{line}\n" for line in kept).encode())
         else:
@@ -91,7 +121,7 @@ class Starts:
             return []
         try:
             return (self._folder / STARTS).read_text(errors="replace").splitlines()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
             log.warning("starts not read", because=str(error))
@@ -124,21 +154,31 @@ def _boot() -> str:
 
 
 def _began(pid: int) -> str | None:
-    """proc(5), stat, starttime; None where there is no such process."""
-    told = _stat(Path(f"/proc/{pid}/stat"))
-    return told[19] if told else None
+    """None where there is no such process."""
+    told = _stat(pid)
+    return told[_STARTTIME] if told else None
 
 
-def _living(sessions: set[int]) -> tuple[int, ...]:
-    """Their processes that have not ended: of the dead, some are not yet waited for."""
-    found = ((int(path.parent.name), _stat(path)) for path in Path("/proc").glob("[0-9]*/stat"))
-    return tuple(
-        sorted(pid for pid, told in found if told and int(told[3]) in sessions and told[0] not in "ZX")
-    )
+def _living(sessions: set[int]) -> dict[int, int]:
+    """Their processes that have not ended, each with its session."""
+    pids = (int(path.name) for path in Path("/proc").glob("[0-9]*"))
+    found = ((pid, _stat(pid)) for pid in pids)
+    return {
+        pid: int(told[_SESSION]) for pid, told in found if _is_alive(told) and int(told[_SESSION]) in sessions
+    }
 
 
-def _stat(path: Path) -> list[str]:
-    """proc(5), stat: state, ppid, pgrp, session …; empty where there is no such process."""
+def _is_alive(told: list[str]) -> bool:
+    """Of the dead, some are not yet waited for; of one whose first thread has ended others may go on."""
+    return bool(told) and (told[_STATE] not in "ZX" or int(told[_THREADS]) > 1)
+
+
+def _stat(pid: int) -> list[str]:
+    """proc(5), stat, what follows the name; empty where there is no such process."""
     with suppress(OSError):
-        return path.read_text(errors="replace").rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     return []
+
+
+def _list(pids: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(pids)))

@@ -250,6 +250,7 @@ class MountedGate:
 
     def __init__(self, gate: Gate, mount: StateMount, arrives: Callable[[int], bool]) -> None:
         self._gate, self._mount, self._arrives = gate, mount, arrives
+        self._is_opening = False
 
     def state(self) -> GateState:
         return self._gate.state()
@@ -260,8 +261,11 @@ class MountedGate:
                 self._mount.require_to_open(lambda: self._arrives(epoch))
             except OSError as error:
                 raise GateFailed(f"it cannot be seen what is mounted: {error}") from error
+            self._is_opening = True
         self._gate.open(epoch)
-        self._note(self._mount.opened)
+        if self._is_opening:
+            self._is_opening = False
+            self._note(self._mount.opened)
 
     def close(self) -> None:
         ran_on_it = self._runs_on_it()

@@ -110,6 +110,9 @@ class SystemdGate(CommandGate):
         if failure is not None:
             raise failure
 
+    def _stop_again(self) -> None:
+        self._stop()  # what stops with it may go on
+
     def _end_what_is_left(self, units: Sequence[str]) -> None:
         """Asked once, not killed: `SendSIGKILL=no` is what a unit says whose writes must not be cut off."""
         left = self._left(units)
