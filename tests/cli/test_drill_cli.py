@@ -123,5 +123,8 @@ def test_a_plan_to_boot_a_restore_point_tells_in_which_security_group(group, whe
 
 def test_a_token_that_opens_nothing_is_told_with_the_command_that_makes_one(scene):
     stranger = Errand(scene.world.link, "sgc_of-nobody", pytest.fail)
-    with pytest.raises(Failed, match=r"this token is not valid.*spotguard client rotate-token"):
+    with pytest.raises(
+        Failed,
+        match=r"this token is not valid.*: is it this server's token\? .*spotguard client rotate-token",
+    ):
         stranger.agent_named("web-1")

@@ -47,8 +47,9 @@ class Primacy:
         self._confirmed: int | None = None  # the epoch that the server told this process, or a ticket gave it
         self._anothers = 0  # the newest that it told this process to be another's
         self._rehearsing = False
-        self._is_coming = False  # it was started, and did not run when last looked at
-        self._was_seen_up = False
+        self._is_up: bool | None = (
+            None  # False: it was started, and does not run yet; None: nobody has looked here
+        )
         self.was_anothers = False  # what stood on the disk
 
     def load(self, me: Identity) -> bool:
@@ -200,8 +201,8 @@ class Primacy:
                 self._gate.close()
                 self._allow()  # what a look has seen before is forgotten
                 was_closed = True
-            has_come = was_closed or self._is_coming
-            if has_come or not self._was_seen_up:  # an agent before this one may have started it
+            has_come = was_closed or self._is_up is False
+            if has_come or self._is_up is None:  # an agent before this one may have started it
                 self._open(epoch)
             if has_come:
                 self._opened()
@@ -215,11 +216,11 @@ class Primacy:
         try:
             self._gate.open(epoch)
         except StartFailed:
-            self._is_coming = True
+            self._is_up = False
             with suppress(OSError):
                 self._remember(replace(self._now, follows=None))
             raise
-        self._is_coming, self._was_seen_up = False, True
+        self._is_up = True
 
     def ensure_closed(self) -> None:
         """Who holds no epoch serves nothing."""
@@ -258,7 +259,7 @@ class Primacy:
             with suppress(OSError):
                 self._document.write(self._now)
             self._gate.close()
-            self._let_go(held)
+            self._keep(self._now.let_go(held, None, self._clock.now()))
             return True
 
     def give_up(self) -> None:
@@ -313,16 +314,13 @@ class Primacy:
 
     def release(self, epoch: int, heir: Heir | None = None) -> bool:
         with self._lock:
+            self._serving.forbid()
             if not self.stays_closed():
                 return False
-            self._let_go(epoch, heir)
+            if not self._now.paused and self._gate.state() is GateState.OPEN:
+                self._gate.close()
+            self._keep(self._now.let_go(epoch, heir, self._clock.now()))
             return True
-
-    def _let_go(self, epoch: int, heir: Heir | None = None) -> None:
-        self._serving.forbid()
-        if self._gate.state() is GateState.OPEN:
-            self._gate.close()
-        self._keep(self._now.let_go(epoch, heir, self._clock.now()))
 
     # handover tickets
 

@@ -28,7 +28,7 @@ from typing import Any
 from spotguard.domain.errors import GateFailed, StartFailed
 from spotguard.domain.instances import GateState
 from spotguard.host import commands
-from spotguard.host.starts import Starts
+from spotguard.host.starts import Starts, listed
 from spotguard.host.write_back import write_back_all
 
 OPEN_SECONDS = 10.0  # nobody can close while a start is waited for, and a notice leaves two minutes
@@ -142,8 +142,8 @@ class CommandGate:
     def _require_up(self) -> None:
         if self.is_up():
             return
-        pids = ", ".join(map(str, self._starts.going_on()))
-        told = f" yet: what its start has begun goes on (processes {pids})" if pids else ""
+        pids = self._starts.going_on()
+        told = f" yet: what its start has begun goes on ({listed(pids)})" if pids else ""
         raise StartFailed(f"the workload was started and does not run{told}")
 
     def _start(self, environment: Mapping[str, str]) -> None:

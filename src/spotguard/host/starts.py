@@ -83,7 +83,7 @@ class Starts:
         known = {*self._known()} if leaders is None else {*leaders}
         while pids := _living(known) if known else {}:
             if time.monotonic() > until:
-                raise GateFailed(f"a late start goes on, and cannot be ended: processes {_list(pids)}")
+                raise GateFailed(f"a late start goes on, and cannot be ended: {listed(pids)}")
             for pid in pids:
                 _end(pid)
             waiting.wait(_LOOK_SECONDS)
@@ -180,5 +180,7 @@ def _stat(pid: int) -> list[str]:
     return []
 
 
-def _list(pids: Iterable[int]) -> str:
-    return ", ".join(map(str, sorted(pids)))
+def listed(pids: Iterable[int]) -> str:
+    """For people."""
+    told = sorted(pids)
+    return f"process{'es' if len(told) > 1 else ''} {', '.join(map(str, told))}"

@@ -27,6 +27,7 @@ from spotguard.host.gate import (
     require_success,
     run_quietly,
 )
+from spotguard.host.starts import listed
 from spotguard.host.systemctl import Systemctl
 
 END_SECONDS = 10.0  # for what a stop has left running, once it was asked to end
@@ -124,7 +125,7 @@ class SystemdGate(CommandGate):
             waiting.wait(_LOOK_SECONDS)
             left = self._left(left)
         if left:
-            told = "; ".join(f"{unit}: {_list(pids)}" for unit, pids in left.items())
+            told = "; ".join(f"{unit}: {listed(pids)}" for unit, pids in left.items())
             raise GateFailed(
                 f"the workload was stopped, and processes of it go on ({told}): end them; "
                 "KillMode= and SendSIGKILL= of the unit say what its stop ends (systemd.kill(5))"
@@ -158,7 +159,3 @@ class SystemdGate(CommandGate):
                     if error.errno not in _NOBODYS:
                         raise GateFailed(f"it cannot be seen what runs in {group}: {error}") from error
         return sorted(pids)
-
-
-def _list(pids: Sequence[int]) -> str:
-    return f"process {pids[0]}" if len(pids) == 1 else f"processes {', '.join(map(str, pids))}"
