@@ -6,6 +6,7 @@ from spotguard.domain.agents import KillLevel
 from spotguard.domain.epochs import Proof
 from spotguard.domain.ids import AgentId, InstanceId
 from spotguard.store import grants, kill
+from spotguard.store.agents import HELD_BACK
 from spotguard.store.tables import agent_events, epoch_grants, instances
 from tests.api.test_tickets import signed
 from tests.api.world import Machine, World
@@ -59,6 +60,49 @@ def test_nobody_is_granted_an_epoch_beside_one_that_holds_a_newer_one(
     assert claims(world) == [{"instance_id": later.id, "epoch": 3}], "told once"
     assert not grant_to(world, web, world.register(web.tenant, "web", letter="c"))
     assert [row.epoch for row in world.rows(epoch_grants)] == [1]
+
+
+def taken_back(world: World) -> list[dict[str, object]]:
+    return [row.detail for row in world.rows(agent_events, agent_events.c.kind == "newer_epoch_taken_back")]
+
+
+def test_who_says_its_old_epoch_again_holds_no_newer_one(world: World, web: Machine):
+    """A garbage report with its credential: nobody goes back to an older epoch than it held."""
+    web.heartbeat(epoch=2, gate="open")
+    world.clock.pass_seconds(HELD_BACK.total_seconds())
+    web.heartbeat(epoch=1, gate="open")
+    assert taken_back(world) == [], "a heartbeat of before may have been held back on its way as long as that"
+    world.clock.pass_seconds(1)
+    for _ in range(2):
+        web.heartbeat(epoch=1, gate="open")
+    assert taken_back(world) == [{"instance_id": web.id, "epoch": 2}]
+    assert grant_to(world, web, world.register(web.tenant, "web", letter="c"))
+
+
+def test_so_does_who_says_that_it_has_let_go_of_an_older_one(world: World, web: Machine):
+    web.heartbeat(epoch=99, gate="open")
+    world.clock.pass_seconds(HELD_BACK.total_seconds() + 1)
+    web.heartbeat(epoch=None, released=1, gate="closed")
+    assert taken_back(world) == [{"instance_id": web.id, "epoch": 99}]
+    assert grant_to(world, web, world.register(web.tenant, "web", letter="c"))
+
+
+def test_who_lets_go_of_what_it_said_has_held_it_and_its_heir_may_serve(
+    world: World, web: Machine, later: Machine
+):
+    later.heartbeat(epoch=3, gate="open")
+    world.clock.pass_seconds(HELD_BACK.total_seconds() + 1)
+    later.heartbeat(epoch=None, released=3, gate="closed")
+    assert taken_back(world) == []
+    assert not grant_to(world, web, world.register(web.tenant, "web", letter="c"))
+
+
+def test_a_smaller_lie_stands_when_the_greater_one_is_taken_back(world: World, web: Machine, later: Machine):
+    later.heartbeat(epoch=99, gate="open")
+    world.clock.pass_seconds(HELD_BACK.total_seconds() + 1)
+    later.heartbeat(epoch=3, gate="open")
+    assert taken_back(world) == [{"instance_id": later.id, "epoch": 99}]
+    assert not grant_to(world, web, world.register(web.tenant, "web", letter="c"))
 
 
 def test_it_is_granted_as_ever_once_that_one_is_dead(world: World, web: Machine, later: Machine):

@@ -36,9 +36,13 @@ def turn(scene, level):
 def tell(scene, agent, instance_id, epoch):
     """The heartbeat of who holds an epoch that the copy does not know."""
     caller = SimpleNamespace(
-        client_id=scene.client_id, agent_id=agent, instance_id=instance_id, epoch=scene.agent(agent).epoch
+        client_id=scene.client_id,
+        agent_id=agent,
+        instance_id=instance_id,
+        epoch=scene.agent(agent).epoch,
+        claimed_epoch=None,
     )
-    scene.db.write(lambda tx: claims.told(tx, scene.now, caller, epoch))
+    scene.db.write(lambda tx: claims.told(tx, scene.now, caller, epoch, released=None))
 
 
 def test_while_all_is_stopped_no_machine_is_ended_and_afterwards_what_has_no_role_is(scene):

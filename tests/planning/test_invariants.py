@@ -71,11 +71,20 @@ def storage(**changed):
     return with_one(HEALTHY.storage[1], **changed)
 
 
+def inherited(**of_the_holder):
+    """The standby serves, to which a ticket was out."""
+    opened = with_one(STANDBY, gate_open=True)
+    holder = replace(THIRD, **{"heir": STANDBY.instance_id} | of_the_holder)
+    return replace(opened, grants=(FIRST, SECOND, holder))
+
+
 PLANTED = {
     "one_primary": {
         "two grants are held": with_one(SECOND, status=GrantStatus.HELD),
         "the former holder opened its gate again": with_one(COLD, gate_open=True),
         "the standby opened its gate": with_one(STANDBY, gate_open=True),
+        "the heir of a ticket opened its gate before its holder let go": inherited(released_at=None),
+        "another one than the heir opened its gate": inherited(released_at=NOW, heir="i-fourth"),
     },
     "the_agent_is_where_its_epoch_is": {
         "the agent missed a grant": with_one(AGENT, epoch=2),
@@ -180,6 +189,7 @@ FINE = {
     ),
     "an open gate never heard of": with_one(COLD, gate_open=True, heard_at=None),
     "a dead machine's last word was an open gate": with_one(DEAD, heard_at=NOW),
+    "the heir of a ticket serves, whose holder has let go: its grant is late": inherited(released_at=NOW),
     "a holder whose gate is closed": with_one(SERVING, gate_open=False),
     "a holder that vanished from EC2": with_one(THIRD, proof=Proof.VANISHED),
     "its only volume moved to the new holder": with_one(THIRD, proof=Proof.VOLUME_MOVED, former_died=False),

@@ -27,6 +27,16 @@ def test_a_dead_standby_leaves_nothing_while_a_lost_holders_volume_is_kept(scene
     assert orphans_of(scene.world) == []
 
 
+def test_a_standby_that_ec2_takes_is_let_go_of_at_once_and_no_orphan_while_it_is_cleared_away(scene):
+    scene.force_to_spot()
+    scene.configure(manualReplicaEnabled=True)
+    standby = scene.until(scene.ready_replica, minutes=25)
+    scene.world.ec2.controls.interrupt(InstanceId(standby.instance_id))
+    scene.until(lambda: scene.replica(standby.id).status == "failed", seconds=30)
+    assert standby.instance_id in scene.active_instances()
+    assert orphans_of(scene.world) == []
+
+
 def test_what_names_no_agent_of_ours_is_told_once_and_left_alone(scene):
     """A volume of an agent whose row is gone, and an instance that somebody tagged by hand (invariants 6 and 7)."""
     ec2, web = scene.world.ec2, scene.agent()

@@ -223,10 +223,14 @@ def test_nor_from_one_that_says_that_it_holds_a_newer_epoch():
     standby = scene.until(scene.ready_replica, minutes=15).instance_id
     agent = scene.agent()
     caller = SimpleNamespace(
-        client_id=agent.client_id, agent_id=agent.id, instance_id=standby, epoch=agent.epoch
+        client_id=agent.client_id,
+        agent_id=agent.id,
+        instance_id=standby,
+        epoch=agent.epoch,
+        claimed_epoch=None,
     )
     db, now = scene.world.db, scene.world.clock.now()
-    db.write(lambda tx: claims.told(tx, now, caller, agent.epoch + 1))
+    db.write(lambda tx: claims.told(tx, now, caller, agent.epoch + 1, released=None))
     scene.traffic.detach(scene.route)
     scene.wait(minutes=15)
     assert scene.traffic.leads_to(scene.route) == frozenset()

@@ -37,7 +37,7 @@ async def heartbeat(api: Api, request: Request) -> Response:
             raise forbidden("this token belongs to another instance")
         if beat.handed_over is not None and handovers.told(tx, now, caller, _handed_over(beat.handed_over)):
             caller = credentials.agent(tx, now, token_hash, request.path_params["agent_id"])
-        claims.told(tx, now, caller, beat.epoch)
+        claims.told(tx, now, caller, beat.epoch, beat.released)
         mode = _mode(beat.mode, caller.instance_mode)
         role = agents.heartbeat(
             tx,
@@ -69,7 +69,7 @@ async def heartbeat(api: Api, request: Request) -> Response:
 
     def claim(tx: Connection) -> None:
         caller = credentials.agent(tx, now, token_hash, request.path_params["agent_id"])
-        claims.told(tx, now, caller, beat.epoch)
+        claims.told(tx, now, caller, beat.epoch, beat.released)
         if beat.handed_over is not None:
             claims.unknown_hand_over(tx, now, caller)
 

@@ -44,7 +44,7 @@ class AgentFact:
 @dataclass(frozen=True, slots=True)
 class GrantFact:
     """One epoch. `former_died`: EC2 has ended the former holder. `ticket_out_to`: who lives and could have taken this
-    epoch by a ticket when it was granted to another one.
+    epoch by a ticket when it was granted to another one. `heir`: to whom its holder may give the next one by a ticket.
     """
 
     agent_id: str
@@ -57,6 +57,7 @@ class GrantFact:
     former_released_at: datetime | None
     former_died: bool
     ticket_out_to: str | None = None
+    heir: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,16 +155,19 @@ Check = Callable[[Facts], Iterator[str]]
 
 
 def one_primary(facts: Facts) -> Iterator[str]:
-    """At most one grant is held per agent, and at most one gate is open, the holder's."""
+    """At most one grant is held per agent, and at most one gate is open: the holder's, or, when that has let go, its
+    heir's by a ticket, which these rows may grant the epoch later.
+    """
     held = Counter(g.agent_id for g in facts.grants if g.status is GrantStatus.HELD)
     yield from (f"agent {agent} has {count} held epochs" for agent, count in held.items() if count > 1)
-    holder = {g.agent_id: g.instance_id for g in facts.grants if g.status is GrantStatus.HELD}
-    granted = {g.agent_id: g.granted_at for g in facts.grants if g.status is GrantStatus.HELD}
+    newest = {g.agent_id: g for g in facts.grants if g.status is GrantStatus.HELD}
     for machine in facts.instances:
-        if not (machine.is_active and machine.gate_open and machine.agent_id in holder):
+        if not (machine.is_active and machine.gate_open and machine.agent_id in newest):
             continue
-        stale = machine.heard_at is None or machine.heard_at <= granted[machine.agent_id]
-        if holder[machine.agent_id] != machine.instance_id and not stale:
+        grant = newest[machine.agent_id]
+        stale = machine.heard_at is None or machine.heard_at <= grant.granted_at
+        inherits = grant.released_at is not None and grant.heir == machine.instance_id
+        if grant.instance_id != machine.instance_id and not stale and not inherits:
             yield f"{machine.instance_id} serves agent {machine.agent_id} without its epoch"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from itertools import pairwise
@@ -41,8 +41,10 @@ from spotguard.store.tables import (
     intentions,
     ledger_entries,
     probes,
+    replica_instances,
     spot_interruption_events,
     storage_resources,
+    switches,
 )
 
 UNTOLD_SECONDS = 10.0  # between the last pass that a rule looked at and the death itself
@@ -307,6 +309,17 @@ _CLONES = sa.union_all(
 )
 
 
+def _let_go_since(at: datetime) -> sa.Select[Any]:
+    """Instances whose move or whose life as a standby is over since then."""
+    over = sa.or_(switches.c.completed_at > at, replica_instances.c.terminated_at > at)
+    return (
+        sa.select(instances.c.id)
+        .outerjoin(switches, switches.c.id == instances.c.switch_id)
+        .outerjoin(replica_instances, replica_instances.c.id == instances.c.replica_id)
+        .where(over)
+    )
+
+
 def _wanted(world: World) -> set[str]:
     lately = world.clock.now() - CLEARED_WITHIN
     being_cleared = (
@@ -319,7 +332,8 @@ def _wanted(world: World) -> set[str]:
         held = tx.scalars(sa.select(epoch_grants.c.instance_id).where(epoch_grants.c.status == "held"))
         images = tx.scalars(sa.select(agents.c.ami_id))
         clones = tx.scalars(_CLONES)
-        return {*held, *clones, *(image for image in images if image), *tx.scalars(being_cleared)}
+        clearing = {*tx.scalars(being_cleared), *tx.scalars(_let_go_since(lately))}
+        return {*held, *clones, *(image for image in images if image), *clearing}
 
     wanted = world.db.read(look) | waiting.told_volumes(world)
     for name in world.registers:

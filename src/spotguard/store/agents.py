@@ -75,6 +75,7 @@ _CALLER = Prepared(
         _i.az,
         _i.hears,
         _i.gate,
+        _i.claimed_epoch,
         _i.spot_price,
         _i.ondemand_price,
         _i.current_mode.label("instance_mode"),

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.store import events
+from spotguard.store.agents import HELD_BACK
 from spotguard.store.deaths import is_dead
 from spotguard.store.prepared import Prepared
 from spotguard.store.set_apart import may_serve
@@ -24,34 +25,71 @@ _IT_SERVES = (
     "it holds an epoch that this database has not granted it: it serves, and a person decides "
     "(docs/production.md)"
 )
+TAKEN_BACK = "newer_epoch_taken_back"  # the same
 _TOLD_AGAIN = timedelta(hours=1)
-_e = agent_events.c
-_MAY_SERVE = Prepared(
-    sa.select(instances.c.id).where(instances.c.id == sa.bindparam("machine"), *may_serve())
+_e, _i = agent_events.c, instances.c
+_MAY_SERVE = Prepared(sa.select(_i.id).where(_i.id == sa.bindparam("machine"), *may_serve()))
+_CLAIMS = Prepared(
+    sa.select(_i.id).where(
+        _i.agent_id == sa.bindparam("agent"),
+        _i.claimed_epoch >= sa.bindparam("epoch"),
+        _i.id != sa.bindparam("whose"),
+    )
 )
-_OF_AGENT = Prepared(
-    sa.select(_e.at, _e.detail).where(_e.agent_id == sa.bindparam("agent"), _e.kind == NEWER_EPOCH)
-)
 
 
-def told(tx: sa.Connection, now: datetime, caller: sa.Row[Any], epoch: int | None) -> None:
-    """By a heartbeat; `caller` says which epoch the rows know. Written down once an hour for as long as it is said.
+def told(
+    tx: sa.Connection, now: datetime, caller: sa.Row[Any], epoch: int | None, released: int | None
+) -> None:
+    """By a heartbeat: what it holds, and the newest that it has let go of; `caller` says what the rows know.
 
-    Not of what is set apart: a clone in quarantine never held any, and keeps nobody from one by saying so.
+    A newer epoch is written down once an hour for as long as it is said. Not of what is set apart: a clone in
+    quarantine never held any, and keeps nobody from one by saying so.
     """
+    word = released if epoch is None else epoch
+    if caller.claimed_epoch is not None and word is not None and word < caller.claimed_epoch:
+        _take_back(tx, now, caller, word)
     if epoch is None or epoch <= caller.epoch:
         return
     if _MAY_SERVE.first(tx, {"machine": caller.instance_id}) is None:
         return
-    claim = {"instance_id": caller.instance_id, "epoch": epoch}
-    known = _OF_AGENT.rows(tx, {"agent": caller.agent_id})
-    if any(row.detail == claim and row.at > now - _TOLD_AGAIN for row in known):
+    newer = sa.or_(_i.claimed_epoch.is_(None), _i.claimed_epoch < epoch)
+    tx.execute(sa.update(instances).where(_i.id == caller.instance_id, newer).values(claimed_epoch=epoch))
+    if _is_told_since(tx, caller, epoch, now - _TOLD_AGAIN):
         return
     message = (
         f"{caller.instance_id} holds epoch {epoch}, and this database knows only of {caller.epoch}: was an old backup "
-        "restored? Nobody else is granted an epoch while that instance lives (docs/production.md)"
+        "restored? Nobody else is granted an epoch while that instance lives and says so (docs/production.md)"
     )
-    events.append(tx, now, ClientId(caller.client_id), AgentId(caller.agent_id), NEWER_EPOCH, message, claim)
+    _tell(tx, now, caller, NEWER_EPOCH, message, epoch)
+
+
+def _take_back(tx: sa.Connection, now: datetime, caller: sa.Row[Any], word: int) -> None:
+    """No instance goes back to an older epoch than it held: what it says for longer than a line may have held an older
+    heartbeat of its back shows that it never held the newer one.
+    """
+    claimed = caller.claimed_epoch
+    if _is_told_since(tx, caller, claimed, now - HELD_BACK):
+        return
+    mine = _i.id == caller.instance_id, _i.claimed_epoch == claimed
+    changed = tx.execute(sa.update(instances).where(*mine).values(claimed_epoch=None))
+    if changed.rowcount == 1:
+        message = (
+            f"{caller.instance_id} says epoch {word} again: that it holds epoch {claimed} counts no more"
+        )
+        _tell(tx, now, caller, TAKEN_BACK, message, claimed)
+
+
+def _is_told_since(tx: sa.Connection, caller: sa.Row[Any], epoch: int, at: datetime) -> bool:
+    mine = _e.agent_id == caller.agent_id, _e.at >= at, _e.kind == NEWER_EPOCH
+    claim = {"instance_id": caller.instance_id, "epoch": epoch}
+    return claim in tx.scalars(sa.select(_e.detail).where(*mine)).all()
+
+
+def _tell(tx: sa.Connection, now: datetime, caller: sa.Row[Any], kind: str, message: str, epoch: int) -> None:
+    whom = ClientId(caller.client_id), AgentId(caller.agent_id)
+    detail = {"instance_id": caller.instance_id, "epoch": epoch}
+    events.append(tx, now, *whom, kind, message, detail)
 
 
 def unknown_hand_over(tx: sa.Connection, now: datetime, caller: sa.Row[Any]) -> None:
@@ -75,22 +113,17 @@ def why_kept(tx: sa.Connection, agent_id: AgentId | str, instance_id: str) -> st
 
 
 def has_served_unknown(tx: sa.Connection, agent_id: AgentId | str, instance_id: str) -> bool:
-    """It said so once, and these rows have granted it no such epoch since."""
-    told_ = [row.detail for row in _OF_AGENT.rows(tx, {"agent": agent_id})]
-    epochs = [claim["epoch"] for claim in told_ if claim["instance_id"] == instance_id]
-    if not epochs:
-        return False
-    g = epoch_grants.c
-    mine = g.agent_id == agent_id, g.instance_id == instance_id, g.epoch >= max(epochs)
-    return tx.execute(sa.select(g.epoch).where(*mine).limit(1)).first() is None
+    """It said so, has not said otherwise since, and these rows have granted it no such epoch."""
+    granted = sa.exists().where(
+        epoch_grants.c.agent_id == agent_id,
+        epoch_grants.c.instance_id == _i.id,
+        epoch_grants.c.epoch >= _i.claimed_epoch,
+    )
+    claims = sa.select(_i.id).where(_i.id == instance_id, _i.claimed_epoch.is_not(None), sa.not_(granted))
+    return tx.execute(claims).first() is not None
 
 
 def bars(tx: sa.Connection, agent_id: AgentId, epoch: int, to_instance: InstanceId) -> bool:
-    """Whether another one than `to_instance`, which is not proven dead, said that it holds `epoch` or a newer one."""
-    claims = [row.detail for row in _OF_AGENT.rows(tx, {"agent": agent_id})]
-    return any(
-        claim["epoch"] >= epoch
-        and claim["instance_id"] != to_instance
-        and not is_dead(tx, InstanceId(claim["instance_id"]))
-        for claim in claims
-    )
+    """Whether another one than `to_instance`, which is not proven dead, says that it holds `epoch` or a newer one."""
+    who = _CLAIMS.rows(tx, {"agent": agent_id, "epoch": epoch, "whose": to_instance})
+    return any(not is_dead(tx, InstanceId(row.id)) for row in who)

@@ -151,6 +151,7 @@ def _grants(tx: sa.Connection, scope: _Scope) -> list[inv.GrantFact]:
             former_released_at=row.former_released_at,
             former_died=_died(row),
             ticket_out_to=row.ticket_out_to,
+            heir=row.heir,
         )
         for row in _GRANTS.of(tx, scope)
     ]
@@ -185,6 +186,7 @@ def _in_its_boot_since() -> sa.ScalarSelect[Any]:
 
 
 _former = epoch_grants.alias("former")
+_out = handover_tickets.alias("out")
 _g = epoch_grants.c
 _GRANTS = _Rows(
     sa.select(
@@ -202,8 +204,17 @@ _GRANTS = _Rows(
         instances.c.launched_at.label("former_launched_at"),
         _in_its_boot_since().label("former_boot_since"),
         _ticket_out_to().label("ticket_out_to"),
+        _out.c.to_instance_id.label("heir"),
     )
     .join(agents, agents.c.id == epoch_grants.c.agent_id)
+    .outerjoin(
+        _out,
+        sa.and_(
+            _out.c.out_agent_id == epoch_grants.c.agent_id,
+            _out.c.from_instance_id == epoch_grants.c.instance_id,
+            _out.c.epoch == epoch_grants.c.epoch + 1,
+        ),
+    )
     .outerjoin(
         _former,
         sa.and_(_former.c.agent_id == epoch_grants.c.agent_id, _former.c.epoch == epoch_grants.c.epoch - 1),
