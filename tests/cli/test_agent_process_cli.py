@@ -1,5 +1,6 @@
 """The agent as its settings put it together: what the parts hear of each other."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -8,10 +9,11 @@ import sys
 import msgspec
 import pytest
 
-from spotguard.cli.agent_process import agent_of, settings_of
+from spotguard.cli.agent_process import RUNTIME, agent_of, settings_of
 from spotguard.cli.agent_settings import agent_file_of
 from spotguard.domain.errors import InvalidInput, SyncFailed
 from spotguard.domain.instances import GateState
+from spotguard.host.disk import alone_on
 from spotguard.host.rsync import RsyncSync
 from spotguard.host.transport import RsyncTransport
 from spotguard.ports.workload import STARTS, SyncTarget
@@ -106,6 +108,38 @@ def test_a_second_agent_does_not_start_and_the_death_of_the_first_lets_the_next_
         first.send_signal(signal.SIGKILL)
     with agent_of(file, settings_of(file)) as agent:
         assert agent.desk.primacy.held is None
+
+
+def test_nor_does_one_with_a_state_folder_of_its_own_beside_another_of_the_same_instance(tmp_path):
+    runtime, ours = tmp_path / "run", "http://127.0.0.1:1338"
+    with alone_on(ours, runtime):
+        with alone_on("http://127.0.0.1:1339", runtime):
+            pass  # another instance's, as in a lab of many on one machine
+        with pytest.raises(InvalidInput, match="another agent runs here"), alone_on(ours, runtime):
+            pytest.fail("there are two")
+    with alone_on(ours, runtime):
+        pass
+
+
+def test_where_no_lock_can_be_kept_the_agent_runs_all_the_same(tmp_path):
+    (tmp_path / "spotguard").write_text("not a folder")
+    with alone_on("http://127.0.0.1:1338", tmp_path):
+        pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's agents are told apart so")
+def test_the_agents_own_process_does_not_start_beside_another(tmp_path):
+    metadata = f"http://127.0.0.1:1/{tmp_path.name}-{os.getpid()}"
+    file = tmp_path / "agent.toml"
+    told = {**WHERE, "metadata_url": metadata, "state_folder": str(tmp_path / "second")}
+    lines = "".join(f'{name} = "{value}"\n' for name, value in told.items())
+    file.write_text(lines + 'start = ["true"]\nstop = ["true"]\nstatus = ["false"]\n')
+    command = [sys.executable, "-m", "spotguard.cli.agent_process", str(file)]
+    with alone_on(metadata, RUNTIME):
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert "another agent runs here" in ended.stderr
+    assert not (tmp_path / "second").exists(), "it has begun nothing"
 
 
 def test_what_an_agent_runs_does_not_keep_the_next_agent_from_starting(tmp_path):

@@ -30,7 +30,7 @@ from spotguard.host.adopting import AdoptingGate
 from spotguard.host.child_cloud import ChildCloud
 from spotguard.host.clock import SystemClock
 from spotguard.host.command_sync import CommandSync, SyncCommands
-from spotguard.host.disk import FolderDisk, alone_in
+from spotguard.host.disk import FolderDisk, alone_in, alone_on
 from spotguard.host.gate import CommandGate, GateCommands
 from spotguard.host.health_endpoint import HealthEndpoint
 from spotguard.host.imds import ImdsMetadata
@@ -52,6 +52,7 @@ from spotguard.telemetry import configure_logging, get_logger
 HEALTH_SECONDS = 5.0  # between the looks at gate and probe that the health endpoint answers from
 PRICE_LOOK_SECONDS = 900.0  # each look starts a process that loads boto3: a second of a small machine
 JSON_LOGS = "--json-logs"
+RUNTIME = Path("/run")
 
 
 def become(config: Path | None, *, json_logs: bool) -> NoReturn:
@@ -81,7 +82,11 @@ def run(config: Path | None, *, json_logs: bool) -> None:
     """Until SIGINT or SIGTERM."""
     settings = load_agent_file(config)
     configure_logging(settings.log_level, json_lines=json_logs)
-    with agent_of(settings, settings_of(settings)) as agent, endpoint_of(settings, agent):
+    with (
+        alone_on(settings.metadata_url, RUNTIME) if os.geteuid() == 0 else nullcontext(),
+        agent_of(settings, settings_of(settings)) as agent,
+        endpoint_of(settings, agent),
+    ):
         guard(agent)
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from spotguard.domain.errors import InvalidInput
 from spotguard.host.reserve import Reserve
+from spotguard.telemetry import get_logger
 
+log = get_logger("disk")
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _PRIVATE = 0o600
 _LOCK = ".lock"
@@ -24,13 +27,35 @@ def alone_in(folder: Path) -> Iterator[None]:
     Each agent knows what it has let go of from its start on: of two, one would open what the other has closed for ever.
     The kernel ends the lock with its process, however that ends; programs that it runs do not inherit it (flock(2)).
     """
+    with _locked(folder, _LOCK):
+        yield
+
+
+@contextmanager
+def alone_on(metadata_url: str, runtime: Path) -> Iterator[None]:
+    """One agent at a time for the instance that this service describes, wherever it works; else `InvalidInput`.
+
+    `runtime`: a folder of this boot that only root may write, such as /run: whoever could write there could keep the
+    agent from starting. Where it cannot be written to, that is told, and `alone_in` has to be enough.
+    """
+    name = f"agent-{hashlib.sha256(metadata_url.encode()).hexdigest()[:16]}.lock"
+    with ExitStack() as held:
+        try:
+            held.enter_context(_locked(runtime / "spotguard", name))
+        except OSError as error:
+            log.warning("a second agent of another state_folder would not be noticed", because=str(error))
+        yield
+
+
+@contextmanager
+def _locked(folder: Path, name: str) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, _PRIVATE)
+    handle = os.open(folder / name, os.O_RDWR | os.O_CREAT, _PRIVATE)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise InvalidInput(f"another agent runs here, and works in {folder}: end it first") from error
+            raise InvalidInput(f"another agent runs here, and holds {folder / name}: end it first") from error
         yield
     finally:
         os.close(handle)
