@@ -104,16 +104,55 @@ def test_a_recovery_that_may_not_make_a_snapshot_says_so_and_tries_on(scene, age
     assert scene.last_move(agent).kind == MoveKind.SNAPSHOT
 
 
+@pytest.mark.parametrize("comes_to_nothing", [False, True], ids=["refused", "failed"])
+def test_a_recovery_that_gets_no_snapshot_starts_in_the_volumes_zone_when_that_has_capacity_again(
+    scene, agent, comes_to_nothing
+):
+    dry(scene, A)
+    old = kill_holder(scene, agent)
+    if not comes_to_nothing:
+        refuse(scene, "create_snapshot")
+    let_fail(scene, HOUR // 3)
+    assert scene.last_move(agent).kind == MoveKind.SNAPSHOT
+    scene.ec2.controls.end_dryness(A)
+    deadline = scene.now + timedelta(hours=1)
+    while not scene.serves_elsewhere(agent, old)():
+        let_fail(scene, 5)
+        assert scene.now < deadline
+    move = scene.last_move(agent)
+    assert (move.kind, move.lost_seconds, scene.agent(agent).az) == (MoveKind.VOLUME, 0, A.az)
+    scene.run(HOUR)
+    assert scene.ec2.inventory().snapshots == ()
+    assert scene.breaches() == []
+
+
+def let_fail(scene, seconds):
+    """Whatever snapshot is under way meanwhile comes to nothing."""
+    end = scene.now + timedelta(seconds=seconds)
+    while scene.now < end:
+        scene.run(5)
+        for view in scene.ec2.inventory().snapshots:
+            if view.state is CopyState.PENDING:
+                scene.ec2.controls.fail_copy(view.snapshot_id)
+
+
+def test_while_the_zone_has_nothing_it_goes_on_asking_for_the_snapshot(scene, agent):
+    dry(scene, A)
+    old = kill_holder(scene, agent)
+    refuse(scene, "create_snapshot")
+    scene.run(3 * HOUR)
+    scene.ec2.faults.sometimes("create_snapshot", 0)
+    scene.run(HOUR, until=scene.serves_elsewhere(agent, old))
+    assert scene.last_move(agent).kind == MoveKind.SNAPSHOT
+    assert scene.breaches() == []
+
+
 def test_snapshots_that_come_to_nothing_are_told_and_asked_for_more_and_more_seldom(scene, agent):
     dry(scene, A)
     old = kill_holder(scene, agent)
-    for _ in range(HOUR // 5):
-        scene.run(5)
-        for copy in snapshots(scene):
-            if copy.state is CopyState.PENDING:
-                scene.ec2.controls.fail_copy(copy.snapshot_id)
+    let_fail(scene, HOUR // 2)
     failed = snapshots(scene)
-    assert 5 <= len(failed) <= 10
+    assert 4 <= len(failed) <= 6
     assert [failed[0].snapshot_id in event.message for event in told(scene)] == [True]
     scene.run(2 * HOUR, until=scene.serves_elsewhere(agent, old))
     assert scene.last_move(agent).kind == MoveKind.SNAPSHOT

@@ -282,7 +282,7 @@ def _zone_was_dry(tx: sa.Connection, now: datetime, agent_id: AgentId) -> bool:
             switches.c.kind == MoveKind.VOLUME.value,
             switches.c.status == SwitchStatus.UNWOUND.value,
             switches.c.ended_because.like(f"{recovery.NOTHING_STARTS}%"),
-            switches.c.completed_at > now - timedelta(minutes=30),
+            switches.c.completed_at > now - recovery.DRY_FOR,
         )
         .limit(1)
     )

@@ -41,6 +41,7 @@ from spotguard.store.tables import switches
 
 PURPOSE = "recovery"
 NOTHING_STARTS = "nothing starts in the volume's zone"
+DRY_FOR = timedelta(minutes=30)  # how long nothing is tried in a zone in which nothing started
 NOT_ENROLLED = "did not enrol in time"
 # EC2's codes for an image that is deregistered, or that its owner shares no more ("Not authorized for images")
 IMAGE_REFUSED = frozenset({"InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "AuthFailure"})
@@ -305,35 +306,18 @@ def _snapshot(ctx: Context, now: datetime, cloud: Cloud, agent: Row, switch: Row
     """A snapshot of each data volume, then a launch wherever there is capacity, with volumes made from them."""
     if switch.new_instance_id is not None:
         return False
+    shown = cloud.describe_snapshots(tags={SWITCH_TAG: switch.id, PURPOSE_TAG: PURPOSE})
     made: dict[str, SnapshotId] = {}
-    pending = False
     for volume in switch.plan["volumes"]:
-        tags = ctx.db.read(
-            lambda tx: launch_orders.tags_of(
-                tx,
-                ClientId(switch.client_id),
-                AgentId(switch.agent_id),
-                PURPOSE,
-                switch_id=SwitchId(switch.id),
-            )
-        )
-        made_of_it = [
-            s
-            for s in cloud.describe_snapshots(tags={SWITCH_TAG: switch.id, PURPOSE_TAG: PURPOSE})
-            if s.volume_id == volume["id"]
-        ]
-        known = [s for s in made_of_it if s.state is not CopyState.FAILED]
-        if not known:
-            goes_on = ctx.db.read(lambda tx: unwinding.goes_on(tx, switch.id))
-            rests = _rests_after_failures(ctx, now, switch, made_of_it)
-            if goes_on and not rests and not _may_have_begun(ctx, now, switch, volume["id"]):
-                cloud.create_snapshot(VolumeId(volume["id"]), tags)
-            pending = True
-        elif known[0].state is CopyState.PENDING:
-            pending = True
-        else:
+        made_of_it = [snapshot for snapshot in shown if snapshot.volume_id == volume["id"]]
+        known = [snapshot for snapshot in made_of_it if snapshot.state is not CopyState.FAILED]
+        if known and known[0].state is not CopyState.PENDING:
             made[volume["id"]] = known[0].snapshot_id
-    if pending:
+        elif not known and _zone_may_serve_again(ctx, now, switch):
+            return _back_to_its_zone(ctx, now, switch, volume["id"])
+        elif not known and not _rests_after_failures(ctx, now, switch, made_of_it):
+            _ask_for_snapshot(ctx, now, cloud, switch, VolumeId(volume["id"]))
+    if len(made) < len(switch.plan["volumes"]):
         ctx.soon(now, 5)
         return False
     ctx.db.write(lambda tx: moves.record_step(tx, now, switch.id, Step.SNAPSHOTTED, now, "server"))
@@ -348,6 +332,34 @@ def _snapshot(ctx: Context, now: datetime, cloud: Cloud, agent: Row, switch: Row
         devices=_devices(switch, made),
         image_id=ctx.db.read(lambda tx: _image(tx, agent, switch)),
     )
+
+
+def _ask_for_snapshot(ctx: Context, now: datetime, cloud: Cloud, switch: Row, volume_id: VolumeId) -> None:
+    if not ctx.db.read(lambda tx: unwinding.goes_on(tx, switch.id)):
+        return
+    if _may_have_begun(ctx, now, switch, volume_id):
+        return
+    whom = ClientId(switch.client_id), AgentId(switch.agent_id)
+    tags = ctx.db.read(lambda tx: launch_orders.tags_of(tx, *whom, PURPOSE, switch_id=SwitchId(switch.id)))
+    cloud.create_snapshot(volume_id, tags)
+
+
+def _back_to_its_zone(ctx: Context, now: datetime, switch: Row, volume_id: str) -> bool:
+    because = f"EC2 makes no snapshot of {volume_id}: its zone is tried again"
+    return ctx.db.write(lambda tx: moves.unwind(tx, now, switch.id, because))
+
+
+def _zone_may_serve_again(ctx: Context, now: datetime, switch: Row) -> bool:
+    """This way was taken since nothing started in the volume's zone, and that is long ago."""
+    if now - switch.created_at < DRY_FOR:
+        return False
+    s = switches.c
+    dry = sa.select(s.id).where(
+        s.agent_id == switch.agent_id,
+        s.from_epoch == switch.from_epoch,
+        s.ended_because.like(f"{NOTHING_STARTS}%"),
+    )
+    return ctx.db.read(lambda tx: tx.execute(dry.limit(1)).first()) is not None
 
 
 def _rests_after_failures(ctx: Context, now: datetime, switch: Row, failed: Sequence[SnapshotView]) -> bool:
