@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from spotguard.domain.errors import InvalidInput
 from spotguard.domain.ids import InstanceId, VolumeId
 from spotguard.domain.salvages import PURPOSE
+from spotguard.domain.switches import Step
 from spotguard.domain.tags import AGENT_TAG, CLIENT_TAG, MANAGED_TAG, PURPOSE_TAG, SWITCH_TAG
 from spotguard.planning.cleaning import DELETED
 from spotguard.ports.cloud import VolumeState, VolumeView
@@ -143,6 +144,37 @@ def test_a_move_that_a_user_orders_waits_for_the_look_and_a_death_does_not(scene
     assert volume(scene, found["volumeId"]).attached_to is None
     register = scene.world.registers["web-1"]
     scene.until(lambda: register.serving() == [scene.agent().instance_id], minutes=5)
+
+
+def test_a_drill_waits_for_the_look_and_not_for_the_day_on_which_the_volume_is_kept(scene):
+    standing_by(scene, in_its_zone=False)
+    dies_unheard(scene)
+    scene.until(lambda: (s := lost_state(scene)) and s["status"] == "copying", minutes=20)
+    page, drill = f"/api/client/agents/{scene.agent().id}", {"kind": "failover"}
+    scene.until(lambda: scene.has_recorded(Step.OLD_ENDED), minutes=5)
+    assert "is looked at" in scene.post(f"{page}/drill", drill, expect=409)["detail"]
+
+    scene.until(lambda: lost_state(scene)["completedAt"] and scene.ready_replica(), minutes=30)
+    assert scene.switches()[-1].status == "committed", "the volume is kept"
+    assert "finish the move" not in scene.get(page)["nextAction"]
+    scene.post(f"{page}/drill", drill, expect=202)
+    scene.until(lambda: scene.get(page)["lastDrill"], minutes=10)
+    assert scene.get(page)["lastDrill"]["passed"]
+    assert lost_state(scene)["volumeDeletedAt"] is None
+
+    scene.wait(hours=25)
+    assert (lost_state(scene)["status"], lost_state(scene)["volumeDeletedAt"] is None) == ("offered", False)
+    assert not orphans_of(scene.world)
+
+
+def test_an_agent_whose_dead_instances_volume_is_kept_may_be_deleted_and_its_user_keeps_the_volume(scene):
+    standing_by(scene, in_its_zone=False)
+    dies_unheard(scene)
+    scene.until(lambda: (s := lost_state(scene)) and s["completedAt"], minutes=40)
+    kept = lost_state(scene)["volumeId"]
+    scene.delete(f"/api/client/agents/{scene.agent().id}")
+    scene.wait(hours=25)
+    assert volume(scene, kept).state is VolumeState.AVAILABLE
 
 
 def test_a_volume_that_cannot_be_taken_away_after_its_look_is_told_once(scene):

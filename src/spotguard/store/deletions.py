@@ -30,6 +30,7 @@ from spotguard.store import (
     sightings,
 )
 from spotguard.store.left_behind import LeftBehind
+from spotguard.store.steps import only_prunes
 from spotguard.store.tables import agents, switches
 from spotguard.store.tables import commands as commands_table
 
@@ -127,7 +128,7 @@ def _deletion(
 
 
 def _require_no_move(tx: sa.Connection, agent: Row) -> None:
-    found = _open_moves(tx, agent.id)
+    found = _open_moves(tx, agent.id, sa.not_(only_prunes(switches.c.id)))
     if not found or _has_ended(tx, agent.id):
         return
     first = found[0]
@@ -142,10 +143,12 @@ def _require_no_move(tx: sa.Connection, agent: Row) -> None:
     )
 
 
-def _open_moves(tx: sa.Connection, agent_id: str) -> list[Row]:
+def _open_moves(tx: sa.Connection, agent_id: str, *which: sa.ColumnElement[bool]) -> list[Row]:
     """One that is before its grant first."""
     open_states = [status.value for status in OPEN_SWITCH]
-    moving = sa.select(switches).where(switches.c.agent_id == agent_id, switches.c.status.in_(open_states))
+    moving = sa.select(switches).where(
+        switches.c.agent_id == agent_id, switches.c.status.in_(open_states), *which
+    )
     return list(tx.execute(moving.order_by(switches.c.status.desc(), switches.c.id)).all())
 
 

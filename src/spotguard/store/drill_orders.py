@@ -37,9 +37,11 @@ from spotguard.store import (
     moves,
     quotas,
     replicas,
+    salvages,
     standbys,
 )
 from spotguard.store.move_orders import MoveOrder
+from spotguard.store.steps import only_prunes
 from spotguard.store.tables import switches
 
 AFTER_GRANT = timedelta(minutes=25)
@@ -143,10 +145,16 @@ def _require_calm(tx: sa.Connection, now: datetime, agent: Any) -> None:
         raise Refused("the serving instance is silent: a drill would prove nothing, look at it first")
     open_states = [status.value for status in OPEN_SWITCH]
     moving = sa.select(switches.c.id).where(
-        switches.c.agent_id == agent.id, switches.c.status.in_(open_states)
+        switches.c.agent_id == agent.id,
+        switches.c.status.in_(open_states),
+        sa.not_(only_prunes(switches.c.id)),
     )
     if tx.execute(moving.limit(1)).first() is not None:
         raise Refused("a switch of this agent is not over yet: wait until its old instance has ended")
+    if salvages.goes_on(tx, agent.id):
+        raise Refused(
+            "what its dead instance's volume has that is lacking here is looked at: wait for the event lost_state"
+        )
     held = grants.holder(tx, AgentId(agent.id))
     if held is not None and live_signals.signalled(tx, now, [held.instance_id]):
         raise Refused("the serving instance has an interruption signal: a real hand-over comes first")

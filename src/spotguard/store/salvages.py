@@ -17,7 +17,7 @@ from spotguard.domain.switches import MoveKind, Step, SwitchStatus
 from spotguard.store import agents, commands, events, grants, storage
 from spotguard.store.prepared import Prepared
 from spotguard.store.stepping import step
-from spotguard.store.tables import salvages, switch_steps, switches
+from spotguard.store.tables import salvages, storage_resources, switch_steps, switches
 from spotguard.store.upserts import insert_missing
 
 Row = sa.Row[Any]
@@ -48,8 +48,17 @@ def get(tx: sa.Connection, salvage_id: str) -> Row:
 
 
 def newest_of(tx: sa.Connection, agent_id: AgentId | str) -> Row | None:
-    mine = sa.select(salvages).where(_v.agent_id == agent_id).order_by(_v.created_at.desc(), _v.id)
-    return tx.execute(mine.limit(1)).one_or_none()
+    """With `volume_deleted_at`, None while the volume is there."""
+    of_it = storage_resources.c.id == _v.volume_id
+    deleted_at = sa.select(storage_resources.c.ended_at).where(of_it).scalar_subquery()
+    mine = sa.select(salvages, deleted_at.label("volume_deleted_at")).where(_v.agent_id == agent_id)
+    return tx.execute(mine.order_by(_v.created_at.desc(), _v.id).limit(1)).one_or_none()
+
+
+def goes_on(tx: sa.Connection, agent_id: AgentId | str) -> bool:
+    """What a dead holder's volume has is being looked at: a move would end the look."""
+    of_it = _v.agent_id == agent_id, _v.status.in_([status.value for status in OPEN_SALVAGE])
+    return tx.execute(sa.select(_v.id).where(*of_it).limit(1)).first() is not None
 
 
 def is_open_for(tx: sa.Connection, agent_id: AgentId | str) -> bool:

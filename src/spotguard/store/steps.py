@@ -103,6 +103,16 @@ def heard_times(tx: sa.Connection, switch_id: SwitchId) -> dict[Step, datetime]:
     return {Step(row.step): row.recorded_at for row in rows}
 
 
+def only_prunes(switch_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """For a WHERE: its new instance is proven and its old one has ended. What that left may be kept for a day yet."""
+    told = [
+        sa.exists().where(s.c.switch_id == switch_id, s.c.step == step.value)
+        for step in (Step.VERIFIED, Step.OLD_ENDED)
+        for s in [switch_steps.alias()]
+    ]
+    return sa.and_(*told)
+
+
 def superseded_by(tx: sa.Connection, switch_id: SwitchId) -> int | None:
     """The later epoch by which it was opened or verified, if its new instance did not hold its own for so long."""
     wanted = sa.select(switch_steps.c.detail).where(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -25,6 +25,7 @@ from spotguard.planning.presence import Heard, Presence, heard
 from spotguard.store import drills, fleet, kill, live_signals, obstacles, ondemand, prices
 from spotguard.store.batches import batch_of, batched
 from spotguard.store.prepared import Prepared
+from spotguard.store.steps import only_prunes
 from spotguard.store.tables import (
     agents,
     decisions,
@@ -47,7 +48,7 @@ class AgentView:
     price: Decimal | None
     on_demand: Decimal | None
     replicas: Sequence[Any]
-    move: Any  # the newest open move
+    move: Any  # the newest of which more is to be done than to delete what its old instance left
     decision: Any  # the newest
     signal: Any  # the newest of the serving instance that counts
     failover: Any  # the newest drill that is over, of either kind
@@ -259,12 +260,14 @@ def _newest(tx: Connection, statement: Prepared, ids: Sequence[str]) -> dict[str
     return {row.agent_id: row for some in batched(ids) for row in statement.rows(tx, some)}
 
 
-def _newest_of(table: sa.Table, at: str, statuses: Sequence[str] = ()) -> Prepared:
+def _newest_of(
+    table: sa.Table, at: str, which: Callable[[Any], sa.ColumnElement[bool]] | None = None
+) -> Prepared:
     """Of each agent the newest row: one look into an index by agent and time, however long the history is."""
     mine = table.alias("mine").c
     newest = (
         sa.select(mine.id)
-        .where(mine.agent_id == _a.id, *([mine.status.in_(statuses)] if statuses else []))
+        .where(mine.agent_id == _a.id, *([which(mine)] if which else []))
         .order_by(mine[at].desc(), mine.id.desc())
         .limit(1)
         .correlate(agents)
@@ -274,7 +277,13 @@ def _newest_of(table: sa.Table, at: str, statuses: Sequence[str] = ()) -> Prepar
     return Prepared(found.where(_a.id.in_(batch_of(_a.id))))
 
 
-_OPEN_MOVE = _newest_of(switches, "created_at", [status.value for status in OPEN_SWITCH])
+def _goes_on(move: Any) -> sa.ColumnElement[bool]:
+    """More is to be done of it than to delete what its old instance left."""
+    is_open = move.status.in_([status.value for status in OPEN_SWITCH])
+    return sa.and_(is_open, sa.not_(only_prunes(move.id)))
+
+
+_OPEN_MOVE = _newest_of(switches, "created_at", _goes_on)
 _DECISION = _newest_of(decisions, "decided_at")
 
 

@@ -34,7 +34,8 @@ class DrillWish(Taken):
 class LostState(Given):
     """The newest look at what a dead holder's volume has that who serves now lacks or has older.
 
-    `status` `offered`: it is compared, and a person may recover it by hand; `failed`: `because` says why not.
+    `status` `offered`: it is compared, and a person may recover it by hand until `volume_deleted_at`; `failed`:
+    `because` says why not.
     """
 
     switch_id: str
@@ -46,6 +47,7 @@ class LostState(Given):
     because: str | None
     created_at: Moment
     completed_at: Moment | None
+    volume_deleted_at: Moment | None
 
 
 class AgentDetail(AgentState):

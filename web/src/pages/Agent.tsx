@@ -8,6 +8,7 @@ import { Deletion, LeftBehind } from "../parts/agent/Deletion";
 import { Drills } from "../parts/agent/Drills";
 import { GuardRails } from "../parts/agent/GuardRails";
 import { Decisions, Events, Moves } from "../parts/agent/History";
+import { Lost } from "../parts/agent/Lost";
 import { Panel } from "../parts/agent/Panel";
 import { Protection } from "../parts/agent/Protection";
 import { Replicas } from "../parts/agent/Replicas";
@@ -125,13 +126,7 @@ function State({ agent }: { agent: AgentDetail }) {
           ],
         ]}
       />
-      {agent.lostState !== null && (
-        <p className="reason">
-          Volume {agent.lostState.volumeId} of a dead holder: {agent.lostState.status}
-          {agent.lostState.files !== null && `, ${agent.lostState.files} files newer than here`}
-          {agent.lostState.because !== null && `: ${agent.lostState.because}`}
-        </p>
-      )}
+      {agent.lostState !== null && <Lost lost={agent.lostState} />}
     </Card>
   );
 }
