@@ -82,7 +82,9 @@ class Workload:
     def state(self):
         return GateState.OPEN if self.epochs else GateState.CLOSED
 
-    def open(self, epoch):
+    def open(self, epoch, before=None):
+        if before is not None and not self.epochs:
+            before()
         self.epochs.append(epoch)
         for does in self.starts:
             does()

@@ -32,7 +32,9 @@ class Stray:
     def state(self):
         return GateState.OPEN if self.runs else GateState.CLOSED
 
-    def open(self, epoch):
+    def open(self, epoch, before=None):
+        if before is not None and not self.runs:
+            before()
         self.runs = True
 
     def close(self):

@@ -18,13 +18,16 @@ class AdoptingGate:
     def state(self) -> GateState:
         return self._gate.state()
 
-    def open(self, epoch: int) -> None:
-        if self._gate.state() is GateState.CLOSED:
+    def open(self, epoch: int, before: Callable[[], None] | None = None) -> None:
+        def put_in_place() -> None:
+            if before is not None:
+                before()
             try:
                 self._adopt(epoch)
             except OSError as error:
                 raise GateFailed(f"the received state could not be put in place: {error}") from error
-        self._gate.open(epoch)
+
+        self._gate.open(epoch, put_in_place)
 
     def close(self) -> None:
         self._gate.close()

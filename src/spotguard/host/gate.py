@@ -100,11 +100,17 @@ class CommandGate:
         """It has come up, as far as that can be told."""
         return self._look() is not False
 
-    def open(self, epoch: int) -> None:
-        if self.state() is GateState.OPEN:
+    def open(self, epoch: int, before: Callable[[], None] | None = None) -> None:
+        """One look decides: by two that differ `before` would be passed over, or a second one started."""
+        runs = self._look()
+        if runs or self._starts_go_on():
             self._starts.end_overdue(self._start_seconds)
             self._require_up()
             return
+        if runs is None:
+            raise GateFailed("whether the workload runs cannot be told: it is not started beside itself")
+        if before is not None:
+            before()
         try:
             self._start({"SPOTGUARD_EPOCH": str(epoch)})
         except GateFailed as error:

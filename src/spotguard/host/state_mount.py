@@ -255,14 +255,17 @@ class MountedGate:
     def state(self) -> GateState:
         return self._gate.state()
 
-    def open(self, epoch: int) -> None:
-        if self._gate.state() is GateState.CLOSED:
+    def open(self, epoch: int, before: Callable[[], None] | None = None) -> None:
+        def require_mounted() -> None:
+            if before is not None:
+                before()
             try:
                 self._mount.require_to_open(lambda: self._arrives(epoch))
             except OSError as error:
                 raise GateFailed(f"it cannot be seen what is mounted: {error}") from error
             self._is_opening = True
-        self._gate.open(epoch)
+
+        self._gate.open(epoch, require_mounted)
         if self._is_opening:
             self._is_opening = False
             self._note(self._mount.opened)

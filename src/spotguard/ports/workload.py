@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
@@ -32,8 +32,10 @@ class Gate(Protocol):
 
     def state(self) -> GateState: ...
 
-    def open(self, epoch: int) -> None:
-        """Start the workload; `GateFailed` when it does not come up. Open already: harmless."""
+    def open(self, epoch: int, before: Callable[[], None] | None = None) -> None:
+        """Start the workload, and do `before` right before that, where surely nothing runs. Open already: harmless, and
+        without `before`. `GateFailed`: it does not come up, or whether it runs cannot be told.
+        """
 
     def close(self) -> None:
         """Stop and flush; returns when no more write can happen. `GateFailed` when it does not stop."""

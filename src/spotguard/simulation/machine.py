@@ -68,9 +68,11 @@ class SimulatedGate:
         runs = self._register.is_open(self._instance_id) or self._instance_id in self._register.rehearsing
         return GateState.OPEN if runs else GateState.CLOSED
 
-    def open(self, epoch: int) -> None:
+    def open(self, epoch: int, before: Callable[[], None] | None = None) -> None:
         if self.state() is GateState.OPEN:
             return
+        if before is not None:
+            before()
         content = state_of(self._ec2, self._instance_id)
         if content is None:
             raise GateFailed(f"{self._instance_id} has no state volume at {STATE_DEVICE}")
