@@ -145,6 +145,27 @@ def test_what_a_start_has_left_in_a_session_of_its_own_is_waited_for(tmp_path):
     gate.close()
 
 
+@pytest.mark.parametrize("who", ["the same agent", "the next one"])
+def test_nor_is_one_that_has_left_its_session_started_again_or_forgotten_by_the_stop(tmp_path, who):
+    """As daemons do: it counts as open until it runs, and comes up for nobody after the gate was closed."""
+    flag, go, begun, folder = tmp_path / "running", tmp_path / "go", tmp_path / "begun", tmp_path / "agent"
+    later = f"echo begins >> {begun}; while [ ! -e {go} ]; do sleep 0.02; done; touch {flag}; exec sleep 30"
+    start = ["setsid", "--fork", *script(tmp_path / "daemon", later)]
+    commands = GateCommands(start, ["rm", "-f", str(flag)], ["test", "-e", str(flag)])
+    gate = CommandGate(commands, open_seconds=0.5, folder=folder)
+    with pytest.raises(StartFailed, match="goes on"):
+        gate.open(1)
+    if who == "the next one":
+        gate = CommandGate(commands, open_seconds=0.5, folder=folder)
+    with pytest.raises(StartFailed, match="goes on"):
+        gate.open(1)
+    assert (gate.state(), begun.read_text()) == (GateState.OPEN, "begins\n")
+    gate.close()
+    go.touch()
+    threading.Event().wait(0.5)
+    assert gate.state() is GateState.CLOSED
+
+
 def test_a_start_that_says_that_it_has_failed_is_ended_and_made_again(tmp_path):
     """What it has left running would be in the way, or write beside the next one."""
     named = f"sleep {tmp_path.stat().st_ino}.7"
@@ -239,13 +260,13 @@ def test_what_is_not_surely_of_a_start_is_left_alone(story, spoilt):
     assert until(lambda: story.begun.exists() and story.noted)
     agent.wait()
     bystander = subprocess.Popen(["sleep", "60"], start_new_session=True)
-    _, began, boot = story.noted[0].split()
+    _, began, boot, mark = story.noted[0].split()
     lines = {
-        "another boot": f"{bystander.pid} {began} {boot[::-1]}\n",
-        "another process of its number": f"{bystander.pid} 1 {boot}\n",
+        "another boot": f"{bystander.pid} {began} {boot[::-1]} {mark}\n",
+        "another process of its number": f"{bystander.pid} 1 {boot} {mark}\n",
         "half a line": f"{bystander.pid} 1",
     }
-    (story.folder / STARTS).write_text(f"0 1 {boot}\n1 1 {boot}\n" + lines[spoilt])
+    (story.folder / STARTS).write_text(f"0 1 {boot} {mark}\n1 1 {boot} {mark}\n" + lines[spoilt])
     try:
         story.gate.close()
         assert bystander.poll() is None

@@ -24,11 +24,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from spotguard.domain.errors import GateFailed, StartFailed
 from spotguard.domain.instances import GateState
 from spotguard.host import commands
-from spotguard.host.starts import Starts, listed
+from spotguard.host.starts import MARK, Starts, listed
 from spotguard.host.write_back import write_back_all
 
 OPEN_SECONDS = 10.0  # nobody can close while a start is waited for, and a notice leaves two minutes
@@ -164,15 +165,15 @@ class CommandGate:
         """Its own, by which all that it has begun can be ended. A command that leaves the workload in the background
         ends before that runs: it is given the rest of the time.
         """
-        until, waiting = time.monotonic() + seconds, threading.Event()
+        until, waiting, mark = time.monotonic() + seconds, threading.Event(), uuid4().hex
         child = subprocess.Popen(
             list(command),
             stdin=subprocess.DEVNULL,
             stdout=_OUR_STDERR,
-            env={**os.environ, **environment},
+            env={**os.environ, **environment, MARK: mark},
             start_new_session=True,
         )
-        self._starts.begun(child.pid)
+        self._starts.begun(child.pid, mark)
         try:
             code = child.wait(seconds)
         except subprocess.TimeoutExpired:
