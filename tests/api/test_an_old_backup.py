@@ -97,6 +97,17 @@ def test_who_lets_go_of_what_it_said_has_held_it_and_its_heir_may_serve(
     assert not grant_to(world, web, world.register(web.tenant, "web", letter="c"))
 
 
+def test_what_it_says_in_another_boot_takes_nothing_back(world: World, web: Machine, later: Machine):
+    """After a stop and a start it holds nothing, and tells what it has let go of before it held the newer one."""
+    web.heartbeat(epoch=3, released=1, gate="open")
+    world.clock.pass_seconds(HELD_BACK.total_seconds() + 1)
+    again = world.register(web.tenant, "web", number=1, boot_id="boot-of-another-day")
+    for _ in range(2):
+        again.heartbeat(epoch=None, released=1, gate="closed")
+    assert taken_back(world) == []
+    assert not grant_to(world, web, later)
+
+
 def test_a_smaller_lie_stands_when_the_greater_one_is_taken_back(world: World, web: Machine, later: Machine):
     later.heartbeat(epoch=99, gate="open")
     world.clock.pass_seconds(HELD_BACK.total_seconds() + 1)

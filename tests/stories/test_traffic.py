@@ -228,6 +228,7 @@ def test_nor_from_one_that_says_that_it_holds_a_newer_epoch():
         instance_id=standby,
         epoch=agent.epoch,
         claimed_epoch=None,
+        boot_id="boot",
     )
     db, now = scene.world.db, scene.world.clock.now()
     db.write(lambda tx: claims.told(tx, now, caller, agent.epoch + 1, released=None))

@@ -47,14 +47,19 @@ def told(
     quarantine never held any, and keeps nobody from one by saying so.
     """
     word = released if epoch is None else epoch
-    if caller.claimed_epoch is not None and word is not None and word < caller.claimed_epoch:
+    claimed = caller.claimed_epoch if caller.claimed_boot == caller.boot_id else None
+    if claimed is not None and word is not None and word < claimed:
         _take_back(tx, now, caller, word)
     if epoch is None or epoch <= caller.epoch:
         return
     if _MAY_SERVE.first(tx, {"machine": caller.instance_id}) is None:
         return
     newer = sa.or_(_i.claimed_epoch.is_(None), _i.claimed_epoch < epoch)
-    tx.execute(sa.update(instances).where(_i.id == caller.instance_id, newer).values(claimed_epoch=epoch))
+    tx.execute(
+        sa.update(instances)
+        .where(_i.id == caller.instance_id, newer)
+        .values(claimed_epoch=epoch, claimed_boot=caller.boot_id)
+    )
     if _is_told_since(tx, caller, epoch, now - _TOLD_AGAIN):
         return
     message = (
@@ -65,8 +70,8 @@ def told(
 
 
 def _take_back(tx: sa.Connection, now: datetime, caller: sa.Row[Any], word: int) -> None:
-    """No instance goes back to an older epoch than it held: what it says for longer than a line may have held an older
-    heartbeat of its back shows that it never held the newer one.
+    """No instance goes back in one boot to an older epoch than it held: what it says for longer than a line may have
+    held an older heartbeat of its back shows that it never held the newer one.
     """
     claimed = caller.claimed_epoch
     if _is_told_since(tx, caller, claimed, now - HELD_BACK):

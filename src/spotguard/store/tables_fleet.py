@@ -140,6 +140,7 @@ instances = sa.Table(
     sa.Column("has_traffic_script", sa.Boolean),  # the same
     sa.Column("state_on_root", sa.Boolean),  # the same
     sa.Column("claimed_epoch", sa.Integer),  # what it says it holds and no row granted it; NULL: nothing
+    sa.Column("claimed_boot", sa.String(64)),  # in which it said so
     sa.Column("boot_id", sa.String(64)),
     sa.Column("hostname", sa.String(255)),
     sa.Column("private_ip", sa.String(45)),

@@ -220,6 +220,7 @@ instances = sa.Table(
     sa.Column("has_traffic_script", sa.Boolean(), nullable=True),
     sa.Column("state_on_root", sa.Boolean(), nullable=True),
     sa.Column("claimed_epoch", sa.Integer(), nullable=True),
+    sa.Column("claimed_boot", sa.String(length=64), nullable=True),
     sa.Column("boot_id", sa.String(length=64), nullable=True),
     sa.Column("hostname", sa.String(length=255), nullable=True),
     sa.Column("private_ip", sa.String(length=45), nullable=True),
