@@ -255,3 +255,18 @@ def test_config_tells_settings_and_enrolled_standbys(web: Machine):
     assert config["auto_switch_enabled"] is True
     assert config["terminate_wait_seconds"] == 1800
     assert config["standbys"] == []
+
+
+def test_a_registration_of_a_boot_that_is_over_was_held_back_and_takes_nothing_from_the_boot_that_serves(
+    world,
+):
+    tenant = world.tenant()
+    first = world.register(tenant, number=1, boot_id="monday")
+    again = world.register(tenant, number=1, boot_id="tuesday")
+    assert again.heartbeat(epoch=2, gate="open").body["role"] == "primary"
+    late = world.link.call(
+        "POST", "/api/agents/register", token=tenant.token, body=world.describe(number=1, boot_id="monday")
+    )
+    assert (late.status, "this boot of the instance is over" in late.body["detail"]) == (409, True)
+    assert again.heartbeat(epoch=2, gate="open").body["role"] == "primary"
+    assert first.heartbeat(epoch=1).status == 401

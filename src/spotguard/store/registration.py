@@ -18,6 +18,7 @@ from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId, Switc
 from spotguard.domain.instances import InstanceState, Mode
 from spotguard.domain.pools import Pool
 from spotguard.store import enrolment, events, grants, looks, moves, ondemand, pools, replicas, resuming
+from spotguard.store.boots import require_not_over
 from spotguard.store.database import must_last
 from spotguard.store.secrets import hash_token as hash_of
 from spotguard.store.secrets import new_id, new_token
@@ -75,10 +76,12 @@ def register(
 ) -> Admission:
     """One row per name and one per instance, a token bound to this instance and boot, the former ones revoked.
 
-    The first of its name holds epoch 1. `Refused`: a deleted name, another agent's instance, a spent enrolment.
+    The first of its name holds epoch 1. `Refused`: a deleted name, another agent's instance, a spent enrolment, or a
+    boot that is over.
     """
     if not is_instance_id(newcomer.instance_id):
         raise InvalidInput(f"not an instance id: {newcomer.instance_id!r}")
+    require_not_over(tx, newcomer.instance_id, newcomer.boot_id)
     agent = _agent(tx, now, client_id, newcomer, enrolled_by, autonomy)
     pools.ensure_pools(tx, now, [Pool(newcomer.pool.instance_type, newcomer.pool.az, newcomer.pool.product)])
     seen = _former(tx, client_id, AgentId(agent.id), newcomer.instance_id)
