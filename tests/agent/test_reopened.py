@@ -184,3 +184,29 @@ def test_a_move_that_was_given_up_waits_for_no_slow_workload_when_a_notice_comes
     stage.ec2.controls.interrupt(old.instance_id)
     stage.run(115)
     assert old.primacy.released == 1
+
+
+class Blinking:
+    """A gate of which one look cannot be told: unknown counts as open."""
+
+    def __init__(self, gate):
+        self._gate, self.blinks = gate, 0
+
+    def state(self):
+        if self.blinks:
+            self.blinks -= 1
+            return GateState.OPEN
+        return self._gate.state()
+
+    def __getattr__(self, name):
+        return getattr(self._gate, name)
+
+
+def test_one_look_that_cannot_be_told_gives_no_move_up():
+    stage, old = waiting(MoveKind.SYNCED, seconds=10)
+    old.gate = Blinking(old.gate)
+    old.run("start")
+    old.gate.blinks = 1
+    assert old.primacy.stays_closed()
+    old.gate.blinks = 2
+    assert not old.primacy.stays_closed(), "twice"

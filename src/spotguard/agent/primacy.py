@@ -295,11 +295,13 @@ class Primacy:
         return self._now.paused and self._now.reopened
 
     def stays_closed(self) -> bool:
-        """What a move has paused is closed again where something else has started it; False until it is paused anew."""
+        """What a move has paused is closed again where something else has started it; False until it is paused anew.
+        One look that could not be told is no sign of that: it is asked twice.
+        """
         with self._lock:
             if not self._now.paused:
                 return True
-            if self._gate.state() is GateState.OPEN:
+            if all(self._gate.state() is GateState.OPEN for _ in range(2)):
                 self._serving.forbid()
                 self._keep(replace(self._now, reopened=True))
                 self._gate.close()
