@@ -203,7 +203,7 @@ class Blinking:
 
 
 def test_one_look_that_cannot_be_told_gives_no_move_up():
-    stage, old = waiting(MoveKind.SYNCED, seconds=10)
+    _, old = waiting(MoveKind.SYNCED, seconds=10)
     old.gate = Blinking(old.gate)
     old.run("start")
     old.gate.blinks = 1
