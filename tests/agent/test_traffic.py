@@ -65,6 +65,16 @@ def test_the_script_runs_on_the_holder_whoever_calls_aws(executor):
     stage.nothing_lost()
 
 
+def test_what_a_script_of_the_former_holder_moves_back_is_fetched_again_a_minute_later():
+    router = Router()
+    stage, old = moving(lambda _: Script(), router)
+    stage.run(1800, lambda: Step.TRAFFIC_MOVED in stage.steps())
+    stage.run(30)
+    router.to = old.instance_id
+    stage.run(31)
+    assert router.to == stage.switch().new_instance_id
+
+
 @pytest.mark.parametrize("crash", ["before", "after"])
 def test_an_agent_that_dies_over_the_script_repeats_it_only_if_it_did_not_take_effect(crash):
     router = Router()

@@ -30,6 +30,7 @@ from spotguard.ports.traffic import Endpoint, Handing, Traffic
 from spotguard.telemetry import get_logger
 
 LOOK_AGAIN_SECONDS = 300.0  # at what was read back: somebody else may have moved it
+SETTLED_SECONDS = 60.0  # after the first look of an epoch: a script of the former holder's may go on until then
 LATER_SECONDS = 10.0
 MOST_SAID = 1000  # characters of a complaint
 
@@ -106,7 +107,7 @@ class TrafficDuty:
         match carry(port, errand, lambda: self._desk.primacy.confirmed == epoch):
             case Arrived() as done:
                 self._arrived(now, known or Moved(epoch, told), done, order)
-                return now + timedelta(seconds=LOOK_AGAIN_SECONDS)
+                return now + timedelta(seconds=LOOK_AGAIN_SECONDS if known else SETTLED_SECONDS)
             case OnTheWay() as under_way:
                 self._receipt = (epoch, under_way.receipt)
                 return now + timedelta(seconds=under_way.again_seconds)
