@@ -30,7 +30,7 @@ from spotguard.ports.traffic import Endpoint, Handing, Traffic
 from spotguard.telemetry import get_logger
 
 LOOK_AGAIN_SECONDS = 300.0  # at what was read back: somebody else may have moved it
-SETTLED_SECONDS = 60.0  # after the first look of an epoch: a script of the former holder's may go on until then
+SETTLED_SECONDS = 60.0  # after an epoch's first look: a script of the former holder's may go on
 LATER_SECONDS = 10.0
 MOST_SAID = 1000  # characters of a complaint
 
