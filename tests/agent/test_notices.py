@@ -144,6 +144,28 @@ def test_of_a_notice_that_was_long_there_the_earlier_end_counts():
     assert begun + NOTICE - closed >= timedelta(seconds=10)
 
 
+@pytest.mark.parametrize("ordered", [True, False], ids=["ordered", "alone"])
+def test_a_notice_that_outlives_a_reboot_of_its_machine_ends_no_later_for_it(ordered):
+    """What has elapsed since the boot begins anew with each, and the disk remembers the notice by that."""
+    stage = Stage()
+    stage.clock.booted_at = stage.clock.now() - timedelta(seconds=5)
+    old = stage.primary()
+    stage.run(40)
+    stage.ec2.controls.interrupt(old.instance_id)
+    begun = stage.clock.now()
+    if ordered:
+        stage.server.open_move(MoveKind.SYNCED, close_by=begun + NOTICE)
+    stage.run(20)
+    old.due = {}
+    stage.wait(15)
+    stage.clock.booted_at = stage.clock.now()
+    old.restart()
+    stage.run(80)
+    closed = stage.register.sessions[-1].closed_at
+    assert closed is not None
+    assert begun + NOTICE - closed >= timedelta(seconds=10)
+
+
 def test_alone_it_hands_over_to_its_newest_standby_and_tells_when_it_is_asked():
     stage, old, standby = with_standby()
     stage.server.away = True

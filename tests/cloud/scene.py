@@ -12,6 +12,7 @@ from spotguard.cloud.simulated.state import HappeningKind
 from spotguard.domain.ids import ClientToken, ImageId, InstanceId
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
+from spotguard.host.clock import BOOT
 from spotguard.market.history import PriceHistory
 from spotguard.market.rows import PriceRow
 from spotguard.ports.cloud import BlockDevice, InstanceView, LaunchRequest, Tags
@@ -46,9 +47,16 @@ class StoryClock:
     """Stands still until the story moves it."""
 
     time: datetime = START
+    booted_at: datetime = BOOT
 
     def now(self) -> datetime:
         return self.time
+
+    def steady(self) -> datetime:
+        return BOOT + (self.time - self.booted_at)
+
+    def steady_at(self, told: datetime) -> datetime:
+        return self.steady() + (told - self.time)
 
 
 @dataclass

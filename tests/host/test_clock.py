@@ -56,6 +56,20 @@ def test_a_step_back_is_caught_up_with_while_time_goes_on(machine, clock):
     assert clock.now() == machine.wall
 
 
+@pytest.mark.parametrize("seconds", [-7200, 3600])
+def test_what_has_elapsed_is_told_whatever_somebody_sets(machine, clock, seconds):
+    begun = clock.steady()
+    machine.live(20)
+    machine.set_by(seconds)
+    machine.live(100)
+    assert clock.steady() - begun == timedelta(seconds=120)
+
+
+def test_a_time_from_outside_is_as_far_away_as_the_clock_says_that_is_set_now(machine, clock):
+    machine.set_by(-7200)
+    assert clock.steady_at(machine.wall + timedelta(seconds=120)) == clock.steady() + timedelta(seconds=120)
+
+
 class Database:
     """What it tells, after how many seconds; nothing while it is away."""
 

@@ -57,3 +57,34 @@ def test_a_notice_is_answered_within_its_own_two_minutes(scene):
     assert scene.has_recorded(Step.DELTA_SENT), "it had the time to send the last writes"
     scene.wait(minutes=1)
     scene.assert_no_record_lost_or_doubled()
+
+
+@pytest.mark.parametrize("ahead_seconds", [0, 90, 600, 3600])
+@pytest.mark.parametrize("restarted", [False, True], ids=["", "restarted-in-the-midst"])
+def test_two_minutes_of_notice_are_two_minutes_though_the_clock_was_put_right_just_before(
+    ahead_seconds, restarted
+):
+    """The process catches up with a step back at half its pace: of the two minutes it would make four."""
+    stage = Scene(executor=Executor.AGENT, troubled=True)
+    stage.force_to_spot()
+    stage.until(lambda: stage.switches()[-1].status == "completed", minutes=60)
+    held = InstanceId(stage.agent().instance_id)
+    trouble, process = stage.world.trouble_of(held), stage.world.processes[held]
+    trouble.clock_ahead = timedelta(seconds=ahead_seconds)
+    process.die()
+    stage.wait(minutes=5)
+    stage.world.take_server_away()
+    trouble.clock_ahead = timedelta(0)
+    stage.wait(seconds=20)
+    stage.aws_gives_notice()
+    stage.wait(seconds=80)
+    assert process.register.serving() == [held], "as long as there is time, it serves"
+    if restarted:
+        process.die()
+    stage.wait(seconds=35)
+    assert process.register.serving() == [], "closed before AWS takes it"
+    stage.wait(minutes=2)
+    stage.world.bring_server_back()
+    stage.wait(minutes=30)
+    stage.assert_no_record_lost_or_doubled()
+    stage.close()

@@ -20,7 +20,7 @@ from spotguard.domain.clock import rfc3339
 from spotguard.domain.errors import SpotGuardError
 from spotguard.domain.ids import InstanceId
 from spotguard.domain.pools import Pool
-from spotguard.ports.clock import Clock
+from spotguard.ports.clock import SteadyClock
 from spotguard.ports.cloud import Cloud
 from spotguard.ports.disk import Disk
 from spotguard.ports.metadata import Identity, Metadata
@@ -71,7 +71,7 @@ class Ports:
     sync: StateSync
     disk: Disk
     cloud: Cloud | None
-    clock: Clock
+    clock: SteadyClock
     quiesce: Quiesce | None = None  # None: the user has named no hooks
     traffic: Traffic | None = None  # None: this agent moves no traffic
     salvage: Salvage | None = None  # None: the state's folder is not known
@@ -112,6 +112,7 @@ class Desk:
         self.config_version: int | None = None
         # our clock of the server's, as its last answer to a heartbeat tells; None before the first
         self.ahead: timedelta | None = None
+        self._steadily_ahead: timedelta | None = None  # the same of our steady clock
         self.gate_stuck: str | None = None  # why the workload does not open or close as it should
         self.state_stuck: str | None = None  # why no pass of its state begins, until a person has mended it
         self.move_stuck: str | None = None  # why a move that is given up still keeps the gate closed
@@ -130,9 +131,17 @@ class Desk:
         """A moment of our own as the server's clock had it; None while that clock is unknown."""
         return None if self.ahead is None else rfc3339(self.server_now(at))
 
-    def own_time(self, told: datetime) -> datetime:
-        """When that is by our own clock."""
-        return told + (self.ahead or server_time.NONE)
+    def compare_clocks(self, ahead: timedelta) -> None:
+        """So far is our clock ahead of the server's now."""
+        clock = self.ports.clock
+        self._steadily_ahead = ahead + (clock.steady() - clock.now())
+        self.ahead = ahead
+
+    def steady_time(self, told: datetime) -> datetime:
+        """When our steady clock tells that what the server's tells as this."""
+        if self._steadily_ahead is None:
+            return self.ports.clock.steady_at(told)
+        return told + self._steadily_ahead
 
     # who we are
 

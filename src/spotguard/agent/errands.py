@@ -46,7 +46,7 @@ class Errands:
         desk: Desk,
         book: CommandBook,
         withdraw: Callable[[InstanceId], None],
-        can_wait: Callable[[datetime, timedelta], bool],
+        can_wait: Callable[[timedelta], bool],
     ) -> None:
         """`can_wait`: whether a hand-over needs this thread within a time."""
         self._desk, self._book, self._withdraw, self._can_wait = desk, book, withdraw, can_wait
@@ -76,7 +76,7 @@ class Errands:
         if cloud is None or not wanted:
             return None
         look_again = self._desk.settings.limits.look_again
-        if not self._can_wait(now, LONGEST_TURN):
+        if not self._can_wait(LONGEST_TURN):
             return now + timedelta(seconds=look_again)
         command = min(wanted, key=lambda one: self._due[one.id])
         if self._due[command.id] <= now:

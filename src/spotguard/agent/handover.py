@@ -20,7 +20,7 @@ from spotguard.agent.launches import DiskIntentions
 from spotguard.agent.orders import Command, SwitchOrder, move_of, switch_order, target_of
 from spotguard.agent.outbox import Report
 from spotguard.agent.quiet import Quiet
-from spotguard.agent.signals import Signals
+from spotguard.agent.signals import Signals, no_later_than_a_notice
 from spotguard.agent.switch_reports import poll_body, report_body
 from spotguard.domain.commands import CommandStatus, CommandType
 from spotguard.domain.errors import InvalidInput, Refused, ServerAway
@@ -76,10 +76,16 @@ class Handover:
         """A state that cannot be read is none."""
         try:
             stored = self._document.read()
-            self._state = None if stored is None else decode(stored.encode())
+            self._state = None if stored is None else self._as_of_now(decode(stored.encode()))
         except (Damaged, InvalidInput) as error:
             self.is_lost = True
             log.error("move unreadable", because=str(error))  # noqa: TRY400 - the cause is the message
+
+    def _as_of_now(self, state: MoveState) -> MoveState:
+        if state.close_by is None:
+            return state
+        close_by = no_later_than_a_notice(state.close_by, self._desk.ports.clock.steady())
+        return replace(state, close_by=close_by)
 
     @property
     def is_open(self) -> bool:
@@ -111,14 +117,14 @@ class Handover:
         self._begin_what_is_due(now)
         state = self._state
         if state is None or state.ended is not None:
-            return self._own_moment()
+            return self._own_turn()
         self._listen(now)
         advance = self._advance()
         if advance.state.ended is None and self._poll(now):
             advance = self._advance()
         self._complain(advance)
         if advance.again_seconds is None:
-            return self.run(now) if self._next_command() else self._own_moment()
+            return self.run(now) if self._next_command() else self._own_turn()
         return self._desk.ports.clock.now() + timedelta(seconds=advance.again_seconds)
 
     def _complain(self, advance: Advance) -> None:
@@ -173,11 +179,12 @@ class Handover:
             self._tell(Advance(fresh, None, "handed over before the command came"))
 
     def _order(self, command: Command) -> SwitchOrder:
-        """Its time by our own clock: that of the notice which we have read ourselves, if there is one."""
+        """Its time by our steady clock: that of the notice which we have read ourselves, if there is one."""
         order, notice = switch_order(command), self._signals.notice
         if order.close_by is None:
             return order
-        return replace(order, close_by=notice.deadline if notice else self._desk.own_time(order.close_by))
+        told = notice.deadline if notice else self._desk.steady_time(order.close_by)
+        return replace(order, close_by=no_later_than_a_notice(told, self._desk.ports.clock.steady()))
 
     def _yield_to(self, command: Command) -> None:
         """The server moves one thing at a time: a newer command means that the present move is given up there."""
@@ -195,7 +202,7 @@ class Handover:
     def _begin_alone(self, now: datetime) -> None:
         """Nobody has ordered a move, and the notice runs out or a ticket names who follows: close, push, let go."""
         moment, notice, epoch = self._own_moment(), self._signals.notice, self._desk.primacy.held
-        if moment is None or notice is None or epoch is None or now < moment:
+        if moment is None or notice is None or epoch is None or self._desk.ports.clock.steady() < moment:
             return
         log.warning("handing over alone", instance=self._desk.instance_id, epoch=epoch)
         self._keep(
@@ -210,13 +217,18 @@ class Handover:
             )
         )
 
-    def can_wait(self, now: datetime, longest: timedelta) -> bool:
+    def can_wait(self, longest: timedelta) -> bool:
         """Whether no gate has to close for a notice, and no ticket to be delivered, within `longest`."""
         moment, handed = self._own_moment(), self._desk.primacy.handed
-        is_due = moment is not None and moment - now < longest
+        is_due = moment is not None and moment - self._desk.ports.clock.steady() < longest
         return not is_due and (handed is None or handed.delivered)
 
+    def _own_turn(self) -> datetime | None:
+        moment, clock = self._own_moment(), self._desk.ports.clock
+        return None if moment is None else clock.now() + (moment - clock.steady())
+
     def _own_moment(self) -> datetime | None:
+        """When it has to begin by itself, by the steady clock."""
         notice = self._signals.notice
         if notice is None or self._desk.primacy.held is None or self._desk.hands_off:
             return None
@@ -256,8 +268,8 @@ class Handover:
             if state is not None and state.switch_id == switch_id:
                 state = self._learn(state, body, now)
         notice = self._signals.notice
-        if state is not None and state.close_by is None and notice is not None:
-            state = replace(state, close_by=notice.deadline)
+        if state is not None and notice is not None:
+            state = replace(state, close_by=min(state.close_by or notice.deadline, notice.deadline))
         if state is not None and state != self._state:
             self._keep(state)
 

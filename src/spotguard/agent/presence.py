@@ -162,7 +162,7 @@ class Presence:
         ahead = server_time.ahead(asked, told, desk.ports.clock.now())
         if abs(ahead - (desk.ahead or server_time.NONE)) > WORTH_TELLING:
             log.warning("our clock differs from the server's", ahead_seconds=ahead.total_seconds())
-        desk.ahead = ahead
+        desk.compare_clocks(ahead)
 
     def take_role(self, answer: Mapping[str, Any]) -> bool:
         """Carry out what the server says of us; False when the gate did not do as it should."""

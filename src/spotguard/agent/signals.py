@@ -28,7 +28,7 @@ log = get_logger("agent")
 
 @dataclass(frozen=True)
 class Notice:
-    """EC2 will take this instance at `deadline`, by our own clock."""
+    """EC2 will take this instance at `deadline`. Both by our steady clock."""
 
     deadline: datetime
     heard_at: datetime
@@ -45,6 +45,11 @@ class Heard:
     hands_off: bool = False  # the server's answer to it: record it, do nothing (ruling B8)
 
 
+def no_later_than_a_notice(deadline: datetime, steady: datetime) -> datetime:
+    """What is further away than a notice is long was told by a clock that is wrong, or is of another boot."""
+    return min(deadline, steady + timedelta(seconds=NOTICE_SECONDS))
+
+
 class Signals:
     """Polls, journals, reports."""
 
@@ -57,10 +62,15 @@ class Signals:
         self._heard = Heard()
         self._changing = threading.Lock()  # the signals' thread hears, the reports' thread is answered
         self._deaf = False
-        self._looked_at: datetime | None = None  # when this process last had an answer
+        self._looked_at: datetime | None = None  # when this process last had an answer, by the steady clock
 
     def load(self) -> None:
-        self._heard = self._document.read_as_or(Heard, Heard())
+        heard = self._document.read_as_or(Heard, Heard())
+        if heard.notice is not None:
+            now = self._desk.ports.clock.steady()
+            deadline = no_later_than_a_notice(heard.notice.deadline, now)
+            heard = replace(heard, notice=Notice(deadline, min(heard.notice.heard_at, now)))
+        self._heard = heard
 
     @property
     def notice(self) -> Notice | None:
@@ -79,7 +89,7 @@ class Signals:
 
     @property
     def forgets_at(self) -> datetime | None:
-        """From when on a notice that the metadata shows no more was not carried out, by our own clock."""
+        """From when on a notice that the metadata shows no more was not carried out, by our steady clock."""
         return None if self._heard.notice is None else self._heard.notice.deadline + WITHDRAWN_AFTER
 
     def run(self, now: datetime) -> datetime | None:
@@ -97,34 +107,50 @@ class Signals:
         if notice is not None:
             self._hear_notice(notice.action_time, now)
         else:
-            self._forget_what_passed(now)
+            self._forget_what_passed()
         if rebalance is not None:
             self._hear(SignalType.REBALANCE, rebalance.notice_time, None)
-        self._looked_at = now
+        self._looked_at = self._desk.ports.clock.steady()
         return again
 
     def _hear_notice(self, action_time: datetime, now: datetime) -> None:
         sent = min(self._desk.server_now(now), action_time - timedelta(seconds=NOTICE_SECONDS))
-        self._hear(SignalType.TERMINATION, sent, Notice(self._deadline(action_time, now), now), action_time)
+        steady = self._desk.ports.clock.steady()
+        if self._looked_at is None:
+            self._correct(action_time, steady)
+        self._hear(
+            SignalType.TERMINATION, sent, Notice(self._deadline(action_time, steady), steady), action_time
+        )
 
-    def _forget_what_passed(self, now: datetime) -> None:
+    def _correct(self, action_time: datetime, steady: datetime) -> None:
+        """What another process has written may be of another boot, of which the steady clock knows nothing."""
+        kept, earliest = self._heard.notice, min(self._possible(action_time, steady), default=None)
+        if kept is not None and earliest is not None and earliest < kept.deadline:
+            with self._changing:
+                self._keep(replace(self._heard, notice=replace(kept, deadline=earliest)))
+            self._desk.bells.ring("moves")
+
+    def _forget_what_passed(self) -> None:
         """EC2 did not take this instance: it may serve on, and stand by."""
         at = self.forgets_at
-        if at is not None and now >= at:
+        if at is not None and self._desk.ports.clock.steady() >= at:
             with self._changing:
                 self._keep(Heard(self._heard.seen))
             log.warning("the notice was not carried out", instance=self._desk.instance_id)
 
-    def _deadline(self, action_time: datetime, now: datetime) -> datetime:
-        """By our own clock. AWS tells it by its own, and neither our clock nor the server's need agree with that: of
-        what the two make of it the earlier counts that leaves as much time as a notice can.
+    def _deadline(self, action_time: datetime, steady: datetime) -> datetime:
+        """By our steady clock. AWS tells it by its own, and neither our clock nor the server's need agree with that: of
+        what the two make of it now the earlier counts that leaves as much time as a notice can.
         """
-        most, least = now + timedelta(seconds=NOTICE_SECONDS), now
-        if self._looked_at is not None and now - self._looked_at <= LATELY:
-            least = now + SURELY_LEFT
-        by_the_server = self._desk.own_time(action_time)
-        possible = [at for at in (action_time, by_the_server) if least <= at <= most]
-        return min(possible, default=min(by_the_server, most))
+        by_the_server = no_later_than_a_notice(self._desk.steady_time(action_time), steady)
+        return min(self._possible(action_time, steady), default=by_the_server)
+
+    def _possible(self, action_time: datetime, steady: datetime) -> list[datetime]:
+        least = steady
+        if self._looked_at is not None and steady - self._looked_at <= LATELY:
+            least = steady + SURELY_LEFT
+        told = (self._desk.ports.clock.steady_at(action_time), self._desk.steady_time(action_time))
+        return [at for at in told if least <= at <= no_later_than_a_notice(at, steady)]
 
     def _hear(
         self, signal: SignalType, at: datetime, notice: Notice | None, action_time: datetime | None = None

@@ -87,7 +87,9 @@ class MovedVolume:
 
 @dataclass(frozen=True)
 class MoveState:
-    """The old half of one move. `switch_id` None: the agent hands over by itself, the server being away."""
+    """The old half of one move. `switch_id` None: the agent hands over by itself, the server being away. `close_by`: by
+    the steady clock.
+    """
 
     own: InstanceId
     epoch: int

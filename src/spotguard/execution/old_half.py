@@ -32,7 +32,7 @@ from spotguard.execution.move_state import MoveEnd, MoveState, NewInstance, cand
 from spotguard.execution.shaping import made_otherwise, shape_of
 from spotguard.execution.waiting import Wait
 from spotguard.planning.deadlines import closed_at_most
-from spotguard.ports.clock import Clock
+from spotguard.ports.clock import SteadyClock
 from spotguard.ports.cloud import Cloud
 from spotguard.ports.intentions import Intentions
 from spotguard.ports.workload import Quiesce, StateSync, SyncTarget
@@ -101,7 +101,7 @@ class OldHalf:
     quiet: Quiesce  # thaws at the latest when it has been frozen for a minute
     cloud: Cloud | None
     intentions: Intentions
-    clock: Clock
+    clock: SteadyClock
     keep: Callable[[MoveState], None]
     server_answers: Callable[[], bool]  # now, and the move is still on there
     limits: Limits = Limits()
@@ -117,7 +117,7 @@ class OldHalf:
         return Advance(state, None, state.unwinding or "released")
 
     def _go_on(self, state: MoveState) -> MoveState | Wait:
-        step = next_step(state, self.clock.now(), self.holding.flush_seconds, self.limits)
+        step = next_step(state, self.clock.steady(), self.holding.flush_seconds, self.limits)
         if step is None:
             return Wait(self.limits.look_again, "waiting for the server to end the move")
         try:
@@ -180,7 +180,7 @@ class OldHalf:
         seconds = min(seconds, self.limits.look_again)
         if state.close_by is None:
             return seconds
-        now = self.clock.now()
+        now = self.clock.steady()
         moments = (
             _time_is_up(state.close_by, self.holding.flush_seconds, self.limits),
             _last_call(state, self.limits),
@@ -339,7 +339,9 @@ _WORK: dict[Step, Callable[[OldHalf, MoveState], MoveState | Wait]] = {
 
 
 def next_step(state: MoveState, now: datetime, flush_seconds: float, limits: Limits) -> Step | None:
-    """The planned order; when the time of a notice is up, or another holds the epoch, only what still helps."""
+    """The planned order; when the time of a notice is up, or another holds the epoch, only what still helps. `now`: by
+    the steady clock.
+    """
     left = remaining(state)
     if state.gate_is_shut:  # the last pass is the first one too
         left = tuple(step for step in left if step is not Step.SYNCED)

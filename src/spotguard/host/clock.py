@@ -1,4 +1,4 @@
-"""`ports.clock.Clock` of a machine, and of machines that share one time."""
+"""`ports.clock.SteadyClock` of a machine, and of machines that share one time."""
 
 from __future__ import annotations
 
@@ -7,18 +7,25 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+BOOT = datetime(1970, 1, 1, tzinfo=UTC)  # of every machine: nobody takes a steady time for the time
+
 
 def _wall() -> datetime:
     return datetime.now(UTC)
 
 
+def since_boot() -> float:
+    """Nobody sets it, and on Linux it goes on while the machine is suspended."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
 class SystemClock:
-    """The machine's time. A step back of it is not followed but caught up with: meanwhile time goes at half its pace,
-    since whatever waits would wait for ever by a clock that stands.
+    """The machine's time. A step back of it is not followed but caught up with: meanwhile `now()` goes at half its
+    pace, since whatever waits would wait for ever by a clock that stands.
     """
 
     def __init__(
-        self, wall: Callable[[], datetime] = _wall, elapsed: Callable[[], float] = time.monotonic
+        self, wall: Callable[[], datetime] = _wall, elapsed: Callable[[], float] = since_boot
     ) -> None:
         self._wall, self._elapsed = wall, elapsed
         self._newest, self._at = wall(), elapsed()
@@ -31,13 +38,14 @@ class SystemClock:
             self._newest, self._at = max(least, self._wall()), at
             return self._newest
 
+    def steady(self) -> datetime:
+        return BOOT + timedelta(seconds=self._elapsed())
+
+    def steady_at(self, told: datetime) -> datetime:
+        return self.steady() + (told - self._wall())
+
 
 FORGIVEN_SECONDS = 1.0  # of an answer that took longer it is not known well enough when it was told
-
-
-def since_boot() -> float:
-    """Nobody sets it, and on Linux it goes on while the machine is suspended."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class TimeAsTold:

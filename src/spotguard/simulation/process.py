@@ -19,7 +19,7 @@ from spotguard.domain.errors import MetadataUnavailable
 from spotguard.domain.ids import InstanceId
 from spotguard.domain.replicas import SyncStatus
 from spotguard.host.traffic import InstanceTraffic
-from spotguard.ports.clock import Clock
+from spotguard.ports.clock import SteadyClock
 from spotguard.ports.cloud import Cloud
 from spotguard.ports.server import ServerLink
 from spotguard.simulation.clock import VirtualClock
@@ -123,7 +123,7 @@ class AgentProcess:
         """A new process: what it knows is on its disk."""
         self._has_started = False
         around, ec2, trouble = self._around, self._around.ec2, self._trouble
-        clock: Clock = around.clock
+        clock: SteadyClock = around.clock
         gate: Any = SimulatedGate(ec2, around.clock, self.register, self.instance_id)
         disk: Any = self.disk
         cloud: Any = around.cloud
