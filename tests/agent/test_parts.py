@@ -165,7 +165,17 @@ def test_the_runner_survives_what_a_duty_raises_and_stops_when_told(disk):
     clock, machine = SystemClock(), StillMachine()
     server = FakeServer(clock)
     settings = AgentSettings(logical_agent_id="web", client_token=CLIENT_TOKEN, command_wait_seconds=0)
-    ports = Ports(server, machine, machine, NoSync(), disk, None, clock, state_on_root=lambda: True)
+    ports = Ports(
+        server,
+        machine,
+        machine,
+        NoSync(),
+        disk,
+        None,
+        clock,
+        state_on_root=lambda: True,
+        state_volumes=lambda: ("vol-0aaaaaaaaaaaaaaaa",),
+    )
     agent = Agent(ports, settings)
     runner = Runner(agent, clock, Random(1))
     thread = threading.Thread(target=runner.run)
@@ -180,6 +190,7 @@ def test_the_runner_survives_what_a_duty_raises_and_stops_when_told(disk):
     (registered,) = server.instances.values()
     assert registered["can_sync"] is False
     assert registered["state_on_root"] is True is told[0]["state_on_root"]
+    assert told[0]["state_volumes"] == ["vol-0aaaaaaaaaaaaaaaa"]
     assert registered["has_traffic_script"] is None is told[0]["has_traffic_script"], "nobody has said"
     runner.stop.set()
     thread.join(20)

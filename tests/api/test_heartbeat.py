@@ -193,6 +193,22 @@ def test_whether_its_state_lies_on_its_root_is_what_was_said_last(world: World, 
     assert world.rows(instances, instances.c.id == other.id)[0].state_on_root is True
 
 
+def test_on_which_volumes_its_state_lies_is_what_was_said_last_by_this_boot(
+    world: World, acme: Tenant, web: Machine
+):
+    def told() -> str | None:
+        return world.rows(instances, instances.c.id == web.id)[0].state_volumes
+
+    assert told() is None
+    web.heartbeat(state_volumes=["vol-0bbbbbbbbbbbbbbbb", "vol-0aaaaaaaaaaaaaaaa"])
+    web.heartbeat()
+    assert told() == "vol-0aaaaaaaaaaaaaaaa,vol-0bbbbbbbbbbbbbbbb"
+    for nonsense in ([], ["vol-1,vol-2"], ["vol-0aaaaaaaaaaaaaaaa\n"], ["vol-0aaaaaaaaaaaaaaaa"] * 41):
+        assert web.heartbeat(state_volumes=nonsense).status == 422
+    world.register(acme, "web", number=1, boot_id="another")
+    assert told() is None
+
+
 class _Stopped:
     """An on-demand holder that somebody stopped: EC2 has shown it, and another instance was granted the epoch."""
 

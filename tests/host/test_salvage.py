@@ -89,6 +89,14 @@ def test_a_volume_without_the_states_folder_is_a_failure_and_not_an_empty_answer
         missing_in(present, lost / "elsewhere")
 
 
+def test_a_volume_without_any_file_beside_a_state_with_some_is_a_failure_and_lacks_nothing_to_nobody(trees):
+    present, lost = trees
+    shutil.rmtree(lost)
+    (lost / "lost+found").mkdir(parents=True)
+    with pytest.raises(SalvageFailed, match="no file on the volume"):
+        missing_in(present, lost)
+
+
 def asked(salvage, volume_id="vol-0123456789abcdef0"):
     while (found := salvage.compare(volume_id)) is None:
         salvage._thread.join()

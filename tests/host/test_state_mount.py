@@ -95,6 +95,25 @@ def test_whether_it_lies_on_the_disk_of_the_boot_is_said_only_when_it_can_be_see
     assert machine.guard().is_on_root() is None, "it was served from a file system that is not there now"
 
 
+def test_on_which_volumes_it_lies_is_said_only_when_all_of_them_can_be_seen(machine, tmp_path):
+    assert machine.guard().carried_by() is None, "what fstab promises is not mounted"
+    machine.mount()
+    assert machine.guard().carried_by() == ("vol-0aaaaaaaaaaaaaaaa",)
+    inside = f"{machine.srv}/web/part".replace(" ", "\\040")
+    told = (machine.root.path / "proc/self/mountinfo").read_text()
+    machine.root.write("proc/self/mountinfo", told + f"41 40 259:3 / {inside} rw - ext4 /dev/nvme2n1 rw\n")
+    assert machine.guard().carried_by() == ("vol-0aaaaaaaaaaaaaaaa", "vol-0bbbbbbbbbbbbbbbb"), (
+        "with its parts"
+    )
+    machine.mount()
+    machine.gate(machine.sync(tmp_path)).open(1)
+    machine.unmount()
+    assert machine.guard().carried_by() is None, "it was served from a file system that is not there now"
+    machine.disk("nvme3n1", "259:5", "AWS0123456789ABCDEF")
+    machine.mount("259:5", "/dev/nvme3n1")
+    assert machine.guard().carried_by() is None, "a disk of the instance itself"
+
+
 def test_the_gate_opens_on_no_empty_mount_point(machine, tmp_path):
     gate = machine.gate(machine.sync(tmp_path))
     with pytest.raises(GateFailed, match=r"nothing is mounted .*can't find UUID=2"):

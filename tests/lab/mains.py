@@ -93,7 +93,7 @@ def agent_main(place, instance_id, name, client_token_file, ec2):
 
     def in_peril(ports):
         ports = replace(
-            ports, state_on_root=None
+            ports, state_on_root=None, state_volumes=None
         )  # its volume is a folder, which this machine has on its own root
         if ec2 is CallsEc2.IN_PROCESS:
             ports = replace(ports, cloud=AwsCloud(Account(place.region)))

@@ -31,6 +31,7 @@ from spotguard.ports.workload import Gate, Quiesce, StateSync, SyncTarget
 
 UNAUTHORIZED = 401
 MOST_SAID = 1000  # characters of a complaint
+MAX_STATE_VOLUMES = 40  # of which a server can be told
 OK = range(200, 300)
 
 
@@ -76,6 +77,7 @@ class Ports:
     traffic: Traffic | None = None  # None: this agent moves no traffic
     salvage: Salvage | None = None  # None: the state's folder is not known
     state_on_root: Callable[[], bool | None] | None = None  # the same; its answer None: it cannot be told now
+    state_volumes: Callable[[], tuple[str, ...] | None] | None = None  # the same
 
 
 def said_of(error: SpotGuardError) -> str:
@@ -168,6 +170,12 @@ class Desk:
         """Whether the state lies on the disk that this instance boots from, and stays with it; None: not known."""
         told = self.ports.state_on_root
         return None if told is None else told()
+
+    def state_volumes(self) -> list[str] | None:
+        """All volumes on which the state lies; None: not known."""
+        told = self.ports.state_volumes
+        found = None if told is None else told()
+        return list(found) if found and len(found) <= MAX_STATE_VOLUMES else None
 
     @property
     def may_close(self) -> bool:

@@ -142,6 +142,7 @@ class Presence:
             "can_sync": desk.ports.sync.can_sync(),
             "has_traffic_script": desk.settings.has_traffic_script,
             "state_on_root": desk.state_on_root(),
+            "state_volumes": desk.state_volumes(),
             "traffic_stuck": desk.traffic_stuck,
             "workload_stuck": desk.gate_stuck or desk.move_stuck or desk.state_stuck,
             **self._tickets.said(),

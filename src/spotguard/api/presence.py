@@ -50,6 +50,7 @@ async def heartbeat(api: Api, request: Request) -> Response:
             can_sync=beat.can_sync,
             has_traffic_script=beat.has_traffic_script,
             state_on_root=beat.state_on_root,
+            state_volumes=beat.state_volumes,
         )
         if role is Role.PRIMARY:
             _tell_what_is_stuck(tx, now, caller, beat)

@@ -116,9 +116,9 @@ def agent_of(
         metadata, disk = ImdsMetadata(settings.metadata_url), FolderDisk(settings.state_folder)
         cloud = children.cloud if settings.calls_ec2 else None
         traffic = InstanceTraffic(script, children.traffic if settings.calls_ec2 else None)
-        salvage, on_root = salvage_of(settings), on_root_of(settings)
+        salvage, (on_root, volumes) = salvage_of(settings), lies_of(settings)
         ports = Ports(
-            link, metadata, gate, sync, disk, cloud, SystemClock(), hooks, traffic, salvage, on_root
+            link, metadata, gate, sync, disk, cloud, SystemClock(), hooks, traffic, salvage, on_root, volumes
         )
         agent = Agent(wrap(ports), told)
         yield agent
@@ -128,9 +128,14 @@ def salvage_of(settings: AgentFile) -> MountedSalvage | None:
     return None if settings.state_path is None else MountedSalvage(Path(settings.state_path))
 
 
-def on_root_of(settings: AgentFile) -> Callable[[], bool | None] | None:
-    path = settings.state_path
-    return None if path is None else StateMount(path, settings.state_folder).is_on_root
+def lies_of(
+    settings: AgentFile,
+) -> tuple[Callable[[], bool | None] | None, Callable[[], tuple[str, ...] | None] | None]:
+    """Whether the state lies on the root, and on which volumes."""
+    if settings.state_path is None:
+        return None, None
+    mount = StateMount(settings.state_path, settings.state_folder)
+    return mount.is_on_root, mount.carried_by
 
 
 def guard(agent: Agent) -> None:

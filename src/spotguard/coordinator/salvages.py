@@ -1,8 +1,8 @@
 """After an unheard death: a copy of the dead holder's volume is shown to the new primary, compared, and deleted.
 
 Copying → waiting (to be attached) → attached (the agent compares) → detaching → offered or failed. The volume itself is
-shown to nobody: what was acknowledged last is in its journal alone, and to replay that writes. It is kept for a day, as
-leftovers ever are, for a person.
+shown to nobody: what was acknowledged last is in its journal alone, and to replay that writes. It is kept for a day,
+for a person; what came to no comparison, until a person deletes it.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ from spotguard.domain.errors import InvalidInput, NeedsPerson, NotVisible
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, VolumeId
 from spotguard.domain.salvages import SALVAGE_DEVICE, SalvageStatus
 from spotguard.ports.cloud import Cloud, VolumeState
-from spotguard.store import fleet, moves, restore_orders, salvages
+from spotguard.store import dead_volumes, fleet, moves, restore_orders, salvages
 from spotguard.store.tables import commands
 
 OWED_SECONDS = 120.0
 _MAY_BE_SHOWN = (SalvageStatus.WAITING, SalvageStatus.ATTACHED)
 COPY_SHOWS_WITHIN = timedelta(minutes=10)  # the copy, once EC2 has said that it makes it
+_HOURS = 12
+BEGINS_WITHIN = timedelta(hours=_HOURS)  # of the death: it ends while the volume is kept for some hours yet
+NOT_PROVEN = "the new primary was not proven for so long"
 HELD = timedelta(minutes=15)  # a detaching that takes longer waits for a person
 SECONDS = 10.0  # between two looks at an open one
 
@@ -48,9 +51,12 @@ class Salvages:
     def _begin(self, now: datetime, switch: Row) -> bool:
         if self.ctx.clouds(ClientId(switch.client_id)) is None:
             return False  # whoever calls EC2 for this client keeps the volume for a person
-        if self.ctx.db.read(lambda tx: _is_stopped(tx, switch)):
+        why = self.ctx.db.read(lambda tx: _why_not_yet(tx, switch))
+        if why is not None and now < switch.created_at + BEGINS_WITHIN:
             return False
-        return self.ctx.db.write(lambda tx: salvages.begin(tx, now, switch))
+        if now >= switch.created_at + BEGINS_WITHIN:
+            why = f"its look did not begin within {_HOURS} hours of the death ({why or NOT_PROVEN})"
+        return self.ctx.db.write(lambda tx: salvages.begin(tx, now, switch, why))
 
     def _look(self, now: datetime, salvage_id: str) -> bool:
         """What EC2 refuses is told: moves that users want, and restore points, wait until it is over."""
@@ -155,10 +161,15 @@ class Salvages:
             self.ctx.db.write(lambda tx: salvages.tell_held(tx, now, row))
 
 
-def _is_stopped(tx: sa.Connection, switch: Row) -> bool:
-    """A look is voluntary, and waits until nothing else of this agent moves."""
+def _why_not_yet(tx: sa.Connection, switch: Row) -> str | None:
+    """A look is voluntary, and waits until nothing else of this agent moves, and all that was left is free."""
     agent = fleet.agent_row(tx, switch.agent_id)
-    return restore_orders.why_not(tx, agent) is not None or moves.preparing_of(tx, agent.id) is not None
+    if moves.preparing_of(tx, agent.id) is not None:
+        return "the workload moves"
+    attached = dead_volumes.left_by(tx, InstanceId(switch.old_instance_id)).still_attached
+    if attached:
+        return f"EC2 still shows {', '.join(attached)} attached"
+    return restore_orders.why_not(tx, agent)
 
 
 def _why_not(tx: sa.Connection, now: datetime, row: Row) -> str | None:

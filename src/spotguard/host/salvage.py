@@ -136,17 +136,20 @@ def inside(root: Path, place: Path) -> Path:
 
 def missing_in(present: Path, lost: Path) -> Missing:
     """Regular files of `lost` that `present` has not, or has older, or shorter with the same time. Links are not
-    followed.
+    followed. `SalvageFailed` for no file at all beside a state that has some: it is no state's volume.
     """
     if not lost.is_dir():
         raise SalvageFailed(f"the volume has no folder {lost.name or '/'} of the state")
-    files = size = 0
+    seen = files = size = 0
     newest = None
     for found, told in _files(lost):
+        seen += 1
         if _has(present / found.relative_to(lost), told):
             continue
         files, size = files + 1, size + told.st_size
         newest = told.st_mtime if newest is None else max(newest, told.st_mtime)
+    if not seen and next(_files(present), None) is not None:
+        raise SalvageFailed("there is no file on the volume where the state lies here")
     return Missing(files, size, None if newest is None else datetime.fromtimestamp(newest, UTC))
 
 

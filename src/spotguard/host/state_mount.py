@@ -112,17 +112,35 @@ class StateMount:
         None where that cannot be seen now.
         """
         try:
-            kept = self._kept()
-            known = kept.served or kept.opened
-            if known is not None and self._is_short_of(known):
-                return None
-            point, promised = self._point, self._mounts.promised_at(self._path, at_boot=False)
-            here, root = ({disk.name for disk in self._mounts.disks_of(at)} for at in (point, "/"))
+            point = self._seen_point()
+            here, root = ({disk.name for disk in self._mounts.disks_of(at)} for at in (point or "/", "/"))
         except OSError:
             return None
-        if point == "/":
-            return True if promised is None else None
+        if point is None or point == "/":
+            return None if point is None else True
         return bool(here & root) if here and root else None
+
+    def carried_by(self) -> tuple[str, ...] | None:
+        """All EBS volumes on which it and its parts lie. None where not all of them can be seen now."""
+        try:
+            point = self._seen_point()
+            if point is None:
+                return None
+            below = [self._mounts.disks_of(at) for at in (point, *self._mounts.below(self._path))]
+        except OSError:
+            return None
+        found = {disk.volume_id for disks in below for disk in disks}
+        known = {volume for volume in found if volume is not None}
+        return tuple(sorted(known)) if below[0] and found == known else None
+
+    def _seen_point(self) -> str | None:
+        """Below which it lies; None where something that belongs there is not mounted now."""
+        kept = self._kept()
+        known = kept.served or kept.opened
+        if known is not None and self._is_short_of(known):
+            return None
+        point, promised = self._point, self._mounts.promised_at(self._path, at_boot=False)
+        return None if point == "/" and promised is not None else point
 
     @property
     def _path(self) -> Path:

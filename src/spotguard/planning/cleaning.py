@@ -102,6 +102,13 @@ def last_state_because(holder: str) -> str:
     )
 
 
+def uncompared_because(holder: str) -> str:
+    return (
+        f"it is a disk of {holder}, which died, and the standby that took over lacks what was written last: no look "
+        "has compared it, and that may lie here alone"
+    )
+
+
 def may_go_at(suspect_since: datetime | None) -> datetime | None:
     return None if suspect_since is None else suspect_since + SEEN_TWICE
 

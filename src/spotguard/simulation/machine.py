@@ -58,6 +58,13 @@ def state_of(ec2: SimulatedEc2, instance_id: InstanceId) -> Records | None:
     return volume.content if volume is not None and isinstance(volume.content, Records) else None
 
 
+def state_volumes_of(ec2: SimulatedEc2, instance_id: InstanceId) -> tuple[str, ...] | None:
+    """The id of its state volume, as its guest sees it."""
+    machine = ec2.world.machines.get(instance_id)
+    volume = None if machine is None else machine.volumes.get(STATE_DEVICE)
+    return None if volume is None else (volume.volume_id,)
+
+
 class SimulatedGate:
     """Implements `ports.workload.Gate`: open means that the register's client reaches this instance."""
 

@@ -31,6 +31,7 @@ from spotguard.simulation.machine import (
     SimulatedGate,
     SimulatedSalvage,
     SimulatedSync,
+    state_volumes_of,
 )
 from spotguard.simulation.records import Register
 from spotguard.simulation.schedule import Schedule
@@ -146,6 +147,7 @@ class AgentProcess:
             clock=clock,
             traffic=InstanceTraffic(None, traffic),
             salvage=SimulatedSalvage(ec2, self.register, around.clock, self.instance_id),
+            state_volumes=lambda: state_volumes_of(ec2, self.instance_id),
         )
         settings = AgentSettings(
             logical_agent_id=self._installed_as,

@@ -123,8 +123,12 @@ def salvages_tell_the_truth(world: World) -> list[str]:
         )
         if row.status == SalvageStatus.OFFERED and row.files != lost:
             broken.append(f"{row.volume_id} is said to have {row.files} records that {first} lacks: {lost}")
-        volume = world.ec2.world.volumes[VolumeId(row.volume_id)]
-        if volume.machine is not None and volume.machine.instance_id == row.instance_id:
+        volume = world.ec2.world.volumes.get(VolumeId(row.volume_id or ""))
+        if (
+            volume is not None
+            and volume.machine is not None
+            and volume.machine.instance_id == row.instance_id
+        ):
             broken.append(f"{row.volume_id} itself is shown to {row.instance_id}")
         copy = world.ec2.world.volumes.get(VolumeId(row.copy_id or ""))
         if row.completed_at is not None and copy is not None and copy.machine is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -125,6 +126,7 @@ def heartbeat(  # noqa: PLR0913 -- what it says
     can_sync: bool | None = None,
     has_traffic_script: bool | None = None,
     state_on_root: bool | None = None,
+    state_volumes: Sequence[str] | None = None,
 ) -> Role:
     """This instance lives. Only the epoch holder moves the agent's row; nothing touches `switching` or `deleted`.
 
@@ -147,6 +149,7 @@ def heartbeat(  # noqa: PLR0913 -- what it says
             "can_sync_now": can_sync,
             "script_now": has_traffic_script,
             "on_root_now": state_on_root,
+            "volumes_now": ",".join(sorted(set(state_volumes))) if state_volumes else None,
         },
     )
     if not lives:
@@ -227,6 +230,7 @@ def _presence(streak: Any) -> sa.Update:
                 sa.func.coalesce(sa.bindparam("script_now"), _i.has_traffic_script),
             ),
             (_i.state_on_root, sa.func.coalesce(sa.bindparam("on_root_now"), _i.state_on_root)),
+            (_i.state_volumes, sa.func.coalesce(sa.bindparam("volumes_now"), _i.state_volumes)),
         )
     )
 
@@ -309,6 +313,12 @@ def can_sync(tx: Connection, instance_id: InstanceId | None) -> bool:
 def state_on_root(tx: Connection, instance_id: InstanceId | None) -> bool:
     """True only when the instance's agent said that its state lies on the disk that it boots from."""
     return tx.scalar(sa.select(_i.state_on_root).where(_i.id == instance_id)) is True
+
+
+def state_volumes(tx: Connection, instance_id: InstanceId) -> list[str] | None:
+    """All volumes on which the state lies, as the instance's agent said; None: it has not."""
+    told: str | None = tx.scalar(sa.select(_i.state_volumes).where(_i.id == instance_id))
+    return None if told is None else told.split(",")
 
 
 def has_traffic_script(tx: Connection, instance_id: InstanceId | None) -> bool:

@@ -1,4 +1,6 @@
-"""Disks that hold what a workload lost when it came back from an image: kept for a person, whosever they were."""
+"""Disks that hold what a workload lost when it came back from an image, or may hold what a promoted standby lacks: kept
+for a person, whosever they were.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +9,47 @@ from typing import Any
 import sqlalchemy as sa
 
 from spotguard.domain.replicas import ReplicaStatus
+from spotguard.domain.salvages import SalvageStatus
 from spotguard.domain.switches import MoveKind, SwitchStatus
 from spotguard.store.prepared import Prepared
-from spotguard.store.tables import epoch_grants, replica_instances, storage_resources, switches
+from spotguard.store.tables import epoch_grants, replica_instances, salvages, storage_resources, switches
 
 Row = sa.Row[Any]
 _s = storage_resources.c
 _r = replica_instances.c
 _e = epoch_grants.c
+_GRANTED = (SwitchStatus.COMMITTED.value, SwitchStatus.COMPLETED.value)
 _FROM_AN_IMAGE = (
     switches.c.agent_id == _s.agent_id,
     switches.c.is_recovery,
     switches.c.kind == MoveKind.IMAGE.value,
-    switches.c.status.in_([SwitchStatus.COMMITTED.value, SwitchStatus.COMPLETED.value]),
+    switches.c.status.in_(_GRANTED),
 )
 
 
 def is_last_state() -> sa.ColumnElement[bool]:
-    """For a WHERE on `storage_resources`: nothing was taken from it by the recovery that followed its machine's death.
+    """For a WHERE on `storage_resources`: what was written last may lie there alone."""
+    return sa.or_(_is_older_image(), _is_uncompared())
+
+
+def _is_uncompared() -> sa.ColumnElement[bool]:
+    """Of a holder that died unheard, whose promoted standby lacks writes: no look has told how many they are."""
+    was_compared = sa.exists().where(
+        salvages.c.switch_id == switches.c.id, salvages.c.status == SalvageStatus.OFFERED.value
+    )
+    return sa.exists().where(
+        switches.c.agent_id == _s.agent_id,
+        switches.c.is_recovery,
+        switches.c.kind == MoveKind.SYNCED.value,
+        switches.c.status.in_(_GRANTED),
+        sa.or_(switches.c.lost_seconds.is_(None), switches.c.lost_seconds > 0),
+        switches.c.old_instance_id == _s.last_attached_to,
+        sa.not_(was_compared),
+    )
+
+
+def _is_older_image() -> sa.ColumnElement[bool]:
+    """Nothing was taken from it by the recovery that followed its machine's death.
 
     A disk of the holder that died; of an earlier one that had not been cleaned up by then, since the image may be older
     than what it left; or of a standby that had been in sync and was gone by then, too.
@@ -46,19 +71,23 @@ def is_last_state() -> sa.ColumnElement[bool]:
     return sa.or_(of_holder, of_standby)
 
 
-_ALL = Prepared(
-    sa.select(storage_resources)
-    .where(
-        _s.kind == "volume",
-        _s.ended_at.is_(None),
-        _s.attached_to.is_(None),
-        sa.or_(_s.is_ours, _s.delete_with_instance),
-        is_last_state(),
-    )
-    .order_by(_s.created_at, _s.id)
+_FREE = sa.select(storage_resources).where(
+    _s.kind == "volume",
+    _s.ended_at.is_(None),
+    _s.attached_to.is_(None),
+    sa.or_(_s.is_ours, _s.delete_with_instance),
+)
+_IMAGED = Prepared(_FREE.where(_is_older_image()).order_by(_s.created_at, _s.id))
+_UNCOMPARED = Prepared(
+    _FREE.where(_is_uncompared(), sa.not_(_is_older_image())).order_by(_s.created_at, _s.id)
 )
 
 
-def of_all(tx: sa.Connection) -> list[Row]:
-    """Of every tenant."""
-    return list(_ALL.rows(tx, {}))
+def after_an_image(tx: sa.Connection) -> list[Row]:
+    """Of every tenant: the workload came back from an image."""
+    return list(_IMAGED.rows(tx, {}))
+
+
+def uncompared(tx: sa.Connection) -> list[Row]:
+    """Of every tenant: a standby took over."""
+    return list(_UNCOMPARED.rows(tx, {}))

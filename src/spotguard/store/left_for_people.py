@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from spotguard.planning.cleaning import kept_plan, last_state_because, stranded_because
+from spotguard.planning.cleaning import kept_plan, last_state_because, stranded_because, uncompared_because
 from spotguard.store import last_states, leftover_rows, state_left, tickets
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import epoch_grants, instances
@@ -40,7 +40,12 @@ def of_all(tx: sa.Connection) -> list[LeftForPeople]:
     """Of every tenant."""
     unknown = [LeftForPeople(row, _NEVER_SEEN) for row in state_left.never_seen(tx)]
     newest = [LeftForPeople(row, _of_unknown(tx, row)) for row in leftover_rows.of_unknown(tx)]
-    last = [LeftForPeople(row, last_state_because(row.last_attached_to)) for row in last_states.of_all(tx)]
+    last = [
+        LeftForPeople(row, last_state_because(row.last_attached_to)) for row in last_states.after_an_image(tx)
+    ]
+    last += [
+        LeftForPeople(row, uncompared_because(row.last_attached_to)) for row in last_states.uncompared(tx)
+    ]
     moved = [LeftForPeople(row, _because(tx, row)) for row in leftover_rows.stranded(tx)]
     return [*unknown, *newest, *last, *moved]
 

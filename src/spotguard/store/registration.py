@@ -28,6 +28,7 @@ _UNSAID = {
     "gate": None,
     "workload_healthy": None,
     "healthy_streak": 0,
+    "state_volumes": None,
 }  # of another boot, or of one that holds nothing any more: nobody has said it yet
 TOKEN_PREFIX = "sga"  # noqa: S105 -- what an agent's token begins with, not a token
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,9 @@ from spotguard.domain.errors import InvalidInput
 from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.domain.salvages import OPEN_SALVAGE, SALVAGE_LIFE, SalvageStatus
 from spotguard.domain.switches import MoveKind, Step, SwitchStatus
-from spotguard.store import agents, commands, events, grants, storage
+from spotguard.planning.deadlines import KEEP_AFTER_LOSS
+from spotguard.store import commands, dead_volumes, events, grants
+from spotguard.store.dead_volumes import Left
 from spotguard.store.prepared import Prepared
 from spotguard.store.stepping import step
 from spotguard.store.tables import salvages, storage_resources, switch_steps, switches
@@ -31,7 +34,7 @@ _OWED = Prepared(
         switches.c.status == SwitchStatus.COMMITTED.value,
         switches.c.is_recovery,
         switches.c.kind == MoveKind.SYNCED.value,
-        switches.c.lost_seconds > 0,
+        sa.or_(switches.c.lost_seconds.is_(None), switches.c.lost_seconds > 0),
         _VERIFIED,
         sa.not_(_LOOKED_AT),
     )
@@ -72,26 +75,31 @@ def owed(tx: sa.Connection) -> list[Row]:
     return list(_OWED.rows(tx, {}))
 
 
-def begin(tx: sa.Connection, now: datetime, switch: Row) -> bool:
-    """A row for the volume that the dead one left. False: there is none."""
+def begin(tx: sa.Connection, now: datetime, switch: Row, called_off: str | None = None) -> bool:
+    """A row for the volume on which the dead one's state lies; where `called_off`, or where that is not known, for a
+    look that has failed. False: it left nothing.
+    """
     held = grants.holder(tx, AgentId(switch.agent_id))
-    left = [
-        v for v in storage.data_volumes_of(tx, InstanceId(switch.old_instance_id)) if v.attached_to is None
-    ]
-    if held is None or not left or agents.state_on_root(tx, InstanceId(switch.old_instance_id)):
+    left = dead_volumes.left_by(tx, InstanceId(switch.old_instance_id))
+    if held is None or not left.volumes:
         return False
+    because = called_off or left.because
     row = {
         "id": str(uuid.uuid4()),
         "client_id": switch.client_id,
         "agent_id": switch.agent_id,
         "switch_id": switch.id,
-        "volume_id": left[0].id,
+        "volume_id": None if left.state is None else left.state.id,
         "instance_id": held.instance_id,
-        "status": SalvageStatus.COPYING.value,
+        "status": (SalvageStatus.COPYING if because is None else SalvageStatus.FAILED).value,
+        "because": because,
         "created_at": now,
         "deadline_at": now + COPIES_WITHIN,
+        "completed_at": None if because is None else now,
     }
     insert_missing(tx, salvages, [row])
+    if because is not None:
+        tell(tx, now, get(tx, row["id"]))
     return True
 
 
@@ -138,19 +146,58 @@ def measured(result: Any) -> dict[str, Any]:
 
 
 def tell(tx: sa.Connection, now: datetime, salvage: Row) -> None:
-    """Its end, for people: what is missing, where it lies, and that nobody merges it."""
-    if salvage.status == SalvageStatus.OFFERED and salvage.files == 0:
-        message = f"{salvage.volume_id} of the dead instance has nothing that the promoted standby lacks"
-    elif salvage.status == SalvageStatus.OFFERED:
-        message = (
-            f"{salvage.volume_id} of the dead instance has {salvage.files} files ({salvage.bytes} bytes) that "
-            f"{salvage.instance_id} lacks or has older, the newest of {salvage.newest_at:%Y-%m-%d %H:%M:%S} UTC: "
-            "recover them by hand within a day of the death (docs/drills.md); nothing is merged by itself"
-        )
+    """Its end, for people: what was compared and what is missing, where it lies for how long, and that nobody merges
+    it.
+    """
+    switch = tx.execute(sa.select(switches).where(switches.c.id == salvage.switch_id)).one()
+    left = dead_volumes.left_by(tx, InstanceId(switch.old_instance_id))
+    if salvage.status == SalvageStatus.OFFERED:
+        parts = [_compared(salvage), *_not_looked_at(left, salvage.volume_id), *_until_when(left, switch)]
+        message = "; ".join(parts)
     else:
-        message = f"{salvage.volume_id} of the dead instance could not be compared: {salvage.because}"
+        what = (
+            "what the dead instance left"
+            if salvage.volume_id is None
+            else f"{salvage.volume_id} of the dead instance"
+        )
+        message = (
+            f"{what} could not be compared: {salvage.because}; it may hold what {salvage.instance_id} lacks; kept "
+            f"until a person deletes them: {_named(left.volumes) or 'none is left'} (docs/drills.md)"
+        )
     detail = {"salvage_id": salvage.id, "switch_id": salvage.switch_id, "volume_id": salvage.volume_id}
     events.append(tx, now, salvage.client_id, salvage.agent_id, "lost_state", message, detail)
+
+
+def _compared(salvage: Row) -> str:
+    what = f"{salvage.instance_id} lacks, or has older, or shorter with the same time"
+    by = "by path, time and size: what is in the files was not compared"
+    if salvage.files == 0:
+        return f"{salvage.volume_id} of the dead instance has no file that {what}, {by}"
+    return (
+        f"{salvage.volume_id} of the dead instance has {salvage.files} files ({salvage.bytes} bytes) that {what}, "
+        f"{by}; the newest is of {salvage.newest_at:%Y-%m-%d %H:%M:%S} UTC; recover them by hand (docs/drills.md), "
+        "nothing is merged by itself"
+    )
+
+
+def _not_looked_at(left: Left, looked_at: str) -> list[str]:
+    others = _named(row for row in left.volumes if row.id != looked_at)
+    if not others:
+        return []
+    why = "on which the state does not lie" if left.was_said else "its agent has not said where the state lay"
+    return [f"not looked at: {others}, {why}"]
+
+
+def _until_when(left: Left, switch: Row) -> list[str]:
+    until = switch.created_at + KEEP_AFTER_LOSS
+    ours = _named(row for row in left.volumes if row.is_ours or row.delete_with_instance)
+    owners = _named(row for row in left.volumes if not (row.is_ours or row.delete_with_instance))
+    told = [f"kept until {until:%Y-%m-%d %H:%M:%S} UTC, then deleted: {ours}"] if ours else []
+    return told + ([f"never deleted, since its owner brought it: {owners}"] if owners else [])
+
+
+def _named(rows: Iterable[Row]) -> str:
+    return ", ".join(row.id for row in rows)
 
 
 def tell_out_of_reach(tx: sa.Connection, now: datetime, salvage: Row) -> None:

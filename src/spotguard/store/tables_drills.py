@@ -61,7 +61,7 @@ salvages = sa.Table(
     ref("client_id", "clients.id", uuid),
     ref("agent_id", "agents.id", uuid),
     sa.Column("switch_id", uuid, nullable=False, unique=True),
-    sa.Column("volume_id", sa.String(64), nullable=False),
+    sa.Column("volume_id", sa.String(64)),  # NULL: none that it left could be told to be the state's
     sa.Column("copy_id", sa.String(64)),  # of it, which is attached
     sa.Column("instance_id", instance_id, nullable=False),  # to which the copy is attached
     sa.Column("status", sa.String(20), nullable=False),

@@ -18,6 +18,7 @@ from spotguard.domain.signals import SignalAction
 
 PRINTABLE = r"^[^\x00-\x1f\x7f]*(?!\n)$"  # `$` alone lets a line end pass
 MAX_POOLS = 200
+MAX_VOLUMES = 40  # on which a state lies
 MAX_DESTROYED = 32  # tickets of which an agent tells that it has destroyed them
 MAX_INT = 2**31 - 1
 MAX_BIGINT = 2**63 - 1
@@ -26,6 +27,7 @@ Line = Annotated[str, Meta(max_length=255, pattern=PRINTABLE)]
 Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=PRINTABLE)]
 Word = Annotated[str, Meta(max_length=32, pattern=PRINTABLE)]
 Id = Annotated[str, Meta(max_length=64, pattern=PRINTABLE)]
+VolumeText = Annotated[str, Meta(max_length=21, pattern=r"^vol-[0-9a-f]{8,17}(?!\n)$")]
 PoolText = Annotated[str, Meta(max_length=128, pattern=PRINTABLE)]
 Address = Annotated[str, Meta(max_length=45, pattern=PRINTABLE)]
 Moment = Annotated[str, Meta(max_length=64, description="RFC 3339 with a zone")]
@@ -155,7 +157,8 @@ class HandedOver(Struct, kw_only=True):
 class Heartbeat(Struct, kw_only=True):
     """POST heartbeat: presence of one instance (ruling S15). `released`: the highest epoch that it has let go of.
 
-    `can_sync`, `has_traffic_script`, `state_on_root` as in Register; left out: what was said last holds.
+    `can_sync`, `has_traffic_script`, `state_on_root` as in Register; left out: what was said last holds. So with
+    `state_volumes`: all EBS volumes on which its state lies, none of them left out.
     `traffic_stuck`: why the traffic that this agent is to move does not come along, `workload_stuck`: why its workload
     does not open, or no pass of its state begins; said for as long as it is so.
     Of handover tickets: `ticket` is the one in its hand, `destroyed` those that it will never use or give,
@@ -174,6 +177,7 @@ class Heartbeat(Struct, kw_only=True):
     can_sync: bool | None = None
     has_traffic_script: bool | None = None
     state_on_root: bool | None = None
+    state_volumes: Annotated[list[VolumeText], Meta(min_length=1, max_length=MAX_VOLUMES)] | None = None
     traffic_stuck: Sentence | None = None
     workload_stuck: Sentence | None = None
     ticket: Id | None = None

@@ -34,12 +34,13 @@ class DrillWish(Taken):
 class LostState(Given):
     """The newest look at what a dead holder's volume has that who serves now lacks or has older.
 
-    `status` `offered`: it is compared, and a person may recover it by hand until `volume_deleted_at`; `failed`:
-    `because` says why not.
+    `status` `offered`: `volume_id` is compared by path, time and size, and a person may recover by hand until
+    `volume_deleted_at`; `failed`: `because` says why not, and nothing that it left is deleted by itself. `volume_id`
+    null: it is not known on which volume the state lies.
     """
 
     switch_id: str
-    volume_id: str
+    volume_id: str | None
     status: str
     files: int | None
     bytes: int | None

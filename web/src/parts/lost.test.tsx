@@ -45,13 +45,19 @@ describe("what a dead instance's volume has", () => {
 
   it("may be nothing", () => {
     expect(told({ files: 0, bytes: 0, newestAt: null })).toBe(
-      "The dead instance's volume vol-1 has nothing that is lacking here.",
+      "The dead instance's volume vol-1 has no file that is lacking here, or older here, by path, time and size; what is in the files was not compared.",
     );
   });
 
   it("says why it could not be compared", () => {
     expect(told({ status: "failed", files: null, bytes: null, because: "EC2 made no copy" })).toBe(
-      "The dead instance's volume vol-1: failed: EC2 made no copy.",
+      "The dead instance's volume vol-1: failed: EC2 made no copy; what the dead instance left is kept until a person deletes it.",
     );
+  });
+
+  it("is named by nobody where it is not known on which one the state lies", () => {
+    expect(
+      told({ status: "failed", volumeId: null, files: null, bytes: null, because: "nobody said so" }),
+    ).toContain("volume that has the state: failed: nobody said so; ");
   });
 });

@@ -69,7 +69,7 @@ salvages = sa.Table(
     sa.Column("client_id", sa.String(length=36), nullable=False),
     sa.Column("agent_id", sa.String(length=36), nullable=False),
     sa.Column("switch_id", sa.String(length=36), nullable=False),
-    sa.Column("volume_id", sa.String(length=64), nullable=False),
+    sa.Column("volume_id", sa.String(length=64), nullable=True),
     sa.Column("copy_id", sa.String(length=64), nullable=True),
     sa.Column("instance_id", sa.String(length=64), nullable=False),
     sa.Column("status", sa.String(length=20), nullable=False),

@@ -219,6 +219,7 @@ instances = sa.Table(
     sa.Column("can_sync", sa.Boolean(), nullable=True),
     sa.Column("has_traffic_script", sa.Boolean(), nullable=True),
     sa.Column("state_on_root", sa.Boolean(), nullable=True),
+    sa.Column("state_volumes", sa.String(length=1000), nullable=True),
     sa.Column("claimed_epoch", sa.Integer(), nullable=True),
     sa.Column("claimed_boot", sa.String(length=64), nullable=True),
     sa.Column("boot_id", sa.String(length=64), nullable=True),
