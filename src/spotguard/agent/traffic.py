@@ -62,9 +62,9 @@ class TrafficDuty:
 
     def run(self, now: datetime) -> datetime | None:
         told, port = self.told(), self._desk.ports.traffic
-        if told is None or port is None or not self._desk.is_enrolled:
+        if told is None or port is None or not self._desk.is_enrolled or self._desk.rehearses:
             self._desk.traffic_stuck = None
-            return None  # rung for with a new configuration
+            return None  # rung for with a new configuration; a clone in quarantine is nobody's target
         try:
             route = route_of(told)
         except InvalidInput as error:

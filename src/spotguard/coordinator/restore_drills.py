@@ -17,8 +17,9 @@ from spotguard.coordinator.context import Context, Row
 from spotguard.coordinator.launches import Order
 from spotguard.domain.commands import CommandStatus, CommandType, CreatedBy, Priority
 from spotguard.domain.drills import PURPOSE, DrillStatus
-from spotguard.domain.errors import Refused
+from spotguard.domain.errors import CloudError, Refused
 from spotguard.domain.ids import AgentId, ClientId, CommandId, DrillId, InstanceId
+from spotguard.domain.traffic import TargetGroup, route_of
 from spotguard.execution.launching import Launched, NotYet
 from spotguard.planning.drills import BOOTS_WITHIN, LAUNCHED_WITHIN, Verdict, span
 from spotguard.ports.cloud import Cloud
@@ -32,13 +33,16 @@ from spotguard.store import (
     moves,
     restore_orders,
     sightings,
+    traffic,
 )
 from spotguard.store.restore_orders import NO_QUARANTINE, DueDrill
 from spotguard.store.tables import commands as commands_table
 from spotguard.store.tables import instances
+from spotguard.telemetry import get_logger
 
 NO_EC2 = "restore points are rehearsed by a server with the client's AWS account, and this client has none"
 SLOW_TO_CLEAR = timedelta(minutes=30)
+log = get_logger("coordinator")
 _ANSWERED = {
     CommandStatus.FAILED,
     CommandStatus.REFUSED,
@@ -182,9 +186,26 @@ class RestoreDrills:
         if now > drill.deadline_at:
             late = "what a restore drill made is not gone yet: EC2 does not end or delete it"
             self._tell(now, ClientId(drill.client_id), AgentId(drill.agent_id), late)
+        self._withdraw(now, drill)
         if not clones.clear(self.ctx, now, cloud, _set_apart(drill)):
             return False
         return self.ctx.db.write(lambda tx: _conclude(tx, now, drill))
+
+    def _withdraw(self, now: datetime, drill: Row) -> None:
+        """From a load balancer where the agent in its image, of another version perhaps, has announced it. A refusal
+        holds up no end: what has ended is sent nobody.
+        """
+        told = self.ctx.db.read(lambda tx: traffic.route_told(tx, drill.agent_id))
+        port = self.ctx.traffics(ClientId(drill.client_id))
+        route = None if told is None else route_of(told)
+        if drill.instance_id is None or port is None or not isinstance(route, TargetGroup):
+            return
+        if not self.ctx.news(drill.id, "withdrawn", now):
+            return
+        try:
+            port.withdraw(route, InstanceId(drill.instance_id))
+        except CloudError as error:
+            log.warning("not withdrawn", instance=drill.instance_id, because=str(error))
 
     def _tell(self, now: datetime, client_id: ClientId, agent_id: AgentId, message: str) -> None:
         if self.ctx.news(agent_id, message, now):
