@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from spotguard.bench.lab.handovers import NANO, percentile
-from spotguard.bench.lab.site import SERVER, NotInTime, Site
+from spotguard.bench.lab.site import SERVER, NotInTime, Site, Stopped
 from spotguard.domain.ids import InstanceId
 from spotguard.domain.instances import InstanceState
 from spotguard.domain.replicas import ReplicaStatus, SyncStatus
@@ -53,11 +54,12 @@ class Run:
 
 
 def measure(site: Site, kinds: Sequence[Kind], told: Callable[[Run], None]) -> dict[str, Any]:
-    """One run of each kind in turn; runs, overlaps and what the state volume holds at the end."""
+    """One run of each kind in turn, until the site is stopped; overlaps and what the state volume holds at the end."""
     runs = []
-    for kind in kinds:
-        runs.append(_one(site, kind))
-        told(runs[-1])
+    with suppress(Stopped):
+        for kind in kinds:
+            runs.append(_one(site, kind))
+            told(runs[-1])
     return {"runs": runs, "overlaps": _overlaps(site), "doubled": _doubled(site)}
 
 

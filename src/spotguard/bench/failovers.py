@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle, islice
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from multiprocessing.queues import Queue
 from queue import Empty
 from typing import Any
 
 from spotguard.bench.failover import Kind, Run, measure, seconds_of, summary
 from spotguard.bench.lab.bare import handover_seconds
-from spotguard.bench.lab.site import Site
+from spotguard.bench.lab.site import Site, Stopped
 from spotguard.domain.errors import SpotGuardError
 from spotguard.telemetry import configure_logging
 
@@ -27,7 +30,8 @@ _LOOK_SECONDS = 1.0
 def bench(runs: int, deaths: int, sites: int, told: Callable[[Run], None]) -> dict[str, Any]:
     """`runs` after a notice, half of them with the server down, and `deaths` without a word; the contract's object.
 
-    A site that cannot go on is told among the `failures`; the others go on without it.
+    A site that cannot go on is told among the `failures`; the others go on without it. Interrupted (Ctrl-C) it tells of
+    the runs that were finished, without a baseline.
     """
     began = time.perf_counter()
     context = get_context("spawn")
@@ -37,24 +41,56 @@ def bench(runs: int, deaths: int, sites: int, told: Callable[[Run], None]) -> di
         context.Process(target=_site, args=(number, kinds, heard), daemon=False)
         for number, kinds in enumerate(shares, 1)
     ]
-    for worker in workers:
-        worker.start()
-    try:
-        found = _collect(heard, workers, told)
-    except BaseException:  # interrupted too: the sites' processes are not left behind
-        for worker in workers:
-            worker.terminate()
-        raise
-    finally:
-        for worker in workers:
-            worker.join()
-    wall_seconds = time.perf_counter() - began
-    baseline = seconds_of(handover_seconds(BARE_HANDOVERS))
+    with _interruptions() as interruptions:
+        _start_deaf(workers)
+        try:
+            found = _collect(heard, workers, told, interruptions)
+        except BaseException:  # whatever it is: the sites' processes are not left behind
+            _end(workers)
+            raise
+        finally:
+            for worker in workers:
+                worker.join()
+        wall_seconds = time.perf_counter() - began
+        seconds = [] if interruptions else handover_seconds(BARE_HANDOVERS, lambda: bool(interruptions))
     return {
         **summary(found.runs, found.overlaps, found.doubled, wall_seconds),
         "failures": found.failures,
-        "bare_handover": baseline,
+        "bare_handover": seconds_of(seconds) if seconds else None,
+        "interrupted": bool(interruptions),
     }
+
+
+@contextmanager
+def _interruptions() -> Iterator[list[int]]:
+    """SIGINT noted, not raised: an end takes seconds, and an exception in its midst leaves things behind."""
+    heard: list[int] = []
+    former = signal.getsignal(signal.SIGINT)
+    if former is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield heard
+        return
+    signal.signal(signal.SIGINT, lambda number, _frame: heard.append(number))
+    try:
+        yield heard
+    finally:
+        signal.signal(signal.SIGINT, former)
+
+
+def _start_deaf(workers: Sequence[Any]) -> None:
+    """A terminal's Ctrl-C reaches the sites too, long before they can answer it: they end when they are told to."""
+    is_main = threading.current_thread() is threading.main_thread()
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN) if is_main else None  # inherited
+    try:
+        for worker in workers:
+            worker.start()
+    finally:
+        if is_main:
+            signal.signal(signal.SIGINT, former)
+
+
+def _end(workers: Sequence[Any]) -> None:
+    for worker in workers:
+        worker.terminate()
 
 
 def kinds_of(runs: int, deaths: int) -> list[Kind]:
@@ -73,13 +109,26 @@ def kinds_of(runs: int, deaths: int) -> list[Kind]:
 
 def _site(number: int, kinds: list[Kind], heard: Queue[Any]) -> None:
     configure_logging("error")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the site ends its processes on its way out
+    stopped: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _frame: stopped.append(number))
+    os.setsid()  # none of its processes hears a terminal
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        with Site.opened(number, PAUSE_SECONDS) as site:
+        with Site.opened(number, PAUSE_SECONDS, lambda: bool(stopped)) as site:
             done = measure(site, kinds, heard.put)
             heard.put({"overlaps": done["overlaps"], "doubled": done["doubled"]})
+    except Stopped:
+        heard.put({"overlaps": 0, "doubled": 0})  # before it was built up
     except SpotGuardError as error:
         heard.put(error)
+
+
+def _end_with_parent() -> None:
+    """However that one ends: the site ends its processes on its way out."""
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 @dataclass
@@ -92,13 +141,21 @@ class _Found:
     failures: list[str] = field(default_factory=list)
 
 
-def _collect(heard: Queue[Any], workers: list[Any], told: Callable[[Run], None]) -> _Found:
-    found, ended = _Found(), 0
+def _collect(
+    heard: Queue[Any], workers: Sequence[Any], told: Callable[[Run], None], interruptions: Sequence[int] = ()
+) -> _Found:
+    found, ended, is_ending = _Found(), 0, False
     while ended < len(workers):
+        if interruptions and not is_ending:
+            is_ending = True
+            _end(workers)
         try:
             one = heard.get(timeout=_LOOK_SECONDS)
         except Empty:
-            _require_alive(workers)
+            if is_ending and not any(worker.is_alive() for worker in workers):
+                return found  # one that was told to end before it could listen says nothing
+            if not is_ending:
+                _require_alive(workers)
             continue
         if isinstance(one, Run):
             found.runs.append(one)
@@ -113,7 +170,7 @@ def _collect(heard: Queue[Any], workers: list[Any], told: Callable[[Run], None])
     return found
 
 
-def _require_alive(workers: list[Any]) -> None:
+def _require_alive(workers: Sequence[Any]) -> None:
     for worker in workers:
         if worker.exitcode not in (None, 0):
             raise SpotGuardError(f"a site's process ended with {worker.exitcode}")

@@ -16,7 +16,7 @@ from spotguard.domain.errors import BadSetting
 if TYPE_CHECKING:
     from spotguard.bench.failover import Run
 
-FAILED = 1
+FAILED, INTERRUPTED = 1, 130
 app = typer.Typer(no_args_is_help=True, help="Measurements, each with a baseline in the same run.")
 
 
@@ -33,7 +33,7 @@ def failover(
 
     Server, agents, workload and client are processes on this machine; EC2 is the simulated one over HTTP. It takes
     about fifteen seconds a run. Exit code 1 when two served at once, an acknowledged write was lost after a notice, or
-    a run came to no end. It needs the extra `wire`.
+    a run came to no end; 130 when it was interrupted, with the figures of what was finished. It needs the extra `wire`.
     """
     _require_tools()
     from spotguard.bench.failovers import bench
@@ -46,12 +46,16 @@ def failover(
             progress.console.print(str(run), markup=False, highlight=False)
 
         found = bench(runs, deaths, sites, told)
+    if found["interrupted"] and not as_json:
+        say("interrupted: the figures are those of the runs that were finished")
     _show(found, as_json=as_json)
     for failure in found["failures"]:
         warn(f"a site could not go on: {failure}")
     if found["overlaps"] or found["lost_writes"] or found["doubled_writes"]:
         warn("a promise was broken")
         raise typer.Exit(FAILED)
+    if found["interrupted"]:
+        raise typer.Exit(INTERRUPTED)
     if found["failures"]:
         raise typer.Exit(FAILED)
 
@@ -113,6 +117,8 @@ def _show(found: dict[str, Any], *, as_json: bool) -> None:
         print_json(found)
         return
     for name, value in found.items():
+        if name == "interrupted":
+            continue
         say(f"{_NAMES.get(name, name.replace('_', ' ')):<28} {_told(value)}")
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from spotguard.bench.lab.supervisor import Running, Start
 
 SPOTGUARD = (sys.executable, "-P", "-c", "from spotguard.cli.entry import main; main()")
 AGENT = (sys.executable, "-P", "-m", "spotguard.cli.agent_process")
+_LOOK_SECONDS = 0.05
 
 
 class Program:
@@ -44,3 +48,21 @@ def program(words: Sequence[str], environment: Mapping[str, str], log: Path) -> 
         return Program(words, environment, log)
 
     return start
+
+
+def end_all_that_names(folder: Path) -> None:
+    """Kill every process that has a path in this folder on its command line, until there is none."""
+    tick = threading.Event()
+    while found := list(_naming(os.fsencode(folder))):
+        for pid in found:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        tick.wait(_LOOK_SECONDS)
+
+
+def _naming(folder: bytes) -> Iterator[int]:
+    """The dead that nobody has waited for have no command line."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile
+            if process.stat().st_uid == os.geteuid() and folder + b"/" in (process / "cmdline").read_bytes():
+                yield int(process.name)

@@ -27,7 +27,7 @@ import sqlalchemy as sa
 
 from spotguard.bench.lab import market, workload, writer
 from spotguard.bench.lab.folders import Store
-from spotguard.bench.lab.programs import AGENT, SPOTGUARD, program
+from spotguard.bench.lab.programs import AGENT, SPOTGUARD, end_all_that_names, program
 from spotguard.bench.lab.supervisor import Start, Supervisor
 from spotguard.cloud.simulated.wire.server import LOOPBACK, WireServer
 from spotguard.domain.errors import SpotGuardError
@@ -66,11 +66,19 @@ class NotInTime(SpotGuardError):
     """What was waited for did not come true."""
 
 
+class Stopped(SpotGuardError):
+    """Whoever measures has been told to stop."""
+
+
+def _never() -> bool:
+    return False
+
+
 class Site:
     """`opened` builds it up to the moment in which its owner's instance serves and the client writes."""
 
-    def __init__(self, root: Path, wire: WireServer) -> None:
-        self.root, self.wire = root, wire
+    def __init__(self, root: Path, wire: WireServer, is_stopped: Callable[[], bool] = _never) -> None:
+        self.root, self.wire, self._is_stopped = root, wire, is_stopped
         self.clock = SystemClock()
         self.server_url = f"http://{LOOPBACK}:{_free_port()}"
         self.db = Database.open(self._database_url)
@@ -87,19 +95,23 @@ class Site:
 
     @classmethod
     @contextmanager
-    def opened(cls, number: int, pause: float) -> Iterator[Site]:
-        """`number` tells sites of one machine apart (1 to 200); `pause`: seconds between two records."""
+    def opened(cls, number: int, pause: float, is_stopped: Callable[[], bool] = _never) -> Iterator[Site]:
+        """`number` tells sites of one machine apart (1 to 200); `pause`: seconds between two records; once `is_stopped`
+        every wait ends with `Stopped`. Nothing is left behind.
+        """
         root = Path(tempfile.mkdtemp(prefix="spotguard-site-"))
-        (root / "i").mkdir()
-        ec2 = market.simulated(Store(root / "c"), number)
-        with WireServer(ec2, cidr=f"127.{number + 50}.0.0/16") as wire:
-            site = cls(root, wire)
-            try:
-                site._begin(pause)
-                yield site
-            finally:
-                site._end()
-        shutil.rmtree(root)
+        try:
+            (root / "i").mkdir()
+            ec2 = market.simulated(Store(root / "c"), number)
+            with WireServer(ec2, cidr=f"127.{number + 50}.0.0/16") as wire:
+                site = cls(root, wire, is_stopped)
+                try:
+                    site._begin(pause)
+                    yield site
+                finally:
+                    site._end()
+        finally:
+            shutil.rmtree(root)
 
     # what is looked up
 
@@ -128,9 +140,11 @@ class Site:
         return noted.read_text().splitlines() if noted.exists() else []
 
     def until(self, comes_true: Callable[[], _Found | None], *, seconds: float, what: str) -> _Found:
-        """Its value, once it is true; `NotInTime` otherwise."""
+        """Its value, once it is true; `NotInTime` otherwise, and `Stopped` where nobody wants to know any more."""
         end, tick = time.monotonic() + seconds, threading.Event()
         while not (found := comes_true()):
+            if self._is_stopped():
+                raise Stopped(f"stopped while it waited: {what}")
             if time.monotonic() > end:
                 raise NotInTime(f"not within {seconds:g} s: {what}")
             tick.wait(LOOK_SECONDS)
@@ -264,6 +278,7 @@ class Site:
             self._writer.terminate()
             self._writer.wait()
         self.supervisor.stop()
+        end_all_that_names(self.root)  # what an agent had just begun is nobody's charge
         self.db.dispose()
 
 
