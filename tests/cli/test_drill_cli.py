@@ -87,6 +87,22 @@ def test_a_server_that_is_away_for_a_while_is_waited_for_and_no_longer(scene):
     assert sum(waited) == 120
 
 
+def test_who_interrupts_the_watching_is_told_that_the_drill_goes_on_and_where_its_end_stands(scene):
+    agent_id = scene.agent().id
+    began = errand(scene).ask(agent_id, "failover", dry_run=False)["drill"]
+    lines: list[str] = []
+
+    def impatient(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Errand(scene.world.link, scene.world.client_token, impatient).watch(
+            agent_id, began["id"], lines.append
+        )
+    assert lines[-1].startswith("interrupted: the drill goes on; the agent's page of the dashboard tells")
+    assert errand(scene).watch(agent_id, began["id"], lines.append)["status"] == "passed"
+
+
 def test_wrong_usage_is_told_before_anything_is_asked(shell, tmp_path):
     empty = tmp_path / "token"
     empty.write_text("\n")

@@ -67,8 +67,18 @@ class Errand(Asking):
 
     def watch(self, agent_id: str, drill_id: str, tell: Callable[[str], None]) -> dict[str, Any]:
         """Until it is over, each new step told once. The server's own deadline ends it; one that is away is waited for
-        two minutes.
+        two minutes. Whoever interrupts it is told that the drill goes on.
         """
+        try:
+            return self._watch(agent_id, drill_id, tell)
+        except KeyboardInterrupt:
+            tell(
+                "interrupted: the drill goes on; the agent's page of the dashboard tells how it ends, and so does "
+                f"GET /api/client/agents/{agent_id}/drills"
+            )
+            raise
+
+    def _watch(self, agent_id: str, drill_id: str, tell: Callable[[str], None]) -> dict[str, Any]:
         away = 0.0
         while True:
             try:
