@@ -59,7 +59,7 @@ def test_a_plan_tells_seconds_of_what_takes_seconds_and_changes_nothing(scene):
     lines = plan_lines(answer | {"move": move})
     assert lines[0].startswith("synced move to t3.medium.us-east-1")
     assert lines[1].startswith("  nobody serves for about 8 s (")
-    assert lines[2].startswith("  both are billed for about 32 min: 0.02")
+    assert lines[2].startswith("  one instance more than now is billed for about 32 min: 0.02")
     assert lines[-1] == "Nothing was done."
     assert scene.switches() == []
 

@@ -75,6 +75,48 @@ def test_a_dry_run_shows_the_move_and_its_cost_and_leaves_every_row_as_it_was(sc
     assert (drills(scene), scene.replicas(), scene.switches()) == ([], [], [])
 
 
+def test_a_dry_run_tells_whether_a_standby_is_promoted_or_made_and_what_is_billed_beside_it(scene):
+    launched = begin(scene, dry_run=True)["move"]
+    assert "an emergency replica is launched and synced first" in launched["because"]
+    with_a_standby(scene)
+    promoted = begin(scene, dry_run=True)["move"]
+    assert promoted["because"].startswith("the ready standby, which is billed already, is promoted")
+    assert "; a new one follows it, for about 0.0" in promoted["because"]
+    assert float(promoted["overlapMinutes"]) == promoted["terminateWaitSeconds"] / 60
+    assert float(launched["overlapMinutes"]) > float(promoted["overlapMinutes"])
+    hourly = float(promoted["overlapUsd"]) / float(promoted["overlapMinutes"]) * 60
+    assert hourly == pytest.approx(float(promoted["oldUsdPerHour"]), rel=0.01)
+    assert (drills(scene), scene.switches()) == ([], [])
+
+
+def test_a_cap_that_would_leave_the_workload_without_its_next_standby_refuses_the_drill(scene):
+    with_a_standby(scene)
+    move = begin(scene, dry_run=True)["move"]
+    next_one = float(move["because"].split("for about ")[1].split()[0])
+    enough = float(move["newUsdPerHour"]) + next_one
+    for cap in ("0.01", f"{enough * 0.99:.6f}"):
+        scene.configure(maxHourlyUsd=cap)
+        assert "a new standby could not follow the promoted one: this agent's spending would" in refusal(
+            scene
+        )
+        assert "a new standby could not follow" in begin(scene, dry_run=True, expect=409)["detail"]
+    assert (drills(scene), scene.switches()) == ([], [])
+
+    scene.configure(maxHourlyUsd=f"{enough * 1.05:.6f}")
+    begin(scene)
+    assert ended(scene, minutes=10)["status"] == "passed"
+    scene.until(scene.ready_replica, minutes=90)
+
+
+def test_an_old_instance_that_runs_on_counts_under_the_cap_that_its_drill_asks(scene):
+    with_a_standby(scene)
+    move = begin(scene, dry_run=True)["move"]
+    next_one = float(move["because"].split("for about ")[1].split()[0])
+    enough = float(move["newUsdPerHour"]) + next_one
+    scene.configure(maxHourlyUsd=f"{enough * 1.05:.6f}", autoTerminateEnabled=False)
+    assert "a new standby could not follow" in refusal(scene)
+
+
 def test_the_certificate_of_a_drill_that_came_to_nothing_says_why(scene):
     begin(scene)
     scene.world.ec2.controls.fail_instance(scene.agent().instance_id)

@@ -127,11 +127,11 @@ def plan_lines(answer: Mapping[str, Any]) -> list[str]:
     move, restore = answer["move"], answer["restore"]
     lines = []
     if move is not None:
-        place = move["targetPool"] or "on demand"
+        place, both = move["targetPool"] or "on demand", _span(move["overlapMinutes"])
         lines += [
             f"{move['kind']} move to {place}: {move['because']}",
             f"  nobody serves for about {_span(move['downtimeMinutes'])} ({move['downtimeFrom']})",
-            f"  both are billed for about {_span(move['overlapMinutes'])}: {_usd(move['overlapUsd'])}",
+            f"  one instance more than now is billed for about {both}: {_usd(move['overlapUsd'])}",
             *(f"  {warning}" for warning in move["warnings"]),
         ]
     if restore is not None:

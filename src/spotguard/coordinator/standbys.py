@@ -39,6 +39,7 @@ from spotguard.store import (
     sightings,
     standbys,
 )
+from spotguard.store.cap_room import within_caps
 from spotguard.store.starting_images import image_of
 from spotguard.store.tables import commands as commands_table
 
@@ -262,7 +263,7 @@ def _ask_agent(tx: sa.Connection, now: datetime, agent: Row, replica: Row) -> bo
     places = _ordered_places(tx, now, agent, replica)
     if voluntary:
         roomy = quotas.with_room(tx, now, client_id, places, ReplicaId(replica.id))
-        places = _within_caps(tx, now, client_id, agent_id, roomy)
+        places = within_caps(tx, now, client_id, agent_id, roomy)
     dearest = _dearest(places)
     intentions.reserve(
         tx,
@@ -297,26 +298,6 @@ def _ordered_places(tx: sa.Connection, now: datetime, agent: Row, replica: Row) 
     spot = [place for place in fit if place.mode is Mode.SPOT][:_MOST_PLACES]
     fixed = [place for place in fit if place.mode is Mode.ONDEMAND][:_MOST_PLACES]
     return (*spot, *fixed)
-
-
-def _within_caps(
-    tx: sa.Connection, now: datetime, client_id: ClientId, agent_id: AgentId, places: Sequence[Place]
-) -> tuple[Place, ...]:
-    """The rungs that the caps have room for; `Refused` as the first of them was when there is none.
-
-    One without a known price is taken only where no price is known at all.
-    """
-    fit: list[Place] = []
-    refusals: list[Refused] = []
-    for place in [place for place in places if place.usd_per_hour is not None] or places:
-        try:
-            intentions.require_caps(tx, now, client_id, agent_id, place.usd_per_hour)
-            fit.append(place)
-        except Refused as refusal:
-            refusals.append(refusal)
-    if not fit and refusals:
-        raise refusals[0]
-    return tuple(fit)
 
 
 def _dearest(places: Sequence[Place]) -> Decimal | None:

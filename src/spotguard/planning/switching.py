@@ -62,6 +62,7 @@ class MoveFacts:
     wait_seconds: int = 0
     measured: Mapping[MoveKind, Measured] = field(default_factory=dict)
     traffic: TrafficCost | None = None  # None: no route is configured
+    launched: bool = False  # the standby is made for this move
     kept: bool = False  # the target is the old instance of the last move, in sync
     state_on_root: bool = False  # it stays with the instance, whichever volumes move
 
@@ -154,7 +155,7 @@ def _downtime(facts: MoveFacts, kind: MoveKind) -> tuple[Decimal, str]:
 
 def _preparing(facts: MoveFacts, kind: MoveKind) -> tuple[Decimal, str]:
     """Minutes from the launch of the new instance until it serves; none of what runs anyway."""
-    if facts.standby or facts.kept or kind is MoveKind.SNAPSHOT:
+    if (facts.standby and not facts.launched) or facts.kept or kind is MoveKind.SNAPSHOT:
         return ZERO, ASSUMED
     measured = facts.measured.get(kind)
     if measured is not None and measured.serving_minutes is not None:

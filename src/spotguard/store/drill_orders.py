@@ -13,17 +13,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from spotguard.domain.agents import AgentStatus
+from spotguard.domain.agents import AgentStatus, Protection
 from spotguard.domain.commands import CreatedBy, Priority
 from spotguard.domain.drills import DrillKind, DrillStatus
 from spotguard.domain.errors import Refused
-from spotguard.domain.ids import AgentId, ClientId, DrillId, ReplicaId, SwitchId
+from spotguard.domain.ids import AgentId, ClientId, DrillId, InstanceId, ReplicaId, SwitchId
 from spotguard.domain.instances import Mode
-from spotguard.domain.replicas import ReplicaType
+from spotguard.domain.pools import Pool
+from spotguard.domain.replicas import ReplicaStatus, ReplicaType
 from spotguard.domain.switches import OPEN_SWITCH, MoveKind, Trigger
 from spotguard.engine.hazard import AgeHazard
 from spotguard.planning.drills import calm_places
-from spotguard.planning.emergency import best_standby
+from spotguard.planning.emergency import StandbyFacts, best_standby
 from spotguard.planning.standby import Place
 from spotguard.store import agents as agent_rows
 from spotguard.store import (
@@ -40,6 +41,7 @@ from spotguard.store import (
     salvages,
     standbys,
 )
+from spotguard.store.cap_room import within_caps
 from spotguard.store.move_orders import MoveOrder
 from spotguard.store.steps import only_prunes
 from spotguard.store.tables import switches
@@ -48,6 +50,7 @@ AFTER_GRANT = timedelta(minutes=25)
 """The times of the steps from the grant to the proof together: 120 s to open, 600 s for traffic, 600 s to verify."""
 
 REASON = "a failover drill: handed over as after a termination notice"
+MADE = "no standby is there: an emergency replica is launched and synced first, and then promoted, as after a notice"
 NO_PLACE = (
     "no allowed pool is known to hand over to: allow more instance types or zones, or wait for price reports"
 )
@@ -59,14 +62,6 @@ class OpenedDrill:
 
     drill_id: DrillId
     switch_id: SwitchId
-
-
-@dataclass(frozen=True)
-class _Way:
-    """To whom the workload goes. `made`: the replica was wished for by the drill."""
-
-    order: MoveOrder
-    made: bool
 
 
 def open_failover(
@@ -84,8 +79,8 @@ def open_failover(
     fleet.agent_row(tx, agent_id, client_id)  # NotFound before anything is touched
     fleet.hold(tx, now, agent_id)
     drills.require_none_open(tx, agent_id)
-    way = _way(tx, now, client_id, agent_id, created_by, hazard)
-    opened = moves.open_ordered(tx, now, way.order)
+    order = _order(tx, now, client_id, agent_id, created_by, hazard)
+    opened = moves.open_ordered(tx, now, order)
     deadline = moves.get(tx, opened.switch_id).deadline_at + AFTER_GRANT
     drill_id = drills.insert(
         tx,
@@ -97,8 +92,8 @@ def open_failover(
         created_by=created_by,
         deadline_at=deadline,
         switch_id=opened.switch_id,
-        replica_id=way.order.replica_id,
-        made_replica=way.made,
+        replica_id=order.replica_id,
+        made_replica=order.makes_replica,
     )
     return OpenedDrill(drill_id, opened.switch_id)
 
@@ -115,28 +110,55 @@ def preview_failover(
     trial = tx.begin_nested()
     try:
         drills.require_none_open(tx, agent_id)
-        way = _way(tx, now, client_id, agent_id, created_by, hazard)
-        return move_orders.prepare(tx, now, way.order)
+        return move_orders.prepare(tx, now, _order(tx, now, client_id, agent_id, created_by, hazard))
     finally:
         trial.rollback()
 
 
-def _way(
+def _order(
     tx: sa.Connection,
     now: datetime,
     client_id: ClientId,
     agent_id: AgentId,
     created_by: CreatedBy,
     hazard: AgeHazard | None,
-) -> _Way:
+) -> MoveOrder:
+    """To whom the workload goes, and what is told of it."""
     agent = fleet.agent_row(tx, agent_id, client_id)
     _require_calm(tx, now, agent)
     standby = best_standby(fleet.standby_facts(tx, now, agent_id))
     if standby is not None:
-        return _Way(_to_replica(tx, agent, standby.replica_id, created_by), made=False)
+        because = f"{_standing(standby)}; {_follows(tx, now, agent, standby.replica_id)}"
+        return _to_replica(tx, agent, standby.replica_id, created_by, because=because)
     if agent_rows.can_sync(tx, agent_rows.serving_instance(tx, agent_id)):
-        return _Way(_to_replica(tx, agent, _wish(tx, now, agent, created_by, hazard), created_by), made=True)
-    return _Way(_without_sync(tx, now, agent, created_by, hazard), made=False)
+        wished = _wish(tx, now, agent, created_by, hazard)
+        return _to_replica(tx, agent, wished, created_by, because=MADE, makes_replica=True)
+    return _without_sync(tx, now, agent, created_by, hazard)
+
+
+def _standing(standby: StandbyFacts) -> str:
+    if standby.status is ReplicaStatus.READY:
+        return (
+            "the ready standby, which is billed already, is promoted with the last delta, as after a notice"
+        )
+    return f"the standby, which is billed already and {standby.status}, is promoted once it is ready"
+
+
+def _follows(tx: sa.Connection, now: datetime, agent: Any, replica_id: ReplicaId) -> str:
+    """What stands by afterwards. `Refused` where one is always kept and the caps would not let the next one in."""
+    if fleet.protection(agent) is not Protection.MANUAL:
+        return "no other one follows it"
+    ending = InstanceId(agent.instance_id) if agent.auto_terminate_enabled else None
+    promoted = replicas.get(tx, AgentId(agent.id), replica_id)
+    heir = (Pool(promoted.instance_type, promoted.az), Mode(promoted.mode))
+    places = fleet.places_for_standby(tx, now, agent, heir)
+    try:
+        fit = within_caps(tx, now, ClientId(agent.client_id), AgentId(agent.id), places, after=ending)
+    except Refused as refusal:
+        raise Refused(f"a new standby could not follow the promoted one: {refusal}") from refusal
+    if not fit or fit[0].usd_per_hour is None:
+        return "a new one follows it"
+    return f"a new one follows it, for about {fit[0].usd_per_hour} USD an hour"
 
 
 def _require_calm(tx: sa.Connection, now: datetime, agent: Any) -> None:
@@ -201,10 +223,12 @@ def _without_sync(
     return _bare(agent, created_by, target_pool=place.pool, target_mode=place.mode)
 
 
-def _to_replica(tx: sa.Connection, agent: Any, replica_id: ReplicaId, created_by: CreatedBy) -> MoveOrder:
+def _to_replica(
+    tx: sa.Connection, agent: Any, replica_id: ReplicaId, created_by: CreatedBy, **more: Any
+) -> MoveOrder:
     replica = replicas.get(tx, AgentId(agent.id), replica_id)
     mode = Mode(replica.mode)
-    return _bare(agent, created_by, target_mode=mode, replica_id=replica_id, kind=MoveKind.SYNCED)
+    return _bare(agent, created_by, target_mode=mode, replica_id=replica_id, kind=MoveKind.SYNCED, **more)
 
 
 def _bare(agent: Any, created_by: CreatedBy, **more: Any) -> MoveOrder:

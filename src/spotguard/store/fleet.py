@@ -168,16 +168,19 @@ def ondemand_of(tx: sa.Connection, agent: Row) -> dict[str, Decimal]:
     return ondemand.prices_of(tx, agent.client_id, agent.region, instance_types=types)
 
 
-def places_for_standby(tx: sa.Connection, now: datetime, agent: Row) -> tuple[Place, ...]:
-    """Risks are the built-in rule's, also while a learned model is active."""
+def places_for_standby(
+    tx: sa.Connection, now: datetime, agent: Row, heir: tuple[Pool, Mode] | None = None
+) -> tuple[Place, ...]:
+    """Risks are the built-in rule's, also while a learned model is active. `heir`: as if the workload ran there."""
     mode = None if agent.current_mode is None else Mode(agent.current_mode)
+    primary, mode = (present_pool(agent), mode) if heir is None else heir
     assessments = assess_pools(tx, now, agent.client_id, agent)
     priced = any(assessment.usd_per_hour is not None for assessment in assessments)
     if not priced and now - (agent.installed_at or agent.created_at) < PRICES_COME_WITHIN:
         return ()
     return standby_places(
         forecasts.with_risks(tx, now, agent.client_id, assessments),
-        primary=present_pool(agent),
+        primary=primary,
         primary_mode=mode,
         ondemand=ondemand_of(tx, agent),
         now=now,

@@ -243,14 +243,19 @@ def require_caps(
     usd_per_hour: Decimal | None,
     *,
     is_probe: bool = False,
+    after: InstanceId | None = None,
 ) -> None:
     """`Refused` when one more instance at this price breaks a cap of the client or the agent.
 
     A probe takes nobody's place: a real launch at its price has to fit beside it, and none is counted for a real one.
+    `after`: once this instance has ended.
     The client's row is touched first: of two coordinators that reserve at once, one waits for the other.
     """
     more = 2 if is_probe else 1
     usd = None if usd_per_hour is None else more * usd_per_hour
+    if after is not None:
+        ended = _machines_usd(tx, client_id, agent_id, after)
+        more, usd = more - 1, None if usd is None or ended is None else usd - ended
     tx.execute(sa.update(clients).where(clients.c.id == client_id).values(updated_at=now))
     client = tx.execute(sa.select(clients).where(clients.c.id == client_id)).one()
     agent_cap = tx.scalar(sa.select(agents.c.max_hourly_usd).where(agents.c.id == agent_id))
@@ -289,7 +294,12 @@ def hourly_of(
     return total_usd([_machines_usd(tx, client_id, agent_id), *tx.execute(opened).scalars()])
 
 
-def _machines_usd(tx: sa.Connection, client_id: ClientId, agent_id: AgentId | None = None) -> Decimal | None:
+def _machines_usd(
+    tx: sa.Connection,
+    client_id: ClientId,
+    agent_id: AgentId | None = None,
+    instance_id: InstanceId | None = None,
+) -> Decimal | None:
     ours, agents_own = intentions.alias("ours"), intentions.alias("agents_own")
     role = sa.func.coalesce(instances.c.replica_id, instances.c.switch_id)
     reserved = sa.func.coalesce(
@@ -305,6 +315,8 @@ def _machines_usd(tx: sa.Connection, client_id: ClientId, agent_id: AgentId | No
     )
     if agent_id is not None:
         machines = machines.where(instances.c.agent_id == agent_id)
+    if instance_id is not None:
+        machines = machines.where(instances.c.id == instance_id)
     return total_usd(_usd_of(row) for row in tx.execute(machines))
 
 

@@ -76,6 +76,8 @@ class MoveOrder:
     prices: Mapping[str, Decimal | None] = field(default_factory=dict)
     is_recovery: bool = False
     hazard: AgeHazard | None = None  # whose risk people are told; None: the built-in rule's
+    because: str | None = None  # told of the plan instead of its own reason
+    makes_replica: bool = False  # `replica_id` was wished for by this order, and is launched first
     kept: Kept | None = None  # the old instance of the last move, where its place is ordered
 
     @property
@@ -90,6 +92,12 @@ class MoveOrder:
     @property
     def mode(self) -> Mode:
         return self.target_mode
+
+    @property
+    def overlap_usd(self) -> Decimal | None:
+        """An hour of what runs in addition: where nothing is launched that is the old one, which runs on."""
+        launches = self.makes_replica or (self.replica_id is None and self.goes_back is None)
+        return self.prices["new" if launches else "old"]
 
     @property
     def target(self) -> Pool:
@@ -293,7 +301,8 @@ def _plan(tx: sa.Connection, order: MoveOrder) -> MovePlan:
         can_sync=agent_rows.can_sync(tx, order.held.instance_id),
         state_on_root=agent_rows.state_on_root(tx, order.held.instance_id),
         forced=order.kind,
-        overlap_usd_per_hour=order.prices["new"],
+        launched=order.makes_replica,
+        overlap_usd_per_hour=order.overlap_usd,
         wait_seconds=order.agent.terminate_wait_seconds if order.agent.auto_terminate_enabled else 0,
         measured=move_plans.measured(tx, order.client_id),
         traffic=None if order.route is None else expected(order.route),
@@ -301,7 +310,8 @@ def _plan(tx: sa.Connection, order: MoveOrder) -> MovePlan:
     because = why_impossible(facts)
     if because is not None:
         raise Refused(because)
-    return choose(facts)
+    plan = choose(facts)
+    return plan if order.because is None else replace(plan, because=order.because)
 
 
 def _warnings(tx: sa.Connection, now: datetime, order: MoveOrder) -> tuple[str, ...]:
