@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
 from spotguard.domain.agents import KillLevel
-from spotguard.store import kill
+from spotguard.store import events, kill
 from spotguard.store import tables as t
+from spotguard.store.demos import PLAYED
 from tests.store import rows
 
 
@@ -31,6 +33,19 @@ def test_for_a_client_and_its_people_see_it(shell, database):
     assert (level(database, client_id), level(database, other)) == (KillLevel.VOLUNTARY, KillLevel.NONE)
     event = database.read(lambda tx: tx.execute(sa.select(t.agent_events)).one())
     assert (event.client_id, event.message) == (client_id, "kill switch at voluntary: maintenance")
+
+
+def test_on_a_demos_database_it_is_written_by_the_demos_clock_and_older_rows_of_this_machines_mislead_nobody(
+    shell, database
+):
+    client_id, then = rows.client(database), datetime(2026, 1, 5, tzinfo=UTC)
+    database.write(lambda tx: events.append(tx, then, client_id, None, PLAYED, "a user moves web"))
+    later = then + timedelta(days=300)
+    database.write(lambda tx: events.append(tx, later, client_id, None, "kill_switch", "by another clock"))
+    shell.json("kill-switch", "voluntary", "--client", "Acme")
+    newest = sa.select(t.agent_events.c.at).where(t.agent_events.c.message.startswith("kill switch at"))
+    assert database.read(lambda tx: tx.scalar(newest)) == then
+    assert shell.json("kill-switch", "--client", "Acme")["switches"][0]["since"].startswith("2026-01-05")
 
 
 def test_for_an_agent_by_id_or_name(shell, database):

@@ -5,18 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spotguard.cli.databases import DatabaseUrl, opened
+from spotguard.cli.databases import DatabaseUrl, opened, time_in
 from spotguard.cli.output import Failed, Json, options_mended, print_json, say, say_table
 from spotguard.domain.agents import Executor
 from spotguard.domain.clock import rfc3339
 from spotguard.domain.errors import BadSetting
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sqlalchemy.engine import Connection
 
     from spotguard.domain.ids import ClientId
@@ -53,15 +55,14 @@ def create(
 
     if region is None and role_arn is not None:
         raise BadSetting("a role is taken in a region: add --region")
-    now = datetime.now(UTC)
 
-    def make(tx: Connection) -> tuple[ClientId, str, CloudAccount | None]:
+    def make(tx: Connection, now: datetime) -> tuple[ClientId, str, CloudAccount | None]:
         client_id, token = create_client(tx, now, name, email, executor)
         return client_id, token, None if region is None else set_account(tx, now, client_id, region, role_arn)
 
     _require_reader()
     with opened(database_url) as database, options_mended():
-        client_id, token, told = database.write(make)
+        client_id, token, told = database.write(partial(make, now=time_in(database)))
     with _token_is_seen(client_id):
         if json:
             print_json({"client_id": client_id, "token": token, **({} if told is None else vars(told))})
@@ -99,9 +100,8 @@ def account(
 
     if (own_credentials and role_arn) or (forget and (region or role_arn or own_credentials)):
         raise BadSetting("these options exclude each other: a role, --own-credentials, --forget")
-    now = datetime.now(UTC)
 
-    def change(tx: Connection) -> tuple[ClientId, Executor, CloudAccount | None]:
+    def change(tx: Connection, now: datetime) -> tuple[ClientId, Executor, CloudAccount | None]:
         client_id = client_named(tx, client)
         known = accounts.account_of(tx, client_id)
         if executor is not None:
@@ -117,7 +117,7 @@ def account(
         return client_id, accounts.executor_of(tx, client_id), accounts.account_of(tx, client_id)
 
     with opened(database_url) as database, options_mended():
-        client_id, acts, told = database.write(change)
+        client_id, acts, told = database.write(partial(change, now=time_in(database)))
     if json:
         print_json(
             {"client_id": client_id, "executor": acts, "account": None if told is None else vars(told)}
@@ -155,10 +155,10 @@ def rotate_token(
     from spotguard.store.tenants import client_named
     from spotguard.store.tenants import rotate_token as rotate
 
-    now = datetime.now(UTC)
     _require_reader()
     with opened(database_url) as database:
         client_id = database.read(lambda tx: client_named(tx, client))
+        now = time_in(database)
         token = database.write(lambda tx: rotate(tx, now, client_id))
     with _token_is_seen(client_id):
         _show_token(client_id, token, json=json)

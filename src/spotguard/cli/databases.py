@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -40,6 +40,13 @@ def told_time(database: Database, here: datetime) -> datetime:
         "that it recorded of its own time."
     )
     return its_own
+
+
+def time_in(database: Database) -> datetime:
+    """When a row is written or looked for: now, or the last moment of a demo's own time."""
+    from spotguard.store.demos import demo_time
+
+    return database.read(demo_time) or datetime.now(UTC)
 
 
 @contextmanager

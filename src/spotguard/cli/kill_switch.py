@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spotguard.cli.databases import DatabaseUrl, opened
+from spotguard.cli.databases import DatabaseUrl, opened, time_in
 from spotguard.cli.operators import user
 from spotguard.cli.output import Json, print_json, say, warn
 from spotguard.domain.agents import KillLevel
@@ -17,6 +17,8 @@ from spotguard.domain.errors import BadSetting
 from spotguard.domain.ids import AgentId, ClientId
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sqlalchemy import Connection
 
 
@@ -66,15 +68,14 @@ def kill_switch(
         with opened(database_url) as database:
             _show(database.read(lambda tx: _standing(tx, agent=agent, client=client)), json=json)
         return
-    now = datetime.now(UTC)
     reason = f"from the command line by {user()}" if reason is None else reason
 
-    def turned(tx: Connection) -> tuple[tuple[str, str], dict[str, Any]]:
+    def turned(tx: Connection, now: datetime) -> tuple[tuple[str, str], dict[str, Any]]:
         whose = _turn(tx, now, level, reason, agent=agent, client=client)
         return whose, _standing(tx, agent=agent, client=client)
 
     with opened(database_url) as database:
-        (client_id, scope), standing = database.write(turned)
+        (client_id, scope), standing = database.write(partial(turned, now=time_in(database)))
     if level is not Level.NONE:
         warn(STOPPED)
     if level is Level.ALL:

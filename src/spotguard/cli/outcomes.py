@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spotguard.cli.databases import DatabaseUrl, opened
+from spotguard.cli.databases import DatabaseUrl, opened, time_in
 from spotguard.cli.output import Json, print_json, say
 from spotguard.domain.errors import BadSetting, NotFound
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sqlalchemy import Connection
 
     from spotguard.domain.ids import ClientId
@@ -38,15 +41,13 @@ def outcomes(
     from spotguard.store import outcomes as rows
     from spotguard.store.tenants import client_named
 
-    now = datetime.now(UTC)
-
-    def read(tx: Connection) -> tuple[str, tuple[list[Look], list[Run]]]:
+    def read(tx: Connection, now: datetime) -> tuple[str, tuple[list[Look], list[Run]]]:
         client_id = client_named(tx, client)
         place = region or _only(tx, client_id)
         return place, rows.of_client(tx, now, client_id, place, now - timedelta(days=days))
 
     with opened(database_url) as database:
-        place, found = database.read(read)
+        place, found = database.read(partial(read, now=time_in(database)))
     with out.open("w", encoding="utf-8", newline="") as file:
         told = write(file, states(*found))
     if json:

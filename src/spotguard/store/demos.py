@@ -13,13 +13,17 @@ PLAYED = "demo_script"  # kind of an event: what the script did
 
 _e = agent_events.c
 _IS_PLAYED = sa.exists().where(_e.agent_id.is_(None), _e.kind == PLAYED)
-_TIMES = (_e.at, instances.c.last_heartbeat_at)
+_PLAYED_LAST = sa.select(sa.func.max(_e.at, type_=_e.at.type)).where(_e.kind == PLAYED)
+_HEARD_LAST = sa.select(sa.func.max(instances.c.last_heartbeat_at, type_=instances.c.last_heartbeat_at.type))
 
 
 def demo_time(tx: Connection) -> datetime | None:
-    """The last moment that stands in a demo's database, whose clock no machine shares; None where none was played."""
+    """The last moment of a demo's own time, whose clock no machine shares; None where none was played.
+
+    Only what a demo itself writes tells it: other rows may be a command's, by this machine's clock.
+    """
     if not tx.scalar(sa.select(_IS_PLAYED)):
         return None
-    told = (tx.scalar(sa.select(sa.func.max(time, type_=time.type))) for time in _TIMES)
+    told = (tx.scalar(newest) for newest in (_PLAYED_LAST, _HEARD_LAST))
     newest: datetime = max(time for time in told if time is not None)
     return newest
