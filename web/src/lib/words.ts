@@ -68,6 +68,16 @@ export const MOVE_KIND: Record<Schemas["MoveKind"], { text: string; means: strin
   snapshot: { text: "snapshot", means: "a dead holder's volume is snapshotted for another zone" },
 };
 
+/** What is otherwise where nobody was there to hand over. */
+const RECOVERED: Partial<Record<Schemas["MoveKind"], string>> = {
+  synced: "the standby is promoted with its newest complete pass",
+  volume: "the dead holder's volume is attached to a new instance",
+};
+
+export function means(move: { kind: Schemas["MoveKind"]; isRecovery: boolean }): string {
+  return (move.isRecovery ? RECOVERED[move.kind] : undefined) ?? MOVE_KIND[move.kind].means;
+}
+
 export const STEP: Record<Schemas["Step"], string> = {
   decided: "decided",
   launched: "new instance launched",

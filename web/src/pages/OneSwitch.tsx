@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { type Switch, switchQuery } from "../api/queries";
 import { span } from "../lib/time";
-import { MOVE_KIND, place, SWITCH_STATUS, SYNC_STATUS, TRIGGER } from "../lib/words";
+import { MOVE_KIND, means, place, SWITCH_STATUS, SYNC_STATUS, TRIGGER } from "../lib/words";
 import { Card } from "../parts/Card";
 import { Facts } from "../parts/Facts";
 import { Usd, When } from "../parts/figures";
@@ -48,7 +48,7 @@ function Told({ move }: { move: Switch }) {
           <Facts
             of={[
               ["Trigger", TRIGGER[move.trigger]],
-              ["How", `${MOVE_KIND[move.kind].text}: ${MOVE_KIND[move.kind].means}`],
+              ["How", `${MOVE_KIND[move.kind].text}: ${means(move)}`],
               ["Began", <When key="b" at={move.initiatedAt} />],
               ["Downtime", <Downtime key="t" move={move} />],
               ["Ended", <When key="e" at={move.completedAt} never="not yet" />],

@@ -4,7 +4,7 @@ import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { interruptionsQuery, type Switch, switchesQuery } from "../api/queries";
 import { secondsBetween, span } from "../lib/time";
-import { MOVE_KIND, place, SIGNAL, SIGNAL_ACTION, SWITCH_STATUS, TRIGGER } from "../lib/words";
+import { MOVE_KIND, means, place, SIGNAL, SIGNAL_ACTION, SWITCH_STATUS, TRIGGER } from "../lib/words";
 import { Card } from "../parts/Card";
 import { When } from "../parts/figures";
 import { Listing } from "../parts/Listing";
@@ -27,7 +27,7 @@ const COLUMNS: readonly Column<Switch>[] = [
     ),
   },
   { head: "Trigger", cell: (one) => TRIGGER[one.trigger] },
-  { head: "How", cell: (one) => <span title={MOVE_KIND[one.kind].means}>{MOVE_KIND[one.kind].text}</span> },
+  { head: "How", cell: (one) => <span title={means(one)}>{MOVE_KIND[one.kind].text}</span> },
   { head: "From", cell: (one) => place(one.oldMode, one.oldPoolId) },
   { head: "To", cell: (one) => place(one.newMode, one.newPoolId) },
   { head: "$/h saved", isNumber: true, cell: (one) => <SavedAnHour move={one} /> },

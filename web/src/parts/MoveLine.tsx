@@ -26,11 +26,35 @@ export function MoveLine({ move, isOpen }: { move: Switch; isOpen: boolean }) {
   );
 }
 
-/** Each step with the seconds since the one before it. */
+type Steps = NonNullable<Switch["steps"]>;
+
+/** Clocks of agents, and EC2's whole seconds, may put a launch before the decision that asked for it. */
+const SKEW_SECONDS = 10;
+
+/** What a standby had behind it when it was decided to promote it, and the move itself. */
+export function split(steps: Steps): [Steps, Steps] {
+  const decided = steps.find((step) => step.step === "decided");
+  if (decided === undefined) return [[], steps];
+  const isPast = (step: Steps[number]) => secondsBetween(step.at, decided.at) > SKEW_SECONDS;
+  return [steps.filter(isPast), steps.filter((step) => !isPast(step))];
+}
+
+/** Each step with the seconds since the one before it, from the decision on; what a standby did before it apart. */
 export function Timeline({ move }: { move: Switch }) {
-  const steps = move.steps ?? [];
+  const [past, steps] = split(move.steps ?? []);
   return (
     <>
+      {past.length > 0 && (
+        <p className="reason">
+          The standby before:{" "}
+          {past.map((step, index) => (
+            <span key={step.step}>
+              {index > 0 && ", "}
+              {STEP[step.step]} <When at={step.at} />
+            </span>
+          ))}
+        </p>
+      )}
       <ol className="steps" aria-label="Steps">
         {steps.map((step, index) => {
           const before = steps[index - 1];
