@@ -65,7 +65,7 @@ RULES: tuple[Rule[Facts], ...] = (
     Rule(it_runs_on_demand, "docs/advise.md"),
     Rule(it_is_no_bare_metal, "docs/advise.md"),
     Rule(its_type_has_no_instance_store, "docs/advise.md"),
-    Rule(no_licence_and_no_reservation_holds_it, "E39"),
+    Rule(no_licence_and_no_reservation_holds_it, "docs/enrolment.md"),
     Rule(its_type_is_sold_as_spot, "DescribeInstanceTypes"),
     *of_instance.RULES,
     Rule(its_price_is_that_of_linux, "docs/advise.md"),

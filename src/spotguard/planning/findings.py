@@ -64,7 +64,7 @@ def stop(because: str, mend: str) -> Verdict:
 
 @dataclass(frozen=True)
 class Rule(Generic[Facts]):
-    """A function whose name is a sentence, and where its sentence comes from (E-numbers: docs/enrolment.md)."""
+    """A function whose name is a sentence, and where its sentence comes from: what its reader can open or run."""
 
     judge: Callable[[Facts], Verdict]
     source: str

@@ -15,7 +15,7 @@ FULL = 0.8  # of a quota (users, first hour: alert over 80 %)
 
 
 def every_agent_is_heard(facts: Facts) -> Verdict:
-    """Ruling B16: 120 s without a heartbeat of the serving instance."""
+    """120 s without a heartbeat of the serving instance."""
     silent = tuple(
         f"{_who(agent)} {_since(agent)}"
         for agent in seen(facts.fleet).agents
@@ -24,7 +24,7 @@ def every_agent_is_heard(facts: Facts) -> Verdict:
     if silent:
         return stop(
             f"silent: {shortened(silent)}",
-            "look at the machine and its spotguard-agent unit; silence alone moves nothing (ruling B4)",
+            "look at the machine and its spotguard-agent unit; silence alone moves nothing",
         )
     return fine(f"{_count(facts)} heard within {OFFLINE_AFTER_SECONDS} s")
 
@@ -48,7 +48,7 @@ def every_agent_serves(facts: Facts) -> Verdict:
 
 
 def no_serving_instance_hibernates(facts: Facts) -> Verdict:
-    """Stopped it proves no death, since it may wake and serve on (ruling B4); and no image of it is usable (E11)."""
+    """Stopped it proves no death, since it may wake and serve on; and no image of it is usable."""
     asleep = _told(a for a in seen(facts.fleet).agents if a.hibernates)
     if asleep:
         return care(
@@ -117,7 +117,7 @@ def _lag(standby: Standby) -> str:
 
 
 def every_standby_is_elsewhere(facts: Facts) -> Verdict:
-    """Interruptions of a pool come together (U9); a zone may fail as a whole."""
+    """Interruptions of a pool come together; a zone may fail as a whole."""
     same_pool = [(a, s) for a, s in _standbys(facts) if s.pool_id is not None and s.pool_id == a.pool_id]
     if same_pool:
         return stop(
@@ -134,7 +134,7 @@ def every_standby_is_elsewhere(facts: Facts) -> Verdict:
 
 
 def every_client_that_needs_an_account_has_one(facts: Facts) -> Verdict:
-    """Ruling B18: the server makes the moves of these clients."""
+    """The server makes the moves of these clients."""
     missing = seen(facts.fleet).without_account
     if missing:
         return stop(
@@ -173,7 +173,7 @@ def _way_in(locked: Sequence[AccountFacts]) -> str:
 
 
 def every_call_of_a_move_is_permitted(facts: Facts) -> Verdict:
-    """Dry runs (E29), for clients whose moves the server makes as for those it only looks at."""
+    """Dry runs, for clients whose moves the server makes as for those it only looks at."""
     accounts = seen(facts.accounts)
     denied = tuple(
         f"{account.client}: {', '.join(calls)}" for account in accounts if (calls := _denied(account))
@@ -215,7 +215,7 @@ def _tagging(one: Owned) -> str:
 
 
 def every_quota_has_room(facts: Facts) -> Verdict:
-    """In vCPUs, spot and on demand apart (E8)."""
+    """In vCPUs, spot and on demand apart."""
     found = [(account, seen(quota)) for account in seen(facts.accounts) for quota in account.quotas]
     near = [(account, quota) for account, quota in found if quota.used >= FULL * quota.limit]
     told = shortened(tuple(f"{a.client}: {q.name}, {q.used} of {q.limit} vCPUs" for a, q in near))
@@ -257,18 +257,18 @@ def _count(facts: Facts) -> str:
 
 
 RULES: tuple[Rule[Facts], ...] = (
-    Rule(every_agent_is_heard, "ruling B16"),
-    Rule(every_agent_serves, "ruling B4"),
+    Rule(every_agent_is_heard, "docs/primacy.md"),
+    Rule(every_agent_serves, "docs/primacy.md"),
     Rule(every_clone_has_what_it_boots, "docs/enrolment.md"),
-    Rule(no_serving_instance_hibernates, "ruling B4; E11"),
+    Rule(no_serving_instance_hibernates, "docs/primacy.md"),
     Rule(no_state_hangs_on_one_root_disk, "docs/state-sync.md"),
-    Rule(every_agent_has_this_version, "users, first hour"),
-    Rule(every_standby_is_fresh, "ruling B9"),
-    Rule(every_standby_is_elsewhere, "ruling B6; U9"),
-    Rule(every_client_that_needs_an_account_has_one, "ruling B18"),
-    Rule(every_account_lets_us_in, "users, first hour"),
-    Rule(every_call_of_a_move_is_permitted, "E29"),
+    Rule(every_agent_has_this_version, "docs/enrolment.md"),
+    Rule(every_standby_is_fresh, "docs/standby.md"),
+    Rule(every_standby_is_elsewhere, "docs/standby.md"),
+    Rule(every_client_that_needs_an_account_has_one, "docs/production.md"),
+    Rule(every_account_lets_us_in, "docs/enrolment.md"),
+    Rule(every_call_of_a_move_is_permitted, "docs/enrolment.md"),
     Rule(every_instance_is_handed_over, "docs/enrolment.md"),
-    Rule(every_quota_has_room, "E8; users, first hour"),
-    Rule(the_spot_service_has_its_role, "users, first hour"),
+    Rule(every_quota_has_room, "docs/enrolment.md"),
+    Rule(the_spot_service_has_its_role, "docs/enrolment.md"),
 )

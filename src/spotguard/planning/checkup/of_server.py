@@ -32,7 +32,7 @@ def its_schema_is_the_newest(facts: Facts) -> Verdict:
 
 
 def its_counters_equal_its_rows(facts: Facts) -> Verdict:
-    """Ruling S6; as `spotguard db check`."""
+    """As `spotguard db check`."""
     database = seen(facts.database)
     if database.schema_differences:
         seen(Unseen("the schema differs"))
@@ -132,7 +132,7 @@ def a_coordinator_is_alive(facts: Facts) -> Verdict:
 
 
 def no_kill_switch_is_turned(facts: Facts) -> Verdict:
-    """Invariant 13."""
+    """It holds back voluntary moves and new standbys, or everything."""
     switches = seen(facts.fleet).switches
     told = "; ".join(f"{one.whose}: {one.level.name.lower()} ({one.reason})" for one in switches)
     mend = "spotguard kill-switch none, with the --client or --agent that is named, when that is over"
@@ -151,12 +151,12 @@ def shortened(sentences: tuple[str, ...]) -> str:
 RULES: tuple[Rule[Facts], ...] = (
     Rule(the_database_answers, "docs/production.md"),
     Rule(its_schema_is_the_newest, "spotguard db check"),
-    Rule(its_counters_equal_its_rows, "ruling S6"),
+    Rule(its_counters_equal_its_rows, "spotguard db check"),
     Rule(its_cluster_has_a_quorum, "Galera, wsrep_ready"),
     Rule(its_disk_has_room, "docs/production.md"),
     Rule(its_clock_is_this_machines, "docs/enrolment.md"),
     Rule(awss_clock_is_this_machines, "SigV4"),
     Rule(agents_can_reach_this_server, "docs/settings.md"),
-    Rule(a_coordinator_is_alive, "ruling B5"),
-    Rule(no_kill_switch_is_turned, "invariant 13"),
+    Rule(a_coordinator_is_alive, "docs/production.md"),
+    Rule(no_kill_switch_is_turned, "docs/production.md"),
 )

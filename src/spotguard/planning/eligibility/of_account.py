@@ -23,7 +23,7 @@ def its_type_is_sold_as_spot(facts: Facts) -> Verdict:
 
 
 def spot_may_open_its_encrypted_volumes(facts: Facts) -> Verdict:
-    """A customer's key needs a grant to the spot service's role, or launches end at once (E28)."""
+    """A customer's key needs a grant to the spot service's role, or launches end at once."""
     volumes = seen(seen(facts.instance).volumes)
     if not any(volume.encrypted for volume in volumes):
         return fine("no volume is encrypted")
@@ -44,7 +44,7 @@ def spot_may_open_its_encrypted_volumes(facts: Facts) -> Verdict:
 
 
 def spot_quota_holds_the_new_and_a_standby(facts: Facts) -> Verdict:
-    """Quotas are in vCPUs per class; old, new and standby must fit together (E8)."""
+    """Quotas are in vCPUs per class; old, new and standby must fit together."""
     one, quota = seen(facts.surroundings.type_facts).vcpus, seen(facts.surroundings.spot_quota)
     told = _told(quota, f"a new one and a standby need {2 * one}")
     if quota.free >= 2 * one:
@@ -56,7 +56,7 @@ def spot_quota_holds_the_new_and_a_standby(facts: Facts) -> Verdict:
 
 
 def ondemand_quota_holds_a_way_back(facts: Facts) -> Verdict:
-    """Or the fall-back fails at the worst time (E8)."""
+    """Or the fall-back fails at the worst time."""
     one, quota = seen(facts.surroundings.type_facts).vcpus, seen(facts.surroundings.ondemand_quota)
     runs_there = seen(facts.instance).mode is Mode.ONDEMAND
     needed = 0 if runs_there else one  # its own vCPUs come free when it has moved
@@ -74,7 +74,7 @@ def _told(quota: Quota, need: str) -> str:
 
 
 def every_call_of_a_move_is_permitted(facts: Facts) -> Verdict:
-    """Asked with DryRun, where EC2 offers it (E29, E37)."""
+    """Asked with DryRun, where EC2 offers it."""
     if facts.executor is Executor.SERVER:
         return fine("the server calls EC2 for this client: spotguard doctor checks its permissions there")
     permissions = seen(facts.surroundings.permissions)
@@ -131,10 +131,10 @@ def a_standby_can_live_in_another_zone(facts: Facts) -> Verdict:
 
 RULES: tuple[Rule[Facts], ...] = (
     Rule(its_type_is_sold_as_spot, "DescribeInstanceTypes"),
-    Rule(spot_may_open_its_encrypted_volumes, "E28"),
-    Rule(spot_quota_holds_the_new_and_a_standby, "E8"),
-    Rule(ondemand_quota_holds_a_way_back, "E8"),
-    Rule(every_call_of_a_move_is_permitted, "E29"),
+    Rule(spot_may_open_its_encrypted_volumes, "docs/enrolment.md"),
+    Rule(spot_quota_holds_the_new_and_a_standby, "docs/enrolment.md"),
+    Rule(ondemand_quota_holds_a_way_back, "docs/enrolment.md"),
+    Rule(every_call_of_a_move_is_permitted, "docs/enrolment.md"),
     Rule(its_owner_has_handed_it_over, "docs/enrolment.md"),
-    Rule(a_standby_can_live_in_another_zone, "E14; U9"),
+    Rule(a_standby_can_live_in_another_zone, "docs/enrolment.md"),
 )

@@ -29,7 +29,7 @@ _STACK = "aws:cloudformation:stack-name"
 
 
 def nothing_else_owns_it(facts: Facts) -> Verdict:
-    """A group replaces what is taken from it; a stack drifts (docs/scope.md, U7)."""
+    """A group replaces what is taken from it; a stack drifts (docs/scope.md)."""
     if facts.machine.is_node:
         return stop(
             "kubelet runs here: it is a node of a Kubernetes cluster, which moves its work itself",
@@ -57,7 +57,7 @@ def _owner(key: str) -> str:
 
 
 def no_spot_request_brings_it_back(facts: Facts) -> Verdict:
-    """Whoever ends what a persistent spot request has launched gets another one, billed, in its place (E30)."""
+    """Whoever ends what a persistent spot request has launched gets another one, billed, in its place."""
     request = seen(seen(facts.instance).persistent_request)
     if request:
         return stop(
@@ -70,7 +70,7 @@ def no_spot_request_brings_it_back(facts: Facts) -> Verdict:
 
 
 def its_image_may_run_on_spot(facts: Facts) -> Verdict:
-    """Product codes bind an image to its billing (E27)."""
+    """Product codes bind an image to its billing."""
     instance = seen(facts.instance)
     if instance.platform.lower().startswith("windows"):
         return stop("it runs Windows: SpotGuard's agent needs Linux", "nothing here; leave it as it is")
@@ -109,7 +109,7 @@ def its_image_holds_the_agent(facts: Facts) -> Verdict:
 
 
 def its_root_is_on_ebs(facts: Facts) -> Verdict:
-    """Only an EBS root can be imaged, kept and moved (users, first hour)."""
+    """Only an EBS root can be imaged, kept and moved."""
     if seen(facts.instance).root_device == "ebs":
         return fine("its root is an EBS volume")
     return stop(
@@ -152,7 +152,7 @@ def no_volume_is_attached_where_a_look_goes(facts: Facts) -> Verdict:
 
 
 def it_does_not_hibernate(facts: Facts) -> Verdict:
-    """EC2 makes no snapshots of hibernating instances (E11). Stopped, it proves no death (ruling B4)."""
+    """EC2 makes no snapshots of hibernating instances. Stopped, it proves no death."""
     if seen(facts.instance).hibernates:
         return stop(
             "hibernation is configured: EC2 makes no usable snapshot of it, nobody takes over from it while it is "
@@ -163,7 +163,7 @@ def it_does_not_hibernate(facts: Facts) -> Verdict:
 
 
 def its_place_can_be_copied(facts: Facts) -> Verdict:
-    """Hosts, groups, reservations and licences bind it to a place (users, first hour; E39)."""
+    """Hosts, groups, reservations and licences bind it to a place."""
     instance = seen(facts.instance)
     if instance.tenancy == "host":
         return stop(
@@ -186,7 +186,7 @@ def its_place_can_be_copied(facts: Facts) -> Verdict:
 
 
 def one_plain_interface_is_enough(facts: Facts) -> Verdict:
-    """A clone gets one new interface; others, EFA and forwarding stay behind (users, first hour; E14)."""
+    """A clone gets one new interface; others, EFA and forwarding stay behind."""
     interfaces = seen(facts.instance).interfaces
     special = [one.interface_id for one in interfaces if one.kind != "interface"]
     if special or len(interfaces) > 1:
@@ -207,7 +207,7 @@ def one_plain_interface_is_enough(facts: Facts) -> Verdict:
 
 
 def its_private_address_is_not_needed(facts: Facts) -> Verdict:
-    """The primary address ends with the instance; a secondary one moves within its zone (E14)."""
+    """The primary address ends with the instance; a secondary one moves within its zone."""
     instance = seen(facts.instance)
     secondary = [ip for one in instance.interfaces for ip in one.secondary_ips]
     if secondary:
@@ -224,7 +224,7 @@ def its_private_address_is_not_needed(facts: Facts) -> Verdict:
 
 
 def its_public_address_stays(facts: Facts) -> Verdict:
-    """An auto-assigned address changes on every launch (E38)."""
+    """An auto-assigned address changes on every launch."""
     instance = seen(facts.instance)
     if instance.public_ip is None:
         return fine("it has no public address")
@@ -240,7 +240,7 @@ def its_public_address_stays(facts: Facts) -> Verdict:
 
 
 def its_credits_are_not_unlimited(facts: Facts) -> Verdict:
-    """Unlimited bursting on short-lived spot bills surplus credits at the end (E24)."""
+    """Unlimited bursting on short-lived spot bills surplus credits at the end."""
     if seen(seen(facts.instance).credits) == "unlimited":
         return care(
             "it bursts without limit: credits that it has saved are lost with each move, and surplus ones are billed "
@@ -251,7 +251,7 @@ def its_credits_are_not_unlimited(facts: Facts) -> Verdict:
 
 
 def its_metadata_service_wants_tokens(facts: Facts) -> Verdict:
-    """The notices come through it; IMDSv1 and hop limits are copied to the clone (E20)."""
+    """The notices come through it; IMDSv1 and hop limits are copied to the clone."""
     instance = seen(facts.instance)
     if not instance.metadata_enabled:
         return stop(
@@ -274,7 +274,7 @@ def its_metadata_service_wants_tokens(facts: Facts) -> Verdict:
 
 
 def it_is_not_protected_from_termination(facts: Facts) -> Verdict:
-    """Spot has no termination protection, and the old instance has to be ended (E23)."""
+    """Spot has no termination protection, and the old instance has to be ended."""
     if seen(seen(facts.instance).protected):
         return care(
             "it is protected from termination: a spot instance cannot be, and EC2 will refuse to end this one after a "
@@ -285,7 +285,7 @@ def it_is_not_protected_from_termination(facts: Facts) -> Verdict:
 
 
 def it_has_the_enhanced_network_driver(facts: Facts) -> Verdict:
-    """Current types need ENA (E26)."""
+    """Current types need ENA."""
     if seen(facts.instance).ena:
         return fine("its image declares the ENA driver")
     return care(
@@ -295,20 +295,20 @@ def it_has_the_enhanced_network_driver(facts: Facts) -> Verdict:
 
 
 RULES: tuple[Rule[Facts], ...] = (
-    Rule(nothing_else_owns_it, "docs/scope.md; U7"),
-    Rule(no_spot_request_brings_it_back, "E30"),
-    Rule(its_image_may_run_on_spot, "E27"),
+    Rule(nothing_else_owns_it, "docs/scope.md"),
+    Rule(no_spot_request_brings_it_back, "docs/enrolment.md"),
+    Rule(its_image_may_run_on_spot, "docs/enrolment.md"),
     Rule(its_image_holds_the_agent, "docs/enrolment.md"),
-    Rule(its_root_is_on_ebs, "users, first hour"),
+    Rule(its_root_is_on_ebs, "docs/enrolment.md"),
     Rule(its_root_is_named_as_roots_are, "docs/enrolment.md"),
     Rule(no_volume_is_attached_where_a_look_goes, "docs/state-sync.md"),
-    Rule(it_does_not_hibernate, "E11; ruling B4"),
-    Rule(its_place_can_be_copied, "users, first hour; E39"),
-    Rule(one_plain_interface_is_enough, "users, first hour; E14"),
-    Rule(its_private_address_is_not_needed, "E14"),
-    Rule(its_public_address_stays, "E38"),
-    Rule(its_credits_are_not_unlimited, "E24"),
-    Rule(its_metadata_service_wants_tokens, "E20"),
-    Rule(it_is_not_protected_from_termination, "E23"),
-    Rule(it_has_the_enhanced_network_driver, "E26"),
+    Rule(it_does_not_hibernate, "docs/primacy.md"),
+    Rule(its_place_can_be_copied, "docs/enrolment.md"),
+    Rule(one_plain_interface_is_enough, "docs/enrolment.md"),
+    Rule(its_private_address_is_not_needed, "docs/enrolment.md"),
+    Rule(its_public_address_stays, "docs/enrolment.md"),
+    Rule(its_credits_are_not_unlimited, "docs/enrolment.md"),
+    Rule(its_metadata_service_wants_tokens, "docs/enrolment.md"),
+    Rule(it_is_not_protected_from_termination, "docs/enrolment.md"),
+    Rule(it_has_the_enhanced_network_driver, "docs/enrolment.md"),
 )

@@ -87,7 +87,7 @@ def _list(databases: Iterable[Database]) -> str:
 
 
 def its_disks_are_mounted_by_uuid(facts: Facts) -> Verdict:
-    """Device names change between types and even boots (E26)."""
+    """Device names change between types and even boots."""
     by_name = [entry for entry in seen(facts.machine.fstab) if entry.spec.startswith(_UNSTABLE)]
     if by_name:
         told = ", ".join(f"{entry.spec} at {entry.path}" for entry in by_name)
@@ -100,7 +100,7 @@ def its_disks_are_mounted_by_uuid(facts: Facts) -> Verdict:
 
 
 def its_architecture_has_64_bits(facts: Facts) -> Verdict:
-    """Pools differ in architecture; current types have 64 bits (E26)."""
+    """Pools differ in architecture; current types have 64 bits."""
     if facts.machine.architecture in _64_BITS:
         return fine(f"{facts.machine.architecture}: pools of the same architecture are considered")
     return stop(
@@ -110,7 +110,7 @@ def its_architecture_has_64_bits(facts: Facts) -> Verdict:
 
 
 def the_workload_starts_only_when_told(facts: Facts) -> Verdict:
-    """A clone must come up passive (ruling B3): a unit that starts at boot would serve twice."""
+    """A clone must come up passive: a unit that starts at boot would serve twice."""
     unit = seen(facts.machine.unit)
     if not unit.exists:
         return stop(f"there is no unit {unit.name}", "name the workload's unit with --unit")
@@ -140,9 +140,9 @@ def the_workload_starts_only_when_told(facts: Facts) -> Verdict:
 
 
 RULES: tuple[Rule[Facts], ...] = (
-    Rule(nothing_lies_in_an_instance_store, "docs/scope.md; users, first hour"),
+    Rule(nothing_lies_in_an_instance_store, "docs/scope.md"),
     Rule(no_database_is_copied_as_files, "docs/scope.md"),
-    Rule(its_disks_are_mounted_by_uuid, "E26"),
-    Rule(its_architecture_has_64_bits, "E26"),
-    Rule(the_workload_starts_only_when_told, "ruling B3; docs/settings.md"),
+    Rule(its_disks_are_mounted_by_uuid, "docs/enrolment.md"),
+    Rule(its_architecture_has_64_bits, "docs/enrolment.md"),
+    Rule(the_workload_starts_only_when_told, "docs/settings.md"),
 )

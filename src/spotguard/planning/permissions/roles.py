@@ -87,7 +87,7 @@ def _operate(scope: Scope) -> tuple[Statement, ...]:
         _price_list(),
         Statement(
             "LookAtQuotas",
-            "whether old, new and standby fit is asked before a move, not found out in it (E8)",
+            "whether old, new and standby fit is asked before a move, not found out in it",
             QUOTAS,
             conditions=scope.in_region(),
         ),
@@ -129,7 +129,7 @@ def _operate(scope: Scope) -> tuple[Statement, ...]:
 
 
 def _agent(scope: Scope) -> tuple[Statement, ...]:
-    """What the process beside the workload does where it is the executor (ruling B18): no fleets, no snapshots."""
+    """What the process beside the workload does where it is the executor: no fleets, no snapshots."""
     return (
         _looks(scope, SEEN_BY_AGENTS),
         _price_list(),
@@ -253,7 +253,7 @@ def _machine(scope: Scope, actions: tuple[str, ...], *, imdsv2: bool, **tags: st
         told["StringLike"] = {"ec2:InstanceType": scope.instance_types}
     return Statement(
         "LaunchInstance",
-        "an instance carries our tags from its first moment (invariant 6), and is of the named types and options",
+        "an instance carries our tags from its first moment, and is of the named types and options",
         actions,
         scope.arns("instance"),
         told,
@@ -300,7 +300,7 @@ def _pass_role(scope: Scope) -> tuple[Statement, ...]:
 def _made_tagged(scope: Scope, actions: tuple[str, ...], *kinds: str) -> Statement:
     return Statement(
         "MakeTagged",
-        "copies and templates carry our tags from their first moment (invariant 6)",
+        "copies and templates carry our tags from their first moment",
         actions,
         scope.arns(*kinds),
         scope.if_made_ours(),
