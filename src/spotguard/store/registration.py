@@ -77,8 +77,7 @@ def register(
 ) -> Admission:
     """One row per name and one per instance, a token bound to this instance and boot, the former ones revoked.
 
-    The first of its name holds epoch 1. `Refused`: a deleted name, another agent's instance, a spent enrolment, or a
-    boot that is over.
+    The first of its name holds epoch 1. `Refused`: a deleted name, another agent's instance, a spent enrolment, a past boot.
     """
     if not is_instance_id(newcomer.instance_id):
         raise InvalidInput(f"not an instance id: {newcomer.instance_id!r}")
