@@ -24,12 +24,8 @@ from spotguard.store.secrets import hash_token as hash_of
 from spotguard.store.secrets import new_id, new_token
 from spotguard.store.tables import agent_tokens, agents, instances, replica_instances
 
-_UNSAID = {
-    "gate": None,
-    "workload_healthy": None,
-    "healthy_streak": 0,
-    "state_volumes": None,
-}  # of another boot, or of one that holds nothing any more: nobody has said it yet
+# of another boot, or of one that holds nothing any more: nobody has said it yet
+_UNSAID = {"gate": None, "workload_healthy": None, "healthy_streak": 0, "state_volumes": None}
 TOKEN_PREFIX = "sga"  # noqa: S105 -- what an agent's token begins with, not a token
 
 
@@ -77,7 +73,8 @@ def register(
 ) -> Admission:
     """One row per name and one per instance, a token bound to this instance and boot, the former ones revoked.
 
-    The first of its name holds epoch 1. `Refused`: a deleted name, another agent's instance, a spent enrolment, a past boot.
+    The first of its name holds epoch 1. `Refused`: a deleted name, another agent's instance, a spent enrolment, or a
+    boot that is over.
     """
     if not is_instance_id(newcomer.instance_id):
         raise InvalidInput(f"not an instance id: {newcomer.instance_id!r}")
