@@ -65,8 +65,8 @@ BUGS = (
         (
             Edit(
                 "store/drill_orders.py",
-                "    opened = moves.open_ordered(tx, now, way.order)\n",
-                "    in_a_hurry = {**vars(way.order), 'close_by': now + timedelta(seconds=60)}\n"
+                "    opened = moves.open_ordered(tx, now, order)\n",
+                "    in_a_hurry = {**vars(order), 'close_by': now + timedelta(seconds=60)}\n"
                 "    opened = moves.open_ordered(tx, now, MoveOrder(**in_a_hurry))\n",
             ),
         ),
