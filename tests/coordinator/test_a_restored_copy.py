@@ -41,6 +41,7 @@ def tell(scene, agent, instance_id, epoch):
         instance_id=instance_id,
         epoch=scene.agent(agent).epoch,
         claimed_epoch=None,
+        claimed_boot=None,
         boot_id="boot",
     )
     scene.db.write(lambda tx: claims.told(tx, scene.now, caller, epoch, released=None))

@@ -228,6 +228,7 @@ def test_nor_from_one_that_says_that_it_holds_a_newer_epoch():
         instance_id=standby,
         epoch=agent.epoch,
         claimed_epoch=None,
+        claimed_boot=None,
         boot_id="boot",
     )
     db, now = scene.world.db, scene.world.clock.now()
