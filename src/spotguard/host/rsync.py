@@ -25,6 +25,7 @@ from spotguard.domain.errors import StateMissing, SyncFailed
 from spotguard.host.clock import since_boot
 from spotguard.host.inbox import KEPT_BROKEN, Inbox, Mark, delete_former, former, pass_id
 from spotguard.host.notes import Notes
+from spotguard.host.second_look import SecondLook
 from spotguard.host.state_folder import StateFolder
 from spotguard.host.state_mount import StateMount
 from spotguard.host.sync_memory import NEVER, Sent, SyncMemory, memory_of
@@ -50,7 +51,7 @@ EVERYTHING = (
 TO_THE_NANOSECOND = (
     "--remote-option=--modify-window=-1"  # rsync 3.5.0 breaks off with a list of files besides
 )
-_GONE = 24  # rsync: files vanished while they were read; they belong to the next pass
+_GONE = 24  # rsync: files vanished while they were read
 _SENT = re.compile(rb"^Total bytes sent: (\d+)$", re.MULTILINE)
 
 
@@ -66,7 +67,11 @@ class _UnderWay:
     began_ns: int  # by the clock that files' times have
     clock_ns: int  # what that clock shows beyond the monotonic one
     stages: list[str]
-    changed: tuple[bytes, ...]  # of the files, since the passes began that it is linked to
+    changed: tuple[
+        bytes, ...
+    ]  # of the files, since the passes began that it is linked to; then what it lacks yet
+    may_write: bool  # the workload, or somebody else
+    second_look: SecondLook
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="spotguard-pass-")))
     process: subprocess.Popen[bytes] | None = None
     sent_bytes: int = 0
@@ -242,6 +247,8 @@ class RsyncSync:
                 "whole",
             ],
             changed=seen.changed,
+            may_write=may_write,
+            second_look=SecondLook(self._state.path, seen.folders, write_back.began_ns, write_back.clock_ns),
         )
 
     def _recall_term(self) -> None:
@@ -264,12 +271,23 @@ class RsyncSync:
         while under_way.process is None or _has_ended(under_way, until):
             if not under_way.stages:
                 return True
-            if under_way.stages[0] == "whole":
+            if under_way.stages[0] == "whole" and not self._lacks(under_way):
                 self._require_state()  # it was there all the time, or its absence was copied
             arguments = self._arguments(under_way, target)
             with _said(under_way).open("wb") as said, _told(under_way).open("wb") as told:
                 under_way.process = self._transport.start(arguments, said, told)
         return False
+
+    def _lacks(self, under_way: _UnderWay) -> bool:
+        """What was renamed meanwhile is sent before it is marked. Of a workload that is stopped nobody looks: a move
+        waits for its last pass.
+        """
+        if not under_way.may_write and self._term.runs() is False:
+            return False
+        under_way.changed = under_way.second_look.lacking()
+        if under_way.changed:
+            under_way.stages.insert(0, "changed")
+        return bool(under_way.changed)
 
     def _arguments(self, under_way: _UnderWay, target: SyncTarget) -> list[str]:
         inbox, kind = self._transport.inbox(target), under_way.stages[0]
@@ -347,6 +365,7 @@ def _has_ended(under_way: _UnderWay, until: float) -> bool:
         return False
     if code not in (0, _GONE):
         raise failed(code, _said(under_way).read_bytes())
+    under_way.may_write = under_way.may_write or code == _GONE
     sent = _SENT.search(_told(under_way).read_bytes())
     under_way.sent_bytes += int(sent[1]) if sent else 0
     under_way.process = None

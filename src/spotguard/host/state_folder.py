@@ -6,8 +6,8 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from spotguard.host.sync_memory import SyncMemory
@@ -25,6 +25,7 @@ class Look:
     size_bytes: int
     settled: bool
     changed: tuple[bytes, ...] = ()  # files of which something changed since the time that was asked about
+    folders: Mapping[bytes, int] = field(default_factory=dict)  # by their paths, what `inode_of` tells
 
 
 class StateFolder:
@@ -54,6 +55,7 @@ def look_at(folder: Path, since_ns: int | None = None) -> Look:
     """
     digest, newest, size, settled = hashlib.blake2b(digest_size=16), 0, 0, True
     now, top, changed = time.time_ns(), os.fsencode(folder), []
+    folders = {}
     earliest = None if since_ns is None else since_ns - CLOCK_TICK_NANOSECONDS
     for name, found in _entries(top):
         told = (
@@ -68,9 +70,16 @@ def look_at(folder: Path, since_ns: int | None = None) -> Look:
         newest = max(newest, found.st_ctime_ns)
         settled = settled and abs(now - found.st_ctime_ns) > CLOCK_TICK_NANOSECONDS
         size += found.st_size
+        if stat.S_ISDIR(found.st_mode):
+            folders[name] = inode_of(found)
         if earliest is not None and stat.S_ISREG(found.st_mode) and found.st_ctime_ns >= earliest:
             changed.append(os.path.relpath(name, top))
-    return Look(digest.hexdigest(), newest // 1000, size, settled, tuple(changed))
+    return Look(digest.hexdigest(), newest // 1000, size, settled, tuple(changed), folders)
+
+
+def inode_of(found: os.stat_result) -> int:
+    """One number for it, among all file systems."""
+    return hash((found.st_dev, found.st_ino))
 
 
 def size_of(folder: Path) -> int:

@@ -1,0 +1,128 @@
+"""What rsync missed of a state that lives: what came into a folder that it had read, out of one that it had not.
+
+A rename gives the file a new change time, and the folder of its new name too. Below a folder that was renamed nothing
+has a new time: that it has come where it is its inode says.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from spotguard.domain.errors import SyncFailed
+from spotguard.host.birth import born_ns
+from spotguard.host.state_folder import inode_of
+from spotguard.host.sync_memory import STEP_NANOSECONDS
+
+LOOKS = 8
+
+
+@dataclass
+class _Seen:
+    """`come`: inodes by the names to which they may have come. `stayed`: all others, in 8 bytes each."""
+
+    come: dict[bytes, int] = field(default_factory=dict)
+    stayed: array[int] = field(default_factory=lambda: array("q"))
+    folders: dict[bytes, int] = field(default_factory=dict)
+
+
+class SecondLook:
+    """After rsync has gone through a state: until the pass has all that was there when it began."""
+
+    def __init__(self, state: Path, folders: Mapping[bytes, int], began_ns: int, clock_ns: int) -> None:
+        """When the pass began: `folders` as `Look` tells them, `began_ns` by the clock that files' times have,
+        `clock_ns` what that showed beyond the monotonic one.
+        """
+        self._top, self._folders = os.fsencode(state), folders
+        self._began_ns = self._since_ns = began_ns
+        self._clock_ns, self._looks = clock_ns, 0
+        self._stayed: array[int] = array("q")
+        self._sent: Mapping[bytes, int] = {}
+        self._held: set[int] = set()  # of those that were sent
+
+    def lacking(self) -> tuple[bytes, ...]:
+        """Names within the state, to be sent before this is asked again; none: the pass is whole.
+
+        First whatever came since the pass began; then only what is older than that, and in it under no name.
+        """
+        now_ns = self._time()
+        seen = _look(self._top, self._since_ns - STEP_NANOSECONDS, self._folders)
+        if self._looks == 0:
+            self._stayed, lacking = seen.stayed, seen.come
+        else:
+            self._held.update(inode for name, inode in self._sent.items() if _inode_at(name) == inode)
+            lacking = self._not_held(seen.come)
+        self._looks += 1
+        if lacking and self._looks == LOOKS:
+            one = os.fsdecode(self._within(min(lacking)))
+            raise SyncFailed(
+                f"{len(lacking)} files were renamed whenever they were about to be read, as {one!r}"
+            )
+        self._since_ns, self._folders, self._sent = now_ns, seen.folders, lacking
+        return tuple(map(self._within, lacking))
+
+    def _not_held(self, come: Mapping[bytes, int]) -> dict[bytes, int]:
+        held = self._held.union(set(come.values()).intersection(self._stayed))
+        return {
+            name: inode for name, inode in come.items() if inode not in held and not self._is_younger(name)
+        }
+
+    def _is_younger(self, name: bytes) -> bool:
+        """Than the pass: an inode that was freed may be taken anew. Where nobody knows, it counts as older."""
+        born = born_ns(name)
+        return born is not None and born >= self._began_ns
+
+    def _time(self) -> int:
+        now_ns = time.time_ns()
+        if now_ns - time.monotonic_ns() < self._clock_ns - STEP_NANOSECONDS:
+            raise SyncFailed("the clock was set back during the pass: what was renamed since does not show")
+        return now_ns
+
+    def _within(self, name: bytes) -> bytes:
+        return name[len(self._top) + 1 :]
+
+
+def _look(top: bytes, since_ns: int, known: Mapping[bytes, int]) -> _Seen:
+    """Files are looked at where names have changed since then, and below folders that are not as `known`."""
+    seen, waiting = _Seen(), [(top, False)]
+    while waiting:
+        folder, has_come = waiting.pop()
+        try:
+            with os.scandir(folder) as names:
+                entries = list(names)
+            found = os.lstat(folder)  # after its names: one that comes between the two makes it new
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        seen.folders[folder] = inode_of(found)
+        has_come = has_come or (folder != top and known.get(folder) != seen.folders[folder])
+        is_new = found.st_ctime_ns >= since_ns
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append((entry.path, has_come))
+            if has_come or is_new:
+                _look_at(entry, seen, since_ns, has_come=has_come)
+            else:
+                seen.stayed.append(hash((found.st_dev, entry.inode())))
+    return seen
+
+
+def _look_at(entry: os.DirEntry[bytes], seen: _Seen, since_ns: int, *, has_come: bool) -> None:
+    try:
+        found = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    if has_come or found.st_ctime_ns >= since_ns:
+        seen.come[entry.path] = inode_of(found)
+    else:
+        seen.stayed.append(inode_of(found))
+
+
+def _inode_at(name: bytes) -> int | None:
+    try:
+        return inode_of(os.lstat(name))
+    except OSError:
+        return None
