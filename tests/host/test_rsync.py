@@ -273,7 +273,7 @@ def test_a_pass_under_way_to_a_target_that_goes_is_ended_and_counts_for_nothing(
 class Hanging(RsyncTransport):
     runs: list = field(default_factory=list)
 
-    def start(self, arguments, said_to, told_to=subprocess.DEVNULL):
+    def start(self, arguments, *streams):
         self.runs.append(subprocess.Popen(["sleep", "60"]))
         return self.runs[-1]
 

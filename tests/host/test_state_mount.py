@@ -49,10 +49,10 @@ def test_unmounted_in_the_middle_of_a_pass_it_is_never_marked_whole(machine, tmp
     settle()
 
     class Unmounting(RsyncTransport):
-        def start(self, arguments, said_to, told_to=subprocess.DEVNULL):
+        def start(self, arguments, *streams):
             if "--stats" in arguments:
                 machine.unmount()
-            return super().start(arguments, said_to, told_to)
+            return super().start(arguments, *streams)
 
     transport = Unmounting(str(tmp_path / "{address}-inbox"))
     sync = RsyncSync(machine.state, machine.inbox, transport, mount=machine.guard())

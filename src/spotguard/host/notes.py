@@ -5,15 +5,16 @@ rsync writes a file under another name and renames it, so that a note is there w
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from spotguard.domain.errors import SyncFailed
 from spotguard.host.inbox import laid
-from spotguard.host.transport import RsyncTransport
+from spotguard.host.sheet import sheet
+from spotguard.host.transport import RsyncTransport, laid_at
 from spotguard.ports.workload import SyncTarget
 
 WITHIN_SECONDS = 5.0  # who has two minutes left tries again rather than waits
+_PRIVATE = 0o600  # its copy there gets no more
 
 
 class Notes:
@@ -25,13 +26,11 @@ class Notes:
     def deliver(self, target: SyncTarget, name: str, content: bytes) -> None:
         """`SyncFailed` when it did not arrive in time."""
         try:
-            with tempfile.TemporaryDirectory(prefix="spotguard-note-") as folder:
-                path = Path(folder) / name
-                path.touch(mode=0o600)  # its copy there gets no more
-                path.write_bytes(content)
-                place = f"{self._transport.inbox(target)}/notes/"
+            with sheet(content, _PRIVATE) as note:
+                place = f"{self._transport.inbox(target)}/notes/{name}"
                 # by content: two notes of the same second and size are not the same note
-                self._transport.run(["--mkpath", "--checksum", str(path), place], WITHIN_SECONDS)
+                arguments = laid_at(place, "--checksum")
+                self._transport.run(arguments, note, WITHIN_SECONDS)
         except OSError as error:
             raise SyncFailed(f"the note {name} cannot be written: {error}") from error
 

@@ -7,30 +7,25 @@ workload opens there.
 
 from __future__ import annotations
 
-import re
-import shutil
-import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from spotguard.domain.errors import StateMissing, SyncFailed
 from spotguard.host.clock import since_boot
-from spotguard.host.inbox import KEPT_BROKEN, Inbox, Mark, delete_former, former, pass_id
+from spotguard.host.inbox import KEPT_BROKEN, Inbox, delete_former, former, pass_id
 from spotguard.host.notes import Notes
 from spotguard.host.second_look import SecondLook
+from spotguard.host.sheet import sheet
 from spotguard.host.state_folder import StateFolder
 from spotguard.host.state_mount import StateMount
 from spotguard.host.sync_memory import NEVER, Sent, SyncMemory, memory_of
 from spotguard.host.term import UNKNOWN_TERM, Term
-from spotguard.host.transport import RsyncTransport, failed
+from spotguard.host.transport import RsyncTransport, laid_at
+from spotguard.host.under_way import UnderWay
 from spotguard.host.write_back import WriteBack
 from spotguard.ports.workload import Received, SyncPass, SyncTarget
 
@@ -51,30 +46,6 @@ EVERYTHING = (
 TO_THE_NANOSECOND = (
     "--remote-option=--modify-window=-1"  # rsync 3.5.0 breaks off with a list of files besides
 )
-_GONE = 24  # rsync: files vanished while they were read
-_SENT = re.compile(rb"^Total bytes sent: (\d+)$", re.MULTILINE)
-
-
-@dataclass
-class _UnderWay:
-    """A pass on its way: rsync runs are started one after the other, none is waited for longer than a moment."""
-
-    id: str
-    position: int
-    size_bytes: int
-    agent: str | None  # whose state it is
-    begun: float  # seconds since this machine's boot
-    began_ns: int  # by the clock that files' times have
-    clock_ns: int  # what that clock shows beyond the monotonic one
-    stages: list[str]
-    changed: tuple[
-        bytes, ...
-    ]  # of the files, since the passes began that it is linked to; then what it lacks yet
-    may_write: bool  # the workload, or somebody else
-    second_look: SecondLook
-    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="spotguard-pass-")))
-    process: subprocess.Popen[bytes] | None = None
-    sent_bytes: int = 0
 
 
 class RsyncSync:
@@ -94,7 +65,7 @@ class RsyncSync:
         self._inbox = Inbox(inbox, term.agent)
         self._state = StateFolder(state, self._memory)
         self._notes = Notes(inbox, transport)
-        self._under_way: dict[str, _UnderWay] = {}
+        self._under_way: dict[str, UnderWay] = {}
         self._write_backs: dict[str, WriteBack] = {}
         self._pushing = threading.Lock()  # the duties of moves and of standbys both push
 
@@ -208,7 +179,7 @@ class RsyncSync:
         if self._mount is not None:
             self._mount.require_for_pass()
 
-    def _begin(self, target: SyncTarget) -> _UnderWay | None:
+    def _begin(self, target: SyncTarget) -> UnderWay | None:
         """None while it waits for what is written back before it."""
         self._require_state()
         if not self._state.path.is_dir():
@@ -224,7 +195,7 @@ class RsyncSync:
         )
         return begun
 
-    def _look(self, target: SyncTarget, write_back: WriteBack, *, may_write: bool) -> _UnderWay:
+    def _look(self, target: SyncTarget, write_back: WriteBack, *, may_write: bool) -> UnderWay:
         """What begins while the workload may run never claims to be all of it: a write may be under way."""
         sent = self._memory.sent_to(target.instance_id)
         is_linked = sent.whole is not None or bool(sent.broken)
@@ -232,7 +203,7 @@ class RsyncSync:
         position, seen = self._state.look(since_ns - UNDER_WAY_NANOSECONDS if is_linked else None)
         known = self._memory.known
         known = self._memory.keep(last=max(known.last + 1, time.time_ns() // 1000))
-        return _UnderWay(
+        return UnderWay(
             id=pass_id(known.epoch, known.last),
             position=position if seen.settled and not may_write else position - 1,
             size_bytes=seen.size_bytes,
@@ -265,20 +236,19 @@ class RsyncSync:
             )
         self._memory.keep(epoch=held, by=self._term.instance(), agent=self._term.agent())
 
-    def _carry_on(self, under_way: _UnderWay, target: SyncTarget) -> bool:
+    def _carry_on(self, under_way: UnderWay, target: SyncTarget) -> bool:
         """True when the mark of the whole pass has arrived. A small pass is carried through at once."""
         until = time.monotonic() + AT_ONCE_SECONDS
-        while under_way.process is None or _has_ended(under_way, until):
+        while under_way.may_start(until):
             if not under_way.stages:
                 return True
             if under_way.stages[0] == "whole" and not self._lacks(under_way):
                 self._require_state()  # it was there all the time, or its absence was copied
-            arguments = self._arguments(under_way, target)
-            with _said(under_way).open("wb") as said, _told(under_way).open("wb") as told:
-                under_way.process = self._transport.start(arguments, said, told)
+            with sheet(under_way.given()) as given:
+                under_way.start(self._transport, self._arguments(under_way, target), given)
         return False
 
-    def _lacks(self, under_way: _UnderWay) -> bool:
+    def _lacks(self, under_way: UnderWay) -> bool:
         """What was renamed meanwhile is sent before it is marked. Of a workload that is stopped nobody looks: a move
         waits for its last pass.
         """
@@ -289,10 +259,10 @@ class RsyncSync:
             under_way.stages.insert(0, "changed")
         return bool(under_way.changed)
 
-    def _arguments(self, under_way: _UnderWay, target: SyncTarget) -> list[str]:
+    def _arguments(self, under_way: UnderWay, target: SyncTarget) -> list[str]:
         inbox, kind = self._transport.inbox(target), under_way.stages[0]
         if kind in ("begun", "whole"):
-            return ["--mkpath", "--fsync", _mark(under_way, kind), f"{inbox}/marks/"]
+            return laid_at(f"{inbox}/marks/{under_way.id}.{kind}", "--fsync")
         passes = f"{self._transport.inner(target)}/passes"
         sent = self._memory.sent_to(target.instance_id)
         links = [TO_THE_NANOSECOND] + [
@@ -305,7 +275,7 @@ class RsyncSync:
                 "--no-whole-file",
                 "--ignore-missing-args",
                 "--from0",
-                f"--files-from={_listed(under_way)}",
+                "--files-from=-",
             ]
         return [
             *EVERYTHING,
@@ -332,7 +302,7 @@ class RsyncSync:
     def keep_only(self, instance_ids: Collection[str]) -> None:
         with self._pushing:
             for gone in self._under_way.keys() - set(instance_ids):
-                self._end(self._under_way.pop(gone))
+                self._under_way.pop(gone).end()
             for gone in self._write_backs.keys() - set(instance_ids):
                 del self._write_backs[gone]
 
@@ -343,54 +313,4 @@ class RsyncSync:
     def _forget(self, target: SyncTarget) -> None:
         under_way = self._under_way.pop(target.instance_id, None)
         if under_way is not None:
-            self._end(under_way)
-
-    @staticmethod
-    def _end(under_way: _UnderWay) -> None:
-        process = under_way.process
-        if process is not None and process.poll() is None:
-            process.kill()
-            process.wait()
-        shutil.rmtree(under_way.folder, ignore_errors=True)
-
-
-def _has_ended(under_way: _UnderWay, until: float) -> bool:
-    """The present run, within its time; the next one may begin. `SyncFailed` when it failed."""
-    process = under_way.process
-    if process is None:
-        return True
-    try:
-        code = process.wait(max(0.0, until - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        return False
-    if code not in (0, _GONE):
-        raise failed(code, _said(under_way).read_bytes())
-    under_way.may_write = under_way.may_write or code == _GONE
-    sent = _SENT.search(_told(under_way).read_bytes())
-    under_way.sent_bytes += int(sent[1]) if sent else 0
-    under_way.process = None
-    under_way.stages.pop(0)
-    return True
-
-
-def _said(under_way: _UnderWay) -> Path:
-    return under_way.folder / "said"
-
-
-def _told(under_way: _UnderWay) -> Path:
-    return under_way.folder / "told"
-
-
-def _listed(under_way: _UnderWay) -> str:
-    """Each name behind a `./`: rsync takes a line that begins with `#` or `;` for a comment."""
-    path = under_way.folder / "changed"
-    path.write_bytes(b"\0".join(b"./" + name for name in under_way.changed))
-    return str(path)
-
-
-def _mark(under_way: _UnderWay, kind: str) -> str:
-    path = under_way.folder / f"{under_way.id}.{kind}"
-    taken = since_boot() - under_way.begun
-    mark = Mark(under_way.position, under_way.size_bytes, taken, under_way.agent)
-    path.write_bytes(msgspec.json.encode(mark))
-    return str(path)
+            under_way.end()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from spotguard.domain.errors import SyncFailed
+from spotguard.host.sheet import content_of, sheet
 from spotguard.ports.workload import SyncTarget
 
 STALLED_SECONDS = 20  # nothing moved for so long: rsync ends, and the pass is tried anew
@@ -45,24 +45,24 @@ class RsyncTransport:
         return _below_module(path[1:]) if path.startswith(":") else path
 
     def start(
-        self, arguments: Sequence[str], said_to: IO[bytes], told_to: IO[bytes] | int = subprocess.DEVNULL
+        self, arguments: Sequence[str], said_to: IO[bytes], told_to: IO[bytes] | int, given: IO[bytes]
     ) -> subprocess.Popen[bytes]:
         """Begin a run of rsync; it ends by itself when its link is dead. `OSError` when there is no rsync.
 
-        `said_to` takes its complaints, `told_to` what it prints.
+        `said_to` takes its complaints, `told_to` what it prints. `given`: its standard input.
         """
         return subprocess.Popen(
             [*self.program, *self._always(), *arguments],
-            stdin=subprocess.DEVNULL,
+            stdin=given,
             stdout=told_to,
             stderr=said_to,
         )
 
-    def run(self, arguments: Sequence[str], seconds: float) -> None:
+    def run(self, arguments: Sequence[str], given: IO[bytes], seconds: float) -> None:
         """A short run to its end. `SyncFailed` when it failed or did not end in time."""
-        with tempfile.TemporaryFile() as said:
+        with sheet() as said:
             try:
-                process = self.start(arguments, said)
+                process = self.start(arguments, said, subprocess.DEVNULL, given)
             except OSError as error:
                 raise SyncFailed(str(error)) from error
             try:
@@ -72,8 +72,7 @@ class RsyncTransport:
                 process.wait()
                 raise SyncFailed(f"rsync: no end within {seconds:g} s") from error
             if code != 0:
-                said.seek(0)
-                raise failed(code, said.read())
+                raise failed(code, content_of(said))
 
     def _always(self) -> list[str]:
         rsh = [] if self.ssh_config is None else [f"--rsh=ssh -F {shlex.quote(str(self.ssh_config))}"]
@@ -82,6 +81,11 @@ class RsyncTransport:
 
 def _below_module(path: str) -> str:
     return "".join(path.partition("/")[1:])
+
+
+def laid_at(place: str, *options: str) -> list[str]:
+    """The arguments of a run that lays the file which is given to it at `place`, its name there included."""
+    return ["--mkpath", "--copy-links", *options, "/proc/self/fd/0", place]
 
 
 def failed(code: int, said: bytes) -> SyncFailed:
