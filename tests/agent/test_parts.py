@@ -340,6 +340,23 @@ def test_wrong_settings_are_told_by_name(tmp_path, text):
         assert line.startswith(f"spotguard: {path}")
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "server_url is missing: address of the API"),
+        (CONFIG + "nonsense = 1\n", "there is no setting nonsense"),
+        (CONFIG + "health_port = 70000\n", "health_port: expected `int` <= 65535"),
+        (CONFIG + "start = [1]\n", "start[0]: expected `str`, got `int`"),
+    ],
+)
+def test_a_wrong_setting_is_told_in_words(tmp_path, text, told):
+    path = tmp_path / "agent.toml"
+    path.write_text(text)
+    with pytest.raises(InvalidInput) as error:
+        load_agent_file(path)
+    assert str(error.value) == f"{path}: {told}"
+
+
 def test_a_file_that_is_not_text_or_not_there_is_told_once(tmp_path):
     binary = tmp_path / "binary.toml"
     binary.write_bytes(bytes([0xFF, 0xFE, 0x00]))

@@ -71,7 +71,7 @@ def test_an_installation_that_is_well(shell, database, installation):
         result = shell.run("doctor", "--endpoint-url", scene.wire.url, "--json")
     ill = {name: what for name, what in told(result).items() if what[0] != "ok"}
     assert (result.exit_code, ill) == (0, {})
-    assert json.loads(result.stdout)["counts"] == {"ok": 24}
+    assert json.loads(result.stdout)["counts"] == {"ok": 25}
 
 
 def test_what_is_broken_is_told_with_what_to_do(shell, database, installation):
@@ -80,6 +80,18 @@ def test_what_is_broken_is_told_with_what_to_do(shell, database, installation):
     assert "silent: Acme/web-1 never heard" in result.stdout
     assert "to do:" in result.stdout
     assert result.stderr.strip() == "spotguard: something is broken: every-agent-is-heard"
+
+
+def test_an_allowed_type_of_which_nobody_has_told_anything_is_named(shell, database):
+    rows.with_agent(database)
+    allowed = {"allowed_instance_types": ["t3.medium", "t3.medum"]}
+    database.write(lambda tx: tx.execute(t.agents.update().values(allowed)))
+    rows.pools(database, "t3.medium.us-east-1a")
+    level, because = told(shell.run("doctor", "--without-aws", "--json"))["every-allowed-type-is-known"][:2]
+    assert (level, because) == (
+        "warning",
+        "neither a price nor anything else is known of Acme/web-1: t3.medum",
+    )
 
 
 def test_a_demos_database_is_judged_by_its_own_time(shell, database):

@@ -6,10 +6,11 @@ Read with msgspec, which the agent needs anyway: pydantic would stay in its memo
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -130,8 +131,12 @@ def load_agent_file(path: Path | None = None) -> AgentFile:
         raise BadSetting(f"{source}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise BadSetting(f"{source} is not TOML: {error}") from error
-    absent = f"{source}, which is not there (spotguard agent install writes it)"
-    return agent_file_of(text, source if is_there else absent, _environment())
+    said = _environment()
+    if not is_there and not said:
+        raise BadSetting(
+            f"there is no {source}: spotguard agent install writes it; --config names another file"
+        )
+    return agent_file_of(text, source if is_there else f"no {source}", said)
 
 
 def agent_file_of(text: str, where: Path | str, environment: Mapping[str, Any] | None = None) -> AgentFile:
@@ -145,7 +150,22 @@ def agent_file_of(text: str, where: Path | str, environment: Mapping[str, Any] |
         return msgspec.convert({**told, **said}, AgentFile, strict=False, dec_hook=_path)
     except (msgspec.ValidationError, TypeError) as error:
         over = "".join(f", {PREFIX}{name.upper()}" for name in said)
-        raise BadSetting(f"{where}{over}: settings of the agent: {error}") from error
+        raise BadSetting(f"{where}{over}: {_in_words(str(error))}") from error
+
+
+def _in_words(complaint: str) -> str:
+    """What msgspec complains of, by the setting's name."""
+    if missing := re.fullmatch(r"Object missing required field `(\w+)`", complaint):
+        return f"{missing[1]} is missing: {_meaning(missing[1])}"
+    if unknown := re.fullmatch(r"Object contains unknown field `(.+)`", complaint):
+        return f"there is no setting {unknown[1]}"
+    if wrong := re.fullmatch(r"(.+) - at `\$\.(\w+)(.*)`", complaint):
+        return f"{wrong[2]}{wrong[3]}: {wrong[1][0].lower()}{wrong[1][1:]}"
+    return complaint
+
+
+def _meaning(name: str) -> str:
+    return str(get_type_hints(AgentFile, include_extras=True)[name].__metadata__[0].description)
 
 
 def agent_file(path: Path | None = None) -> Path:

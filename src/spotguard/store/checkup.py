@@ -22,8 +22,10 @@ from spotguard.store.tables import (
     agents,
     clients,
     epoch_grants,
+    instance_types,
     instances,
     replica_instances,
+    spot_pools,
 )
 
 
@@ -130,6 +132,7 @@ def _watched(tx: Connection, now: datetime) -> tuple[Watched, ...]:
             sa.or_(starting_images.IS_PROVEN, starting_images.HAS_OURS).label("has_image"),
             instances.c.state_on_root,
             starting_images.HAS_OURS.label("is_imaged"),
+            agents.c.allowed_instance_types,
         )
         .join(clients, clients.c.id == agents.c.client_id)
         .outerjoin(epoch_grants, epoch_grants.c.held_agent_id == agents.c.id)
@@ -137,6 +140,8 @@ def _watched(tx: Connection, now: datetime) -> tuple[Watched, ...]:
         .where(agents.c.status != AgentStatus.DELETED.value, agents.c.enabled)
         .order_by(clients.c.name, agents.c.logical_agent_id, agents.c.id)
     )
+    rows = tx.execute(query).all()
+    known = _known_types(tx, {name for row in rows for name in row.allowed_instance_types})
     return tuple(
         Watched(
             name=row.logical_agent_id,
@@ -152,9 +157,17 @@ def _watched(tx: Connection, now: datetime) -> tuple[Watched, ...]:
             has_image=bool(row.has_image),
             state_on_root=row.state_on_root is True,
             is_imaged=bool(row.is_imaged),
+            unknown_types=tuple(sorted(set(row.allowed_instance_types) - known)),
         )
-        for row in tx.execute(query)
+        for row in rows
     )
+
+
+def _known_types(tx: Connection, wanted: set[str]) -> set[str]:
+    """Those of which somebody has told a price, or what they are."""
+    kinds = (instance_types.c.instance_type, spot_pools.c.instance_type)
+    told = (tx.scalars(sa.select(kind).where(kind.in_(sorted(wanted)))) for kind in kinds)
+    return {name for names in told for name in names}
 
 
 def _standbys(tx: Connection, now: datetime) -> dict[str, tuple[Standby, ...]]:

@@ -138,7 +138,7 @@ class AgentView:
 def _open_move(row: Any, waits: str | None) -> OpenMove | None:
     if row is None:
         return None
-    to = row.new_pool_id or ("on demand" if row.new_mode == Mode.ONDEMAND else "a new instance")
+    to = _named(row.new_mode, row.new_pool_id) or "a new instance"
     because = waits or (row.plan or {}).get("because") or f"trigger: {row.event_trigger}"
     return OpenMove(to, row.kind, SwitchStatus(row.status), because)
 
@@ -150,7 +150,15 @@ def _standby(rows: Sequence[Any], waits: str | None) -> LiveStandby | None:
     row = next((one for one in rows if one.status == ReplicaStatus.READY), rows[0])
     because = row.because if row.instance_id is not None or waits is None else f"it waits: {waits}"
     progress = f"{row.state_transfer_progress.normalize():f}"
-    return LiveStandby(row.pool_id, ReplicaStatus(row.status), progress, because)
+    place = _named(row.mode, row.pool_id) or "a pool that is not known yet"
+    return LiveStandby(place, ReplicaStatus(row.status), progress, because)
+
+
+def _named(mode: str | None, pool_id: str | None) -> str | None:
+    """On demand has no pool: where one is told, it is type and zone."""
+    if mode != Mode.ONDEMAND:
+        return pool_id
+    return "on demand" if pool_id is None else f"{pool_id} (on demand)"
 
 
 def _last_decision(row: Any) -> LastDecision | None:

@@ -168,6 +168,11 @@ export const ROLE: Record<Schemas["Role"], string> = {
   passive: "passive",
 };
 
+/** A standby's place; of one on demand its type and zone too. */
+export function standsIn(mode: Schemas["Mode"], pool: string | null): string {
+  return mode === "ondemand" && pool !== null ? `${pool} (${MODE.ondemand})` : place(mode, pool);
+}
+
 /** "on demand", a pool, or unknown. */
 export function place(mode: Schemas["Mode"] | null, pool: string | null): string {
   if (mode === "ondemand") return MODE.ondemand;

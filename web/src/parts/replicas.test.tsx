@@ -52,6 +52,10 @@ describe("a replica", () => {
     expect(await cellsOf({})).toEqual(expect.arrayContaining(["40 %", "unknown", "not yet"]));
   });
 
+  it("that is on demand says so beside its type and zone", async () => {
+    expect(await cellsOf({ mode: "ondemand" })).toContain("t3.medium.ap-south-1b (on demand)");
+  });
+
   it("whose role is over waits for nothing more", async () => {
     const cells = await cellsOf({ isActive: false, status: "promoted", stateTransferProgress: 100 });
     expect(cells).toEqual(expect.arrayContaining(["100 %", "–", "never"]));

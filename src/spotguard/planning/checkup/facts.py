@@ -65,6 +65,7 @@ class Watched:
     has_image: bool = True  # one of ours is complete, or one of our launches from its own has enrolled
     state_on_root: bool = False  # its agent said so
     is_imaged: bool = False  # a complete image has its state
+    unknown_types: tuple[str, ...] = ()  # allowed ones, of which nobody has told a price or what they are
 
 
 @dataclass(frozen=True)

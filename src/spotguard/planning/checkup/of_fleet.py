@@ -11,7 +11,7 @@ from spotguard.planning.checkup.of_server import shortened
 from spotguard.planning.findings import Rule, Unseen, Verdict, care, fine, seen, stop
 
 LAG_SECONDS, GREAT_LAG_SECONDS = 60.0, 600.0  # an agent calls a standby out of sync after a minute
-FULL = 0.8  # of a quota (users, first hour: alert over 80 %)
+FULL = 0.8  # of a quota
 
 
 def every_agent_is_heard(facts: Facts) -> Verdict:
@@ -128,9 +128,24 @@ def every_standby_is_elsewhere(facts: Facts) -> Verdict:
     if same_zone:
         return care(
             f"in the zone of its primary: {shortened(tuple(_who(a) for a, _ in same_zone))}",
-            "allow more zones for it, and let its VPC have a subnet there",
+            "allow more zones for it, and types that have capacity there, and let its VPC have a subnet there",
         )
     return fine(f"{len(_standbys(facts))} standbys, all in other zones")
+
+
+def every_allowed_type_is_known(facts: Facts) -> Verdict:
+    """A type of which no price and nothing else is known is never chosen; a mistyped name is one."""
+    strange = tuple(
+        f"{_who(agent)}: {', '.join(agent.unknown_types)}"
+        for agent in seen(facts.fleet).agents
+        if agent.unknown_types
+    )
+    if strange:
+        return care(
+            f"neither a price nor anything else is known of {shortened(strange)}",
+            "look whether its region has a type of this name; one that was allowed within the hour may still come",
+        )
+    return fine("of every allowed type something is known")
 
 
 def every_client_that_needs_an_account_has_one(facts: Facts) -> Verdict:
@@ -265,6 +280,7 @@ RULES: tuple[Rule[Facts], ...] = (
     Rule(every_agent_has_this_version, "docs/enrolment.md"),
     Rule(every_standby_is_fresh, "docs/standby.md"),
     Rule(every_standby_is_elsewhere, "docs/standby.md"),
+    Rule(every_allowed_type_is_known, "docs/configuration.md"),
     Rule(every_client_that_needs_an_account_has_one, "docs/production.md"),
     Rule(every_account_lets_us_in, "docs/enrolment.md"),
     Rule(every_call_of_a_move_is_permitted, "docs/enrolment.md"),

@@ -40,7 +40,7 @@ export function Drills({ agent }: { agent: AgentDetail }) {
                 restoreCertificate.proven ? { text: "proven", tone: "good" } : { text: "failed", tone: "bad" }
               }
             />{" "}
-            {restoreCertificate.text}
+            {restoreCertificate.text.replace(/^(proven|failed) /, "")}
           </>
         )}
       </p>
@@ -55,7 +55,7 @@ export function Drills({ agent }: { agent: AgentDetail }) {
             />{" "}
             {lastDrill.seconds !== null && `${span(lastDrill.seconds)} to the first healthy serving`}
             {lastDrill.outageSeconds !== null && `, ${span(lastDrill.outageSeconds)} without`}
-            {lastDrill.because !== null && ` (${lastDrill.because})`}
+            {!lastDrill.passed && lastDrill.because !== null && ` (${lastDrill.because})`}
           </>
         )}
       </p>

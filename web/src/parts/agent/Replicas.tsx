@@ -11,7 +11,7 @@ import {
   replicasQuery,
 } from "../../api/queries";
 import { span } from "../../lib/time";
-import { REPLICA_STATUS, REPLICA_TYPE, SYNC_STATUS } from "../../lib/words";
+import { REPLICA_STATUS, REPLICA_TYPE, SYNC_STATUS, standsIn } from "../../lib/words";
 import { Card } from "../Card";
 import { Confirm } from "../Confirm";
 import { Usd, When } from "../figures";
@@ -65,7 +65,7 @@ export function Replicas({ agent }: { agent: AgentDetail }) {
               </>
             ),
           },
-          { head: "Pool", cell: (one) => one.poolId ?? (one.mode === "ondemand" ? "on demand" : "unknown") },
+          { head: "Pool", cell: (one) => standsIn(one.mode, one.poolId) },
           {
             head: "Instance",
             cell: (one) => <span className="mono">{one.instanceId ?? "not named yet"}</span>,
@@ -181,7 +181,7 @@ export function Ask(props: {
       {isPromotion && replica.isActive && <WhyNot control={props.promote} what="Not to be promoted now" />}
       <p>
         Instance <span className="mono">{replica.instanceId ?? "not named yet"}</span> in{" "}
-        {replica.poolId ?? "on demand"}, <Usd of={replica.hourlyCost} /> an hour,{" "}
+        {standsIn(replica.mode, replica.poolId)}, <Usd of={replica.hourlyCost} /> an hour,{" "}
         {REPLICA_STATUS[replica.status].text}; {replica.stateTransferProgress} % of the state has reached it,
         lag {replica.syncLatencyMs === null ? "unknown" : span(replica.syncLatencyMs / 1000)}.
       </p>
