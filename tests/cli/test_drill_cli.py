@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spotguard.cli.drill import Errand, plan_lines
+from spotguard.cli.drill import Errand, passed_line, plan_lines
 from spotguard.cli.output import Failed
 from spotguard.domain.errors import ServerAway
 from tests.stories.scene import Scene
@@ -30,6 +30,9 @@ def test_it_watches_a_failover_to_its_end_and_tells_each_step_once(scene):
     lines: list[str] = []
     ended = mine.watch(agent_id, began["id"], lines.append)
     assert ended["status"] == "passed"
+    assert passed_line(ended).endswith(" s; no write was lost")
+    assert passed_line(ended | {"lostSeconds": None}).endswith("; whether a write was lost is not known")
+    assert passed_line(ended | {"kind": "restore"}) == f"passed: {ended['because']}"
     told = [line.split()[1] for line in lines]
     assert told[0] == "decided"
     assert {"gate_closed", "granted", "opened", "verified"} <= set(told)
