@@ -21,7 +21,7 @@ export function Preview({ move }: { move: Schemas["MovePreview"] }) {
       <Facts
         of={[
           ["Downtime", `${minutes(move.downtimeMinutes)} (${move.downtimeFrom})`],
-          ["Both billed for", `${minutes(move.overlapMinutes)} (${move.overlapFrom})`],
+          ["One more is billed for", `${minutes(move.overlapMinutes)} (${move.overlapFrom})`],
           ["That costs", <Usd key="o" of={move.overlapUsd} />],
           ["Now, an hour", <Usd key="n" of={move.oldUsdPerHour} />],
           ["Then, an hour", <Usd key="t" of={move.newUsdPerHour} />],
