@@ -14,7 +14,7 @@ BUGS = (
         (
             Edit(
                 "execution/old_half.py",
-                "        self.holding.pause()\n        if state.kind is MoveKind.IMAGE",
+                "        self.holding.pause(at_any_rate=self._must_close(state))\n        if state.kind is MoveKind.IMAGE",
                 "        if state.kind is MoveKind.IMAGE",
             ),
         ),

@@ -22,6 +22,7 @@ class Document:
 
     def __init__(self, disk: Disk, name: str) -> None:
         self._disk, self._name = disk, name
+        self._owed: Any = None  # what the disk has not taken
 
     def read(self) -> Any:
         """The value, or None when nothing was ever written; `Damaged` otherwise."""
@@ -52,8 +53,21 @@ class Document:
             return default
         return default if found is None else found
 
-    def write(self, value: Any) -> None:
-        self._disk.replace(self._name, line_of(value))
+    def write(self, value: Any, *, at_any_rate: bool = False) -> None:
+        """`at_any_rate`: what the disk does not take is owed to it until the next write, or `settle`."""
+        try:
+            self._disk.replace(self._name, line_of(value))
+        except OSError:
+            if not at_any_rate:
+                raise
+            self._owed = value
+        else:
+            self._owed = None
+
+    def settle(self) -> None:
+        """Nothing is owed when this returns; `OSError` while the disk takes nothing."""
+        if self._owed is not None:
+            self.write(self._owed)
 
     def remove(self) -> None:
         self._disk.remove(self._name)

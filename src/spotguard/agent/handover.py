@@ -56,6 +56,7 @@ class Handover:
         self._document = Document(desk.ports.disk, self.NAME)
         self._state: MoveState | None = None
         self.is_lost = False  # what stood on the disk of the newest move cannot be read
+        self._is_written = True  # what is known of it
         self._replies: deque[tuple[str, Mapping[str, Any]]] = deque(maxlen=100)
         self._polled_at: datetime | None = None
         self._unwinding_since: datetime | None = None
@@ -336,8 +337,12 @@ class Handover:
         return advance
 
     def _tell(self, advance: Advance) -> None:
-        """Journal the reports of what was done, then the command's answer."""
+        """Journal the reports of what was done, then the command's answer; nothing of what is not written itself."""
         state = advance.state
+        if not self._is_written:
+            self._keep(state)
+        if not self._is_written:
+            return
         news = unreported(state)
         if news and state.switch_id is not None:
             names = ",".join(sorted(step.value for step in news))
@@ -366,5 +371,18 @@ class Handover:
             self._desk.bells.ring("presence")
 
     def _keep(self, state: MoveState) -> None:
-        self._document.write(encode(state).decode())
+        """On the disk, and before it that the gate is closed. Under a notice what cannot be written is gone on with,
+        but for volumes that are to be moved: they stay where they are.
+        """
+        try:
+            self._desk.primacy.settle()
+            self._document.write(encode(state).decode())
+        except OSError as error:
+            if state.close_by is None or state.volumes:
+                raise
+            if self._is_written:
+                log.error("move not written", because=str(error))  # noqa: TRY400 - the cause is the message
+            self._is_written = False
+        else:
+            self._is_written = True
         self._state = state

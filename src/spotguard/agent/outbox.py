@@ -73,10 +73,13 @@ class Outbox:
             return self._journal.damaged
 
     def put(self, report: Report) -> None:
-        """Durable when this returns."""
+        """Durable when this returns. What is urgent is sent also where it cannot be written down."""
         with self._lock:
             if report.id in self._pending:
                 return
+            if report.urgent:
+                self._pending[report.id] = report
+                self._ring()
             self._journal.append({"put": report})
             self._pending[report.id] = report
         self._ring()
@@ -103,8 +106,10 @@ class Outbox:
 
     def acknowledged(self, report: Report) -> None:
         with self._lock:
+            self._pending.pop(
+                report.id, None
+            )  # first: a disk that takes nothing must not have it told for ever
             self._journal.append({"gone": report.id})
-            self._pending.pop(report.id, None)
             self._acknowledged += 1
             if self._acknowledged >= MOST_ACKNOWLEDGED:
                 self._tidy()

@@ -276,18 +276,24 @@ class Primacy:
             held = self._now.held
             return held is not None and self._now.is_over and self.fence(max(held, self._now.known))
 
-    def pause(self) -> None:
+    def pause(self, *, at_any_rate: bool = False) -> None:
         with self._lock:
             self._serving.forbid()
-            if not self._now.paused:
-                self._keep(replace(self._now, paused=True))
-            was_open = self._gate.state() is GateState.OPEN
-            begun = self._clock.now()
+            try:
+                self._keep(replace(self._now, paused=True), at_any_rate=at_any_rate)
+            except OSError:
+                self._allow()  # the gate stays open
+                raise
+            was_open, begun = self._gate.state() is GateState.OPEN, self._clock.now()
             self._gate.close()
-            now = replace(self._now, reopened=False)  # what it wrote meanwhile is sent with the rest
-            if was_open:
-                now = replace(now, flush_seconds=(self._clock.now() - begun).total_seconds())
-            self._keep(now)
+            took = (self._clock.now() - begun).total_seconds() if was_open else self._now.flush_seconds
+            # what it wrote meanwhile is sent with the rest
+            self._keep(replace(self._now, reopened=False, flush_seconds=took), at_any_rate=at_any_rate)
+
+    def settle(self) -> None:
+        """What was paused at any rate is so on the disk; `OSError` while it takes nothing."""
+        with self._lock:
+            self._document.settle()
 
     @property
     def reopened(self) -> bool:
@@ -323,8 +329,6 @@ class Primacy:
                 self._gate.close()
             self._keep(self._now.let_go(epoch, heir, self._clock.now()))
             return True
-
-    # handover tickets
 
     def learn(self, epoch: int) -> None:
         """The server has told of this epoch, whoever holds it."""
@@ -365,11 +369,8 @@ class Primacy:
         """Its epoch is this instance's from here on; False when that, or this ticket, is over here."""
         with self._lock:
             now, epoch = self._now, handed.ticket.epoch
-            if (
-                now.held is not None
-                or epoch <= max(now.released, now.known)
-                or handed.ticket.id in now.destroyed
-            ):
+            is_past = epoch <= max(now.released, now.known) or handed.ticket.id in now.destroyed
+            if now.held is not None or is_past:
                 return False
             self._see(epoch)
             self._keep(replace(self._now, held=epoch, paused=False, handed=handed))
@@ -394,7 +395,7 @@ class Primacy:
         if self.confirmed is not None:
             self._serving.allow()
 
-    def _keep(self, now: Held) -> None:
+    def _keep(self, now: Held, *, at_any_rate: bool = False) -> None:
         if now != self._now:
-            self._document.write(now)
+            self._document.write(now, at_any_rate=at_any_rate)
             self._now = now

@@ -1,7 +1,7 @@
 """Duty `signals`: ask the metadata service every second whether EC2 takes this instance back; tell the server at once.
 
-A signal is on the disk before it is acted on, and once there it is never told anew. Of a termination notice the
-moves duty learns too: it closes the gate in time, with the server's help or alone.
+A signal is on the disk before it is told, and once there it is never told anew. Of a termination notice the moves duty
+learns before: it closes the gate in time, with the server's help or alone, also where nothing can be written any more.
 """
 
 from __future__ import annotations
@@ -162,13 +162,16 @@ class Signals:
         if action_time is not None:
             body["action_time"] = rfc3339(action_time)
         report_id, urgent = f"signal:{key}", signal is SignalType.TERMINATION
+        log.warning("signal", instance=self._desk.instance_id, signal=signal.value, deadline=action_time)
+        if notice is not None:
+            with self._changing:
+                seen = (*self._heard.seen, key)
+                self._heard = Heard(seen, notice, self._desk.primacy.held, report_id)
+            self._desk.bells.ring("moves")
         self._desk.report(report_id, self.KIND, "interruption-signal", body, urgent=urgent)
         with self._changing:
-            seen = (*self._heard.seen, key)
-            fresh = None if notice is None else Heard(seen, notice, self._desk.primacy.held, report_id)
-            self._keep(fresh or replace(self._heard, seen=seen))
-        log.warning("signal", instance=self._desk.instance_id, signal=signal.value, deadline=action_time)
-        self._desk.bells.ring("moves")
+            seen = (*(known for known in self._heard.seen if known != key), key)
+            self._keep(replace(self._heard, seen=seen))
 
     def answered(self, report: Report, reply: Reply) -> None:
         """The server has recorded it: what it has prepared comes as a command."""
@@ -181,5 +184,6 @@ class Signals:
         self._desk.bells.ring("commands")
 
     def _keep(self, heard: Heard) -> None:
-        self._document.write(heard)
+        """What cannot be written is heard again by the next process."""
         self._heard = heard
+        self._document.write(heard, at_any_rate=True)

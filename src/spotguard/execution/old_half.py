@@ -58,8 +58,11 @@ class Holding(Protocol):
     def flush_seconds(self) -> float:
         """How long the last `pause` took: the measured flush."""
 
-    def pause(self) -> None:
-        """Close the gate and keep it closed, durably, until `resume`. `GateFailed` when it does not close."""
+    def pause(self, *, at_any_rate: bool) -> None:
+        """Close the gate and keep it closed, durably, until `resume`. `GateFailed` when it does not close.
+
+        What cannot be written raises its `OSError` and leaves the gate as it is. `at_any_rate`: it closes all the same.
+        """
 
     def resume(self) -> None:
         """Open the gate again under the unchanged epoch."""
@@ -126,11 +129,18 @@ class OldHalf:
             return Wait(1.0 if state.gate_is_shut else self.limits.look_again, str(error))
         except (Throttled, Doubtful, NotVisible) as error:
             return Wait(self.limits.look_again, f"EC2 gave no clear answer ({error.code})")
-        except (GateFailed, QuiesceFailed, CloudError) as error:  # EC2 has refused, and repeats itself
+        except (
+            GateFailed,
+            QuiesceFailed,
+            CloudError,
+            OSError,
+        ) as error:  # EC2 has refused, and repeats itself
             if state.close_by is not None or self._may_have_lost_volumes(
                 state
             ):  # nothing is gained by going back
                 return Wait(1.0, f"{step}: {error}")
+            if isinstance(error, OSError):  # nothing can be written: nor that the move is given up
+                raise
             return state.unwind(f"{step}: {error}")
         return outcome
 
@@ -248,10 +258,16 @@ class OldHalf:
         return state.with_step(Step.SYNCED, self.clock.now())
 
     def close_gate(self, state: MoveState) -> MoveState | Wait:
-        self.holding.pause()
+        self.holding.pause(at_any_rate=self._must_close(state))
         if state.kind is MoveKind.IMAGE and self.cloud is None:
             self.quiet.freeze()  # the server begins the image when it hears of the closed gate
         return state.with_step(Step.GATE_CLOSED, self.clock.now())
+
+    def _must_close(self, state: MoveState) -> bool:
+        """Whoever cannot write lets go of nothing, and serves as long as there is time."""
+        if state.close_by is None:
+            return state.overtaken
+        return self.clock.steady() >= _time_is_up(state.close_by, self.holding.flush_seconds, self.limits)
 
     def send_delta(self, state: MoveState) -> MoveState | Wait:
         """The pass counts only if it holds the last write: one begun before the gate closed may not."""
@@ -308,7 +324,7 @@ class OldHalf:
         lacks = state.kind is MoveKind.IMAGE or (state.kind is MoveKind.SYNCED and state.close_by is None)
         if lacks and not state.overtaken:
             return state.unwind("the workload was started by something else after its gate had been closed")
-        self.holding.pause()
+        self.holding.pause(at_any_rate=self._must_close(state))
         return replace(state.without_steps(Step.DELTA_SENT), position=None)
 
     def _needs_server(self, state: MoveState, heir: Heir | None) -> bool:
