@@ -36,10 +36,11 @@ _BEFORE_ANY_REPORT = frozenset({Step.DECIDED, Step.LAUNCHED, Step.ENROLLED})
 def require_rights(tx: Connection, row: Row[Any], by: InstanceId, report: SwitchReport) -> None:
     """`Refused` when somebody tells what is not its own to do, or what cannot have happened yet.
 
-    What is recorded already may be told again by anybody: it changes nothing. A finished move is history.
+    What is recorded already may be told again by anybody: it changes nothing. Of a finished move, which is history, its
+    old instance may tell whatever is missing.
     """
-    if row.status == SwitchStatus.COMPLETED:
-        return
+    if Step.OLD_ENDED in report.timing and by != row.old_instance_id and _holds(tx, row, row.old_instance_id):
+        raise Refused(f"{row.old_instance_id} holds the epoch: nobody else tells that it has ended")
     known = recorded_steps(tx, SwitchId(row.id))
     if _is_whole(row, by, report, known):
         return
@@ -47,6 +48,8 @@ def require_rights(tx: Connection, row: Row[Any], by: InstanceId, report: Switch
     names_new = report.new is not None and row.new_instance_id is None
     if by != row.old_instance_id and (names_new or not HOLDERS.isdisjoint(fresh)):
         raise Refused("only the holder itself tells what it has done up to letting go of its epoch")
+    if row.status == SwitchStatus.COMPLETED:
+        return
     if (names_new or not EXECUTORS.isdisjoint(fresh)) and _server_executes(tx, row):
         raise Refused("the server itself launches, images and moves volumes for this move")
     after = SUCCESSORS.intersection(fresh)
