@@ -47,9 +47,8 @@ class Primacy:
         self._confirmed: int | None = None  # the epoch that the server told this process, or a ticket gave it
         self._anothers = 0  # the newest that it told this process to be another's
         self._rehearsing = False
-        self._is_up: bool | None = (
-            None  # False: it was started, and does not run yet; None: nobody has looked here
-        )
+        # False: it was started, and does not run yet; None: nobody has looked here
+        self._is_up: bool | None = None
         self.was_anothers = False  # what stood on the disk
 
     def load(self, me: Identity) -> bool:
@@ -301,8 +300,8 @@ class Primacy:
         return self._now.paused and self._now.reopened
 
     def stays_closed(self) -> bool:
-        """What a move has paused is closed again where something else has started it; False until it is paused anew.
-        One look that could not be told is no sign of that: it is asked twice.
+        """What a move has paused is closed again where something else has started it, which one look that could not be
+        told does not show; False until it is paused anew.
         """
         with self._lock:
             if not self._now.paused:
