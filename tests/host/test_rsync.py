@@ -62,6 +62,27 @@ def test_a_standby_on_which_no_pass_could_take_the_place_of_the_state_is_none(tm
     assert RsyncSync(elsewhere / "a/b", elsewhere / "c", RsyncTransport("unused")).received().position is None
 
 
+@pytest.mark.parametrize("bound", ["standby", "standby-inbox", "standby-inbox/passes"])
+def test_a_standby_that_has_a_folder_bound_where_a_pass_is_renamed_is_none(pair, tmp_path, bound):
+    """One file system, and yet the kernel renames nothing across it."""
+    primary, standby, _, _ = pair
+    whole_pass(primary)
+    elsewhere, point = tmp_path / "elsewhere", tmp_path / bound
+    elsewhere.mkdir()
+    point.mkdir(exist_ok=True)
+    if (
+        subprocess.run(["mount", "--bind", elsewhere, point], capture_output=True, check=False).returncode
+        != 0
+    ):
+        pytest.skip("nothing can be mounted here")
+    try:
+        with pytest.raises(SyncFailed, match="no pass can take the place of"):
+            standby.received()
+    finally:
+        subprocess.run(["umount", point], check=True)
+    assert standby.received().position is not None
+
+
 def test_what_was_sent_is_what_rsync_counted(pair):
     primary, _, state, _ = pair
     (state / "large").write_bytes(os.urandom(200_000))

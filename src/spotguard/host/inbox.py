@@ -6,6 +6,7 @@ is the newer, whatever the clocks of the senders say.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import time
@@ -121,8 +122,10 @@ class Inbox:
         return self.folder / "passes" / pass_id
 
     def swaps_with(self, state: Path) -> bool:
-        """Whether a pass can be renamed into its place: both are in one file system, and none is mounted there."""
-        return not state.is_mount() and _device_of(state.parent) == _device_of(self.folder)
+        """Whether a pass can be renamed into its place: the kernel does it within one mount of one file system."""
+        return (
+            len({_lies_in(path) for path in (state, state.parent, self.folder, self.folder / "passes")}) == 1
+        )
 
     def adopt(self, state: Path, since: int, before: int) -> Pass | None:
         """Put the newest whole pass in the place of the state, if it was made under epoch `since` or later and before
@@ -213,11 +216,16 @@ class Inbox:
                 shutil.rmtree(self.folder / "passes" / name, ignore_errors=True)
 
 
-def _device_of(folder: Path) -> int:
-    """That of the nearest folder that is there: the rest is made in it."""
-    while not folder.exists():
-        folder = folder.parent
-    return folder.stat().st_dev
+def _lies_in(path: Path) -> tuple[int, int]:
+    """File system and mount of it, or of the nearest folder that is there: the rest is made in that."""
+    while not path.exists():
+        path = path.parent
+    handle = os.open(path, os.O_PATH)
+    try:
+        told = Path(f"/proc/self/fdinfo/{handle}").read_bytes()  # proc(5)
+        return os.fstat(handle).st_dev, int(re.findall(rb"^mnt_id:\s*(\d+)$", told, re.MULTILINE)[0])
+    finally:
+        os.close(handle)
 
 
 def _aside(state: Path) -> str:
