@@ -23,6 +23,7 @@ PATIENCE = (
 )
 LOOK_SECONDS = 0.05
 CAUGHT_UP = "spotguard-caught-up.json"
+CLOCKS_AGREE_SECONDS = 1.0
 _LOCATION = re.compile(r"^Latest checkpoint location:\s+([0-9A-F]+)/([0-9A-F]+)$", re.MULTILINE)
 _STATE = re.compile(r"^Database cluster state:\s+(.*)$", re.MULTILINE)
 _SYSTEM = re.compile(r"^Database system identifier:\s+(\d+)$", re.MULTILINE)
@@ -187,10 +188,15 @@ def _note_caught_up(at: float) -> None:
 
 
 def _seconds_since_caught_up() -> float | None:
+    """None where nobody knows: a moment that is yet to come is of a clock that was put right since, and forgotten."""
     path = Path(_data()) / CAUGHT_UP
     if not path.exists():
         return None
-    return max(0.0, time.time() - float(json.loads(path.read_text())["at"]))
+    since = time.time() - float(json.loads(path.read_text())["at"])
+    if since < -CLOCKS_AGREE_SECONDS:
+        path.unlink()
+        return None
+    return max(0.0, since)
 
 
 def _ask(query: str, host: str | None = None) -> str:
