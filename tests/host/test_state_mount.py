@@ -114,6 +114,16 @@ def test_on_which_volumes_it_lies_is_said_only_when_all_of_them_can_be_seen(mach
     assert machine.guard().carried_by() is None, "a disk of the instance itself"
 
 
+def test_an_empty_state_is_one_with_nothing_but_what_every_file_system_has(machine):
+    assert machine.guard().seen().is_empty, "there is no folder"
+    machine.mount()
+    (machine.state / "lost+found").mkdir()
+    seen = machine.guard().seen()
+    assert (seen.path, seen.mounted_at, seen.is_empty) == (str(machine.state), str(machine.srv), True)
+    (machine.state / "a").write_text("acknowledged")
+    assert not machine.guard().seen().is_empty
+
+
 def test_the_gate_opens_on_no_empty_mount_point(machine, tmp_path):
     gate = machine.gate(machine.sync(tmp_path))
     with pytest.raises(GateFailed, match=r"nothing is mounted .*can't find UUID=2"):

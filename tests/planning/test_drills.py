@@ -1,5 +1,6 @@
 """A failover drill is judged by its move alone, and a certificate is read in one line."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -9,7 +10,15 @@ from spotguard.domain.decisions import PoolAssessment
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.switches import MoveKind, Step, SwitchStatus
-from spotguard.planning.drills import FailoverFacts, calm_places, certificate_text, judge_failover
+from spotguard.planning.drills import (
+    FailoverFacts,
+    Rehearsed,
+    StatePlace,
+    calm_places,
+    certificate_text,
+    judge_failover,
+    judge_restore,
+)
 from spotguard.planning.standby import Place
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -111,11 +120,65 @@ def test_a_pool_with_a_fresh_recommendation_is_none_for_a_drill():
 @pytest.mark.parametrize(
     ("told", "line"),
     [
-        ({"passed": True, "age": timedelta(hours=9, minutes=20)}, "proven 9 h ago: 187 s, state 4 min old"),
-        ({"passed": True, "age": timedelta(seconds=70)}, "proven 70 s ago: 187 s, state 4 min old"),
+        ({"passed": True, "age": timedelta(hours=9, minutes=20)}, "proven 9 h ago: 187 s, image 4 min old"),
+        (
+            {"passed": True, "age": timedelta(seconds=70), "because": "its probe succeeded"},
+            "proven 70 s ago: 187 s, image 4 min old; its probe succeeded",
+        ),
         ({"passed": False, "age": timedelta(days=3), "because": "no boot"}, "failed 3 d ago: no boot"),
     ],
 )
 def test_a_certificate_is_one_line(told, line):
     same = {"seconds": Decimal("187.2"), "state_age_seconds": Decimal(250), "because": None}
     assert certificate_text(**same | told) == line
+
+
+SERVING = StatePlace("i-a", on_root=False, devices=frozenset({"/dev/sdf"}))
+UNKNOWN = StatePlace("i-a", on_root=None, devices=None)
+
+
+def rehearsed(*, has_probe=True, path="/srv", on_root=False, devices=("/dev/sdf",)):
+    lies = StatePlace("i-b", on_root, None if devices is None else frozenset(devices))
+    return Rehearsed(has_probe, path, None if path is None else "/srv", lies)
+
+
+@pytest.mark.parametrize(
+    ("clone", "serving", "because"),
+    [
+        (
+            rehearsed(),
+            SERVING,
+            "its probe succeeded; its state folder .* not empty, and lies on /dev/sdf, as that of i-a",
+        ),
+        (rehearsed(has_probe=False), SERVING, r"it runs \(no probe is configured\); "),
+        (rehearsed(devices=None), SERVING, "lies on another disk than it boots from, as that of i-a"),
+        (rehearsed(), UNKNOWN, "whether it lies where i-a has it is not known"),
+        (rehearsed(), None, "nobody serves"),
+        (rehearsed(path=None), SERVING, "of its state nothing was looked at"),
+        (
+            rehearsed(has_probe=None, path=None, devices=None),
+            SERVING,
+            "of an older version, and does not say by what",
+        ),
+    ],
+)
+def test_a_restore_has_proven_what_was_looked_at_and_no_more(clone, serving, because):
+    verdict = judge_restore(clone, serving)
+    assert verdict.passed
+    assert re.search(because, verdict.because)
+
+
+@pytest.mark.parametrize(
+    ("clone", "because"),
+    [
+        (
+            rehearsed(on_root=True, devices=("/dev/xvda",)),
+            "the state of i-b lies on the disk that it boots from",
+        ),
+        (rehearsed(devices=("/dev/sdb",)), "its state lies on /dev/sdb, that of i-a on /dev/sdf"),
+    ],
+)
+def test_a_workload_that_ran_on_a_state_elsewhere_than_who_serves_has_proven_nothing(clone, because):
+    verdict = judge_restore(clone, SERVING)
+    assert not verdict.passed
+    assert because in verdict.because

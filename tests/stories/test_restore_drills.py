@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from spotguard.cloud.simulated.faults import lost_answer
 from spotguard.coordinator.restore_drills import RestoreDrills
@@ -13,6 +14,7 @@ from spotguard.domain.instances import InstanceState
 from spotguard.simulation.audit import judge, orphans_of
 from spotguard.store import drills as drill_rows
 from spotguard.store import grants, moves
+from spotguard.store.tables import instances
 from tests.stories.scene import Scene
 from tests.stories.test_drills import begin, drills, ended, refusal
 from tests.stories.test_restore_points import complete
@@ -60,7 +62,9 @@ def test_it_boots_is_healthy_and_is_gone_again_and_the_certificate_says_so(scene
     scene.wait(hours=9, minutes=5)
     told = certificate(scene)
     assert told["proven"]
-    assert told["text"].startswith(f"proven 9 h ago: {round(drill['seconds'])} s, state ")
+    assert told["text"].startswith(f"proven 9 h ago: {round(drill['seconds'])} s, image ")
+    assert told["text"].endswith(f"lies on /dev/sdf, as that of {after.instance_id}")
+    assert "; its probe succeeded; " in told["text"]
     assert not orphans_of(scene.world)
     scene.world.settle()
     assert judge(scene.world).broken == []
@@ -134,6 +138,20 @@ def test_one_that_does_not_become_healthy_is_a_certificate_that_says_why_and_is_
         e["kind"] == "drill_failed"
         for e in scene.get(f"/api/client/agents/{scene.agent().id}/events")["items"]
     )
+
+
+def test_one_whose_state_lies_elsewhere_than_who_serves_has_it_is_no_proof(scene):
+    """As where its volume is not there, and the workload starts with the empty folder below the mount point."""
+    with_a_point(scene)
+    begin(scene, "restore")
+    clone, processes = clone_of(scene), scene.world.processes
+    here = sa.update(instances).where(instances.c.id == scene.agent().instance_id)
+    scene.world.db.write(lambda tx: tx.execute(here.values(state_on_root=True)))
+    scene.until(lambda: clone in processes, minutes=10)
+    object.__setattr__(processes[clone].agent.desk.ports, "state_on_root", lambda: False)
+    drill = ended(scene, minutes=60)
+    assert drill["status"] == "failed"
+    assert "the disk that it boots from" in drill["because"]
 
 
 def test_the_schedule_starts_nothing_beside_who_serves_in_his_own_groups_and_says_so_once(scene):

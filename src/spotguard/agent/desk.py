@@ -26,6 +26,7 @@ from spotguard.ports.disk import Disk
 from spotguard.ports.metadata import Identity, Metadata
 from spotguard.ports.salvage import Salvage
 from spotguard.ports.server import Reply, ServerLink
+from spotguard.ports.state import StateSeen
 from spotguard.ports.traffic import Traffic
 from spotguard.ports.workload import Gate, Quiesce, StateSync, SyncTarget
 
@@ -78,6 +79,7 @@ class Ports:
     salvage: Salvage | None = None  # None: the state's folder is not known
     state_on_root: Callable[[], bool | None] | None = None  # the same; its answer None: it cannot be told now
     state_volumes: Callable[[], tuple[str, ...] | None] | None = None  # the same
+    state_seen: Callable[[], StateSeen | None] | None = None  # the same
 
 
 def said_of(error: SpotGuardError) -> str:
@@ -176,6 +178,11 @@ class Desk:
         told = self.ports.state_volumes
         found = None if told is None else told()
         return list(found) if found and len(found) <= MAX_STATE_VOLUMES else None
+
+    def state_seen(self) -> StateSeen | None:
+        """None: its folder is not known, or cannot be looked into."""
+        told = self.ports.state_seen
+        return None if told is None else told()
 
     @property
     def may_close(self) -> bool:

@@ -32,6 +32,7 @@ class AgentSettings:
     has_traffic_script: bool | None = (
         None  # whether a route by script can be moved here; None: nobody has said
     )
+    has_probe: bool = False  # else healthy is what runs
     limits: Limits = field(default_factory=Limits)
 
 

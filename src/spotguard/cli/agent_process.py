@@ -116,10 +116,9 @@ def agent_of(
         metadata, disk = ImdsMetadata(settings.metadata_url), FolderDisk(settings.state_folder)
         cloud = children.cloud if settings.calls_ec2 else None
         traffic = InstanceTraffic(script, children.traffic if settings.calls_ec2 else None)
-        salvage, (on_root, volumes) = salvage_of(settings), lies_of(settings)
-        ports = Ports(
-            link, metadata, gate, sync, disk, cloud, SystemClock(), hooks, traffic, salvage, on_root, volumes
-        )
+        salvage, mount = salvage_of(settings), mount_of(settings)
+        lies = (None, None, None) if mount is None else (mount.is_on_root, mount.carried_by, mount.seen)
+        ports = Ports(link, metadata, gate, sync, disk, cloud, SystemClock(), hooks, traffic, salvage, *lies)
         agent = Agent(wrap(ports), told)
         yield agent
 
@@ -128,14 +127,8 @@ def salvage_of(settings: AgentFile) -> MountedSalvage | None:
     return None if settings.state_path is None else MountedSalvage(Path(settings.state_path))
 
 
-def lies_of(
-    settings: AgentFile,
-) -> tuple[Callable[[], bool | None] | None, Callable[[], tuple[str, ...] | None] | None]:
-    """Whether the state lies on the root, and on which volumes."""
-    if settings.state_path is None:
-        return None, None
-    mount = StateMount(settings.state_path, settings.state_folder)
-    return mount.is_on_root, mount.carried_by
+def mount_of(settings: AgentFile) -> StateMount | None:
+    return None if settings.state_path is None else StateMount(settings.state_path, settings.state_folder)
 
 
 def guard(agent: Agent) -> None:
@@ -166,6 +159,7 @@ def settings_of(file: AgentFile) -> AgentSettings:
         price_look_seconds=PRICE_LOOK_SECONDS if file.calls_ec2 else 0.0,
         health_seconds=HEALTH_SECONDS if file.health_port else None,
         has_traffic_script=bool(file.traffic_script),
+        has_probe=bool(file.probe),
     )
 
 

@@ -8,6 +8,7 @@ gone before EC2 shows it.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -21,7 +22,7 @@ from spotguard.domain.errors import CloudError, Refused
 from spotguard.domain.ids import AgentId, ClientId, CommandId, DrillId, InstanceId
 from spotguard.domain.traffic import TargetGroup, route_of
 from spotguard.execution.launching import Launched, NotYet
-from spotguard.planning.drills import BOOTS_WITHIN, LAUNCHED_WITHIN, Verdict, span
+from spotguard.planning.drills import BOOTS_WITHIN, LAUNCHED_WITHIN, Verdict, judge_restore, span
 from spotguard.ports.cloud import Cloud
 from spotguard.store import (
     commands,
@@ -31,6 +32,7 @@ from spotguard.store import (
     grants,
     intentions,
     moves,
+    rehearsed,
     restore_orders,
     sightings,
     traffic,
@@ -164,17 +166,20 @@ class RestoreDrills:
             return asked
         command = self.ctx.db.read(lambda tx: _command(tx, drill))
         if command.status == CommandStatus.COMPLETED:
-            return self._proven(now, drill, command.completed_at)
+            return self._proven(now, drill, command.completed_at, command.result)
         if command.status in _ANSWERED:
             because = f"the clone {command.status}: {command.message or 'no reason given'}"
             return self._judge(now, drill, passed=False, because=because)
         return False
 
-    def _proven(self, now: datetime, drill: Row, healthy_at: datetime) -> bool:
-        seconds = span(drill.launched_at, healthy_at)
-        because = f"{drill.image_id} was healthy {seconds:f} s after its launch"
-        told = {"healthy_at": healthy_at, "seconds": seconds}
-        return self._judge(now, drill, passed=True, because=because, **told)
+    def _proven(self, now: datetime, drill: Row, healthy_at: datetime, result: Any = None) -> bool:
+        """`result`: what the clone's agent says that it has looked at."""
+        clone, serving = self.ctx.db.read(lambda tx: rehearsed.look(tx, drill, result))
+        verdict = judge_restore(clone, serving)
+        told = {"healthy_at": healthy_at, "seconds": span(drill.launched_at, healthy_at)}
+        return self._judge(
+            now, drill, passed=verdict.passed, because=verdict.because, **(told if verdict.passed else {})
+        )
 
     def _judge(self, now: datetime, drill: Row, *, passed: bool, because: str, **measured: object) -> bool:
         self.ctx.soon(now, 1)

@@ -21,6 +21,7 @@ from spotguard.host.disk import FolderDisk
 from spotguard.host.mounts import Mounts
 from spotguard.host.state_lay import Kept, Lay, is_another
 from spotguard.ports.checked_lines import Damaged, line_of, value_of
+from spotguard.ports.state import StateSeen
 from spotguard.ports.workload import STATE_MOUNT, Gate
 from spotguard.telemetry import get_logger
 
@@ -132,6 +133,14 @@ class StateMount:
         found = {disk.volume_id for disks in below for disk in disks}
         known = {volume for volume in found if volume is not None}
         return tuple(sorted(known)) if below[0] and found == known else None
+
+    def seen(self) -> StateSeen | None:
+        """What there is now. None where that cannot be seen."""
+        try:
+            names = {path.name for path in self._path.iterdir()} if self._path.is_dir() else set()
+            return StateSeen(str(self._state), self._point, not names - {"lost+found"})
+        except OSError:
+            return None
 
     def _seen_point(self) -> str | None:
         """Below which it lies; None where something that belongs there is not mounted now."""

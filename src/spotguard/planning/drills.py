@@ -95,6 +95,73 @@ def span(since: datetime, until: datetime) -> Decimal:
     return (Decimal(elapsed // timedelta(microseconds=1)) / 1_000_000).quantize(Decimal("0.001"))
 
 
+@dataclass(frozen=True)
+class StatePlace:
+    """Where an instance's agent says that its state lies. None: it has not said, or EC2 has not shown the disks.
+    `devices`: as what the volumes are attached.
+    """
+
+    instance_id: str
+    on_root: bool | None
+    devices: frozenset[str] | None
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """What a clone's agent looked at while its workload ran. `has_probe` None: it is of a version that does not say;
+    `state_path` None: none is configured.
+    """
+
+    has_probe: bool | None
+    state_path: str | None
+    mounted_at: str | None
+    place: StatePlace
+
+
+def judge_restore(clone: Rehearsed, serving: StatePlace | None) -> Verdict:
+    """What the start of the workload has proven: no more than what was looked at."""
+    if serving is not None and (lies := _lies_elsewhere(clone.place, serving)) is not None:
+        return Verdict(passed=False, because=f"the workload ran, and {lies}")
+    if clone.has_probe is None:
+        return Verdict(
+            passed=True, because="healthy (its agent is of an older version, and does not say by what)"
+        )
+    probe = "its probe succeeded" if clone.has_probe else "it runs (no probe is configured)"
+    return Verdict(passed=True, because=f"{probe}; {_state_proven(clone, serving)}")
+
+
+def _state_proven(clone: Rehearsed, serving: StatePlace | None) -> str:
+    if clone.state_path is None:
+        return "of its state nothing was looked at (no state_path)"
+    found = f"its state folder {clone.state_path}, below {clone.mounted_at}, is not empty"
+    place = clone.place
+    if serving is None:
+        return f"{found}; nobody serves, to compare where it lies"
+    if _both_shown(place, serving):
+        return f"{found}, and lies on {_named(place)}, as that of {serving.instance_id}"
+    if None not in (place.on_root, serving.on_root):
+        where = "on the disk that it boots from" if place.on_root else "on another disk than it boots from"
+        return f"{found}, and lies {where}, as that of {serving.instance_id}"
+    return f"{found}; whether it lies where {serving.instance_id} has it is not known"
+
+
+def _named(place: StatePlace) -> str:
+    return " and ".join(sorted(place.devices or ()))
+
+
+def _both_shown(one: StatePlace, other: StatePlace) -> bool:
+    return one.devices is not None and other.devices is not None
+
+
+def _lies_elsewhere(clone: StatePlace, serving: StatePlace) -> str | None:
+    if None not in (clone.on_root, serving.on_root) and clone.on_root != serving.on_root:
+        on, off = (clone, serving) if clone.on_root else (serving, clone)
+        return f"the state of {on.instance_id} lies on the disk that it boots from, that of {off.instance_id} does not"
+    if _both_shown(clone, serving) and clone.devices != serving.devices:
+        return f"its state lies on {_named(clone)}, that of {serving.instance_id} on {_named(serving)}"
+    return None
+
+
 def certificate_text(
     *,
     passed: bool,
@@ -103,16 +170,19 @@ def certificate_text(
     state_age_seconds: Decimal | None,
     because: str | None,
 ) -> str:
-    """As people read it: `proven 9 h ago: 187 s, state 4 min old`."""
+    """As people read it: `proven 9 h ago: 187 s, image 4 min old; its probe succeeded`. Of what was proven `because`
+    tells.
+    """
     if not passed:
         return f"failed {_about(age)} ago: {because or 'nobody knows why'}"
     measured = "not measured" if seconds is None else f"{seconds:.0f} s"
     state = (
         ""
         if state_age_seconds is None
-        else f", state {_about(timedelta(seconds=float(state_age_seconds)))} old"
+        else f", image {_about(timedelta(seconds=float(state_age_seconds)))} old"
     )
-    return f"proven {_about(age)} ago: {measured}{state}"
+    proven = "" if because is None else f"; {because}"
+    return f"proven {_about(age)} ago: {measured}{state}{proven}"
 
 
 def _about(age: timedelta) -> str:

@@ -13,6 +13,7 @@ from spotguard.domain.instances import GateState, InstanceState
 from spotguard.planning.switching import STATE_DEVICE
 from spotguard.ports.clock import Clock
 from spotguard.ports.salvage import Missing
+from spotguard.ports.state import StateSeen
 from spotguard.ports.workload import REHEARSAL, Received, SyncPass, SyncTarget
 from spotguard.simulation.records import RECORD_BYTES, Records, Register
 
@@ -63,6 +64,12 @@ def state_volumes_of(ec2: SimulatedEc2, instance_id: InstanceId) -> tuple[str, .
     machine = ec2.world.machines.get(instance_id)
     volume = None if machine is None else machine.volumes.get(STATE_DEVICE)
     return None if volume is None else (volume.volume_id,)
+
+
+def state_seen(ec2: SimulatedEc2, instance_id: InstanceId) -> StateSeen | None:
+    """The folder of its records, as its guest sees it: there is something in it from the first."""
+    there = state_of(ec2, instance_id) is not None
+    return StateSeen("/srv", "/srv" if there else "/", is_empty=not there)
 
 
 class SimulatedGate:

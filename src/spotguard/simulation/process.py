@@ -31,6 +31,7 @@ from spotguard.simulation.machine import (
     SimulatedGate,
     SimulatedSalvage,
     SimulatedSync,
+    state_seen,
     state_volumes_of,
 )
 from spotguard.simulation.records import Register
@@ -148,6 +149,7 @@ class AgentProcess:
             traffic=InstanceTraffic(None, traffic),
             salvage=SimulatedSalvage(ec2, self.register, around.clock, self.instance_id),
             state_volumes=lambda: state_volumes_of(ec2, self.instance_id),
+            state_seen=lambda: state_seen(ec2, self.instance_id),
         )
         settings = AgentSettings(
             logical_agent_id=self._installed_as,
@@ -156,6 +158,7 @@ class AgentProcess:
             command_poll_seconds=ELIDED_POLL_SECONDS,
             price_look_seconds=around.rhythm.price_look_seconds,
             sync_seconds=around.rhythm.sync_seconds,
+            has_probe=True,
         )
         return Agent(ports, settings)
 
