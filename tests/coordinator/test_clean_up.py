@@ -27,6 +27,7 @@ from spotguard.store.tables import (
     epoch_grants,
     instances,
     metadata,
+    salvages,
     storage_resources,
     switches,
 )
@@ -310,6 +311,8 @@ def test_what_a_dead_holder_left_is_kept_for_a_person_and_the_report_says_until_
         scene.db.write(lambda tx: tx.execute(switches.update().values(lost_seconds=None)))
     scene.run(600)
     move = scene.last_move(agent)
+    assert [one.may_go_at for one in report(scene) if "until a person deletes it" in one.plan] == [None]
+    scene.db.write(lambda tx: tx.execute(salvages.update().values(status="offered", files=3, bytes=10)))
     (kept,) = [one for one in report(scene) if "kept for a person" in one.plan]
     assert kept.may_go_at == move.created_at + timedelta(hours=24)
     assert (str(move.lost_seconds) if is_known else "nobody knows how many") in kept.loose_because

@@ -111,7 +111,7 @@ def test_on_which_volumes_it_lies_is_said_only_when_all_of_them_can_be_seen(mach
     assert machine.guard().carried_by() is None, "it was served from a file system that is not there now"
     machine.disk("nvme3n1", "259:5", "AWS0123456789ABCDEF")
     machine.mount("259:5", "/dev/nvme3n1")
-    assert machine.guard().carried_by() is None, "a disk of the instance itself"
+    assert machine.guard().carried_by() == (), "a disk of the instance itself"
 
 
 def test_an_empty_state_is_one_with_nothing_but_what_every_file_system_has(machine):

@@ -46,6 +46,10 @@ def is_there(scene, volume_id):
     return [one.state for one in shown] == [VolumeState.AVAILABLE]
 
 
+def plans(scene):
+    return {one["resourceId"]: one["plan"] for one in scene.get("/api/client/leftovers")["items"]}
+
+
 def events_of(scene, kind):
     return " ".join(event.message for event in scene.events(kind))
 
@@ -68,6 +72,15 @@ def test_the_volume_of_the_state_is_looked_at_and_not_the_first_by_its_device(sc
     assert not orphans_of(scene.world)
 
 
+def test_while_it_is_looked_at_it_is_listed_as_that_and_nobody_is_told_that_it_stays_for_good(scene, holder):
+    volumes = dies_unheard(scene)
+    scene.until(lambda: (s := lost_state(scene)) and s["status"] == "attached", minutes=30)
+    assert "looked at" in plans(scene)[volumes[STATE_DEVICE]]
+    looked(scene)
+    assert "until 2026-" in plans(scene)[volumes[STATE_DEVICE]]
+    assert volumes[STATE_DEVICE] not in events_of(scene, "leftover_found")
+
+
 def test_where_nobody_said_which_of_several_holds_it_none_is_judged_and_all_are_kept_for_a_person(
     scene, holder
 ):
@@ -80,6 +93,7 @@ def test_where_nobody_said_which_of_several_holds_it_none_is_judged_and_all_are_
     assert volumes[SCRATCH] in message
     assert volumes[STATE_DEVICE] in message
     assert "kept until a person deletes" in message
+    assert "until a person deletes it" in plans(scene)[volumes[STATE_DEVICE]]
     scene.wait(hours=49)
     assert is_there(scene, volumes[STATE_DEVICE]), "it has the only copy of what was lost"
     assert volumes[STATE_DEVICE] not in events_of(scene, "leftover_deleted")

@@ -174,10 +174,12 @@ class Desk:
         return None if told is None else told()
 
     def state_volumes(self) -> list[str] | None:
-        """All volumes on which the state lies; None: not known."""
+        """All volumes on which the state lies; none where these are not all, or too many. None: not known now."""
         told = self.ports.state_volumes
         found = None if told is None else told()
-        return list(found) if found and len(found) <= MAX_STATE_VOLUMES else None
+        if found is None:
+            return None
+        return list(found) if len(found) <= MAX_STATE_VOLUMES else []
 
     def state_seen(self) -> StateSeen | None:
         """None: its folder is not known, or cannot be looked into."""

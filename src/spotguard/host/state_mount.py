@@ -122,7 +122,9 @@ class StateMount:
         return bool(here & root) if here and root else None
 
     def carried_by(self) -> tuple[str, ...] | None:
-        """All EBS volumes on which it and its parts lie. None where not all of them can be seen now."""
+        """All EBS volumes on which it and its parts lie; none where something of it lies elsewhere. None where that
+        cannot be seen now.
+        """
         try:
             point = self._seen_point()
             if point is None:
@@ -132,7 +134,7 @@ class StateMount:
             return None
         found = {disk.volume_id for disks in below for disk in disks}
         known = {volume for volume in found if volume is not None}
-        return tuple(sorted(known)) if below[0] and found == known else None
+        return tuple(sorted(known)) if below[0] and found == known else ()
 
     def seen(self) -> StateSeen | None:
         """What there is now. None where that cannot be seen."""

@@ -149,7 +149,7 @@ def heartbeat(  # noqa: PLR0913 -- what it says
             "can_sync_now": can_sync,
             "script_now": has_traffic_script,
             "on_root_now": state_on_root,
-            "volumes_now": ",".join(sorted(set(state_volumes))) if state_volumes else None,
+            "volumes_now": None if state_volumes is None else ",".join(sorted(set(state_volumes))),
         },
     )
     if not lives:
@@ -316,9 +316,9 @@ def state_on_root(tx: Connection, instance_id: InstanceId | None) -> bool:
 
 
 def state_volumes(tx: Connection, instance_id: InstanceId) -> list[str] | None:
-    """All volumes on which the state lies, as the instance's agent said; None: it has not."""
+    """All volumes on which the state lies, as the instance's agent said; None: it has not, or could not."""
     told: str | None = tx.scalar(sa.select(_i.state_volumes).where(_i.id == instance_id))
-    return None if told is None else told.split(",")
+    return told.split(",") if told else None
 
 
 def has_traffic_script(tx: Connection, instance_id: InstanceId | None) -> bool:

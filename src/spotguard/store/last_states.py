@@ -32,8 +32,10 @@ def is_last_state() -> sa.ColumnElement[bool]:
     return sa.or_(_is_older_image(), _is_uncompared())
 
 
-def _is_uncompared() -> sa.ColumnElement[bool]:
-    """Of a holder that died unheard, whose promoted standby lacks writes: no look has told how many they are."""
+def _is_uncompared(*more: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Of a holder that died unheard, whose promoted standby lacks writes: no look has told how many they are. `more`:
+    what else holds of that recovery.
+    """
     was_compared = sa.exists().where(
         salvages.c.switch_id == switches.c.id, salvages.c.status == SalvageStatus.OFFERED.value
     )
@@ -45,6 +47,7 @@ def _is_uncompared() -> sa.ColumnElement[bool]:
         sa.or_(switches.c.lost_seconds.is_(None), switches.c.lost_seconds > 0),
         switches.c.old_instance_id == _s.last_attached_to,
         sa.not_(was_compared),
+        *more,
     )
 
 
@@ -78,9 +81,13 @@ _FREE = sa.select(storage_resources).where(
     sa.or_(_s.is_ours, _s.delete_with_instance),
 )
 _IMAGED = Prepared(_FREE.where(_is_older_image()).order_by(_s.created_at, _s.id))
-_UNCOMPARED = Prepared(
-    _FREE.where(_is_uncompared(), sa.not_(_is_older_image())).order_by(_s.created_at, _s.id)
+_HAS_NO_LOOK_LEFT = sa.or_(
+    switches.c.status == SwitchStatus.COMPLETED.value,
+    sa.exists().where(salvages.c.switch_id == switches.c.id, salvages.c.status == SalvageStatus.FAILED.value),
 )
+_OF_A_PROMOTED = _FREE.where(sa.not_(_is_older_image())).order_by(_s.created_at, _s.id)
+_UNCOMPARED = Prepared(_OF_A_PROMOTED.where(_is_uncompared(_HAS_NO_LOOK_LEFT)))
+_AWAITED = Prepared(_OF_A_PROMOTED.where(_is_uncompared(), sa.not_(_is_uncompared(_HAS_NO_LOOK_LEFT))))
 
 
 def after_an_image(tx: sa.Connection) -> list[Row]:
@@ -89,5 +96,10 @@ def after_an_image(tx: sa.Connection) -> list[Row]:
 
 
 def uncompared(tx: sa.Connection) -> list[Row]:
-    """Of every tenant: a standby took over."""
+    """Of every tenant: a standby took over, and no look will tell what it lacks."""
     return list(_UNCOMPARED.rows(tx, {}))
+
+
+def awaits_its_look(tx: sa.Connection) -> list[Row]:
+    """The same, of those whose look goes on or is to begin."""
+    return list(_AWAITED.rows(tx, {}))

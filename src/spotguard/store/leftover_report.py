@@ -23,11 +23,19 @@ from spotguard.planning.cleaning import (
     names_nobody,
     owners_because,
     plan_of,
+    uncompared_because,
     usd_per_month,
 )
 from spotguard.planning.deadlines import KEEP_AFTER_LOSS
 from spotguard.planning.restore_points import DropPoint, plan_restore_points
-from spotguard.store import foundlings, left_behind, left_for_people, leftover_rows, restore_points
+from spotguard.store import (
+    foundlings,
+    last_states,
+    left_behind,
+    left_for_people,
+    leftover_rows,
+    restore_points,
+)
 from spotguard.store.invariant_moves import ENDS_IDLE, ENDS_OLD
 from spotguard.store.tables import agent_events, replica_instances, storage_resources, switches
 
@@ -41,6 +49,7 @@ def report(tx: sa.Connection, now: datetime, client_id: ClientId | None = None) 
         *_machines(tx),
         *_things(tx),
         *_lost(tx),
+        *_awaited(tx),
         *_kept(tx),
         *_foundlings(tx),
         *_old_points(tx, now),
@@ -118,6 +127,12 @@ def _lost(tx: sa.Connection) -> Iterator[Leftover]:
         why = f"its holder died unheard, and who serves now lacks {lost} of its writes"
         plan = f"kept for a person until {until:%Y-%m-%d %H:%M:%S} UTC, then deleted"
         yield from (_of_storage(row, why, plan, until) for row in leftover_rows.of_switch(tx, switch))
+
+
+def _awaited(tx: sa.Connection) -> Iterator[Leftover]:
+    plan = "kept while what it has is looked at: the event lost_state tells what becomes of it"
+    for row in last_states.awaits_its_look(tx):
+        yield _of_storage(row, uncompared_because(row.last_attached_to), plan, None)
 
 
 def _kept(tx: sa.Connection) -> Iterator[Leftover]:

@@ -38,7 +38,7 @@ def _of_serving(tx: sa.Connection, agent_id: str) -> StatePlace | None:
     said = tx.execute(words).one_or_none()
     if said is None:
         return None
-    volumes = None if said.state_volumes is None else said.state_volumes.split(",")
+    volumes = said.state_volumes.split(",") if said.state_volumes else None
     return StatePlace(held.instance_id, said.state_on_root, _devices(tx, volumes))
 
 

@@ -139,7 +139,9 @@ instances = sa.Table(
     sa.Column("can_sync", sa.Boolean),  # its agent's word; NULL: it has not said
     sa.Column("has_traffic_script", sa.Boolean),  # the same
     sa.Column("state_on_root", sa.Boolean),  # the same
-    sa.Column("state_volumes", sa.String(1000)),  # the same: all on which the state lies, a comma between two
+    sa.Column(
+        "state_volumes", sa.String(1000)
+    ),  # the same: all on which the state lies; empty: it could not say
     sa.Column("claimed_epoch", sa.Integer),  # what it says it holds and no row granted it; NULL: nothing
     sa.Column("claimed_boot", sa.String(64)),  # in which it said so
     sa.Column("boot_id", sa.String(64)),

@@ -158,7 +158,7 @@ class Heartbeat(Struct, kw_only=True):
     """POST heartbeat: presence of one instance (ruling S15). `released`: the highest epoch that it has let go of.
 
     `can_sync`, `has_traffic_script`, `state_on_root` as in Register; left out: what was said last holds. So with
-    `state_volumes`: all EBS volumes on which its state lies, none of them left out.
+    `state_volumes`: all EBS volumes on which its state lies; empty: that cannot be said, or not of all.
     `traffic_stuck`: why the traffic that this agent is to move does not come along, `workload_stuck`: why its workload
     does not open, or no pass of its state begins; said for as long as it is so.
     Of handover tickets: `ticket` is the one in its hand, `destroyed` those that it will never use or give,
@@ -177,7 +177,7 @@ class Heartbeat(Struct, kw_only=True):
     can_sync: bool | None = None
     has_traffic_script: bool | None = None
     state_on_root: bool | None = None
-    state_volumes: Annotated[list[VolumeText], Meta(min_length=1, max_length=MAX_VOLUMES)] | None = None
+    state_volumes: Annotated[list[VolumeText], Meta(max_length=MAX_VOLUMES)] | None = None
     traffic_stuck: Sentence | None = None
     workload_stuck: Sentence | None = None
     ticket: Id | None = None

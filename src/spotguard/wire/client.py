@@ -94,7 +94,9 @@ class LastDrill(Given):
 
 
 class RestoreCertificate(Given):
-    """The newest restore drill that is over. `text`: "proven 9 h ago: 187 s, state 4 min old", or why it failed."""
+    """The newest restore drill that is over. `text`: "proven 9 h ago: 187 s, image 4 min old; its probe succeeded", or
+    why it failed.
+    """
 
     drill_id: str
     proven: bool
