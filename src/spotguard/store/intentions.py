@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from spotguard.domain.errors import Refused
+from spotguard.domain.errors import NotFound, Refused
 from spotguard.domain.ids import (
     AgentId,
     ClientId,
@@ -172,6 +172,24 @@ def reserved_is(
     status = IntentionStatus.FAILED if instance_id is None else IntentionStatus.DONE
     token = ClientToken(agents_token(replica_id or switch_id))
     close_intention(tx, now, token, Outcome(status, resource_id=instance_id))
+
+
+_OTHERS = Prepared(
+    sa.select(intentions.c.token)
+    .where(
+        intentions.c.resource_id == sa.bindparam("instance"),
+        intentions.c.client_id != sa.bindparam("client"),
+        intentions.c.kind.in_(LAUNCHES),
+        ~intentions.c.token.startswith(_AGENTS),  # an agent may name any instance
+    )
+    .limit(1)
+)
+
+
+def require_not_anothers(tx: sa.Connection, client_id: ClientId | str, instance_id: InstanceId) -> None:
+    """`NotFound` for an instance that EC2 has given to another client's launch: its own agent is still to speak."""
+    if _OTHERS.first(tx, {"instance": instance_id, "client": client_id}) is not None:
+        raise NotFound("no such instance of this client: it was launched for another one")
 
 
 def agents_token(role: str | None) -> str:

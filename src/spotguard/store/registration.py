@@ -20,6 +20,7 @@ from spotguard.domain.pools import Pool
 from spotguard.store import enrolment, events, grants, looks, moves, ondemand, pools, replicas, resuming
 from spotguard.store.boots import require_not_over
 from spotguard.store.database import must_last
+from spotguard.store.intentions import require_not_anothers
 from spotguard.store.secrets import hash_token as hash_of
 from spotguard.store.secrets import new_id, new_token
 from spotguard.store.tables import agent_tokens, agents, instances, replica_instances
@@ -188,6 +189,8 @@ def _former(
     """The instance's row, if there is one; only this agent's may be taken up."""
     found = sa.select(instances).where(instances.c.id == instance_id)
     row = tx.execute(found.with_for_update() if locked else found).first()
+    if row is None:
+        require_not_anothers(tx, client_id, instance_id)
     if row is not None and row.client_id != client_id:
         raise NotFound(
             "no such instance of this client: an instance that another client has registered cannot be taken over"

@@ -92,6 +92,7 @@ def _require_ours(tx: Connection, client_id: str, agent_id: str, end: End) -> bo
         sa.select(instances.c.client_id, instances.c.agent_id).where(instances.c.id == end.instance_id)
     ).first()
     if row is None:
+        intentions.require_not_anothers(tx, client_id, end.instance_id)
         return False
     if row.client_id != client_id:
         raise NotFound("no such instance")

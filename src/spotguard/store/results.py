@@ -14,6 +14,7 @@ from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool, parse_pool_id
 from spotguard.domain.switches import Step
 from spotguard.store import events, grants, moves, quarantine, replicas, shapes, sightings
+from spotguard.store.intentions import require_not_anothers
 from spotguard.store.steps import record_step
 from spotguard.store.tables import switches
 
@@ -101,6 +102,8 @@ def _replica_launched(tx: Connection, now: datetime, command: Row[Any], *, done:
 def _require_free(tx: Connection, command: Row[Any], replica: Row[Any], instance_id: InstanceId) -> None:
     """What was launched for a replica is nobody else's, and nobody who serves."""
     known = sightings.get(tx, instance_id)
+    if known is None:
+        require_not_anothers(tx, command.client_id, instance_id)
     if known is not None and known.client_id != command.client_id:
         raise NotFound("no such instance")
     if known is not None and known.agent_id not in {None, command.agent_id}:
