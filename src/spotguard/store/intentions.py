@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from spotguard.domain.errors import NotFound, Refused
+from spotguard.domain.errors import Refused
 from spotguard.domain.ids import (
     AgentId,
     ClientId,
@@ -37,7 +37,7 @@ from spotguard.store.upserts import insert_missing
 
 Row = sa.Row[Any]
 LAUNCHES = ("launch", "fleet")
-_AGENTS = "agent:"
+AGENTS = "agent:"
 UNSEEN_FOR = timedelta(hours=1)  # so long a launch counts whose instance no row shows yet
 
 
@@ -174,27 +174,9 @@ def reserved_is(
     close_intention(tx, now, token, Outcome(status, resource_id=instance_id))
 
 
-_OTHERS = Prepared(
-    sa.select(intentions.c.token)
-    .where(
-        intentions.c.resource_id == sa.bindparam("instance"),
-        intentions.c.client_id != sa.bindparam("client"),
-        intentions.c.kind.in_(LAUNCHES),
-        ~intentions.c.token.startswith(_AGENTS),  # an agent may name any instance
-    )
-    .limit(1)
-)
-
-
-def require_not_anothers(tx: sa.Connection, client_id: ClientId | str, instance_id: InstanceId) -> None:
-    """`NotFound` for an instance that EC2 has given to another client's launch: its own agent is still to speak."""
-    if _OTHERS.first(tx, {"instance": instance_id, "client": client_id}) is not None:
-        raise NotFound("no such instance of this client: it was launched for another one")
-
-
 def agents_token(role: str | None) -> str:
     """Of the reservation for what an agent launches itself, for a replica or a switch."""
-    return f"{_AGENTS}{role}"
+    return f"{AGENTS}{role}"
 
 
 def _insert(tx: sa.Connection, now: datetime, wisher: Wisher, intention: Intention) -> None:
@@ -327,7 +309,7 @@ def _machines_usd(
     machines = (
         sa.select(*priced[:3], reserved.label("reserved"), sa.func.count().label("many"))
         .outerjoin(ours, ours.c.token == instances.c.intention_token)
-        .outerjoin(agents_own, agents_own.c.token == sa.literal(_AGENTS) + role)
+        .outerjoin(agents_own, agents_own.c.token == sa.literal(AGENTS) + role)
         .where(instances.c.client_id == client_id, instances.c.is_active)
         .group_by(*priced)
     )

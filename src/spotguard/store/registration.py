@@ -20,7 +20,7 @@ from spotguard.domain.pools import Pool
 from spotguard.store import enrolment, events, grants, looks, moves, ondemand, pools, replicas, resuming
 from spotguard.store.boots import require_not_over
 from spotguard.store.database import must_last
-from spotguard.store.intentions import require_not_anothers
+from spotguard.store.launched_for import require_not_anothers
 from spotguard.store.secrets import hash_token as hash_of
 from spotguard.store.secrets import new_id, new_token
 from spotguard.store.tables import agent_tokens, agents, instances, replica_instances

@@ -19,6 +19,7 @@ from spotguard.domain.instances import Mode
 from spotguard.domain.pools import parse_pool_id
 from spotguard.domain.switches import MoveKind, Step, SwitchStatus, Trigger
 from spotguard.store import events, intentions, looks
+from spotguard.store.launched_for import require_not_anothers
 from spotguard.store.secrets import new_id
 from spotguard.store.steps import SERVER, record_step
 from spotguard.store.tables import agents, commands, instances, switches
@@ -92,7 +93,7 @@ def _require_ours(tx: Connection, client_id: str, agent_id: str, end: End) -> bo
         sa.select(instances.c.client_id, instances.c.agent_id).where(instances.c.id == end.instance_id)
     ).first()
     if row is None:
-        intentions.require_not_anothers(tx, client_id, end.instance_id)
+        require_not_anothers(tx, client_id, end.instance_id)
         return False
     if row.client_id != client_id:
         raise NotFound("no such instance")

@@ -14,7 +14,7 @@ from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool, parse_pool_id
 from spotguard.domain.switches import Step
 from spotguard.store import events, grants, moves, quarantine, replicas, shapes, sightings
-from spotguard.store.intentions import require_not_anothers
+from spotguard.store.launched_for import require_not_anothers
 from spotguard.store.steps import record_step
 from spotguard.store.tables import switches
 
