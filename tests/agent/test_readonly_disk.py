@@ -144,3 +144,50 @@ def test_a_process_that_forgets_the_closed_gate_serves_on_and_hands_over_what_it
     arrived = stage.ec2.controls.content_at(standby.instance_id, STATE)
     assert arrived.last == stage.register.acknowledged
     stage.nothing_lost()
+
+
+class UntilMove(ReadOnly):
+    """It turns read-only with the first write of a move."""
+
+    def __getattr__(self, name):
+        method = super().__getattr__(name)
+        if name != "replace":
+            return method
+
+        def replace(what, *content):
+            self.refuses = self.refuses or what == "move"
+            return (self._refuse if self.refuses else method)(what, *content)
+
+        return replace
+
+
+@pytest.mark.parametrize("hours", [0, 1])
+def test_a_notice_is_acted_on_where_a_planned_move_s_first_write_is_what_failed(hours):
+    stage, old, standby = with_standby()
+    old.disk = UntilMove(old.disk)
+    readonly = ReadOnlyHost(old)
+    stage.run(5)
+    target = {"instance_id": standby.instance_id, "address": "10.0.0.5"}
+    stage.server.open_move(MoveKind.SYNCED, target=target)
+    stage.run(30)
+    readonly.disk.refuses = True
+    stage.run(hours * 3600)
+    stage.ec2.controls.interrupt(old.instance_id)
+    stage.run(118)
+    assert stage.register.serving() == []
+
+
+def test_a_notice_is_acted_on_where_the_last_report_of_a_given_up_move_could_not_be_written():
+    stage, old, standby = with_standby()
+    readonly = ReadOnlyHost(old)
+    stage.run(5)
+    stage.fabric.seconds_per_pass = 60
+    target = {"instance_id": standby.instance_id, "address": "10.0.0.5"}
+    move = stage.server.open_move(MoveKind.SYNCED, target=target)
+    stage.run(20)
+    stage.server.moves[move].status = "unwound"
+    readonly.disk.refuses = True
+    stage.run(1800)
+    stage.ec2.controls.interrupt(old.instance_id)
+    stage.run(118)
+    assert stage.register.serving() == []

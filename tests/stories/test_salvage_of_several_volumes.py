@@ -157,3 +157,23 @@ def test_a_disk_that_the_instance_boots_from_is_not_compared_and_kept_where_the_
     assert root in told(scene)[0]
     scene.wait(hours=26)
     assert volume(scene, root).state is VolumeState.AVAILABLE
+
+
+def test_what_is_kept_for_a_person_stays_kept_when_he_has_looked_into_it(scene, holder):
+    """Attached to whom it was not kept for, and detached again, it is no leftover of that one's next move."""
+    volumes = dies_unheard(scene)
+    unsaid(scene, holder.instance_id)
+    assert looked(scene)["status"] == "failed"
+    lost, ec2 = volumes[STATE_DEVICE], scene.world.ec2
+    scene.wait(hours=26)
+    primary = InstanceId(scene.agent().instance_id)
+    ec2.attach_volume(VolumeId(lost), primary, "/dev/sdz")
+    scene.wait(minutes=20)
+    ec2.detach_volume(VolumeId(lost), primary)
+    scene.until(lambda: scene.volume_row(lost).attached_to is None, minutes=90)
+    assert "kept" in plans(scene)[lost]
+    scene.configure(allowedAzs=[], manualReplicaEnabled=True)
+    scene.order_move(in_its_zone=False)
+    scene.wait(hours=4)
+    assert scene.agent().instance_id != primary
+    assert is_there(scene, lost)

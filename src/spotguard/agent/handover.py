@@ -113,9 +113,14 @@ class Handover:
     # the moves duty's turn
 
     def run(self, now: datetime) -> datetime | None:
-        if self._state is not None and self._state.ended is not None:
-            self._tell(Advance(self._state, None, "ended before"))  # unless that was done before a crash
-        self._begin_what_is_due(now)
+        try:
+            self._begin_what_is_due(now)
+        except OSError as error:
+            if self._signals.notice is None:
+                raise
+            log.error("move not written", because=str(error))  # noqa: TRY400 - the cause is the message
+            if not self.is_open:
+                self._begin_alone(now)
         state = self._state
         if state is None or state.ended is not None:
             return self._own_turn()
@@ -140,6 +145,8 @@ class Handover:
             self._desk.move_stuck = said[:MOST_SAID]
 
     def _begin_what_is_due(self, now: datetime) -> None:
+        if self._state is not None and self._state.ended is not None:
+            self._tell(Advance(self._state, None, "ended before"))  # unless that was done before a crash
         command = self._next_command()
         if command is not None and self._is_stale(command, now):
             self._book.answer(command, CommandStatus.REFUSED, "it expired before it could be begun")
@@ -174,7 +181,7 @@ class Handover:
         elif order.epoch != self._desk.primacy.held:
             self._book.answer(command, CommandStatus.REFUSED, f"epoch {order.epoch} is over here")
             return
-        self._keep(fresh)
+        self._keep(self._by_its_notice(fresh))
         self._polled_at = None
         if fresh.ended is not None:
             self._tell(Advance(fresh, None, "handed over before the command came"))
@@ -268,11 +275,15 @@ class Handover:
             switch_id, body = self._replies.popleft()
             if state is not None and state.switch_id == switch_id:
                 state = self._learn(state, body, now)
-        notice = self._signals.notice
-        if state is not None and notice is not None:
-            state = replace(state, close_by=min(state.close_by or notice.deadline, notice.deadline))
+        state = None if state is None else self._by_its_notice(state)
         if state is not None and state != self._state:
             self._keep(state)
+
+    def _by_its_notice(self, state: MoveState) -> MoveState:
+        notice = self._signals.notice
+        if notice is None:
+            return state
+        return replace(state, close_by=min(state.close_by or notice.deadline, notice.deadline))
 
     def _learn(self, state: MoveState, body: Mapping[str, Any], now: datetime) -> MoveState:
         steps = [Step(name) for name in body.get("recorded") or () if name in set(Step)]

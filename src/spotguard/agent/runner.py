@@ -18,6 +18,7 @@ from spotguard.telemetry import get_logger
 
 JITTER = 0.1  # of a wait: a fleet that lost its server does not come back in step
 SHORTEST_SHARED_SECONDS = 1.0  # shorter waits are for this machine's own metadata and processes
+PUNCTUAL = "moves"  # what it waits for is AWS's end of this machine
 JOIN_SECONDS = 35.0  # a long poll ends within this
 AGAIN_SECONDS = 5.0  # at most, after a duty has failed: another job of it may have two minutes in all
 BEAT_SECONDS = 60.0  # between two words to the watchdog; a start that fails waits no longer between its tries
@@ -29,6 +30,13 @@ FREEZES = "moves"  # the duty that may freeze the workload's volumes
 WATCHED = "signals"  # the duty that runs every second: while it comes round, the process does not hang
 
 log = get_logger("agent")
+
+
+def shared(name: str, seconds: float, dice: Random) -> float:
+    """How long a duty waits that wants to wait for so long."""
+    if name == PUNCTUAL or seconds <= SHORTEST_SHARED_SECONDS:
+        return seconds
+    return seconds * (1 + JITTER * dice.random())
 
 
 class Runner:
@@ -148,13 +156,12 @@ class Runner:
                     log.exception("duty", duty=name)
             else:
                 backoff.worked()
-            self._sleep(bell, due)
+            self._sleep(bell, name, due)
 
-    def _sleep(self, bell: threading.Event, due: datetime | None) -> None:
+    def _sleep(self, bell: threading.Event, name: str, due: datetime | None) -> None:
         if due is None:
             bell.wait()
             return
         wait = (due - self._clock.now()).total_seconds()
         if wait > 0:
-            shared = wait > SHORTEST_SHARED_SECONDS
-            bell.wait(wait * (1 + JITTER * self._dice.random()) if shared else wait)
+            bell.wait(shared(name, wait, self._dice))

@@ -32,6 +32,11 @@ def is_last_state() -> sa.ColumnElement[bool]:
     return sa.or_(_is_older_image(), _is_uncompared())
 
 
+def _had_it(instance_id: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    """Last, or before whoever has looked into it since."""
+    return sa.or_(instance_id == _s.last_attached_to, instance_id == _s.moved_from)
+
+
 def _is_uncompared(*more: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     """Of a holder that died unheard, whose promoted standby lacks writes: no look has told how many they are. `more`:
     what else holds of that recovery.
@@ -45,7 +50,7 @@ def _is_uncompared(*more: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
         switches.c.kind == MoveKind.SYNCED.value,
         switches.c.status.in_(_GRANTED),
         sa.or_(switches.c.lost_seconds.is_(None), switches.c.lost_seconds > 0),
-        switches.c.old_instance_id == _s.last_attached_to,
+        _had_it(switches.c.old_instance_id),
         sa.not_(was_compared),
         *more,
     )
@@ -60,7 +65,7 @@ def _is_older_image() -> sa.ColumnElement[bool]:
     of_holder = sa.exists().where(
         *_FROM_AN_IMAGE,
         _e.agent_id == _s.agent_id,
-        _e.instance_id == _s.last_attached_to,
+        _had_it(_e.instance_id),
         _e.epoch <= switches.c.from_epoch,
     )
     of_standby = sa.exists().where(
