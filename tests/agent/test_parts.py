@@ -15,7 +15,7 @@ from spotguard.agent.desk import Ports
 from spotguard.agent.enrolment import launch_note
 from spotguard.agent.files import Document, Journal
 from spotguard.agent.quiet import Quiet
-from spotguard.agent.runner import Runner, shared
+from spotguard.agent.runner import Runner
 from spotguard.agent.settings import AgentSettings, Intervals, intervals_of
 from spotguard.cli.agent_settings import load_agent_file
 from spotguard.cli.main import app
@@ -196,13 +196,6 @@ def test_the_runner_survives_what_a_duty_raises_and_stops_when_told(disk):
     thread.join(20)
     assert not thread.is_alive()
     assert machine.opened.is_set(), "the workload is left as it is"
-
-
-def test_a_fleet_s_duties_come_apart_and_what_aws_waits_for_comes_in_its_time():
-    dice = Random(1)
-    assert len({shared("presence", 100.0, dice) for _ in range(100)}) > 50
-    assert all(100.0 <= shared("presence", 100.0, dice) <= 110.0 for _ in range(100))
-    assert {shared("moves", 100.0, dice) for _ in range(100)} == {100.0}
 
 
 class Hooks:
