@@ -5,7 +5,6 @@ import type { ReactNode } from "react";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Schemas } from "../api/client";
 import { type AgentDetail, agentQuery, type Replica, type Switch } from "../api/queries";
-import { means } from "../lib/words";
 import { detailOf, REPLICA } from "../test/agents";
 import { Approval } from "./agent/Approval";
 import { cheapestSafe, linesOf } from "./agent/Panel";
@@ -14,7 +13,7 @@ import { Ask } from "./agent/Replicas";
 import { LIGHT, optionsOf } from "./Chart";
 import { Percent, Usd, When } from "./figures";
 import { Limits } from "./Limits";
-import { Downtime, SavedAnHour, split, Timeline } from "./MoveLine";
+import { Downtime, SavedAnHour } from "./MoveLine";
 
 afterEach(cleanup);
 
@@ -25,38 +24,6 @@ function shown(children: ReactNode, client = new QueryClient()) {
     </MantineProvider>,
   );
 }
-
-describe("the timeline of a switch", () => {
-  const step = (name: Schemas["Step"], at: string) => ({
-    step: name,
-    at: `2026-01-01T${at}Z`,
-    actor: "server",
-    detail: null,
-  });
-  const past = [step("launched", "00:00:00"), step("synced", "11:48:00")];
-  const moved = [step("decided", "12:00:00"), step("gate_closed", "12:00:02")];
-
-  it("begins with the decision, and what its standby did before stands apart", () => {
-    const move = { steps: [...past, ...moved], due: null, endedBecause: null, lostSeconds: null };
-    shown(<Timeline move={move as unknown as Switch} />);
-    const told = [...screen.getByLabelText("Steps").children].map((one) => one.textContent ?? "");
-    expect(told.map((one) => one.slice(0, 12))).toEqual(["begindecided", "+2 sworkload"]);
-    expect(screen.getByText(/The standby before/).textContent).toMatch(
-      /new instance launched.*, a complete pass/,
-    );
-  });
-  it("has a launch that another clock puts just before its decision among its steps", () => {
-    const skewed = [step("launched", "11:59:58"), ...moved];
-    expect(split(skewed)).toEqual([[], skewed]);
-  });
-  it("says of a recovery what carried the state, not of a last delta", () => {
-    expect(means({ kind: "synced", isRecovery: true })).toBe(
-      "the standby is promoted with its newest complete pass",
-    );
-    expect(means({ kind: "synced", isRecovery: false })).toContain("the last delta travels");
-    expect(means({ kind: "snapshot", isRecovery: true })).toContain("snapshotted");
-  });
-});
 
 describe("figures", () => {
   it("say unknown, never zero", () => {
