@@ -6,8 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 from multiprocessing import get_context, parent_process
@@ -20,6 +19,7 @@ from spotguard.bench.failover import Kind, Run, measure, seconds_of, summary
 from spotguard.bench.lab.bare import handover_seconds
 from spotguard.bench.lab.site import Site, Stopped
 from spotguard.domain.errors import SpotGuardError
+from spotguard.interruptions import noted as interruptions_noted
 from spotguard.telemetry import configure_logging
 
 PAUSE_SECONDS = 0.005  # between two records of the client
@@ -41,7 +41,7 @@ def bench(runs: int, deaths: int, sites: int, told: Callable[[Run], None]) -> di
         context.Process(target=_site, args=(number, kinds, heard), daemon=False)
         for number, kinds in enumerate(shares, 1)
     ]
-    with _interruptions() as interruptions:
+    with interruptions_noted(raises=False) as interruptions:
         _start_deaf(workers)
         try:
             found = _collect(heard, workers, told, interruptions)
@@ -59,21 +59,6 @@ def bench(runs: int, deaths: int, sites: int, told: Callable[[Run], None]) -> di
         "bare_handover": seconds_of(seconds) if seconds else None,
         "interrupted": bool(interruptions),
     }
-
-
-@contextmanager
-def _interruptions() -> Iterator[list[int]]:
-    """SIGINT noted, not raised: an end takes seconds, and an exception in its midst leaves things behind."""
-    heard: list[int] = []
-    former = signal.getsignal(signal.SIGINT)
-    if former is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
-        yield heard
-        return
-    signal.signal(signal.SIGINT, lambda number, _frame: heard.append(number))
-    try:
-        yield heard
-    finally:
-        signal.signal(signal.SIGINT, former)
 
 
 def _start_deaf(workers: Sequence[Any]) -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from spotguard.interruptions import noted as interruptions_noted
 from spotguard.simulation.campaign import Outcome, run
 from spotguard.simulation.drawing import HOURS, ORDINARY, Temper
 from spotguard.simulation.recorded import Recorded, revision
@@ -44,7 +42,7 @@ def simulate(
     began = time.perf_counter()
     one = partial(run, hours=hours, temper=temper)
     missing = seeds if kept is None else kept.missing(seeds)
-    with _interruptions() as heard:
+    with interruptions_noted(raises=True) as heard:
         run_now = _kept(_outcomes(missing, workers, one), kept, on_outcome, heard)
         finished, interrupted = _finished(chain(before, run_now), heard)
     told = _summary(finished)
@@ -84,26 +82,6 @@ def _finished(outcomes: Iterable[Outcome], interruptions: list[int]) -> tuple[li
             raise
         return finished, True
     return finished, bool(interruptions)
-
-
-@contextmanager
-def _interruptions() -> Iterator[list[int]]:
-    """SIGINT, as Python answers it, and noted: its exception is lost where no frame can hear it."""
-    heard: list[int] = []
-    former = signal.getsignal(signal.SIGINT)
-    if former is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
-        yield heard
-        return
-
-    def hear(number: int, _frame: object) -> None:
-        heard.append(number)
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, hear)
-    try:
-        yield heard
-    finally:
-        signal.signal(signal.SIGINT, former)
 
 
 def _summary(outcomes: Iterable[Outcome]) -> dict[str, Any]:
