@@ -106,9 +106,8 @@ class Outbox:
 
     def acknowledged(self, report: Report) -> None:
         with self._lock:
-            self._pending.pop(
-                report.id, None
-            )  # first: a disk that takes nothing must not have it told for ever
+            # first: a disk that takes nothing must not have it told for ever
+            self._pending.pop(report.id, None)
             self._journal.append({"gone": report.id})
             self._acknowledged += 1
             if self._acknowledged >= MOST_ACKNOWLEDGED:

@@ -129,12 +129,8 @@ class OldHalf:
             return Wait(1.0 if state.gate_is_shut else self.limits.look_again, str(error))
         except (Throttled, Doubtful, NotVisible) as error:
             return Wait(self.limits.look_again, f"EC2 gave no clear answer ({error.code})")
-        except (
-            GateFailed,
-            QuiesceFailed,
-            CloudError,
-            OSError,
-        ) as error:  # EC2 has refused, and repeats itself
+        except (GateFailed, QuiesceFailed, CloudError, OSError) as error:
+            # EC2 has refused, and repeats itself
             if state.close_by is not None or self._may_have_lost_volumes(
                 state
             ):  # nothing is gained by going back

@@ -44,9 +44,8 @@ class UnderWay:
     began_ns: int  # by the clock that files' times have
     clock_ns: int  # what that clock shows beyond the monotonic one
     stages: list[str]
-    changed: tuple[
-        bytes, ...
-    ]  # of the files, since the passes began that it is linked to; then what it lacks yet
+    # of the files, since the passes began that it is linked to; then what it lacks yet
+    changed: tuple[bytes, ...]
     may_write: bool  # the workload, or somebody else
     second_look: SecondLook
     sent_bytes: int = 0

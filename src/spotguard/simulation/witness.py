@@ -26,7 +26,8 @@ from spotguard.simulation.machine import state_of
 from spotguard.simulation.world import Reach, World
 from spotguard.store import fallbacks
 from spotguard.store.prepared import Prepared
-from spotguard.store.tables import agents, drills, epoch_grants, storage_resources, switch_steps, switches
+from spotguard.store.steps import has
+from spotguard.store.tables import agents, drills, epoch_grants, storage_resources, switches
 
 FORBIDDEN = "UnauthorizedOperation"
 LOOK_EVERY = timedelta(minutes=1)
@@ -153,9 +154,7 @@ def _holders(world: World) -> set[str]:
 
 def _not_replaced_yet(world: World) -> set[str]:
     """Old instances of moves that were granted, and whose new one has not been verified (invariant 3)."""
-    verified = sa.exists().where(
-        switch_steps.c.switch_id == switches.c.id, switch_steps.c.step == Step.VERIFIED.value
-    )
+    verified = has(switches.c.id, Step.VERIFIED)
     waiting = sa.select(switches.c.old_instance_id).where(
         switches.c.status == SwitchStatus.COMMITTED.value, sa.not_(verified)
     )

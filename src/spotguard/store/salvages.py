@@ -20,14 +20,12 @@ from spotguard.store import commands, dead_volumes, events, grants
 from spotguard.store.dead_volumes import Left
 from spotguard.store.prepared import Prepared
 from spotguard.store.stepping import step
-from spotguard.store.tables import salvages, storage_resources, switch_steps, switches
+from spotguard.store.steps import has
+from spotguard.store.tables import salvages, storage_resources, switches
 from spotguard.store.upserts import insert_missing
 
 Row = sa.Row[Any]
 _v = salvages.c
-_VERIFIED = sa.exists().where(
-    switch_steps.c.switch_id == switches.c.id, switch_steps.c.step == Step.VERIFIED.value
-)
 _LOOKED_AT = sa.exists().where(_v.switch_id == switches.c.id)
 _OWED = Prepared(
     sa.select(switches).where(
@@ -35,7 +33,7 @@ _OWED = Prepared(
         switches.c.is_recovery,
         switches.c.kind == MoveKind.SYNCED.value,
         sa.or_(switches.c.lost_seconds.is_(None), switches.c.lost_seconds > 0),
-        _VERIFIED,
+        has(switches.c.id, Step.VERIFIED),
         sa.not_(_LOOKED_AT),
     )
 )

@@ -103,14 +103,15 @@ def heard_times(tx: sa.Connection, switch_id: SwitchId) -> dict[Step, datetime]:
     return {Step(row.step): row.recorded_at for row in rows}
 
 
+def has(switch_id: sa.ColumnElement[str], step: Step) -> sa.ColumnElement[bool]:
+    """For a WHERE: the move has come so far."""
+    s = switch_steps.alias()
+    return sa.exists().where(s.c.switch_id == switch_id, s.c.step == step.value)
+
+
 def only_prunes(switch_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
     """For a WHERE: its new instance is proven and its old one has ended. What that left may be kept for a day yet."""
-    told = [
-        sa.exists().where(s.c.switch_id == switch_id, s.c.step == step.value)
-        for step in (Step.VERIFIED, Step.OLD_ENDED)
-        for s in [switch_steps.alias()]
-    ]
-    return sa.and_(*told)
+    return sa.and_(has(switch_id, Step.VERIFIED), has(switch_id, Step.OLD_ENDED))
 
 
 def superseded_by(tx: sa.Connection, switch_id: SwitchId) -> int | None:

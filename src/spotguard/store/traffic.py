@@ -16,7 +16,7 @@ from spotguard.domain.traffic import Driver, Route, Script, route_of
 from spotguard.ports.traffic import Endpoint
 from spotguard.store import accounts, claims, events, grants, kill
 from spotguard.store.prepared import Prepared
-from spotguard.store.steps import record_step
+from spotguard.store.steps import has, record_step
 from spotguard.store.tables import (
     agents,
     clients,
@@ -165,16 +165,12 @@ def unrecorded(tx: sa.Connection, agent_id: AgentId) -> list[SwitchId]:
     return [SwitchId(row.id) for row in _UNRECORDED.rows(tx, {"agent": agent_id})]
 
 
-def _has(step: Step) -> sa.Exists:
-    return sa.exists().where(switch_steps.c.switch_id == switches.c.id, switch_steps.c.step == step.value)
-
-
 _UNRECORDED = Prepared(
     sa.select(switches.c.id).where(
         switches.c.agent_id == sa.bindparam("agent"),
         switches.c.status == SwitchStatus.COMMITTED.value,
-        _has(Step.OPENED),
-        sa.not_(_has(Step.TRAFFIC_MOVED)),
+        has(switches.c.id, Step.OPENED),
+        sa.not_(has(switches.c.id, Step.TRAFFIC_MOVED)),
     )
 )
 
