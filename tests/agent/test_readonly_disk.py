@@ -191,3 +191,19 @@ def test_a_notice_is_acted_on_where_the_last_report_of_a_given_up_move_could_not
     stage.ec2.controls.interrupt(old.instance_id)
     stage.run(118)
     assert stage.register.serving() == []
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["", "server-away"])
+def test_an_agent_that_is_started_on_it_closes_the_gate_in_time(away):
+    stage, old, _ = with_standby()
+    readonly = ReadOnlyHost(old)
+    stage.run(5)
+    stage.server.away = away
+    readonly.disk.refuses = True
+    old.restart()
+    stage.run(30)
+    assert stage.register.serving() == [old.instance_id]
+    stage.ec2.controls.interrupt(old.instance_id)
+    stage.run(118)
+    assert stage.register.serving() == []
+    stage.nothing_lost()

@@ -3,7 +3,7 @@
 import msgspec
 
 from spotguard.agent.desk import said_of
-from spotguard.domain.errors import StateMissing
+from spotguard.domain.errors import StateMissing, SyncFailed
 from spotguard.domain.switches import MoveKind
 from spotguard.simulation.machine import SimulatedSync
 from tests.agent.stage import STATE, Stage
@@ -97,6 +97,38 @@ def test_that_the_state_is_not_where_it_was_is_said_for_as_long_as_it_is_so():
     stage.unmounted = False
     stage.run(420)
     assert said() is None
+
+
+class Renamed(Unmounting):
+    def sync_of(self, instance_id):
+        return AlwaysRenamed(self, self.ec2, self.clock, self.register, self.fabric, instance_id)
+
+
+class AlwaysRenamed(WhereMounted):
+    def push(self, target):
+        if self._stage.unmounted:
+            raise SyncFailed("3 files were renamed whenever they were about to be read")
+        return super().push(target)
+
+
+def test_why_no_pass_goes_through_is_said_once_it_has_lasted():
+    stage, primary, standby = with_standby(Renamed())
+
+    def said():
+        beats = [
+            b for _, what, who, b in stage.server.heard if (what, who) == ("heartbeat", primary.instance_id)
+        ]
+        return [beat["workload_stuck"] for beat in beats]
+
+    stage.unmounted = True
+    stage.run(60)
+    assert set(said()) == {None}
+    stage.run(240)
+    because = "3 files were renamed whenever they were about to be read"
+    assert said()[-1] == f"no pass of its state goes through to {standby.instance_id}: {because}"
+    stage.unmounted = False
+    stage.run(420)
+    assert said()[-1] is None
 
 
 def test_a_file_whose_name_is_no_text_silences_nobody():

@@ -51,3 +51,15 @@ def test_what_the_old_one_has_done_is_not_told_by_the_new_one_though_the_move_is
     assert passive.post("switch-report", told).status == 409
     steps = {row.step for row in world.rows(switch_steps, switch_steps.c.switch_id == history)}
     assert "gate_closed" not in steps
+
+
+@pytest.mark.parametrize(("wanted", "is_believed"), [("passive", True), ("holder", False)])
+def test_that_a_standby_was_ended_is_not_believed_of_one_that_has_come_to_serve(
+    world: World, web: Machine, passive: Machine, wanted: str, is_believed: bool
+):
+    old = {"passive": passive, "holder": web}[wanted]
+    payload = {"instance_id": old.id}
+    command_id = world.command(passive, CommandType.RETIRE_REPLICA, payload=payload)
+    passive.next_command()
+    assert passive.post(f"commands/{command_id}/result", {"status": "completed"}).status == 200
+    assert row_of(world, old).is_active is not is_believed

@@ -5,13 +5,19 @@ import signal
 import stat
 import subprocess
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import pytest
 
 from spotguard.agent.files import Journal
+from spotguard.agent.outbox import Outbox, Report
 from spotguard.domain.errors import InvalidInput
-from spotguard.host.disk import FolderDisk
+from spotguard.host.disk import FolderDisk, alone_in
 from spotguard.host.reserve import PIECE_BYTES, PIECES
+
+_AT = datetime(2026, 3, 1, tzinfo=UTC)
+SIGNAL = Report("one", "signal", "interruption-signal", {"kind": "termination"}, _AT)
+OTHER = Report("two", "signal", "interruption-signal", {"kind": "rebalance"}, _AT)
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -112,3 +118,30 @@ def test_a_line_for_which_there_was_no_room_does_not_spoil_the_next_one(tmp_path
         signal.signal(signal.SIGXFSZ, ignored)
     journal.append("after")
     assert Journal(FolderDisk(tmp_path), "journal").read() == ["kept", "after"]
+
+
+def test_on_one_that_has_turned_read_only_an_agent_still_starts_and_alone(small_disk):
+    """What a crash has torn is cut off before anything is written behind it."""
+    folder = small_disk / "agent"
+    outbox = Outbox(FolderDisk(folder), lambda: None)
+    outbox.put(SIGNAL)
+    with (folder / Outbox.NAME).open("ab") as journal:
+        journal.write(b"half a li")
+    with alone_in(folder):
+        pass
+    turned(small_disk, "ro")
+    with alone_in(folder):
+        outbox = Outbox(FolderDisk(folder), lambda: None)
+        assert (outbox.load(), outbox.first()) == (1, SIGNAL)
+        with pytest.raises(InvalidInput, match="another agent runs here"), alone_in(folder):
+            pytest.fail("there are two")
+        with pytest.raises(OSError, match="Read-only"):
+            outbox.acknowledged(SIGNAL)
+        turned(small_disk, "rw")
+        outbox.put(OTHER)
+    outbox = Outbox(FolderDisk(folder), lambda: None)
+    assert (outbox.load(), outbox.first(), len(outbox)) == (0, SIGNAL, 2)
+
+
+def turned(place, how):
+    subprocess.run(["mount", "-o", f"remount,{how}", str(place)], check=True)

@@ -1,5 +1,6 @@
 """One look that cannot be told, while a standby opens, passes over neither the received state nor the mount."""
 
+import errno
 from datetime import UTC, datetime
 
 import pytest
@@ -149,3 +150,23 @@ def test_what_was_neither_started_nor_seen_to_run_has_not_opened(tmp_path):
     script(standby.folder / "status", "exit 127")
     standby.beats()
     assert (standby.opened_on(), standby.primacy.has_opened) == ([], False)
+
+
+class Noting(StateMount):
+    def opened(self):
+        (self._folder / "noted").touch()
+
+
+def test_where_the_state_lies_is_not_learnt_from_a_workload_that_a_person_has_started(tmp_path):
+    """Nothing was opened before: the received state could not be put in its place."""
+
+    def refuses(epoch):
+        raise OSError(errno.EIO, "Input/output error")
+
+    gate = command_gate(tmp_path, tmp_path, bad=9)
+    whole = MountedGate(AdoptingGate(gate, refuses), Noting(tmp_path, tmp_path), lambda epoch: False)
+    with pytest.raises(GateFailed, match="could not be put in place"):
+        whole.open(2)
+    (tmp_path / "runs").touch()
+    whole.open(2)
+    assert not (tmp_path / "noted").exists()

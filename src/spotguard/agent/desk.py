@@ -118,7 +118,7 @@ class Desk:
         self.ahead: timedelta | None = None
         self._steadily_ahead: timedelta | None = None  # the same of our steady clock
         self.gate_stuck: str | None = None  # why the workload does not open or close as it should
-        self.state_stuck: str | None = None  # why no pass of its state begins, until a person has mended it
+        self.state_stuck: str | None = None  # why no pass of its state begins, or none goes through
         self.move_stuck: str | None = None  # why a move that is given up still keeps the gate closed
         self.traffic_stuck: str | None = None  # why the traffic that is ours to move does not come along
         self.prices: Mapping[Pool, Decimal] = {}

@@ -7,6 +7,7 @@ it was made for, and is cut off before the next line is written.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
@@ -78,10 +79,13 @@ class Journal:
 
     def __init__(self, disk: Disk, name: str) -> None:
         self._disk, self._name = disk, name
+        self._owed: Sequence[Any] | None = None  # what the file has to hold before anything is appended to it
         self.damaged = 0  # lines that could not be believed, the torn last one included
 
     def read(self) -> list[Any]:
-        """Every whole line. Damage is cut out of the file, so that what is appended next stands on its own."""
+        """Every whole line. Damage is cut out of the file, at once or, on a disk that takes nothing, before what is
+        appended next: that has to stand on its own.
+        """
         content = self._disk.read(self._name) or b""
         values: list[Any] = []
         lines = content.split(b"\n")
@@ -93,11 +97,19 @@ class Journal:
             except Damaged:
                 self.damaged += 1
         if self.damaged or (content and not content.endswith(b"\n")):
-            self.rewrite(values)
+            self._owed = tuple(values)
+            with suppress(OSError):
+                self._settle()
         return values
 
     def append(self, value: Any) -> None:
+        self._settle()
         self._disk.append(self._name, line_of(value))
 
     def rewrite(self, values: Sequence[Any]) -> None:
         self._disk.replace(self._name, b"".join(line_of(value) for value in values))
+        self._owed = None
+
+    def _settle(self) -> None:
+        if self._owed is not None:
+            self.rewrite(self._owed)

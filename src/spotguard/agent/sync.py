@@ -18,6 +18,7 @@ from spotguard.telemetry import get_logger
 
 UNDER_WAY_SECONDS = 1.0
 LOOK_SECONDS = 5.0  # a standby at what has arrived
+TOLD_AFTER_FAILURES = 8  # in a row: two minutes, as the backoff goes
 REPORT_EVERY = timedelta(seconds=60)  # although nothing has changed
 LONGEST_LATENCY_MS = 2**31 - 1  # that a report can tell; a longer one is told as that
 
@@ -41,6 +42,7 @@ class Sync:
         self._desk, self._move_is_open = desk, move_is_open
         self._due: dict[str, datetime] = {}
         self._backoffs: dict[str, Backoff] = {}
+        self._stuck: dict[str, str | None] = {}
         self.told: Told | None = None
         self._complaint = ""
 
@@ -59,12 +61,14 @@ class Sync:
     # the primary's side
 
     def _push_all(self, targets: Mapping[str, SyncTarget], now: datetime) -> datetime | None:
-        if not targets:
-            self._desk.state_stuck = None
-            return None
-        if self._move_is_open():  # which pushes to its own target; two passes at once would spoil each other
+        if (
+            targets and self._move_is_open()
+        ):  # which pushes to its own; two passes at once would spoil each other
             return now + timedelta(seconds=self._desk.settings.sync_seconds)
-        return min(self._push(role, target, now) for role, target in targets.items())
+        due = [self._push(role, target, now) for role, target in targets.items()]
+        self._stuck = {role: because for role, because in self._stuck.items() if role in targets}
+        self._desk.state_stuck = next(filter(None, self._stuck.values()), None)
+        return min(due, default=None)
 
     def _targets(self) -> dict[str, SyncTarget]:
         """By the role for which they are fed."""
@@ -83,13 +87,13 @@ class Sync:
         try:
             made = self._desk.ports.sync.push(target)
         except SyncFailed as error:
-            self._desk.state_stuck = said_of(error) if isinstance(error, StateMissing) else None
             if not backoff.failures:
                 log.warning("sync", standby=target.instance_id, because=str(error))
             due = backoff.failed(now)
+            self._stuck[role] = _told_of(error, target, backoff.failures)
         else:
             backoff.worked()
-            self._desk.state_stuck = None
+            self._stuck.pop(role, None)
             pause = UNDER_WAY_SECONDS if made is None else self._desk.settings.sync_seconds
             due = now + timedelta(seconds=pause)
         self._due[role] = due
@@ -133,6 +137,15 @@ class Sync:
                 self._complaint = str(error)
                 log.warning("sync not measured", because=self._complaint)
             return Received(0.0, None, None)
+
+
+def _told_of(error: SyncFailed, target: SyncTarget, failures: int) -> str | None:
+    """At once what no later pass mends by itself; else what has not gone by either."""
+    if isinstance(error, StateMissing):
+        return said_of(error)
+    if failures < TOLD_AFTER_FAILURES:
+        return None
+    return said_of(SyncFailed(f"no pass of its state goes through to {target.instance_id}: {error}"))
 
 
 def status_of(received: Received, highest_lag_seconds: float) -> SyncStatus:

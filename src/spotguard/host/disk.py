@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -50,7 +51,7 @@ def alone_on(metadata_url: str, runtime: Path) -> Iterator[None]:
 @contextmanager
 def _locked(folder: Path, name: str) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle = os.open(folder / name, os.O_RDWR | os.O_CREAT, _PRIVATE)
+    handle = _lock_file(folder / name)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -59,6 +60,16 @@ def _locked(folder: Path, name: str) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _lock_file(path: Path) -> int:
+    """On a disk that has turned read-only the one that is there: somebody has to close the gate before its end."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, _PRIVATE)
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        return os.open(path, os.O_RDONLY)
 
 
 class FolderDisk:

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import msgspec.structs
 
-from spotguard.domain.errors import GateFailed, StateMissing
+from spotguard.domain.errors import GateFailed, StartFailed, StateMissing
 from spotguard.domain.instances import GateState
 from spotguard.domain.salvages import SALVAGE_DEVICE
 from spotguard.host.commands import Ran, run
@@ -294,7 +294,13 @@ class MountedGate:
                 raise GateFailed(f"it cannot be seen what is mounted: {error}") from error
             self._is_opening = True
 
-        self._gate.open(epoch, require_mounted)
+        try:
+            self._gate.open(epoch, require_mounted)
+        except StartFailed:
+            raise  # it may come up yet
+        except GateFailed:
+            self._is_opening = False
+            raise
         if self._is_opening:
             self._is_opening = False
             self._note(self._mount.opened)

@@ -14,7 +14,7 @@ from spotguard.store.prepared import Prepared, PreparedInsert
 from spotguard.store.tables import agent_events, agents
 
 CONFIGURED = "configured"  # kind of an event: its user has changed an agent's settings
-WORKLOAD_STUCK = "workload_stuck"  # its workload does not open, or its state is not where it was
+WORKLOAD_STUCK = "workload_stuck"  # its workload does not open, or no pass of its state goes through
 _TOLD_AGAIN = timedelta(hours=1)
 _APPEND = PreparedInsert(agent_events)
 _AFTER = (

@@ -36,9 +36,7 @@ def apply_result(tx: Connection, now: datetime, command: Row[Any]) -> None:
         case CommandType.LAUNCH_REPLICA:
             _replica_launched(tx, now, command, done=done)
         case CommandType.RETIRE_REPLICA if done:
-            ended = command.payload.get("instance_id")
-            sightings.said_to_have_ended(tx, command.agent_id, ended, now, now)
-            replicas.recount(tx, AgentId(command.agent_id))
+            _standby_ended(tx, now, command)
         case _:
             pass
     if not done:
@@ -53,6 +51,15 @@ def apply_result(tx: Connection, now: datetime, command: Row[Any]) -> None:
             message,
             detail,
         )
+
+
+def _standby_ended(tx: Connection, now: datetime, command: Row[Any]) -> None:
+    """Not believed of what has come to serve since: an answer may be of long ago."""
+    ended = command.payload.get("instance_id")
+    held = grants.holder(tx, AgentId(command.agent_id))
+    if held is None or held.instance_id != ended:
+        sightings.said_to_have_ended(tx, command.agent_id, ended, now, now)
+    replicas.recount(tx, AgentId(command.agent_id))
 
 
 def _move_of(tx: Connection, command: Row[Any]) -> SwitchId | None:

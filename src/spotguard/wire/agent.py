@@ -160,7 +160,7 @@ class Heartbeat(Struct, kw_only=True):
     `can_sync`, `has_traffic_script`, `state_on_root` as in Register; left out: what was said last holds. So with
     `state_volumes`: all EBS volumes on which its state lies; empty: that cannot be said, or not of all.
     `traffic_stuck`: why the traffic that this agent is to move does not come along, `workload_stuck`: why its workload
-    does not open, or no pass of its state begins; said for as long as it is so.
+    does not open, or no pass of its state begins or goes through; said for as long as it is so.
     Of handover tickets: `ticket` is the one in its hand, `destroyed` those that it will never use or give,
     `handed_over` what it did by one until the server knows it. An agent that leaves `destroyed` out is given no ticket:
     it would neither use nor destroy it.
