@@ -154,7 +154,7 @@ BUGS = (
         "4: the notice runs out while the server is away, and the gate never closes",
         (
             Edit(
-                "agent/handover.py",
+                "agent/alone.py",
                 "        if notice is None or self._desk.primacy.held is None or self._desk.hands_off:\n            return None\n        limits",
                 "        if notice is None or self._desk.is_enrolled or self._desk.hands_off:\n            return None\n        limits",
             ),

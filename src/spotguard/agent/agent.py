@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TypeVar
 
+from spotguard.agent.alone import Alone
 from spotguard.agent.bells import Bells
 from spotguard.agent.command_book import CommandBook
 from spotguard.agent.commands import Commands
@@ -85,14 +86,15 @@ class Agent:
         self._book = CommandBook(self._desk)
         self._signals = Signals(self._desk)
         self.quiet = Quiet(ports.disk, ports.quiesce, ports.clock)
-        self._handover = Handover(self._desk, self._book, self._signals, self.quiet)
+        alone = Alone(self._desk, self._signals)
+        self._handover = Handover(self._desk, self._book, self._signals, self.quiet, alone)
         tickets = Tickets(self._desk, lambda: self._signals.is_doomed)
         self._presence = Presence(self._desk, tickets)
         posting = Posting(self._desk)
         posting.hearers = {Handover.KIND: self._handover.heard, Signals.KIND: self._signals.answered}
         promotion = Promotion(self._desk, self._book, self._presence.hurry)
         traffic = TrafficDuty(self._desk, self._book)
-        errands = Errands(self._desk, self._book, traffic.withdraw, self._handover.can_wait)
+        errands = Errands(self._desk, self._book, traffic.withdraw, alone.can_wait)
         rehearsal = Rehearsal(self._desk, self._book)
         salvaging = Salvaging(self._desk, self._book)
         kept = KeptVolumes(self._desk, lambda: self._handover.is_open or self._signals.is_doomed)

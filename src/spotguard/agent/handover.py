@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
+from spotguard.agent.alone import Alone
 from spotguard.agent.command_book import CommandBook
 from spotguard.agent.desk import MOST_SAID, OK, Desk, NotEnrolled
 from spotguard.agent.files import Document
@@ -24,7 +25,7 @@ from spotguard.agent.signals import Signals, no_later_than_a_notice
 from spotguard.agent.switch_reports import poll_body, report_body
 from spotguard.domain.commands import CommandStatus, CommandType
 from spotguard.domain.errors import InvalidInput, Refused, ServerAway
-from spotguard.domain.switches import MoveKind, Step, SwitchStatus, Trigger
+from spotguard.domain.switches import Step, SwitchStatus
 from spotguard.execution.move_state import (
     MoveEnd,
     MoveState,
@@ -37,7 +38,6 @@ from spotguard.execution.move_state import (
 from spotguard.execution.old_half import Advance, OldHalf
 from spotguard.ports.checked_lines import Damaged
 from spotguard.ports.server import Reply
-from spotguard.ports.workload import SyncTarget
 from spotguard.telemetry import get_logger
 
 UNWOUND_WITHIN = timedelta(minutes=2)
@@ -51,8 +51,8 @@ class Handover:
     NAME = "move"
     KIND = "switch"
 
-    def __init__(self, desk: Desk, book: CommandBook, signals: Signals, quiet: Quiet) -> None:
-        self._desk, self._book, self._signals = desk, book, signals
+    def __init__(self, desk: Desk, book: CommandBook, signals: Signals, quiet: Quiet, alone: Alone) -> None:
+        self._desk, self._book, self._signals, self._alone = desk, book, signals, alone
         self._document = Document(desk.ports.disk, self.NAME)
         self._state: MoveState | None = None
         self.is_lost = False  # what stood on the disk of the newest move cannot be read
@@ -118,19 +118,19 @@ class Handover:
         except OSError as error:
             if self._signals.notice is None:
                 raise
-            log.error("move not written", because=str(error))  # noqa: TRY400 - the cause is the message
+            _not_written(error)
             if not self.is_open:
                 self._begin_alone(now)
         state = self._state
         if state is None or state.ended is not None:
-            return self._own_turn()
+            return self._alone.turn()
         self._listen(now)
         advance = self._advance()
         if advance.state.ended is None and self._poll(now):
             advance = self._advance()
         self._complain(advance)
         if advance.again_seconds is None:
-            return self.run(now) if self._next_command() else self._own_turn()
+            return self.run(now) if self._next_command() else self._alone.turn()
         return self._desk.ports.clock.now() + timedelta(seconds=advance.again_seconds)
 
     def _complain(self, advance: Advance) -> None:
@@ -208,43 +208,9 @@ class Handover:
         self._keep(state.unwind("the server has ordered another move"))
 
     def _begin_alone(self, now: datetime) -> None:
-        """Nobody has ordered a move, and the notice runs out or a ticket names who follows: close, push, let go."""
-        moment, notice, epoch = self._own_moment(), self._signals.notice, self._desk.primacy.held
-        if moment is None or notice is None or epoch is None or self._desk.ports.clock.steady() < moment:
-            return
-        log.warning("handing over alone", instance=self._desk.instance_id, epoch=epoch)
-        self._keep(
-            MoveState(
-                own=self._desk.instance_id,
-                epoch=epoch,
-                kind=MoveKind.SYNCED,
-                trigger=Trigger.EMERGENCY,
-                begun_at=now,
-                close_by=notice.deadline,
-                target=self._ticketed_standby() or self._newest_standby(),
-            )
-        )
-
-    def can_wait(self, longest: timedelta) -> bool:
-        """Whether no gate has to close for a notice, and no ticket to be delivered, within `longest`."""
-        moment, handed = self._own_moment(), self._desk.primacy.handed
-        is_due = moment is not None and moment - self._desk.ports.clock.steady() < longest
-        return not is_due and (handed is None or handed.delivered)
-
-    def _own_turn(self) -> datetime | None:
-        moment, clock = self._own_moment(), self._desk.ports.clock
-        return None if moment is None else clock.now() + (moment - clock.steady())
-
-    def _own_moment(self) -> datetime | None:
-        """When it has to begin by itself, by the steady clock."""
-        notice = self._signals.notice
-        if notice is None or self._desk.primacy.held is None or self._desk.hands_off:
-            return None
-        limits = self._desk.settings.limits
-        latest = notice.deadline - timedelta(seconds=self._desk.primacy.flush_seconds + limits.margin)
-        if self._ticketed_standby() is None:
-            return latest
-        return min(latest, notice.heard_at + timedelta(seconds=limits.server_first))
+        move = self._alone.move(now)
+        if move is not None:
+            self._keep(move)
 
     def _handed_over_alone(self, epoch: int) -> bool:
         state = self._state
@@ -254,20 +220,6 @@ class Handover:
             and state.epoch == epoch
             and state.ended is MoveEnd.RELEASED
         )
-
-    def _ticketed_standby(self) -> SyncTarget | None:
-        """To whom this holder may hand over by itself."""
-        slip = self._desk.primacy.ticket
-        heirs = (
-            s.target
-            for s in self._desk.standbys()
-            if slip and s.target.instance_id == slip.ticket.to_instance
-        )
-        return next(heirs, None)
-
-    def _newest_standby(self) -> SyncTarget | None:
-        standbys = [s.target for s in self._desk.standbys() if s.target.instance_id != self._desk.instance_id]
-        return standbys[-1] if standbys else None
 
     def _listen(self, now: datetime) -> None:
         state = self._state
@@ -392,8 +344,12 @@ class Handover:
             if state.close_by is None or state.volumes:
                 raise
             if self._is_written:
-                log.error("move not written", because=str(error))  # noqa: TRY400 - the cause is the message
+                _not_written(error)
             self._is_written = False
         else:
             self._is_written = True
         self._state = state
+
+
+def _not_written(error: OSError) -> None:
+    log.error("move not written", because=str(error))
