@@ -171,7 +171,7 @@ BUGS = (
         "1: stopped, replaced, and started again it serves beside its successor",
         (
             Edit(
-                "agent/primacy.py",
+                "agent/memory.py",
                 "            found = found.of_boot(me.boot_id)\n",
                 "            found = replace(found, boot_id=me.boot_id)\n",
             ),
@@ -285,8 +285,8 @@ BUGS = (
         (
             Edit(
                 "agent/primacy.py",
-                "                self._keep(replace(self._now.without_ticket(), held=epoch, paused=False))\n",
-                "                self._keep(replace(self._now.without_ticket(), held=epoch, paused=epoch > 1))\n",
+                "                self._memory.keep(replace(self._now.without_ticket(), held=epoch, paused=False))\n",
+                "                self._memory.keep(replace(self._now.without_ticket(), held=epoch, paused=epoch > 1))\n",
             ),
         ),
         hunt(F.FORCED_MOVE, F.PROMOTION, F.PARTITION_ONE_WAY),
@@ -298,8 +298,8 @@ BUGS = (
         (
             Edit(
                 "agent/primacy.py",
-                "            self._now = Held(me.instance_id, me.boot_id, forgot=not self._is_open())\n",
-                "            self._now = Held(me.instance_id, me.boot_id)\n",
+                "            forgot = not (was_this_boot and self._is_open())\n",
+                "            forgot = not was_this_boot\n",
             ),
         ),
         hunt(F.DISK_ROTS, F.NOTICE, F.SERVER_AWAY, F.TOGGLES),

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
-from spotguard.agent.files import Document
 from spotguard.agent.held import HandedOver, Held, InHand, names
+from spotguard.agent.memory import Memory
 from spotguard.agent.serving import Serving
 from spotguard.domain.errors import GateFailed, Refused, StartFailed
 from spotguard.domain.instances import GateState
@@ -27,7 +27,7 @@ from spotguard.ports.workload import REHEARSAL, Gate
 class Primacy:
     """Implements `execution.old_half.Holding`. One thread at a time moves the gate."""
 
-    NAME = "primacy"
+    NAME = Memory.NAME
 
     def __init__(
         self,
@@ -39,35 +39,28 @@ class Primacy:
         opened: Callable[[], None],
     ) -> None:
         """`opened` hears of every opening of the gate, whoever wanted it."""
-        self._document = Document(disk, self.NAME)
+        self._memory = Memory(disk)
         self._gate, self._clock, self._serving, self._opened = gate, clock, serving, opened
         self._expected_flush_seconds = expected_flush_seconds
         self._lock = threading.RLock()
-        self._now = Held()
         self._confirmed: int | None = None  # the epoch that the server told this process, or a ticket gave it
         self._anothers = 0  # the newest that it told this process to be another's
         self._rehearsing = False
         # False: it was started, and does not run yet; None: nobody has looked here
         self._is_up: bool | None = None
-        self.was_anothers = False  # what stood on the disk
 
     def load(self, me: Identity) -> bool:
-        """Read the disk: True if it is this identity's. `Damaged` passes through: who cannot remember what it released
-        is to `forget` it.
-
-        What another instance wrote is a clone's heritage and counts as nothing. After another boot of this one
-        whoever serves is the server's to say; what was released stays released.
-        """
-        found = self._document.read_as(Held) or Held()
-        is_ours = (found.instance_id, found.boot_id) == (me.instance_id, me.boot_id)
-        self.was_anothers = bool(found.instance_id) and not is_ours
-        if found.instance_id != me.instance_id:
-            found = Held(me.instance_id, me.boot_id)
-        elif found.boot_id != me.boot_id:
-            found = found.of_boot(me.boot_id)
+        """As `Memory.load`. `Damaged` passes through: who cannot remember what it released is to `forget` it."""
         with self._lock:
-            self._now = found
-        return is_ours
+            return self._memory.load(me)
+
+    @property
+    def was_anothers(self) -> bool:
+        return self._memory.was_anothers
+
+    @property
+    def _now(self) -> Held:
+        return self._memory.now
 
     def forget(self, me: Identity, *, was_this_boot: bool) -> None:
         """What stands on the disk is not what was written: nobody knows what was released or handed over here.
@@ -77,10 +70,8 @@ class Primacy:
         nothing: a boot may have opened it. `was_this_boot`: what is damaged is of this one.
         """
         with self._lock:
-            self._now = Held(me.instance_id, me.boot_id, forgot=not self._is_open())
-            if not was_this_boot:
-                self._now = replace(self._now, forgot=True)
-            self._document.write(self._now)
+            forgot = not (was_this_boot and self._is_open())
+            self._memory.begin_anew(Held(me.instance_id, me.boot_id, forgot=forgot))
 
     @property
     def forgot(self) -> bool:
@@ -98,7 +89,7 @@ class Primacy:
                 self._serving.forbid()
                 self._gate.close()  # also where it is closed: a start of before may go on still
                 now = replace(now, released=max(epoch, now.released))
-            self._keep(now)
+            self._memory.keep(now)
 
     def _is_open(self) -> bool:
         """Surely: of one that counts as open since it cannot be asked nobody knows."""
@@ -175,9 +166,9 @@ class Primacy:
             held = self._now.held
             if held is not None and epoch < held:
                 return False
-            self._see(epoch)
+            self._memory.see(epoch)
             if epoch != held:
-                self._keep(replace(self._now.without_ticket(), held=epoch, paused=False))
+                self._memory.keep(replace(self._now.without_ticket(), held=epoch, paused=False))
             self._confirmed = epoch
             self._allow()
             return True
@@ -217,7 +208,7 @@ class Primacy:
         except StartFailed:
             self._is_up = False
             with suppress(OSError):
-                self._remember(replace(self._now, follows=None))
+                self._memory.remember(replace(self._now, follows=None))
             raise
         self._is_up = True
 
@@ -254,11 +245,9 @@ class Primacy:
             self._serving.forbid()
             # nor is what stops later than we wait for started again, also by the next agent; a full disk must not keep
             # it from stopping
-            self._now = replace(self._now, paused=True, over=held)
-            with suppress(OSError):
-                self._document.write(self._now)
+            self._memory.overrule(held)
             self._gate.close()
-            self._keep(self._now.let_go(held, None, self._clock.now()))
+            self._memory.keep(self._now.let_go(held, None, self._clock.now()))
             return True
 
     def give_up(self) -> None:
@@ -279,7 +268,7 @@ class Primacy:
         with self._lock:
             self._serving.forbid()
             try:
-                self._keep(replace(self._now, paused=True), at_any_rate=at_any_rate)
+                self._memory.keep(replace(self._now, paused=True), at_any_rate=at_any_rate)
             except OSError:
                 self._allow()  # the gate stays open
                 raise
@@ -287,12 +276,12 @@ class Primacy:
             self._gate.close()
             took = (self._clock.now() - begun).total_seconds() if was_open else self._now.flush_seconds
             # what it wrote meanwhile is sent with the rest
-            self._keep(replace(self._now, reopened=False, flush_seconds=took), at_any_rate=at_any_rate)
+            self._memory.keep(replace(self._now, reopened=False, flush_seconds=took), at_any_rate=at_any_rate)
 
     def settle(self) -> None:
         """What was paused at any rate is so on the disk; `OSError` while it takes nothing."""
         with self._lock:
-            self._document.settle()
+            self._memory.settle()
 
     @property
     def reopened(self) -> bool:
@@ -308,14 +297,14 @@ class Primacy:
                 return True
             if all(self._gate.state() is GateState.OPEN for _ in range(2)):
                 self._serving.forbid()
-                self._keep(replace(self._now, reopened=True))
+                self._memory.keep(replace(self._now, reopened=True))
                 self._gate.close()
             return not self.reopened
 
     def resume(self) -> None:
         with self._lock:
             if self._now.paused:
-                self._keep(replace(self._now, paused=False))
+                self._memory.keep(replace(self._now, paused=False))
             self._allow()
             self.ensure_open()
 
@@ -326,18 +315,14 @@ class Primacy:
                 return False
             if not self._now.paused and self._gate.state() is GateState.OPEN:
                 self._gate.close()
-            self._keep(self._now.let_go(epoch, heir, self._clock.now()))
+            self._memory.keep(self._now.let_go(epoch, heir, self._clock.now()))
             return True
 
     def learn(self, epoch: int) -> None:
         """The server has told of this epoch, whoever holds it."""
         with self._lock:
-            self._see(epoch)
-            self._keep(self._now.told_of(epoch))
-
-    def _see(self, epoch: int) -> None:
-        """In the write that follows."""
-        self._now = self._now.seeing(epoch)
+            self._memory.see(epoch)
+            self._memory.keep(self._now.told_of(epoch))
 
     def keep_ticket(self, slip: InHand) -> None:
         """If it is for the epoch after the one held here, and was not destroyed before it came."""
@@ -345,14 +330,14 @@ class Primacy:
             now, ticket = self._now, slip.ticket
             fits = now.held == ticket.epoch - 1 and ticket.from_instance == now.instance_id
             if fits and ticket.id not in now.destroyed:
-                self._keep(replace(now, ticket=slip))
+                self._memory.keep(replace(now, ticket=slip))
 
     def destroy_ticket(self, ticket_id: str) -> None:
         """Durable when this returns; one by which it was handed over already is no ticket any more."""
         with self._lock:
             handed = self._now.handed
             if ticket_id != self._now.doubted and (handed is None or handed.ticket.id != ticket_id):
-                self._keep(self._now.without(ticket_id))
+                self._memory.keep(self._now.without(ticket_id))
 
     def may_hand_over(self, epoch: int, heir: Heir) -> bool:
         slip = self._now.ticket
@@ -362,7 +347,7 @@ class Primacy:
         """The heir has it."""
         with self._lock:
             if self._now.handed is not None:
-                self._keep(replace(self._now, handed=replace(self._now.handed, delivered=True)))
+                self._memory.keep(replace(self._now, handed=replace(self._now.handed, delivered=True)))
 
     def take(self, handed: HandedOver) -> bool:
         """Its epoch is this instance's from here on; False when that, or this ticket, is over here."""
@@ -371,8 +356,8 @@ class Primacy:
             is_past = epoch <= max(now.released, now.known) or handed.ticket.id in now.destroyed
             if now.held is not None or is_past:
                 return False
-            self._see(epoch)
-            self._keep(replace(self._now, held=epoch, paused=False, handed=handed))
+            self._memory.see(epoch)
+            self._memory.keep(replace(self._now, held=epoch, paused=False, handed=handed))
             self._confirmed = epoch
             self._allow()
             return True
@@ -381,20 +366,9 @@ class Primacy:
         now, handed = replace(self._now, follows=None), self._now.handed
         if handed is not None and handed.opened_at is None and handed.ticket.epoch == epoch:
             now = replace(now, handed=replace(handed, opened_at=self._clock.now()))
-        self._remember(now)
-
-    def _remember(self, now: Held) -> None:
-        """Here first: a full disk must not have it stopped and opened again and again."""
-        if now != self._now:
-            self._now = now
-            self._document.write(now)
+        self._memory.remember(now)
 
     def _allow(self) -> None:
         """What the disk remembers of an epoch is not enough: after a restart the server says it first."""
         if self.confirmed is not None:
             self._serving.allow()
-
-    def _keep(self, now: Held, *, at_any_rate: bool = False) -> None:
-        if now != self._now:
-            self._document.write(now, at_any_rate=at_any_rate)
-            self._now = now
