@@ -21,10 +21,11 @@ from spotguard.domain.probes import OPEN_PROBE
 from spotguard.domain.replicas import LIVE_REPLICA, ReplicaStatus, ReplicaType
 from spotguard.domain.salvages import OPEN_SALVAGE
 from spotguard.domain.signals import SignalType
-from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus, Trigger
+from spotguard.domain.switches import SwitchStatus, Trigger
 from spotguard.planning.presence import REPLACED_AFTER, UNMEASURED_AFTER
 from spotguard.store import adrift, live_signals, sightings, silence
 from spotguard.store.prepared import Prepared
+from spotguard.store.steps import IS_OPEN
 from spotguard.store.tables import (
     agents,
     commands,
@@ -168,7 +169,7 @@ _AGENDA = Prepared(
         ),
         # rescues before what is voluntary: both ask EC2 for the few launches a second that it allows
         *(
-            _of(work, switches.c.id).where(switches.c.status.in_(_values(OPEN_SWITCH)), which)
+            _of(work, switches.c.id).where(IS_OPEN, which)
             for work, which in ((Work.SWITCH, _is_rescue), (Work.MOVE, sa.not_(_is_rescue)))
         ),
         _of(Work.DRILL, drills.c.id).where(drills.c.status.in_(_values(OPEN_DRILL))),

@@ -14,11 +14,11 @@ from sqlalchemy.engine import Connection, Row
 from spotguard.domain.agents import AgentStatus, Autonomy
 from spotguard.domain.errors import InvalidInput, NotFound, Refused
 from spotguard.domain.ids import AgentId, ClientId
-from spotguard.domain.switches import OPEN_SWITCH
 from spotguard.domain.traffic import Driver
 from spotguard.planning.switching import NO_SYNC
 from spotguard.store import agents as agent_store
 from spotguard.store import commands, drills, events, plans, standbys
+from spotguard.store.steps import IS_OPEN
 from spotguard.store.tables import agents, clients, switches
 from spotguard.store.tables import commands as commands_table
 
@@ -101,13 +101,8 @@ def _when_the_old_ends(tx: Connection, now: datetime, agent_id: AgentId, values:
     of_it = commands_table.c.agent_id == agent_id
     commands.cancel_ends(tx, now, "its user has set anew when the old instance ends", of_it)
     copies = {column: values[name] for name, column in _OF_MOVE.items() if name in values}
-    open_states = [status.value for status in OPEN_SWITCH]
     if copies:
-        tx.execute(
-            sa.update(switches)
-            .where(switches.c.agent_id == agent_id, switches.c.status.in_(open_states))
-            .values(**copies)
-        )
+        tx.execute(sa.update(switches).where(switches.c.agent_id == agent_id, IS_OPEN).values(**copies))
 
 
 def _exclusive(values: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from spotguard.domain.commands import OPEN_COMMAND, CommandType
 from spotguard.domain.errors import Refused
 from spotguard.domain.ids import AgentId, ClientId, CommandId, ReplicaId
 from spotguard.domain.money import ZERO
-from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus
+from spotguard.domain.switches import SwitchStatus
 from spotguard.store import agents as agent_store
 from spotguard.store import (
     commands,
@@ -30,7 +30,7 @@ from spotguard.store import (
     sightings,
 )
 from spotguard.store.left_behind import LeftBehind
-from spotguard.store.steps import only_prunes
+from spotguard.store.steps import IS_OPEN, only_prunes
 from spotguard.store.tables import agents, switches
 from spotguard.store.tables import commands as commands_table
 
@@ -145,10 +145,7 @@ def _require_no_move(tx: sa.Connection, agent: Row) -> None:
 
 def _open_moves(tx: sa.Connection, agent_id: str, *which: sa.ColumnElement[bool]) -> list[Row]:
     """One that is before its grant first."""
-    open_states = [status.value for status in OPEN_SWITCH]
-    moving = sa.select(switches).where(
-        switches.c.agent_id == agent_id, switches.c.status.in_(open_states), *which
-    )
+    moving = sa.select(switches).where(switches.c.agent_id == agent_id, IS_OPEN, *which)
     return list(tx.execute(moving.order_by(switches.c.status.desc(), switches.c.id)).all())
 
 

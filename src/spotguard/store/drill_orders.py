@@ -21,7 +21,7 @@ from spotguard.domain.ids import AgentId, ClientId, DrillId, InstanceId, Replica
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.replicas import ReplicaStatus, ReplicaType
-from spotguard.domain.switches import OPEN_SWITCH, MoveKind, Trigger
+from spotguard.domain.switches import MoveKind, Trigger
 from spotguard.engine.hazard import AgeHazard
 from spotguard.planning.drills import calm_places
 from spotguard.planning.emergency import StandbyFacts, best_standby
@@ -43,7 +43,7 @@ from spotguard.store import (
 )
 from spotguard.store.cap_room import within_caps
 from spotguard.store.move_orders import MoveOrder
-from spotguard.store.steps import only_prunes
+from spotguard.store.steps import IS_OPEN, only_prunes
 from spotguard.store.tables import switches
 
 AFTER_GRANT = timedelta(minutes=25)
@@ -165,12 +165,8 @@ def _require_calm(tx: sa.Connection, now: datetime, agent: Any) -> None:
     """Nothing of the real kind is under way; deleted, disabled and the kill switch are the order's own refusals."""
     if agent.status == AgentStatus.OFFLINE:
         raise Refused("the serving instance is silent: a drill would prove nothing, look at it first")
-    open_states = [status.value for status in OPEN_SWITCH]
-    moving = sa.select(switches.c.id).where(
-        switches.c.agent_id == agent.id,
-        switches.c.status.in_(open_states),
-        sa.not_(only_prunes(switches.c.id)),
-    )
+    goes_on = sa.not_(only_prunes(switches.c.id))
+    moving = sa.select(switches.c.id).where(switches.c.agent_id == agent.id, IS_OPEN, goes_on)
     if tx.execute(moving.limit(1)).first() is not None:
         raise Refused("a switch of this agent is not over yet: wait until its old instance has ended")
     if salvages.goes_on(tx, agent.id):

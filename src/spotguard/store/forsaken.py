@@ -7,10 +7,10 @@ import sqlalchemy as sa
 from spotguard.domain.drills import OPEN_DRILL
 from spotguard.domain.ids import ClientId
 from spotguard.domain.replicas import LIVE_REPLICA
-from spotguard.domain.switches import OPEN_SWITCH
 from spotguard.ports.intentions import Intention, IntentionStatus
 from spotguard.store.intentions import LAUNCHES, intention_of
 from spotguard.store.prepared import Prepared
+from spotguard.store.steps import IS_OPEN
 from spotguard.store.tables import drills, intentions, replica_instances, switches
 
 _FORSAKEN = Prepared(
@@ -26,7 +26,7 @@ _FORSAKEN = Prepared(
             drills.c.status.not_in([status.value for status in OPEN_DRILL]),
             sa.and_(
                 intentions.c.replica_id.is_(None),
-                switches.c.status.not_in([status.value for status in OPEN_SWITCH]),
+                sa.not_(IS_OPEN),
             ),
         ),
     )

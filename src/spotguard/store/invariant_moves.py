@@ -11,12 +11,13 @@ import sqlalchemy as sa
 from spotguard.domain.agents import OFFLINE_AFTER_SECONDS, AgentStatus, KillLevel
 from spotguard.domain.commands import CommandStatus, CommandType
 from spotguard.domain.ids import ClientId
-from spotguard.domain.switches import OPEN_SWITCH, Step, SwitchStatus, Trigger
+from spotguard.domain.switches import Step, SwitchStatus, Trigger
 from spotguard.planning import invariants as inv
 from spotguard.planning.deadlines import DueStep
 from spotguard.store import deaths, grants, kill, move_deadlines
 from spotguard.store.batches import batch_of, batched
 from spotguard.store.prepared import Prepared
+from spotguard.store.steps import IS_OPEN
 from spotguard.store.tables import (
     agent_events,
     agents,
@@ -67,7 +68,7 @@ def of_client(tx: sa.Connection, now: datetime, client_id: ClientId | None) -> l
 
 
 _OPEN_OR_RECENT = sa.or_(
-    switches.c.status.in_([status.value for status in OPEN_SWITCH]),
+    IS_OPEN,
     switches.c.created_at > sa.bindparam("since"),
 )
 _MOVES = Prepared(sa.select(switches).where(_OPEN_OR_RECENT))

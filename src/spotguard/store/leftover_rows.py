@@ -16,7 +16,7 @@ from spotguard.domain.probes import OPEN_PROBE
 from spotguard.domain.replicas import LIVE_REPLICA
 from spotguard.domain.salvages import OPEN_SALVAGE
 from spotguard.domain.salvages import PURPOSE as SALVAGE
-from spotguard.domain.switches import OPEN_SWITCH, SwitchStatus
+from spotguard.domain.switches import SwitchStatus
 from spotguard.planning.switching import ROOT_DEVICES
 from spotguard.store import claims, commands, deaths, grants, kill, tickets
 from spotguard.store.intentions import agents_token
@@ -24,6 +24,7 @@ from spotguard.store.last_states import is_last_state
 from spotguard.store.prepared import Prepared
 from spotguard.store.restore_points import PURPOSE
 from spotguard.store.served import is_deleted, is_unserved, was_given_up
+from spotguard.store.steps import IS_OPEN
 from spotguard.store.tables import (
     agents,
     drills,
@@ -41,7 +42,6 @@ from spotguard.store.tables import commands as commands_table
 Row = sa.Row[Any]
 _s = storage_resources.c
 _i = instances.c
-_OPEN = [status.value for status in OPEN_SWITCH]
 _LIVE = [status.value for status in LIVE_REPLICA]
 
 _held = sa.exists().where(epoch_grants.c.instance_id == _i.id)
@@ -51,8 +51,8 @@ _standby = sa.or_(
     sa.exists().where(replica_instances.c.id == _i.replica_id, replica_instances.c.status.in_(_LIVE)),
 )
 _moving = sa.or_(
-    sa.exists().where(switches.c.new_instance_id == _i.id, switches.c.status.in_(_OPEN)),
-    sa.exists().where(switches.c.id == _i.switch_id, switches.c.status.in_(_OPEN)),
+    sa.exists().where(switches.c.new_instance_id == _i.id, IS_OPEN),
+    sa.exists().where(switches.c.id == _i.switch_id, IS_OPEN),
 )
 _wished = sa.exists().where(
     intentions.c.status == "open",
@@ -271,7 +271,7 @@ def _open_switch_needs_it() -> sa.ColumnElement[bool]:
         _s.moved_from == switches.c.old_instance_id,
     )
     is_needed = sa.or_(switches.c.status == SwitchStatus.PREPARING.value, own)
-    return sa.exists().where(switches.c.agent_id == _s.agent_id, switches.c.status.in_(_OPEN), is_needed)
+    return sa.exists().where(switches.c.agent_id == _s.agent_id, IS_OPEN, is_needed)
 
 
 def _free_volume() -> sa.ColumnElement[bool]:
