@@ -270,3 +270,19 @@ def test_a_registration_of_a_boot_that_is_over_was_held_back_and_takes_nothing_f
     assert (late.status, "this boot of the instance is over" in late.body["detail"]) == (409, True)
     assert again.heartbeat(epoch=2, gate="open").body["role"] == "primary"
     assert first.heartbeat(epoch=1).status == 401
+
+
+def test_nor_does_that_of_a_boot_that_has_never_been_heard(world):
+    """EC2 says when a boot began; a time that is still to come is nobody's order."""
+    tenant = world.tenant()
+    world.register(tenant, number=1, boot_id="2026-02-28T10:00:00Z")
+    third = world.register(tenant, number=1, boot_id="2026-02-28T12:00:00Z")
+
+    def asks(boot_id):
+        told = world.describe(number=1, boot_id=boot_id)
+        return world.link.call("POST", "/api/agents/register", token=tenant.token, body=told)
+
+    assert asks("2026-02-28T11:00:00Z").status == 409
+    assert third.heartbeat(epoch=2, gate="open").body["role"] == "primary"
+    assert asks("2036-01-01T00:00:00Z").status == 201
+    assert asks("2026-02-28T13:00:00Z").status == 201

@@ -11,6 +11,7 @@ from spotguard.domain.switches import MoveKind
 from spotguard.planning.presence import REPLACED_AFTER, UNMEASURED_AFTER
 from spotguard.store.tables import agent_events, instances, replica_instances, switches
 from tests.coordinator.scene import A, Scene
+from tests.coordinator.test_another_boot import registered
 
 MARGIN = timedelta(seconds=20)  # a pass, and the steps in which the scene's time goes
 
@@ -160,4 +161,18 @@ def test_an_agent_of_the_contract_alone_tells_once_that_it_is_in_sync(scene, age
     first = standby(scene, agent)
     scene.guests[first.instance_id].measures = False
     scene.run(1800)
+    assert standby(scene, agent).status == ReplicaStatus.READY
+
+
+def test_one_that_enrols_again_is_not_taken_for_one_that_never_did(scene, agent):
+    """A doubled request takes its token from it, which its agent notices with its next word."""
+    first = standby(scene, agent)
+    scene.run(1200)
+    hush(scene, first.instance_id)
+    token = registered(scene, first.instance_id, "1")
+    scene.run(60)
+    scene.guests[first.instance_id].token_hash = token
+    hush(scene, first.instance_id, silent=False)
+    scene.run(300)
+    assert standby(scene, agent).id == first.id
     assert standby(scene, agent).status == ReplicaStatus.READY

@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from spotguard.domain.errors import Refused
+from spotguard.domain.clock import parse_time
+from spotguard.domain.errors import InvalidInput, Refused
 from spotguard.store.tables import agent_tokens, instances
 
 
-def require_not_over(tx: Connection, instance_id: str, boot_id: str) -> None:
-    """`Refused` where it has registered in that boot and in another one since: what says so now was held back on its
-    way. Whoever believed it would take the epoch from the boot that serves.
+def require_not_over(tx: Connection, now: datetime, instance_id: str, boot_id: str) -> None:
+    """`Refused` where another boot of the instance has registered that came after this one: what says so now was held
+    back on its way. Whoever believed it would take the epoch from the boot that serves.
+
+    A boot is told by its `pendingTime` (EC2 user guide, "Instance identity documents"), which begins anew with each
+    start; of those that are told otherwise the order is known in which they registered.
     """
-    t, i = agent_tokens.c, instances.c
-    of_it = sa.exists().where(t.instance_id == i.id, t.boot_id == boot_id)
-    over = sa.select(i.id).where(i.id == instance_id, i.boot_id != boot_id, of_it)
-    if tx.execute(over).first() is not None:
+    i = instances.c
+    known = tx.execute(sa.select(i.boot_id).where(i.id == instance_id)).scalar_one_or_none()
+    if known is None or known == boot_id:
+        return
+    if _registered_before(tx, instance_id, boot_id) or _began_before(now, boot_id, known):
         raise Refused("this boot of the instance is over: it has registered in another one since")
+
+
+def _registered_before(tx: Connection, instance_id: str, boot_id: str) -> bool:
+    t = agent_tokens.c
+    of_it = sa.select(t.instance_id).where(t.instance_id == instance_id, t.boot_id == boot_id)
+    return tx.execute(of_it.limit(1)).first() is not None
+
+
+def _began_before(now: datetime, boot_id: str, known: str) -> bool:
+    """A time that is still to come orders nothing: by such a word one request could keep all boots out."""
+    try:
+        begun, newest = parse_time(boot_id), parse_time(known)
+    except InvalidInput:
+        return False
+    return begun < newest <= now

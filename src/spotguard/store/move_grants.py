@@ -34,14 +34,15 @@ def grant_if_due(tx: sa.Connection, now: datetime, switch_id: SwitchId) -> bool:
         return False
     steps = step_times(tx, switch_id)
     held = grants.holder(tx, switch.agent_id)
-    if held is None or Step.ENROLLED not in steps or not _state_is_complete(switch, steps):
+    if held is None or held.epoch != switch.from_epoch:  # what came after it was written under another one
+        return False
+    if Step.ENROLLED not in steps or not _state_is_complete(switch, steps):
         return False
     if not can_serve(tx, switch.new_instance_id):
         return False
     proof = _proof(tx, now, held, switch, steps)
-    if proof is Proof.DEAD and not has_everything(tx, switch):
-        return False
-    if _is_in_doubt(tx, held, switch, proof):
+    lacks = proof is Proof.DEAD and not has_everything(tx, switch)
+    if lacks or _is_in_doubt(tx, held, switch, proof):
         return False
     return proof is not None and grants.grant(
         tx,

@@ -79,7 +79,7 @@ def register(
     """
     if not is_instance_id(newcomer.instance_id):
         raise InvalidInput(f"not an instance id: {newcomer.instance_id!r}")
-    require_not_over(tx, newcomer.instance_id, newcomer.boot_id)
+    require_not_over(tx, now, newcomer.instance_id, newcomer.boot_id)
     agent = _agent(tx, now, client_id, newcomer, enrolled_by, autonomy)
     pools.ensure_pools(tx, now, [Pool(newcomer.pool.instance_type, newcomer.pool.az, newcomer.pool.product)])
     seen = _former(tx, client_id, AgentId(agent.id), newcomer.instance_id)

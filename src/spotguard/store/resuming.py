@@ -44,7 +44,9 @@ def resume(
 
 
 def _end_its_move(tx: Connection, now: datetime, agent_id: AgentId) -> None:
-    """That boot may have taken its workload back unheard: who has its last pass may lack what came after it."""
+    """That boot may have taken its workload back unheard: who has its last pass, or was to recover from its death, may
+    lack what came after that.
+    """
     move = moves.preparing_of(tx, agent_id)
-    if move is not None and not move.is_recovery:
+    if move is not None:
         moves.unwind(tx, now, move.id, "its old instance came up with another boot")

@@ -146,7 +146,7 @@ class SimulatedMetadata:
         return Identity(
             instance_id=InstanceId(document["instanceId"]),
             # pendingTime changes when EC2 starts the instance anew, and not on a reboot (B4b)
-            boot_id=f"{document['instanceId']}@{document['pendingTime']}",
+            boot_id=document["pendingTime"],
             instance_type=document["instanceType"],
             az=document["availabilityZone"],
             az_id=self._required("meta-data/placement/availability-zone-id"),
