@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 
@@ -60,3 +61,11 @@ def test_the_newest_complete_one_is_never_deleted(keep):
         gone = drops(*points, keep=keep)
         assert complete[:1] == [p for p in complete if p not in gone][:1]
         assert len([p for p in complete if p not in gone]) == min(len(complete), max(keep, 1))
+
+
+def test_one_that_lacks_a_volume_replaces_none_and_goes_when_enough_newer_ones_are_whole():
+    lacks = replace(point("b", 7), is_partial=True)
+    assert makes(point("a", 13), lacks) == ["the newest restore point is 13.0 h old"]
+    assert drops(point("a", 13), lacks, keep=1) == []
+    assert drops(point("a", 13), lacks, point("c", 1), keep=1) == ["b", "a"]
+    assert drops(point("a", 13), lacks, point("c", 1), keep=2) == []

@@ -58,6 +58,8 @@ class RestorePoints:
         level = self.ctx.db.read(lambda tx: kill.level_for(tx, agent.client_id, agent.id))
         if level is KillLevel.ALL:
             return False  # nothing is made, and nothing deleted
+        if self.ctx.db.read(lambda tx: adrift.volumes_are_missing(tx, AgentId(agent.id))):
+            return False  # an image of now would lack the state, and the newest one may lack it too
         plans = self._plans(now, agent)
         for plan in plans:
             self._do(now, cloud, agent, plan)
@@ -111,7 +113,5 @@ def _serving(tx: sa.Connection, agent_id: AgentId) -> InstanceId | None:
     if held is None or held.released_at is not None or moves.preparing_of(tx, agent_id) is not None:
         return None
     if salvages.is_open_for(tx, agent_id):  # an image would hold the copy too
-        return None
-    if adrift.volumes_are_missing(tx, agent_id):  # an image of now would lack the state
         return None
     return InstanceId(held.instance_id) if moves.can_serve(tx, held.instance_id) else None

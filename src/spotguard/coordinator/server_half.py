@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,7 +21,7 @@ from spotguard.execution.imaging import DUPLICATE, image_name
 from spotguard.execution.volumes import movable
 from spotguard.planning.standby import Place
 from spotguard.ports.cloud import Cloud, CopyState
-from spotguard.store import fleet, launch_orders, moves, unwinding
+from spotguard.store import fleet, launch_orders, moves, partial_images, unwinding
 from spotguard.store.starting_images import image_of
 from spotguard.store.steps import SERVER
 from spotguard.store.tables import switches
@@ -91,7 +92,7 @@ def _volumes(half: Half) -> bool:
         found = _movable(half)
         if not found:
             why = "EC2 shows no volume besides the root at the old instance: nothing to move"
-            return half.ctx.db.write(lambda tx: moves.unwind(tx, half.now, half.switch.id, why))
+            return _unwind(half, why)
         half.ctx.db.write(lambda tx: _plan_volumes(tx, half.switch, found))
     return attach_volumes(half.ctx, half.now, half.cloud, half.switch, detach=True)
 
@@ -120,11 +121,13 @@ def _image(half: Half) -> bool:
     if not found:
         return _begin_image(half)
     if found[0].state is CopyState.FAILED:
-        return half.ctx.db.write(
-            lambda tx: moves.unwind(tx, half.now, half.switch.id, "EC2 could not make the image")
-        )
+        return _unwind(half, "EC2 could not make the image")
     if found[0].state is CopyState.PENDING:
         return False
+    if lacks := _lacking(half, found[0].snapshots):
+        return _unwind(
+            half, f"the image {found[0].image_id} lacks {lacks}, attached to nobody when it was made"
+        )
     new = half.ctx.db.write(
         lambda tx: moves.record_step(tx, half.now, half.switch.id, Step.IMAGED, half.now, SERVER)
     )
@@ -143,6 +146,9 @@ def _begin_image(half: Half) -> bool:
     )
     if not half.ctx.db.read(lambda tx: unwinding.goes_on(tx, half.switch.id)):
         return False
+    shown = half.cloud.describe_instances([InstanceId(half.switch.old_instance_id)])
+    if shown and (lacks := _lacking(half, {volume.device for volume in shown[0].volumes})):
+        return _unwind(half, f"{lacks} of the old instance is attached to nobody: an image would lack it")
     try:
         half.cloud.create_image(InstanceId(half.switch.old_instance_id), image_name(half.switch.id), tags)
     except NeedsPerson as error:
@@ -152,8 +158,17 @@ def _begin_image(half: Half) -> bool:
     return False
 
 
+def _lacking(half: Half, devices: Container[str]) -> str:
+    old = InstanceId(half.switch.old_instance_id)
+    return ", ".join(half.ctx.db.read(lambda tx: partial_images.lacking(tx, old, devices)))
+
+
+def _unwind(half: Half, because: str) -> bool:
+    return half.ctx.db.write(lambda tx: moves.unwind(tx, half.now, half.switch.id, because))
+
+
 def _without_image(half: Half, error: NeedsPerson) -> bool:
     """Nobody waits with a closed gate for what a person has to mend first: the old instance serves on."""
     switch, because = half.switch, f"EC2 refuses to make the image: {error}"
     refusals.tell(half.ctx, half.now, switch, switch.agent_id, code=error.code, because=str(error))
-    return half.ctx.db.write(lambda tx: moves.unwind(tx, half.now, switch.id, because))
+    return _unwind(half, because)

@@ -102,6 +102,13 @@ def last_state_because(holder: str) -> str:
     )
 
 
+def unimaged_because(holder: str) -> str:
+    return (
+        f"{holder} had it, and the workload moved on by an image that was made while it was attached to nobody: what "
+        "is on it lies nowhere else"
+    )
+
+
 def uncompared_because(holder: str) -> str:
     return (
         f"it is a disk of {holder}, which died, and the standby that took over lacks what was written last: no look "

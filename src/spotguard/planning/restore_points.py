@@ -1,7 +1,7 @@
 """Rolling restore points: when the next image of a serving instance is due, and which old ones may go.
 
 The newest complete one is never deleted, and an older one only when enough newer ones are complete: a restore point
-that is still being made, or that came to nothing, replaces none.
+that is still being made, that came to nothing, or that lacks a volume, replaces none.
 """
 
 from __future__ import annotations
@@ -19,13 +19,19 @@ MAKING_AT_MOST = timedelta(hours=24)
 @dataclass(frozen=True)
 class RestorePoint:
     """One image of an agent. `complete` None: still being made; False: EC2 gave it up. `needed`: a machine was made
-    from it, or may be at this moment: the next standby or rescue is launched from the same image.
+    from it, or may be at this moment: the next standby or rescue is launched from the same image. `is_partial`: it was
+    made while a volume of its machine was attached to nobody.
     """
 
     image_id: ImageId
     made_at: datetime
     complete: bool | None
     needed: bool = False
+    is_partial: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        return self.complete is True and not self.is_partial
 
 
 @dataclass(frozen=True)
@@ -49,18 +55,21 @@ RestorePlan = MakePoint | DropPoint
 def plan_restore_points(
     points: Sequence[RestorePoint], now: datetime, every: timedelta, keep: int
 ) -> tuple[RestorePlan, ...]:
-    """At most one to make; all that may go. `keep` complete ones stay, at least one."""
-    complete = sorted((p for p in points if p.complete), key=lambda p: p.made_at, reverse=True)
+    """At most one to make; all that may go. `keep` whole ones stay, at least one, and what lacks a volume until there
+    are as many newer ones.
+    """
+    whole = sorted((p for p in points if p.is_whole), key=lambda p: p.made_at, reverse=True)
+    enough_since = whole[max(keep, 1) - 1].made_at if len(whole) >= max(keep, 1) else None
     pending = [p for p in points if p.complete is None and now - p.made_at < MAKING_AT_MOST]
     drops = [
         *(DropPoint(p.image_id, "EC2 could not make it") for p in points if p.complete is False),
         *(
             DropPoint(p.image_id, f"{max(keep, 1)} newer restore points are complete")
-            for p in complete[max(keep, 1) :]
-            if not p.needed
+            for p in sorted(points, key=lambda p: p.made_at, reverse=True)
+            if p.complete and not p.needed and enough_since is not None and p.made_at < enough_since
         ),
     ]
-    newest = max((p.made_at for p in (*pending, *complete)), default=None)
+    newest = max((p.made_at for p in (*pending, *whole)), default=None)
     if pending or (newest is not None and now - newest < every):
         return tuple(drops)
     because = (

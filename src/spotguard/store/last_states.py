@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from spotguard.domain.replicas import ReplicaStatus
 from spotguard.domain.salvages import SalvageStatus
 from spotguard.domain.switches import MoveKind, SwitchStatus
+from spotguard.planning.switching import ROOT_DEVICES
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import epoch_grants, replica_instances, salvages, storage_resources, switches
 
@@ -29,7 +30,7 @@ _FROM_AN_IMAGE = (
 
 def is_last_state() -> sa.ColumnElement[bool]:
     """For a WHERE on `storage_resources`: what was written last may lie there alone."""
-    return sa.or_(_is_older_image(), _is_uncompared())
+    return sa.or_(_is_older_image(), _is_not_in_its_image(), _is_uncompared())
 
 
 def _had_it(instance_id: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
@@ -79,6 +80,21 @@ def _is_older_image() -> sa.ColumnElement[bool]:
     return sa.or_(of_holder, of_standby)
 
 
+def _is_not_in_its_image() -> sa.ColumnElement[bool]:
+    """A planned move by an image that was made while the volume was attached to nobody. The root is in every image."""
+    image = storage_resources.alias("image").c
+    lacks = sa.exists().where(image.switch_id == switches.c.id, image.kind == "image", image.is_partial)
+    return sa.exists().where(
+        switches.c.agent_id == _s.agent_id,
+        sa.not_(switches.c.is_recovery),
+        switches.c.kind == MoveKind.IMAGE.value,
+        switches.c.status.in_(_GRANTED),
+        _had_it(switches.c.old_instance_id),
+        sa.or_(_s.device.is_(None), _s.device.not_in(sorted(ROOT_DEVICES))),
+        lacks,
+    )
+
+
 _FREE = sa.select(storage_resources).where(
     _s.kind == "volume",
     _s.ended_at.is_(None),
@@ -86,6 +102,7 @@ _FREE = sa.select(storage_resources).where(
     sa.or_(_s.is_ours, _s.delete_with_instance),
 )
 _IMAGED = Prepared(_FREE.where(_is_older_image()).order_by(_s.created_at, _s.id))
+_NOT_IMAGED = Prepared(_FREE.where(_is_not_in_its_image()).order_by(_s.created_at, _s.id))
 _HAS_NO_LOOK_LEFT = sa.or_(
     switches.c.status == SwitchStatus.COMPLETED.value,
     sa.exists().where(salvages.c.switch_id == switches.c.id, salvages.c.status == SalvageStatus.FAILED.value),
@@ -98,6 +115,11 @@ _AWAITED = Prepared(_OF_A_PROMOTED.where(_is_uncompared(), sa.not_(_is_uncompare
 def after_an_image(tx: sa.Connection) -> list[Row]:
     """Of every tenant: the workload came back from an image."""
     return list(_IMAGED.rows(tx, {}))
+
+
+def not_in_their_image(tx: sa.Connection) -> list[Row]:
+    """Of every tenant: their holder's successor was launched from an image that lacks them."""
+    return list(_NOT_IMAGED.rows(tx, {}))
 
 
 def uncompared(tx: sa.Connection) -> list[Row]:

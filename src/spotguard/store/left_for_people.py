@@ -8,7 +8,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from spotguard.planning.cleaning import kept_plan, last_state_because, stranded_because, uncompared_because
+from spotguard.planning.cleaning import (
+    kept_plan,
+    last_state_because,
+    stranded_because,
+    uncompared_because,
+    unimaged_because,
+)
 from spotguard.store import last_states, leftover_rows, state_left, tickets
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import epoch_grants, instances
@@ -42,6 +48,10 @@ def of_all(tx: sa.Connection) -> list[LeftForPeople]:
     newest = [LeftForPeople(row, _of_unknown(tx, row)) for row in leftover_rows.of_unknown(tx)]
     last = [
         LeftForPeople(row, last_state_because(row.last_attached_to)) for row in last_states.after_an_image(tx)
+    ]
+    last += [
+        LeftForPeople(row, unimaged_because(row.last_attached_to))
+        for row in last_states.not_in_their_image(tx)
     ]
     last += [
         LeftForPeople(row, uncompared_because(row.last_attached_to)) for row in last_states.uncompared(tx)

@@ -24,8 +24,8 @@ from spotguard.planning.guard_rails import above_the_limit
 from spotguard.planning.move_warnings import warnings
 from spotguard.planning.switching import MoveFacts, MovePlan, choose, why_impossible
 from spotguard.planning.traffic import expected, why_unreachable
-from spotguard.store import agents as agent_rows
 from spotguard.store import (
+    adrift,
     commands,
     fallbacks,
     fleet,
@@ -41,6 +41,7 @@ from spotguard.store import (
     storage,
     type_facts,
 )
+from spotguard.store import agents as agent_rows
 from spotguard.store.fallbacks import Kept
 from spotguard.store.move_prices import prices_of
 from spotguard.store.prepared import Prepared
@@ -223,6 +224,8 @@ def _require_idle(tx: sa.Connection, now: datetime, order: MoveOrder) -> None:
         raise Refused("the present holder has let go already: a recovery is under way, wait for it")
     if not order.is_urgent and salvages.is_open_for(tx, order.agent_id):
         raise Refused("a copy of a dead instance's volume is attached for a look: wait some minutes")
+    if not order.is_urgent and adrift.volumes_are_missing(tx, order.agent_id):
+        raise Refused("a volume of the serving instance is attached to nobody: wait until it has it again")
     if _PREPARING.first(tx, {"agent": order.agent_id}) is not None:
         raise Refused("another switch of this agent is under way: wait until it has ended")
     stale = commands.open_mover(tx, order.agent_id)

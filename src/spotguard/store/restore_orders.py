@@ -101,7 +101,7 @@ def why_not(tx: sa.Connection, agent: Any) -> str | None:
 
 
 def newest_point(tx: sa.Connection, agent_id: AgentId) -> RestorePoint | None:
-    complete = [point for point in restore_points.of_agent(tx, agent_id) if point.complete]
+    complete = [point for point in restore_points.of_agent(tx, agent_id) if point.is_whole]
     return max(complete, key=lambda point: point.made_at, default=None)
 
 

@@ -51,11 +51,18 @@ def of_agent(tx: sa.Connection, agent_id: AgentId) -> list[RestorePoint]:
             _s.id,
             _s.created_at,
             _s.state,
+            _s.is_partial,
             sa.or_(_starts_machines(), _starts_a_rescue(), _is_rehearsed()).label("needed"),
         ).where(_points, _s.agent_id == agent_id)
     )
     return [
-        RestorePoint(ImageId(row.id), row.created_at, _COMPLETE.get(row.state), needed=bool(row.needed))
+        RestorePoint(
+            ImageId(row.id),
+            row.created_at,
+            _COMPLETE.get(row.state),
+            needed=bool(row.needed),
+            is_partial=bool(row.is_partial),
+        )
         for row in rows
     ]
 

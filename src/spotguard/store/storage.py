@@ -62,7 +62,7 @@ _NEWEST_IMAGE = Prepared(
         _s.ended_at.is_(None),
         _s.state == CopyState.DONE.value,
     )
-    .order_by(_s.created_at.desc())
+    .order_by(sa.func.coalesce(_s.is_partial, sa.false()), _s.created_at.desc())
     .limit(1)
 )
 
@@ -104,7 +104,7 @@ def saw_volume(
     delete_with_instance: bool = False,
 ) -> None:
     """`owner`: the instance that an untagged volume came with. `rates` None: not known now, a later look tells."""
-    known = _known(tx, view.volume_id)
+    known = row_of(tx, view.volume_id)
     if known is None:
         agent_id = _agent_of(tx, client_id, view.tags) if owner is None else owner.agent_id
         if agent_id is None:
@@ -226,6 +226,7 @@ _HAS_KEPT_STATE = Prepared(
 
 
 def newest_image_of(tx: sa.Connection, agent_id: AgentId) -> Row | None:
+    """Of the complete ones; one that lacks a volume of its machine only where there is no other."""
     return _NEWEST_IMAGE.first(tx, {"agent": agent_id})
 
 
@@ -268,7 +269,7 @@ def _whose(tx: sa.Connection, known: Row) -> str:
 def saw_snapshot(
     tx: sa.Connection, client_id: ClientId, view: SnapshotView, rates: StorageRates | None
 ) -> None:
-    known = _known(tx, view.snapshot_id)
+    known = row_of(tx, view.snapshot_id)
     if known is not None:
         shown: dict[str, Any] = {"state": view.state.value}
         if known.usd_per_gib_month is None and rates is not None:
@@ -295,17 +296,16 @@ def saw_image(tx: sa.Connection, client_id: ClientId, view: ImageView) -> None:
     owned = _s.id.in_(sorted(view.snapshots.values())), _s.client_id == client_id, _s.image_id.is_(None)
     if view.snapshots:
         tx.execute(sa.update(storage_resources).where(*owned).values(image_id=view.image_id))
-    known = _known(tx, view.image_id)
-    if known is not None:
-        _write(tx, known, {"state": view.state.value})
+    row = row_of(tx, view.image_id)
+    if row is not None:
+        _write(tx, row, {"state": view.state.value})
         return
     agent_id = _agent_of(tx, client_id, view.tags)
     if agent_id is None:
         return
-    row = _new(client_id, agent_id, "image", view.image_id, 0, view.created_at)
     tx.execute(
         sa.insert(storage_resources),
-        row
+        _new(client_id, agent_id, "image", view.image_id, 0, view.created_at)
         | {
             "switch_id": tagged.named(tx, switches, agent_id, view.tags.get(SWITCH_TAG)),
             "state": view.state.value,
@@ -335,7 +335,7 @@ def _new(
     }
 
 
-def _known(tx: sa.Connection, resource_id: str) -> Row | None:
+def row_of(tx: sa.Connection, resource_id: str) -> Row | None:
     return _ONE.first(tx, {"resource": resource_id})
 
 

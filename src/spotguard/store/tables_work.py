@@ -236,6 +236,9 @@ storage_resources = sa.Table(
     sa.Column("switch_id", uuid),
     sa.Column("purpose", sa.String(20)),  # as its tag says
     sa.Column("image_id", sa.String(64)),  # the image that owns a snapshot
+    sa.Column(
+        "is_partial", sa.Boolean
+    ),  # of an image: it lacks a volume of its machine; NULL: not complete yet
     sa.Column("usd_per_gib_month", Money()),  # NULL for images: their snapshots are billed
     sa.Column("state", sa.String(20), nullable=False),
     created_at(),

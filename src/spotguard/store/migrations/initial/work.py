@@ -176,6 +176,7 @@ storage_resources = sa.Table(
     sa.Column("switch_id", sa.String(length=36), nullable=True),
     sa.Column("purpose", sa.String(length=20), nullable=True),
     sa.Column("image_id", sa.String(length=64), nullable=True),
+    sa.Column("is_partial", sa.Boolean(), nullable=True),
     sa.Column("usd_per_gib_month", Money(precision=12, scale=6), nullable=True),
     sa.Column("state", sa.String(length=20), nullable=False),
     sa.Column("created_at", UtcTime(), nullable=False),
