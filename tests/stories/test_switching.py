@@ -4,7 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from spotguard.domain.agents import Executor
 from spotguard.domain.errors import Throttled
+from spotguard.domain.switches import Step
+from spotguard.store import accounts
+from tests.stories.scene import Scene
 
 
 def test_manual_switching_makes_a_command_that_the_agent_polls_and_executes(scene):
@@ -104,3 +108,24 @@ def test_no_kind_of_move_loses_or_doubles_a_record(scene, kind):
     assert (switch.kind, switch.status) == (kind, "committed")
     assert (switch.ami_created_at is not None) == (kind == "image")
     scene.assert_no_record_lost_or_doubled()
+
+
+@pytest.mark.parametrize(("kind", "step"), [("image", Step.GATE_CLOSED), ("volume", Step.LAUNCHED)])
+def test_who_calls_ec2_for_a_move_does_not_change_in_the_midst_of_it(kind, step):
+    scene = Scene(executor=Executor.SERVER)
+    row = scene.agent()
+    fit = [
+        pool["id"]
+        for pool in scene.pools()
+        if pool["allowed"]
+        and (pool["az"] == row.az) is (kind == "volume")
+        and pool["id"] != row.current_pool_id
+    ]
+    wish = {"target": "pool", "pool_id": fit[0], "kind": kind}
+    scene.post(f"/api/client/instances/{row.instance_id}/force-switch", wish, expect=202)
+    scene.until(lambda: scene.has_recorded(step), minutes=30)
+    now, agents = scene.world.clock.now(), Executor.AGENT
+    scene.world.db.write(lambda tx: accounts.set_executor(tx, now, row.client_id, agents))
+    scene.until(lambda: scene.has_recorded(Step.OPENED), minutes=15)
+    scene.assert_no_record_lost_or_doubled()
+    scene.close()

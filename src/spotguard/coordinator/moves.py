@@ -16,13 +16,13 @@ from spotguard.domain.ids import AgentId, InstanceId, SwitchId
 from spotguard.domain.replicas import LIVE_REPLICA
 from spotguard.domain.switches import Step, SwitchStatus, Trigger
 from spotguard.store import (
-    accounts,
     deaths,
     events,
     fleet,
     grants,
     kill,
     move_deadlines,
+    move_rows,
     moves,
     replicas,
     storage,
@@ -104,7 +104,7 @@ class Moves:
         )
 
     def _executor(self, switch: Row) -> Executor:
-        return self.ctx.db.read(lambda tx: accounts.executor_of(tx, switch.client_id))
+        return self.ctx.db.read(lambda tx: move_rows.executor(tx, switch))
 
 
 def why_unwind(tx: sa.Connection, now: datetime, switch: Row, *, was_away: bool) -> str | None:

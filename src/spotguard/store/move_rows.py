@@ -23,6 +23,7 @@ from spotguard.store.accounts import executor_of
 from spotguard.store.move_orders import MoveOrder
 from spotguard.store.prepared import Prepared, PreparedInsert
 from spotguard.store.starting_images import image_of
+from spotguard.store.tables import commands as commands_table
 from spotguard.store.tables import switches
 
 Row = sa.Row[Any]
@@ -111,6 +112,13 @@ def plan_json(order: MoveOrder) -> dict[str, Any]:
         "created_by": order.created_by.value,
         **order.plan_extra,
     }
+
+
+def executor(tx: sa.Connection, switch: Row) -> Executor:
+    """As the move's command says; one that is chosen later counts for later moves."""
+    c = commands_table.c
+    payload = tx.scalar(sa.select(c.payload).where(c.id == switch.command_id)) or {}
+    return Executor(payload.get("executor") or executor_of(tx, switch.client_id))
 
 
 def enqueue_switch(

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from spotguard.domain.agents import Executor
 from spotguard.domain.errors import Refused
 from spotguard.domain.ids import AgentId, InstanceId, SwitchId
 from spotguard.domain.switches import Step, SwitchStatus
-from spotguard.store import grants
-from spotguard.store.accounts import executor_of
+from spotguard.store import grants, move_rows
 from spotguard.store.report_ends import SwitchReport
 from spotguard.store.steps import recorded_steps
-from spotguard.store.tables import commands
 
 HOLDERS = frozenset(
     {
@@ -50,7 +47,7 @@ def require_rights(tx: Connection, row: Row[Any], by: InstanceId, report: Switch
         raise Refused("only the holder itself tells what it has done up to letting go of its epoch")
     if row.status == SwitchStatus.COMPLETED:
         return
-    if (names_new or not EXECUTORS.isdisjoint(fresh)) and _server_executes(tx, row):
+    if (names_new or not EXECUTORS.isdisjoint(fresh)) and move_rows.executor(tx, row) is Executor.SERVER:
         raise Refused("the server itself launches, images and moves volumes for this move")
     after = SUCCESSORS.intersection(fresh)
     if after and Step.GRANTED not in known:
@@ -70,13 +67,6 @@ def _is_whole(row: Row[Any], by: InstanceId, report: SwitchReport, known: list[S
         and {Step.LAUNCHED, Step.OPENED} <= report.timing.keys()
         and _BEFORE_ANY_REPORT.issuperset(known)
     )
-
-
-def _server_executes(tx: Connection, row: Row[Any]) -> bool:
-    """As the move's command says; an executor that is chosen later counts for later moves."""
-    payload = tx.scalar(sa.select(commands.c.payload).where(commands.c.id == row.command_id)) or {}
-    chosen = payload.get("executor") or executor_of(tx, row.client_id)
-    return bool(chosen == Executor.SERVER)
 
 
 def _holds(tx: Connection, row: Row[Any], by: InstanceId) -> bool:
