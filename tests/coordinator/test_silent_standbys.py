@@ -176,3 +176,35 @@ def test_one_that_enrols_again_is_not_taken_for_one_that_never_did(scene, agent)
     scene.run(300)
     assert standby(scene, agent).id == first.id
     assert standby(scene, agent).status == ReplicaStatus.READY
+
+
+@pytest.mark.parametrize("trouble", ["silent", "signalled"])
+def test_where_nobody_can_be_launched_a_poor_one_is_kept(scene, agent, trouble):
+    first = standby(scene, agent)
+    scene.dry_up()
+    if trouble == "silent":
+        hush(scene, first.instance_id)
+    else:
+        scene.ec2.controls.signal_rebalance(first.instance_id)
+    scene.run(1200)
+    assert first.id in [row.id for row in scene.live_replicas(agent)]
+    assert first.instance_id in scene.running()
+    assert len(scene.running()) == 2
+    assert told(scene, "replica_failed")
+
+    hush(scene, first.instance_id, silent=False)
+    scene.end_drought()
+    scene.run(4800)
+    assert standby(scene, agent).status == ReplicaStatus.READY
+    assert (standby(scene, agent).id == first.id) is (trouble == "silent")
+    assert len(scene.running()) == 2
+    assert scene.breaches() == []
+
+
+def test_a_cap_that_has_room_for_one_standby_lets_a_poor_one_be_replaced(scene, agent):
+    first = standby(scene, agent)
+    scene.limit(max_instances=2)
+    hush(scene, first.instance_id)
+    scene.run(1800)
+    assert standby(scene, agent).id != first.id
+    assert standby(scene, agent).status == ReplicaStatus.READY

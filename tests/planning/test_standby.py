@@ -199,7 +199,12 @@ def test_what_was_planned_and_done_needs_no_second_plan():
         kept = [r for r in seen.need.replicas if r.replica_id not in seen.retired]
         made = [
             LiveReplica(
-                ReplicaId("new"), plan.replica_type, plan.place.pool.id, plan.place.mode, doomed=False
+                ReplicaId("new"),
+                plan.replica_type,
+                plan.place.pool.id,
+                plan.place.mode,
+                doomed=False,
+                launched=False,
             )
             for plan in seen.launches
         ]
@@ -223,28 +228,37 @@ def test_the_first_place_is_taken():
 
 def test_a_standby_with_a_signal_of_its_own_is_replaced():
     """B9: it is not ready."""
-    gone, new = plan_standbys(replace(WISH, replicas=(replica(doomed=True),)))
-    assert gone.replica_id == "r1"
-    assert "signal" in gone.because
-    assert new.place == SPOT_THERE
+    [new] = plan_standbys(replace(WISH, replicas=(replica(doomed=True),)))
+    assert (new.place, new.replaces) == (SPOT_THERE, ("r1",))
+    assert "signal" in new.because
 
 
 def test_a_standby_that_nobody_hears_is_replaced_as_one_with_a_signal_is():
     """A poor one is better than none: it goes when another is launched."""
     unheard = replace(replica(), unheard=True)
-    gone, new = plan_standbys(replace(WISH, replicas=(unheard,)))
-    assert (gone.replica_id, new.place) == ("r1", SPOT_THERE)
-    assert "not been heard for 5 minutes" in gone.because
+    [new] = plan_standbys(replace(WISH, replicas=(unheard,)))
+    assert (new.place, new.replaces) == (SPOT_THERE, ("r1",))
+    assert "not been heard for 5 minutes" in new.because
     assert plan_standbys(replace(WISH, replicas=(unheard,), places=())) == ()
 
 
 def test_the_primary_moved_into_its_standbys_pool():
     """B6: never the primary's own pool; over 92 % of interruptions in one pool fall within three minutes."""
-    gone, new = plan_standbys(
-        replace(WISH, primary_pool=THERE.id, replicas=(replica(),), places=(ONDEMAND_HERE,))
-    )
-    assert "fall with it" in gone.because
-    assert new.place == ONDEMAND_HERE
+    need = replace(WISH, primary_pool=THERE.id, replicas=(replica(),), places=(ONDEMAND_HERE,))
+    [new] = plan_standbys(need)
+    assert "fall with it" in new.because
+    assert (new.place, new.replaces) == (ONDEMAND_HERE, ("r1",))
+    only_wished = replace(replica(), launched=False)
+    gone, new = plan_standbys(replace(need, replicas=(only_wished,)))
+    assert (gone.replica_id, new.place, new.replaces) == ("r1", ONDEMAND_HERE, ())
+
+
+def test_a_poor_standby_stays_until_the_machine_of_its_successor_is_named():
+    poor, successor = replica(doomed=True), replace(replica(), replica_id="r2", launched=False)
+    assert plan_standbys(replace(WISH, replicas=(poor, successor))) == ()
+    launched = replace(successor, launched=True)
+    [gone] = plan_standbys(replace(WISH, replicas=(poor, launched)))
+    assert gone.replica_id == "r1"
 
 
 def test_a_primary_on_demand_has_no_pool_to_share():

@@ -34,6 +34,7 @@ from spotguard.store import (
     launch_orders,
     live_signals,
     moves,
+    outgoing,
     quotas,
     replicas,
     sightings,
@@ -264,7 +265,8 @@ def _ask_agent(tx: sa.Connection, now: datetime, agent: Row, replica: Row) -> bo
     places = _ordered_places(tx, now, agent, replica)
     if voluntary:
         roomy = quotas.with_room(tx, now, client_id, places, ReplicaId(replica.id))
-        places = within_caps(tx, now, client_id, agent_id, roomy)
+        ending = outgoing.machine_of(tx, agent_id)
+        places = within_caps(tx, now, client_id, agent_id, roomy, after=ending)
     dearest = _dearest(places)
     intentions.reserve(
         tx,

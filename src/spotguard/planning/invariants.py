@@ -88,6 +88,7 @@ class ReplicaFact:
     is_active: bool
     instance_id: str | None
     instance_held_epoch: bool
+    is_outgoing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +236,9 @@ def only_legal_states(facts: Facts) -> Iterator[str]:
         if agent.auto_switch_enabled and agent.manual_replica_enabled:
             yield f"agent {agent.agent_id} has both modes"
     manual = Counter(
-        r.agent_id for r in facts.replicas if r.is_active and r.replica_type is ReplicaType.MANUAL
+        r.agent_id
+        for r in facts.replicas
+        if r.is_active and not r.is_outgoing and r.replica_type is ReplicaType.MANUAL
     )
     yield from (
         f"agent {agent} has {count} live manual replicas" for agent, count in manual.items() if count > 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -72,11 +72,12 @@ class StandbyNeed:
 
 @dataclass(frozen=True)
 class LaunchReplica:
-    """A standby is wanted here."""
+    """A standby is wanted here. `replaces`: poor ones, better than none until EC2 has named its machine."""
 
     replica_type: ReplicaType
     place: Place
     because: str
+    replaces: tuple[ReplicaId, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,11 +111,21 @@ def plan_standbys(need: StandbyNeed) -> tuple[StandbyPlan, ...]:
         return _retire_manual(need)
     if not need.can_sync:
         return tuple(RetireReplica(r.replica_id, NO_SYNC) for r in need.replicas)
-    unfit = tuple(retire for r in need.replicas if (retire := _unfit(need, r)) is not None)
-    if len(unfit) < len(need.replicas):
-        return unfit
-    launch = _launch(need, unfit)
-    return () if launch is None else (*unfit, launch)  # a poor standby is better than none
+    return _keep_one(need)
+
+
+def _keep_one(need: StandbyNeed) -> tuple[StandbyPlan, ...]:
+    """What is poor goes when a fit one has its machine: better than none until then."""
+    unfit = {r.replica_id: retire for r in need.replicas if (retire := _unfit(need, r)) is not None}
+    fit = [r for r in need.replicas if r.replica_id not in unfit]
+    if any(r.launched for r in fit):
+        return tuple(unfit.values())
+    poor = tuple(r.replica_id for r in need.replicas if r.replica_id in unfit and r.launched)
+    only_wished = tuple(retire for name, retire in unfit.items() if name not in poor)
+    if fit:
+        return only_wished
+    launch = _launch(need, tuple(unfit.values()))
+    return () if launch is None else (*only_wished, replace(launch, replaces=poor))
 
 
 def _retire_manual(need: StandbyNeed) -> tuple[RetireReplica, ...]:

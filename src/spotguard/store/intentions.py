@@ -29,7 +29,7 @@ from spotguard.domain.pools import Pool, parse_pool_id
 from spotguard.ports.clock import Clock
 from spotguard.ports.intentions import Intention, IntentionKind, IntentionStatus, Outcome
 from spotguard.ports.shape import Shape
-from spotguard.store import drills, probes
+from spotguard.store import drills, outgoing, probes
 from spotguard.store.database import Database, must_last
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import agents, clients, instances, intentions
@@ -130,7 +130,8 @@ def open_intention(tx: sa.Connection, now: datetime, wisher: Wisher, intention: 
     is_launch = intention.kind in (IntentionKind.LAUNCH, IntentionKind.FLEET)
     if wisher.voluntary and is_launch:
         is_probe, usd = wisher.probe_id is not None, intention.usd_per_hour
-        require_caps(tx, now, wisher.client_id, wisher.agent_id, usd, is_probe=is_probe)
+        after = None if wisher.replica_id is None else outgoing.machine_of(tx, wisher.agent_id)
+        require_caps(tx, now, wisher.client_id, wisher.agent_id, usd, is_probe=is_probe, after=after)
         if wisher.probe_id is not None:
             probes.require_waiting(tx, wisher.probe_id)
         if wisher.drill_id is not None:

@@ -298,6 +298,7 @@ def _replicas(tx: sa.Connection, scope: _Scope) -> list[inv.ReplicaFact]:
             is_active=row.is_active,
             instance_id=row.instance_id,
             instance_held_epoch=bool(row.held_epoch),
+            is_outgoing=row.is_outgoing,
         )
         for row in _REPLICAS.of(tx, scope)
     ]
@@ -311,6 +312,7 @@ _REPLICAS = _Rows(
         _r.replica_type,
         _r.status,
         _r.is_active,
+        _r.is_outgoing,
         _r.instance_id,
         sa.exists().where(_g.agent_id == _r.agent_id, _g.instance_id == _r.instance_id).label("held_epoch"),
     ).join(agents, _a.id == _r.agent_id),

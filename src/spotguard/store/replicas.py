@@ -16,7 +16,7 @@ from spotguard.domain.ids import AgentId, InstanceId, ReplicaId
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.replicas import LIVE_REPLICA, REPLICA_LIFE, ReplicaStatus, ReplicaType, SyncStatus
-from spotguard.store import events, intentions
+from spotguard.store import events, intentions, outgoing
 from spotguard.store.prepared import Prepared, PreparedInsert
 from spotguard.store.tables import agents, instances, replica_instances
 
@@ -121,10 +121,14 @@ def machine_named(
         )
         .values(instance_id=instance_id, launched_at=launched_at or now)
     )
-    if done.rowcount == 1:
-        intentions.reserved_is(tx, now, instance_id, replica_id=replica_id)
-        stand_by(tx, instance_id)
-    return done.rowcount == 1
+    if done.rowcount != 1:
+        return False
+    intentions.reserved_is(tx, now, instance_id, replica_id=replica_id)
+    stand_by(tx, instance_id)
+    own = _stored(tx, replica_id)
+    for replaced in outgoing.of_agent(tx, own.agent_id):
+        retire(tx, now, replaced, own.because)
+    return True
 
 
 def named_for(tx: sa.Connection, instance_id: InstanceId) -> ReplicaId | None:
@@ -323,6 +327,9 @@ def _end(
     if not _move(tx, replica_id, wanted, None, *while_it, is_active=False, terminated_at=now):
         return False
     intentions.reserved_is(tx, now, None, replica_id=replica_id)
+    ended = _stored(tx, replica_id)
+    if ended.instance_id is None:
+        outgoing.stay(tx, ended.agent_id)
     _after(tx, now, replica_id, f"replica_{wanted.value}", because)
     return True
 
@@ -341,9 +348,7 @@ def mark_promoted(tx: sa.Connection, now: datetime, replica_id: ReplicaId, *, wh
 
 
 def _after(tx: sa.Connection, now: datetime, replica_id: ReplicaId, kind: str, message: str) -> None:
-    row = tx.execute(
-        sa.select(replica_instances.c.agent_id).where(replica_instances.c.id == replica_id)
-    ).one()
+    row = _stored(tx, replica_id)
     recount(tx, row.agent_id)
     touch_config(tx, row.agent_id)
     _tell(tx, now, row.agent_id, kind, message, replica_id)

@@ -24,7 +24,7 @@ from spotguard.planning.standby import (
     wants_launch,
     why_none_is_made,
 )
-from spotguard.store import agents, fleet, grants, kill, live_signals, moves, replicas, silence
+from spotguard.store import agents, fleet, grants, kill, live_signals, moves, outgoing, replicas, silence
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import replica_instances
 
@@ -53,14 +53,16 @@ def keep(tx: sa.Connection, now: datetime, agent: Row) -> list[ReplicaId]:
                 replicas.retire(tx, now, plan.replica_id, plan.because)
             case LaunchReplica():
                 try:
-                    made.append(
-                        create(
-                            tx, now, agent, plan.replica_type, plan.place, CreatedBy.COORDINATOR, plan.because
-                        )
-                    )
+                    with tx.begin_nested():
+                        made.append(_replace(tx, now, agent, plan))
                 except Refused:
                     continue  # another coordinator made it in the same moment
     return made
+
+
+def _replace(tx: sa.Connection, now: datetime, agent: Row, plan: LaunchReplica) -> ReplicaId:
+    outgoing.give_way(tx, plan.replaces)
+    return create(tx, now, agent, plan.replica_type, plan.place, CreatedBy.COORDINATOR, plan.because)
 
 
 def create(

@@ -231,11 +231,14 @@ replica_instances = sa.Table(
     sa.Column("hourly_cost", Money()),
     sa.Column("attempt", sa.Integer, nullable=False, default=1),
     sa.Column("because", sentence),
+    sa.Column(
+        "is_outgoing", sa.Boolean, nullable=False, default=False
+    ),  # until its successor's machine is named
     # one live manual replica per agent: NULL is free, so that only live manual rows compete
     sa.Column(
         "live_manual_agent_id",
         sa.String(36),
-        sa.Computed("CASE WHEN is_active AND replica_type = 'manual' THEN agent_id END"),
+        sa.Computed("CASE WHEN is_active AND NOT is_outgoing AND replica_type = 'manual' THEN agent_id END"),
         unique=True,
     ),
     # and a machine stands by for one of them

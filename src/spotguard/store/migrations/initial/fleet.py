@@ -290,10 +290,11 @@ replica_instances = sa.Table(
     sa.Column("hourly_cost", Money(precision=12, scale=6), nullable=True),
     sa.Column("attempt", sa.Integer(), nullable=False),
     sa.Column("because", sa.Text(), nullable=True),
+    sa.Column("is_outgoing", sa.Boolean(), nullable=False),
     sa.Column(
         "live_manual_agent_id",
         sa.String(length=36),
-        sa.Computed("CASE WHEN is_active AND replica_type = 'manual' THEN agent_id END"),
+        sa.Computed("CASE WHEN is_active AND NOT is_outgoing AND replica_type = 'manual' THEN agent_id END"),
         nullable=True,
     ),
     sa.Column(
