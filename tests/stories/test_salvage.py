@@ -95,6 +95,7 @@ def test_it_is_compared_on_the_new_primary_by_a_copy_that_is_deleted_afterwards(
     assert scene.volume_row(found["volumeId"]).last_attached_to == dead
     (message,) = told(scene)
     assert "nothing is merged by itself" in message
+    scene.wait(minutes=10)
     deleted = [event.detail["kind"] for event in scene.events(DELETED)]
     assert sorted(deleted) == ["snapshot", "volume"]
     scene.world.settle()
