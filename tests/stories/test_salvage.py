@@ -109,6 +109,7 @@ def test_its_owners_volume_with_the_lost_writes_says_so_before_it_says_how_to_de
     dies_unheard(scene)
     found = scene.until(lambda: (s := lost_state(scene)) and s["completedAt"] and s, minutes=40)
     assert not scene.volume_row(found["volumeId"]).is_ours
+    assert found["keptUntil"] is None, "a person's to delete"
     scene.until(lambda: scene.events("leftover_kept"), minutes=25 * 60)
     (told,) = (
         one for one in scene.get("/api/client/leftovers")["items"] if one["resourceId"] == found["volumeId"]
