@@ -12,6 +12,7 @@ from spotguard.domain.instances import Mode
 from spotguard.domain.signals import REBALANCE_COUNTS_FOR
 from spotguard.domain.switches import MoveKind, Step, SwitchStatus
 from spotguard.planning.guard_rails import above_the_limit
+from spotguard.planning.spans import about
 from spotguard.planning.standby import Place
 
 _COMPLETE = {
@@ -176,9 +177,9 @@ def certificate_text(
     tells.
     """
     if not passed:
-        return f"failed {_about(age)} ago: {because or 'nobody knows why'}"
+        return f"failed {about(age)} ago: {because or 'nobody knows why'}"
     proven = "" if because is None else f"; {because}"
-    return f"proven {_about(age)} ago: {measured_text(seconds, state_age_seconds)}{proven}"
+    return f"proven {about(age)} ago: {measured_text(seconds, state_age_seconds)}{proven}"
 
 
 def measured_text(seconds: Decimal | float | None, state_age_seconds: Decimal | float | None) -> str:
@@ -186,16 +187,7 @@ def measured_text(seconds: Decimal | float | None, state_age_seconds: Decimal | 
     measured = "not measured" if seconds is None else f"{seconds:.0f} s"
     if state_age_seconds is None:
         return measured
-    return f"{measured}, image {_about(timedelta(seconds=float(state_age_seconds)))} old"
-
-
-def _about(age: timedelta) -> str:
-    """In the largest unit of which there are two, and never less than none."""
-    seconds = max(age.total_seconds(), 0.0)
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds // size:.0f} {unit}"
-    return f"{seconds:.0f} s"
+    return f"{measured}, image {about(timedelta(seconds=float(state_age_seconds)))} old"
 
 
 def calm_places(
