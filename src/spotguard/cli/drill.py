@@ -26,7 +26,11 @@ def drill(
     agent: Annotated[str, typer.Argument(help="The agent: its id, or its name.")],
     *,
     restore: Annotated[
-        bool, typer.Option("--restore", help="Boot the newest restore point in quarantine instead.")
+        bool,
+        typer.Option(
+            "--restore",
+            help="Boot the newest restore point instead, in quarantine where it has a quarantineGroup.",
+        ),
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan and its cost; nothing is done.")
