@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+import sqlalchemy as sa
 
 from spotguard.domain.clock import rfc3339
 from spotguard.domain.commands import CommandType, CreatedBy
@@ -285,6 +286,16 @@ def test_a_promoted_replica_is_never_ended_by_its_row(
     world.write(lambda tx: replica_store.mark_promoted(tx, now, promoted, whole=True))
     path = f"/agents/{market.agent_id}/replicas/{promoted}"
     assert acme.call("DELETE", path).status == 409
+    refused = promote(world, acme, market)
+    assert (refused.status, refused.body["detail"]) == (
+        409,
+        "this replica is promoted already, and stands by no more",
+    )
+    its = sa.update(replica_instances).where(replica_instances.c.id == promoted)
+    world.write(lambda tx: tx.execute(its.values(instance_id=market.id)))
+    assert promote(world, acme, market).body["detail"] == "this replica is promoted already: it serves"
+    world.write(lambda tx: tx.execute(its.values(status="terminated")))
+    assert "is terminated: it stands by no more" in promote(world, acme, market).body["detail"]
 
 
 DONE = {

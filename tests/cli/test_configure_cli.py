@@ -7,6 +7,7 @@ import pytest
 from spotguard.cli.asking import Asking
 from spotguard.cli.configure import configured, parsed
 from spotguard.cli.output import Failed
+from spotguard.domain.errors import ServerAway
 from tests.api.world import World
 
 
@@ -37,6 +38,8 @@ def test_what_is_refused_is_told_by_its_name_and_nothing_is_set(asking):
         configured(asking, "web", parsed(["colour=blue"]))
     with pytest.raises(Failed, match=r"^terminateWaitMinutes: .*1440$"):
         configured(asking, "web", parsed(["terminateWaitMinutes=9999"]))
+    with pytest.raises(Failed, match=r"^configVersion: counted by the server, and not set by hand$"):
+        configured(asking, "web", parsed(["configVersion=3", "restorePointHours=24"]))
     with pytest.raises(Failed, match="no agent 'nosuch'"):
         configured(asking, "nosuch", {})
     assert configured(asking, "web", {}) == before
@@ -46,3 +49,21 @@ def test_what_is_no_setting_is_told_before_anybody_is_asked(shell):
     for typed, told in (("restorePointHours", "NAME=VALUE is wanted"), ("=1", "NAME=VALUE is wanted")):
         assert told in shell.fails("configure", "web", typed, "--token-file", "/nowhere", code=2)
     assert "named twice" in shell.fails("configure", "web", "a=1", "a=2", "--token-file", "/nowhere", code=2)
+
+
+class Below:
+    """The server by an address with a path that it does not have."""
+
+    def __init__(self, link):
+        self.link = link
+
+    def call(self, method, path, **more):
+        return self.link.call(method, f"/xyz{path}", **more)
+
+
+def test_an_address_with_a_wrong_path_is_told_like_one_where_nobody_answers(asking):
+    asking.link = Below(asking.link)
+    with pytest.raises(
+        ServerAway, match=r"^/api/client/agents is not there: does the address end with a wrong"
+    ):
+        configured(asking, "web", {})

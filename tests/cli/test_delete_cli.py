@@ -33,7 +33,7 @@ def test_what_goes_on_is_told_with_its_cost_before_it_asks(asking, web):
     told: list[str] = []
     done = deleted(asking, "web", dry_run=False, agreed=lambda: bool(told), tell=told.append)
     assert told[0] == "goes on, its user's own again, guarded by nobody, 22.78 USD a month:"
-    assert told[1].startswith(f"  instance {web.id}, 22.78 USD a month: ")
+    assert told[1].startswith(f"  instance {web.id}, made by its user, 22.78 USD a month: ")
     assert "terminate-instances" in told[1]
     assert (done["logicalAgentId"], done["left"][0]["resourceId"]) == ("web", web.id)
     with pytest.raises(Failed, match="no agent 'web'"):
@@ -64,10 +64,11 @@ def test_what_was_not_shown_is_not_left_behind(asking, world, web):
 
 
 def test_an_unknown_cost_is_called_so():
-    left = [{"kind": "volume", "resourceId": "vol-1", "usdPerMonth": None, "plan": "leave it"}]
+    volume = {"kind": "volume", "resourceId": "vol-1", "madeBySpotguard": True}
+    left = [volume | {"usdPerMonth": None, "plan": "leave it"}]
     lines = list(lines_of({"left": left, "usdPerMonth": "0", "standbys": ["i-2"]}))
     assert lines[0].endswith("0.00 USD a month and 1 whose cost is not known:")
-    assert lines[1:3] == ["  volume vol-1, cost not known: leave it", "ends: i-2"]
+    assert lines[1:3] == ["  volume vol-1, made by SpotGuard, cost not known: leave it", "ends: i-2"]
     assert next(lines_of({"left": [], "usdPerMonth": "0", "standbys": []})) == "nothing of it goes on"
 
 

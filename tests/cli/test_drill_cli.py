@@ -32,7 +32,16 @@ def test_it_watches_a_failover_to_its_end_and_tells_each_step_once(scene):
     assert ended["status"] == "passed"
     assert passed_line(ended).endswith(" s; no write was lost")
     assert passed_line(ended | {"lostSeconds": None}).endswith("; whether a write was lost is not known")
-    assert passed_line(ended | {"kind": "restore"}) == f"passed: {ended['because']}"
+    restored = ended | {
+        "kind": "restore",
+        "seconds": 187.2,
+        "stateAgeSeconds": 250,
+        "because": "its probe succeeded",
+    }
+    assert (
+        passed_line(restored)
+        == "passed, from its launch until it was healthy: 187 s, image 4 min old; its probe succeeded"
+    )
     told = [line.split()[1] for line in lines]
     assert told[0] == "decided"
     assert {"gate_closed", "granted", "opened", "verified"} <= set(told)
@@ -85,9 +94,16 @@ def test_a_server_that_is_away_for_a_while_is_waited_for_and_no_longer(scene):
     def wait(seconds: float) -> None:
         waited.append(seconds)
 
+    lines: list[str] = []
+    mine = Errand(scene.world.link, scene.world.client_token, wait, now=lambda: sum(waited))
     with pytest.raises(ServerAway):
-        Errand(scene.world.link, scene.world.client_token, wait).watch(agent_id, began["id"], print)
+        mine.watch(agent_id, began["id"], lines.append)
     assert sum(waited) == 120
+    (line,) = lines
+    assert line == (
+        "the server does not answer (the network is cut); waiting up to 120 s; whether the drill goes on is not "
+        "known until it answers"
+    )
 
 
 def test_who_interrupts_the_watching_is_told_that_the_drill_goes_on_and_where_its_end_stands(scene):

@@ -126,6 +126,27 @@ def test_installing_says_what_it_does_and_uninstalling_restores_it(shell, root, 
     assert (nothing.exit_code, nothing.stdout.strip()) == (0, "Nothing of SpotGuard's is installed here.")
 
 
+def test_a_dry_run_says_what_it_would_change_and_changes_nothing(shell, root, token_file):
+    before, wish = root.tree(), wishing(token_file)[:-1]
+    dry = shell.run(*asking(root), *wish, "--dry-run")
+    assert dry.exit_code == 0, dry.output
+    assert "This will" in dry.stdout
+    assert dry.stdout.rstrip().endswith("Nothing was changed.")
+    told = shell.json(*asking(root), *wish, "--dry-run")
+    assert (told["installed"], told["done"]) == (False, [])
+    assert root.tree() == before
+    assert "This will" not in shell.run(*asking(root), "--dry-run").stdout, "without a name the report is all"
+
+    done = shell.json(*asking(root), *wish, "--yes")["done"]
+    assert told["would_do"] == done
+    installed = root.tree()
+    leaving = ("agent", "uninstall", "--root", str(root.path))
+    assert "Nothing was changed." in shell.run(*leaving, "--dry-run").stdout
+    would = shell.json(*leaving, "--dry-run")["would_do"]
+    assert root.tree() == installed
+    assert shell.json(*leaving, "--yes")["done"] == would
+
+
 def let_go(disk):
     Document(disk, Primacy.NAME).write(Held(OWN, "boot", held=None, released=3))
 

@@ -70,3 +70,10 @@ def test_completion_in_a_shell_that_has_none_names_those_that_have(tmp_path):
 def test_nothing_typed_shows_the_help(new_shell):
     for words in ((), ("model",)):
         assert "Usage: " in new_shell.run(*words).output
+
+
+def test_the_paragraphs_of_a_help_fill_the_terminal_and_its_exit_codes_are_told(new_shell):
+    told = new_shell.run("simulate", "--help").output
+    paragraph = told[told.index("A seed that") : told.index("touches AWS.")].splitlines()
+    assert min(len(line.strip()) for line in paragraph[:-1]) > 60
+    assert "130 when it was interrupted" in " ".join(told.split())

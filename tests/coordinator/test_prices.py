@@ -9,13 +9,17 @@ import pytest
 import sqlalchemy as sa
 
 from spotguard.cloud.simulated.ec2 import SimulatedEc2
+from spotguard.domain.agents import Executor
 from spotguard.domain.ids import ClientId
+from spotguard.domain.instances import Mode
 from spotguard.store import prices, tenants
 from spotguard.store.tables import agents, instances
 from tests.cloud.scene import ONDEMAND
 from tests.coordinator.scene import A, B, C, Scene
 from tests.store import rows
 from tests.store.rows import add
+
+USD_OF_C = Decimal("0.031")  # an hour, as `PRICES` says
 
 
 def test_an_agent_is_measured_by_the_on_demand_price_of_its_own_region():
@@ -31,6 +35,30 @@ def test_an_agent_is_measured_by_the_on_demand_price_of_its_own_region():
     scene.run(60)
     assert scene.agent(here).baseline_ondemand_price == ONDEMAND[A.region, A.instance_type]
     assert scene.agent(elsewhere).baseline_ondemand_price is None
+
+
+@pytest.mark.parametrize(
+    "dry", [["spot"], ["spot", "ondemand"]], ids=["on demand in its zone", "in another zone"]
+)
+def test_a_recovery_costs_what_the_place_costs_where_it_was_launched(dry):
+    """It is ordered without a place: the ladder chooses that when there is capacity."""
+    scene = Scene(executor=Executor.SERVER)
+    agent = scene.protect(pool=A, terminate_wait_seconds=0)
+    scene.run(120)
+    for mode in dry:
+        scene.ec2.controls.make_dry(A, mode=mode)
+    old = scene.serving(agent)
+    scene.ec2.controls.interrupt(old, notice_seconds=0)
+    scene.run(3600, until=scene.serves_elsewhere(agent, old))
+    move = scene.last_move(agent)
+    fixed = ONDEMAND[A.region, A.instance_type]
+    spot, saved = {
+        A.az: (None, move.old_spot_price - fixed),
+        C.az: (USD_OF_C, move.old_spot_price - USD_OF_C),
+    }[move.new_az]
+    assert move.is_recovery
+    assert (move.new_mode == Mode.ONDEMAND) == (spot is None)
+    assert (move.new_spot_price, move.savings_impact) == (spot, saved)
 
 
 @dataclass(frozen=True, eq=False)

@@ -148,7 +148,12 @@ def rehearsed(*, has_probe=True, path="/srv", on_root=False, devices=("/dev/sdf"
         (
             rehearsed(),
             SERVING,
-            "its probe succeeded; its state folder .* not empty, and lies on /dev/sdf, as that of i-a",
+            "its probe succeeded; its state folder /srv, a mount point of its own, is not empty, and lies on /dev/sdf",
+        ),
+        (
+            rehearsed(path="/srv/web"),
+            SERVING,
+            "state folder /srv/web, below the mount point /srv, is not empty",
         ),
         (rehearsed(has_probe=False), SERVING, r"it runs \(no probe is configured\); "),
         (rehearsed(devices=None), SERVING, "lies on another disk than it boots from, as that of i-a"),

@@ -22,7 +22,7 @@ from spotguard.simulation.market import replayed
 from spotguard.simulation.script import Act, Script, cut, mend
 from spotguard.store import events, launch_orders, leases
 from spotguard.store.database import Database
-from spotguard.store.demos import PLAYED
+from spotguard.store.demos import PLAYED, demo_time
 
 CONTRACT = {
     "prices_source",
@@ -76,6 +76,7 @@ def test_what_the_script_does_to_the_fleet_stands_on_the_page_before_what_comes_
     """A cut of the network by the script makes everybody silent: whoever sees the alarm sees that it was played."""
     demo = Demo(DemoOptions((), None, 5, 0.1, 1, "sqlite://"))
     world = demo.world
+    assert world.db.read(demo_time) == world.started_at, "its database is a demo's from the beginning"
     Script(
         world, [Act(0.5, "network: the server is out of reach", cut), Act(0.7, "network: it is back", mend)]
     )

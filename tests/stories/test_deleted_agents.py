@@ -31,6 +31,9 @@ def test_what_goes_on_is_named_in_the_answer_the_event_and_the_leftovers_until_i
         in left[serving]["plan"]
     )
     assert volumes, "its disks go on too"
+    made = {name: left[name]["madeBySpotguard"] for name in volumes}
+    assert made == {name: scene.volume_row(name).is_ours for name in volumes}
+    assert False in made.values(), "its owner's, which the move carried along"
     (event,) = scene.events("agent_deleted")
     assert "billed and guarded by nobody" in event.message
     assert serving in event.message

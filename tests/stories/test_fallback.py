@@ -8,7 +8,9 @@ import pytest
 from spotguard.domain.agents import Executor
 from spotguard.domain.ids import InstanceId
 from spotguard.domain.switches import Step
+from spotguard.simulation.audit import losses_are_told, nothing_lost_on_planned_moves
 from spotguard.simulation.machine import state_of
+from spotguard.simulation.summary import gaps_of
 from tests.stories.scene import Scene
 
 FOREVER = 1e7  # seconds: no pass arrives any more
@@ -201,3 +203,26 @@ def test_a_way_back_that_comes_to_nothing_leaves_both_as_they_were(scene):
     scene.until(lambda: scene.switches()[0].status == "completed", minutes=20)
     assert scene.active_instances() == {new}, "its waiting time was over, and it ended as always"
     scene.assert_no_record_lost_or_doubled()
+
+
+def test_a_death_stays_a_death_in_the_account_when_its_successor_is_gone_back_to(scene):
+    """One instance, two moves that lead to it: each of its times of serving is its own move's."""
+    scene.configure(manualReplicaEnabled=True, autoSwitchEnabled=False)
+    scene.until(scene.ready_replica, minutes=15)
+    scene.wait(minutes=5)
+    dead = scene.agent().instance_id
+    scene.world.ec2.controls.fail_instance(InstanceId(dead))
+    scene.until(lambda: scene.agent().instance_id != dead, minutes=10)
+    page = f"/api/client/agents/{scene.agent().id}"
+    scene.until(lambda: (look := scene.get(page)["lostState"]) and look["completedAt"], minutes=90)
+    pool = scene.agent().current_pool_id
+    successor, _ = moved(scene)
+    scene.until(lambda: in_sync(scene), minutes=5)
+    wish = {"target": "pool", "pool_id": pool}
+    scene.post(f"/api/client/instances/{scene.agent().instance_id}/force-switch", wish, expect=202)
+    scene.until(lambda: scene.agent().instance_id == successor, minutes=10)
+    scene.wait(minutes=1)
+    assert [gap.planned for gap in gaps_of(scene.world)] == [False, True, True]
+    assert scene.world.registers["web-1"].losses, "with the dead one"
+    assert nothing_lost_on_planned_moves(scene.world) == []
+    assert losses_are_told(scene.world) == []

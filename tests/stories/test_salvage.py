@@ -95,11 +95,32 @@ def test_it_is_compared_on_the_new_primary_by_a_copy_that_is_deleted_afterwards(
     assert scene.volume_row(found["volumeId"]).last_attached_to == dead
     (message,) = told(scene)
     assert "nothing is merged by itself" in message
+    scene.wait(minutes=10)
     deleted = [event.detail["kind"] for event in scene.events(DELETED)]
     assert sorted(deleted) == ["snapshot", "volume"]
     scene.world.settle()
     assert judge(scene.world).broken == []
     assert not orphans_of(scene.world)
+
+
+def test_its_owners_volume_with_the_lost_writes_says_so_before_it_says_how_to_delete_it(scene):
+    standing_by(scene, in_its_zone=False)
+    dead = scene.agent().instance_id
+    dies_unheard(scene)
+    found = scene.until(lambda: (s := lost_state(scene)) and s["completedAt"] and s, minutes=40)
+    assert not scene.volume_row(found["volumeId"]).is_ours
+    assert found["keptUntil"] is None, "a person's to delete"
+    scene.until(lambda: scene.events("leftover_kept"), minutes=25 * 60)
+    (told,) = (
+        one for one in scene.get("/api/client/leftovers")["items"] if one["resourceId"] == found["volumeId"]
+    )
+    assert told["looseBecause"].startswith(
+        f"its owner brought it, and {dead}, which died unheard, left it: it has {found['files']} files "
+        f"({found['bytes']} bytes) that who serves lacks, the newest of "
+    )
+    (kept,) = (one for one in scene.events("leftover_kept") if one.detail["resource_id"] == found["volumeId"])
+    lacks, delete = kept.message.index("that who serves lacks"), kept.message.index("delete-volume")
+    assert lacks < delete
 
 
 def test_a_copy_that_nobody_waits_for_any_more_is_deleted_too(scene):

@@ -63,7 +63,8 @@ def test_the_volume_of_the_state_is_looked_at_and_not_the_first_by_its_device(sc
     others = message.split("not looked at: ")[1].split(", on which the state does not lie")[0]
     assert volumes[SCRATCH] in others
     assert volumes[STATE_DEVICE] not in others
-    assert "until 2026-" in message
+    assert found["keptUntil"] > found["completedAt"]
+    assert f"until {found['keptUntil'][:19].replace('T', ' ')} UTC" in message
     assert "then deleted" in message
     scene.wait(hours=25)
     assert not is_there(scene, volumes[STATE_DEVICE]), "compared, offered for a day, and deleted"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ _BUSY_SECONDS = 2.0
 _NAMED = 10
 _REFUSED = 400
 _UNKNOWN_TOKEN = 401
+_NOT_FOUND = http.HTTPStatus.NOT_FOUND
 _BUSY = 429
 
 ServerUrl = Annotated[
@@ -38,7 +40,10 @@ TokenFile = Annotated[
 
 @dataclass
 class Asking:
-    """What is asked of the server with a client's token. `wait` is told seconds."""
+    """What is asked of the server with a client's token. `wait` is told seconds.
+
+    `ServerAway` also where the address leads elsewhere: SpotGuard's own 404 names what is not there.
+    """
 
     link: ServerLink
     token: str
@@ -72,6 +77,10 @@ class Asking:
             raise Failed(
                 f"{_refusal(reply)}: is it this server's token? One that is lost is followed by a new one with "
                 "spotguard client rotate-token NAME, beside the server, which ends it"
+            )
+        if reply.status == _NOT_FOUND and reply.body.get("detail") == _NOT_FOUND.phrase:
+            raise ServerAway(
+                f"{path.partition('?')[0]} is not there: does the address end with a wrong path?"
             )
         if reply.status >= _REFUSED:
             raise Failed(_refusal(reply))

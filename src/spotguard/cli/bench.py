@@ -107,6 +107,7 @@ _NAMES = {
     "server_up": "server up, seconds",
     "server_down": "server down, seconds",
     "unheard_death": "unheard death, seconds",
+    "bare_handover": "bare handover, seconds",
     "lost_writes": "lost writes after a notice",
     "unheard_death_gap": "lost by an unheard death",
 }

@@ -47,10 +47,24 @@ def configured(asking: Asking, agent: str, wanted: Mapping[str, Any]) -> dict[st
     path = f"/api/client/agents/{asking.agent_named(agent)}"
     if not wanted:
         return dict(asking.call("GET", path)["config"])
+    if told_only := _shown_alone(wanted):
+        raise Failed(f"{', '.join(told_only)}: counted by the server, and not set by hand")
     try:
         return asking.call("POST", f"{path}/config", wanted)
     except Failed as error:
         raise Failed("; ".join([str(error), *_perhaps_meant(wanted)])) from error
+
+
+def _shown_alone(wanted: Mapping[str, Any]) -> list[str]:
+    """Names that are shown and never set, such as the version that each change counts up."""
+    from spotguard.wire.client import Configuration
+    from spotguard.wire.client_configuration import ConfigurationChange
+
+    shown, settable = (
+        {field.alias or name for name, field in model.model_fields.items()}
+        for model in (Configuration, ConfigurationChange)
+    )
+    return sorted(wanted.keys() & (shown - settable))
 
 
 def _perhaps_meant(wanted: Mapping[str, Any]) -> Iterator[str]:

@@ -66,7 +66,8 @@ def lines_of(would: Mapping[str, Any]) -> Iterator[str]:
     else:
         yield "nothing of it goes on"
     for one in would["left"]:
-        yield f"  {one['kind']} {one['resourceId']}, {_usd(one['usdPerMonth'])}: {one['plan']}"
+        made_by = "SpotGuard" if one["madeBySpotguard"] else "its user"
+        yield f"  {one['kind']} {one['resourceId']}, made by {made_by}, {_usd(one['usdPerMonth'])}: {one['plan']}"
     if would["standbys"]:
         yield f"ends: {', '.join(would['standbys'])}"
     yield "its history stays, and its name cannot be used again"

@@ -14,6 +14,7 @@ from spotguard.cli.asking import Asking, ServerUrl, TokenFile, linked
 from spotguard.cli.output import Failed, Json, print_json, say, warn
 from spotguard.cli.token_file import token_in
 from spotguard.domain.errors import ServerAway
+from spotguard.planning.drills import measured_text
 
 _LOOK_SECONDS = 2.0
 _AWAY_SECONDS = 120.0
@@ -25,7 +26,11 @@ def drill(
     agent: Annotated[str, typer.Argument(help="The agent: its id, or its name.")],
     *,
     restore: Annotated[
-        bool, typer.Option("--restore", help="Boot the newest restore point in quarantine instead.")
+        bool,
+        typer.Option(
+            "--restore",
+            help="Boot the newest restore point instead, in quarantine where it has a quarantineGroup.",
+        ),
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan and its cost; nothing is done.")
@@ -60,6 +65,7 @@ class Errand(Asking):
     """A drill that is asked for and watched."""
 
     told: set[str] = field(default_factory=set)
+    now: Callable[[], float] = time.monotonic  # seconds; a look at a server that hangs takes its own
 
     def ask(self, agent_id: str, kind: str, *, dry_run: bool) -> dict[str, Any]:
         wish = {"kind": kind, "dryRun": dry_run}
@@ -79,15 +85,17 @@ class Errand(Asking):
             raise
 
     def _watch(self, agent_id: str, drill_id: str, tell: Callable[[str], None]) -> dict[str, Any]:
-        away = 0.0
+        away_since: float | None = None
         while True:
             try:
                 found = self._drill(agent_id, drill_id)
                 self._tell_news(found, tell)
-                away = 0.0
-            except ServerAway:
-                away += _LOOK_SECONDS
-                if away > _AWAY_SECONDS:
+                away_since = None
+            except ServerAway as error:
+                if away_since is None:
+                    away_since = self.now()
+                    tell(_away(error))
+                if self.now() - away_since >= _AWAY_SECONDS:
                     raise
             else:
                 if found["status"] in _OVER:
@@ -113,11 +121,19 @@ class Errand(Asking):
                 tell(line)
 
 
+def _away(error: ServerAway) -> str:
+    return (
+        f"the server does not answer ({error}); waiting up to {_AWAY_SECONDS:.0f} s; whether the drill goes on is "
+        "not known until it answers"
+    )
+
+
 def passed_line(ended: Mapping[str, Any]) -> str:
     """What it measured; of lost writes only a failover tells: a clone of a restore point takes over nothing."""
-    told = f"passed: {ended['because']}"
     if ended["kind"] != "failover":
-        return told
+        figures = measured_text(ended["seconds"], ended["stateAgeSeconds"])
+        return f"passed, from its launch until it was healthy: {figures}; {ended['because']}"
+    told = f"passed: {ended['because']}"
     return f"{told}; {'no write was lost' if ended['lostSeconds'] == 0 else 'whether a write was lost is not known'}"
 
 

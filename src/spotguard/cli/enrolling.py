@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,7 @@ def install(
     installation: opt.Tag = "spotguard",
     accept_red: opt.AcceptRed = None,
     report_only: opt.ReportOnly = False,
+    dry_run: opt.DryRun = False,
     without_aws: opt.WithoutAws = False,
     root: opt.Root = Path("/"),
     metadata_url: opt.MetadataUrl = opt.METADATA,
@@ -47,21 +49,33 @@ def install(
     """Enrol this machine: report whether it may be moved and what points at it, say what changes, ask, change it.
 
     The workload goes on as it is. A red finding refuses unless it is accepted by name. Again, nothing is done twice.
+    With --dry-run, and neither --server-url nor --name, the report is all.
     """
-    if json and not (yes or report_only):
-        raise BadSetting("--json asks nothing: add --yes, or --report-only")
+    if json and not (yes or report_only or dry_run):
+        raise BadSetting("--json asks nothing: add --yes, --dry-run or --report-only")
     if unit is not None and "." not in unit:
         unit = f"{unit}.service"
     ask = Ask(root, unit, state_path, executor, installation, metadata_url, endpoint_url, without_aws)
     commands = {"start": start, "stop": stop, "status": status, "probe": probe}
     require_sense(ask, commands)
     wish = None
-    if not report_only:
-        wish = wish_of(ask, server_url, name, commands, token_file, program, yes=yes)
-    _enrol(ask, wish, accept_red or (), yes=yes, json=json)
+    if not report_only and not (dry_run and server_url is None and name is None):
+        wish = wish_of(ask, server_url, name, commands, token_file, program, asks=not (yes or dry_run))
+    _enrol(ask, wish, accept_red or (), _How(yes, dry_run, json))
 
 
-def _enrol(ask: Ask, wish: Wish | None, accepted: Sequence[str], *, yes: bool, json: bool) -> None:
+@dataclass(frozen=True)
+class _How:
+    """`yes`: nobody is asked. `dry_run`: nothing is done. `as_json`: one object is printed, and lines for people go to
+    stderr.
+    """
+
+    yes: bool
+    dry_run: bool
+    as_json: bool
+
+
+def _enrol(ask: Ask, wish: Wish | None, accepted: Sequence[str], how: _How) -> None:
     """Without a wish the report alone. `Failed` while something red is in the way."""
     from spotguard.host.installing import Installer
     from spotguard.planning.eligibility.report import in_the_way, report
@@ -79,16 +93,16 @@ def _enrol(ask: Ask, wish: Wish | None, accepted: Sequence[str], *, yes: bool, j
     found = report(facts)
     with options_mended():
         red = in_the_way(found, accepted)
-    if not json:
+    if not how.as_json:
         show_report(found, pointers)
     actions: Sequence[Action] = ()
     if wish is not None and not red:
         actions = installer.plan(wish)
-        _carry_out(installer, actions, "Everything is installed as wished already.", yes=yes, json=json)
-    if json:
+        _carry_out(installer, actions, "Everything is installed as wished already.", how)
+    if how.as_json:
         told = told_report(found, pointers, red)
-        installed = wish is not None and not red
-        print_json({**told, "installed": installed, "done": list(map(str, actions))})
+        installed = wish is not None and not red and not how.dry_run
+        print_json({**told, "installed": installed, **_told(actions, how)})
     if red:
         raise Failed(
             f"not enrolled: {', '.join(red)} {'is' if len(red) == 1 else 'are'} red; mend it, or "
@@ -100,6 +114,7 @@ def uninstall(
     *,
     keep_journal: opt.KeepJournal = False,
     force: opt.Force = False,
+    dry_run: opt.DryRun = False,
     root: opt.Root = Path("/"),
     yes: Yes = False,
     json: Json = False,
@@ -111,15 +126,16 @@ def uninstall(
     """
     from spotguard.host.installing import Installer
 
-    if json and not yes:
-        raise BadSetting("--json asks nothing: add --yes")
+    if json and not (yes or dry_run):
+        raise BadSetting("--json asks nothing: add --yes, or --dry-run")
+    how = _How(yes, dry_run, json)
     installer = Installer(root, _units(root))
     actions = installer.plan_removal(keep_journal=keep_journal)
     if actions and not force:
         _require_rest(root)
-    _carry_out(installer, actions, "Nothing of SpotGuard's is installed here.", yes=yes, json=json)
+    _carry_out(installer, actions, "Nothing of SpotGuard's is installed here.", how)
     if json:
-        print_json({"done": list(map(str, actions))})
+        print_json(_told(actions, how))
 
 
 def _require_rest(root: Path) -> None:
@@ -141,17 +157,24 @@ def _units(root: Path) -> Units | None:
     return Systemctl() if root == Path("/") else None
 
 
-def _carry_out(
-    installer: Installer, actions: Sequence[Action], nothing: str, *, yes: bool, json: bool
-) -> None:
-    tell = warn if json else say
+def _carry_out(installer: Installer, actions: Sequence[Action], nothing: str, how: _How) -> None:
+    tell = warn if how.as_json else say
     if not actions:
         tell(nothing)
         return
     tell("This will")
     for action in actions:
         tell(f"  - {action}")
-    if not yes and not agreed():
+    if how.dry_run:
+        tell("Nothing was changed.")
+        return
+    if not how.yes and not agreed():
         raise Failed("nothing was changed")
     installer.carry_out(actions)
     tell("Done.")
+
+
+def _told(actions: Sequence[Action], how: _How) -> dict[str, list[str]]:
+    """`would_do`: in a dry run, instead of what was done."""
+    named = list(map(str, actions))
+    return {"done": [], "would_do": named} if how.dry_run else {"done": named}

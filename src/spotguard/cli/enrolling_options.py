@@ -45,9 +45,8 @@ Tag = Annotated[
 AcceptRed = Annotated[
     list[str] | None, typer.Option(metavar="RULE", help="Install in spite of it; may be repeated.")
 ]
-ReportOnly = Annotated[
-    bool, typer.Option("--report-only", "--dry-run", help="Show the report and change nothing.")
-]
+ReportOnly = Annotated[bool, typer.Option("--report-only", help="Show the report and change nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be changed, and change nothing.")]
 WithoutAws = Annotated[bool, typer.Option("--without-aws", help="Ask AWS nothing.")]
 Root = Annotated[
     Path,

@@ -47,9 +47,9 @@ def wish_of(
     token_file: str | None,
     program: str | None,
     *,
-    yes: bool,
+    asks: bool,
 ) -> Wish:
-    """`BadSetting` for what is missing."""
+    """`BadSetting` for what is missing. `asks`: somebody at the terminal has to agree to it."""
     from spotguard.planning.agent_files import Wish
 
     if server_url is None or name is None or not name.strip():
@@ -62,7 +62,7 @@ def wish_of(
         raise BadSetting("--server-url begins with https:// or http://, and names a host")
     if ask.unit is None and commands["start"] is None:
         raise BadSetting("give --unit, or --start, --stop and --status together")
-    if token_file == "-" and not yes:  # noqa: S105 - stdin's usual name
+    if token_file == "-" and asks:  # noqa: S105 - stdin's usual name
         raise BadSetting("the token comes from stdin, so that nobody can answer: add --yes")
     return Wish(
         server_url=server_url,

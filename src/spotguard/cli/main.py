@@ -19,6 +19,7 @@ from spotguard.cli.demo import demo
 from spotguard.cli.doctor import doctor
 from spotguard.cli.drill import drill
 from spotguard.cli.output import NO_CREDENTIALS, warn
+from spotguard.cli.paragraphs import fill_paragraphs
 from spotguard.cli.probes import probes
 from spotguard.cli.serve import coordinator, server
 from spotguard.cli.simulate import simulate
@@ -110,6 +111,7 @@ app.command()(configure)
 app.command()(delete)
 app.command()(probes)
 app.command("kill-switch")(kill_switch.kill_switch)
+fill_paragraphs(app)
 
 
 def _end_wrong_usage(error: Exception) -> None:

@@ -30,8 +30,9 @@ def simulate(
     """Run the shipped server, two coordinators and four agents through schedules of faults, six simulated hours each.
 
     A seed that breaks an invariant is printed with what it broke, and replays bit for bit: `--first SEED --seeds 1`
-    with the same `--hours` and `--harsh`. Exit code 1 when any invariant was broken. With `--record` a run that was
-    interrupted goes on where it stopped, as long as the code is the same. Nothing of this touches AWS.
+    with the same `--hours` and `--harsh`. Exit code 1 when any invariant was broken; 130 when it was
+    interrupted, with the figures of the schedules that were finished. With `--record` an interrupted run goes on where
+    it stopped, as long as the code is the same. Nothing of this touches AWS.
     """
     from spotguard.simulation.campaign import Outcome
     from spotguard.simulation.drawing import HARSH, ORDINARY

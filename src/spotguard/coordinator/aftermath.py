@@ -13,8 +13,8 @@ from spotguard.coordinator.context import Context, Row
 from spotguard.domain.ids import AgentId, InstanceId, SwitchId
 from spotguard.domain.instances import GateState
 from spotguard.domain.switches import Step, SwitchStatus
-from spotguard.planning.cleaning import KEPT, kept_plan, owners_because
-from spotguard.store import events, grants, leftover_rows, moves, sightings, traffic
+from spotguard.planning.cleaning import KEPT, kept_plan
+from spotguard.store import events, grants, leftover_rows, moves, owners_volumes, sightings, traffic
 from spotguard.store.steps import SERVER, SUPERSEDED, step_times
 
 
@@ -90,7 +90,7 @@ def _complete(tx: sa.Connection, now: datetime, switch: Row) -> bool:
     switch_id = SwitchId(switch.id)
     moves.record_step(tx, now, switch_id, Step.PRUNED, now, SERVER)
     for row in leftover_rows.of_owners(tx, switch):
-        told = f"volume {row.id}: {owners_because(row.last_attached_to)}; {kept_plan(row.id, row.az)}"
+        told = f"volume {row.id}: {owners_volumes.why_left(tx, row)}; {kept_plan(row.id, row.az)}"
         _tell(tx, now, switch, KEPT, told, resource_id=row.id)
     return moves.finish(tx, now, switch_id, SwitchStatus.COMPLETED, "every step is done")
 

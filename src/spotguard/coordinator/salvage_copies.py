@@ -19,7 +19,7 @@ from spotguard.domain.salvages import PURPOSE, SalvageStatus
 from spotguard.domain.tags import PURPOSE_TAG, SWITCH_TAG
 from spotguard.planning.cleaning import DELETED
 from spotguard.ports.cloud import Cloud, CopyState, SnapshotView, VolumeState
-from spotguard.store import events, launch_orders, salvages, sightings
+from spotguard.store import events, launch_orders, salvages, sightings, storage
 
 T = TypeVar("T")
 SHOWS_WITHIN = timedelta(minutes=1)
@@ -108,4 +108,9 @@ def _tell(ctx: Context, now: datetime, row: Row, kind: str, resource_id: str) ->
     because = f"the copy of {row.volume_id} was made for a look, and that is over"
     detail = {"kind": kind, "resource_ids": [resource_id], "because": because}
     message = f"{kind} {resource_id} is deleted: {because}"
-    ctx.db.write(lambda tx: events.append(tx, now, row.client_id, row.agent_id, DELETED, message, detail))
+
+    def over(tx: sa.Connection) -> None:
+        storage.gone(tx, now, [resource_id])  # or the sweep finds it too, and tells its deletion again
+        events.append(tx, now, row.client_id, row.agent_id, DELETED, message, detail)
+
+    ctx.db.write(over)

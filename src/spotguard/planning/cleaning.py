@@ -61,8 +61,24 @@ def kept_plan(volume_id: str, az: str | None) -> str:
     )
 
 
-def owners_because(holder: str) -> str:
-    return f"its owner brought it, and {holder}, which a move has ended, left it: it holds the state as of then, billed"
+def owners_because(holder: str, *, died: bool) -> str:
+    how = "which died" if died else "which a move has ended"
+    return f"its owner brought it, and {holder}, {how}, left it: it holds the state as of then, billed"
+
+
+def owners_with_writes_because(holder: str, files: int, size_bytes: int, newest_at: datetime) -> str:
+    """Of the only place where those files lie: told before any word of its deletion."""
+    return (
+        f"its owner brought it, and {holder}, which died unheard, left it: it has {files} files ({size_bytes} bytes) "
+        f"that who serves lacks, the newest of {newest_at:%Y-%m-%d %H:%M:%S} UTC"
+    )
+
+
+def owners_uncompared_because(holder: str) -> str:
+    return (
+        f"its owner brought it, and {holder}, which died unheard, left it: who serves lacks what was written last, no "
+        "look has compared it, and that may lie here alone"
+    )
 
 
 RELEASED = "its agent was deleted: it is its user's own again, billed, and guarded by nobody"

@@ -12,6 +12,7 @@ from spotguard.domain.instances import Mode
 from spotguard.domain.signals import REBALANCE_COUNTS_FOR
 from spotguard.domain.switches import MoveKind, Step, SwitchStatus
 from spotguard.planning.guard_rails import above_the_limit
+from spotguard.planning.spans import about
 from spotguard.planning.standby import Place
 
 _COMPLETE = {
@@ -133,7 +134,9 @@ def judge_restore(clone: Rehearsed, serving: StatePlace | None) -> Verdict:
 def _state_proven(clone: Rehearsed, serving: StatePlace | None) -> str:
     if clone.state_path is None:
         return "of its state nothing was looked at (no state_path)"
-    found = f"its state folder {clone.state_path}, below {clone.mounted_at}, is not empty"
+    is_mount = clone.state_path == clone.mounted_at
+    mount = "a mount point of its own" if is_mount else f"below the mount point {clone.mounted_at}"
+    found = f"its state folder {clone.state_path}, {mount}, is not empty"
     place = clone.place
     if serving is None:
         return f"{found}; nobody serves, to compare where it lies"
@@ -174,24 +177,17 @@ def certificate_text(
     tells.
     """
     if not passed:
-        return f"failed {_about(age)} ago: {because or 'nobody knows why'}"
-    measured = "not measured" if seconds is None else f"{seconds:.0f} s"
-    state = (
-        ""
-        if state_age_seconds is None
-        else f", image {_about(timedelta(seconds=float(state_age_seconds)))} old"
-    )
+        return f"failed {about(age)} ago: {because or 'nobody knows why'}"
     proven = "" if because is None else f"; {because}"
-    return f"proven {_about(age)} ago: {measured}{state}{proven}"
+    return f"proven {about(age)} ago: {measured_text(seconds, state_age_seconds)}{proven}"
 
 
-def _about(age: timedelta) -> str:
-    """In the largest unit of which there are two, and never less than none."""
-    seconds = max(age.total_seconds(), 0.0)
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds // size:.0f} {unit}"
-    return f"{seconds:.0f} s"
+def measured_text(seconds: Decimal | float | None, state_age_seconds: Decimal | float | None) -> str:
+    """`187 s, image 4 min old`: from the launch until it was healthy, and the age of its state at that launch."""
+    measured = "not measured" if seconds is None else f"{seconds:.0f} s"
+    if state_age_seconds is None:
+        return measured
+    return f"{measured}, image {about(timedelta(seconds=float(state_age_seconds)))} old"
 
 
 def calm_places(

@@ -29,6 +29,7 @@ from spotguard.ports.intentions import TOKEN_TAG, IntentionKind
 from spotguard.simulation import lookups, probing, rehearsed, waiting
 from spotguard.simulation.lookups import Row
 from spotguard.simulation.machine import state_of
+from spotguard.simulation.records import Loss
 from spotguard.simulation.world import World
 from spotguard.store import audit, ledger, restore_points
 from spotguard.store.handovers import BY_TICKET
@@ -100,11 +101,11 @@ def one_writer(world: World) -> list[str]:
 
 def nothing_lost_on_planned_moves(world: World) -> list[str]:
     """Invariant 4: a record may only be missing after a death that nobody heard coming."""
-    made_by = {row.new_instance_id: row for row in lookups.moves(world) if row.new_instance_id}
+    makers = lookups.Makers(lookups.moves(world))
     broken = []
     for name, register in world.registers.items():
         for loss in register.losses:
-            move = made_by.get(loss.instance_id)
+            move = makers.of(loss.instance_id, loss.epoch)
             if move is None or move.event_trigger not in _UNHEARD:
                 how = "without a move" if move is None else f"by a {move.event_trigger} {move.kind} move"
                 broken.append(f"{name}: {loss.count} records lost at {loss.at.isoformat()} {how}")
@@ -113,12 +114,12 @@ def nothing_lost_on_planned_moves(world: World) -> list[str]:
 
 def losses_are_told(world: World) -> list[str]:
     """Invariant 4: after a death that nobody heard coming the gap is bounded and recorded."""
-    made_by = {row.new_instance_id: row for row in lookups.moves(world) if row.new_instance_id}
+    makers = lookups.Makers(lookups.moves(world))
     broken = []
     for name, register in world.registers.items():
         served = {session.instance_id for session in register.sessions}
         for loss in register.losses:
-            told = _told(made_by, served, loss.instance_id)
+            told = _told(makers, served, loss)
             lost = loss.count * register.seconds_per_record
             if lost > told + UNTOLD_SECONDS:
                 broken.append(
@@ -127,12 +128,12 @@ def losses_are_told(world: World) -> list[str]:
     return broken
 
 
-def _told(made_by: dict[str, Row], served: set[str], instance_id: str) -> float:
+def _told(makers: lookups.Makers, served: set[str], loss: Loss) -> float:
     """Seconds, by the move that made it, and by those before it whose own instance died before it ever served."""
-    told, move = 0.0, made_by.get(instance_id)
+    told, move = 0.0, makers.of(loss.instance_id, loss.epoch)
     while move is not None:
         told += float(move.lost_seconds or 0)
-        move = None if move.old_instance_id in served else made_by.get(move.old_instance_id)
+        move = None if move.old_instance_id in served else makers.of(move.old_instance_id, move.from_epoch)
     return told
 
 

@@ -63,6 +63,7 @@ class Demo:
         self._began = time.perf_counter()
         self.world = World(plan, db)
         self.script = Script(self.world, acts_of([server.name for server in self.world.servers]))
+        self.script.tell("the demo begins")  # its database is a demo's before the first act, too
         self.ends_at = self.world.started_at + timedelta(days=options.days)
 
     @property

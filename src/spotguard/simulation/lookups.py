@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
@@ -51,3 +52,18 @@ def is_moving(world: World, agent_id: str) -> bool:
 def spot_pool(world: World, name: str) -> Pool | None:
     row = agent(world, name)
     return parse_pool_id(row.current_pool_id) if row.current_mode == Mode.SPOT else None
+
+
+class Makers:
+    """Which move made an instance serve: several lead to one that was gone back to, each before an epoch of its own."""
+
+    def __init__(self, moves_told: Iterable[Row]) -> None:
+        self._moves: dict[str, list[Row]] = {}
+        for row in moves_told:
+            if row.new_instance_id is not None:
+                self._moves.setdefault(row.new_instance_id, []).append(row)
+
+    def of(self, instance_id: str, epoch: int) -> Row | None:
+        """The newest of those that left an earlier epoch; None: no move leads there."""
+        leading = self._moves.get(instance_id, [])
+        return next((row for row in reversed(leading) if row.from_epoch < epoch), None)

@@ -88,6 +88,7 @@ class Loss:
 
     at: datetime
     instance_id: str
+    epoch: int
     count: int
 
 
@@ -122,7 +123,7 @@ class Register:
             self.overlaps.append(f"{now.isoformat()}: {instance_id} opened while {', '.join(others)} served")
         lacks = content.lacks(self.acknowledged)
         if lacks - self._lost:
-            self.losses.append(Loss(now, instance_id, len(lacks - self._lost)))
+            self.losses.append(Loss(now, instance_id, epoch, len(lacks - self._lost)))
         self._lost = lacks
         first = self.acknowledged + 1
         self._open[instance_id] = _Open(instance_id, epoch, now, first, content, first - 1)

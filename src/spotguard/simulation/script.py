@@ -46,12 +46,12 @@ class Script:
     def _play(self, number: int, act: Act) -> None:
         if act.deed(self.world):
             self.waiting.remove(act.label)
-            self._tell(act.label)
+            self.tell(act.label)
         else:
             at = self.world.clock.now() + TRY_AGAIN
             self.world.schedule.plan(("act", number), at, partial(self._play, number, act))
 
-    def _tell(self, label: str) -> None:
+    def tell(self, label: str) -> None:
         now, client_id = self.world.clock.now(), self.world.client_id
         message = f"played by the demo's script: {label}"
         self.world.db.write(lambda tx: events.append(tx, now, client_id, None, PLAYED, message))

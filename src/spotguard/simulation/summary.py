@@ -99,11 +99,11 @@ def summary_of(
 
 def gaps_of(world: World) -> list[Gap]:
     """Every gap between two sessions of an agent's workload, with the switch that the later session came from."""
-    made_by = {row.new_instance_id: row for row in lookups.moves(world) if row.new_instance_id}
+    makers = lookups.Makers(lookups.moves(world))
     gaps = []
     for register in world.registers.values():
         for before, after in register.handovers():
-            move = made_by.get(after.instance_id)
+            move = makers.of(after.instance_id, after.epoch)
             seconds = max(0.0, (after.opened_at - before.closed_at).total_seconds())
             if before.instance_id == after.instance_id:  # a move that was unwound: down for nothing
                 gaps.append(Gap(seconds, "unwound", planned=True))

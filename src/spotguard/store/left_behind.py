@@ -26,11 +26,12 @@ MOST_NAMED = 20  # in one event
 
 @dataclass(frozen=True)
 class LeftBehind:
-    """`is_ours`: SpotGuard made it, or carries it with what it launched. `usd_per_month` None: not known."""
+    """`is_made`: by SpotGuard. `is_ours`: or it carries it with what it launched. `usd_per_month` None: not known."""
 
     row: Row
     kind: str
     is_ours: bool
+    is_made: bool
     plan: str
     usd_per_month: Decimal | None
 
@@ -78,10 +79,11 @@ _THINGS = (
 def _machine(row: Row) -> LeftBehind:
     hourly = row.spot_price if row.current_mode == Mode.SPOT else row.ondemand_price
     plan = released_plan("instance", row.id, row.region)
-    return LeftBehind(row, "instance", row.intention_token is not None, plan, usd_per_month(hourly))
+    launched = row.intention_token is not None
+    return LeftBehind(row, "instance", launched, launched, plan, usd_per_month(hourly))
 
 
 def _thing(row: Row) -> LeftBehind:
     is_ours = row.is_ours or row.intention_token is not None
     usd = None if row.usd_per_gib_month is None else row.size_gib * row.usd_per_gib_month
-    return LeftBehind(row, row.kind, is_ours, released_plan(row.kind, row.id, row.region), usd)
+    return LeftBehind(row, row.kind, is_ours, row.is_ours, released_plan(row.kind, row.id, row.region), usd)

@@ -21,7 +21,6 @@ from spotguard.planning.cleaning import (
     kept_plan,
     may_go_at,
     names_nobody,
-    owners_because,
     plan_of,
     uncompared_because,
     usd_per_month,
@@ -34,6 +33,7 @@ from spotguard.store import (
     left_behind,
     left_for_people,
     leftover_rows,
+    owners_volumes,
     restore_points,
 )
 from spotguard.store.invariant_moves import ENDS_IDLE, ENDS_OLD
@@ -139,8 +139,7 @@ def _kept(tx: sa.Connection) -> Iterator[Leftover]:
     for one in left_for_people.of_all(tx):
         yield _of_storage(one.row, one.because, one.plan, None)
     for row in leftover_rows.of_owners(tx):
-        plan = kept_plan(row.id, row.az)
-        yield _of_storage(row, owners_because(row.last_attached_to), plan, None)
+        yield _of_storage(row, owners_volumes.why_left(tx, row), kept_plan(row.id, row.az), None)
 
 
 def _foundlings(tx: sa.Connection) -> Iterator[Leftover]:

@@ -23,6 +23,7 @@ from spotguard.store import (
     fleet,
     grants,
     intentions,
+    move_prices,
     replicas,
     sightings,
     unwinding,
@@ -224,8 +225,10 @@ def instance_named(  # noqa: PLR0913 - what EC2 says of it
         "pool": pool.id if mode is Mode.SPOT else None,
         "image": image_id,
     }
+    ordered = get(tx, switch_id)
     if _NAME_NEW.change(tx, named) != 1:
         return False
+    move_prices.launched(tx, now, ordered, pool, mode)
     intentions.reserved_is(tx, now, instance_id, switch_id=switch_id)
     record_step(tx, now, switch_id, Step.LAUNCHED, launched_at, actor, {"instance_id": instance_id})
     _was_heard(tx, now, switch_id, instance_id)

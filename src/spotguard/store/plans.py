@@ -287,6 +287,16 @@ def _answer_for_another(
     )
 
 
+def _why_not_ready(tx: sa.Connection, replica: Row) -> str:
+    held = grants.holder(tx, AgentId(replica.agent_id))
+    if replica.status == ReplicaStatus.PROMOTED:
+        serves = held is not None and held.instance_id == replica.instance_id
+        return f"this replica is promoted already{': it serves' if serves else ', and stands by no more'}"
+    if replica.status not in LIVE_REPLICA:
+        return f"this replica is {replica.status}: it stands by no more, promote another one"
+    return f"this replica is {replica.status}, not ready: wait until its state is in sync"
+
+
 def promote(
     tx: sa.Connection,
     now: datetime,
@@ -300,7 +310,7 @@ def promote(
     fleet.agent_row(tx, agent_id, client_id)
     replica = replicas.get(tx, agent_id, replica_id)
     if replica.status != ReplicaStatus.READY:
-        raise Refused(f"this replica is {replica.status}, not ready: wait until its state is in sync")
+        raise Refused(_why_not_ready(tx, replica))
     if live_signals.signalled(tx, now, [replica.instance_id]):
         raise Refused("this replica's own instance has an interruption signal: wait for its replacement")
     return moves.open_move(

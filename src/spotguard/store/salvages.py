@@ -48,12 +48,30 @@ def get(tx: sa.Connection, salvage_id: str) -> Row:
     return tx.execute(sa.select(salvages).where(_v.id == salvage_id)).one()
 
 
-def newest_of(tx: sa.Connection, agent_id: AgentId | str) -> Row | None:
-    """With `volume_deleted_at`, None while the volume is there."""
-    of_it = storage_resources.c.id == _v.volume_id
-    deleted_at = sa.select(storage_resources.c.ended_at).where(of_it).scalar_subquery()
-    mine = sa.select(salvages, deleted_at.label("volume_deleted_at")).where(_v.agent_id == agent_id)
-    return tx.execute(mine.order_by(_v.created_at.desc(), _v.id).limit(1)).one_or_none()
+def newest_of(tx: sa.Connection, agent_id: AgentId | str) -> dict[str, Any] | None:
+    """With `volume_deleted_at`, None while the volume is there; and `kept_until`, None: until a person deletes it."""
+    volumes, died_at = storage_resources.c, switches.c.created_at
+    mine = (
+        sa.select(
+            salvages,
+            volumes.ended_at,
+            volumes.is_ours,
+            volumes.delete_with_instance,
+            died_at.label("died_at"),
+        )
+        .select_from(
+            salvages.join(switches, switches.c.id == _v.switch_id).outerjoin(
+                storage_resources, volumes.id == _v.volume_id
+            )
+        )
+        .where(_v.agent_id == agent_id)
+    )
+    found = tx.execute(mine.order_by(_v.created_at.desc(), _v.id).limit(1)).mappings().one_or_none()
+    if found is None:
+        return None
+    goes = found["status"] == SalvageStatus.OFFERED and (found["is_ours"] or found["delete_with_instance"])
+    kept_until = found["died_at"] + KEEP_AFTER_LOSS if goes else None
+    return {**found, "volume_deleted_at": found["ended_at"], "kept_until": kept_until}
 
 
 def goes_on(tx: sa.Connection, agent_id: AgentId | str) -> bool:

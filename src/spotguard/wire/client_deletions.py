@@ -8,7 +8,8 @@ from spotguard.wire.client import Given, Moment, Usd
 class LeftBehindState(Given):
     """What of a deleted agent's goes on. `plan`: what a person does with it. `usdPerMonth` null: not known.
 
-    `madeBySpotguard`: SpotGuard made it, or it is with what SpotGuard launched; such stay in `/leftovers`.
+    `madeBySpotguard`: SpotGuard launched or made it; false: its user did, also where a move has carried it along. What
+    is made by SpotGuard, or with what it launched, stays in `/leftovers`.
     """
 
     resource_id: str

@@ -36,7 +36,8 @@ class LostState(Given):
 
     `status` `offered`: `volume_id` is compared by path, time and size, and a person may recover by hand until
     `volume_deleted_at`; `failed`: `because` says why not, and nothing that it left is deleted by itself. `volume_id`
-    null: it is not known on which volume the state lies.
+    null: it is not known on which volume the state lies. `kept_until`: when SpotGuard deletes the volume; null: it
+    is kept until a person deletes it.
     """
 
     switch_id: str
@@ -48,6 +49,7 @@ class LostState(Given):
     because: str | None
     created_at: Moment
     completed_at: Moment | None
+    kept_until: Moment | None
     volume_deleted_at: Moment | None
 
 

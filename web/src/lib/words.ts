@@ -33,7 +33,7 @@ export const REPLICA_STATUS: Record<Schemas["ReplicaStatus"], Word> = {
 export const REPLICA_TYPE: Record<Schemas["ReplicaType"], string> = {
   manual: "standing",
   "automatic-rebalance": "for a rebalance recommendation",
-  "automatic-termination": "for a termination notice",
+  "automatic-termination": "emergency",
 };
 
 export const SYNC_STATUS: Record<Schemas["SyncStatus"], Word> = {
@@ -61,7 +61,8 @@ export const TRIGGER: Record<Schemas["Trigger"], string> = {
 export const MOVE_KIND: Record<Schemas["MoveKind"], { text: string; means: string }> = {
   synced: {
     text: "synced",
-    means: "a standby has the state; the last delta travels with the workload stopped",
+    means:
+      "the workload serves on while a standby gets the state; the last delta travels while it is stopped",
   },
   volume: { text: "volume", means: "the volume is detached here and attached there" },
   image: { text: "image", means: "the workload stops first, then an image of it is made and launched" },

@@ -76,7 +76,7 @@ export function Timeline({ move }: { move: Switch }) {
           <li>
             <span className="took">next</span>
             <span>
-              {STEP[move.due.step]}, due <When at={move.due.at} />{" "}
+              {STEP[move.due.step]}, <When at={move.due.at} /> at the latest{" "}
               <span className="reason">(if it is late: {WHEN_LATE[move.due.late]})</span>
             </span>
           </li>

@@ -18,6 +18,7 @@ const OFFERED: LostState = {
   because: null,
   createdAt: "2026-03-01T12:01:00.000000Z",
   completedAt: "2026-03-01T12:04:00.000000Z",
+  keptUntil: null,
   volumeDeletedAt: null,
 };
 
@@ -33,7 +34,10 @@ function told(change: Partial<LostState>): string {
 describe("what a dead instance's volume has", () => {
   it("is told with its size and how long it can be recovered", () => {
     expect(told({})).toMatch(
-      /^The dead instance's volume vol-1 has 26 files \(1664 bytes\) .* by hand within a day/,
+      /^The dead instance's volume vol-1 has 26 files \(1664 bytes\) .* by hand .* kept until a person deletes it\.$/,
+    );
+    expect(told({ keptUntil: "2026-03-02T12:01:00.000000Z" })).toMatch(
+      /kept until .*2026.*, then deleted\.$/,
     );
   });
 

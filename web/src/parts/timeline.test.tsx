@@ -38,6 +38,15 @@ describe("the timeline of a switch", () => {
       /new instance launched.*, a complete pass/,
     );
   });
+  it("tells of the next step its deadline, and not when it comes", () => {
+    const due = { step: "old_ended", at: "2026-01-01T12:20:00Z", late: "alarm" };
+    shown(
+      <Timeline move={{ steps: moved, due, endedBecause: null, lostSeconds: null } as unknown as Switch} />,
+    );
+    expect(screen.getByText(/at the latest/).textContent).toMatch(
+      /^old instance ended, .* at the latest \(if/,
+    );
+  });
   it("has a launch that another clock puts just before its decision among its steps", () => {
     const skewed = [step("launched", "11:59:58"), ...moved];
     expect(split(skewed)).toEqual([[], skewed]);

@@ -59,7 +59,7 @@ def _left(found: Deletion) -> list[LeftBehindState]:
         LeftBehindState(
             resource_id=one.row.id,
             kind=one.kind,
-            made_by_spotguard=one.is_ours,
+            made_by_spotguard=one.is_made,
             usd_per_month=one.usd_per_month,
             plan=one.plan,
         )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
 from spotguard.domain.agents import OFFLINE_AFTER_SECONDS
 from spotguard.domain.tags import ADOPTED_TAG
 from spotguard.planning.checkup.facts import AccountFacts, Facts, Owned, Standby, Watched
 from spotguard.planning.checkup.of_server import shortened
 from spotguard.planning.findings import Rule, Unseen, Verdict, care, fine, seen, stop
+from spotguard.planning.spans import about
 
 LAG_SECONDS, GREAT_LAG_SECONDS = 60.0, 600.0  # an agent calls a standby out of sync after a minute
 FULL = 0.8  # of a quota
@@ -30,7 +32,7 @@ def every_agent_is_heard(facts: Facts) -> Verdict:
 
 
 def _since(agent: Watched) -> str:
-    return "never heard" if agent.silent_seconds is None else f"for {agent.silent_seconds:.0f} s"
+    return "never heard" if agent.silent_seconds is None else f"for {_about(agent.silent_seconds)}"
 
 
 def every_agent_serves(facts: Facts) -> Verdict:
@@ -107,13 +109,13 @@ def every_standby_is_fresh(facts: Facts) -> Verdict:
         return stop(told, mend)
     if late:
         return care(told, mend)
-    return fine(f"{len(_standbys(facts))} standbys, none older than {LAG_SECONDS:.0f} s")
+    return fine(f"{_standby_count(facts)}, none older than {LAG_SECONDS:.0f} s")
 
 
 def _lag(standby: Standby) -> str:
     if standby.lag_seconds is None:
         return f"a standby ({standby.status}) has no complete pass yet"
-    return f"a standby's state is {standby.lag_seconds:.0f} s old"
+    return f"a standby's state is {_about(standby.lag_seconds)} old"
 
 
 def every_standby_is_elsewhere(facts: Facts) -> Verdict:
@@ -130,7 +132,7 @@ def every_standby_is_elsewhere(facts: Facts) -> Verdict:
             f"in the zone of its primary: {shortened(tuple(_who(a) for a, _ in same_zone))}",
             "allow more zones for it, and types that have capacity there, and let its VPC have a subnet there",
         )
-    return fine(f"{len(_standbys(facts))} standbys, all in other zones")
+    return fine(f"{_standby_count(facts)}, none in the zone of its primary")
 
 
 def every_allowed_type_is_known(facts: Facts) -> Verdict:
@@ -268,7 +270,19 @@ def _who(agent: Watched) -> str:
 
 
 def _count(facts: Facts) -> str:
-    return f"{len(seen(facts.fleet).agents)} agents"
+    return _counted(len(seen(facts.fleet).agents), "agent")
+
+
+def _standby_count(facts: Facts) -> str:
+    return _counted(len(_standbys(facts)), "standby")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _about(seconds: float) -> str:
+    return about(timedelta(seconds=seconds))
 
 
 RULES: tuple[Rule[Facts], ...] = (

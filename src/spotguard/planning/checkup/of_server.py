@@ -18,7 +18,7 @@ def the_database_answers(facts: Facts) -> Verdict:
     if isinstance(facts.database, Unseen):
         return stop(
             f"it does not answer: {facts.database.because}",
-            "start it, make a new one (spotguard db upgrade), or mend SPOTGUARD_DATABASE_URL",
+            "start it, make a new one (spotguard db upgrade), or mend --database-url, else SPOTGUARD_DATABASE_URL",
         )
     return fine(f"{facts.database.kind} answers")
 

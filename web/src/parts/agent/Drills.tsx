@@ -18,10 +18,12 @@ import { Preview } from "./Preview";
 
 type Kind = "failover" | "restore";
 
-const TITLE: Record<Kind, string> = {
-  failover: "Rehearse a failover, for real",
-  restore: "Boot the newest restore point in quarantine",
-};
+const RESTORE = "Boot the newest restore point";
+
+function titleOf(kind: Kind, group: string | null): string {
+  if (kind === "failover") return "Rehearse a failover, for real";
+  return group === null ? `${RESTORE} beside who serves` : `${RESTORE} in quarantine`;
+}
 
 export function Drills({ agent }: { agent: AgentDetail }) {
   const [kind, setKind] = useState<Kind | null>(null);
@@ -94,7 +96,7 @@ export function Drills({ agent }: { agent: AgentDetail }) {
           { head: "$/month", isNumber: true, cell: (one) => <Usd of={one.monthlyUsd} places={2} /> },
         ]}
       />
-      {kind !== null && <Ask agentId={agent.id} kind={kind} onClose={() => setKind(null)} />}
+      {kind !== null && <Ask agent={agent} kind={kind} onClose={() => setKind(null)} />}
     </Card>
   );
 }
@@ -108,7 +110,8 @@ function scheduleOf(config: AgentDetail["config"]): string {
   return `By schedule: a restore drill every ${config.restoreDrillDays} d, in ${config.quarantineGroup}.`;
 }
 
-function Ask({ agentId, kind, onClose }: { agentId: string; kind: Kind; onClose: () => void }) {
+function Ask({ agent, kind, onClose }: { agent: AgentDetail; kind: Kind; onClose: () => void }) {
+  const agentId = agent.id;
   const params = { path: { agentId } };
   const begin = useAction(agentId, () =>
     told(api.POST("/api/client/agents/{agentId}/drill", { params, body: { kind, dryRun: false } })),
@@ -124,9 +127,10 @@ function Ask({ agentId, kind, onClose }: { agentId: string; kind: Kind; onClose:
     enabled: begin.isIdle || begin.isError,
   });
   const restore = dry.data?.restore;
+  const group = restore ? restore.quarantineGroup : agent.config.quarantineGroup;
   return (
     <Confirm
-      title={TITLE[kind]}
+      title={titleOf(kind, group)}
       action="Begin"
       isOpen
       isPending={begin.isPending}
@@ -135,6 +139,13 @@ function Ask({ agentId, kind, onClose }: { agentId: string; kind: Kind; onClose:
       onClose={onClose}
       onConfirm={() => begin.mutate(undefined, { onSuccess: onClose })}
     >
+      {kind === "restore" && group === null && (
+        <p className="notice">
+          It is not in quarantine: no security group for the clone is set (guard-rails). It runs beside who
+          serves, in its original&apos;s security groups, with all that is on the disk: mails, queues and jobs
+          that the workload works off by itself go out from it too.
+        </p>
+      )}
       {dry.isPending && <Loading />}
       <Refused error={dry.error} what="Not possible now" />
       {dry.data?.move && <Preview move={dry.data.move} />}
@@ -151,11 +162,7 @@ function Ask({ agentId, kind, onClose }: { agentId: string; kind: Kind; onClose:
             ["Boots in", place(restore.mode, restore.pool)],
             ["Costs an hour", <Usd key="u" of={restore.usdPerHour} />],
             ["At the most", span(restore.mostSeconds)],
-            [
-              "Security group",
-              restore.quarantineGroup ??
-                "its original's: it runs beside who serves, with all that is on the disk",
-            ],
+            ["Security group", restore.quarantineGroup ?? "its original's"],
           ]}
         />
       )}

@@ -29,7 +29,7 @@ export function Lost({ lost }: { lost: LostState }) {
       {lost.because !== null && `: ${lost.because}`}
       {lost.status === "failed" && "; what the dead instance left is kept until a person deletes it"}
       {lost.volumeDeletedAt === null ? (
-        lost.status === "offered" && "; recover them by hand within a day of the death: docs/drills.md"
+        lost.status === "offered" && <Recovering until={lost.keptUntil} />
       ) : (
         <>
           ; the volume was deleted <When at={lost.volumeDeletedAt} />
@@ -37,5 +37,21 @@ export function Lost({ lost }: { lost: LostState }) {
       )}
       .
     </p>
+  );
+}
+
+function Recovering({ until }: { until: string | null }) {
+  return (
+    <>
+      ; recover them by hand from a copy of it (a snapshot, a volume of that, mounted read-only): it is kept
+      until{" "}
+      {until === null ? (
+        "a person deletes it"
+      ) : (
+        <>
+          <When at={until} />, then deleted
+        </>
+      )}
+    </>
   );
 }

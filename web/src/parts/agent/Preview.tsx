@@ -11,7 +11,7 @@ export function Preview({ move }: { move: Schemas["MovePreview"] }) {
   return (
     <>
       <p>
-        <strong>{MOVE_KIND[move.kind].text}</strong>: {MOVE_KIND[move.kind].means}. {move.because}
+        <strong>{MOVE_KIND[move.kind].text}</strong>: {MOVE_KIND[move.kind].means}. This time: {move.because}.
       </p>
       {move.warnings.map((warning) => (
         <p key={warning} className="notice">
