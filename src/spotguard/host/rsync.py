@@ -115,8 +115,11 @@ class RsyncSync:
 
     def arrives(self, epoch: int) -> bool:
         """Whether a pass that was received here is to be the state: else one that comes late lifts the guard of a
-        state that is not mounted, and is not put in its place.
+        state that is not mounted, and is not put in its place. What is remembered is asked only then: below a mount
+        point nothing is made for nothing.
         """
+        if self._inbox.adoptable(since=NEVER, before=epoch) is None:
+            return False
         return self._inbox.adoptable(since=self._served_since(epoch), before=epoch) is not None
 
     def adopt(self, epoch: int) -> str | None:
