@@ -10,7 +10,7 @@ from pathlib import Path
 from spotguard.domain.errors import SyncFailed
 from spotguard.host.inbox import laid
 from spotguard.host.sheet import sheet
-from spotguard.host.transport import RsyncTransport, laid_at
+from spotguard.host.transport import RsyncTransport, laid_at, names_kept_in
 from spotguard.ports.workload import SyncTarget
 
 WITHIN_SECONDS = 5.0  # who has two minutes left tries again rather than waits
@@ -24,13 +24,15 @@ class Notes:
         self._folder, self._transport = inbox / "notes", transport
 
     def deliver(self, target: SyncTarget, name: str, content: bytes) -> None:
-        """`SyncFailed` when it did not arrive in time."""
+        """`SyncFailed` when it did not arrive in time. It stays through a power cut of the target: none comes again."""
         try:
             with sheet(content, _PRIVATE) as note:
-                place = f"{self._transport.inbox(target)}/notes/{name}"
+                folder = f"{self._transport.inbox(target)}/notes"
                 # by content: two notes of the same second and size are not the same note
-                arguments = laid_at(place, "--checksum")
+                arguments = laid_at(f"{folder}/{name}", "--checksum", "--fsync")
                 self._transport.run(arguments, note, WITHIN_SECONDS)
+            with sheet(b"", _PRIVATE) as nothing:
+                self._transport.run(names_kept_in(folder), nothing, WITHIN_SECONDS)
         except OSError as error:
             raise SyncFailed(f"the note {name} cannot be written: {error}") from error
 

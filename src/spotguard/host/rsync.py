@@ -24,7 +24,7 @@ from spotguard.host.state_folder import StateFolder
 from spotguard.host.state_mount import StateMount
 from spotguard.host.sync_memory import NEVER, Sent, SyncMemory, memory_of
 from spotguard.host.term import UNKNOWN_TERM, Term
-from spotguard.host.transport import RsyncTransport, laid_at
+from spotguard.host.transport import RsyncTransport, laid_at, names_kept_in
 from spotguard.host.under_way import UnderWay
 from spotguard.host.write_back import WriteBack
 from spotguard.ports.workload import Received, SyncPass, SyncTarget
@@ -219,6 +219,7 @@ class RsyncSync:
                 "data",
                 *(["changed"] if seen.changed else []),
                 "whole",
+                "synced",
             ],
             changed=seen.changed,
             may_write=may_write,
@@ -240,7 +241,7 @@ class RsyncSync:
         self._memory.keep(epoch=held, by=self._term.instance(), agent=self._term.agent())
 
     def _carry_on(self, under_way: UnderWay, target: SyncTarget) -> bool:
-        """True when the mark of the whole pass has arrived. A small pass is carried through at once."""
+        """True when the mark of the whole pass is on the target's disk. A small pass is carried through at once."""
         until = time.monotonic() + AT_ONCE_SECONDS
         while under_way.may_start(until):
             if not under_way.stages:
@@ -266,6 +267,8 @@ class RsyncSync:
         inbox, kind = self._transport.inbox(target), under_way.stages[0]
         if kind in ("begun", "whole"):
             return laid_at(f"{inbox}/marks/{under_way.id}.{kind}", "--fsync")
+        if kind == "synced":
+            return names_kept_in(f"{inbox}/marks")
         passes = f"{self._transport.inner(target)}/passes"
         sent = self._memory.sent_to(target.instance_id)
         links = [TO_THE_NANOSECOND] + [

@@ -84,8 +84,18 @@ def _below_module(path: str) -> str:
 
 
 def laid_at(place: str, *options: str) -> list[str]:
-    """The arguments of a run that lays the file which is given to it at `place`, its name there included."""
+    """The arguments of a run that lays the file which is given to it at `place`, its name there included; in a
+    folder, which ends with a slash, its name is `0`.
+    """
     return ["--mkpath", "--copy-links", *options, "/proc/self/fd/0", place]
+
+
+def names_kept_in(folder: str) -> list[str]:
+    """The arguments of a run after which what was laid into `folder` with `--fsync` is there under its name. rsync
+    syncs a file before it renames it, and a file system writes names down with the next file that is synced. That one
+    has the name `0`: over rrsync 3.5.0 a file that is there can be replaced only by the name that it has here.
+    """
+    return laid_at(f"{folder}/", "--fsync", "--ignore-times")
 
 
 def failed(code: int, said: bytes) -> SyncFailed:
