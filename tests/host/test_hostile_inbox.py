@@ -64,8 +64,7 @@ def test_a_pass_that_is_a_link_is_none(inbox, home, state):
     send(inbox, 1)
     (inbox.folder / "passes" / pass_id(1, 2)).symlink_to(home)
     lay(inbox, 2)
-    assert inbox.received(0).position is None
-    assert inbox.adopt(state, 0, 2) is None
+    assert inbox.adopt(state, 0, 2).id == pass_id(1, 1)
     assert not state.is_symlink()
 
 
@@ -95,3 +94,15 @@ def test_a_mark_that_is_no_small_file_is_none(inbox, state, what):
     adopted = inbox.adopt(state, 0, 2)
     assert adopted is not None
     assert (state / "a").read_text() == "pass 1"
+
+
+def test_an_older_pass_does_not_take_the_place_of_the_one_that_became_the_state(inbox, state):
+    """Its agent was killed before it had written down that there is one."""
+    send(inbox, 1)
+    send(inbox, 2)
+    assert inbox.adopt(state, 0, 2) is not None
+    assert Inbox(inbox.folder).adopt(state, 0, 2) is None
+    assert (state / "a").read_text() == "pass 2"
+    Inbox(inbox.folder).finish_clearing()
+    assert not list((inbox.folder / "passes").iterdir())
+    assert not list((inbox.folder / "marks").iterdir())

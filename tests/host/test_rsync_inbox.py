@@ -97,7 +97,7 @@ def test_an_inbox_that_cannot_be_read_is_a_failed_measurement(pair, tmp_path):
     whole_pass(primary)
     whole_pass(primary)
     whole_pass(primary)
-    oldest = min((tmp_path / "standby-inbox" / "marks").iterdir())
+    oldest = min((tmp_path / "standby-inbox" / "marks").glob("*-*"))
     oldest.unlink()
     oldest.mkdir()
     with pytest.raises(SyncFailed):

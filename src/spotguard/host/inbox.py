@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import msgspec
@@ -90,9 +91,15 @@ class Inbox:
         return Received(0.0, None, None)
 
     def _arrived(self, kind: str, unreadable: Mark | None = None) -> Pass | None:
-        """The newest one, unless it is the state by now."""
-        found = self.newest(kind, unreadable)
-        return found if found is not None and found.id in self._passes() else None
+        """The newest one that is there. Of another the mark alone is: it is the state by now, or lies below what was
+        mounted since. `unreadable`: what a mark that does not read counts as; None: it counts as none.
+        """
+        there = set(self._passes())
+        for path in reversed(self._marks(kind)):
+            found = _read(path, unreadable) if path.stem in there else None
+            if found is not None and not self._is_anothers(found):
+                return found
+        return None
 
     def _passes(self) -> list[str]:
         """The ids of those that are there."""
@@ -106,14 +113,6 @@ class Inbox:
 
     def _marks(self, kind: str) -> list[Path]:
         return [path for path in self._inside("marks") if path.suffix == f".{kind}"]
-
-    def newest(self, kind: str, unreadable: Mark | None = None) -> Pass | None:
-        """`unreadable`: what a mark that does not read counts as; None: it counts as none."""
-        for path in reversed(self._marks(kind)):
-            found = _read(path, unreadable)
-            if found is not None and not self._is_anothers(found):
-                return found
-        return None
 
     def _is_anothers(self, found: Pass) -> bool:
         return None not in (found.mark.agent, self._agent()) and found.mark.agent != self._agent()
@@ -136,6 +135,7 @@ class Inbox:
         whole = self.adoptable(since, before)
         if whole is None:
             return None
+        self._forget_older(whole)
         aside = state.with_name(f"{_aside(state)}{whole.id}")
         if state.exists():
             state.rename(aside)
@@ -145,12 +145,17 @@ class Inbox:
             if aside.exists():
                 aside.rename(state)
             raise
-        for changed in (state.parent, self.folder / "passes"):  # what is acknowledged from here on lies in it
-            try:
-                sync_names(changed)
-            except OSError as error:  # it is in its place: a second try would find nothing that has come
-                log.warning("names not on the disk", folder=str(changed), because=str(error))
+        # what is acknowledged from here on lies in it; and it is in its place: a second try would find nothing
+        for changed in (state.parent, self.folder / "passes"):
+            _keep_names(changed)
         return whole
+
+    def _forget_older(self, whole: Pass) -> None:
+        """Where its agent is killed once it is the state, they are not to take its place."""
+        for path in self._marks("whole"):
+            if path.stem < whole.id and not path.is_dir():  # that is no mark
+                path.unlink(missing_ok=True)
+        _keep_names(self.folder / "marks")
 
     def adoptable(self, since: int, before: int) -> Pass | None:
         """What `adopt` would put in place: one before it would lack what was acknowledged since."""
@@ -164,11 +169,13 @@ class Inbox:
         self._delete(lambda name: int(name[1]) < before)
 
     def finish_clearing(self) -> None:
-        """An agent that was killed has left the rest: of a pass that became the state the mark alone is there."""
+        """An agent that was killed has left the rest: of a pass that became the state the mark alone is there, and none
+        of those that were whole before it.
+        """
         marks = map(_read, self._marks("whole"))
         own = [found.id for found in marks if found is not None and not self._is_anothers(found)]
         there = self._passes()
-        adopted = [pass_id for pass_id in own if pass_id not in there]
+        adopted = list(takewhile(lambda one: one not in there, own))
         if adopted:
             self._delete(lambda name: name[0] <= adopted[-1])
 
@@ -214,6 +221,13 @@ class Inbox:
                 for kind in ("whole", "begun"):
                     (self.folder / "marks" / f"{name}.{kind}").unlink(missing_ok=True)
                 shutil.rmtree(self.folder / "passes" / name, ignore_errors=True)
+
+
+def _keep_names(folder: Path) -> None:
+    try:
+        sync_names(folder)
+    except OSError as error:
+        log.warning("names not on the disk", folder=str(folder), because=str(error))
 
 
 def _lies_in(path: Path) -> tuple[int, int]:

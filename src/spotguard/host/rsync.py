@@ -217,7 +217,7 @@ class RsyncSync:
             stages=[
                 *([] if sent.whole else ["begun"]),
                 "data",
-                *(["changed"] if seen.changed else []),
+                "changed",  # also where nothing has: it breaks where the data are not, and no mark is laid
                 "whole",
                 "synced",
             ],
@@ -271,11 +271,12 @@ class RsyncSync:
             return names_kept_in(f"{inbox}/marks")
         passes = f"{self._transport.inner(target)}/passes"
         sent = self._memory.sent_to(target.instance_id)
-        links = [TO_THE_NANOSECOND] + [
+        links = [TO_THE_NANOSECOND, "--mkpath"] + [
             f"--link-dest={passes}/{one}" for one in (sent.whole, *sent.broken) if one is not None
         ]
         there = f"{inbox}/passes/{under_way.id}/"
         if kind == "changed":  # whatever size and time say: times can be set back, and a tick is long
+            there += "."  # of that name rsync makes no folder: it would be a pass of nothing but these
             links = [
                 "--ignore-times",
                 "--no-whole-file",
@@ -287,7 +288,6 @@ class RsyncSync:
             *EVERYTHING,
             "--stats",
             "--no-human-readable",
-            "--mkpath",
             *links,
             f"{self._state.path}/",
             there,
