@@ -102,3 +102,21 @@ def test_an_inbox_that_cannot_be_read_is_a_failed_measurement(pair, tmp_path):
     oldest.mkdir()
     with pytest.raises(SyncFailed):
         standby.received()
+
+
+def test_of_a_state_that_is_a_link_the_folder_is_to_be_named(pair, tmp_path):
+    """The link would go aside, and whoever goes by the folder's own name would serve what was there before."""
+    primary, standby, _, theirs = pair
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    theirs.symlink_to(folder)
+    whole_pass(primary)
+    with pytest.raises(
+        SyncFailed, match=f"is a symbolic link: state_path is to name the folder itself, {folder}"
+    ):
+        standby.received()
+    with pytest.raises(OSError, match="is a symbolic link"):
+        standby.adopt(2)
+    assert theirs.is_symlink()
+    theirs.unlink()
+    assert standby.adopt(2) is not None

@@ -120,21 +120,28 @@ class Inbox:
     def path_of(self, pass_id: str) -> Path:
         return self.folder / "passes" / pass_id
 
-    def swaps_with(self, state: Path) -> bool:
-        """Whether a pass can be renamed into its place: the kernel does it within one mount of one file system."""
-        return (
-            len({_lies_in(path) for path in (state, state.parent, self.folder, self.folder / "passes")}) == 1
-        )
+    def why_not_swapped(self, state: Path) -> str | None:
+        """Why no pass can be renamed into its place; None where one can. The kernel does it within one mount of one
+        file system, and of a link it would be the link that goes aside.
+        """
+        if state.is_symlink():
+            return f"it is a symbolic link: state_path is to name the folder itself, {state.resolve()}"
+        places = (state, state.parent, self.folder, self.folder / "passes")
+        if len({_lies_in(path) for path in places}) == 1:
+            return None
+        return f"it and {self.folder} have to be folders in one file system, and nothing mounted or bound at either"
 
     def adopt(self, state: Path, since: int, before: int) -> Pass | None:
         """Put the newest whole pass in the place of the state, if it was made under epoch `since` or later and before
         epoch `before`; None when there is none. Nobody sends to himself: one of epoch `since` is from an instance of
         whose disk this one is an image.
-        The former state stays aside: see `former`.
+        The former state stays aside: see `former`. `OSError` where it cannot be done.
         """
         whole = self.adoptable(since, before)
         if whole is None:
             return None
+        if state.is_symlink():
+            raise OSError(f"{state}: {self.why_not_swapped(state)}")
         self._forget_older(whole)
         aside = state.with_name(f"{_aside(state)}{whole.id}")
         if state.exists():

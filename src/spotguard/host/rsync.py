@@ -104,11 +104,9 @@ class RsyncSync:
     def received(self) -> Received:
         """What could not take the state's place is no standby's: it would be found out when nobody serves any more."""
         try:
-            if not self._inbox.swaps_with(self._state.path):
-                raise SyncFailed(
-                    f"no pass can take the place of {self._state.path}: it and {self._inbox.folder} have to be "
-                    "folders in one file system, and nothing mounted or bound at either"
-                )
+            because = self._inbox.why_not_swapped(self._state.path)
+            if because is not None:
+                raise SyncFailed(f"no pass can take the place of {self._state.path}: {because}")
             return self._inbox.received(since=self._served_here)
         except OSError as error:
             raise SyncFailed(f"{self._inbox.folder} cannot be read: {error}") from error
