@@ -62,7 +62,8 @@ def test_a_pass_arrives_whole_and_the_next_one_brings_what_changed(pair):
     for name in odd:
         (primary.state / os.fsdecode(name)).write_text("odd")
     os.chown(primary.state / "small", 12345, 54321)
-    os.setxattr(primary.state / "small", "user.colour", b"green")
+    for name in ("user.colour", "user.rsync.%stat"):
+        os.setxattr(primary.state / "small", name, b"green")
     pushing, receiving = primary.sync(), standby.sync()
     first = whole_pass(pushing, standby.target)
     assert first.bytes_sent > 5_000_000
@@ -82,7 +83,8 @@ def test_a_pass_arrives_whole_and_the_next_one_brings_what_changed(pair):
     assert {os.fsencode(path.name) for path in theirs.iterdir()} >= set(odd)
     assert (theirs / "small").read_text() == "two"
     assert ((theirs / "small").stat().st_uid, (theirs / "small").stat().st_gid) == (12345, 54321)
-    assert os.getxattr(theirs / "small", "user.colour") == b"green"
+    for name in ("user.colour", "user.rsync.%stat"):
+        assert os.getxattr(theirs / "small", name) == b"green"
 
 
 @pytest.mark.parametrize("cut", ["link", "kill"])

@@ -37,6 +37,7 @@ EVERYTHING = (
     "--hard-links",
     "--acls",
     "--xattrs",
+    "--xattrs",  # by the second those too that rsync --fake-super writes: a backup server has owners and modes in them
     "--numeric-ids",
     "--sparse",  # a file that is mostly holes would fill the target's disk
     "--fsync",  # a mark says that the pass is there, after a crash of the target as well
