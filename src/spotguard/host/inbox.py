@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import chain, count, takewhile
 from pathlib import Path
 
 import msgspec
@@ -30,6 +30,7 @@ KEPT_BROKEN = 3  # newer than the newest whole one: what has arrived of them is 
 LARGEST_LAID = 16 * 1024  # of a mark, or a note
 CLOCKS_AGREE_SECONDS = 1.0  # a mark that is younger than now by less was written now
 _ID = re.compile(r"(\d{9})-\d{17}")
+_OF_A_PASS = re.compile(rf"{_ID.pattern}(\.\d+)?")  # what went aside for it
 
 log = get_logger("sync")
 
@@ -145,6 +146,7 @@ class Inbox:
         self._forget_older(whole)
         aside = state.with_name(f"{_aside(state)}{whole.id}")
         if state.exists():
+            aside = _free(aside)  # it was cut short here before, and something has made the folder anew
             state.rename(aside)
         try:
             self.path_of(whole.id).rename(state)
@@ -254,6 +256,12 @@ def _aside(state: Path) -> str:
     return f".{state.name}.before-"
 
 
+def _free(path: Path) -> Path:
+    """The first of its names that nothing has."""
+    further = (path.with_name(f"{path.name}.{number}") for number in count(1))
+    return next(one for one in chain([path], further) if not one.exists())
+
+
 def former(state: Path) -> list[Path]:
     """What was the state before, once another is in its place, also where an agent was killed before it had deleted
     that: none of it is ever asked for again.
@@ -261,7 +269,7 @@ def former(state: Path) -> list[Path]:
     if not state.exists():
         return []
     named = [path for path in state.parent.iterdir() if path.name.startswith(_aside(state))]
-    return [path for path in named if _ID.fullmatch(path.name.removeprefix(_aside(state)))]
+    return [path for path in named if _OF_A_PASS.fullmatch(path.name.removeprefix(_aside(state)))]
 
 
 def delete_former(paths: Iterable[Path]) -> None:
