@@ -20,7 +20,7 @@ from spotguard.host.inbox import KEPT_BROKEN, Inbox, delete_former, former, pass
 from spotguard.host.notes import Notes
 from spotguard.host.second_look import SecondLook
 from spotguard.host.sheet import sheet
-from spotguard.host.state_folder import StateFolder
+from spotguard.host.state_folder import StateFolder, listed
 from spotguard.host.state_mount import StateMount
 from spotguard.host.sync_memory import NEVER, Sent, SyncMemory, memory_of
 from spotguard.host.term import UNKNOWN_TERM, Term
@@ -257,7 +257,7 @@ class RsyncSync:
         """
         if not under_way.may_write and self._term.runs() is False:
             return False
-        under_way.changed = under_way.second_look.lacking()
+        under_way.changed = b"".join(map(listed, under_way.second_look.lacking()))
         if under_way.changed:
             under_way.stages.insert(0, "changed")
         return bool(under_way.changed)
