@@ -259,7 +259,8 @@ def test_a_note_goes_through_the_same_door_while_a_pass_is_under_way(pair):
         (primary.state / f"part-{number}").write_bytes(os.urandom(800_000))
     pushing, receiving = primary.sync(SLOW), standby.sync()
     half_way(pushing, standby, "part-0")
-    pushing.deliver(standby.target, "ticket", b"for you")
-    assert receiving.delivered("ticket") == b"for you"
+    for content in (b"for you", b"and another"):
+        pushing.deliver(standby.target, "ticket", content)
+        assert receiving.delivered("ticket") == content
     assert receiving.received().position is None, "the pass is still under way"
     whole_pass(pushing, standby.target)

@@ -17,6 +17,14 @@ STALLED_SECONDS = 20  # nothing moved for so long: rsync ends, and the pass is t
 KEPT_CHARACTERS = 200  # of what a failing rsync said
 
 
+class RsyncFailed(SyncFailed):
+    """`code`: what rsync ended with."""
+
+    def __init__(self, code: int, said: str) -> None:
+        super().__init__(f"rsync: exit {code}: {said}")
+        self.code = code
+
+
 @dataclass(frozen=True)
 class RsyncTransport:
     """`destination` says where a target's inbox is, as rsync spells it, with `{address}` and `{instance_id}` in it:
@@ -98,6 +106,6 @@ def names_kept_in(folder: str) -> list[str]:
     return laid_at(f"{folder}/", "--fsync", "--ignore-times")
 
 
-def failed(code: int, said: bytes) -> SyncFailed:
+def failed(code: int, said: bytes) -> RsyncFailed:
     """What a run that ended with `code` said."""
-    return SyncFailed(f"rsync: exit {code}: {said.decode(errors='replace').strip()[-KEPT_CHARACTERS:]}")
+    return RsyncFailed(code, said.decode(errors="replace").strip()[-KEPT_CHARACTERS:])
