@@ -9,7 +9,7 @@ import sys
 import msgspec
 import pytest
 
-from spotguard.cli.agent_process import RUNTIME, agent_of, settings_of
+from spotguard.cli.agent_process import RUNTIME, agent_of, require_good, settings_of
 from spotguard.cli.agent_settings import agent_file_of
 from spotguard.domain.errors import InvalidInput, SyncFailed
 from spotguard.domain.instances import GateState
@@ -152,3 +152,12 @@ def test_what_an_agent_runs_does_not_keep_the_next_agent_from_starting(tmp_path)
     finally:
         child.kill()
         child.wait()
+
+
+def test_an_agent_does_not_start_with_a_state_path_that_is_a_link(tmp_path):
+    file = settings(tmp_path, running=False)
+    require_good(file)
+    (tmp_path / "state").rename(tmp_path / "disk")
+    (tmp_path / "state").symlink_to(tmp_path / "disk")
+    with pytest.raises(InvalidInput, match=f"is a symbolic link: name the folder itself, {tmp_path}/disk"):
+        require_good(file)

@@ -82,6 +82,9 @@ def test_a_state_path_that_is_not_there_is_told_with_the_report(shell, root):
     assert f"--state-path: /srv/wbe is no folder under {root.path}" in shown.stderr
     (root.path / "srv/web").mkdir(parents=True, exist_ok=True)
     assert shell.run(*asking(root), "--state-path", "/srv/web", "--report-only").stderr == ""
+    (root.path / "srv/link").symlink_to("web")
+    shown = shell.run(*asking(root), "--state-path", "/srv/link", "--report-only")
+    assert "--state-path: /srv/link is a symbolic link: name the folder itself" in shown.stderr
 
 
 def test_the_report_as_one_object(shell, root, scene):

@@ -24,6 +24,8 @@ def test_it_says_what_belongs_into_the_settings(tmp_path):
     assert told["inbox_path"] == "/srv/inbox"
     assert "Port 8000" in (tmp_path / "sync" / "sshd_config").read_text()
     assert (tmp_path / "sync" / "authorized_keys").read_text().startswith('command="')
+    unit = (tmp_path / "sync" / "spotguard-sync.service").read_text().splitlines()
+    assert "RequiresMountsFor=/srv/inbox" in unit, "what came below its mount point would be hidden"
     assert told["sync_ssh_config"] == f"{tmp_path}/sync/ssh_config"
 
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from spotguard.host.inbox import KEPT_BROKEN, KEPT_WHOLE, Inbox, pass_id
+from spotguard.host.inbox import KEPT_BROKEN, KEPT_WHOLE, Inbox, delete_former, former, pass_id
 
 MARK = b'{"position": 7, "bytes": 1}'
 
@@ -64,8 +64,7 @@ def test_a_pass_that_is_a_link_is_none(inbox, home, state):
     send(inbox, 1)
     (inbox.folder / "passes" / pass_id(1, 2)).symlink_to(home)
     lay(inbox, 2)
-    assert inbox.received(0).position is None
-    assert inbox.adopt(state, 0, 2) is None
+    assert inbox.adopt(state, 0, 2).id == pass_id(1, 1)
     assert not state.is_symlink()
 
 
@@ -95,3 +94,31 @@ def test_a_mark_that_is_no_small_file_is_none(inbox, state, what):
     adopted = inbox.adopt(state, 0, 2)
     assert adopted is not None
     assert (state / "a").read_text() == "pass 1"
+
+
+def test_an_older_pass_does_not_take_the_place_of_the_one_that_became_the_state(inbox, state):
+    """Its agent was killed before it had written down that there is one."""
+    send(inbox, 1)
+    send(inbox, 2)
+    assert inbox.adopt(state, 0, 2) is not None
+    assert Inbox(inbox.folder).adopt(state, 0, 2) is None
+    assert (state / "a").read_text() == "pass 2"
+    Inbox(inbox.folder).finish_clearing()
+    assert not list((inbox.folder / "passes").iterdir())
+    assert not list((inbox.folder / "marks").iterdir())
+
+
+def test_a_folder_that_is_made_anew_where_a_swap_was_cut_short_is_in_nobodys_way(inbox, state):
+    """systemd-tmpfiles, StateDirectory=, or a person."""
+    send(inbox, 1)
+    aside = state.with_name(f".state.before-{pass_id(1, 1)}")
+    for left in (aside, aside.with_name(f"{aside.name}.1")):
+        state.mkdir(exist_ok=True)
+        (state / "a").write_text("made anew")
+        state.rename(left)
+    state.mkdir()
+    assert inbox.adopt(state, 0, 2) is not None
+    assert (state / "a").read_text() == "pass 1"
+    assert len(former(state)) == 3
+    delete_former(former(state))
+    assert [path.name for path in state.parent.iterdir() if "before" in path.name] == []

@@ -32,6 +32,20 @@ def test_the_newest_note_of_a_name_is_there_whole(pair):
     assert taker.delivered("another") is None
 
 
+@pytest.mark.skipif(shutil.which("rrsync") is None, reason="rrsync is not installed")
+def test_a_further_note_of_a_name_goes_through_a_door_that_replaces_no_file(tmp_path):
+    """rrsync 3.5.0: else an instance gets one ticket in its life."""
+    inbox, door = tmp_path / "inbox", tmp_path / "door"
+    inbox.mkdir()
+    door.write_text(f'#!/bin/sh\nshift\nSSH_ORIGINAL_COMMAND="$*" exec rrsync -wo -no-lock {inbox}\n')
+    door.chmod(0o755)
+    giver = Notes(tmp_path / "own", RsyncTransport("door:/", program=("rsync", "--rsh", str(door))))
+    taker = Notes(inbox, RsyncTransport("unused"))
+    for content in (b"one", b"two", b"two", b"the third"):
+        giver.deliver(TARGET, "ticket", content)
+        assert taker.delivered("ticket") == content
+
+
 def test_nobody_but_its_owner_reads_a_note(pair, tmp_path):
     """Whatever mask the agent runs with: it may carry what hands an epoch over."""
     giver, _ = pair

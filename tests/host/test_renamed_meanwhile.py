@@ -1,5 +1,6 @@
 """What a workload renames while a pass of its state is under way, with real rsync from folder to folder."""
 
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -24,9 +25,12 @@ class Meanwhile(RsyncTransport):
 
     happens: Callable = tuple
 
-    def start(self, arguments, *streams):
-        unread = self.happens() if "--archive" in arguments else ()
-        return super().start([*(f"--exclude=/{name}" for name in unread), *arguments], *streams)
+    def start(self, arguments, said_to, told_to, given):
+        has_names = os.fstat(given.fileno()).st_size > 0
+        sends = "--archive" in arguments and (has_names or "--files-from=-" not in arguments)
+        unread = self.happens() if sends else ()
+        excluded = [f"--exclude=/{name}" for name in unread]
+        return super().start([*excluded, *arguments], said_to, told_to, given)
 
 
 class Maildir:

@@ -111,7 +111,9 @@ def test_everything_of_a_file_arrives(pair):
     os.link(state / "a", state / "sub" / "linked")
     (state / "symbolic").symlink_to("nowhere\n-at-all")
     (state / "a").chmod(0o4750)
-    os.setxattr(state / "a", "user.colour", b"green")
+    attributes = {"user.colour": b"green", "user.rsync.%stat": b"104750 0,0 1234:1234"}
+    for name, value in attributes.items():
+        os.setxattr(state / "a", name, value)
     os.mkfifo(state / "pipe")
     if os.geteuid() == 0:
         os.chown(state / "a", 12345, 54321)
@@ -122,7 +124,7 @@ def test_everything_of_a_file_arrives(pair):
     assert (theirs / "a").samefile(theirs / "sub" / "linked")
     assert (theirs / "symbolic").readlink() == Path("nowhere\n-at-all")
     assert stat.S_ISFIFO((theirs / "pipe").lstat().st_mode)
-    assert os.getxattr(theirs / "a", "user.colour") == b"green"
+    assert {name: os.getxattr(theirs / "a", name) for name in os.listxattr(theirs / "a")} == attributes
     mine, arrived = (state / "a").stat(), (theirs / "a").stat()
     for what in ("st_mode", "st_uid", "st_gid", "st_mtime_ns", "st_nlink"):
         assert getattr(arrived, what) == getattr(mine, what), what

@@ -62,7 +62,7 @@ def test_who_serves_keeps_no_pass_of_a_former_holder(pair, tmp_path):
     standby.adopt(2)
     inbox = tmp_path / "standby-inbox"
     assert until(lambda: [path.name for path in (inbox / "passes").iterdir()] == [pass_id(2, 1)])
-    assert until(lambda: [path.name for path in (inbox / "marks").iterdir()] == [f"{pass_id(2, 1)}.begun"])
+    assert until(lambda: [path.name for path in (inbox / "marks").glob("*.*")] == [f"{pass_id(2, 1)}.begun"])
 
 
 def beyond_every_figure(mark):
@@ -97,8 +97,26 @@ def test_an_inbox_that_cannot_be_read_is_a_failed_measurement(pair, tmp_path):
     whole_pass(primary)
     whole_pass(primary)
     whole_pass(primary)
-    oldest = min((tmp_path / "standby-inbox" / "marks").iterdir())
+    oldest = min((tmp_path / "standby-inbox" / "marks").glob("*-*"))
     oldest.unlink()
     oldest.mkdir()
     with pytest.raises(SyncFailed):
         standby.received()
+
+
+def test_of_a_state_that_is_a_link_the_folder_is_to_be_named(pair, tmp_path):
+    """The link would go aside, and whoever goes by the folder's own name would serve what was there before."""
+    primary, standby, _, theirs = pair
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    theirs.symlink_to(folder)
+    whole_pass(primary)
+    with pytest.raises(
+        SyncFailed, match=f"is a symbolic link: state_path is to name the folder itself, {folder}"
+    ):
+        standby.received()
+    with pytest.raises(OSError, match="is a symbolic link"):
+        standby.adopt(2)
+    assert theirs.is_symlink()
+    theirs.unlink()
+    assert standby.adopt(2) is not None

@@ -93,7 +93,7 @@ def test_what_a_killed_agent_had_not_deleted_is_deleted_by_the_next_one(pair, tm
     assert list((inbox.folder / "passes").iterdir())
     assert machine(tmp_path, "standby").adopt(2) is None
     for folder in ("passes", "marks"):
-        assert until(lambda folder=folder: not list((inbox.folder / folder).iterdir()))
+        assert until(lambda folder=folder: not list((inbox.folder / folder).glob("*-*")))
     assert (theirs / "a").read_text() == "the last"
 
 

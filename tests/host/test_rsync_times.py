@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,22 @@ def test_one_look_tells_the_position_and_everything_that_changed_for_it(tmp_path
     (tmp_path / "after").write_text("2")
     settle()
     seen = look_at(tmp_path, since)
-    assert seen.changed == (b"after",)
+    assert seen.changed == b"./after\0"
     assert seen.newest_microseconds == (tmp_path / "after").stat().st_ctime_ns // 1000
-    assert look_at(tmp_path).changed == ()
+    assert look_at(tmp_path).changed == b""
+
+
+def test_of_a_file_that_has_changed_its_name_alone_is_kept(tmp_path):
+    """After `chown -R`, or a clock that was stepped back, that is all of them: millions."""
+    names = [f"document-{number:04d}" for number in range(2000)]
+    for name in names:
+        (tmp_path / name).touch()
+    look_at(tmp_path, 0)
+    tracemalloc.start()
+    try:
+        seen = look_at(tmp_path, 0)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert seen.changed.count(b"\0") == len(names)
+    assert held < 1.1 * len(seen.changed) + 5_000

@@ -62,7 +62,8 @@ def test_a_pass_arrives_whole_and_the_next_one_brings_what_changed(pair):
     for name in odd:
         (primary.state / os.fsdecode(name)).write_text("odd")
     os.chown(primary.state / "small", 12345, 54321)
-    os.setxattr(primary.state / "small", "user.colour", b"green")
+    for name in ("user.colour", "user.rsync.%stat"):
+        os.setxattr(primary.state / "small", name, b"green")
     pushing, receiving = primary.sync(), standby.sync()
     first = whole_pass(pushing, standby.target)
     assert first.bytes_sent > 5_000_000
@@ -82,7 +83,8 @@ def test_a_pass_arrives_whole_and_the_next_one_brings_what_changed(pair):
     assert {os.fsencode(path.name) for path in theirs.iterdir()} >= set(odd)
     assert (theirs / "small").read_text() == "two"
     assert ((theirs / "small").stat().st_uid, (theirs / "small").stat().st_gid) == (12345, 54321)
-    assert os.getxattr(theirs / "small", "user.colour") == b"green"
+    for name in ("user.colour", "user.rsync.%stat"):
+        assert os.getxattr(theirs / "small", name) == b"green"
 
 
 @pytest.mark.parametrize("cut", ["link", "kill"])
@@ -257,7 +259,8 @@ def test_a_note_goes_through_the_same_door_while_a_pass_is_under_way(pair):
         (primary.state / f"part-{number}").write_bytes(os.urandom(800_000))
     pushing, receiving = primary.sync(SLOW), standby.sync()
     half_way(pushing, standby, "part-0")
-    pushing.deliver(standby.target, "ticket", b"for you")
-    assert receiving.delivered("ticket") == b"for you"
+    for content in (b"for you", b"and another"):
+        pushing.deliver(standby.target, "ticket", content)
+        assert receiving.delivered("ticket") == content
     assert receiving.received().position is None, "the pass is still under way"
     whole_pass(pushing, standby.target)

@@ -68,6 +68,11 @@ def become(config: Path | None, *, json_logs: bool) -> NoReturn:
 def require_good(settings: AgentFile) -> None:
     """`InvalidInput` or `OSError` for settings with which an agent could not start."""
     require_workload(settings)
+    state = settings.state_path
+    if state is not None and state.is_symlink():
+        raise InvalidInput(
+            f"state_path: {state} is a symbolic link: name the folder itself, {state.resolve()}"
+        )
     settings_of(settings)
 
 

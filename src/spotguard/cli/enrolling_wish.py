@@ -124,7 +124,9 @@ def absent(root: Path, wish: Wish) -> Iterator[str]:
 
 
 def absent_state(root: Path, state_path: str) -> Iterator[str]:
-    if not (root / state_path.lstrip("/")).is_dir():
+    if (root / state_path.lstrip("/")).is_symlink():
+        yield f"--state-path: {state_path} is a symbolic link: name the folder itself"
+    elif not (root / state_path.lstrip("/")).is_dir():
         yield f"--state-path: {state_path} is no folder under {root}"
 
 

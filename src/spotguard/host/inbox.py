@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import chain, count, takewhile
 from pathlib import Path
 
 import msgspec
@@ -29,6 +30,7 @@ KEPT_BROKEN = 3  # newer than the newest whole one: what has arrived of them is 
 LARGEST_LAID = 16 * 1024  # of a mark, or a note
 CLOCKS_AGREE_SECONDS = 1.0  # a mark that is younger than now by less was written now
 _ID = re.compile(r"(\d{9})-\d{17}")
+_OF_A_PASS = re.compile(rf"{_ID.pattern}(\.\d+)?")  # what went aside for it
 
 log = get_logger("sync")
 
@@ -90,9 +92,15 @@ class Inbox:
         return Received(0.0, None, None)
 
     def _arrived(self, kind: str, unreadable: Mark | None = None) -> Pass | None:
-        """The newest one, unless it is the state by now."""
-        found = self.newest(kind, unreadable)
-        return found if found is not None and found.id in self._passes() else None
+        """The newest one that is there. Of another the mark alone is: it is the state by now, or lies below what was
+        mounted since. `unreadable`: what a mark that does not read counts as; None: it counts as none.
+        """
+        there = set(self._passes())
+        for path in reversed(self._marks(kind)):
+            found = _read(path, unreadable) if path.stem in there else None
+            if found is not None and not self._is_anothers(found):
+                return found
+        return None
 
     def _passes(self) -> list[str]:
         """The ids of those that are there."""
@@ -107,37 +115,38 @@ class Inbox:
     def _marks(self, kind: str) -> list[Path]:
         return [path for path in self._inside("marks") if path.suffix == f".{kind}"]
 
-    def newest(self, kind: str, unreadable: Mark | None = None) -> Pass | None:
-        """`unreadable`: what a mark that does not read counts as; None: it counts as none."""
-        for path in reversed(self._marks(kind)):
-            found = _read(path, unreadable)
-            if found is not None and not self._is_anothers(found):
-                return found
-        return None
-
     def _is_anothers(self, found: Pass) -> bool:
         return None not in (found.mark.agent, self._agent()) and found.mark.agent != self._agent()
 
     def path_of(self, pass_id: str) -> Path:
         return self.folder / "passes" / pass_id
 
-    def swaps_with(self, state: Path) -> bool:
-        """Whether a pass can be renamed into its place: the kernel does it within one mount of one file system."""
-        return (
-            len({_lies_in(path) for path in (state, state.parent, self.folder, self.folder / "passes")}) == 1
-        )
+    def why_not_swapped(self, state: Path) -> str | None:
+        """Why no pass can be renamed into its place; None where one can. The kernel does it within one mount of one
+        file system, and of a link it would be the link that goes aside.
+        """
+        if state.is_symlink():
+            return f"it is a symbolic link: state_path is to name the folder itself, {state.resolve()}"
+        places = (state, state.parent, self.folder, self.folder / "passes")
+        if len({_lies_in(path) for path in places}) == 1:
+            return None
+        return f"it and {self.folder} have to be folders in one file system, and nothing mounted or bound at either"
 
     def adopt(self, state: Path, since: int, before: int) -> Pass | None:
         """Put the newest whole pass in the place of the state, if it was made under epoch `since` or later and before
         epoch `before`; None when there is none. Nobody sends to himself: one of epoch `since` is from an instance of
         whose disk this one is an image.
-        The former state stays aside: see `former`.
+        The former state stays aside: see `former`. `OSError` where it cannot be done.
         """
         whole = self.adoptable(since, before)
         if whole is None:
             return None
+        if state.is_symlink():
+            raise OSError(f"{state}: {self.why_not_swapped(state)}")
+        self._forget_older(whole)
         aside = state.with_name(f"{_aside(state)}{whole.id}")
         if state.exists():
+            aside = _free(aside)  # it was cut short here before, and something has made the folder anew
             state.rename(aside)
         try:
             self.path_of(whole.id).rename(state)
@@ -145,12 +154,17 @@ class Inbox:
             if aside.exists():
                 aside.rename(state)
             raise
-        for changed in (state.parent, self.folder / "passes"):  # what is acknowledged from here on lies in it
-            try:
-                sync_names(changed)
-            except OSError as error:  # it is in its place: a second try would find nothing that has come
-                log.warning("names not on the disk", folder=str(changed), because=str(error))
+        # what is acknowledged from here on lies in it; and it is in its place: a second try would find nothing
+        for changed in (state.parent, self.folder / "passes"):
+            _keep_names(changed)
         return whole
+
+    def _forget_older(self, whole: Pass) -> None:
+        """Where its agent is killed once it is the state, they are not to take its place."""
+        for path in self._marks("whole"):
+            if path.stem < whole.id and not path.is_dir():  # that is no mark
+                path.unlink(missing_ok=True)
+        _keep_names(self.folder / "marks")
 
     def adoptable(self, since: int, before: int) -> Pass | None:
         """What `adopt` would put in place: one before it would lack what was acknowledged since."""
@@ -164,11 +178,13 @@ class Inbox:
         self._delete(lambda name: int(name[1]) < before)
 
     def finish_clearing(self) -> None:
-        """An agent that was killed has left the rest: of a pass that became the state the mark alone is there."""
+        """An agent that was killed has left the rest: of a pass that became the state the mark alone is there, and none
+        of those that were whole before it.
+        """
         marks = map(_read, self._marks("whole"))
         own = [found.id for found in marks if found is not None and not self._is_anothers(found)]
         there = self._passes()
-        adopted = [pass_id for pass_id in own if pass_id not in there]
+        adopted = list(takewhile(lambda one: one not in there, own))
         if adopted:
             self._delete(lambda name: name[0] <= adopted[-1])
 
@@ -216,6 +232,13 @@ class Inbox:
                 shutil.rmtree(self.folder / "passes" / name, ignore_errors=True)
 
 
+def _keep_names(folder: Path) -> None:
+    try:
+        sync_names(folder)
+    except OSError as error:
+        log.warning("names not on the disk", folder=str(folder), because=str(error))
+
+
 def _lies_in(path: Path) -> tuple[int, int]:
     """File system and mount of it, or of the nearest folder that is there: the rest is made in that."""
     while not path.exists():
@@ -233,6 +256,12 @@ def _aside(state: Path) -> str:
     return f".{state.name}.before-"
 
 
+def _free(path: Path) -> Path:
+    """The first of its names that nothing has."""
+    further = (path.with_name(f"{path.name}.{number}") for number in count(1))
+    return next(one for one in chain([path], further) if not one.exists())
+
+
 def former(state: Path) -> list[Path]:
     """What was the state before, once another is in its place, also where an agent was killed before it had deleted
     that: none of it is ever asked for again.
@@ -240,7 +269,7 @@ def former(state: Path) -> list[Path]:
     if not state.exists():
         return []
     named = [path for path in state.parent.iterdir() if path.name.startswith(_aside(state))]
-    return [path for path in named if _ID.fullmatch(path.name.removeprefix(_aside(state)))]
+    return [path for path in named if _OF_A_PASS.fullmatch(path.name.removeprefix(_aside(state)))]
 
 
 def delete_former(paths: Iterable[Path]) -> None:

@@ -20,11 +20,11 @@ from spotguard.host.inbox import KEPT_BROKEN, Inbox, delete_former, former, pass
 from spotguard.host.notes import Notes
 from spotguard.host.second_look import SecondLook
 from spotguard.host.sheet import sheet
-from spotguard.host.state_folder import StateFolder
+from spotguard.host.state_folder import StateFolder, listed
 from spotguard.host.state_mount import StateMount
 from spotguard.host.sync_memory import NEVER, Sent, SyncMemory, memory_of
 from spotguard.host.term import UNKNOWN_TERM, Term
-from spotguard.host.transport import RsyncTransport, laid_at
+from spotguard.host.transport import RsyncTransport, laid_at, names_kept_in
 from spotguard.host.under_way import UnderWay
 from spotguard.host.write_back import WriteBack
 from spotguard.ports.workload import Received, SyncPass, SyncTarget
@@ -37,6 +37,7 @@ EVERYTHING = (
     "--hard-links",
     "--acls",
     "--xattrs",
+    "--xattrs",  # by the second those too that rsync --fake-super writes: a backup server has owners and modes in them
     "--numeric-ids",
     "--sparse",  # a file that is mostly holes would fill the target's disk
     "--fsync",  # a mark says that the pass is there, after a crash of the target as well
@@ -104,19 +105,20 @@ class RsyncSync:
     def received(self) -> Received:
         """What could not take the state's place is no standby's: it would be found out when nobody serves any more."""
         try:
-            if not self._inbox.swaps_with(self._state.path):
-                raise SyncFailed(
-                    f"no pass can take the place of {self._state.path}: it and {self._inbox.folder} have to be "
-                    "folders in one file system, and nothing mounted or bound at either"
-                )
+            because = self._inbox.why_not_swapped(self._state.path)
+            if because is not None:
+                raise SyncFailed(f"no pass can take the place of {self._state.path}: {because}")
             return self._inbox.received(since=self._served_here)
         except OSError as error:
             raise SyncFailed(f"{self._inbox.folder} cannot be read: {error}") from error
 
     def arrives(self, epoch: int) -> bool:
         """Whether a pass that was received here is to be the state: else one that comes late lifts the guard of a
-        state that is not mounted, and is not put in its place.
+        state that is not mounted, and is not put in its place. What is remembered is asked only then: below a mount
+        point nothing is made for nothing.
         """
+        if self._inbox.adoptable(since=NEVER, before=epoch) is None:
+            return False
         return self._inbox.adoptable(since=self._served_since(epoch), before=epoch) is not None
 
     def adopt(self, epoch: int) -> str | None:
@@ -214,8 +216,9 @@ class RsyncSync:
             stages=[
                 *([] if sent.whole else ["begun"]),
                 "data",
-                *(["changed"] if seen.changed else []),
+                "changed",  # also where nothing has: it breaks where the data are not, and no mark is laid
                 "whole",
+                "synced",
             ],
             changed=seen.changed,
             may_write=may_write,
@@ -237,7 +240,7 @@ class RsyncSync:
         self._memory.keep(epoch=held, by=self._term.instance(), agent=self._term.agent())
 
     def _carry_on(self, under_way: UnderWay, target: SyncTarget) -> bool:
-        """True when the mark of the whole pass has arrived. A small pass is carried through at once."""
+        """True when the mark of the whole pass is on the target's disk. A small pass is carried through at once."""
         until = time.monotonic() + AT_ONCE_SECONDS
         while under_way.may_start(until):
             if not under_way.stages:
@@ -254,7 +257,7 @@ class RsyncSync:
         """
         if not under_way.may_write and self._term.runs() is False:
             return False
-        under_way.changed = under_way.second_look.lacking()
+        under_way.changed = b"".join(map(listed, under_way.second_look.lacking()))
         if under_way.changed:
             under_way.stages.insert(0, "changed")
         return bool(under_way.changed)
@@ -263,13 +266,16 @@ class RsyncSync:
         inbox, kind = self._transport.inbox(target), under_way.stages[0]
         if kind in ("begun", "whole"):
             return laid_at(f"{inbox}/marks/{under_way.id}.{kind}", "--fsync")
+        if kind == "synced":
+            return names_kept_in(f"{inbox}/marks")
         passes = f"{self._transport.inner(target)}/passes"
         sent = self._memory.sent_to(target.instance_id)
-        links = [TO_THE_NANOSECOND] + [
+        links = [TO_THE_NANOSECOND, "--mkpath"] + [
             f"--link-dest={passes}/{one}" for one in (sent.whole, *sent.broken) if one is not None
         ]
         there = f"{inbox}/passes/{under_way.id}/"
         if kind == "changed":  # whatever size and time say: times can be set back, and a tick is long
+            there += "."  # of that name rsync makes no folder: it would be a pass of nothing but these
             links = [
                 "--ignore-times",
                 "--no-whole-file",
@@ -281,7 +287,6 @@ class RsyncSync:
             *EVERYTHING,
             "--stats",
             "--no-human-readable",
-            "--mkpath",
             *links,
             f"{self._state.path}/",
             there,

@@ -24,7 +24,9 @@ class Look:
     newest_microseconds: int  # since 1970
     size_bytes: int
     settled: bool
-    changed: tuple[bytes, ...] = ()  # files of which something changed since the time that was asked about
+    changed: bytes = (
+        b""  # files of which something changed since the time that was asked about, each `listed`
+    )
     folders: Mapping[bytes, int] = field(default_factory=dict)  # by their paths, what `inode_of` tells
 
 
@@ -54,7 +56,7 @@ def look_at(folder: Path, since_ns: int | None = None) -> Look:
     walk tells both: of whatever counts for the fingerprint it is known whether it has changed.
     """
     digest, newest, size, settled = hashlib.blake2b(digest_size=16), 0, 0, True
-    now, top, changed = time.time_ns(), os.fsencode(folder), []
+    now, top, changed = time.time_ns(), os.fsencode(folder), bytearray()
     folders = {}
     earliest = None if since_ns is None else since_ns - CLOCK_TICK_NANOSECONDS
     for name, found in _entries(top):
@@ -73,8 +75,13 @@ def look_at(folder: Path, since_ns: int | None = None) -> Look:
         if stat.S_ISDIR(found.st_mode):
             folders[name] = inode_of(found)
         if earliest is not None and stat.S_ISREG(found.st_mode) and found.st_ctime_ns >= earliest:
-            changed.append(os.path.relpath(name, top))
-    return Look(digest.hexdigest(), newest // 1000, size, settled, tuple(changed), folders)
+            changed += listed(os.path.relpath(name, top))
+    return Look(digest.hexdigest(), newest // 1000, size, settled, bytes(changed), folders)
+
+
+def listed(name: bytes) -> bytes:
+    """As rsync reads a name from a list. Behind a `./`: it takes a line that begins with `#` or `;` for a comment."""
+    return b"./" + name + b"\0"
 
 
 def inode_of(found: os.stat_result) -> int:

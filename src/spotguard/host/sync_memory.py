@@ -73,14 +73,32 @@ class SyncMemory:
         self._path, self._served, self._sent = folder / "memory.json", folder / "served", folder / "numbered"
         self._inbox = inbox
         self._known: Memory | None = None
+        self._place: tuple[int, int] | None = None  # where that was read
         self._changing = threading.RLock()  # several duties of the agent ask and tell
 
     @property
     def known(self) -> Memory:
+        """Read anew once the state's volume is mounted there: what lay below it is nobody's memory. Only the two
+        figures that never go back stay, also where it is unmounted.
+        """
         with self._changing:
-            if self._known is None:
-                self._known = self._read()
-            return self._known
+            place, former = self._place_now(), self._known
+            if former is not None and place == self._place:
+                return former
+            known = self._read()
+            if former is not None:
+                position, last = max(former.position, known.position), max(former.last, known.last)
+                known = msgspec.structs.replace(known, position=position, last=last)
+            self._known, self._place = known, place
+            return known
+
+    def _place_now(self) -> tuple[int, int] | None:
+        """Which folder the state lies in. The former one while that cannot be seen."""
+        try:
+            found = self._path.parent.parent.stat()
+        except OSError:
+            return self._place
+        return found.st_dev, found.st_ino
 
     def keep(self, **changes: object) -> Memory:
         """What cannot be written is still known to this process: a full disk must not keep the state from leaving."""
@@ -90,6 +108,8 @@ class SyncMemory:
                 self.write_down(self._known)
             except OSError as error:
                 log.warning("sync memory not written", because=str(error))
+            if self._place is None:  # the folder was made just now
+                self._place = self._place_now()
             return self._known
 
     def write_down(self, memory: Memory) -> None:

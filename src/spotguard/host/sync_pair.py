@@ -136,9 +136,11 @@ ClientAliveCountMax 3
 
 
 def _unit(pair: Pair, server: str) -> str:
+    """What arrived below the mount point, before the inbox's volume was mounted, would be hidden from then on."""
     return f"""[Unit]
 Description=SpotGuard: the door through which a standby's state arrives
 After=network.target
+RequiresMountsFor={pair.inbox}
 
 [Service]
 ExecStartPre=/bin/mkdir -p /run/sshd {pair.inbox}

@@ -17,6 +17,14 @@ STALLED_SECONDS = 20  # nothing moved for so long: rsync ends, and the pass is t
 KEPT_CHARACTERS = 200  # of what a failing rsync said
 
 
+class RsyncFailed(SyncFailed):
+    """`code`: what rsync ended with."""
+
+    def __init__(self, code: int, said: str) -> None:
+        super().__init__(f"rsync: exit {code}: {said}")
+        self.code = code
+
+
 @dataclass(frozen=True)
 class RsyncTransport:
     """`destination` says where a target's inbox is, as rsync spells it, with `{address}` and `{instance_id}` in it:
@@ -84,10 +92,20 @@ def _below_module(path: str) -> str:
 
 
 def laid_at(place: str, *options: str) -> list[str]:
-    """The arguments of a run that lays the file which is given to it at `place`, its name there included."""
+    """The arguments of a run that lays the file which is given to it at `place`, its name there included; in a
+    folder, which ends with a slash, its name is `0`.
+    """
     return ["--mkpath", "--copy-links", *options, "/proc/self/fd/0", place]
 
 
-def failed(code: int, said: bytes) -> SyncFailed:
+def names_kept_in(folder: str) -> list[str]:
+    """The arguments of a run after which what was laid into `folder` with `--fsync` is there under its name. rsync
+    syncs a file before it renames it, and a file system writes names down with the next file that is synced. That one
+    has the name `0`: over rrsync 3.5.0 a file that is there can be replaced only by the name that it has here.
+    """
+    return laid_at(f"{folder}/", "--fsync", "--ignore-times")
+
+
+def failed(code: int, said: bytes) -> RsyncFailed:
     """What a run that ended with `code` said."""
-    return SyncFailed(f"rsync: exit {code}: {said.decode(errors='replace').strip()[-KEPT_CHARACTERS:]}")
+    return RsyncFailed(code, said.decode(errors="replace").strip()[-KEPT_CHARACTERS:])

@@ -44,8 +44,8 @@ class UnderWay:
     began_ns: int  # by the clock that files' times have
     clock_ns: int  # what that clock shows beyond the monotonic one
     stages: list[str]
-    # of the files, since the passes began that it is linked to; then what it lacks yet
-    changed: tuple[bytes, ...]
+    # of the files, since the passes began that it is linked to; then what it lacks yet: each `listed`
+    changed: bytes
     may_write: bool  # the workload, or somebody else
     second_look: SecondLook
     sent_bytes: int = 0
@@ -81,14 +81,11 @@ class UnderWay:
         return True
 
     def given(self) -> bytes:
-        """The standard input for the run of its first stage: a mark, or names.
-
-        Each name behind a `./`: rsync takes a line that begins with `#` or `;` for a comment.
-        """
+        """The standard input for the run of its first stage: a mark, or names."""
         if self.stages[0] in ("begun", "whole"):
             taken = since_boot() - self.begun
             return msgspec.json.encode(Mark(self.position, self.size_bytes, taken, self.agent))
-        return b"\0".join(b"./" + name for name in self.changed) if self.stages[0] == "changed" else b""
+        return self.changed if self.stages[0] == "changed" else b""
 
     def end(self) -> None:
         if self._run is None:
