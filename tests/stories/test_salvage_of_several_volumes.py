@@ -173,7 +173,8 @@ def test_what_is_kept_for_a_person_stays_kept_when_he_has_looked_into_it(scene, 
     ec2.detach_volume(VolumeId(lost), primary)
     scene.until(lambda: scene.volume_row(lost).attached_to is None, minutes=90)
     assert "kept" in plans(scene)[lost]
-    scene.until(lambda: scene.volume_row(lost).attached_to == primary, minutes=15)  # for one of its own that it lost
+    # as one of its own that it lost
+    scene.until(lambda: scene.volume_row(lost).attached_to == primary, minutes=15)
     scene.configure(allowedAzs=[], manualReplicaEnabled=True)
     scene.order_move(in_its_zone=False)
     scene.wait(hours=4)
