@@ -86,7 +86,8 @@ def _lack(before: StateSeen | None, after: StateSeen | None) -> str | None:
     """Why what ran was not the state of the restore point; None: nothing says so. `before`: it started."""
     if after is None:
         return None
-    where = f"{after.path}, below the mount point {after.mounted_at}"
+    is_mount = after.path == after.mounted_at
+    where = after.path if is_mount else f"{after.path}, below the mount point {after.mounted_at}"
     if after.is_empty:
         return f"the workload runs without its state: nothing is in {where}"
     if before is not None and before.is_empty and before.mounted_at == after.mounted_at:

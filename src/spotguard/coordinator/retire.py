@@ -52,6 +52,7 @@ def _owners(tx: sa.Connection) -> list[str]:
 
 
 def _apply(tx: sa.Connection, now: datetime, agent_id: AgentId) -> bool:
+    fleet.hold(tx, now, agent_id)  # else a signal that is heard meanwhile promotes what is retired here
     plans = plan_retirements(_facts(tx, now, agent_id))
     return bool([replicas.retire(tx, now, plan.replica_id, plan.because) for plan in plans])
 
