@@ -129,3 +129,22 @@ def test_who_calls_ec2_for_a_move_does_not_change_in_the_midst_of_it(kind, step)
     scene.until(lambda: scene.has_recorded(Step.OPENED), minutes=15)
     scene.assert_no_record_lost_or_doubled()
     scene.close()
+
+
+@pytest.mark.parametrize("executor", Executor)
+def test_no_gate_closes_for_an_image_that_would_lack_the_state(executor):
+    """Its volume was taken off a moment ago: no row knows of that yet."""
+    scene = Scene(executor=executor)
+    row = scene.agent()
+    fit = [pool["id"] for pool in scene.pools() if pool["allowed"] and pool["az"] != row.az]
+    (volume,) = scene.state_volumes(row.instance_id)
+    scene.world.ec2.detach_volume(volume)
+    scene.wait(seconds=5)
+    wish = {"target": "pool", "pool_id": fit[0], "kind": "image"}
+    scene.post(f"/api/client/instances/{row.instance_id}/force-switch", wish, expect=202)
+    scene.until(lambda: scene.switches()[-1].status == "unwound", minutes=10)
+    assert not scene.has_recorded(Step.GATE_CLOSED)
+    scene.until(lambda: scene.state_volumes(row.instance_id) == [volume], minutes=15)
+    assert scene.agent().instance_id == row.instance_id
+    assert scene.world.registers["web-1"].serving() == [row.instance_id]
+    scene.close()

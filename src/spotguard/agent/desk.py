@@ -80,6 +80,7 @@ class Ports:
     state_on_root: Callable[[], bool | None] | None = None  # the same; its answer None: it cannot be told now
     state_volumes: Callable[[], tuple[str, ...] | None] | None = None  # the same
     state_seen: Callable[[], StateSeen | None] | None = None  # the same
+    state_missing: Callable[[], str | None] | None = None  # the same: why it is not where it was
 
 
 def said_of(error: SpotGuardError) -> str:
@@ -184,6 +185,11 @@ class Desk:
     def state_seen(self) -> StateSeen | None:
         """None: its folder is not known, or cannot be looked into."""
         told = self.ports.state_seen
+        return None if told is None else told()
+
+    def state_missing(self) -> str | None:
+        """Why it is not where it was; None: it is, or that is not known."""
+        told = self.ports.state_missing
         return None if told is None else told()
 
     @property

@@ -71,6 +71,7 @@ class Handover:
             keep=self._keep,
             server_answers=self._server_answers,
             limits=desk.settings.limits,
+            state_missing=desk.state_missing,
         )
 
     def load(self) -> None:

@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any, NoReturn
@@ -122,8 +123,15 @@ def agent_of(
         cloud = children.cloud if settings.calls_ec2 else None
         traffic = InstanceTraffic(script, children.traffic if settings.calls_ec2 else None)
         salvage, mount = salvage_of(settings), mount_of(settings)
-        lies = (None, None, None) if mount is None else (mount.is_on_root, mount.carried_by, mount.seen)
-        ports = Ports(link, metadata, gate, sync, disk, cloud, SystemClock(), hooks, traffic, salvage, *lies)
+        ports = Ports(link, metadata, gate, sync, disk, cloud, SystemClock(), hooks, traffic, salvage)
+        if mount is not None:
+            ports = replace(
+                ports,
+                state_on_root=mount.is_on_root,
+                state_volumes=mount.carried_by,
+                state_seen=mount.seen,
+                state_missing=mount.why_missing,
+            )
         agent = Agent(wrap(ports), told)
         yield agent
 

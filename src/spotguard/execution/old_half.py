@@ -108,6 +108,9 @@ class OldHalf:
     keep: Callable[[MoveState], None]
     server_answers: Callable[[], bool]  # now, and the move is still on there
     limits: Limits = Limits()
+    state_missing: Callable[[], str | None] = lambda: (
+        None
+    )  # why the state is not where it was, as far as is known
 
     def advance(self, state: MoveState) -> Advance:
         while state.ended is None:
@@ -254,6 +257,10 @@ class OldHalf:
         return state.with_step(Step.SYNCED, self.clock.now())
 
     def close_gate(self, state: MoveState) -> MoveState | Wait:
+        if state.kind is MoveKind.IMAGE and state.close_by is None and not state.overtaken:
+            because = self.state_missing()
+            if because is not None:
+                return state.unwind(f"an image of now would lack the state: {because}")
         self.holding.pause(at_any_rate=self._must_close(state))
         if state.kind is MoveKind.IMAGE and self.cloud is None:
             self.quiet.freeze()  # the server begins the image when it hears of the closed gate

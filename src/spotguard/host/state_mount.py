@@ -88,18 +88,28 @@ class StateMount:
 
     def require_for_pass(self) -> None:
         """`StateMissing` where the state is not, whatever there is in its place."""
+        because = self._why_missing()
+        if because is not None:
+            raise StateMissing(f"no pass is sent: {because}")
+
+    def why_missing(self) -> str | None:
+        """As `require_for_pass`; what cannot be seen is not known to be there."""
+        try:
+            return self._why_missing()
+        except OSError as error:
+            return f"it cannot be seen what is mounted: {error}"
+
+    def _why_missing(self) -> str | None:
         kept = self._kept()
         if self._is_lost():
-            raise StateMissing(f"no pass is sent: {self._unreadable}")
+            return self._unreadable
         known = kept.served or kept.opened
         wanted = self._mounts.promised_at(self._path, at_boot=False) if known is None else known.point
         for point in (wanted, *self._parts(known, at_boot=False)):
             if self._lacks(point):
-                raise StateMissing(f"no pass is sent: {self._not_there(point)}")
+                return self._not_there(point)
         mounts_itself = kept.served is None and known is not None and known.point != self._point
-        strange = self._strange(() if mounts_itself else (known,))
-        if strange is not None:
-            raise StateMissing(f"no pass is sent: {strange}")
+        return self._strange(() if mounts_itself else (known,))
 
     def passed(self) -> None:
         """A whole pass of the state that is there now has arrived."""

@@ -72,6 +72,11 @@ def state_seen(ec2: SimulatedEc2, instance_id: InstanceId) -> StateSeen | None:
     return StateSeen("/srv", "/srv" if there else "/", is_empty=not there)
 
 
+def state_missing(ec2: SimulatedEc2, instance_id: InstanceId) -> str | None:
+    is_there = state_of(ec2, instance_id) is not None
+    return None if is_there else f"{instance_id} has no state volume at {STATE_DEVICE}"
+
+
 class SimulatedGate:
     """Implements `ports.workload.Gate`: open means that the register's client reaches this instance."""
 
@@ -89,7 +94,7 @@ class SimulatedGate:
             before()
         content = state_of(self._ec2, self._instance_id)
         if content is None:
-            raise GateFailed(f"{self._instance_id} has no state volume at {STATE_DEVICE}")
+            raise GateFailed(state_missing(self._ec2, self._instance_id))
         if epoch == REHEARSAL:
             self._register.rehearses(self._instance_id)
             return

@@ -31,6 +31,7 @@ from spotguard.simulation.machine import (
     SimulatedGate,
     SimulatedSalvage,
     SimulatedSync,
+    state_missing,
     state_seen,
     state_volumes_of,
 )
@@ -150,6 +151,7 @@ class AgentProcess:
             salvage=SimulatedSalvage(ec2, self.register, around.clock, self.instance_id),
             state_volumes=lambda: state_volumes_of(ec2, self.instance_id),
             state_seen=lambda: state_seen(ec2, self.instance_id),
+            state_missing=lambda: state_missing(ec2, self.instance_id),
         )
         settings = AgentSettings(
             logical_agent_id=self._installed_as,
