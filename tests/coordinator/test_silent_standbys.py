@@ -30,7 +30,8 @@ def agent(scene):
 
 
 def standby(scene, agent):
-    (live,) = scene.live_replicas(agent)
+    """The one that is to stay."""
+    (live,) = [row for row in scene.live_replicas(agent) if not row.is_outgoing]
     return live
 
 

@@ -65,7 +65,9 @@ def test_the_newest_complete_one_is_never_deleted(keep):
 
 def test_one_that_lacks_a_volume_replaces_none_and_goes_when_enough_newer_ones_are_whole():
     lacks = replace(point("b", 7), is_partial=True)
-    assert makes(point("a", 13), lacks) == ["the newest restore point is 13.0 h old"]
+    assert makes(point("a", 13), lacks) == ["the newest restore point is 7.0 h old"]
     assert drops(point("a", 13), lacks, keep=1) == []
     assert drops(point("a", 13), lacks, point("c", 1), keep=1) == ["b", "a"]
     assert drops(point("a", 13), lacks, point("c", 1), keep=2) == []
+    newer = replace(point("c", 1), is_partial=True)
+    assert drops(point("a", 13), lacks, newer, keep=1) == ["b"]

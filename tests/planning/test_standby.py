@@ -205,6 +205,7 @@ def test_what_was_planned_and_done_needs_no_second_plan():
                 plan.place.mode,
                 doomed=False,
                 launched=False,
+                synced=False,
             )
             for plan in seen.launches
         ]
@@ -253,11 +254,13 @@ def test_the_primary_moved_into_its_standbys_pool():
     assert (gone.replica_id, new.place, new.replaces) == ("r1", ONDEMAND_HERE, ())
 
 
-def test_a_poor_standby_stays_until_the_machine_of_its_successor_is_named():
-    poor, successor = replica(doomed=True), replace(replica(), replica_id="r2", launched=False)
-    assert plan_standbys(replace(WISH, replicas=(poor, successor))) == ()
-    launched = replace(successor, launched=True)
-    [gone] = plan_standbys(replace(WISH, replicas=(poor, launched)))
+def test_a_poor_standby_stays_until_a_whole_pass_has_reached_its_successor():
+    poor = replica(doomed=True)
+    wished = replace(replica(), replica_id="r2", launched=False, synced=False)
+    launched = replace(wished, launched=True)
+    for successor in (wished, launched):
+        assert plan_standbys(replace(WISH, replicas=(poor, successor))) == ()
+    [gone] = plan_standbys(replace(WISH, replicas=(poor, replace(launched, synced=True))))
     assert gone.replica_id == "r1"
 
 

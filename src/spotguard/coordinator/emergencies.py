@@ -27,6 +27,7 @@ from spotguard.store import (
     events,
     fleet,
     grants,
+    images,
     kill,
     move_deadlines,
     move_grants,
@@ -212,7 +213,7 @@ def _recover(tx: sa.Connection, now: datetime, agent: Row, held: Row, *, looked:
 
 
 def _recovery_plan(tx: sa.Connection, agent: Row, volumes: list[Row]) -> dict[str, Any]:
-    image = storage.newest_image_of(tx, agent.id)
+    image = images.newest_of(tx, agent.id)
     return {
         "volumes": [{"id": v.id, "device": v.device, "size_gib": v.size_gib} for v in volumes],
         "az": volumes[0].az if volumes else None,
@@ -225,7 +226,7 @@ def _death_facts(
     tx: sa.Connection, now: datetime, agent: Row, held: Row, left: StateLeft, *, looked: bool
 ) -> DeathFacts:
     gate_was_closed, heir = _last_hand_over(tx, agent, held)
-    image = storage.newest_image_of(tx, agent.id)
+    image = images.newest_of(tx, agent.id)
     on_root = agents.state_on_root(tx, held.instance_id)
     keeps_state = storage.has_kept_state(tx, agent.id) and not on_root
     return DeathFacts(

@@ -18,7 +18,7 @@ from spotguard.domain.ids import ClientId, VolumeId
 from spotguard.domain.tags import CLIENT_TAG, MANAGED_TAG
 from spotguard.planning.emergency import SHOWS_WITHIN
 from spotguard.ports.cloud import Cloud, ImageView, SnapshotView, StorageRates, VolumeState, VolumeView
-from spotguard.store import partial_images, storage
+from spotguard.store import images, storage
 
 RATES_FOR = timedelta(days=1)
 
@@ -157,6 +157,6 @@ def _write(tx: sa.Connection, look: _Look, fresh: dict[str, object], gone: dict[
             storage.saw_snapshot(tx, look.client_id, view, look.rates)
         elif isinstance(view, ImageView):
             storage.saw_image(tx, look.client_id, view)
-            partial_images.saw(tx, view)
+            images.saw(tx, view)
     for resource_id, at in gone.items():
         storage.gone(tx, at, [resource_id])

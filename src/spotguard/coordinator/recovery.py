@@ -28,6 +28,7 @@ from spotguard.ports.cloud import BlockDevice, Cloud, CopyState, SnapshotView, V
 from spotguard.store import (
     events,
     fleet,
+    images,
     intentions,
     launch_orders,
     move_deadlines,
@@ -122,7 +123,7 @@ def _image(tx: sa.Connection, agent: Row, switch: Row) -> str:
     chosen = str(switch.plan.get("image_id") or image_of(tx, agent))
     if not (_is_refused(tx, switch) or _never_enrols(tx, switch)):
         return chosen
-    newest = storage.newest_image_of(tx, agent.id)
+    newest = images.newest_of(tx, agent.id)
     return chosen if newest is None else str(newest.id)
 
 

@@ -21,7 +21,7 @@ from spotguard.execution.imaging import DUPLICATE, image_name
 from spotguard.execution.volumes import movable
 from spotguard.planning.standby import Place
 from spotguard.ports.cloud import Cloud, CopyState
-from spotguard.store import fleet, launch_orders, moves, partial_images, unwinding
+from spotguard.store import fleet, images, launch_orders, moves, unwinding
 from spotguard.store.starting_images import image_of
 from spotguard.store.steps import SERVER
 from spotguard.store.tables import switches
@@ -160,7 +160,7 @@ def _begin_image(half: Half) -> bool:
 
 def _lacking(half: Half, devices: Container[str]) -> str:
     old = InstanceId(half.switch.old_instance_id)
-    return ", ".join(half.ctx.db.read(lambda tx: partial_images.lacking(tx, old, devices)))
+    return ", ".join(half.ctx.db.read(lambda tx: images.lacking(tx, old, devices)))
 
 
 def _unwind(half: Half, because: str) -> bool:

@@ -55,21 +55,20 @@ RestorePlan = MakePoint | DropPoint
 def plan_restore_points(
     points: Sequence[RestorePoint], now: datetime, every: timedelta, keep: int
 ) -> tuple[RestorePlan, ...]:
-    """At most one to make; all that may go. `keep` whole ones stay, at least one, and what lacks a volume until there
-    are as many newer ones.
+    """At most one to make; all that may go. `keep` whole ones stay, at least one, and as many of those that lack a
+    volume, until there are that many newer whole ones.
     """
-    whole = sorted((p for p in points if p.is_whole), key=lambda p: p.made_at, reverse=True)
-    enough_since = whole[max(keep, 1) - 1].made_at if len(whole) >= max(keep, 1) else None
+    done = sorted((p for p in points if p.complete), key=lambda p: p.made_at, reverse=True)
     pending = [p for p in points if p.complete is None and now - p.made_at < MAKING_AT_MOST]
     drops = [
         *(DropPoint(p.image_id, "EC2 could not make it") for p in points if p.complete is False),
         *(
             DropPoint(p.image_id, f"{max(keep, 1)} newer restore points are complete")
-            for p in sorted(points, key=lambda p: p.made_at, reverse=True)
-            if p.complete and not p.needed and enough_since is not None and p.made_at < enough_since
+            for at, p in enumerate(done)
+            if not p.needed and _is_outdated(p, done[:at], max(keep, 1))
         ),
     ]
-    newest = max((p.made_at for p in (*pending, *whole)), default=None)
+    newest = max((p.made_at for p in (*pending, *done)), default=None)
     if pending or (newest is not None and now - newest < every):
         return tuple(drops)
     because = (
@@ -78,3 +77,8 @@ def plan_restore_points(
         else f"the newest restore point is {(now - newest).total_seconds() / 3600:.1f} h old"
     )
     return (MakePoint(because), *drops)
+
+
+def _is_outdated(point: RestorePoint, newer: Sequence[RestorePoint], keep: int) -> bool:
+    whole = sum(one.is_whole for one in newer)
+    return whole >= keep or (point.is_partial and len(newer) - whole >= keep)

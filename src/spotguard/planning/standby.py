@@ -38,7 +38,7 @@ class Place:
 @dataclass(frozen=True)
 class LiveReplica:
     """A replica row that is alive. `doomed`: its own instance has a signal. `unheard`: nobody has heard it for long.
-    `launched`: EC2 has named its instance.
+    `launched`: EC2 has named its instance. `synced`: a whole pass has reached it once.
     """
 
     replica_id: ReplicaId
@@ -48,6 +48,7 @@ class LiveReplica:
     doomed: bool
     unheard: bool = False
     launched: bool = True
+    synced: bool = True
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class StandbyNeed:
 
 @dataclass(frozen=True)
 class LaunchReplica:
-    """A standby is wanted here. `replaces`: poor ones, better than none until EC2 has named its machine."""
+    """A standby is wanted here. `replaces`: poor ones, better than none until a whole pass has reached it."""
 
     replica_type: ReplicaType
     place: Place
@@ -115,10 +116,10 @@ def plan_standbys(need: StandbyNeed) -> tuple[StandbyPlan, ...]:
 
 
 def _keep_one(need: StandbyNeed) -> tuple[StandbyPlan, ...]:
-    """What is poor goes when a fit one has its machine: better than none until then."""
+    """What is poor goes when a whole pass has reached a fit one: it may be all that is left until then."""
     unfit = {r.replica_id: retire for r in need.replicas if (retire := _unfit(need, r)) is not None}
     fit = [r for r in need.replicas if r.replica_id not in unfit]
-    if any(r.launched for r in fit):
+    if any(r.synced for r in fit):
         return tuple(unfit.values())
     poor = tuple(r.replica_id for r in need.replicas if r.replica_id in unfit and r.launched)
     only_wished = tuple(retire for name, retire in unfit.items() if name not in poor)

@@ -167,7 +167,16 @@ def prepare(tx: sa.Connection, now: datetime, wish: MoveOrder) -> MoveOrder:
         intentions.require_caps(tx, now, order.client_id, order.agent_id, order.prices["new"])
         quotas.require_room(tx, now, order.client_id, order.target, order.mode)
     order = replace(order, plan=_plan(tx, order))
+    _require_volumes(tx, order)
     return replace(order, warnings=_warnings(tx, now, order))
+
+
+def _require_volumes(tx: sa.Connection, order: MoveOrder) -> None:
+    """What an image holds, or what is carried, is what is attached; a standby has had its state already."""
+    if order.is_urgent or order.plan.kind is MoveKind.SYNCED:
+        return
+    if adrift.volumes_are_missing(tx, order.agent_id):
+        raise Refused("a volume of the serving instance is attached to nobody: wait until it has it again")
 
 
 def _permitted(tx: sa.Connection, now: datetime, wish: MoveOrder) -> MoveOrder:
@@ -224,8 +233,6 @@ def _require_idle(tx: sa.Connection, now: datetime, order: MoveOrder) -> None:
         raise Refused("the present holder has let go already: a recovery is under way, wait for it")
     if not order.is_urgent and salvages.is_open_for(tx, order.agent_id):
         raise Refused("a copy of a dead instance's volume is attached for a look: wait some minutes")
-    if not order.is_urgent and adrift.volumes_are_missing(tx, order.agent_id):
-        raise Refused("a volume of the serving instance is attached to nobody: wait until it has it again")
     if _PREPARING.first(tx, {"agent": order.agent_id}) is not None:
         raise Refused("another switch of this agent is under way: wait until it has ended")
     stale = commands.open_mover(tx, order.agent_id)

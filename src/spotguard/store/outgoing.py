@@ -1,4 +1,4 @@
-"""Standbys that are to be replaced: each stays, and is synced, until EC2 has named its successor's machine."""
+"""Standbys that are to be replaced: each stays, and is synced, until a whole pass has reached its successor."""
 
 from __future__ import annotations
 
@@ -20,11 +20,6 @@ def give_way(tx: sa.Connection, replica_ids: Sequence[ReplicaId]) -> None:
             .where(_r.id.in_(replica_ids), _r.is_active, sa.not_(_r.is_outgoing))
             .values(is_outgoing=True)
         )
-
-
-def of_agent(tx: sa.Connection, agent_id: AgentId | str) -> list[ReplicaId]:
-    found = sa.select(_r.id).where(_r.agent_id == agent_id, _r.is_active, _r.is_outgoing)
-    return [ReplicaId(replica_id) for replica_id in tx.execute(found.order_by(_r.id)).scalars()]
 
 
 def machine_of(tx: sa.Connection, agent_id: AgentId | str) -> InstanceId | None:

@@ -125,9 +125,6 @@ def machine_named(
         return False
     intentions.reserved_is(tx, now, instance_id, replica_id=replica_id)
     stand_by(tx, instance_id)
-    own = _stored(tx, replica_id)
-    for replaced in outgoing.of_agent(tx, own.agent_id):
-        retire(tx, now, replaced, own.because)
     return True
 
 

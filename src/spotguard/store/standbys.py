@@ -127,6 +127,7 @@ def _need(tx: sa.Connection, now: datetime, agent: Row) -> StandbyNeed:
                 doomed=row.instance_id in doomed,
                 unheard=row.id in unheard,
                 launched=row.instance_id is not None,
+                synced=row.synced_at is not None,
             )
             for row in alive
         ),

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from spotguard.domain.errors import Refused
 from spotguard.ports.cloud import CopyState
-from spotguard.store import storage
+from spotguard.store import images
 from spotguard.store.prepared import Prepared
 from spotguard.store.tables import agents, instances, storage_resources
 
@@ -39,7 +39,7 @@ def image_of(tx: sa.Connection, agent: Row) -> str:
     """
     if _PROVEN.first(tx, {"agent": agent.id}) is not None:
         return str(agent.ami_id)
-    newest = storage.newest_image_of(tx, agent.id)
+    newest = images.newest_of(tx, agent.id)
     if newest is not None:
         return str(newest.id)
     if agent.ami_id is None:

@@ -15,7 +15,6 @@ from spotguard.domain.salvages import SALVAGE_DEVICE
 from spotguard.domain.tags import AGENT_TAG, PURPOSE_TAG, SWITCH_TAG
 from spotguard.planning.switching import ROOT_DEVICES, STATE_DEVICE
 from spotguard.ports.cloud import (
-    CopyState,
     ImageView,
     SnapshotView,
     StorageRates,
@@ -27,10 +26,11 @@ from spotguard.store.batches import batch_of, batched
 from spotguard.store.made_with import NOBODYS
 from spotguard.store.prepared import Prepared
 from spotguard.store.settled import not_after
-from spotguard.store.tables import agents, epoch_grants, storage_resources, switches
+from spotguard.store.tables import agents, epoch_grants, instances, storage_resources, switches
 
 Row = sa.Row[Any]
 _s = storage_resources.c
+_i = instances.c
 _STATE_VOLUME = Prepared(
     sa.select(storage_resources)
     .where(
@@ -53,17 +53,6 @@ _VOLUMES_OF_AGENT = Prepared(
     sa.select(_s.id)
     .where(_s.agent_id == sa.bindparam("agent"), _s.kind == "volume", _s.ended_at.is_(None))
     .order_by(_s.id)
-)
-_NEWEST_IMAGE = Prepared(
-    sa.select(storage_resources)
-    .where(
-        _s.agent_id == sa.bindparam("agent"),
-        _s.kind == "image",
-        _s.ended_at.is_(None),
-        _s.state == CopyState.DONE.value,
-    )
-    .order_by(sa.func.coalesce(_s.is_partial, sa.false()), _s.created_at.desc())
-    .limit(1)
 )
 
 
@@ -203,7 +192,11 @@ _DATA_VOLUMES_OF = Prepared(
                 _s.moved_from == sa.bindparam("machine"),
                 sa.or_(
                     _s.attached_to.is_(None),
-                    _s.attached_to.not_in(sa.select(epoch_grants.c.instance_id)),  # has never served
+                    sa.and_(
+                        # one of its agent's that has never served: at anybody else's its owner has taken it away
+                        _s.attached_to.in_(sa.select(_i.id).where(_i.agent_id == _s.agent_id)),
+                        _s.attached_to.not_in(sa.select(epoch_grants.c.instance_id)),
+                    ),
                 ),
             ),
         )
@@ -223,11 +216,6 @@ _HAS_KEPT_STATE = Prepared(
     )
     .limit(1)
 )
-
-
-def newest_image_of(tx: sa.Connection, agent_id: AgentId) -> Row | None:
-    """Of the complete ones; one that lacks a volume of its machine only where there is no other."""
-    return _NEWEST_IMAGE.first(tx, {"agent": agent_id})
 
 
 def _attachment(tx: sa.Connection, agent_id: str, view: VolumeView, known: Row | None) -> dict[str, Any]:

@@ -233,7 +233,7 @@ replica_instances = sa.Table(
     sa.Column("because", sentence),
     sa.Column(
         "is_outgoing", sa.Boolean, nullable=False, default=False
-    ),  # until its successor's machine is named
+    ),  # until a pass has reached its successor
     # one live manual replica per agent: NULL is free, so that only live manual rows compete
     sa.Column(
         "live_manual_agent_id",
