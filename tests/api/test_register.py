@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from spotguard.domain.agents import Autonomy, KillLevel
+from spotguard.domain.clock import rfc3339
 from spotguard.ports.server import Reply
 from spotguard.store import kill
 from spotguard.store.tables import agent_events, agent_tokens, agents, epoch_grants, instances, switches
@@ -283,6 +286,10 @@ def test_nor_does_that_of_a_boot_that_has_never_been_heard(world):
         return world.link.call("POST", "/api/agents/register", token=tenant.token, body=told)
 
     assert asks("2026-02-28T11:00:00Z").status == 409
+    ahead = world.clock.now() + timedelta(minutes=5)  # by a server's clock that is behind
+    world.register(tenant, number=2, boot_id=rfc3339(ahead))
+    late = world.describe(number=2, boot_id="2026-02-28T11:00:00Z")
+    assert world.link.call("POST", "/api/agents/register", token=tenant.token, body=late).status == 409
     assert third.heartbeat(epoch=2, gate="open").body["role"] == "primary"
     assert asks("2036-01-01T00:00:00Z").status == 201
     assert asks("2026-02-28T13:00:00Z").status == 201

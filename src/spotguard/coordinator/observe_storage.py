@@ -150,6 +150,8 @@ _SHOW: dict[str, Callable[[_Look, list[Row]], dict[str, Any]]] = {
 
 
 def _write(tx: sa.Connection, look: _Look, fresh: dict[str, object], gone: dict[str, datetime]) -> None:
+    for resource_id, at in gone.items():  # first: no image lacks what is deleted
+        storage.gone(tx, at, [resource_id])
     for view in fresh.values():
         if isinstance(view, VolumeView):
             storage.saw_volume(tx, look.client_id, view, look.rates)
@@ -158,5 +160,3 @@ def _write(tx: sa.Connection, look: _Look, fresh: dict[str, object], gone: dict[
         elif isinstance(view, ImageView):
             storage.saw_image(tx, look.client_id, view)
             images.saw(tx, view)
-    for resource_id, at in gone.items():
-        storage.gone(tx, at, [resource_id])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -10,6 +10,8 @@ from sqlalchemy.engine import Connection
 from spotguard.domain.clock import parse_time
 from spotguard.domain.errors import InvalidInput, Refused
 from spotguard.store.tables import agent_tokens, instances
+
+_CLOCKS_DIFFER = timedelta(hours=1)  # EC2's and the server's, at most
 
 
 def require_not_over(tx: Connection, now: datetime, instance_id: str, boot_id: str) -> None:
@@ -34,9 +36,9 @@ def _registered_before(tx: Connection, instance_id: str, boot_id: str) -> bool:
 
 
 def _began_before(now: datetime, boot_id: str, known: str) -> bool:
-    """A time that is still to come orders nothing: by such a word one request could keep all boots out."""
+    """A time that is far to come orders nothing: by such a word one request could keep all boots out."""
     try:
         begun, newest = parse_time(boot_id), parse_time(known)
     except InvalidInput:
         return False
-    return begun < newest <= now
+    return begun < newest <= now + _CLOCKS_DIFFER
