@@ -61,9 +61,8 @@ class Sync:
     # the primary's side
 
     def _push_all(self, targets: Mapping[str, SyncTarget], now: datetime) -> datetime | None:
-        if (
-            targets and self._move_is_open()
-        ):  # which pushes to its own; two passes at once would spoil each other
+        if targets and self._move_is_open():
+            # it pushes to a target of its own: two passes at once would spoil each other
             return now + timedelta(seconds=self._desk.settings.sync_seconds)
         due = [self._push(role, target, now) for role, target in targets.items()]
         self._stuck = {role: because for role, because in self._stuck.items() if role in targets}

@@ -108,9 +108,8 @@ class OldHalf:
     keep: Callable[[MoveState], None]
     server_answers: Callable[[], bool]  # now, and the move is still on there
     limits: Limits = Limits()
-    state_missing: Callable[[], str | None] = lambda: (
-        None
-    )  # why the state is not where it was, as far as is known
+    # why the state is not where it was, as far as is known
+    state_missing: Callable[[], str | None] = lambda: None
 
     def advance(self, state: MoveState) -> Advance:
         while state.ended is None:

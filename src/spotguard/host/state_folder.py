@@ -24,9 +24,8 @@ class Look:
     newest_microseconds: int  # since 1970
     size_bytes: int
     settled: bool
-    changed: bytes = (
-        b""  # files of which something changed since the time that was asked about, each `listed`
-    )
+    # files of which something changed since the time that was asked about, each `listed`
+    changed: bytes = b""
     folders: Mapping[bytes, int] = field(default_factory=dict)  # by their paths, what `inode_of` tells
 
 

@@ -73,8 +73,11 @@ def state_seen(ec2: SimulatedEc2, instance_id: InstanceId) -> StateSeen | None:
 
 
 def state_missing(ec2: SimulatedEc2, instance_id: InstanceId) -> str | None:
-    is_there = state_of(ec2, instance_id) is not None
-    return None if is_there else f"{instance_id} has no state volume at {STATE_DEVICE}"
+    return None if state_of(ec2, instance_id) is not None else _no_state(instance_id)
+
+
+def _no_state(instance_id: InstanceId) -> str:
+    return f"{instance_id} has no state volume at {STATE_DEVICE}"
 
 
 class SimulatedGate:
@@ -94,7 +97,7 @@ class SimulatedGate:
             before()
         content = state_of(self._ec2, self._instance_id)
         if content is None:
-            raise GateFailed(state_missing(self._ec2, self._instance_id))
+            raise GateFailed(_no_state(self._instance_id))
         if epoch == REHEARSAL:
             self._register.rehearses(self._instance_id)
             return

@@ -13,18 +13,18 @@ from spotguard.domain.salvages import SalvageStatus
 from spotguard.domain.switches import MoveKind, SwitchStatus
 from spotguard.planning.switching import ROOT_DEVICES
 from spotguard.store.prepared import Prepared
+from spotguard.store.steps import IS_GRANTED
 from spotguard.store.tables import epoch_grants, replica_instances, salvages, storage_resources, switches
 
 Row = sa.Row[Any]
 _s = storage_resources.c
 _r = replica_instances.c
 _e = epoch_grants.c
-_GRANTED = (SwitchStatus.COMMITTED.value, SwitchStatus.COMPLETED.value)
 _FROM_AN_IMAGE = (
     switches.c.agent_id == _s.agent_id,
     switches.c.is_recovery,
     switches.c.kind == MoveKind.IMAGE.value,
-    switches.c.status.in_(_GRANTED),
+    IS_GRANTED,
 )
 
 
@@ -49,7 +49,7 @@ def _is_uncompared(*more: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
         switches.c.agent_id == _s.agent_id,
         switches.c.is_recovery,
         switches.c.kind == MoveKind.SYNCED.value,
-        switches.c.status.in_(_GRANTED),
+        IS_GRANTED,
         sa.or_(switches.c.lost_seconds.is_(None), switches.c.lost_seconds > 0),
         _had_it(switches.c.old_instance_id),
         sa.not_(was_compared),
@@ -88,7 +88,7 @@ def _is_not_in_its_image() -> sa.ColumnElement[bool]:
         switches.c.agent_id == _s.agent_id,
         sa.not_(switches.c.is_recovery),
         switches.c.kind == MoveKind.IMAGE.value,
-        switches.c.status.in_(_GRANTED),
+        IS_GRANTED,
         _had_it(switches.c.old_instance_id),
         sa.or_(_s.device.is_(None), _s.device.not_in(sorted(ROOT_DEVICES))),
         lacks,

@@ -14,10 +14,11 @@ from spotguard.domain.clock import rfc3339
 from spotguard.domain.ids import ClientId
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
-from spotguard.domain.switches import MoveKind, Step, SwitchStatus, rules_of
+from spotguard.domain.switches import MoveKind, Step, rules_of
 from spotguard.planning.move_warnings import Change
 from spotguard.planning.switching import Measured, MovePlan
 from spotguard.store.prepared import Prepared
+from spotguard.store.steps import IS_GRANTED
 from spotguard.store.tables import switch_steps, switches
 
 FEWEST_MEASURED = 3  # of fewer a median says little
@@ -28,7 +29,7 @@ _newest = (
     .where(
         switches.c.client_id == sa.bindparam("client"),
         sa.not_(switches.c.is_recovery),
-        switches.c.status.in_([SwitchStatus.COMMITTED.value, SwitchStatus.COMPLETED.value]),
+        IS_GRANTED,
     )
     .order_by(switches.c.created_at.desc(), switches.c.id)
     .limit(_NEWEST)

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from spotguard.domain.salvages import SalvageStatus
-from spotguard.domain.switches import MoveKind, SwitchStatus
+from spotguard.domain.switches import MoveKind
 from spotguard.planning.cleaning import (
     owners_because,
     owners_uncompared_because,
@@ -15,16 +15,16 @@ from spotguard.planning.cleaning import (
 )
 from spotguard.planning.deadlines import lacks_writes
 from spotguard.store.prepared import Prepared
+from spotguard.store.steps import IS_GRANTED
 from spotguard.store.tables import salvages, switches
 
 Row = sa.Row[Any]
-_GRANTED = (SwitchStatus.COMMITTED.value, SwitchStatus.COMPLETED.value)
 _LEFT_BY = Prepared(
     sa.select(switches)
     .where(
         switches.c.agent_id == sa.bindparam("agent"),
         switches.c.old_instance_id == sa.bindparam("holder"),
-        switches.c.status.in_(_GRANTED),
+        IS_GRANTED,
     )
     .order_by(switches.c.from_epoch.desc(), switches.c.created_at.desc())
     .limit(1)

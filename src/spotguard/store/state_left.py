@@ -14,16 +14,16 @@ from spotguard.domain.probes import PURPOSE as PROBE
 from spotguard.domain.replicas import ReplicaStatus
 from spotguard.domain.salvages import PURPOSE as SALVAGE
 from spotguard.domain.signals import NOTICE_SECONDS
-from spotguard.domain.switches import MoveKind, SwitchStatus
+from spotguard.domain.switches import MoveKind
 from spotguard.planning.switching import ROOT_DEVICES
 from spotguard.store import agents, grants, storage
 from spotguard.store.prepared import Prepared
+from spotguard.store.steps import IS_GRANTED
 from spotguard.store.tables import instances, replica_instances, storage_resources, switches
 
 Row = sa.Row[Any]
 _s = storage_resources.c
 _r = replica_instances.c
-_GRANTED = (SwitchStatus.COMMITTED.value, SwitchStatus.COMPLETED.value)
 _MOST_MOVES = 50  # that nobody saw, one after the other
 
 
@@ -144,7 +144,7 @@ def _moved_unseen(tx: sa.Connection, instance_id: str) -> list[Row]:
             .where(
                 switches.c.new_instance_id == holder,
                 switches.c.kind == MoveKind.VOLUME.value,
-                switches.c.status.in_(_GRANTED),
+                IS_GRANTED,
             )
             .limit(1)
         ).scalar_one_or_none()

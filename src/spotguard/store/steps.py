@@ -12,12 +12,13 @@ from sqlalchemy.exc import IntegrityError
 from spotguard.domain.clock import rfc3339
 from spotguard.domain.ids import SwitchId
 from spotguard.domain.signals import SignalType
-from spotguard.domain.switches import OPEN_SWITCH, TIMING_NAME, Step
+from spotguard.domain.switches import OPEN_SWITCH, TIMING_NAME, Step, SwitchStatus
 from spotguard.store.prepared import Prepared, PreparedInsert
 from spotguard.store.tables import spot_interruption_events, switch_steps, switches
 
 SERVER = "server"
 IS_OPEN = switches.c.status.in_([status.value for status in OPEN_SWITCH])
+IS_GRANTED = switches.c.status.in_([SwitchStatus.COMMITTED.value, SwitchStatus.COMPLETED.value])
 
 _STEPS = Prepared(
     sa.select(switch_steps.c.step, switch_steps.c.at).where(
