@@ -88,10 +88,13 @@ def test_one_that_was_handed_the_epoch_before_its_ticket_was_asked_back_is_not_e
 
 def test_one_that_serves_unheard_after_its_role_has_ended_answers_its_own_notice(scene):
     """The server hears of the notice before it hears that this one serves: its word to do nothing is no order."""
-    old, standby = scene.agent().instance_id, scene.ready_replica().instance_id
+    old, replica = scene.agent().instance_id, scene.ready_replica()
+    standby = replica.instance_id
     cut(scene, standby)
     scene.world.trouble_of(old).line.answer_lost = 1.0
-    scene.until(lambda: not scene.replica(scene.replicas()[0].id).is_active, minutes=8)
+    scene.delete(f"/api/client/agents/{scene.agent().id}/replicas/{replica.id}")
+    assert not scene.replica(replica.id).is_active
+    assert ticket(scene).status == "out", "its holder has not heard that it is asked back"
     scene.world.take_server_away()
     scene.aws_gives_notice()
     scene.until(lambda: serving(scene) == [standby], seconds=30)
