@@ -15,9 +15,9 @@ from spotguard.domain.errors import ServerAway
 from spotguard.domain.instances import InstanceState, Mode
 from spotguard.domain.switches import PLANNED_STEPS, MoveKind, Step, Trigger
 from spotguard.domain.tags import ADOPTED_TAG
+from spotguard.simulation.troubled_database import TroubledDatabase
 from spotguard.store import moves, tenants
-from spotguard.store.database import Database
-from spotguard.store.tables import agents, commands, metadata, replica_instances, switches
+from spotguard.store.tables import agents, commands, replica_instances, switches
 from tests.agent.stage import Host, Stage
 from tests.cloud.scene import A, B
 
@@ -57,8 +57,7 @@ class ServedStage(Stage):
 
     def __init__(self, executor=Executor.AGENT, *, server_has_ec2=True):
         super().__init__()
-        self.db = Database.open("sqlite://")
-        metadata.create_all(self.db.engine)
+        self.db = TroubledDatabase.fresh()
         bells = Bells(self)
         settings = ApiSettings(new_agent_autonomy=Autonomy.RECOMMEND)
         app = create_app(self.db, self.clock, bells, settings=settings, offload=inline)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,28 +18,14 @@ from spotguard.domain.clock import rfc3339
 from spotguard.domain.commands import CommandType, CreatedBy, Priority
 from spotguard.ports.replay import Replayer
 from spotguard.ports.server import Reply
+from spotguard.simulation.troubled_database import TroubledDatabase
 from spotguard.store import commands, enrolment, tenants
 from spotguard.store.database import Database
-from spotguard.store.tables import metadata
 
 T = TypeVar("T")
 REGION = "ap-south-1"
 TYPE = "t3.medium"
 POOL_A, POOL_B, POOL_C = (f"{TYPE}.{REGION}{letter}" for letter in "abc")
-
-
-_FREE: list[Database] = []
-
-
-def empty_database() -> Database:
-    """One that a former world has left, emptied: its compiled statements are what a new one would wait for."""
-    if not _FREE:
-        db = Database.open("sqlite://")
-        metadata.create_all(db.engine)
-        return db
-    db = _FREE.pop()
-    db.write(lambda tx: [tx.execute(table.delete()) for table in reversed(metadata.sorted_tables)])
-    return db
 
 
 class HandClock:
@@ -153,9 +138,7 @@ class World:
     ) -> None:
         self.clock = HandClock()
         self.bell = Bell()
-        self.db = database or empty_database()
-        if database is None:
-            weakref.finalize(self, _FREE.append, self.db)
+        self.db = database or TroubledDatabase.fresh()
         unlimited = {"rate_limits": None}  # the clock stands still: a minute never ends
         self.settings = ApiSettings(new_agent_autonomy=autonomy, **(unlimited | settings))
         self.app = create_app(

@@ -27,10 +27,14 @@ from spotguard.store import (
 )
 from spotguard.store import commands, enrolment, grants, moves, replicas, signals
 from spotguard.store.database import Database
+from spotguard.store.prepared import Prepared
 from spotguard.store.registration import Newcomer, register
 from spotguard.store.secrets import hash_token
 from spotguard.store.tables import instances, replica_instances
 from tests.cloud.scene import StoryClock
+
+_INSTANCE = Prepared(sa.select(instances).where(instances.c.id == sa.bindparam("id")))
+_REPLICA = Prepared(sa.select(replica_instances).where(replica_instances.c.instance_id == sa.bindparam("id")))
 
 
 @dataclass
@@ -137,7 +141,7 @@ class Guests:
     def _heartbeat(self, guest: Guest) -> None:
         def work(tx: sa.Connection) -> None:
             caller = agent_rows.caller_of_token(tx, self.now, guest.token_hash)
-            row = tx.execute(sa.select(instances).where(instances.c.id == guest.instance_id)).one()
+            row = _INSTANCE.one(tx, {"id": guest.instance_id})
             agent_rows.heartbeat(
                 tx,
                 self.now,
@@ -274,7 +278,7 @@ class Guests:
 
     def _standby(self, guest: Guest) -> None:
         """The state arrives in one pass of some seconds; then it is in sync."""
-        row = self.row(replica_instances, replica_instances.c.instance_id == guest.instance_id)
+        row = self.db.read(lambda tx: _REPLICA.first(tx, {"id": guest.instance_id}))
         held = self.db.read(lambda tx: grants.holder(tx, guest.agent_id))
         primary = None if held is None else self.guests.get(InstanceId(held.instance_id))
         if row is None or row.status not in LIVE_REPLICA or primary is None or not guest.measures:

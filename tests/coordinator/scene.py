@@ -22,6 +22,7 @@ from spotguard.domain.tags import ADOPTED_TAG
 from spotguard.planning.switching import STATE_DEVICE
 from spotguard.ports.cloud import BlockDevice, LaunchRequest
 from spotguard.ports.shape import Shape
+from spotguard.simulation.troubled_database import TroubledDatabase
 from spotguard.store import grants, kill, moves, plans, replicas, restore_points, tenants
 from spotguard.store.database import Database
 from spotguard.store.tables import agents, clients, switch_steps, switches
@@ -59,8 +60,7 @@ class Scene(Guests):
     ) -> None:
         self.clock = StoryClock(START)
         self.ec2 = SimulatedEc2(self.clock, 1, prices, ONDEMAND, settings=settings)
-        self.db = db or Database.open("sqlite://")
-        self.db.upgrade()
+        self.db = db or TroubledDatabase.fresh()
         self.wakeup = Calls()
         self.has_cloud = has_cloud
         self.model_folder = model_folder

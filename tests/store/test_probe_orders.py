@@ -11,8 +11,8 @@ from spotguard.domain.decisions import PoolAssessment
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.engine.forecast import Prospect
+from spotguard.simulation.troubled_database import TroubledDatabase
 from spotguard.store import looks, probe_orders, tenants
-from spotguard.store.database import Database
 from tests.engine.market import NOW
 
 SEEN_AT = NOW - timedelta(hours=1)
@@ -50,8 +50,7 @@ def on_demand(name, pools, minute_value_usd="2", ami_id="ami-1"):
 
 @pytest.fixture
 def wanted():
-    db = Database.open("sqlite://")
-    db.upgrade()
+    db = TroubledDatabase.fresh()
     client_id, _ = db.write(lambda tx: tenants.create_client(tx, NOW, "us"))
 
     def ask(found, pools, seen=()):

@@ -15,9 +15,9 @@ from spotguard.planning.cleaning import FOUND
 from spotguard.planning.switching import ROOT_DEVICES
 from spotguard.simulation import lookups
 from spotguard.simulation.market import synthetic
+from spotguard.simulation.troubled_database import TroubledDatabase
 from spotguard.simulation.world import Reach, World, WorldPlan, in_process
 from spotguard.store import moves
-from spotguard.store.database import Database
 from spotguard.store.tables import (
     agent_events,
     commands,
@@ -43,8 +43,6 @@ class Scene:
         troubled: bool = False,
         coordinators: int = 1,
     ) -> None:
-        db = Database.open("sqlite://")
-        db.upgrade()
         plan = WorldPlan(
             market=synthetic(seed, DAYS),
             agents=agents,
@@ -54,7 +52,7 @@ class Scene:
             troubled=troubled,
             coordinators=coordinators,
         )
-        self.world = World(plan, db, reach)
+        self.world = World(plan, TroubledDatabase.fresh(), reach)
         self.wait(minutes=2)  # the first prices are reported
 
     def close(self) -> None:

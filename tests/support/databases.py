@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 
+from spotguard.simulation.troubled_database import TroubledDatabase
 from spotguard.store.database import Database
 from spotguard.store.tables import metadata
 from tests.support.mariadb import create_database, running_server, why_absent
@@ -39,11 +40,8 @@ def mariadb_database(migrated_mariadb: Database) -> Database:
 
 
 @pytest.fixture
-def sqlite_database() -> Iterator[Database]:
-    database = Database.open("sqlite://")
-    database.upgrade()
-    yield database
-    database.dispose()
+def sqlite_database() -> Database:
+    return TroubledDatabase.fresh()
 
 
 ON_MARIADB = pytest.param("mariadb", marks=pytest.mark.long)  # its server starts, and answers, more slowly

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
+from functools import cache
 
 from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.datastructures import State
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -124,6 +127,14 @@ def _is_good(api: Api) -> IsGood:
 
 def client_app(api: Api) -> FastAPI:
     """The client API, and every path that is unknown."""
+    app = copy(_routed())
+    app.state = State({"api": api})
+    return app
+
+
+@cache
+def _routed() -> FastAPI:
+    """Every route, of no Api yet. Once in a process: FastAPI works long on each at its first request."""
     app = FastAPI(
         title="SpotGuard",
         version=__version__,
@@ -132,7 +143,6 @@ def client_app(api: Api) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.api = api
     problems.install(app)
     for routes in CLIENT_ROUTES:
         app.include_router(routes)

@@ -8,15 +8,17 @@ from functools import cache
 from random import Random
 from typing import Any, TypeVar
 
-from sqlalchemy.engine import Connection, Engine
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from sqlalchemy.util import LRUCache
 
 from spotguard.simulation.trouble import Trouble
 from spotguard.store.database import Database
 
 T = TypeVar("T")
 
-_idle: list[Engine] = []
-_TRIGGERS = "SELECT name FROM sqlite_temp_master WHERE type = 'trigger'"
+NO_DICE = Random(0)  # of a database whose transactions all go through
+_compiled = LRUCache[Any, Any](2000)  # of all that are fresh: they have one dialect
 
 
 def _lost() -> sqlite3.OperationalError:
@@ -33,34 +35,29 @@ class TroubledDatabase(Database):
 
     deadlock = 0.0
     lost_commit = 0.0
-    dice = Random(0)
+    dice = NO_DICE
     _connection: Connection | None = None
     driver: Any = None  # the sqlite3.Connection, once one has been opened
 
     def clear(self) -> None:
         self.deadlock = self.lost_commit = 0.0
 
-    def upgrade(self) -> None:
-        """What the migrations come to, copied: they are run once in a process."""
-        self._opened()
-        for (name,) in self.driver.execute(_TRIGGERS).fetchall():
-            self.driver.execute(f"DROP TRIGGER temp.{name}")
-        _migrated().backup(self.driver)
-
     @classmethod
-    def fresh(cls, dice: Random) -> TroubledDatabase:
-        """On the engine of one that was disposed of, if there is one: it knows the statements already."""
-        db = cls(_idle.pop() if _idle else Database.open("sqlite://").engine)
+    def fresh(cls, dice: Random = NO_DICE) -> TroubledDatabase:
+        """Migrated and empty. Migrations are run, and statements compiled, once in a process."""
+        first = _migrated().engine
+        engine = sa.Engine(
+            first.pool.recreate(),
+            first.dialect,
+            first.url,
+            hide_parameters=True,
+            execution_options={"compiled_cache": _compiled},
+        )
+        db = cls(engine)
         db.dice = dice
-        db.upgrade()
+        with first.connect() as migrated:
+            _driver(migrated).backup(_driver(db._opened()))
         return db
-
-    def dispose(self) -> None:
-        """What it held is overwritten by the next that is made."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-            _idle.append(self.engine)
 
     def _written(self, work: Callable[[Connection], T]) -> T:
         if self.dice.random() < self.deadlock:
@@ -85,20 +82,19 @@ class TroubledDatabase(Database):
     def _opened(self) -> Connection:
         self._connection = tx = self.engine.connect()
         tx.begin()
-        self.driver = tx.connection.driver_connection
+        self.driver = _driver(tx)
         return tx
 
 
 @cache
-def _migrated() -> sqlite3.Connection:
+def _migrated() -> Database:
     template = Database.open("sqlite://")
     template.upgrade()
-    with template.engine.connect() as connection:
-        migrated: Any = connection.connection.driver_connection
-        copy = sqlite3.connect(":memory:", check_same_thread=False)
-        migrated.backup(copy)
-    template.dispose()
-    return copy
+    return template
+
+
+def _driver(connection: Connection) -> Any:
+    return connection.connection.driver_connection
 
 
 class MortalDatabase(Database):
