@@ -32,6 +32,13 @@ from tests.coordinator.guests import Guest, Guests
 __all__ = ["START", "A", "B", "C", "Scene"]
 
 
+def _stride(waited: timedelta) -> timedelta:
+    """The longer nothing was looked for, the coarser time goes; a heartbeat is never missed (`OFFLINE_AFTER`)."""
+    if waited > timedelta(hours=3):
+        return timedelta(seconds=60)
+    return timedelta(seconds=20 if waited > timedelta(minutes=10) else 5)
+
+
 class Calls:
     """A wake-up that only remembers."""
 
@@ -46,7 +53,7 @@ class Calls:
 
 
 class Scene(Guests):
-    """Time moves in steps of five seconds, later twenty; after each the coordinator runs a pass when one is due."""
+    """Time moves in steps of five seconds, later of a minute; after each the coordinator runs a pass when one is due."""
 
     def __init__(
         self,
@@ -172,8 +179,7 @@ class Scene(Guests):
         """Let `seconds` pass, or until it holds; at most that long."""
         began, end = self.now, self.now + timedelta(seconds=seconds)
         while self.now < end and not (until is not None and until()):
-            calm = self.now - began > timedelta(minutes=10)
-            self.clock.time += timedelta(seconds=20 if calm else 5)
+            self.clock.time += _stride(self.now - began)
             self.live()
             if self.now >= self.next_pass:
                 report = self.coordinator.run_pass()
