@@ -53,7 +53,7 @@ class Calls:
 
 
 class Scene(Guests):
-    """Time moves in steps of five seconds, later of a minute; after each the coordinator runs a pass when one is due."""
+    """Time moves in steps of five seconds, later of a minute; after each the coordinator runs a pass if due."""
 
     def __init__(
         self,
