@@ -51,6 +51,7 @@ class Scene:
             executor=executor,
             troubled=troubled,
             coordinators=coordinators,
+            elides=True,
         )
         self.world = World(plan, TroubledDatabase.fresh(), reach)
         self.wait(minutes=2)  # the first prices are reported

@@ -54,6 +54,7 @@ def scene():
     stage.close()
 
 
+@pytest.mark.long
 def test_one_that_was_cut_off_until_its_order_had_expired_is_given_it_again(scene):
     old = scene.agent().instance_id
     scene.move()

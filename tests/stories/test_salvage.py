@@ -103,6 +103,7 @@ def test_it_is_compared_on_the_new_primary_by_a_copy_that_is_deleted_afterwards(
     assert not orphans_of(scene.world)
 
 
+@pytest.mark.long
 def test_its_owners_volume_with_the_lost_writes_says_so_before_it_says_how_to_delete_it(scene):
     standing_by(scene, in_its_zone=False)
     dead = scene.agent().instance_id
@@ -189,6 +190,7 @@ def test_a_drill_waits_for_the_look_and_not_for_the_day_on_which_the_volume_is_k
     assert found["status"] == "offered"
 
 
+@pytest.mark.long
 def test_an_agent_whose_dead_instances_volume_is_kept_may_be_deleted_and_its_user_keeps_the_volume(scene):
     standing_by(scene, in_its_zone=False)
     dies_unheard(scene)

@@ -54,6 +54,7 @@ def events_of(scene, kind):
     return " ".join(event.message for event in scene.events(kind))
 
 
+@pytest.mark.long
 def test_the_volume_of_the_state_is_looked_at_and_not_the_first_by_its_device(scene, holder):
     volumes = dies_unheard(scene)
     found = looked(scene)
@@ -82,6 +83,7 @@ def test_while_it_is_looked_at_it_is_listed_as_that_and_nobody_is_told_that_it_s
     assert volumes[STATE_DEVICE] not in events_of(scene, "leftover_found")
 
 
+@pytest.mark.long
 def test_where_nobody_said_which_of_several_holds_it_none_is_judged_and_all_are_kept_for_a_person(
     scene, holder
 ):
@@ -110,6 +112,7 @@ def test_the_only_volume_is_looked_at_whoever_said_nothing(scene):
     assert (looked(scene)["status"], looked(scene)["volumeId"]) == ("offered", volumes[STATE_DEVICE])
 
 
+@pytest.mark.long
 def test_a_state_on_several_volumes_is_not_judged_by_one_of_them(scene, holder):
     volumes = dies_unheard(scene)
     both = f"{volumes[SCRATCH]},{volumes[STATE_DEVICE]}"
@@ -120,6 +123,7 @@ def test_a_state_on_several_volumes_is_not_judged_by_one_of_them(scene, holder):
     assert is_there(scene, volumes[STATE_DEVICE])
 
 
+@pytest.mark.long
 def test_a_volume_whose_look_was_called_off_is_kept_for_a_person(scene, holder):
     volumes = dies_unheard(scene)
     scene.until(lambda: (s := lost_state(scene)) and s["status"] == "copying", minutes=20)
@@ -134,6 +138,7 @@ def test_a_volume_whose_look_was_called_off_is_kept_for_a_person(scene, holder):
     assert not orphans_of(scene.world)
 
 
+@pytest.mark.long
 def test_a_look_that_nobody_let_begin_within_the_day_is_told_and_nothing_is_deleted(scene, holder):
     volumes = dies_unheard(scene)
     scene.put("/api/client/kill-switch", {"level": "voluntary", "scope": "client", "reason": "a holiday"})
@@ -144,6 +149,7 @@ def test_a_look_that_nobody_let_begin_within_the_day_is_told_and_nothing_is_dele
     assert is_there(scene, volumes[STATE_DEVICE])
 
 
+@pytest.mark.long
 def test_a_disk_that_the_instance_boots_from_is_not_compared_and_kept_where_the_state_lies_on_it(
     scene, holder
 ):
@@ -160,6 +166,7 @@ def test_a_disk_that_the_instance_boots_from_is_not_compared_and_kept_where_the_
     assert volume(scene, root).state is VolumeState.AVAILABLE
 
 
+@pytest.mark.long
 def test_what_is_kept_for_a_person_stays_kept_when_he_has_looked_into_it(scene, holder):
     """Attached to whom it was not kept for, and detached again, it is no leftover of that one's next move."""
     volumes = dies_unheard(scene)
