@@ -1,6 +1,6 @@
 """What runs in the lab's processes: the shipped agent, server and coordinator as their commands compose them, in peril.
 
-The parts are put together by the same functions as in production (`cli.agent.ports_of` and `guard`, `compose.plane_on`,
+The parts are put together by the same functions as in production (`cli.agent_process.agent_of`, `compose.plane_on`,
 `cli.serve`); what differs is the intervals, which are shorter, and the ports, which may kill the process.
 """
 
