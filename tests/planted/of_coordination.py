@@ -30,7 +30,7 @@ BUGS = (
         (
             Edit(
                 "coordinator/context.py",
-                '                log.exception("duty failed for one item", duty=duty, item=_name(item))\n',
+                "                self.failed(duty, _name(item), error)\n",
                 "                raise\n",
             ),
             Edit(
@@ -40,6 +40,20 @@ BUGS = (
             ),
         ),
         hunt(F.EC2_ERRORS, F.EC2_THROTTLES, F.EC2_FORBIDS),
+    ),
+    Bug(
+        "what-was-begun-is-begun-again",
+        "our own simulation: a commit whose answer was lost is repeated, and its row is there already",
+        "9: a transaction is run again as a whole, and twice is not once",
+        (
+            Edit(
+                "store/salvages.py",
+                "    if tx.execute(sa.select(_v.id).where(_v.switch_id == switch.id)).first() is not None:\n"
+                "        return True  # by another, or by this transaction, whose commit was not heard of\n",
+                "",
+            ),
+        ),
+        hunt(F.TOGGLES, F.INSTANCE_DIES, F.INSTANCE_DIES, F.DATABASE_LOST_COMMITS, F.DATABASE_LOST_COMMITS),
     ),
     Bug(
         "a-counter-is-read-and-written-back",

@@ -1,11 +1,16 @@
 """Schedules that once broke a promise, whole: each runs as the command runs it, and breaks none."""
 
+from dataclasses import replace
+
 import pytest
 
 from spotguard.simulation import campaign
-from spotguard.simulation.drawing import HARSH
+from spotguard.simulation.drawing import HARSH, ORDINARY
+from spotguard.simulation.fault_kinds import FaultKind
 
 pytestmark = pytest.mark.long
+FORMS = {FaultKind.STOP_AND_START: FaultKind.HIBERNATES, FaultKind.TORN_JOURNAL: FaultKind.DISK_ROTS}
+"""In which faults came when these were found: later ones would change what the seeds show."""
 
 KEPT = {
     115: "a ledger and a meter that differ by a thousandth of a cent were rounded to two cents",
@@ -59,14 +64,14 @@ KEPT_HARSH = {
 
 @pytest.mark.parametrize("seed", KEPT)
 def test_a_kept_seed_breaks_nothing(seed):
-    assert campaign.run(seed).violations == ()
+    assert campaign.run(seed, temper=replace(ORDINARY, otherwise=FORMS)).violations == ()
 
 
 @pytest.mark.parametrize("seed", KEPT_HOURS)
 def test_a_kept_hour_breaks_nothing(seed):
-    assert campaign.run(seed, hours=1).violations == ()
+    assert campaign.run(seed, hours=1, temper=replace(ORDINARY, otherwise=FORMS)).violations == ()
 
 
 @pytest.mark.parametrize("seed", KEPT_HARSH)
 def test_a_kept_harsh_hour_breaks_nothing(seed):
-    assert campaign.run(seed, hours=1, temper=HARSH).violations == ()
+    assert campaign.run(seed, hours=1, temper=replace(HARSH, otherwise=FORMS)).violations == ()

@@ -16,7 +16,7 @@ from spotguard.domain.tags import AGENT_TAG, CLIENT_TAG, MANAGED_TAG, PURPOSE_TA
 from spotguard.planning.cleaning import DELETED
 from spotguard.ports.cloud import VolumeState, VolumeView
 from spotguard.simulation.audit import judge, orphans_of
-from spotguard.store.salvages import ask, measured
+from spotguard.store.salvages import ask, begin, measured
 from spotguard.store.tables import salvages
 
 
@@ -58,6 +58,18 @@ def copies(scene):
     tags, ec2 = {PURPOSE_TAG: PURPOSE}, scene.world.ec2
     shown = *ec2.describe_volumes(tags=tags), *ec2.describe_snapshots(tags=tags)
     return [one for one in shown if getattr(one, "state", None) is not VolumeState.DELETING]
+
+
+def test_a_look_whose_beginning_is_written_once_more_is_the_same_look(scene):
+    """The commit came through, its answer did not: the transaction is run again."""
+    standing_by(scene, in_its_zone=False)
+    dies_unheard(scene)
+    begun = scene.until(lambda: lost_state(scene), minutes=20)
+    (move,) = (row for row in scene.switches() if row.is_recovery)
+    db, now = scene.world.db, scene.world.clock.now()
+    assert db.write(lambda tx: begin(tx, now, move))
+    assert lost_state(scene) == begun
+    assert db.read(lambda tx: tx.scalar(sa.select(sa.func.count()).select_from(salvages))) == 1
 
 
 def test_two_coordinators_that_see_it_attached_at_once_ask_for_one_look(scene):

@@ -30,7 +30,13 @@ LANE = timedelta(seconds=15)  # longer than a pass: a rescue that still waits as
 Row = sa.Row[Any]
 Clouds = Callable[[ClientId], Cloud | None]
 Traffics = Callable[[ClientId], Traffic | None]
+Failed = Callable[[str, str | None, Exception], None]
 log = get_logger("coordinator")
+
+
+def logged(duty: str, item: str | None, error: Exception) -> None:
+    """What a duty raised that nobody foresaw, of one item or (None) as a whole: the next pass tries it again."""
+    log.error("a duty failed", duty=duty, item=item, exc_info=error)
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -74,6 +80,7 @@ class Context:
     settings: CoordinatorSettings
     wakeup: Wakeup
     traffics: Traffics
+    failed: Failed = logged
     again_at: list[datetime] = field(default_factory=list)  # a duty wants to look before the next pass
     told: dict[tuple[str, str], datetime] = field(default_factory=dict)
     resting: dict[str, datetime] = field(default_factory=dict)
@@ -131,8 +138,8 @@ class Context:
                 changed += bool(work(item))
             except CloudError as error:
                 log.warning("EC2 did not do it", duty=duty, item=_name(item), code=error.code)
-            except Exception:  # one poisoned row never stops the others
-                log.exception("duty failed for one item", duty=duty, item=_name(item))
+            except Exception as error:  # noqa: BLE001 - one poisoned row never stops the others
+                self.failed(duty, _name(item), error)
         return changed
 
 

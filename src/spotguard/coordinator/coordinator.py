@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from spotguard.coordinator.agenda import Agenda, Work, look
-from spotguard.coordinator.context import Clouds, Context, CoordinatorSettings, Traffics, log, next_multiple
+from spotguard.coordinator.context import (
+    Clouds,
+    Context,
+    CoordinatorSettings,
+    Failed,
+    Traffics,
+    logged,
+    next_multiple,
+)
 from spotguard.coordinator.decide import Decide
 from spotguard.coordinator.drills import Drills
 from spotguard.coordinator.emergencies import Emergencies
@@ -68,8 +76,9 @@ class Coordinator:
         settings: CoordinatorSettings,
         wakeup: Wakeup,
         traffics: Traffics = lambda _client: None,
+        failed: Failed = logged,
     ) -> None:
-        self.ctx = ctx = Context(db, clouds, clock, settings, wakeup, traffics)
+        self.ctx = ctx = Context(db, clouds, clock, settings, wakeup, traffics, failed)
         self._introduced = False
         self._calm: tuple[dict[Work, list[str]], datetime] | None = None
         self._fleet: dict[ClientId, int] = {}  # agents by client
@@ -110,8 +119,8 @@ class Coordinator:
         def duty(name: str, work: Callable[[], int]) -> None:
             try:
                 done = work()
-            except Exception:  # noqa: BLE001 - one failing duty never stops the others: it is tried again in the next pass
-                log.exception("a duty failed", duty=name)
+            except Exception as error:  # noqa: BLE001 - one failing duty never stops the others
+                self.ctx.failed(name, None, error)
                 return
             if done:
                 counts[name] = done

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
+from spotguard.domain.agents import Autonomy
+from spotguard.domain.decisions import Verdict
 from spotguard.domain.errors import ServerAway
 from spotguard.domain.ids import InstanceId
 from spotguard.ports.server import Reply
@@ -108,6 +110,32 @@ def drill(world: World, name: str, dice: Random) -> bool:
     """A rehearsal of either kind, or only its preview."""
     wish = {"kind": dice.choice(["failover", "restore"]), "dryRun": dice.random() < 0.2}  # noqa: PLR2004 - one of five
     return _done(_ask(world, "POST", f"/api/client/agents/{lookups.agent(world, name).id}/drill", wish))
+
+
+def asks_first(world: World, name: str) -> bool:
+    """Its user wants to be asked before it moves."""
+    return configure(world, name, {"autonomy": Autonomy.APPROVE.value, "autoSwitchEnabled": True})
+
+
+def asks_no_more(world: World, name: str) -> None:
+    configure(world, name, {"autonomy": Autonomy.AUTO.value})
+
+
+def answers(world: World, name: str, dice: Random) -> None:
+    """Approves or rejects what waits for a person: mostly the newest, now and then what has long passed."""
+    found = _ask(world, "GET", f"/api/client/agents/{lookups.agent(world, name).id}/decisions")
+    waiting = (
+        [one for one in found.body["items"] if one["verdict"] == Verdict.AWAIT_APPROVAL] if found else []
+    )
+    if not waiting:
+        return
+    which = waiting[0] if dice.random() < 0.8 else dice.choice(waiting)  # noqa: PLR2004 - mostly
+    said, why = ("approve", {}) if dice.random() < 0.7 else ("reject", {"reason": "simulated"})  # noqa: PLR2004 - mostly
+    _ask(world, "POST", f"/api/client/decisions/{which['id']}/{said}", why)
+
+
+def pays_for_probes(world: World, _name: str, dice: Random) -> bool:
+    return _done(_ask(world, "PUT", "/api/client/probes", {"usdPerDay": dice.choice(["0", "0.5", "5"])}))
 
 
 def one_zone(world: World, name: str, _dice: Random) -> bool:

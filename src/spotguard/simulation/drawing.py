@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from random import Random
 
 from spotguard.simulation.fault_kinds import Fault, FaultKind
@@ -13,6 +13,9 @@ OTHERWISE = 0.3  # share of those that come in another form
 _OTHERWISE = {
     FaultKind.STOP_AND_START: FaultKind.HIBERNATES,  # its memory is kept
     FaultKind.TORN_JOURNAL: FaultKind.DISK_ROTS,  # of any file
+    FaultKind.AGENT_FROZEN: FaultKind.HANGS,  # and its machine with it
+    FaultKind.TOGGLES: FaultKind.ANSWERS,
+    FaultKind.FORCED_MOVE: FaultKind.PROBES,
 }
 _DRAWN = tuple(kind for kind in FaultKind if kind not in _OTHERWISE.values())
 _LONGEST_SECONDS = 1800.0
@@ -41,7 +44,7 @@ _MILD = frozenset(
 @dataclass(frozen=True)
 class Temper:
     """How dense and how grave. `dice`: names the dice of its own. `together`: the share of the faults that strike
-    within minutes of the one before.
+    within minutes of the one before. `otherwise`: the form in which some of a kind come.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Temper:
     most: int
     together: float
     kinds: tuple[FaultKind, ...]
+    otherwise: Mapping[FaultKind, FaultKind] = field(default_factory=lambda: _OTHERWISE)
 
 
 ORDINARY = Temper("ordinary", "schedule", 8, 24, 0.5, _DRAWN)
@@ -76,7 +80,7 @@ def schedule_of(
 def _kind(seed: int, dice: Random, number: int, temper: Temper) -> FaultKind:
     """Some come in another form: by dice of their own, so that the other faults of a seed stay what they were."""
     kind = dice.choice(temper.kinds)
-    other = _OTHERWISE.get(kind)
+    other = temper.otherwise.get(kind)
     if other is None or Random(f"{other}:{seed}:{number}").random() >= OTHERWISE:
         return kind
     return other

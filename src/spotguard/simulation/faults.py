@@ -12,7 +12,7 @@ from spotguard.cloud.simulated.imds import ImdsFault
 from spotguard.domain.errors import Doubtful, PoolDry, QuotaReached, Throttled
 from spotguard.domain.ids import InstanceId
 from spotguard.domain.instances import InstanceState, Mode
-from spotguard.simulation import crowd, ec2_faults, lookups
+from spotguard.simulation import crowd, ec2_faults, hangs, lookups
 from spotguard.simulation.fault_kinds import FaultKind, Scene, for_a_while
 from spotguard.simulation.process import AgentProcess
 from spotguard.simulation.trouble import Death, Trouble
@@ -22,6 +22,7 @@ from spotguard.simulation.world import World
 ROTTEN = ("primacy", "enrolment", "outbox", "signals", "move", "commands")  # of an agent's files
 
 GOES_DOWN = timedelta(seconds=30)
+ASKED_AT_MINUTES = range(3, 40, 3)
 
 Begin = Callable[[Scene], bool]
 """True when the fault found its target."""
@@ -46,6 +47,7 @@ def end_all(world: World) -> None:
     for instance_id in world.processes:
         world.ec2.controls.disturb_metadata(instance_id, None)
     for instance_id, machine in list(world.ec2.world.machines.items()):
+        hangs.is_well(world, instance_id)
         if machine.hibernates:  # nobody takes over from it: somebody starts it
             _start_again(world, instance_id)
     crowd.release(world)
@@ -284,6 +286,16 @@ def _people(what: Callable[[World, str, Random], bool], scene: Scene) -> bool:
     return what(scene.world, scene.fault.agent, scene.dice)
 
 
+def _answers(scene: Scene) -> bool:
+    """Its user wants to be asked before it moves, and answers now and then; later it moves by itself again."""
+    world, name, now = scene.world, scene.fault.agent, scene.world.clock.now()
+    for minutes in ASKED_AT_MINUTES:
+        said = partial(crowd.answers, world, name, scene.dice)
+        world.schedule.plan(("answers", scene.fault, minutes), now + timedelta(minutes=minutes), said)
+    for_a_while(scene, partial(crowd.asks_no_more, world, name))
+    return crowd.asks_first(world, name)
+
+
 def _later(what: Callable[[World], None], did: Begin, scene: Scene) -> bool:
     for_a_while(scene, partial(what, scene.world))
     return did(scene)
@@ -346,10 +358,13 @@ _BEGIN: dict[FaultKind, Begin] = {
     FaultKind.REBOOT: partial(_machine, "reboot", lambda s: s.serving),
     FaultKind.STOP_AND_START: _stop_and_start,
     FaultKind.HIBERNATES: _hibernates,
+    FaultKind.HANGS: hangs.hangs,
     FaultKind.CLICKS: partial(_people, crowd.clicks),
     FaultKind.TOGGLES: partial(_people, crowd.toggles),
     FaultKind.KILL_SWITCH: partial(_later, crowd.release, partial(_people, crowd.kill_switch)),
     FaultKind.FORCED_MOVE: partial(_people, crowd.forced_move),
+    FaultKind.ANSWERS: _answers,
+    FaultKind.PROBES: partial(_people, crowd.pays_for_probes),
     FaultKind.PROMOTION: partial(_people, crowd.promotion),
     FaultKind.FAILOVER_DRILL: partial(_people, crowd.failover_drill),
     FaultKind.RESTORE_DRILL: partial(_people, crowd.restore_drill),

@@ -7,30 +7,34 @@ from decimal import Decimal
 
 import sqlalchemy as sa
 
+from spotguard.cloud.simulated.state import Machine
 from spotguard.domain.probes import ProbeStatus
 from spotguard.domain.tags import PROBE_TAG
-from spotguard.planning.probes import SAME_POOL_AFTER
+from spotguard.planning.probes import SAME_POOL_AFTER, cost
 from spotguard.simulation import lookups
 from spotguard.simulation.world import World
 from spotguard.store.tables import probes
 
 
 def probes_are_charged(world: World) -> list[str]:
-    """The day's budget is charged what EC2 bills for each, or more: a minute, where it was ended before it ran."""
-    machines = [m for m in world.ec2.world.machines.values() if PROBE_TAG in m.tags]
-    bill = world.ec2.bill().by_resource if machines else {}
-    billed: dict[str, Decimal] = {}
-    for machine in machines:
-        probe_id = machine.tags[PROBE_TAG]
-        billed[probe_id] = billed.get(probe_id, Decimal(0)) + bill[machine.instance_id]
+    """The day's budget is charged each second for which EC2 bills, at the price of the order, and a minute at least."""
+    ran: dict[str, Decimal] = {}
+    for machine in world.ec2.world.machines.values():
+        if (probe_id := machine.tags.get(PROBE_TAG)) is not None:
+            ran[probe_id] = ran.get(probe_id, Decimal(0)) + _billed_seconds(machine)
     return [
-        f"probe {row.id} of {row.pool_id} was charged {row.usd} USD, and EC2 bills {billed[row.id]:.9f}"
+        f"probe {row.id} of {row.pool_id} was charged {row.usd} USD, and EC2 bills {ran[row.id]} s"
         for row in _rows(world)
-        if row.status == ProbeStatus.OVER and row.id in billed and row.usd + _A_DIGIT < billed[row.id]
+        if row.status == ProbeStatus.OVER
+        and ran.get(row.id)
+        and row.usd < cost(row.usd_per_hour, ran[row.id])
     ]
 
 
-_A_DIGIT = Decimal("0.00001")  # the price may have moved while it ran
+def _billed_seconds(machine: Machine) -> Decimal:
+    """None, where it was ended before it ran."""
+    ran = sum(((run.ended - run.started).total_seconds() for run in machine.runs if run.ended), 0.0)
+    return Decimal(str(ran))
 
 
 def no_pool_is_looked_at_twice(world: World) -> list[str]:

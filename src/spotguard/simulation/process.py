@@ -78,6 +78,8 @@ class Surroundings:
     `elides`: standbys do not look at what cannot have changed.
 
     `raised` hears what a duty raises, which in production is logged, and the duty tried again (`agent.runner`).
+
+    `enrolled`: who has ever heard the answer to a registration.
     """
 
     ec2: SimulatedEc2
@@ -90,6 +92,7 @@ class Surroundings:
     elides: bool = False
     trouble_of: Callable[[InstanceId], Trouble] | None = None
     raised: Raised = _raise
+    enrolled: set[InstanceId] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.fabric = Fabric()
@@ -119,7 +122,6 @@ class AgentProcess:
         self.disk = SimulatedDisk(root)
         self._installed_as = installed_as
         self._trouble = around.trouble_of(instance_id) if around.trouble_of is not None else None
-        self._has_enrolled = False
         self.agent = self._process()
 
     def _process(self) -> Agent:
@@ -167,7 +169,7 @@ class AgentProcess:
     @property
     def has_enrolled(self) -> bool:
         """It has heard the answer to a registration, now or before its reboot."""
-        return self._has_enrolled
+        return self.instance_id in self._around.enrolled
 
     def start(self) -> None:
         try:
@@ -261,7 +263,8 @@ class AgentProcess:
         return min(until_told_again, highest - (received.lag_seconds or 0.0))
 
     def _answer_bells(self) -> None:
-        self._has_enrolled = self._has_enrolled or self.agent.desk.is_enrolled
+        if self.agent.desk.is_enrolled:
+            self._around.enrolled.add(self.instance_id)
         for duty in sorted(self.agent.bells.take()):
             self.wake(duty, self._around.clock.now())
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from spotguard.coordinator.context import Failed, logged
 from spotguard.coordinator.coordinator import Coordinator, CoordinatorSettings
 from spotguard.planning.invariants import Breach
 from spotguard.ports.clock import Clock
@@ -24,7 +25,7 @@ from spotguard.store.database import Database
 class Seating:
     """What a coordinator's process is started with.
 
-    `trouble` None: it never dies. `stillness` None: every pass runs.
+    `trouble` None: it never dies. `stillness` None: every pass runs. `failed` hears what a duty raises.
     """
 
     db: Database
@@ -35,6 +36,7 @@ class Seating:
     traffic: Traffic | None = None
     trouble: Trouble | None = None
     stillness: Stillness | None = None
+    failed: Failed = logged
 
 
 class Seat:
@@ -88,4 +90,6 @@ class Seat:
             traffic = traffic and Mortal(traffic, trouble, TRAFFIC_EFFECTS)
         clouds: Callable[[object], Any] = lambda _client: cloud  # noqa: E731
         traffics: Callable[[object], Any] = lambda _client: traffic  # noqa: E731
-        return Coordinator(db, clouds, seating.clock, seating.settings, seating.wakeup, traffics)
+        return Coordinator(
+            db, clouds, seating.clock, seating.settings, seating.wakeup, traffics, seating.failed
+        )

@@ -22,6 +22,7 @@ from spotguard.domain.replicas import SyncStatus
 from spotguard.domain.switches import MoveKind, Step, SwitchStatus
 from spotguard.planning.deadlines import KEEP_AFTER_LOSS
 from spotguard.planning.switching import STATE_DEVICE
+from spotguard.simulation.hangs import may_be_ended
 from spotguard.simulation.machine import state_of
 from spotguard.simulation.world import Reach, World
 from spotguard.store import fallbacks
@@ -62,6 +63,8 @@ class Witness:
         self._told_to_end.clear()
         if not told:
             return []
+        hanging = may_be_ended(world)
+        told = [instance for instance in told if instance not in hanging]
         held, needed, rehearsing = _holders(world), _not_replaced_yet(world), _rehearsing(world)
         serving = {instance for register in world.registers.values() for instance in register.serving()}
         return [

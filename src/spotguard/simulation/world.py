@@ -17,6 +17,7 @@ from spotguard.cloud.simulated.state import Happening, HappeningKind
 from spotguard.cloud.simulated.traffic import SimulatedTraffic
 from spotguard.compose import DEMO_API, ControlPlane, compose
 from spotguard.config import Settings
+from spotguard.coordinator.context import logged
 from spotguard.coordinator.coordinator import Coordinator
 from spotguard.domain.agents import Executor
 from spotguard.domain.errors import SpotGuardError
@@ -40,7 +41,7 @@ from spotguard.simulation.trouble import Trouble
 from spotguard.simulation.troubled_database import TroubledDatabase
 from spotguard.simulation.wakeups import SimulatedWakeup
 from spotguard.store import tenants
-from spotguard.store.database import Database
+from spotguard.store.database import Database, is_lost_race
 
 WARM_UP = timedelta(minutes=10)  # the users' servers boot before the story begins
 BETWEEN_PASSES = timedelta(seconds=10)  # ruling B5
@@ -335,11 +336,18 @@ class World:
                 self._server_traffic(),
                 trouble,
                 self._stillness,
+                self._duty_failed if self.plan.troubled else logged,
             )
         )
 
     def _surprised(self, where: str, error: Exception) -> None:
-        self.surprises.append(f"{where}: {type(error).__name__}: {error}")
+        what, _, _ = str(error).partition("\n")
+        self.surprises.append(f"{where}: {type(error).__name__}: {what}")
+
+    def _duty_failed(self, duty: str, item: str | None, error: Exception) -> None:
+        """A race that was lost again and again is the next pass's to win."""
+        if not is_lost_race(error):
+            self._surprised(duty if item is None else f"{duty} of {item}", error)
 
     def _install(self) -> None:
         """The owners install the agent on their servers, whose workloads run."""

@@ -16,13 +16,12 @@ from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.domain.salvages import OPEN_SALVAGE, SALVAGE_LIFE, SalvageStatus
 from spotguard.domain.switches import MoveKind, Step, SwitchStatus
 from spotguard.planning.deadlines import KEEP_AFTER_LOSS
-from spotguard.store import commands, dead_volumes, events, grants
+from spotguard.store import commands, dead_volumes, events, fleet, grants
 from spotguard.store.dead_volumes import Left
 from spotguard.store.prepared import Prepared
 from spotguard.store.stepping import step
 from spotguard.store.steps import has
 from spotguard.store.tables import salvages, storage_resources, switches
-from spotguard.store.upserts import insert_missing
 
 Row = sa.Row[Any]
 _v = salvages.c
@@ -95,6 +94,9 @@ def begin(tx: sa.Connection, now: datetime, switch: Row, called_off: str | None 
     """A row for the volume on which the dead one's state lies; where `called_off`, or where that is not known, for a
     look that has failed. False: it left nothing.
     """
+    fleet.hold(tx, now, AgentId(switch.agent_id))
+    if tx.execute(sa.select(_v.id).where(_v.switch_id == switch.id)).first() is not None:
+        return True  # by another, or by this transaction, whose commit was not heard of
     held = grants.holder(tx, AgentId(switch.agent_id))
     left = dead_volumes.left_by(tx, InstanceId(switch.old_instance_id))
     if held is None or not left.volumes:
@@ -113,7 +115,7 @@ def begin(tx: sa.Connection, now: datetime, switch: Row, called_off: str | None 
         "deadline_at": now + COPIES_WITHIN,
         "completed_at": None if because is None else now,
     }
-    insert_missing(tx, salvages, [row])
+    tx.execute(salvages.insert().values(row))
     if because is not None:
         tell(tx, now, get(tx, row["id"]))
     return True
