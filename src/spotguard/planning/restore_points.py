@@ -58,14 +58,15 @@ def plan_restore_points(
     """At most one to make; all that may go. `keep` whole ones stay, at least one, and as many of those that lack a
     volume, until there are that many newer whole ones.
     """
+    keep = max(keep, 1)
     done = sorted((p for p in points if p.complete), key=lambda p: p.made_at, reverse=True)
     pending = [p for p in points if p.complete is None and now - p.made_at < MAKING_AT_MOST]
     drops = [
         *(DropPoint(p.image_id, "EC2 could not make it") for p in points if p.complete is False),
         *(
-            DropPoint(p.image_id, f"{max(keep, 1)} newer restore points are complete")
+            DropPoint(p.image_id, f"{keep} newer restore points are complete")
             for at, p in enumerate(done)
-            if not p.needed and _is_outdated(p, done[:at], max(keep, 1))
+            if not p.needed and _is_outdated(p, done[:at], keep)
         ),
     ]
     newest = max((p.made_at for p in (*pending, *done)), default=None)

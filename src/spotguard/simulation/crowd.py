@@ -124,9 +124,8 @@ def asks_no_more(world: World, name: str) -> None:
 def answers(world: World, name: str, dice: Random) -> None:
     """Approves or rejects what waits for a person: mostly the newest, now and then what has long passed."""
     found = _ask(world, "GET", f"/api/client/agents/{lookups.agent(world, name).id}/decisions")
-    waiting = (
-        [one for one in found.body["items"] if one["verdict"] == Verdict.AWAIT_APPROVAL] if found else []
-    )
+    listed = found.body["items"] if found else []
+    waiting = [one for one in listed if one["verdict"] == Verdict.AWAIT_APPROVAL]
     if not waiting:
         return
     which = waiting[0] if dice.random() < 0.8 else dice.choice(waiting)  # noqa: PLR2004 - mostly

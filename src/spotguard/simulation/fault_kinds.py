@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 from random import Random
 
 from spotguard.domain.ids import InstanceId
@@ -142,9 +143,23 @@ class Scene:
         return self.world.trouble_of(coordinator_name(self.dice.randrange(len(self.world.seats))))
 
 
-def for_a_while(scene: Scene, *undo: Callable[[], None]) -> None:
-    """After the fault's time; a fault has one end."""
-    at = scene.world.clock.now() + timedelta(seconds=scene.fault.seconds)
+def cut_off(scene: Scene, target: InstanceId, seconds: float, *undo: Callable[[], None]) -> None:
+    """Neither the server nor another instance reaches it, for so long."""
+    line, cut = scene.world.trouble_of(target).line, scene.world.fabric.cut_off
+    line.request_lost = 1.0
+    cut.add(target)
+    for_a_while(
+        scene,
+        partial(setattr, line, "request_lost", 0.0),
+        partial(cut.discard, target),
+        *undo,
+        seconds=seconds,
+    )
+
+
+def for_a_while(scene: Scene, *undo: Callable[[], None], seconds: float | None = None) -> None:
+    """After the fault's time, or another; a fault has one end."""
+    at = scene.world.clock.now() + timedelta(seconds=scene.fault.seconds if seconds is None else seconds)
     scene.world.schedule.plan(("fault ends", scene.fault), at, lambda: _each(undo))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from random import Random
@@ -13,7 +12,7 @@ from spotguard.domain.errors import Doubtful, PoolDry, QuotaReached, Throttled
 from spotguard.domain.ids import InstanceId
 from spotguard.domain.instances import InstanceState, Mode
 from spotguard.simulation import crowd, ec2_faults, hangs, lookups
-from spotguard.simulation.fault_kinds import FaultKind, Scene, for_a_while
+from spotguard.simulation.fault_kinds import FaultKind, Scene, cut_off, for_a_while
 from spotguard.simulation.process import AgentProcess
 from spotguard.simulation.trouble import Death, Trouble
 from spotguard.simulation.troubled_database import TroubledDatabase
@@ -66,14 +65,9 @@ def _line(name: str, share: float, scene: Scene) -> bool:
 
 def _old_cut_off(scene: Scene) -> bool:
     """Neither the server nor its successor reaches it, for ten minutes at the least."""
-    old, cut_off = scene.old, scene.world.fabric.cut_off
-    trouble = scene.trouble(old)
-    if old is None or trouble is None:
+    if scene.old is None:
         return False
-    trouble.line.request_lost = 1.0
-    cut_off.add(old)
-    longer = replace(scene, fault=replace(scene.fault, seconds=max(600.0, scene.fault.seconds)))
-    for_a_while(longer, partial(setattr, trouble.line, "request_lost", 0.0), partial(cut_off.discard, old))
+    cut_off(scene, scene.old, max(600.0, scene.fault.seconds))
     return True
 
 

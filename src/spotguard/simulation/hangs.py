@@ -6,7 +6,6 @@ is ended (ruling B4).
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -15,7 +14,7 @@ import sqlalchemy as sa
 from spotguard.domain.epochs import GrantStatus
 from spotguard.domain.ids import InstanceId
 from spotguard.simulation import crowd
-from spotguard.simulation.fault_kinds import Scene, for_a_while
+from spotguard.simulation.fault_kinds import Scene, cut_off
 from spotguard.simulation.world import World
 from spotguard.store.tables import agents, epoch_grants
 
@@ -32,22 +31,14 @@ _FENCED = sa.select(epoch_grants.c.instance_id, agents.c.fence_after_minutes).wh
 
 def hangs(scene: Scene) -> bool:
     target, world = scene.serving, scene.world
-    trouble = scene.trouble(target)
-    if target is None or trouble is None:
+    if target is None:
         return False
     if scene.dice.random() < ASKED_FOR:
         crowd.configure(world, scene.fault.agent, {"fenceAfterMinutes": scene.dice.randint(*MINUTES)})
     seconds = scene.dice.choice(LONGER) * scene.fault.seconds
-    trouble.frozen_until = world.clock.now() + timedelta(seconds=seconds)
-    trouble.line.request_lost = 1.0
-    world.fabric.cut_off.add(target)
+    world.trouble_of(target).frozen_until = world.clock.now() + timedelta(seconds=seconds)
     world.ec2.controls.impair(target)
-    for_a_while(
-        replace(scene, fault=replace(scene.fault, seconds=seconds)),
-        partial(setattr, trouble.line, "request_lost", 0.0),
-        partial(world.fabric.cut_off.discard, target),
-        partial(is_well, world, target),
-    )
+    cut_off(scene, target, seconds, partial(is_well, world, target))
     return True
 
 

@@ -32,7 +32,7 @@ def probes_are_charged(world: World) -> list[str]:
 
 
 def _billed_seconds(machine: Machine) -> Decimal:
-    """None, where it was ended before it ran."""
+    """0 where it was ended before it ran."""
     ran = sum(((run.ended - run.started).total_seconds() for run in machine.runs if run.ended), 0.0)
     return Decimal(str(ran))
 

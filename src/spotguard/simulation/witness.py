@@ -27,7 +27,7 @@ from spotguard.simulation.machine import state_of
 from spotguard.simulation.world import Reach, World
 from spotguard.store import fallbacks
 from spotguard.store.prepared import Prepared
-from spotguard.store.steps import has
+from spotguard.store.steps import IS_GRANTED, has
 from spotguard.store.tables import agents, drills, epoch_grants, storage_resources, switches
 
 FORBIDDEN = "UnauthorizedOperation"
@@ -182,7 +182,7 @@ def _kept_for_a_person(world: World) -> set[str]:
             switches.c.is_recovery,
             switches.c.kind == MoveKind.SYNCED.value,
             switches.c.lost_seconds > 0,
-            switches.c.status.in_([SwitchStatus.COMMITTED.value, SwitchStatus.COMPLETED.value]),
+            IS_GRANTED,
             switches.c.created_at > world.clock.now() - KEEP_AFTER_LOSS,
         )
     )

@@ -24,7 +24,7 @@ from spotguard.store import (
     moves,
 )
 from spotguard.store.prepared import Prepared
-from spotguard.store.rails import DONE
+from spotguard.store.steps import IS_GRANTED
 from spotguard.store.tables import (
     agents,
     decisions,
@@ -70,7 +70,7 @@ _MARKET_STATE = Prepared(
 )
 _LAST_MOVE: sa.Select[Any] = (
     sa.select(switches.c.event_trigger, switches.c.plan)
-    .where(switches.c.agent_id == sa.bindparam("agent"), switches.c.status.in_(DONE))
+    .where(switches.c.agent_id == sa.bindparam("agent"), IS_GRANTED)
     .order_by(switches.c.created_at.desc(), switches.c.id)
     .limit(1)
 )

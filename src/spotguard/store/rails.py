@@ -25,7 +25,7 @@ from spotguard.store.steps import recorded_steps
 from spotguard.store.tables import clients, epoch_grants, instances, switches
 
 Row = sa.Row[Any]
-DONE = (SwitchStatus.COMMITTED.value, SwitchStatus.COMPLETED.value)
+_DONE = (SwitchStatus.COMMITTED.value, SwitchStatus.COMPLETED.value)
 _A_WEEK = timedelta(days=7)
 _HISTORY: sa.Select[Any] = sa.select(
     switches.c.created_at,
@@ -36,7 +36,7 @@ _HISTORY: sa.Select[Any] = sa.select(
 ).where(
     switches.c.agent_id == sa.bindparam("agent"),
     switches.c.created_at > sa.bindparam("since"),
-    switches.c.status.in_((*DONE, SwitchStatus.PREPARING.value)),
+    switches.c.status.in_((*_DONE, SwitchStatus.PREPARING.value)),
 )
 _ENDED: sa.Select[Any] = (
     sa.select(switches)
@@ -144,7 +144,7 @@ def _fruitless(tx: sa.Connection, now: datetime, agent: Row) -> Fruitless | None
     """
     since = max(now - _A_WEEK, old_ends.last_word_at(tx, agent) or EARLIEST)
     rows = tx.execute(_ENDED, {"agent": agent.id, "since": since}).all()
-    failed = list(takewhile(lambda row: row.status not in DONE, rows))
+    failed = list(takewhile(lambda row: row.status not in _DONE, rows))
     if not failed:
         return None
     struck = {mode: quarantine.of_client(tx, ClientId(agent.client_id), mode) for mode in Mode}
