@@ -335,8 +335,8 @@ class Slow:
             self._stops_at = None
         return self._gate.state()
 
-    def open(self, epoch):
-        self._gate.open(epoch)
+    def open(self, epoch, before=None):
+        self._gate.open(epoch, before)
 
     def close(self):
         if self.state() is GateState.OPEN:

@@ -151,7 +151,9 @@ class StillMachine:
     def state(self):
         return GateState.OPEN if self.opened.is_set() else GateState.CLOSED
 
-    def open(self, epoch):
+    def open(self, epoch, before=None):
+        if before is not None and not self.opened.is_set():
+            before()
         self.opened.set()
 
     def close(self):
@@ -247,10 +249,10 @@ class SlowMachine(StillMachine):
         super().__init__()
         self.silent, self.begun, self.let_go = 0, threading.Event(), threading.Event()
 
-    def open(self, epoch):
+    def open(self, epoch, before=None):
         self.begun.set()
         self.let_go.wait(20)
-        super().open(epoch)
+        super().open(epoch, before)
 
 
 def test_a_start_that_waits_for_the_workload_is_not_ended_by_the_watchdog(disk):

@@ -161,7 +161,7 @@ class Slow:
     def state(self):
         return GateState.OPEN if self.is_coming else self._gate.state()
 
-    def open(self, _epoch):
+    def open(self, _epoch, _before=None):
         self.is_coming = True
         raise StartFailed("the workload was started and does not run yet")
 

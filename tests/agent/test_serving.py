@@ -44,7 +44,9 @@ class Witness:
     def state(self):
         return GateState.OPEN if self.open_now else GateState.CLOSED
 
-    def open(self, epoch):
+    def open(self, epoch, before=None):
+        if before is not None and not self.open_now:
+            before()
         self.open_now = True
 
     def close(self):
@@ -157,10 +159,10 @@ class Slow:
     def __init__(self, witness):
         self._witness, self.runs, self.starts = witness, False, 0
 
-    def open(self, epoch):
+    def open(self, epoch, before=None):
         if not self._witness.open_now:
             self.starts += 1
-            self._witness.open(epoch)
+            self._witness.open(epoch, before)
         if not self.runs:
             raise StartFailed("the workload was started and does not run yet")
 

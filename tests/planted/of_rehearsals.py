@@ -123,8 +123,8 @@ BUGS = (
         (
             Edit(
                 "store/storage.py",
-                "    if view.tags.get(PURPOSE_TAG) == SALVAGE or _is_looked_at(view, known):\n",
-                "    if _is_looked_at(view, known) and view.tags.get(PURPOSE_TAG) != SALVAGE:\n",
+                "    return is_shown or view.tags.get(PURPOSE_TAG) == SALVAGE\n",
+                "    return is_shown and view.tags.get(PURPOSE_TAG) != SALVAGE\n",
             ),
         ),
         hunt(*_LOOKED_AT),

@@ -175,8 +175,8 @@ class Agent:
             return
         if stored is not None and stored.boot_id != identity.boot_id:
             desk.starts_passive = True
-            self._discard(OF_ONE_BOOT)
             self._close_gate()
+            self._discard(OF_ONE_BOOT)
         is_this_boot = stored is not None and stored.boot_id == identity.boot_id
         is_ours, forgotten = _read(lambda: desk.primacy.load(identity))
         if stored is None and desk.primacy.was_anothers:

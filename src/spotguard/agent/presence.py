@@ -58,6 +58,10 @@ class Presence:
             return self._later(now, error)
         self._backoff.worked()
         self._refused = None
+        if self._is_over(answer):
+            self.take_role(
+                answer
+            )  # before anything is written: a disk that takes nothing must not hold it up
         if answer.get("config_version") != desk.config_version:
             self._fetch_config(answer.get("config_version"))
         if answer.get("commands_pending"):
@@ -66,6 +70,11 @@ class Presence:
             self.hurry()
         obeyed = self.take_role(answer) and serves
         return now + timedelta(seconds=self._next_in(obeyed))
+
+    def _is_over(self, answer: Mapping[str, Any]) -> bool:
+        """Another holds a newer epoch than the one that is held here."""
+        (role, epoch), held = role_of(answer), self._desk.primacy.held
+        return role not in (None, Role.PRIMARY) and held is not None and epoch is not None and epoch > held
 
     def _serve_on(self) -> bool:
         """Whoever holds an epoch serves, and nobody else, whether or not the server answers; False: the gate is stuck.

@@ -202,14 +202,22 @@ class Primacy:
             self._lock.release()
 
     def _open(self, epoch: int) -> None:
-        """One that needs longer than is waited for is not stopped for that: it runs on the state that belongs here."""
+        """One that needs longer than is waited for is not stopped for that: it runs on the state that belongs here.
+        What something else has started since the look runs on another.
+        """
+        begun: list[int] = []
         try:
-            self._gate.open(epoch)
+            self._gate.open(epoch, lambda: begun.append(epoch))
         except StartFailed:
             self._is_up = False
             with suppress(OSError):
                 self._memory.remember(replace(self._now, follows=None))
             raise
+        if not begun and not self.has_opened and self._is_up is not False:
+            self._gate.close()
+            raise GateFailed(
+                "something else had started the workload before its state was in place: it is stopped"
+            )
         self._is_up = True
 
     def ensure_closed(self) -> None:

@@ -49,11 +49,14 @@ class Tickets:
     # presence's turn
 
     def said(self) -> dict[str, Any]:
-        """What a heartbeat tells. Who forgot does not speak of tickets: a new one would be in doubt at once."""
+        """What a heartbeat tells. Who forgot does not speak of tickets: a new one would be in doubt at once. Nor does
+        who could hand none over: it would let go for one that never arrives.
+        """
         primacy = self._desk.primacy
-        if primacy.forgot:
-            return {}
         slip, handed = primacy.ticket, primacy.handed
+        has_any = slip is not None or handed is not None or primacy.destroyed
+        if primacy.forgot or not (has_any or self._desk.ports.sync.delivers_notes()):
+            return {}
         return {
             "ticket": None if slip is None else slip.ticket.id,
             "destroyed": list(primacy.destroyed),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -30,7 +30,7 @@ class Observe:
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
-        self._written: dict[str, InstanceView] = {}
+        self._written: dict[str, tuple[InstanceView, str | None]] = {}  # and the boot that had registered
         self._missed_at: dict[str, datetime] = {}
         self._missed_since: dict[str, datetime] = {}
         self._forget = Beat(FORGET_SECONDS)
@@ -47,15 +47,18 @@ class Observe:
             return False
         mine = [row for row in known if row.client_id == client_id]
         shown = self._describe(cloud, client_id, mine)
+        rows = {row.id: row for row in mine}
         boots = {row.id: row.boot_id for row in mine}
-        fresh = [view for view in shown if self._is_fresh(view, boots)]
+        fresh = [view for view in shown if self._is_fresh(view, rows.get(view.instance_id))]
         if fresh:
             self.ctx.db.write(lambda tx: sightings.saw(tx, now, client_id, fresh, boots))
         unsafe = [view for view in shown if view in fresh or _dies_with_it(view)]
         self.ctx.each(
             "keep volumes",
             unsafe,
-            lambda view: self._look_after_volumes(cloud, client_id, view, is_new=view in fresh),
+            lambda view: self._look_after_volumes(
+                cloud, client_id, view, boots.get(view.instance_id), is_new=view in fresh
+            ),
         )
         ids = {view.instance_id for view in shown}
         for row in mine:
@@ -63,12 +66,22 @@ class Observe:
                 self._absent(now, cloud, row)
         return bool(fresh)
 
-    def _is_fresh(self, view: InstanceView, alive: Container[str]) -> bool:
-        """Not what was written last; or an end that was, and that the rows have lost: another coordinator was held up
-        between its older look and writing it down.
+    def _is_fresh(self, view: InstanceView, alive: Row | None) -> bool:
+        """Not what was written last; or what was, and that the rows have lost: another coordinator was held up between
+        its older look and writing it down. Not a stop since which it has registered: EC2 shows that start late (E15).
         """
-        is_lost = view.state is InstanceState.TERMINATED and view.instance_id in alive
-        return is_lost or self._written.get(view.instance_id) != view
+        written, boot_id = self._written.get(view.instance_id, (None, None))
+        if written != view:
+            return True
+        match view.state:
+            case _ if alive is None:
+                return False
+            case InstanceState.TERMINATED:
+                return True
+            case InstanceState.STOPPED if alive.boot_id != boot_id:
+                return False
+            case state:
+                return bool(alive.ec2_state != state)
 
     def _describe(self, cloud: Cloud, client_id: ClientId, mine: list[Row]) -> tuple[InstanceView, ...]:
         """By tag, and by id those that came with their owner."""
@@ -79,12 +92,12 @@ class Observe:
         return shown + cloud.describe_instances(others) if others else shown
 
     def _look_after_volumes(
-        self, cloud: Cloud, client_id: ClientId, view: InstanceView, *, is_new: bool
+        self, cloud: Cloud, client_id: ClientId, view: InstanceView, boot_id: str | None, *, is_new: bool
     ) -> None:
         """The view counts as written when all of it is: whatever fails here is done in the next look."""
         self._write_volumes(cloud, client_id, view)
         self._keep_volumes(cloud, client_id, view, is_new=is_new)
-        self._written[view.instance_id] = view
+        self._written[view.instance_id] = view, boot_id
 
     def _write_volumes(self, cloud: Cloud, client_id: ClientId, view: InstanceView) -> None:
         """Whose a volume is EC2 tells only while it is attached: written down as soon as an instance shows it."""

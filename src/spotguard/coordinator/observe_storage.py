@@ -17,7 +17,15 @@ from spotguard.coordinator.turns import Turns
 from spotguard.domain.ids import ClientId, VolumeId
 from spotguard.domain.tags import CLIENT_TAG, MANAGED_TAG
 from spotguard.planning.emergency import SHOWS_WITHIN
-from spotguard.ports.cloud import Cloud, ImageView, SnapshotView, StorageRates, VolumeState, VolumeView
+from spotguard.ports.cloud import (
+    Cloud,
+    ImageView,
+    SnapshotView,
+    StorageRates,
+    StorageView,
+    VolumeState,
+    VolumeView,
+)
 from spotguard.store import images, storage
 
 RATES_FOR = timedelta(days=1)
@@ -84,13 +92,19 @@ class ObserveStorage:
 
     def _look_at(self, now: datetime, look: _Look, mine: list[Row]) -> bool:
         shown = _SHOW[look.kind](look, mine)
-        fresh = {key: view for key, view in shown.items() if self._written.get(key) != view}
+        rows = {row.id: row for row in mine}
+        fresh = {key: view for key, view in shown.items() if self._is_fresh(view, key, rows.get(key))}
         gone = self._gone(now, mine, shown)
         if fresh or gone:
             self.ctx.db.write(lambda tx: _write(tx, look, fresh, gone))
             self._written.update(fresh)
             self._forget_owners_of(fresh)
         return bool(fresh or gone)
+
+    def _is_fresh(self, view: StorageView, resource_id: str, alive: Row | None) -> bool:
+        """As of instances: not what was written last, or what was and an older look has been written over it."""
+        is_lost = alive is not None and not storage.says(alive, view)
+        return is_lost or self._written.get(resource_id) != view
 
     def _forget_owners_of(self, fresh: dict[str, Any]) -> None:
         """An image tells its snapshots whose they are, and EC2 may show one of them later than the image."""

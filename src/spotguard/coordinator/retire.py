@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from spotguard.coordinator.agenda import Agenda, Work
 from spotguard.coordinator.context import Beat, Context
-from spotguard.domain.ids import AgentId, InstanceId, ReplicaId
+from spotguard.domain.ids import AgentId, ReplicaId
 from spotguard.domain.replicas import LIVE_REPLICA, ReplicaType
 from spotguard.domain.signals import SignalType
 from spotguard.planning.retirement import EmergencyReplica, RetirementFacts, plan_retirements
@@ -82,14 +82,11 @@ def _facts(tx: sa.Connection, now: datetime, agent_id: AgentId) -> RetirementFac
             row.signal_type == SignalType.TERMINATION and row.resolved_at is None for row in signals
         ),
         moving=moves.preparing_of(tx, agent_id) is not None,
-        serving=held is not None and held.released_at is None and not _has_ended(tx, held.instance_id),
+        serving=held is not None
+        and held.released_at is None
+        and not deaths.runs_nothing(tx, held.instance_id),
         replicas=[
             EmergencyReplica(ReplicaId(row.id), ReplicaType(row.replica_type), row.created_at, newest)
             for row in alive
         ],
     )
-
-
-def _has_ended(tx: sa.Connection, instance_id: InstanceId) -> bool:
-    """Or sleeps: its volumes and this replica are all that there is of the state."""
-    return deaths.is_dead(tx, instance_id) or deaths.is_stopped(tx, instance_id)

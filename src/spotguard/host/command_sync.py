@@ -79,6 +79,9 @@ class CommandSync:
         self._under_way: dict[str, _UnderWay] = {}
         self._pushing = threading.Lock()  # the duties of moves and of standbys both push
 
+    def delivers_notes(self) -> bool:
+        return False
+
     def can_sync(self) -> bool:
         return True
 

@@ -11,6 +11,9 @@ from spotguard.ports.workload import Received, SyncPass, SyncTarget
 class NoSync:
     """Implements `ports.workload.StateSync` by saying truthfully that nothing is copied."""
 
+    def delivers_notes(self) -> bool:
+        return False
+
     def can_sync(self) -> bool:
         return False
 

@@ -70,6 +70,9 @@ class RsyncSync:
         self._write_backs: dict[str, WriteBack] = {}
         self._pushing = threading.Lock()  # the duties of moves and of standbys both push
 
+    def delivers_notes(self) -> bool:
+        return True
+
     def can_sync(self) -> bool:
         return True
 

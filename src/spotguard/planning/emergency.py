@@ -38,7 +38,9 @@ class StandbyFacts:
     enrolled: bool  # its machine runs and its agent has registered
     complete_pass_age_seconds: float | None  # None: no complete pass has reached it
     under_signal: bool
-    silent: bool = False  # nobody hears it, though its primary is heard
+    silent: bool = (
+        False  # nobody hears it, though its primary is heard; or it hears nothing, and can be given no epoch
+    )
 
     @property
     def may_take_over(self) -> bool:

@@ -156,6 +156,9 @@ class ImageView:
     tags: Tags = field(default_factory=dict)
 
 
+StorageView = VolumeView | SnapshotView | ImageView
+
+
 @dataclass(frozen=True)
 class PriceChange:
     """From `at` on the pool costs `usd_per_hour`, until its next change."""

@@ -110,5 +110,8 @@ class StateSync(Protocol):
         `SyncFailed` when it did not arrive, or perhaps did: delivered again it is the same.
         """
 
+    def delivers_notes(self) -> bool:
+        """Whether `deliver` can succeed: commands of the user's own carry no notes."""
+
     def delivered(self, name: str) -> bytes | None:
         """The newest note of this name that was laid here; None: none was, or it is larger than a note may be."""

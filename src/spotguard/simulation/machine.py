@@ -171,6 +171,9 @@ class SimulatedSync:
         self._ec2, self._clock, self._register = ec2, clock, register
         self._fabric, self._instance_id = fabric, instance_id
 
+    def delivers_notes(self) -> bool:
+        return True
+
     def can_sync(self) -> bool:
         return True
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from spotguard.domain.clock import parse_time
 from spotguard.domain.errors import InvalidInput, Refused
+from spotguard.store.database import LostRace
 from spotguard.store.tables import agent_tokens, instances
 
 _CLOCKS_DIFFER = timedelta(hours=1)  # EC2's and the server's, at most
@@ -27,6 +30,14 @@ def require_not_over(tx: Connection, now: datetime, instance_id: str, boot_id: s
         return
     if _registered_before(tx, instance_id, boot_id) or _began_before(now, boot_id, known):
         raise Refused("this boot of the instance is over: it has registered in another one since")
+
+
+def write_of_boot(tx: Connection, instance_id: str, boot_id: str | None, values: Mapping[str, Any]) -> None:
+    """What is true of this boot alone. `LostRace` where another one has registered since the row was read."""
+    i = instances.c
+    of_it = sa.update(instances).where(i.id == instance_id, i.boot_id.is_not_distinct_from(boot_id))
+    if tx.execute(of_it.values(**values)).rowcount != 1:
+        raise LostRace(f"{instance_id} has registered from another boot")
 
 
 def _registered_before(tx: Connection, instance_id: str, boot_id: str) -> bool:

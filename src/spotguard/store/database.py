@@ -202,8 +202,14 @@ def _only_reading(tx: Connection, work: Callable[[Connection], T]) -> T:
     return found
 
 
+class LostRace(Exception):
+    """A row is not what this transaction has read of it: run again it reads what somebody else has written since."""
+
+
 def is_lost_race(error: BaseException) -> bool:
     """Whether the same transaction may succeed when it is run again."""
+    if isinstance(error, LostRace):
+        return True
     if isinstance(error, exc.TimeoutError):
         return False
     cause = error.orig if isinstance(error, exc.DBAPIError) else error
@@ -233,7 +239,7 @@ def cause_of(error: BaseException) -> str:
 def _repeated(attempt: Callable[[], T]) -> T:
     try:
         return attempt()
-    except (exc.DBAPIError, sqlite3.OperationalError) as error:
+    except (exc.DBAPIError, sqlite3.OperationalError, LostRace) as error:
         if not is_lost_race(error):
             raise
     # The usual case pays nothing for the machinery of retrying.

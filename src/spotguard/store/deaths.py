@@ -82,6 +82,11 @@ def is_stopped(tx: sa.Connection, instance_id: InstanceId) -> bool:
     return row is not None and row.ec2_state == InstanceState.STOPPED.value
 
 
+def runs_nothing(tx: sa.Connection, instance_id: InstanceId) -> bool:
+    """Dead, or it sleeps: its volumes and its standbys are all that there is of the state."""
+    return is_dead(tx, instance_id) or is_stopped(tx, instance_id)
+
+
 def can_serve(tx: sa.Connection, instance_id: InstanceId) -> bool:
     """It lives, and AWS has not said that it is about to take it (rulings B9)."""
     if _FIT.first(tx, {"machine": instance_id}) is None:

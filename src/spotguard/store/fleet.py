@@ -46,6 +46,7 @@ _STANDBYS = Prepared(
     sa.select(
         replica_instances,
         instances.c.boot_id,
+        instances.c.hears,
         sa.and_(instances.c.is_active, sa.not_(IS_ENDING)).label("machine_lives"),
     )
     .outerjoin(instances, instances.c.id == replica_instances.c.instance_id)
@@ -220,7 +221,7 @@ def standby_facts(tx: sa.Connection, now: datetime, agent_id: AgentId) -> tuple[
             enrolled=row.boot_id is not None and bool(row.machine_lives),
             complete_pass_age_seconds=_age_of_pass(row, now),
             under_signal=row.instance_id in noticed or row.machine_lives is False,
-            silent=row.id in silent,
+            silent=row.id in silent or (row.synced_at is not None and not row.hears),
         )
         for row in rows
     )

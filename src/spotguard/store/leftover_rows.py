@@ -127,7 +127,7 @@ def _why_last_copy(tx: sa.Connection, machine: Row) -> str | None:
     if _IN_SYNC.first(tx, {"machine": machine.id}) is None:
         return None
     held = grants.holder(tx, machine.agent_id)
-    if held is not None and held.released_at is None and not deaths.is_dead(tx, held.instance_id):
+    if held is not None and held.released_at is None and not deaths.runs_nothing(tx, held.instance_id):
         return None
     return "nobody serves its agent, and it was in sync: it may hold what is left of the state"
 

@@ -366,7 +366,7 @@ def end_replica(
     move, held = moves.preparing_of(tx, agent_id), grants.holder(tx, agent_id)
     if move is not None and move.replica_id == replica_id:
         raise Refused("the workload is moving to this replica: wait until that switch has ended")
-    if held is None or held.released_at is not None or deaths.is_dead(tx, InstanceId(held.instance_id)):
+    if held is None or held.released_at is not None or deaths.runs_nothing(tx, InstanceId(held.instance_id)):
         raise Refused(
             "nobody serves, and this replica may hold what is left of the state: it is kept until somebody does"
         )

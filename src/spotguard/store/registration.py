@@ -18,7 +18,7 @@ from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId, Switc
 from spotguard.domain.instances import InstanceState, Mode
 from spotguard.domain.pools import Pool
 from spotguard.store import enrolment, events, grants, looks, moves, ondemand, pools, replicas, resuming
-from spotguard.store.boots import require_not_over
+from spotguard.store.boots import require_not_over, write_of_boot
 from spotguard.store.database import must_last
 from spotguard.store.launched_for import require_not_anothers
 from spotguard.store.secrets import hash_token as hash_of
@@ -247,8 +247,7 @@ def write_instance(
     first = {} if seen.installed_at is not None else {"installed_at": now}
     goes_on = seen.boot_id == newcomer.boot_id and _holds(tx, agent.id, newcomer.instance_id)
     unsaid = {} if goes_on else _UNSAID
-    mine = instances.c.id == newcomer.instance_id
-    tx.execute(sa.update(instances).where(mine).values(**told, **first, **unsaid, **_started(seen, newcomer)))
+    write_of_boot(tx, newcomer.instance_id, seen.boot_id, told | first | unsaid | _started(seen, newcomer))
     return seen
 
 

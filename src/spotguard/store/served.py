@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from spotguard.domain.agents import PROVEN_CHECKS
 from spotguard.domain.epochs import GrantStatus
 from spotguard.domain.instances import GateState
+from spotguard.store.deaths import IS_ENDING
 from spotguard.store.tables import agents, epoch_grants, instances
 
 _i = instances.c
@@ -19,7 +20,7 @@ _PROVEN_ALIVE_OR_NOT = (
     _i.gate == GateState.OPEN.value,
     _i.healthy_streak >= PROVEN_CHECKS,
 )
-_PROVEN = (*_PROVEN_ALIVE_OR_NOT, _i.is_active)
+_PROVEN = (*_PROVEN_ALIVE_OR_NOT, _i.is_active, sa.not_(IS_ENDING))
 
 
 def is_served(tx: sa.Connection, agent_id: str) -> bool:

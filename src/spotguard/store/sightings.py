@@ -15,6 +15,7 @@ from spotguard.domain.tags import AGENT_TAG, DRILL_TAG, PROBE_TAG, REPLICA_TAG, 
 from spotguard.ports.cloud import InstanceView, Tags
 from spotguard.ports.intentions import TOKEN_TAG
 from spotguard.store import looks, ondemand, pools, quarantine, replicas, tagged
+from spotguard.store.boots import write_of_boot
 from spotguard.store.prepared import Prepared
 from spotguard.store.settled import not_after
 from spotguard.store.tables import (
@@ -92,7 +93,11 @@ def _saw(
         quarantine.strike(tx, now, client_id, view.pool, why)
     if _runs_again(view, known):
         insert_missing(tx, instance_runs, [_former_run(view, known)])
-    _write(tx, view.instance_id, _shown(now, view, known) | _probe_of(tx, view, known))
+    shown = _shown(now, view, known) | _probe_of(tx, view, known)
+    if view.state is InstanceState.STOPPED:
+        write_of_boot(tx, view.instance_id, boot_id, shown)
+    else:
+        _write(tx, view.instance_id, shown)
     if agent_id is not None:
         _retime_steps(tx, view)
         replicas.recount(tx, agent_id)

@@ -18,6 +18,7 @@ from spotguard.ports.cloud import (
     ImageView,
     SnapshotView,
     StorageRates,
+    StorageView,
     Tags,
     VolumeView,
 )
@@ -45,7 +46,11 @@ _STATE_VOLUME = Prepared(
     .order_by(_s.created_at.desc(), _s.id)
     .limit(1)
 )
-_ALIVE = Prepared(sa.select(_s.id, _s.client_id, _s.is_ours, _s.kind).where(_s.ended_at.is_(None)))
+_ALIVE = Prepared(
+    sa.select(_s.id, _s.client_id, _s.is_ours, _s.kind, _s.state, _s.attached_to, _s.device).where(
+        _s.ended_at.is_(None)
+    )
+)
 _ONE = Prepared(sa.select(storage_resources).where(_s.id == sa.bindparam("resource")))
 _KNOWN = Prepared(sa.select(_s.id).where(_s.id.in_(batch_of(_s.id))))
 _WITH_DEVICE = Prepared(sa.select(_s.id).where(_s.id.in_(batch_of(_s.id)), _s.device.is_not(None)))
@@ -81,6 +86,15 @@ def volumes_of_agent(tx: sa.Connection, agent_id: str) -> list[VolumeId]:
 def alive(tx: sa.Connection) -> list[Row]:
     """Everything that still costs money, of every tenant."""
     return list(_ALIVE.rows(tx, {}))
+
+
+def says(row: Row, view: StorageView) -> bool:
+    """Whether the row has what EC2 shows: its state, and of a volume who has it."""
+    if row.state != view.state:
+        return False
+    return (
+        not isinstance(view, VolumeView) or _is_for_a_look(view, row) or row.attached_to == view.attached_to
+    )
 
 
 def saw_volume(
@@ -223,7 +237,7 @@ def _attachment(tx: sa.Connection, agent_id: str, view: VolumeView, known: Row |
 
     What is shown for a look, by us or by a person, is nobody's state: a copy, or a volume that had another device.
     """
-    if view.tags.get(PURPOSE_TAG) == SALVAGE or _is_looked_at(view, known):
+    if _is_for_a_look(view, known):
         return {"state": view.state.value}
     values: dict[str, Any] = {"state": view.state.value, "attached_to": view.attached_to}
     if view.attached_to is None:
@@ -242,10 +256,11 @@ def _attachment(tx: sa.Connection, agent_id: str, view: VolumeView, known: Row |
     return values
 
 
-def _is_looked_at(view: VolumeView, known: Row | None) -> bool:
-    """A move keeps each volume's device."""
+def _is_for_a_look(view: VolumeView, known: Row | None) -> bool:
+    """A copy for one, or the volume itself: a move keeps each volume's device."""
     had = None if known is None else known.device
-    return view.device == SALVAGE_DEVICE and had not in (None, SALVAGE_DEVICE)
+    is_shown = view.device == SALVAGE_DEVICE and had not in (None, SALVAGE_DEVICE)
+    return is_shown or view.tags.get(PURPOSE_TAG) == SALVAGE
 
 
 def _whose(tx: sa.Connection, known: Row) -> str:
