@@ -26,7 +26,7 @@ from spotguard.execution.launching import AT_ONCE_FOR
 from spotguard.planning.invariants import Breach
 from spotguard.planning.restore_points import RestorePoint
 from spotguard.ports.intentions import TOKEN_TAG, IntentionKind
-from spotguard.simulation import lookups, probing, rehearsed, waiting
+from spotguard.simulation import lookups, probing, promises, rehearsed, waiting
 from spotguard.simulation.lookups import Row
 from spotguard.simulation.machine import state_of
 from spotguard.simulation.records import Loss
@@ -77,6 +77,8 @@ def judge(world: World, excused: Collection[Breach] = ()) -> Verdict:
         counters(world),
         ledger_is_recomputable(world),
         ledger_equals_meter(world),
+        promises.savings_are_of_what_was_served(world),
+        promises.stopped_is_stopped(world),
         rehearsed.nothing_missing(world),
         rehearsed.certificates_are_earned(world),
         rehearsed.gates_close_in_time(world),
@@ -106,7 +108,7 @@ def nothing_lost_on_planned_moves(world: World) -> list[str]:
     for name, register in world.registers.items():
         for loss in register.losses:
             move = makers.of(loss.instance_id, loss.epoch)
-            if move is None or move.event_trigger not in _UNHEARD:
+            if move is None or move.event_trigger not in _UNHEARD or not move.is_recovery:
                 how = "without a move" if move is None else f"by a {move.event_trigger} {move.kind} move"
                 broken.append(f"{name}: {loss.count} records lost at {loss.at.isoformat()} {how}")
     return broken

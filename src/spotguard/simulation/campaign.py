@@ -22,7 +22,7 @@ from spotguard.domain.agents import Executor
 from spotguard.domain.ids import InstanceId
 from spotguard.domain.instances import Mode
 from spotguard.domain.traffic import Route, told_of
-from spotguard.simulation import crowd, lookups, waiting
+from spotguard.simulation import crowd, lookups, promises, waiting
 from spotguard.simulation.audit import judge
 from spotguard.simulation.drawing import HOURS, ORDINARY, Temper, schedule_of
 from spotguard.simulation.fault_kinds import Fault, Scene
@@ -173,6 +173,8 @@ class _Campaign:
     def _check(self) -> None:
         """After every step: no record was taken by two instances at once, and nobody raised what nobody foresaw."""
         self.checked += 1
+        for what in promises.taken_from_who_serves(self.world):
+            self._broken(what)
         for name, register in self.world.registers.items():
             while register.overlaps:
                 self._broken(f"{name}: {register.overlaps.pop()}")
@@ -197,7 +199,7 @@ class _Campaign:
         self._until(timedelta(hours=self.hours) + SERVED_AFTER)
         if self._unserved():
             self._until(timedelta(hours=self.hours) + SERVED_AFTER + HANDED_OVER_WITHIN)
-        for what in (*self._unserved(), *rehearsals_end(self.world)):
+        for what in (*self._unserved(), *promises.untrue(self.world), *rehearsals_end(self.world)):
             self._broken(what)
         self._aftershock()
         self._judge()

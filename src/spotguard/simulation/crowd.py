@@ -165,7 +165,14 @@ def kill_switch(world: World, name: str, dice: Random) -> bool:
     """Of the whole client or of one agent. `release` turns all of them off again."""
     scope = dice.choice(["client", lookups.agent(world, name).id])
     wish = {"level": dice.choice(["voluntary", "voluntary", "all"]), "scope": scope, "reason": "simulated"}
-    return _done(_ask(world, "PUT", "/api/client/kill-switch", wish))
+    return _turned(world, wish)
+
+
+def _turned(world: World, wish: dict[str, Any]) -> bool:
+    done = _done(_ask(world, "PUT", "/api/client/kill-switch", wish))
+    if done:
+        world.stops.append((world.clock.now(), wish["scope"], wish["level"]))
+    return done
 
 
 def release(world: World) -> None:
@@ -173,7 +180,7 @@ def release(world: World) -> None:
     scopes = ["client", *(lookups.agent(world, name).id for name in world.registers)]
     for scope in scopes:
         wish = {"level": "none", "scope": scope, "reason": "simulated"}
-        _ask(world, "PUT", "/api/client/kill-switch", wish)
+        _turned(world, wish)
     for name in world.registers:
         configure(world, name, {"enabled": True})
 

@@ -160,6 +160,10 @@ class Register:
         self.rehearsing.add(instance_id)
         self.rehearsed.add(instance_id)
 
+    def written_by(self) -> dict[str, Records]:
+        """Who serves, and what each of them writes to."""
+        return {instance_id: session.content for instance_id, session in self._open.items()}
+
     def is_open(self, instance_id: str) -> bool:
         return instance_id in self._open
 

@@ -135,6 +135,7 @@ class World:
         self._people = SimulatedLink(self.plane.app)
         self.troubles: dict[str, Trouble] = {}
         self.server_is_away = False
+        self.stops: list[tuple[datetime, str, str]] = []  # each turn of a kill switch: when, scope, level
         self.surprises: list[str] = []  # what duties raised that nobody foresaw
         self._around = self._surroundings()
         self._around.fabric.arrived = self._note_arrived
