@@ -8,6 +8,7 @@ from tests.planted import (
     of_launches,
     of_moves,
     of_primacy,
+    of_promises,
     of_rehearsals,
 )
 from tests.planted.bug import Bug, Node
@@ -21,6 +22,7 @@ BUGS: tuple[Bug, ...] = (
     *of_coordination.BUGS,
     *of_agents.BUGS,
     *of_edges.BUGS,
+    *of_promises.BUGS,
 )
 
 _MISSED = "asked when the simulation has missed it"
