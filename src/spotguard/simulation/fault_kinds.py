@@ -127,7 +127,8 @@ class Scene:
     def successor(self) -> InstanceId | None:
         """The new instance of its open move."""
         moves = lookups.moves(self.world, self.agent.id)
-        return _running(self.world, moves[-1].new_instance_id) if moves else None
+        is_open = bool(moves) and moves[-1].status == SwitchStatus.PREPARING.value
+        return _running(self.world, moves[-1].new_instance_id) if is_open else None
 
     @property
     def old(self) -> InstanceId | None:
