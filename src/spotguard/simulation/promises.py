@@ -36,12 +36,13 @@ def taken_from_who_serves(world: World) -> Iterator[str]:
 
 
 def untrue(world: World) -> Iterator[str]:
-    """When all is calm: whoever serves is told to, and whoever wants a standby has one, or one that comes up."""
+    """When all is calm: who serves is told to be online, and has a standby, or one that comes up, if it wants one."""
     for name, register in world.registers.items():
         agent = lookups.agent(world, name)
-        if any(row.status == SwitchStatus.PREPARING for row in lookups.moves(world, agent.id)):
-            continue
-        if register.serving() and agent.status != AgentStatus.ONLINE:
+        moves = any(row.status == SwitchStatus.PREPARING for row in lookups.moves(world, agent.id))
+        if moves or not register.serving():
+            continue  # while a person has to say who served last, no standby is made
+        if agent.status != AgentStatus.ONLINE:
             yield f"{name} serves, and is told to be {agent.status}"
         has_one = any(row.is_active for row in lookups.replicas(world, agent.id))
         if agent.manual_replica_enabled and agent.enabled and not has_one:
