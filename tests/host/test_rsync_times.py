@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from spotguard.host.state_folder import look_at
+from spotguard.host.known_folders import NO_FOLDERS
+from spotguard.host.state_folder import Linked, folders_of, look_at
 from spotguard.host.sync_memory import Sent, SyncMemory, memory_of
 from spotguard.host.term import Term
 from tests.host.copying import TARGET, machine, opened, pair_in, settle, whole_pass
@@ -61,7 +62,7 @@ def test_a_file_that_is_rewritten_after_the_clock_was_stepped_back_is_sent(pair,
     memory = SyncMemory(memory_of(tmp_path / "primary"))
     sent = memory.sent_to(TARGET.instance_id)
     ahead = Sent(sent.whole, (), sent.since_ns + hour, sent.clock_ns + hour)
-    memory.keep_sent(TARGET.instance_id, ahead)
+    memory.keep_sent(TARGET.instance_id, ahead, memory.folders_of(sent))
     (state / "a").write_text("two")
     os.utime(state / "a", ns=(told.st_atime_ns, told.st_mtime_ns))
     settle()
@@ -132,11 +133,11 @@ def test_one_look_tells_the_position_and_everything_that_changed_for_it(tmp_path
     """Of two looks the second may see, and claim, what the first did not list."""
     (tmp_path / "before").write_text("1")
     settle()
-    since = time.time_ns()
+    linked = Linked(time.time_ns(), folders_of(tmp_path, look_at(tmp_path)))
     settle()
     (tmp_path / "after").write_text("2")
     settle()
-    seen = look_at(tmp_path, since)
+    seen = look_at(tmp_path, linked)
     assert seen.changed == b"./after\0"
     assert seen.newest_microseconds == (tmp_path / "after").stat().st_ctime_ns // 1000
     assert look_at(tmp_path).changed == b""
@@ -147,10 +148,11 @@ def test_of_a_file_that_has_changed_its_name_alone_is_kept(tmp_path):
     names = [f"document-{number:04d}" for number in range(2000)]
     for name in names:
         (tmp_path / name).touch()
-    look_at(tmp_path, 0)
+    linked = Linked(0, NO_FOLDERS)
+    look_at(tmp_path, linked)
     tracemalloc.start()
     try:
-        seen = look_at(tmp_path, 0)
+        seen = look_at(tmp_path, linked)
         held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

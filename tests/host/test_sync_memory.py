@@ -7,12 +7,14 @@ import pytest
 
 from spotguard.domain.errors import SyncFailed
 from spotguard.host.inbox import pass_id
+from spotguard.host.known_folders import KnownFolders
 from spotguard.host.sync_memory import NEVER, Memory, Sent, SyncMemory, memory_of
 from spotguard.host.term import Term
 from spotguard.ports.checked_lines import line_of
 from spotguard.ports.workload import SyncTarget
 from tests.host.copying import TARGET, forge, machine, opened, settle, whole_pass
 
+FOLDERS = KnownFolders([7, 1 << 63, 4711])
 needs_rsync = pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
 
 
@@ -135,7 +137,7 @@ def test_a_machine_that_is_enrolled_anew_sends_what_is_adopted(pair, tmp_path):
 def remembered(tmp_path):
     memory = SyncMemory(tmp_path)
     kept = memory.keep(epoch=3, fingerprint="f", position=1_700_000_000_000_000, last=1_700_000_000_000_001)
-    memory.keep_sent(TARGET.instance_id, Sent("000000003-00000000000000001", since_ns=1))
+    memory.keep_sent(TARGET.instance_id, Sent("000000003-00000000000000001", since_ns=1), FOLDERS)
     assert SyncMemory(tmp_path).known == memory.known != kept
     return tmp_path / "memory.json"
 

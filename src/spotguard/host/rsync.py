@@ -20,7 +20,7 @@ from spotguard.host.inbox import KEPT_BROKEN, Inbox, delete_former, former, pass
 from spotguard.host.notes import Notes
 from spotguard.host.second_look import SecondLook
 from spotguard.host.sheet import sheet
-from spotguard.host.state_folder import StateFolder, listed
+from spotguard.host.state_folder import Linked, StateFolder, folders_of, listed
 from spotguard.host.state_mount import StateMount
 from spotguard.host.sync_memory import NEVER, Sent, SyncMemory, memory_of
 from spotguard.host.term import UNKNOWN_TERM, Term
@@ -96,9 +96,8 @@ class RsyncSync:
         except (OSError, SyncFailed) as error:
             self._broken(target)
             raise SyncFailed(f"{target.instance_id}: {error}") from error
-        self._memory.keep_sent(
-            target.instance_id, Sent(under_way.id, (), under_way.began_ns, under_way.clock_ns)
-        )
+        sent = Sent(under_way.id, (), under_way.began_ns, under_way.clock_ns)
+        self._memory.keep_sent(target.instance_id, sent, under_way.kept_folders())
         self._forget(target)
         if self._mount is not None:
             self._mount.passed()
@@ -205,7 +204,8 @@ class RsyncSync:
         sent = self._memory.sent_to(target.instance_id)
         is_linked = sent.whole is not None or bool(sent.broken)
         since_ns = 0 if sent.stepped_back(write_back.began_ns, write_back.clock_ns) else sent.since_ns
-        position, seen = self._state.look(since_ns - UNDER_WAY_NANOSECONDS if is_linked else None)
+        linked = Linked(since_ns - UNDER_WAY_NANOSECONDS, self._memory.folders_of(sent))
+        position, seen = self._state.look(linked if is_linked else None)
         known = self._memory.known
         known = self._memory.keep(last=max(known.last + 1, time.time_ns() // 1000))
         return UnderWay(
@@ -225,6 +225,7 @@ class RsyncSync:
             ],
             changed=seen.changed,
             may_write=may_write,
+            folders=folders_of(self._state.path, seen),
             second_look=SecondLook(self._state.path, seen.folders, write_back.began_ns, write_back.clock_ns),
         )
 
@@ -304,7 +305,10 @@ class RsyncSync:
             is_first = not (sent.whole or sent.broken)
             since_ns = under_way.began_ns if is_first else sent.since_ns
             clock_ns = under_way.clock_ns if is_first else sent.clock_ns
-            self._memory.keep_sent(target.instance_id, Sent(sent.whole, broken, since_ns, clock_ns))
+            folders = under_way.kept_folders()
+            if not is_first:
+                folders = folders.common_with(self._memory.folders_of(sent))
+            self._memory.keep_sent(target.instance_id, Sent(sent.whole, broken, since_ns, clock_ns), folders)
         self._forget(target)
 
     def keep_only(self, instance_ids: Collection[str]) -> None:

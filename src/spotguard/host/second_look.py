@@ -15,7 +15,8 @@ from pathlib import Path
 
 from spotguard.domain.errors import SyncFailed
 from spotguard.host.birth import born_ns
-from spotguard.host.state_folder import inode_of
+from spotguard.host.known_folders import trace
+from spotguard.host.state_folder import inode_of, within
 from spotguard.host.sync_memory import STEP_NANOSECONDS
 
 LOOKS = 8
@@ -43,6 +44,8 @@ class SecondLook:
         self._stayed: array[int] = array("q")
         self._sent: Mapping[bytes, int] = {}
         self._held: set[int] = set()  # of those that were sent
+        self.strayed: set[int] = set()
+        """The traces of folders that were there, and were another, or gone, when it was looked at again."""
 
     def lacking(self) -> tuple[bytes, ...]:
         """Names within the state, to be sent before this is asked again; none: the pass is whole.
@@ -56,14 +59,19 @@ class SecondLook:
         else:
             self._held.update(inode for name, inode in self._sent.items() if _inode_at(name) == inode)
             lacking = self._not_held(seen.come)
+        self.strayed.update(
+            trace(within(self._top, name), inode)
+            for name, inode in self._folders.items()
+            if seen.folders.get(name) != inode
+        )
         self._looks += 1
         if lacking and self._looks == LOOKS:
-            one = os.fsdecode(self._within(min(lacking)))
+            one = os.fsdecode(within(self._top, min(lacking)))
             raise SyncFailed(
                 f"{len(lacking)} files were renamed whenever they were about to be read, as {one!r}"
             )
         self._since_ns, self._folders, self._sent = now_ns, seen.folders, lacking
-        return tuple(map(self._within, lacking))
+        return tuple(within(self._top, name) for name in lacking)
 
     def _not_held(self, come: Mapping[bytes, int]) -> dict[bytes, int]:
         held = self._held.union(set(come.values()).intersection(self._stayed))
@@ -82,9 +90,6 @@ class SecondLook:
             raise SyncFailed("the clock was set back during the pass: what was renamed since does not show")
         return now_ns
 
-    def _within(self, name: bytes) -> bytes:
-        return name[len(self._top) + 1 :]
-
 
 def _look(top: bytes, since_ns: int, known: Mapping[bytes, int]) -> _Seen:
     """Files are looked at where names have changed since then, and below folders that are not as `known`."""
@@ -94,11 +99,12 @@ def _look(top: bytes, since_ns: int, known: Mapping[bytes, int]) -> _Seen:
         try:
             with os.scandir(folder) as names:
                 entries = list(names)
-            found = os.lstat(folder)  # after its names: one that comes between the two makes it new
+            # after its names: one that comes between the two makes it new; the state itself may be a link
+            found = os.lstat(folder + b"/." if folder == top else folder)
         except (FileNotFoundError, NotADirectoryError):
             continue
         seen.folders[folder] = inode_of(found)
-        has_come = has_come or (folder != top and known.get(folder) != seen.folders[folder])
+        has_come = has_come or known.get(folder) != seen.folders[folder]
         is_new = found.st_ctime_ns >= since_ns
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):

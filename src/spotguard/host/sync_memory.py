@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from spotguard.host.disk import sync_names
+from spotguard.host.known_folders import FolderMemory, KnownFolders
 from spotguard.ports.checked_lines import Damaged, line_of, value_of
 from spotguard.telemetry import get_logger
 
@@ -32,13 +33,15 @@ class Sent(msgspec.Struct, frozen=True):
     """Passes that an instance was sent: the newest whole one, and those that broke since.
 
     `since_ns`: when the oldest of them began, by this machine's clock. `clock_ns`: what that clock showed then beyond
-    the monotonic one; None where an agent before an upgrade has not said it.
+    the monotonic one; None where an agent before an upgrade has not said it. `folders`: the name by which is kept
+    which of them were the same in all these passes; none where such an agent has not.
     """
 
     whole: str | None = None
     broken: tuple[str, ...] = ()
     since_ns: int = 0
     clock_ns: int | None = None
+    folders: str = ""
 
     def stepped_back(self, now_ns: int, clock_ns: int) -> bool:
         """Whether the clock was since: files that were written after it have times before `since_ns`."""
@@ -71,7 +74,7 @@ class SyncMemory:
 
     def __init__(self, folder: Path, inbox: Path | None = None) -> None:
         self._path, self._served, self._sent = folder / "memory.json", folder / "served", folder / "numbered"
-        self._inbox = inbox
+        self._inbox, self._folders = inbox, FolderMemory(folder / "folders")
         self._known: Memory | None = None
         self._place: tuple[int, int] | None = None  # where that was read
         self._changing = threading.RLock()  # several duties of the agent ask and tell
@@ -123,10 +126,17 @@ class SyncMemory:
     def sent_to(self, instance_id: str) -> Sent:
         return self.known.sent.get(instance_id, Sent())
 
-    def keep_sent(self, instance_id: str, sent: Sent) -> None:
+    def folders_of(self, sent: Sent) -> KnownFolders:
         with self._changing:
+            return self._folders.named(sent.folders)
+
+    def keep_sent(self, instance_id: str, sent: Sent, folders: KnownFolders) -> None:
+        """The folders first: what names them is never without them, nor with those of another pass."""
+        with self._changing:
+            sent = msgspec.structs.replace(sent, folders=self._folders.keep(folders))
             others = [item for item in self.known.sent.items() if item[0] != instance_id]
-            self.keep(sent=dict([*others, (instance_id, sent)][-TARGETS:]))
+            known = self.keep(sent=dict([*others, (instance_id, sent)][-TARGETS:]))
+            self._folders.keep_only({one.folders for one in known.sent.values()})
 
     def _read(self) -> Memory:
         """What is not as it was written is not believed: the state's own times are there, and the two names."""

@@ -13,6 +13,7 @@ import msgspec
 
 from spotguard.host.clock import since_boot
 from spotguard.host.inbox import Mark
+from spotguard.host.known_folders import KnownFolders
 from spotguard.host.second_look import SecondLook
 from spotguard.host.sheet import content_of, sheet
 from spotguard.host.transport import RsyncTransport, failed
@@ -47,6 +48,7 @@ class UnderWay:
     # of the files, since the passes began that it is linked to; then what it lacks yet: each `listed`
     changed: bytes
     may_write: bool  # the workload, or somebody else
+    folders: KnownFolders  # when it began
     second_look: SecondLook
     sent_bytes: int = 0
     _run: _Run | None = field(default=None, init=False)
@@ -79,6 +81,10 @@ class UnderWay:
         self._run = None
         self.stages.pop(0)
         return True
+
+    def kept_folders(self) -> KnownFolders:
+        """That were the same whenever it was looked at them: what the pass has of others may be of either."""
+        return self.folders.without(self.second_look.strayed)
 
     def given(self) -> bytes:
         """The standard input for the run of its first stage: a mark, or names."""
