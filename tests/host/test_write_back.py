@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from spotguard.host.mounts import Mounts
-from spotguard.host.write_back import WriteBack, write_back_all
+from spotguard.host.write_back import ClosingWriteBack, WriteBack
 from tests.host.mounted import Machine
 
 LONG_SECONDS = 30
@@ -54,11 +54,10 @@ def test_a_share_that_may_hang_is_not_asked_when_a_gate_closes(tmp_path):
         "33 22 0:52 / /srv/pool\\040a rw shared:1 - zfs pool/a rw\n"
         "34 22 259:3 / /srv/disk rw - fuseblk /dev/nvme1n1 rw\n",
     )
-    assert machine.mounts.of_this_machine() == ["/bound", "/srv/disk", "/srv/pool a"]
+    assert list(machine.mounts.of_this_machine()) == ["/bound", "/srv/disk", "/srv/pool a"]
 
 
 def test_what_this_machine_answers_for_is_written_back_with_the_root_among_it():
     known = Mounts()
-    root = known.now()["/"].number
-    assert root in {known.now()[point].number for point in known.of_this_machine()}
-    write_back_all()
+    assert known.now()["/"].number in known.of_this_machine().values()
+    ClosingWriteBack(None).run()

@@ -281,6 +281,7 @@ class Primacy:
                 self._allow()  # the gate stays open
                 raise
             was_open, begun = self._gate.state() is GateState.OPEN, self._clock.now()
+            self._is_up = None  # one that has stopped counts as open while its disk does not answer
             self._gate.close()
             took = (self._clock.now() - begun).total_seconds() if was_open else self._now.flush_seconds
             # what it wrote meanwhile is sent with the rest

@@ -46,6 +46,7 @@ from spotguard.host.term import UNKNOWN_TERM, Term
 from spotguard.host.traffic import InstanceTraffic, ScriptTraffic
 from spotguard.host.transport import RsyncTransport
 from spotguard.host.watchdog import SystemdWatchdog
+from spotguard.host.write_back import ClosingWriteBack
 from spotguard.ports.traffic import Traffic
 from spotguard.ports.workload import Gate, Quiesce, StateSync
 from spotguard.telemetry import configure_logging, get_logger
@@ -197,13 +198,14 @@ def workload_of(
     `agent`: whose it is.
     """
     gate: Any
+    write_back = ClosingWriteBack(file.state_path)
     if file.unit and (file.start or file.stop or file.status):
         raise InvalidInput("the settings name two workloads: give unit, or start, stop and status, not both")
     if file.unit:
-        gate = SystemdGate(file.unit, file.probe or None)
+        gate = SystemdGate(file.unit, file.probe or None, write_back=write_back)
     elif file.start and file.stop and file.status:
         commands_of_gate = GateCommands(file.start, file.stop, file.status, file.probe or None)
-        gate = CommandGate(commands_of_gate, folder=file.state_folder)
+        gate = CommandGate(commands_of_gate, folder=file.state_folder, write_back=write_back)
     else:
         raise InvalidInput("the settings name no workload: give unit, or start, stop and status")
     commands, term = sync_commands_of(file), Term(held, gate.runs, instance, has_opened, agent)

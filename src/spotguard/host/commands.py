@@ -12,13 +12,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO
 
+from spotguard.host.killing import has_ended, how_it_ended, left, words_of
+
 KEPT_BYTES = 2000
 _AFTER_SECONDS = 1.0  # for the last words of a command that has ended
 
 
 @dataclass(frozen=True)
 class Ran:
-    """How a command ended: its exit status, None when it did not end in time or could not be started."""
+    """How a command ended: its exit status, None when it did not end in time, was not to be killed, or not begun."""
 
     status: int | None
     output: str  # the end of what it said, on both streams
@@ -41,11 +43,15 @@ def run(command: Sequence[str], seconds: float, environment: Mapping[str, str] |
 
 
 class Running:
-    """A command that was started; `OSError` when it cannot be. Somebody has to ask for its end, or `kill` it."""
+    """A command that was started; `OSError` when it cannot be, as beside a former one that nothing could end. Somebody
+    has to ask for its end, or `kill` it.
+    """
 
     def __init__(
         self, command: Sequence[str], seconds: float, environment: Mapping[str, str] | None = None
     ) -> None:
+        self._words = words_of(command, environment)
+        left.require_none(self._words)
         self._process = subprocess.Popen(
             list(command),
             stdin=subprocess.DEVNULL,
@@ -68,17 +74,16 @@ class Running:
             if wait_seconds < left:
                 return None
             said = f"{self._tail.text(0)}\nno end within {self._seconds:g} s".strip()
-            self.kill()
-            return Ran(None, said)
+            return Ran(None, said + how_it_ended(ended=self.kill()))
         said = self._tail.text()
         self.kill()
         return Ran(status, said)
 
-    def kill(self) -> None:
-        """It and everything that it has started."""
+    def kill(self) -> bool:
+        """It and everything that it has started. False: it goes on, as long as a disk does not answer."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        return has_ended(self._process, self._words)
 
 
 class _Tail:

@@ -29,15 +29,15 @@ from uuid import uuid4
 from spotguard.domain.errors import GateFailed, StartFailed
 from spotguard.domain.instances import GateState
 from spotguard.host import commands
+from spotguard.host.killing import has_ended, run_within, words_of
 from spotguard.host.starts import MARK, Starts, listed
-from spotguard.host.write_back import write_back_all
+from spotguard.host.write_back import ClosingWriteBack
 
 OPEN_SECONDS = 10.0  # nobody can close while a start is waited for, and a notice leaves two minutes
 START_SECONDS = 120.0
 STOP_SECONDS = 90.0  # systemd's own default before it kills
 PROBE_SECONDS = 10.0
 _LOOK_SECONDS = 0.2
-_KILLED_SECONDS = 10.0
 
 Command = Sequence[str]
 Run = Callable[[Command, float, Mapping[str, str]], subprocess.CompletedProcess[Any]]
@@ -67,18 +67,22 @@ class CommandGate:
         start_seconds: float = START_SECONDS,
         look_seconds: float = PROBE_SECONDS,
         folder: Path | None = None,
+        write_back: ClosingWriteBack | None = None,
     ) -> None:
         """`open_seconds`: how long `open` waits for the workload. `start_seconds`: after which the start command is
         killed, though not what it has begun. `folder`: the agent's own, where a start under way is written down for an
-        agent that comes after it.
+        agent that comes after it. `write_back`: None: of a state that may lie anywhere on this machine.
         """
         self._commands, self._open_seconds, self._start_seconds = commands, open_seconds, start_seconds
         self._look_seconds, self._starts = look_seconds, Starts(folder)
+        self._write_back = write_back or ClosingWriteBack(None)
         self._late: list[subprocess.Popen[bytes]] = []  # not waited for yet
 
     def state(self) -> GateState:
-        """Unknown counts as open, and so does a start that goes on: whoever must be sure that it is closed is not."""
-        is_closed = self._look() is False and not self._starts_go_on()
+        """Unknown counts as open, and so do a start that goes on and a stop after which the state's disks have not
+        answered: whoever must be sure that it is closed is not.
+        """
+        is_closed = self._look() is False and not self._starts_go_on() and not self._write_back.is_owed
         return GateState.CLOSED if is_closed else GateState.OPEN
 
     def _look(self) -> bool | None:
@@ -112,6 +116,7 @@ class CommandGate:
             raise GateFailed("whether the workload runs cannot be told: it is not started beside itself")
         if before is not None:
             before()
+        self._write_back.forget()
         try:
             self._start({"SPOTGUARD_EPOCH": str(epoch)})
         except GateFailed as error:
@@ -130,7 +135,7 @@ class CommandGate:
         if self.runs() is not False:
             raise GateFailed("the workload was stopped and still runs")
         self._end_late_starts()
-        write_back_all()
+        self._write_back.run()
 
     def _stop_again(self) -> None:
         """What does not run may be something that `status` does not see; many a `stop` fails where there is nothing."""
@@ -190,24 +195,22 @@ class CommandGate:
         self._starts.end_all()
         for child in self._late:
             child.kill()
-            try:
-                child.wait(_KILLED_SECONDS)
-            except subprocess.TimeoutExpired as error:
-                raise GateFailed(f"a late start goes on, and cannot be ended: process {child.pid}") from error
+            if not has_ended(child):
+                raise GateFailed(f"a late start goes on, and cannot be ended: process {child.pid}")
         self._late.clear()
 
 
 def run_quietly(
     command: Command, seconds: float, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        list(command),
-        timeout=seconds,
-        capture_output=True,
+    return run_within(
+        command,
+        seconds,
+        words_of(command),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         errors="replace",
-        check=False,
-        stdin=subprocess.DEVNULL,
         env={**os.environ, **(environment or {})},
     )
 
@@ -216,13 +219,12 @@ def _run_aloud(
     command: Command, seconds: float, environment: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
     """What it says goes where our log goes; of what it leaves running nothing is killed."""
-    return subprocess.run(
-        list(command),
-        timeout=seconds,
+    return run_within(
+        command,
+        seconds,
+        words_of(command),
         stdout=_OUR_STDERR,
         text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
         env={**os.environ, **environment},
     )
 

@@ -71,10 +71,17 @@ class Mounts:
         place = folder.resolve()
         return [found for point in self.now() if place in (found := Path(point), *found.parents)]
 
-    def of_this_machine(self) -> list[str]:
-        """One mount point of every file system for which this machine's kernel answers alone."""
+    def of_this_machine(self) -> dict[str, str]:
+        """One mount point of every file system for which this machine's kernel answers alone, with its number."""
         by_number = {one.number: point for point, one in self.now().items() if not one.hangs_on_others}
-        return sorted(by_number.values())
+        return {point: number for number, point in sorted(by_number.items(), key=lambda one: one[1])}
+
+    def carrying(self, folder: Path) -> set[str]:
+        """The numbers of the file systems in which it lies: its own, and those that are mounted in it."""
+        place, known = folder.resolve(), self.now()
+        above = next((at for at in map(str, (place, *place.parents)) if at in known), None)
+        inside = [point for point in known if place in Path(point).parents]
+        return {known[point].number for point in (above, *inside) if point is not None}
 
     def promised_at(self, path: Path, *, at_boot: bool) -> str | None:
         """The deepest mount point at or above the path that fstab names, the root of everything left out."""

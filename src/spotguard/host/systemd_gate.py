@@ -29,6 +29,7 @@ from spotguard.host.gate import (
 )
 from spotguard.host.starts import listed
 from spotguard.host.systemctl import Systemctl
+from spotguard.host.write_back import ClosingWriteBack
 
 END_SECONDS = 10.0  # for what a stop has left running, once it was asked to end
 _LOOK_SECONDS = 0.1
@@ -51,8 +52,9 @@ class SystemdGate(CommandGate):
         groups: Path = Path("/sys/fs/cgroup"),
         open_seconds: float = OPEN_SECONDS,
         end_seconds: float = END_SECONDS,
+        write_back: ClosingWriteBack | None = None,
     ) -> None:
-        """`groups`: where the kernel shows control groups."""
+        """`groups`: where the kernel shows control groups. `write_back`: as of a `CommandGate`."""
         self._unit, self._systemctl, self._groups, self._end_seconds = unit, systemctl, groups, end_seconds
         self._manager = Systemctl(systemctl, PROBE_SECONDS)
         super().__init__(
@@ -63,6 +65,7 @@ class SystemdGate(CommandGate):
                 probe=probe,
             ),
             open_seconds=open_seconds,
+            write_back=write_back,
         )
 
     def runs(self) -> bool | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from spotguard.domain.errors import SyncFailed
+from spotguard.host.killing import has_ended, how_it_ended
 from spotguard.host.sheet import content_of, sheet
 from spotguard.ports.workload import SyncTarget
 
@@ -77,8 +78,8 @@ class RsyncTransport:
                 code = process.wait(seconds)
             except subprocess.TimeoutExpired as error:
                 process.kill()
-                process.wait()
-                raise SyncFailed(f"rsync: no end within {seconds:g} s") from error
+                because = how_it_ended(ended=has_ended(process))
+                raise SyncFailed(f"rsync: no end within {seconds:g} s{because}") from error
             if code != 0:
                 raise failed(code, content_of(said))
 

@@ -13,6 +13,7 @@ import msgspec
 
 from spotguard.host.clock import since_boot
 from spotguard.host.inbox import Mark
+from spotguard.host.killing import has_ended
 from spotguard.host.known_folders import KnownFolders
 from spotguard.host.second_look import SecondLook
 from spotguard.host.sheet import content_of, sheet
@@ -98,6 +99,6 @@ class UnderWay:
             return
         if self._run.process.poll() is None:
             self._run.process.kill()
-            self._run.process.wait()
+            has_ended(self._run.process)
         self._run.close()
         self._run = None

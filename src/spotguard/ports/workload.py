@@ -38,7 +38,9 @@ class Gate(Protocol):
         """
 
     def close(self) -> None:
-        """Stop and flush; returns when no more write can happen. `GateFailed` when it does not stop."""
+        """Stop and flush; returns when no more write can happen, and what was written is on the state's disks.
+        `GateFailed` when it does not stop, or while they do not answer.
+        """
 
     def healthy(self) -> bool:
         """The user's own probe; False while closed."""
