@@ -20,7 +20,9 @@ class Gate:
     def state(self):
         return GateState.OPEN if self.runs or self.owed else GateState.CLOSED
 
-    def open(self, epoch):
+    def open(self, epoch, before=None):
+        if before is not None and not self.runs:
+            before()
         self.runs, self.owed = True, False
 
     def close(self):

@@ -88,8 +88,7 @@ def savings_are_of_what_was_served(world: World) -> list[str]:
         served = span - register.downtime_seconds(world.started_at, now)
         most += usd_per_second * Decimal(span)
         least += usd_per_second * Decimal(served)
-    usd = world.db.read(lambda tx: ledger.totals(tx, world.client_id))
-    told = usd[EntryKind.ONDEMAND] - usd[EntryKind.UNPRICED]
+    told = world.db.read(lambda tx: ledger.totals(tx, world.client_id))[EntryKind.ONDEMAND]
     if least - _CENT <= told <= most + _CENT:
         return []
     return [f"on demand it would have cost {told:.4f} USD, between {least:.4f} and {most:.4f} USD"]
