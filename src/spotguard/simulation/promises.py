@@ -18,7 +18,7 @@ from spotguard.planning.switching import STATE_DEVICE
 from spotguard.simulation import lookups
 from spotguard.simulation.world import World
 from spotguard.store import ledger
-from spotguard.store.tables import replica_instances, switches
+from spotguard.store.tables import epoch_grants, replica_instances, switches
 
 _CENT = Decimal("0.01")
 _VOLUNTARY = (Trigger.AUTO_SWITCH.value, Trigger.MANUAL.value)
@@ -78,7 +78,10 @@ def _was_stopped(world: World, agent_id: str, at: datetime) -> bool:
 
 
 def savings_are_of_what_was_served(world: World) -> list[str]:
-    """What on-demand would have cost: the whole time at the most, the time that was served at the least."""
+    """What on-demand would have cost: the whole time at the most; at the least the time that was served by whom the
+    server knew of, since it meters from its hearing of a ticket on.
+    """
+    heard = _heard(world)
     now, least, most = world.clock.now(), Decimal(0), Decimal(0)
     for server in world.servers:
         register = world.registers[server.name]
@@ -86,9 +89,19 @@ def savings_are_of_what_was_served(world: World) -> list[str]:
         usd_per_second = world.plan.market.ondemand[pool.instance_type] / 3600
         span = (now - world.started_at).total_seconds()
         served = span - register.downtime_seconds(world.started_at, now)
+        for instance_id, epoch, opened_at in register.openings():
+            unheard = heard.get((instance_id, epoch), now) - opened_at
+            served -= max(0.0, unheard.total_seconds())
         most += usd_per_second * Decimal(span)
         least += usd_per_second * Decimal(served)
     told = world.db.read(lambda tx: ledger.totals(tx, world.client_id))[EntryKind.ONDEMAND]
     if least - _CENT <= told <= most + _CENT:
         return []
     return [f"on demand it would have cost {told:.4f} USD, between {least:.4f} and {most:.4f} USD"]
+
+
+def _heard(world: World) -> dict[tuple[str, int], datetime]:
+    """When the server heard who holds an epoch, or granted it."""
+    g = epoch_grants.c
+    found = world.db.read(lambda tx: tx.execute(sa.select(g.instance_id, g.epoch, g.granted_at)).all())
+    return {(row.instance_id, row.epoch): row.granted_at for row in found}

@@ -160,6 +160,11 @@ class Register:
         self.rehearsing.add(instance_id)
         self.rehearsed.add(instance_id)
 
+    def openings(self) -> list[tuple[str, int, datetime]]:
+        """Who opened, under which epoch, and when."""
+        over = [(one.instance_id, one.epoch, one.opened_at) for one in self.sessions]
+        return over + [(one.instance_id, one.epoch, one.opened_at) for one in self._open.values()]
+
     def written_by(self) -> dict[str, Records]:
         """Who serves, and what each of them writes to."""
         return {instance_id: session.content for instance_id, session in self._open.items()}
