@@ -88,6 +88,19 @@ BUGS = (
         hunt(F.NOTICE),
     ),
     Bug(
+        "nobody-paid-for-a-ticket",
+        "our own: while the server was away a ticket's heir served, and on demand nothing would have cost anything",
+        "9: what on-demand would have cost leaves out what was served before the server heard of it",
+        (
+            Edit(
+                "store/openings.py",
+                "SERVED_SINCE = sa.func.coalesce(_s.at, _g.granted_at, type_=_g.granted_at.type)\n",
+                "SERVED_SINCE = _g.granted_at\n",
+            ),
+        ),
+        hunt(F.SERVER_AWAY, F.NOTICE, F.TOGGLES, hours=6.0),
+    ),
+    Bug(
         "in-haste-the-last-pass-is-left-out",
         "our own: no judge had asked: a late notice for which the last writes are left behind, and told as a loss",
         "4: what was acknowledged before a notice that was heard is lost by its hand-over",

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from spotguard.domain.ids import InstanceId
 from spotguard.domain.pools import parse_pool_id
 from spotguard.simulation.audit import judge
-from spotguard.store.tables import epoch_grants, handover_tickets, switch_steps
+from spotguard.store.tables import epoch_grants, handover_tickets, ledger_entries, switch_steps
 from tests.stories.scene import Scene
 
 
@@ -74,6 +74,8 @@ def test_the_standby_serves_within_seconds_and_the_server_records_it_when_it_is_
     assert told["opened"].recorded_at - told["opened"].at > timedelta(minutes=25)
     assert ticket(scene).status == "used"
     assert not scene.switches()[-1].lost_seconds
+    assert paused_seconds(scene) < 60, "on demand would have cost something for what nobody had heard of"
+    assert kind_at(scene, standby, opened + timedelta(minutes=5)) == "compute"
     scene.until(lambda: scene.switches()[-1].status == "completed", minutes=30)
     scene.until(scene.ready_replica, minutes=20)
     scene.assert_no_record_lost_or_doubled()
@@ -83,6 +85,23 @@ def test_the_standby_serves_within_seconds_and_the_server_records_it_when_it_is_
     verdict = judge(world)
     assert not verdict.broken
     assert not verdict.orphans
+
+
+def paused_seconds(scene) -> float:
+    """What the ledger compares with nothing since the agent enrolled."""
+    scene.world.settle()
+    told = [row for row in entries(scene) if row.kind == "ondemand"]
+    span = scene.world.clock.now() - scene.agent().installed_at
+    return span.total_seconds() - float(sum(row.quantity for row in told))
+
+
+def kind_at(scene, instance_id, moment):
+    rows = [row for row in entries(scene) if row.resource_id == instance_id]
+    return next(row.kind for row in rows if row.from_at <= moment < row.to_at)
+
+
+def entries(scene):
+    return scene.world.db.read(lambda tx: tx.execute(sa.select(ledger_entries)).all())
 
 
 def test_with_the_server_up_the_ticket_and_its_grant_are_one(scene):

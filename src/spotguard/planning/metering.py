@@ -16,7 +16,9 @@ from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
 from itertools import pairwise
+from typing import Protocol
 
+from spotguard.domain.clock import EARLIEST
 from spotguard.domain.ids import AgentId, ClientId, PoolId
 from spotguard.domain.instances import EndReason, Mode
 from spotguard.domain.money import SECONDS_PER_HOUR, ZERO
@@ -49,12 +51,23 @@ class Change:
     usd_per_hour: Decimal | None
 
 
+class Heard(Protocol):
+    """What began `since`, and became known at `heard_at`."""
+
+    @property
+    def since(self) -> datetime: ...
+
+    @property
+    def heard_at(self) -> datetime: ...
+
+
 @dataclass(frozen=True)
 class Term:
-    """A span of primacy of an instance; `until` None: still."""
+    """A span of primacy of an instance, from when on it served; `until` None: still."""
 
     since: datetime
     until: datetime | None
+    heard_at: datetime = EARLIEST
 
 
 @dataclass(frozen=True)
@@ -97,6 +110,7 @@ class Place:
 
     since: datetime
     pool_id: PoolId | None
+    heard_at: datetime = EARLIEST
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from spotguard.domain.instances import InstanceState, Mode
 from spotguard.simulation import crowd, ec2_faults, hangs, lookups
 from spotguard.simulation.fault_kinds import FaultKind, Scene, cut_off, for_a_while
 from spotguard.simulation.process import AgentProcess
-from spotguard.simulation.trouble import Death, Trouble
+from spotguard.simulation.trouble import Death, Effect, Trouble
 from spotguard.simulation.troubled_database import TroubledDatabase
 from spotguard.simulation.world import World
 
@@ -72,8 +72,10 @@ def _old_cut_off(scene: Scene) -> bool:
 
 
 def _server_away(scene: Scene) -> bool:
+    """One in four times for hours rather than minutes."""
     scene.world.link.away = True
-    for_a_while(scene, lambda: setattr(scene.world.link, "away", False))
+    seconds = scene.fault.seconds * scene.dice.choice([1, 1, 1, 12])
+    for_a_while(scene, lambda: setattr(scene.world.link, "away", False), seconds=seconds)
     return True
 
 
@@ -90,10 +92,15 @@ def _agent_killed(scene: Scene) -> bool:
     return True
 
 
+_DEEDS_AT_MOST = 3  # a whole move has hardly more
+
+
 def _dies_at_effect(most: int, trouble: Trouble | None, scene: Scene) -> bool:
     if trouble is None:
         return False
-    trouble.death = Death(scene.dice.randint(1, most), before=scene.dice.choice([True, False]))
+    sort = scene.dice.choice([None, *Effect])
+    number = scene.dice.randint(1, _DEEDS_AT_MOST if sort is Effect.DEED else most)
+    trouble.death = Death(number, scene.dice.choice([True, False]), sort)
     return True
 
 

@@ -12,13 +12,13 @@ from spotguard.domain.agents import AgentStatus
 from spotguard.domain.ids import InstanceId
 from spotguard.domain.instances import InstanceState
 from spotguard.domain.replicas import ReplicaType
-from spotguard.domain.switches import SwitchStatus, Trigger
+from spotguard.domain.switches import Step, SwitchStatus, Trigger
 from spotguard.planning.metering import EntryKind
 from spotguard.planning.switching import STATE_DEVICE
 from spotguard.simulation import lookups
 from spotguard.simulation.world import World
 from spotguard.store import ledger
-from spotguard.store.tables import epoch_grants, replica_instances, switches
+from spotguard.store.tables import epoch_grants, replica_instances, switch_steps, switches
 
 _CENT = Decimal("0.01")
 _VOLUNTARY = (Trigger.AUTO_SWITCH.value, Trigger.MANUAL.value)
@@ -78,8 +78,8 @@ def _was_stopped(world: World, agent_id: str, at: datetime) -> bool:
 
 
 def savings_are_of_what_was_served(world: World) -> list[str]:
-    """What on-demand would have cost: the whole time at the most; at the least the time that was served by whom the
-    server knew of, since it meters from its hearing of a ticket on.
+    """What on-demand would have cost: the whole time at the most; at the least the time that was served, but for what
+    a holder by a ticket served before the server heard of the ticket, if nobody ever told it of the opening.
     """
     heard = _heard(world)
     now, least, most = world.clock.now(), Decimal(0), Decimal(0)
@@ -101,7 +101,11 @@ def savings_are_of_what_was_served(world: World) -> list[str]:
 
 
 def _heard(world: World) -> dict[tuple[str, int], datetime]:
-    """When the server heard who holds an epoch, or granted it."""
-    g = epoch_grants.c
-    found = world.db.read(lambda tx: tx.execute(sa.select(g.instance_id, g.epoch, g.granted_at)).all())
-    return {(row.instance_id, row.epoch): row.granted_at for row in found}
+    """When an epoch was granted, or, if that is earlier, when its holder told that it had opened."""
+    g, s = epoch_grants.c, switch_steps.c
+    told = epoch_grants.outerjoin(
+        switch_steps, sa.and_(s.switch_id == g.switch_id, s.step == Step.OPENED.value)
+    )
+    rows = sa.select(g.instance_id, g.epoch, g.granted_at, s.at).select_from(told)
+    found = world.db.read(lambda tx: tx.execute(rows).all())
+    return {(row.instance_id, row.epoch): min(row.granted_at, row.at or row.granted_at) for row in found}

@@ -10,6 +10,7 @@ import errno
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from random import Random
 from typing import Any
 
@@ -38,12 +39,21 @@ class Line:
     latest_seconds: float = 120.0
 
 
+class Effect(StrEnum):
+    """A process speaks many times as often as it writes, and writes many times as often as it does something else."""
+
+    WORD = "word"  # to the server; a coordinator's: a commit
+    WRITE = "write"  # to the disk
+    DEED = "deed"  # at the gate, at EC2, at the clients' way
+
+
 @dataclass
 class Death:
-    """The process dies at its nth effect on the world from now, before or after it."""
+    """The process dies at its nth effect on the world from now, of any sort or of one, before or after it."""
 
     effects_left: int
     before: bool
+    at: Effect | None = None
 
 
 @dataclass
@@ -64,10 +74,10 @@ class Trouble:
         self.line = Line()
         self.frozen_until, self.slow_seconds, self.disk_full, self.death = None, 0.0, False, None
 
-    def around(self, effect: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    def around(self, sort: Effect, effect: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """One effect on the world, at which the process may die."""
         death = self.death
-        if death is not None:
+        if death is not None and death.at in (None, sort):
             death.effects_left -= 1
             if death.effects_left <= 0:
                 self.death = None
@@ -102,7 +112,7 @@ class TroubledLink:
         if dice.random() < line.delayed:
             self._later(dice.uniform(1, line.latest_seconds), lambda: _unheard(send))
             raise ServerAway("no answer in time")
-        reply: Reply = self._trouble.around(send)
+        reply: Reply = self._trouble.around(Effect.WORD, send)
         if dice.random() < line.doubled:
             reply = send()
         if dice.random() < line.answer_lost:
@@ -132,14 +142,14 @@ class TroubledDisk:
 
     def replace(self, name: str, content: bytes) -> None:
         self._room(name)
-        self._trouble.around(self._inner.replace, name, content)
+        self._trouble.around(Effect.WRITE, self._inner.replace, name, content)
 
     def append(self, name: str, line: bytes) -> None:
         self._room(name)
-        self._trouble.around(self._inner.append, name, line)
+        self._trouble.around(Effect.WRITE, self._inner.append, name, line)
 
     def remove(self, name: str) -> None:
-        self._trouble.around(self._inner.remove, name)
+        self._trouble.around(Effect.WRITE, self._inner.remove, name)
 
     def _room(self, name: str) -> None:
         trouble = self._trouble
@@ -166,7 +176,7 @@ class Mortal:
         method = getattr(self._inner, name)
         if name not in self._effects:
             return method
-        return lambda *args, **kwargs: self._trouble.around(method, *args, **kwargs)
+        return lambda *args, **kwargs: self._trouble.around(Effect.DEED, method, *args, **kwargs)
 
 
 TRAFFIC_EFFECTS = frozenset({"announce", "switch", "withdraw"})

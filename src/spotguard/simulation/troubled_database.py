@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.util import LRUCache
 
-from spotguard.simulation.trouble import Trouble
+from spotguard.simulation.trouble import Effect, Trouble
 from spotguard.store.database import Database
 
 T = TypeVar("T")
@@ -105,7 +105,7 @@ class MortalDatabase(Database):
         self._inner, self._trouble = inner, trouble
 
     def write(self, work: Callable[[Connection], T]) -> T:
-        done: T = self._trouble.around(self._inner.write, work)
+        done: T = self._trouble.around(Effect.WORD, self._inner.write, work)
         return done
 
     def read(self, work: Callable[[Connection], T]) -> T:

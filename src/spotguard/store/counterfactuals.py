@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from spotguard.domain.ids import AgentId, ClientId
 from spotguard.domain.instances import Mode
 from spotguard.planning.metering import Counterfactual, EntryKind, Pause, Place, Term, pauses_of
+from spotguard.store import openings
 from spotguard.store.prepared import Prepared
 from spotguard.store.runs import BEGAN, ENDED, former_runs
 from spotguard.store.tables import agents, epoch_grants, instances, ledger_entries
@@ -52,7 +53,7 @@ def counterfactuals(tx: sa.Connection) -> list[Counterfactual]:
             row.baseline_ondemand_price,
             row.installed_at or row.created_at,
             row.deleted_at,
-            [Place(term.granted_at, term.pool) for term in granted.get(row.id, ())],
+            [Place(term.since, term.pool, term.heard_at) for term in granted.get(row.id, ())],
             _pauses(granted.get(row.id, ()), stopped),
         )
         for row in _COMPARED.rows(tx, {})
@@ -60,11 +61,11 @@ def counterfactuals(tx: sa.Connection) -> list[Counterfactual]:
 
 
 def _pauses(terms: Sequence[Row], stopped: Mapping[str, Sequence[Pause]]) -> list[Pause]:
-    """A term ends, for what serves, with the next grant."""
+    """A term ends, for what serves, with the next one."""
     found: list[Pause] = []
     for term, following in zip_longest(terms, terms[1:]):
-        until = None if following is None else following.granted_at
-        found += pauses_of(Term(term.granted_at, until), stopped.get(term.instance_id, ()))
+        until = None if following is None else following.since
+        found += pauses_of(Term(term.since, until), stopped.get(term.instance_id, ()))
     return found
 
 
@@ -94,12 +95,13 @@ _GRANTED = Prepared(
     sa.select(
         _g.agent_id,
         _g.instance_id,
-        _g.granted_at,
+        openings.SERVED_SINCE.label("since"),
+        openings.HEARD_AT.label("heard_at"),
         BEGAN.label("began"),
         ENDED.label("ended"),
         sa.case((_i.current_mode == Mode.SPOT.value, _i.current_pool_id)).label("pool"),
     )
-    .select_from(epoch_grants.join(instances, _i.id == _g.instance_id))
+    .select_from(openings.GRANTS.join(instances, _i.id == _g.instance_id))
     .order_by(_g.agent_id, _g.epoch)
 )
 

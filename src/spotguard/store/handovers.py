@@ -52,7 +52,7 @@ def told(tx: sa.Connection, now: datetime, caller: Row, said: HandedOver) -> boo
     fleet.hold(tx, now, agent_id)
     learnt = _grant(tx, now, row, _until(now, said.word))
     if me == row.to_instance_id and said.opened_at is not None:
-        _record_opened(tx, now, row, min(said.opened_at, now))
+        _record_opened(tx, now, row, max(row.issued_at, min(said.opened_at, now)))
     return learnt
 
 

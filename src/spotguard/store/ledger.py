@@ -29,9 +29,10 @@ from spotguard.planning.metering import (
     price_known_at,
     since_hour_of,
 )
-from spotguard.store import ondemand, prices
+from spotguard.store import ondemand, openings, prices
 from spotguard.store.batches import batch_of
 from spotguard.store.counterfactuals import counterfactuals, settled_until
+from spotguard.store.openings import cut_before
 from spotguard.store.prepared import Prepared
 from spotguard.store.runs import BEGAN, ENDED, former_runs, of_all
 from spotguard.store.settled import cut_of, ends_of, unsettled
@@ -67,7 +68,8 @@ def settle(tx: sa.Connection, now: datetime) -> int:
     _unsettle(tx, [fact.agent_id for fact in facts if fact.agent_id not in newest])
     unpriced: set[str] = set()
     for runs, settled in _open_runs(tx, now):
-        newest_run, cut = runs[-1], cut_of(settled, now)
+        newest_run = runs[-1]
+        cut = _cut_of_terms(newest_run.terms, settled, now)
         if _may_become_known(newest_run, settled, now):
             unpriced.add(newest_run.instance_id)
         ends[newest_run.instance_id] = newest_run.ended_at
@@ -107,7 +109,11 @@ def _cut_of_counterfactual(fact: Counterfactual, settled: datetime | None, now: 
         return None
     by_then = min(settled, now)
     new = [pause.since for pause in fact.pauses if pause.until is None or pause.until > by_then]
-    return min([cut, *(since_hour_of(since) for since in new)])
+    return cut_before(min([cut, *(since_hour_of(since) for since in new)]), by_then, fact.places)
+
+
+def _cut_of_terms(terms: Sequence[Term], settled: datetime | None, now: datetime) -> datetime | None:
+    return None if settled is None else cut_before(cut_of(settled, now), min(settled, now), terms)
 
 
 _BILLED = sa.and_(
@@ -121,17 +127,22 @@ _OPEN = Prepared(sa.select(instances).where(_BILLED, unsettled(_i, ENDED)))
 
 def _open_runs(tx: sa.Connection, now: datetime) -> list[tuple[list[InstanceRun], datetime | None]]:
     """The runs of each instance whose cost may still change, with the time up to which it is settled."""
-    return _runs_of(tx, now, _OPEN.rows(tx, {}), lambda row: cut_of(row.metered_until, now))
+    return _runs_of(
+        tx, now, _OPEN.rows(tx, {}), lambda row, terms: _cut_of_terms(terms, row.metered_until, now)
+    )
 
 
 def all_runs(tx: sa.Connection, now: datetime) -> list[InstanceRun]:
     """Every instance that ever was, for a recomputation from events."""
     rows = tx.execute(sa.select(instances).where(_BILLED)).all()
-    return [run for runs, _ in _runs_of(tx, now, rows, lambda _row: None) for run in runs]
+    return [run for runs, _ in _runs_of(tx, now, rows, lambda _row, _terms: None) for run in runs]
 
 
 def _runs_of(
-    tx: sa.Connection, now: datetime, rows: Sequence[Row], cut: Callable[[Row], datetime | None]
+    tx: sa.Connection,
+    now: datetime,
+    rows: Sequence[Row],
+    cut: Callable[[Row, Sequence[Term]], datetime | None],
 ) -> list[tuple[list[InstanceRun], datetime | None]]:
     if not rows:
         return []
@@ -141,7 +152,7 @@ def _runs_of(
     def start_of(row: Row) -> datetime:
         """Prices are needed from the first second that is metered anew."""
         first: datetime = min([_begin(row), *(run.metered_from for run in former.get(row.id, ()))])
-        return max(first, cut(row) or first)
+        return max(first, cut(row, terms.get(row.id, ())) or first)
 
     known = _prices(tx, now, rows, start_of)
     found = []
@@ -159,7 +170,10 @@ def _runs_of(
 
 _g, _a = epoch_grants.c, agents.c
 _TERMS = Prepared(
-    sa.select(_g.instance_id, _g.granted_at, _g.ended_at)
+    sa.select(
+        _g.instance_id, openings.SERVED_SINCE.label("since"), _g.ended_at, openings.HEARD_AT.label("heard_at")
+    )
+    .select_from(openings.GRANTS)
     .where(_g.instance_id.in_(batch_of(_g.instance_id)))
     .order_by(_g.granted_at)
 )
@@ -198,7 +212,7 @@ def _run(row: Row, terms: list[Term], known: Sequence[Change], owner: Row) -> In
 def _terms(tx: sa.Connection, instance_ids: list[str]) -> dict[str, list[Term]]:
     terms: dict[str, list[Term]] = {}
     for row in of_all(tx, _TERMS, instance_ids):
-        terms.setdefault(row.instance_id, []).append(Term(row.granted_at, row.ended_at))
+        terms.setdefault(row.instance_id, []).append(Term(row.since, row.ended_at, row.heard_at))
     return terms
 
 
