@@ -10,6 +10,7 @@ from decimal import Decimal
 import pytest
 
 from spotguard.domain.agents import PROVEN_CHECKS
+from spotguard.store import leases
 from spotguard.store import tables as t
 from spotguard.store.demos import PLAYED
 from tests.store import rows
@@ -58,7 +59,8 @@ def everything(database):
 
 def test_nothing_is_left_over(shell, client_id):
     told = shell.json("cleanup", "--dry-run")
-    assert told == {"dry_run": True, "acted": 0, "usd_per_month": "0", "would": [], "did": []}
+    nothing = {"dry_run": True, "acted": 0, "usd_per_month": "0", "would": [], "did": []}
+    assert told == {"database": shell.url, **nothing}
     assert "Nothing is left over." in shell.run("cleanup", "--dry-run").stdout
 
 
@@ -117,6 +119,14 @@ def test_a_demos_database_is_told_of_by_its_own_time_and_left_as_it_is(shell, da
     assert result.exit_code == 1
     assert "nothing was cleaned up: with --dry-run" in result.stderr
     assert everything(database) == before
+
+
+def test_the_database_is_named_with_a_warning_while_nobody_looks_into_it(shell, database, client_id):
+    told = shell.run("cleanup", "--dry-run")
+    assert told.stdout.endswith(f"Database: {shell.url}\n")
+    assert f"{shell.url} is looked into by no coordinator that is alive: if your server uses" in told.stderr
+    database.write(lambda tx: leases.hold(tx, datetime.now(UTC), "host:1"))
+    assert shell.run("cleanup", "--dry-run").stderr == ""
 
 
 def test_what_was_done_is_told(shell, database, client_id):

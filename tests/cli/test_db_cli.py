@@ -52,7 +52,8 @@ NEED_THE_SCHEMA = [
 @pytest.mark.parametrize("words", [*NEED_THE_SCHEMA, ["db", "check"]])
 def test_a_mistyped_file_is_not_made(new_shell, tmp_path, words):
     told = new_shell.fails(*words)
-    assert f"there is no database at {tmp_path / 'spotguard.db'}: spotguard db upgrade makes one" in told
+    assert f"there is no database at {tmp_path / 'spotguard.db'}: name your server's own with" in told
+    assert "--database-url or SPOTGUARD_DATABASE_URL, or make one with spotguard db upgrade" in told
     assert list(tmp_path.iterdir()) == []
 
 

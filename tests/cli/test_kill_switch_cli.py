@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
+from spotguard.cli.databases import name_of
 from spotguard.domain.agents import KillLevel
-from spotguard.store import events, kill
+from spotguard.store import events, kill, leases
 from spotguard.store import tables as t
+from spotguard.store.database import Database
 from spotguard.store.demos import PLAYED
 from tests.store import rows
 
@@ -21,7 +23,8 @@ def level(database, client_id, agent_id=None) -> KillLevel:
 def test_for_everybody(shell, database):
     client_id = rows.client(database)
     told = shell.json("kill-switch", "voluntary", "--reason", "maintenance")
-    assert told == {"level": "voluntary", "client_id": "*", "scope": "*", "reason": "maintenance"}
+    about = {"level": "voluntary", "client_id": "*", "scope": "*", "reason": "maintenance"}
+    assert told == {"database": shell.url, **about}
     assert level(database, client_id) is KillLevel.VOLUNTARY
     assert "everybody is at none" in shell.run("kill-switch", "none", "--reason", "done").stdout
     assert level(database, client_id) is KillLevel.NONE
@@ -75,7 +78,9 @@ def test_stopping_all_says_that_nobody_is_rescued(shell):
     assert "will not be rescued" in result.stderr
 
 
-def test_stopping_says_that_users_moves_are_undone_and_taking_it_back_says_nothing(shell):
+def test_stopping_says_that_users_moves_are_undone_and_taking_it_back_says_nothing(shell, database):
+    rows.client(database)
+    database.write(lambda tx: leases.hold(tx, datetime.now(UTC), "host:1"))
     told = shell.run("kill-switch", "voluntary", "--reason", "x")
     assert (told.exit_code, "users ordered" in told.stderr, "undone" in told.stderr) == (0, True, True)
     assert "rescued" not in told.stderr
@@ -99,7 +104,8 @@ def test_a_reason_says_something_and_somebody_exists(shell, database):
 def test_without_an_argument_it_tells_how_it_stands_and_turns_nothing(shell, database):
     client_id = rows.with_agent(database)
     rows.client(database, "Other")
-    assert shell.json("kill-switch") == {"level": "none", "client_id": "*", "scope": "*", "switches": []}
+    nothing = {"level": "none", "client_id": "*", "scope": "*", "switches": []}
+    assert shell.json("kill-switch") == {"database": shell.url, **nothing}
     shell.json("kill-switch", "voluntary", "--client", "Acme", "--reason", "maintenance")
     shell.json("kill-switch", "all", "--agent", "agent-1", "--reason", "it burns")
     before = level(database, client_id)
@@ -136,3 +142,22 @@ def test_who_takes_one_switch_back_reads_which_are_still_on(shell, database):
     assert "because: maintenance" in said
     assert "it burns" not in said
     assert "Still on" not in shell.run("kill-switch", "none", "--client", "Acme").stdout
+
+
+def test_the_database_is_named_with_a_warning_while_nobody_looks_into_it(shell, database):
+    for words in (("kill-switch", "all", "--reason", "x"), ("kill-switch",)):
+        told = shell.run(*words)
+        assert told.stdout.endswith(f"Database: {shell.url}\n")
+        assert f"{shell.url} has no tenant and is looked into by no coordinator that is alive" in told.stderr
+        assert "--database-url or SPOTGUARD_DATABASE_URL" in told.stderr
+    rows.client(database)
+    assert "no tenant" not in (unheard := shell.run("kill-switch").stderr)
+    assert "no coordinator" in unheard
+    database.write(lambda tx: leases.hold(tx, datetime.now(UTC), "host:1"))
+    assert shell.run("kill-switch").stderr == ""
+
+
+def test_a_password_is_not_told():
+    database = Database.open("mysql+pymysql://ada:secret@db.example.com/spotguard?password=secret")
+    assert name_of(database) == "mysql+pymysql://ada:***@db.example.com/spotguard"
+    database.dispose()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,6 +27,40 @@ DatabaseUrl = Annotated[
         "when it holds a password, since others can see a command line.",
     ),
 ]
+
+
+NAMED_BY = "--database-url or SPOTGUARD_DATABASE_URL"
+
+
+def not_there(file: Path) -> str:
+    """A mistyped name, more often than a database that is still to be made."""
+    return (
+        f"there is no database at {file}: name your server's own with {NAMED_BY}, or make one with "
+        "spotguard db upgrade"
+    )
+
+
+def name_of(database: Database) -> str:
+    """Its URL, without a password."""
+    url = database.engine.url.difference_update_query(("charset", "passwd", "password"))
+    return url.render_as_string(hide_password=True)
+
+
+def warn_of_disuse(database: Database, now: datetime) -> None:
+    """What is done in a database that no coordinator looks into changes nothing: another one may be meant."""
+    from spotguard.store.leases import of_coordinators
+    from spotguard.store.tenants import list_clients
+
+    missing = []
+    if not database.read(list_clients):
+        missing.append("has no tenant")
+    if not any(lease.until > now for lease in database.read(of_coordinators)):
+        missing.append("is looked into by no coordinator that is alive")
+    if missing:
+        warn(
+            f"{name_of(database)} {' and '.join(missing)}: if your server uses another database, name that one with "
+            f"{NAMED_BY}; in this one it takes effect once a server runs on it"
+        )
 
 
 def told_time(database: Database, here: datetime) -> datetime:
@@ -64,7 +99,7 @@ def opened(url: str | None, *, upgraded: bool = True, makes: bool = False) -> It
     prepare_database_folder(settings.database_url)
     file = database_file(settings.database_url)
     if file is not None and not makes and not file.exists():
-        raise Refused(f"there is no database at {file}: spotguard db upgrade makes one")
+        raise Refused(not_there(file))
     database = Database.open(settings.database_url)
     try:
         if upgraded:

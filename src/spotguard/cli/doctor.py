@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spotguard import __version__
-from spotguard.cli.databases import DatabaseUrl, told_time
+from spotguard.cli.databases import DatabaseUrl, not_there, told_time
 from spotguard.cli.findings import show_findings
 from spotguard.cli.output import Failed, Json, print_json
 from spotguard.domain.errors import WITHOUT_CREDENTIALS
@@ -76,7 +76,7 @@ def _look(url: str | None, endpoint_url: str | None, *, without_aws: bool) -> Fa
     public_url = _public(settings.public_url)
     file = database_file(settings.database_url)
     if file is not None and not file.exists():  # opening it would make one
-        nothing = Unseen(f"there is no database at {file}: spotguard db upgrade makes one")
+        nothing = Unseen(not_there(file))
         return Facts(__version__, public_url, nothing, nothing, nothing)
     prepare_database_folder(settings.database_url)
     database = Database.open(settings.database_url)

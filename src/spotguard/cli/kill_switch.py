@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spotguard.cli.databases import DatabaseUrl, opened, time_in
+from spotguard.cli.databases import DatabaseUrl, name_of, opened, time_in, warn_of_disuse
 from spotguard.cli.operators import user
 from spotguard.cli.output import Json, print_json, say, warn
 from spotguard.domain.agents import KillLevel
@@ -61,12 +61,16 @@ def kill_switch(
     that is stopped is undone, unless it has closed its workload's gate already: then it goes on to its end.
 
     Without an argument nothing is turned: it tells the level that holds, and every switch that is on.
+
+    It works on the database itself, and names it: a server that uses another one hears nothing of it.
     """
     if level is None:
         if reason is not None:
             raise BadSetting("--reason belongs to a switch that is turned: none, voluntary or all")
         with opened(database_url) as database:
-            _show(database.read(lambda tx: _standing(tx, agent=agent, client=client)), json=json)
+            told = database.read(lambda tx: _standing(tx, agent=agent, client=client))
+            _show({"database": name_of(database), **told}, json=json)
+            warn_of_disuse(database, time_in(database))
         return
     reason = f"from the command line by {user()}" if reason is None else reason
 
@@ -75,16 +79,20 @@ def kill_switch(
         return whose, _standing(tx, agent=agent, client=client)
 
     with opened(database_url) as database:
-        (client_id, scope), standing = database.write(partial(turned, now=time_in(database)))
+        now, where = time_in(database), name_of(database)
+        (client_id, scope), standing = database.write(partial(turned, now=now))
+        warn_of_disuse(database, now)
     if level is not Level.NONE:
         warn(STOPPED)
     if level is Level.ALL:
         warn("Emergencies are stopped too: an interrupted workload will not be rescued.")
     if json:
-        print_json({"level": level.value, "client_id": client_id, "scope": scope, "reason": reason})
+        about = {"level": level.value, "client_id": client_id, "scope": scope, "reason": reason}
+        print_json({"database": where, **about})
         return
     say(f"The kill switch of {_whom(client_id, scope)} is at {level.value}.")
     _tell_others(standing, client_id, scope)
+    say(f"Database: {where}")
 
 
 def _tell_others(standing: dict[str, Any], client_id: str, scope: str) -> None:
@@ -143,6 +151,7 @@ def _show(told: dict[str, Any], *, json: bool) -> None:
         return
     say(f"The kill switch of {_whom(told['client_id'], told['scope'])} is at {told['level']}.")
     _list(told["switches"])
+    say(f"Database: {told['database']}")
 
 
 def _list(switches: list[dict[str, Any]]) -> None:
