@@ -211,9 +211,21 @@ def test_whoever_looks_at_a_fast_demo_at_any_moment_sees_its_coordinators_alive(
     hold_leases(world)
     for second in range(5, 300, 5):
         world.schedule.plan(("look", second), world.clock.now() + timedelta(seconds=second), look)
-    run_holding(world, world.clock.now() + timedelta(minutes=5))
+    run_holding(world, world.clock.now() + timedelta(minutes=5), demo.stopping)
     demo.close()
     assert seen == [True] * 59
+
+
+def test_a_fast_demo_ends_amid_the_time_that_it_catches_up_with():
+    demo = Demo(DemoOptions((), None, 1, 1, 1, "sqlite://"))
+    world = demo.world
+    world.schedule.plan("Ctrl-C", world.started_at + timedelta(minutes=5), demo.stopping.set)
+    with bound("127.0.0.1", 0) as listener:
+        summary = play(demo, Console(file=io.StringIO()), speed=100_000, listener=listener)
+    simulated = world.clock.now() - world.started_at
+    demo.close()
+    assert summary["interrupted"]
+    assert simulated < timedelta(minutes=6)
 
 
 def test_the_address_that_a_played_demo_has_given_itself_is_the_one_that_it_prints(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -47,16 +48,20 @@ def _pace(demo: Demo, speed: float, on_table: Any) -> None:
     began, shown = time.monotonic(), 0.0
     while world.clock.now() < demo.ends_at and not demo.stopping.is_set():
         elapsed = time.monotonic() - began
-        run_holding(world, min(demo.ends_at, world.started_at + timedelta(seconds=elapsed * speed)))
+        until = min(demo.ends_at, world.started_at + timedelta(seconds=elapsed * speed))
+        run_holding(world, until, demo.stopping)
         if elapsed - shown >= TABLE_SECONDS:
             shown = elapsed
             on_table()
         demo.stopping.wait(FRAME_SECONDS)
 
 
-def run_holding(world: World, until: datetime) -> None:
-    """Whoever looks amid it sees coordinators that live: a frame of the wall clock may be longer than their leases."""
-    while world.clock.now() < until:
+def run_holding(world: World, until: datetime, stopping: threading.Event) -> None:
+    """Whoever looks amid it sees coordinators that live: a frame of the wall clock may be longer than their leases.
+
+    And whoever stops it is heard amid it: at a high speed catching up may take minutes.
+    """
+    while world.clock.now() < until and not stopping.is_set():
         world.run_until(min(until, world.clock.now() + leases.LEASE / 3))
         hold_leases(world)
 
