@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spotguard.cli.asking import Asking
-from spotguard.cli.configure import configured, parsed
+from spotguard.cli.configure import configured, cost_text, parsed
 from spotguard.cli.output import Failed
 from spotguard.domain.errors import ServerAway
 from tests.api.world import World
@@ -19,12 +19,28 @@ def asking() -> Asking:
     return Asking(world.link, tenant.token, lambda _seconds: None)
 
 
+def shown_cost(asking):
+    return asking.call("GET", f"/api/client/agents/{asking.agent_named('web')}")["standbyCost"]
+
+
+def test_what_a_standby_costs_is_shown_with_what_is_set(asking):
+    cost = configured(asking, "web", {})["standbyCost"]
+    assert cost == shown_cost(asking)
+    known = cost | {"totalUsd": "0.030", "primaryUsd": "0.012", "standbyUsd": "0.013", "storageUsd": "0.005"}
+    assert cost_text(known | {"onDemandUsd": "0.0416"}) == (
+        "0.030 USD an hour with a standby (primary 0.012, standby 0.013, storage 0.005); on demand 0.0416"
+    )
+    assert cost_text(cost | {"totalUsd": None}).startswith("unknown USD an hour with a standby")
+    with pytest.raises(Failed, match=r"^standbyCost: counted by the server"):
+        configured(asking, "web", parsed(["standbyCost=1"]))
+
+
 def test_it_shows_sets_and_takes_away_what_the_dashboard_does_not(asking):
     assert configured(asking, "web", {})["restorePointHours"] is None
     wanted = parsed(["restorePointHours=24", "riskThreshold=0.25", "autonomy=recommend", "allowedAzs=[]"])
     told = configured(asking, "web", wanted)
     assert (told["restorePointHours"], told["autonomy"]) == (24, "recommend")
-    assert configured(asking, "web", {}) == told
+    assert {**told, "standbyCost": shown_cost(asking)} == configured(asking, "web", {})
     assert configured(asking, "web", parsed(["restorePointHours=null"]))["restorePointHours"] is None
 
 

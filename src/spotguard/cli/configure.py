@@ -15,6 +15,8 @@ from spotguard.cli.output import Failed, Json, print_json, say
 from spotguard.cli.token_file import token_in
 from spotguard.domain.errors import BadSetting
 
+_COST = "standbyCost"  # shown with the configuration, since it is read before a standby is asked for
+
 
 def configure(
     agent: Annotated[str, typer.Argument(help="The agent: its id, or its name.")],
@@ -27,7 +29,8 @@ def configure(
     token_file: TokenFile,
     json: Json = False,
 ) -> None:
-    """Show what is set for an agent, or set it: all that is named, or nothing when one is refused.
+    """Show what is set for an agent, and what a standby costs it; or set it: all that is named, or nothing when one is
+    refused.
 
     Names and bounds are the API's: those that are shown. VALUE is JSON, or text: true, 24, null, '["m5.large"]',
     observe.
@@ -39,14 +42,32 @@ def configure(
         print_json(told)
         return
     for name, value in told.items():
-        say(f"{name:<24} {value if isinstance(value, str) else jsons.dumps(value)}")
+        text = cost_text(value) if name == _COST else value if isinstance(value, str) else jsons.dumps(value)
+        say(f"{name:<24} {text}")
+
+
+def cost_text(cost: Mapping[str, Any]) -> str:
+    """USD an hour of both instances and their disks, beside what one costs on demand."""
+    parts = [
+        f"{name} {_usd(cost[key])}"
+        for name, key in (("primary", "primaryUsd"), ("standby", "standbyUsd"), ("storage", "storageUsd"))
+    ]
+    compared = f"on demand {_usd(cost['onDemandUsd'])}"
+    return f"{_usd(cost['totalUsd'])} USD an hour with a standby ({', '.join(parts)}); {compared}"
+
+
+def _usd(amount: str | None) -> str:
+    return "unknown" if amount is None else amount
 
 
 def configured(asking: Asking, agent: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration after it; nothing is asked for when nothing is wanted. `Failed` with what is refused."""
+    """The configuration after it; nothing is asked for when nothing is wanted, and then what a standby costs is told
+    besides. `Failed` with what is refused.
+    """
     path = f"/api/client/agents/{asking.agent_named(agent)}"
     if not wanted:
-        return dict(asking.call("GET", path)["config"])
+        told = asking.call("GET", path)
+        return {**told["config"], _COST: told[_COST]}
     if told_only := _shown_alone(wanted):
         raise Failed(f"{', '.join(told_only)}: counted by the server, and not set by hand")
     try:
@@ -64,7 +85,7 @@ def _shown_alone(wanted: Mapping[str, Any]) -> list[str]:
         {field.alias or name for name, field in model.model_fields.items()}
         for model in (Configuration, ConfigurationChange)
     )
-    return sorted(wanted.keys() & (shown - settable))
+    return sorted(wanted.keys() & ({*shown, _COST} - settable))
 
 
 def _perhaps_meant(wanted: Mapping[str, Any]) -> Iterator[str]:
