@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from spotguard.cloud.simulated.physics import Quotas, fixed
 from spotguard.cloud.simulated.state import HappeningKind
 from spotguard.domain.errors import NeedsPerson, NotVisible, PoolDry, QuotaReached, TokenMismatch
+from spotguard.domain.ids import ClientToken
 from spotguard.domain.instances import EndReason, InstanceState, Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.quotas import QuotaClass
 from spotguard.ports.cloud import BlockDevice, Cloud, FleetRequest
+from spotguard.ports.shape import Shape
 from tests.cloud.scene import BIG, EXACT, OTHER_TYPE, PRICES, QUIET, START, TAGS, A, B, C, Scene, prices
 
 TWO_MACHINES = Quotas(spot={QuotaClass.STANDARD: 4}, ondemand={QuotaClass.STANDARD: 2})
@@ -207,6 +209,17 @@ class TestRefusals:
             scene.launched(image="ami-0123")
         scene.wait(90)
         scene.launched(image=image)
+
+    def test_a_security_group_must_exist(self):
+        scene = Scene()
+        shut_in = replace(scene.request(), shape=Shape(security_groups=("sg-0abcdef0",)))
+        fleet = FleetRequest(ClientToken("f"), [(A, Mode.SPOT)], shut_in.image_id, TAGS, shape=shut_in.shape)
+        for launch in (lambda: scene.ec2.run_instance(shut_in), lambda: scene.ec2.create_fleet(fleet)):
+            with pytest.raises(NeedsPerson, match=r"InvalidGroup\.NotFound.*'sg-0abcdef0' does not exist"):
+                launch()
+        scene.ec2.controls.make_group("sg-0abcdef0")
+        made = scene.ec2.run_instance(shut_in)
+        assert scene.ec2.world.machines[made.instance_id].shape.security_groups == ("sg-0abcdef0",)
 
     def test_a_refused_launch_leaves_nothing_behind(self):
         scene = Scene()

@@ -108,6 +108,8 @@ def test_what_is_launched_to_look_has_nothing_of_its_original_but_its_image(scen
         user_data_policy=UserDataPolicy.KEEP,
         user_data="#!/bin/sh\nstart-selling",
     )
+    for group in (*owners.security_groups, "sg-shut"):
+        scene.ec2.controls.make_group(group)
     careful(scene, shape=owners, quarantine_group="sg-shut")
     looks = machine(scene, first(scene).instance_id)
     assert looks.shape.security_groups == ("sg-shut",)

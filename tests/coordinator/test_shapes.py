@@ -40,7 +40,10 @@ class Lying:
 
 @pytest.fixture
 def scene():
-    return Scene(executor=Executor.SERVER)
+    made = Scene(executor=Executor.SERVER)
+    for group in SHAPE.security_groups:
+        made.ec2.controls.make_group(group)
+    return made
 
 
 def shape_of(scene, instance_id):

@@ -20,6 +20,14 @@ OURS = Shape(
 )
 
 
+def beside_his():
+    """In an account that has the owner's security groups."""
+    scene = Launching(A)
+    for group in OURS.security_groups:
+        scene.ec2.controls.make_group(group)
+    return scene
+
+
 def launched(scene, shape):
     result = scene.go(shape=lambda: shape)
     assert isinstance(result, Launched)
@@ -27,7 +35,7 @@ def launched(scene, shape):
 
 
 def test_the_clone_is_launched_in_the_shape_of_its_original():
-    scene = Launching(A)
+    scene = beside_his()
     view = launched(scene, OURS)
     found = scene.ec2.describe_shape(view.instance_id)
     assert (found.metadata, found.security_groups, found.key_name) == (
@@ -40,7 +48,7 @@ def test_the_clone_is_launched_in_the_shape_of_its_original():
 
 
 def test_ours_are_kept_of_more_tags_than_ec2_lets_it_have():
-    scene = Launching(A)
+    scene = beside_his()
     view = launched(scene, replace(OURS, owner_tags={f"tag-{n:02}": "x" for n in range(50)}))
     assert view.tags.items() >= TAGS.items()
     assert len(view.tags) == 50
@@ -49,7 +57,7 @@ def test_ours_are_kept_of_more_tags_than_ec2_lets_it_have():
 
 
 def test_the_owners_wish_for_his_user_data_is_inherited():
-    scene = Launching(A)
+    scene = beside_his()
     view = launched(scene, replace(OURS, user_data_policy=UserDataPolicy.KEEP, user_data="#!/bin/sh\n"))
     assert view.tags[USER_DATA_TAG] == "keep"
     scene.wait(10)
@@ -57,7 +65,7 @@ def test_the_owners_wish_for_his_user_data_is_inherited():
 
 
 def test_the_same_token_is_asked_with_the_same_shape_whatever_has_changed_since():
-    scene = Launching(A)
+    scene = beside_his()
     scene.ec2.faults.next("run_instance", Doubtful("RequestTimeout"))
     assert isinstance(scene.go(shape=lambda: OURS), NotYet)
     scene.wait(5)
@@ -71,7 +79,7 @@ def test_the_same_token_is_asked_with_the_same_shape_whatever_has_changed_since(
     [(Doubtful("RequestTimeout"), NotYet), (NeedsPerson("UnauthorizedOperation"), Stopped)],
 )
 def test_without_the_originals_shape_nothing_is_launched(error, answer):
-    scene = Launching(A)
+    scene = beside_his()
     original = scene.running()
     scene.ec2.faults.next("describe_shape", error)
     result = scene.go(shape=lambda: shape_of(scene.ec2, original, urgent=False))
@@ -80,7 +88,7 @@ def test_without_the_originals_shape_nothing_is_launched(error, answer):
 
 
 def test_in_an_emergency_a_plain_instance_is_better_than_none():
-    scene = Launching(A)
+    scene = beside_his()
     original = scene.running()
     scene.ec2.faults.next("describe_shape", NeedsPerson("UnauthorizedOperation"))
     result = scene.go(shape=lambda: shape_of(scene.ec2, original, urgent=True))
@@ -88,7 +96,7 @@ def test_in_an_emergency_a_plain_instance_is_better_than_none():
 
 
 def test_what_ec2_made_otherwise_is_told():
-    scene = Launching(A)
+    scene = beside_his()
     view = launched(scene, OURS)
     (attempt,) = scene.intentions.known
     wanted = [replace(attempt, shape=replace(OURS, key_name="another"))]

@@ -71,6 +71,10 @@ class Controls:
         """Ends what `make_dry` or a wave began; spells of the weather stay."""
         self._capacity.end_dryness(pool.id)
 
+    def make_group(self, group_id: str) -> None:
+        """A security group beside the default one."""
+        self._world.groups.add(group_id)
+
     def fail_instance(self, instance_id: InstanceId) -> None:
         """The hardware dies: no notice, no reason that EC2 would give, billed as usual."""
         self._lifecycle.end(self._machine(instance_id), None)

@@ -91,6 +91,7 @@ class Launches:
         """Every volume that the launch makes, checked before anything is made."""
         image = self._usable(request.image_id)
         require_legal_tags(request.tags)
+        self._require_groups(request.shape)
         if len(request.user_data.encode()) > LONGEST_USER_DATA:
             raise NeedsPerson("InvalidParameterValue", "user data is limited to 16 KiB")
         named = {device.device: device for device in request.block_devices}
@@ -104,6 +105,11 @@ class Launches:
             if device not in image.snapshots and device not in left_out:
                 disks.append((wanted, self._volumes.source(wanted.snapshot_id, wanted.size_gib)))
         return disks
+
+    def _require_groups(self, shape: Shape | None) -> None:
+        for group in () if shape is None else shape.security_groups:
+            if group not in self._world.groups:
+                raise NeedsPerson("InvalidGroup.NotFound", f"The security group '{group}' does not exist")
 
     def _usable(self, image_id: ImageId) -> Image:
         image = self._world.image(image_id)

@@ -10,6 +10,7 @@ from random import Random
 
 from spotguard.cloud.simulated.physics import Physics, Span
 from spotguard.cloud.simulated.state import Happening, HappeningKind, Image, Machine, Snapshot, Volume
+from spotguard.cloud.simulated.types import DEFAULT_GROUP
 from spotguard.domain.clock import utc
 from spotguard.domain.errors import NotVisible
 from spotguard.domain.ids import ImageId, InstanceId, SnapshotId, VolumeId
@@ -36,6 +37,7 @@ class World:
         self.volumes: dict[VolumeId, Volume] = {}
         self.snapshots: dict[SnapshotId, Snapshot] = {}
         self.images: dict[ImageId, Image] = {}
+        self.groups = {DEFAULT_GROUP}  # security groups
         self.happenings: list[Happening] = []
 
     def advance(self) -> None:
