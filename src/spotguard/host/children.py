@@ -9,6 +9,8 @@ import subprocess
 import time
 from collections.abc import Sequence
 
+from spotguard.host.killing import has_ended
+
 END_SECONDS = 2.0  # from the end of its input until it is killed
 _CHUNK = 64 * 1024
 
@@ -64,7 +66,7 @@ class Child:
     def kill(self) -> None:
         self._process.kill()
         self._close()
-        self._process.wait()
+        has_ended(self._process)
 
     @staticmethod
     def _write(to: int, line: bytes) -> int:
