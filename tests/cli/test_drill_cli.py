@@ -99,8 +99,10 @@ def test_a_server_that_is_away_for_a_while_is_waited_for_and_no_longer(scene):
     with pytest.raises(ServerAway):
         mine.watch(agent_id, began["id"], lines.append)
     assert sum(waited) == 120
-    (line,) = lines
-    assert line == (
+    first, last = lines
+    assert last.startswith("the server does not answer, and whether the drill goes on is not known; when it ")
+    assert last.endswith(f"GET /api/client/agents/{agent_id}/drills")
+    assert first == (
         "the server does not answer (the network is cut); waiting up to 120 s; whether the drill goes on is not "
         "known until it answers"
     )
@@ -120,6 +122,23 @@ def test_who_interrupts_the_watching_is_told_that_the_drill_goes_on_and_where_it
         )
     assert lines[-1].startswith("interrupted: the drill goes on; the agent's page of the dashboard tells")
     assert errand(scene).watch(agent_id, began["id"], lines.append)["status"] == "passed"
+
+
+def test_who_interrupts_the_watching_while_the_server_is_away_is_told_that_nobody_knows(scene):
+    agent_id = scene.agent().id
+    began = errand(scene).ask(agent_id, "failover", dry_run=False)["drill"]
+    lines: list[str] = []
+
+    def impatient(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    scene.world.link.away = True
+    with pytest.raises(KeyboardInterrupt):
+        Errand(scene.world.link, scene.world.client_token, impatient).watch(
+            agent_id, began["id"], lines.append
+        )
+    assert "whether the drill goes on is not known; when it answers, the agent's page" in lines[-1]
+    assert not any("the drill goes on; " in line for line in lines)
 
 
 def test_wrong_usage_is_told_before_anything_is_asked(shell, tmp_path):

@@ -19,6 +19,7 @@ from spotguard.planning.drills import measured_text
 _LOOK_SECONDS = 2.0
 _AWAY_SECONDS = 120.0
 _MINUTES_FROM = 2
+_UNKNOWN = "the server does not answer, and whether the drill goes on is not known"
 _OVER = frozenset({"passed", "failed"})
 
 
@@ -66,6 +67,7 @@ class Errand(Asking):
 
     told: set[str] = field(default_factory=set)
     now: Callable[[], float] = time.monotonic  # seconds; a look at a server that hangs takes its own
+    away_since: float | None = None  # by `now`
 
     def ask(self, agent_id: str, kind: str, *, dry_run: bool) -> dict[str, Any]:
         wish = {"kind": kind, "dryRun": dry_run}
@@ -78,24 +80,23 @@ class Errand(Asking):
         try:
             return self._watch(agent_id, drill_id, tell)
         except KeyboardInterrupt:
-            tell(
-                "interrupted: the drill goes on; the agent's page of the dashboard tells how it ends, and so does "
-                f"GET /api/client/agents/{agent_id}/drills"
-            )
+            tell(_interrupted(agent_id, away=self.away_since is not None))
+            raise
+        except ServerAway:
+            tell(f"{_UNKNOWN}; when it answers, {_where(agent_id)}")
             raise
 
     def _watch(self, agent_id: str, drill_id: str, tell: Callable[[str], None]) -> dict[str, Any]:
-        away_since: float | None = None
         while True:
             try:
                 found = self._drill(agent_id, drill_id)
                 self._tell_news(found, tell)
-                away_since = None
+                self.away_since = None
             except ServerAway as error:
-                if away_since is None:
-                    away_since = self.now()
+                if self.away_since is None:
+                    self.away_since = self.now()
                     tell(_away(error))
-                if self.now() - away_since >= _AWAY_SECONDS:
+                if self.now() - self.away_since >= _AWAY_SECONDS:
                     raise
             else:
                 if found["status"] in _OVER:
@@ -125,6 +126,19 @@ def _away(error: ServerAway) -> str:
     return (
         f"the server does not answer ({error}); waiting up to {_AWAY_SECONDS:.0f} s; whether the drill goes on is "
         "not known until it answers"
+    )
+
+
+def _interrupted(agent_id: str, *, away: bool) -> str:
+    if away:
+        return f"interrupted: {_UNKNOWN}; when it answers, {_where(agent_id)}"
+    return f"interrupted: the drill goes on; {_where(agent_id)}"
+
+
+def _where(agent_id: str) -> str:
+    return (
+        "the agent's page of the dashboard tells how it ends, and so does "
+        f"GET /api/client/agents/{agent_id}/drills"
     )
 
 
