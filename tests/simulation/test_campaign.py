@@ -12,6 +12,7 @@ from spotguard.simulation.campaign import run
 from spotguard.simulation.drawing import HARSH, ORDINARY, schedule_of
 from spotguard.simulation.fault_kinds import Fault, FaultKind, Scene
 from spotguard.simulation.faults import begin
+from spotguard.simulation.recorded import revision
 
 pytestmark = pytest.mark.long
 
@@ -102,3 +103,8 @@ def test_the_command_prints_one_object_and_says_by_its_exit_code_whether_a_promi
         "failing_seeds",
     } <= set(summary)
     assert result.exit_code == (1 if summary["violations"] else 0)
+
+
+def test_the_command_tells_of_which_code_its_figures_are():
+    said = CliRunner().invoke(app, ["simulate", "--seeds", "1", "--hours", "0.1"]).stdout
+    assert f"revision               {revision()}\n" in said

@@ -64,13 +64,16 @@ def measure(site: Site, kinds: Sequence[Kind], told: Callable[[Run], None]) -> d
 
 
 def summary(runs: Sequence[Run], overlaps: int, doubled: int, wall_seconds: float) -> dict[str, Any]:
-    """The contract's keys and a few more. Seconds; `lost_writes` after a notice alone, the gap of a death beside it."""
+    """The contract's keys and a few more. Seconds, null of a kind without runs; `lost_writes` after a notice alone, the
+    gap of a death beside it.
+    """
     by_kind = {kind: [run for run in runs if run.kind is kind] for kind in Kind}
     noticed = [run for run in runs if run.kind is not Kind.UNHEARD_DEATH]
     return {
         "runs": len(runs),
         **{
-            kind.value: seconds_of([run.seconds for run in found]) for kind, found in by_kind.items() if found
+            kind.value: seconds_of([run.seconds for run in found]) if found else None
+            for kind, found in by_kind.items()
         },
         "overlaps": overlaps,
         "lost_writes": sum(run.lost for run in noticed),

@@ -11,6 +11,7 @@ import typer
 from spotguard.cli.progress import progress_bar
 
 FAILED, INTERRUPTED = 1, 130
+_FIGURES = ("schedules", "faults_injected", "invariants_checked", "violations", "schedules_per_second")
 
 
 def simulate(
@@ -63,7 +64,7 @@ def _show(summary: dict[str, Any], *, as_json: bool) -> None:
         return
     if summary["interrupted"]:
         typer.echo("interrupted: the figures are those of the schedules that were finished")
-    for key in ("schedules", "faults_injected", "invariants_checked", "violations", "schedules_per_second"):
+    for key in ("revision", *_FIGURES):
         typer.echo(f"{key.replace('_', ' '):<22} {summary[key]}")
     typer.echo("faults reached")
     for kind, count in summary["faults_reached"].items():
