@@ -6,6 +6,8 @@ import time
 import pytest
 
 from spotguard.domain.errors import GateFailed
+from spotguard.host import survey
+from spotguard.host.children import Child
 from spotguard.host.commands import run
 from spotguard.host.gate import require_success, run_quietly
 from spotguard.host.killing import Left, has_ended, words_of
@@ -52,3 +54,31 @@ def test_one_is_known_once_however_often_it_is_left(process):
     process.kill()
     process.wait()
     left.require_none(("a",))
+
+
+def test_what_the_survey_asks_is_not_asked_beside_one_that_goes_on(process):
+    assert not has_ended(process, words_of(COMMAND), 0.1)
+    with pytest.raises(OSError, match=f"killed and goes on: process {process.pid}"):
+        survey.run(COMMAND)
+
+
+def test_a_helper_that_goes_on_holds_nobody_up():
+    class Deaf(subprocess.Popen):
+        """As one that waits for a disk."""
+
+        def kill(self):
+            pass
+
+    started = []
+
+    def start(*words, **how):
+        started.append(Deaf(*words, **how))
+        return started[0]
+
+    begun = time.monotonic()
+    child = Child(COMMAND, start)
+    child.kill(seconds=0.1)
+    assert child.lives
+    assert time.monotonic() - begun < 5
+    subprocess.Popen.kill(started[0])
+    started[0].wait()

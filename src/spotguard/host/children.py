@@ -7,12 +7,13 @@ import os
 import select
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from spotguard.host.killing import has_ended
+from spotguard.host.killing import KILLED_SECONDS, has_ended
 
 END_SECONDS = 2.0  # from the end of its input until it is killed
 _CHUNK = 64 * 1024
+_START: Callable[..., subprocess.Popen[bytes]] = subprocess.Popen
 
 
 class Lost(Exception):
@@ -22,9 +23,11 @@ class Lost(Exception):
 class Child:
     """One process; one question at a time. `OSError` when it cannot be started."""
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(
+        self, command: Sequence[str], start: Callable[..., subprocess.Popen[bytes]] = _START
+    ) -> None:
         # a session of its own: Ctrl-C is the parent's, which ends it in order
-        self._process = subprocess.Popen(
+        self._process = start(
             list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
         )
         if self._process.stdin is None or self._process.stdout is None:
@@ -63,10 +66,11 @@ class Child:
         except subprocess.TimeoutExpired:
             self.kill()
 
-    def kill(self) -> None:
+    def kill(self, seconds: float = KILLED_SECONDS) -> None:
+        """What goes on after that time is left alone."""
         self._process.kill()
         self._close()
-        has_ended(self._process)
+        has_ended(self._process, seconds=seconds)
 
     @staticmethod
     def _write(to: int, line: bytes) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 from spotguard.domain.errors import GateFailed
 from spotguard.host.boot_links import named_in, own_links, unit_file, vendor_links
 from spotguard.host.databases import databases
+from spotguard.host.killing import run_within, words_of
 from spotguard.host.mounts import fstab
 from spotguard.planning.eligibility.facts import (
     Database,
@@ -56,12 +57,12 @@ def survey(root: Path, units: Units | None, unit: str | None, state_path: str | 
 def run(command: Sequence[str]) -> str:
     """One command of this machine."""
     try:
-        done = subprocess.run(
-            list(command), capture_output=True, check=True, text=True, timeout=_LSBLK_SECONDS
-        )
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        done = run_within(command, _LSBLK_SECONDS, words_of(command), text=True, **pipes)
+        done.check_returncode()
     except subprocess.SubprocessError as error:
         raise OSError(f"{command[0]}: {error}") from error
-    return done.stdout
+    return str(done.stdout)
 
 
 def _architecture(root: Path) -> str:
