@@ -11,7 +11,14 @@ import typer
 from spotguard.cli.progress import progress_bar
 
 FAILED, INTERRUPTED = 1, 130
-_FIGURES = ("schedules", "faults_injected", "invariants_checked", "violations", "schedules_per_second")
+_FIGURES = (
+    "schedules",
+    "faults_injected",
+    "invariants_checked",
+    "violations",
+    "schedules_per_second",
+    "revision",
+)
 
 
 def simulate(
@@ -64,7 +71,7 @@ def _show(summary: dict[str, Any], *, as_json: bool) -> None:
         return
     if summary["interrupted"]:
         typer.echo("interrupted: the figures are those of the schedules that were finished")
-    for key in ("revision", *_FIGURES):
+    for key in _FIGURES:
         typer.echo(f"{key.replace('_', ' '):<22} {summary[key]}")
     typer.echo("faults reached")
     for kind, count in summary["faults_reached"].items():
