@@ -74,6 +74,7 @@ def test_a_notice_is_survived_at_the_client():
     assert (found["runs"], found["overlaps"], found["lost_writes"]) == (2, 0, 0)
 
 
+@pytest.mark.long
 @needs_rsync
 def test_ctrl_c_ends_the_sites_tells_what_was_finished_and_leaves_nothing_behind(tmp_path):
     """A terminal interrupts the whole group, at first while the sites load, and an impatient person does it twice."""

@@ -92,6 +92,7 @@ def test_track_c_says_what_stands_in_for_files_that_were_not_named(files):
     assert named["spells_from"] == [files["--availability"].name]
 
 
+@pytest.mark.long
 def test_several_processes_tell_the_same(files):
     arguments = (
         "backtest",

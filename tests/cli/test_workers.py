@@ -38,6 +38,7 @@ def until(happened):
         time.sleep(0.1)
 
 
+@pytest.mark.long
 def test_workers_end_with_the_command_however_it_is_ended():
     run = "from spotguard.cli.entry import main; main()"
     command = [sys.executable, "-c", run, "simulate", "--seeds", "50", "--workers", "2"]
@@ -48,6 +49,7 @@ def test_workers_end_with_the_command_however_it_is_ended():
     until(lambda: not any(map(lives, workers)))
 
 
+@pytest.mark.long
 def test_who_interrupts_a_simulation_is_told_what_was_finished():
     """Ctrl-C reaches the whole group, workers too. What a shell starts in its background is deaf to it (POSIX, "&")."""
     hears = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"

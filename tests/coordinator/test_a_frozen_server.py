@@ -216,6 +216,7 @@ def test_passes_that_take_minutes_keep_nobody_from_being_given_up(waiting):
     assert is_given_up(waiting)
 
 
+@pytest.mark.long
 def test_nor_does_a_coordinator_that_dies_again_and_again(waiting):
     for number in range(15):
         play(waiting, lambda scene: rest(scene, 80, heard=False))

@@ -223,6 +223,7 @@ def test_where_the_volumes_zone_has_no_subnet_any_more_a_snapshot_goes_to_anothe
     assert ["InvalidSubnetID.NotFound" in event.message for event in told(scene)] == [True]
 
 
+@pytest.mark.long
 def test_what_every_zone_would_refuse_keeps_to_the_volume(scene, agent):
     refuse(scene, "create_fleet")
     old = kill_holder(scene, agent)

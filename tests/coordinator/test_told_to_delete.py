@@ -63,6 +63,7 @@ def listed(scene):
     return {one.resource_id for one in scene.db.read(lambda tx: leftover_report.report(tx, scene.now))}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("proven", [False, True])
 def test_the_agent_whose_last_move_waits_for_one_that_has_died_is_deleted(scene, agent, proven):
     old, new = moved(scene, agent)
@@ -79,6 +80,7 @@ def test_the_agent_whose_last_move_waits_for_one_that_has_died_is_deleted(scene,
     assert scene.breaches() == []
 
 
+@pytest.mark.long
 def test_nor_is_the_volume_of_the_one_before_deleted_that_has_ended_too(scene, agent):
     """It may be all that is left. Nor by a coordinator that had looked at the move just before."""
     old, new = moved(scene, agent)

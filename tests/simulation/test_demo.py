@@ -89,6 +89,7 @@ def test_what_the_script_does_to_the_fleet_stands_on_the_page_before_what_comes_
     assert told.index(cut_off) < alarm
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_run():
     first, second = run(agents=1, days=0.05), run(agents=1, days=0.05)
     for summary in (first, second):

@@ -35,6 +35,7 @@ def test_outcomes_come_back_as_they_were(tmp_path):
     assert list(again.among(range(2, 9))) == [outcome(2, "5 s: two serve")]
 
 
+@pytest.mark.long
 def test_an_interruption_that_a_finaliser_has_swallowed_is_one_all_the_same():
     """What it left half done fails a little later: no broken promise, and no defect."""
     script = [
@@ -54,6 +55,7 @@ def test_an_interruption_that_a_finaliser_has_swallowed_is_one_all_the_same():
     assert done.stdout.splitlines()[-1] == "True 0"
 
 
+@pytest.mark.long
 def test_what_was_finished_before_an_interruption_is_told():
     def heard(one):
         if one.seed == 3:

@@ -89,6 +89,7 @@ def test_who_serves_by_now_serves_on_whatever_the_copy_knows_of_it(restored, exe
     scene.serves_on()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("minutes", [5, 180], ids=["the old one waits", "the old one has ended"])
 def test_one_that_people_overlook_is_served_once_all_the_same(restored, minutes):
     scene = restored(Executor.SERVER, None)

@@ -213,6 +213,7 @@ def test_an_agent_whose_dead_instances_volume_is_kept_may_be_deleted_and_its_use
     assert volume(scene, kept).state is VolumeState.AVAILABLE
 
 
+@pytest.mark.long
 def test_a_volume_that_cannot_be_taken_away_after_its_look_is_told_once(scene):
     """It is still mounted, and EC2 goes on detaching for as long as that."""
     standing_by(scene, in_its_zone=True)

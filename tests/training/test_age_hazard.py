@@ -28,6 +28,7 @@ def written(folder: Path, name, ups, step_seconds=180):
     return path
 
 
+@pytest.mark.long
 @needs_data
 def test_the_script_makes_the_shipped_file_again():
     shipped = files("spotguard.engine").joinpath("age_hazard.json").read_bytes()

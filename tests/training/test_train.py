@@ -130,6 +130,7 @@ def test_a_zip_of_ours_has_no_times():
         assert {info.date_time[0] for info in file.infolist()} == {1980}
 
 
+@pytest.mark.long
 def test_it_says_what_it_does_where_it_wrote_what_it_left_out_and_what_comes_next(folder, tmp_path):
     data = tmp_path / "data"
     data.mkdir()
