@@ -68,7 +68,7 @@ class Observe:
 
     def _is_fresh(self, view: InstanceView, alive: Row | None) -> bool:
         """Not what was written last; or what was, and that the rows have lost: another coordinator was held up between
-        its older look and writing it down. Not a stop since which it has registered: EC2 shows that start late (E15).
+        its older look and writing it down. Not a stop since which it has registered: EC2 shows that start late.
         """
         written, boot_id = self._written.get(view.instance_id, (None, None))
         if written != view:

@@ -9,12 +9,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from spotguard.domain.clock import parse_time
+from spotguard.domain.clock import parse_time, rfc3339
 from spotguard.domain.errors import InvalidInput, Refused
 from spotguard.store.database import LostRace
 from spotguard.store.tables import agent_tokens, instances
 
 _CLOCKS_DIFFER = timedelta(hours=1)  # EC2's and the server's, at most
+_ONE_START = timedelta(minutes=1)  # within it lie the `pendingTime` and the LaunchTime of one start
 
 
 def require_not_over(tx: Connection, now: datetime, instance_id: str, boot_id: str) -> None:
@@ -38,6 +39,13 @@ def write_of_boot(tx: Connection, instance_id: str, boot_id: str | None, values:
     of_it = sa.update(instances).where(i.id == instance_id, i.boot_id.is_not_distinct_from(boot_id))
     if tx.execute(of_it.values(**values)).rowcount != 1:
         raise LostRace(f"{instance_id} has registered from another boot")
+
+
+def is_of_a_former_start(now: datetime, launched_at: datetime, boot_id: str | None) -> bool:
+    """What EC2 shows with this LaunchTime is older than the start of this boot, which it shows late: both times
+    begin anew with each start.
+    """
+    return boot_id is not None and _began_before(now, rfc3339(launched_at + _ONE_START), boot_id)
 
 
 def _registered_before(tx: Connection, instance_id: str, boot_id: str) -> bool:

@@ -15,7 +15,7 @@ from spotguard.domain.tags import AGENT_TAG, DRILL_TAG, PROBE_TAG, REPLICA_TAG, 
 from spotguard.ports.cloud import InstanceView, Tags
 from spotguard.ports.intentions import TOKEN_TAG
 from spotguard.store import looks, ondemand, pools, quarantine, replicas, tagged
-from spotguard.store.boots import write_of_boot
+from spotguard.store.boots import is_of_a_former_start, write_of_boot
 from spotguard.store.prepared import Prepared
 from spotguard.store.settled import not_after
 from spotguard.store.tables import (
@@ -82,8 +82,10 @@ def _saw(
     known = get(tx, view.instance_id) or _made(tx, now, client_id, view)
     if known is None or known.client_id != client_id:
         return  # another tenant's: this one's account cannot speak for it
-    if view.state is InstanceState.STOPPED and known.boot_id != boot_id:
-        return  # whoever looked was held up: it has been started meanwhile
+    if view.state is InstanceState.STOPPED and (
+        known.boot_id != boot_id or is_of_a_former_start(now, view.launched_at, known.boot_id)
+    ):
+        return  # whoever looked was held up, or EC2's answer was: it has been started meanwhile
     agent_id = known.agent_id
     if view.end_reason is EndReason.INTERRUPTED and known.end_reason is None:
         why = f"AWS interrupted {view.instance_id}"
