@@ -94,7 +94,7 @@ BUGS = (
         (
             Edit(
                 "store/openings.py",
-                "SERVED_SINCE = sa.func.coalesce(_s.at, _g.granted_at, type_=_g.granted_at.type)\n",
+                "SERVED_SINCE = sa.func.coalesce(_g.served_since, _g.granted_at, type_=_g.granted_at.type)\n",
                 "SERVED_SINCE = _g.granted_at\n",
             ),
         ),

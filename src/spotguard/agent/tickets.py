@@ -49,19 +49,33 @@ class Tickets:
     # presence's turn
 
     def said(self) -> dict[str, Any]:
-        """What a heartbeat tells. Who forgot does not speak of tickets: a new one would be in doubt at once. Nor does
-        who could hand none over: it would let go for one that never arrives.
+        """What a heartbeat tells. Who forgot does not speak of tickets: a new one would be in doubt at once. Who could
+        hand none over takes none, and has given up what it had: it would let go for one that never arrives.
         """
         primacy = self._desk.primacy
+        if primacy.forgot:
+            return {}
+        takes_one = self._desk.ports.sync.delivers_notes()
+        if not takes_one:
+            self._give_up()
         slip, handed = primacy.ticket, primacy.handed
-        has_any = slip is not None or handed is not None or primacy.destroyed
-        if primacy.forgot or not (has_any or self._desk.ports.sync.delivers_notes()):
+        if not (takes_one or handed is not None or primacy.destroyed):
             return {}
         return {
             "ticket": None if slip is None else slip.ticket.id,
             "destroyed": list(primacy.destroyed),
+            "takes_tickets": takes_one,
             "handed_over": None if handed is None else _told(handed),
         }
+
+    def _give_up(self) -> None:
+        """Where the disk takes nothing, with a later heartbeat."""
+        slip = self._desk.primacy.ticket
+        try:
+            if slip is not None:
+                self._desk.primacy.destroy_ticket(slip.ticket.id)
+        except OSError as error:
+            self._complain("ticket not destroyed", str(error))
 
     def heed(self, answer: Mapping[str, Any]) -> bool:
         """What its answer says; a change here is told at once. True: the server has just learnt who took over here."""

@@ -56,7 +56,8 @@ async def heartbeat(api: Api, request: Request) -> Response:
             _tell_what_is_stuck(tx, now, caller, beat)
         has_let_go = role is Role.PRIMARY and _has_let_go(tx, now, caller, beat.released)
         is_awaited = not caller.hears and moves.enrolled(tx, now, caller.instance_id)
-        answer = ticket_turns.turn(tx, now, caller, ticket_turns.Said(beat.ticket, beat.destroyed))
+        of_tickets = ticket_turns.Said(beat.ticket, beat.destroyed, takes_one=beat.takes_tickets)
+        answer = ticket_turns.turn(tx, now, caller, of_tickets)
         told = HeartbeatReply(
             config_version=caller.config_version,
             commands_pending=caller.commands_pending,

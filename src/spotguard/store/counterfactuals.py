@@ -101,7 +101,7 @@ _GRANTED = Prepared(
         ENDED.label("ended"),
         sa.case((_i.current_mode == Mode.SPOT.value, _i.current_pool_id)).label("pool"),
     )
-    .select_from(openings.GRANTS.join(instances, _i.id == _g.instance_id))
+    .select_from(epoch_grants.join(instances, _i.id == _g.instance_id))
     .order_by(_g.agent_id, _g.epoch)
 )
 

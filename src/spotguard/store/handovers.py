@@ -20,7 +20,7 @@ from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.switches import MoveKind, Step, SwitchStatus, Trigger
 from spotguard.domain.tickets import Word, is_same, signature_of
-from spotguard.store import fleet, grants, moves, tickets
+from spotguard.store import fleet, grants, moves, openings, tickets
 from spotguard.store.move_orders import MoveOrder
 from spotguard.store.move_prices import prices_of
 from spotguard.store.move_rows import insert_switch
@@ -50,9 +50,12 @@ def told(tx: sa.Connection, now: datetime, caller: Row, said: HandedOver) -> boo
     if me == row.to_instance_id and not _is_signed(tx, row, said):
         raise Refused("this is not the holder's word that it has let go")
     fleet.hold(tx, now, agent_id)
-    learnt = _grant(tx, now, row, _until(now, said.word))
+    word = _until(now, said.word)
+    learnt = _grant(tx, now, row, word)
     if me == row.to_instance_id and said.opened_at is not None:
-        _record_opened(tx, now, row, max(row.issued_at, min(said.opened_at, now)))
+        opened_at = max(row.issued_at, word.released_at, min(said.opened_at, now))
+        _record_opened(tx, now, row, opened_at)
+        openings.told(tx, now, row, opened_at)
     return learnt
 
 

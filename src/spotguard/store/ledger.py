@@ -173,7 +173,6 @@ _TERMS = Prepared(
     sa.select(
         _g.instance_id, openings.SERVED_SINCE.label("since"), _g.ended_at, openings.HEARD_AT.label("heard_at")
     )
-    .select_from(openings.GRANTS)
     .where(_g.instance_id.in_(batch_of(_g.instance_id)))
     .order_by(_g.granted_at)
 )

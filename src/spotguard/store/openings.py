@@ -4,27 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
-from spotguard.domain.switches import Step
 from spotguard.planning.metering import Heard, since_hour_of
-from spotguard.store.settled import LOOK_BACK
-from spotguard.store.tables import epoch_grants, switch_steps
+from spotguard.store.settled import LOOK_BACK, not_after
+from spotguard.store.tables import epoch_grants, instances
 
-_g, _s = epoch_grants.c, switch_steps.c
-GRANTS = epoch_grants.outerjoin(
-    switch_steps,
-    sa.and_(
-        _s.switch_id == _g.switch_id,
-        _s.step == Step.OPENED.value,
-        _s.actor == _g.instance_id,
-        _s.at < _g.granted_at,
-    ),
-)
-"""Every grant, with the opening that came before it, if one did."""
-SERVED_SINCE = sa.func.coalesce(_s.at, _g.granted_at, type_=_g.granted_at.type)
-HEARD_AT = sa.func.coalesce(_s.recorded_at, _g.granted_at, type_=_g.granted_at.type)
+_g, _i = epoch_grants.c, instances.c
+SERVED_SINCE = sa.func.coalesce(_g.served_since, _g.granted_at, type_=_g.granted_at.type)
+HEARD_AT = sa.func.coalesce(_g.served_heard_at, _g.granted_at, type_=_g.granted_at.type)
+
+
+def told(tx: sa.Connection, now: datetime, ticket: sa.Row[Any], at: datetime) -> None:
+    """Its heir says when it opened. What was settled of its run since is settled anew, also if it has ended."""
+    before_its_grant = (
+        _g.agent_id == ticket.agent_id,
+        _g.epoch == ticket.epoch,
+        _g.instance_id == ticket.to_instance_id,
+        _g.granted_at > at,
+        _g.served_since.is_(None),
+    )
+    new = sa.update(epoch_grants).where(*before_its_grant).values(served_since=at, served_heard_at=now)
+    if tx.execute(new).rowcount == 1:
+        heir = sa.update(instances).where(_i.id == ticket.to_instance_id)
+        tx.execute(heir.values(metered_until=not_after(_i.metered_until, at)))
 
 
 def cut_before(cut: datetime | None, settled: datetime, told: Iterable[Heard]) -> datetime | None:

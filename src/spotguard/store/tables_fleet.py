@@ -273,6 +273,9 @@ epoch_grants = sa.Table(
     sa.Column("switch_id", uuid),
     sa.Column("status", sa.String(20), nullable=False),
     sa.Column("granted_at", UtcTime, nullable=False),
+    # by its ticket it opened before the server heard of that: from when on, and when the server was told
+    sa.Column("served_since", UtcTime),
+    sa.Column("served_heard_at", UtcTime),
     sa.Column("proof", sa.String(20), nullable=False),  # why the former epoch was over
     sa.Column("released_at", UtcTime),  # the holder's own word; never taken back
     sa.Column("ended_at", UtcTime),

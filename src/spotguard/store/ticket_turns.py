@@ -25,11 +25,16 @@ Row = sa.Row[Any]
 @dataclass(frozen=True)
 class Said:
     """`in_hand`: the ticket on the speaker's disk. `destroyed`: those that it will never use or give; None: it does not
-    speak of tickets, and would neither give nor destroy one.
+    speak of tickets, and would neither give nor destroy one. `takes_one`: it could hand one over.
     """
 
     in_hand: str | None = None
     destroyed: Sequence[str] | None = None
+    takes_one: bool = True
+
+    @property
+    def is_given_one(self) -> bool:
+        return self.destroyed is not None and self.takes_one
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ def turn(tx: sa.Connection, now: datetime, caller: Row, said: Said) -> Answer:
         case AskBack(because) if out is not None:
             tickets.ask_back(tx, now, out, because)
             return Answer(destroy=out.id)
-        case Issue(standby) if caller.holder_id == me and held is not None and said.destroyed is not None:
+        case Issue(standby) if caller.holder_id == me and held is not None and said.is_given_one:
             out = tickets.issue(tx, now, agent_id, held, _machine(tx, standby))
         case Keep() if out is not None and said.in_hand == out.id and out.acknowledged_at is None:
             tickets.acknowledge(tx, now, out.id)

@@ -163,7 +163,7 @@ class Heartbeat(Struct, kw_only=True):
     does not open, or no pass of its state begins or goes through; said for as long as it is so.
     Of handover tickets: `ticket` is the one in its hand, `destroyed` those that it will never use or give,
     `handed_over` what it did by one until the server knows it. An agent that leaves `destroyed` out is given no ticket:
-    it would neither use nor destroy it.
+    it would neither use nor destroy it; nor is one that `takes_tickets` not: it could hand none over.
     """
 
     status: AgentStatus
@@ -182,6 +182,7 @@ class Heartbeat(Struct, kw_only=True):
     workload_stuck: Sentence | None = None
     ticket: Id | None = None
     destroyed: Annotated[list[Id], Meta(max_length=MAX_DESTROYED)] | None = None
+    takes_tickets: bool = True
     handed_over: HandedOver | None = None
 
 

@@ -115,6 +115,8 @@ epoch_grants = sa.Table(
     sa.Column("switch_id", sa.String(length=36), nullable=True),
     sa.Column("status", sa.String(length=20), nullable=False),
     sa.Column("granted_at", UtcTime(), nullable=False),
+    sa.Column("served_since", UtcTime(), nullable=True),
+    sa.Column("served_heard_at", UtcTime(), nullable=True),
     sa.Column("proof", sa.String(length=20), nullable=False),
     sa.Column("released_at", UtcTime(), nullable=True),
     sa.Column("ended_at", UtcTime(), nullable=True),
