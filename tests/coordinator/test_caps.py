@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 import sqlalchemy as sa
 
+from spotguard.cloud.simulated.faults import lost_answer
 from spotguard.domain.agents import Executor
 from spotguard.domain.errors import Refused
 from spotguard.domain.ids import ClientToken
@@ -226,3 +227,22 @@ def test_an_instance_that_aws_took_was_not_ended_by_us(scene):
         until=lambda: bool(scene.rows(switches)) and Step.OLD_ENDED in scene.steps(scene.last_move(agent).id),
     )
     assert [fact.old_ended_by_us for fact in gathered(scene).switches] == [False]
+
+
+def test_a_move_above_a_cap_that_was_set_since_it_was_ordered_is_given_up_and_says_why():
+    """What it had reserved came to nothing: its new instance ended before EC2 showed it."""
+    scene = Scene(executor=Executor.SERVER)
+    agent = priced(scene)
+    old = scene.serving(agent)
+    scene.ec2.controls.hide_new((60, 60))
+    scene.ec2.faults.next("run_instance", lost_answer(), after_effect=True)
+    scene.switch(agent, B)
+    scene.run(60, until=lambda: len(scene.ec2.world.machines) == 2)
+    (new,) = scene.ec2.world.machines.keys() - {old}
+    scene.ec2.controls.fail_instance(new)
+    scene.limit(max_hourly_usd=Decimal("0.05"))
+    scene.run(600, until=lambda: scene.last_move(agent).status == "unwound")
+    assert "the cap is 0.05" in scene.last_move(agent).ended_because
+    scene.run(60)
+    assert scene.serving(agent) == old
+    assert scene.is_open(agent)

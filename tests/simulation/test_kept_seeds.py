@@ -25,6 +25,7 @@ KEPT = {
     1269: "an open gate, said by a holder before it let go, arrived after its successor's grant and was believed",
     1612: "a voluntary move was under way at the very moment at which clients were to be led to one instance",
     1864: "a holder that heard nothing handed over by its ticket to a standby that EC2 was taking",
+    2119: "a move whose reserved launch had come to nothing raised at every pass that a cap set since forbade another",
     6655: "a standby that EC2 was about to take, let go of two minutes before, counted as an orphan",
     7241: "one garbage report of a newer epoch kept the heir of a ticket, who served, from its grant until a death",
 }

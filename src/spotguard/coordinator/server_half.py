@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from spotguard.coordinator import refusals
 from spotguard.coordinator.context import Context, Row
 from spotguard.coordinator.recovery import attach_volumes, launch_target
-from spotguard.domain.errors import NeedsPerson, NotVisible
+from spotguard.domain.errors import NeedsPerson, NotVisible, Refused
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, SwitchId
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
@@ -70,18 +70,21 @@ def _launch(half: Half, image_id: str | None) -> bool:
     devices = half.ctx.db.read(
         lambda tx: launch_orders.devices_of(tx, InstanceId(switch.old_instance_id), MoveKind(switch.kind))
     )
-    return launch_target(
-        half.ctx,
-        half.now,
-        half.cloud,
-        agent,
-        switch,
-        places=[Place(Pool(switch.new_instance_type, switch.new_az), mode, price)],
-        devices=devices,
-        image_id=image_id or half.ctx.db.read(lambda tx: image_of(tx, agent)),
-        at_once=False,
-        voluntary=switch.event_trigger in (Trigger.AUTO_SWITCH, Trigger.MANUAL),
-    )
+    try:
+        return launch_target(
+            half.ctx,
+            half.now,
+            half.cloud,
+            agent,
+            switch,
+            places=[Place(Pool(switch.new_instance_type, switch.new_az), mode, price)],
+            devices=devices,
+            image_id=image_id or half.ctx.db.read(lambda tx: image_of(tx, agent)),
+            at_once=False,
+            voluntary=switch.event_trigger in (Trigger.AUTO_SWITCH, Trigger.MANUAL),
+        )
+    except Refused as refusal:  # a cap that was set since the move was ordered
+        return _unwind(half, str(refusal))
 
 
 def _volumes(half: Half) -> bool:
