@@ -53,10 +53,12 @@ def test_who_is_fed_anew_after_it_served_is_told_as_under_way_and_not_as_empty(p
 
 def test_who_takes_its_epoch_back_without_a_pass_goes_on_from_what_its_standby_has(pair, tmp_path):
     """Else each move that is given up has the whole state sent again."""
-    primary, _, _, _ = pair
+    term = Term(held=lambda: None, runs=lambda: False, instance=lambda: BACK.instance_id)
+    primary = machine(tmp_path, "primary", term)
+    primary.adopt(2)
     whole_pass(primary)
     sent = SyncMemory(memory_of(tmp_path / "primary")).sent_to(TARGET.instance_id)
-    assert machine(tmp_path, "primary").adopt(3) is None
+    assert machine(tmp_path, "primary", term).adopt(3) is None
     assert SyncMemory(memory_of(tmp_path / "primary")).sent_to(TARGET.instance_id) == sent
 
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 BOOT = datetime(1970, 1, 1, tzinfo=UTC)  # of every machine: nobody takes a steady time for the time
 
@@ -17,6 +18,11 @@ def _wall() -> datetime:
 def since_boot() -> float:
     """Nobody sets it, and on Linux it goes on while the machine is suspended."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def boot_id() -> str:
+    """Which boot of which machine this is: no other has the same (random(4))."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 class SystemClock:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
-from typing import Any
+
+from msgspec.structs import replace
 
 from spotguard.domain.errors import StateMissing, SyncFailed
-from spotguard.host.clock import since_boot
+from spotguard.host.clock import boot_id, since_boot
 from spotguard.host.inbox import KEPT_BROKEN, Inbox, delete_former, former, pass_id
 from spotguard.host.notes import Notes
 from spotguard.host.second_look import SecondLook
@@ -59,9 +60,10 @@ class RsyncSync:
         transport: RsyncTransport,
         term: Term = UNKNOWN_TERM,
         mount: StateMount | None = None,
+        boot: Callable[[], str] = boot_id,
     ) -> None:
         """`mount`: what knows where the state lies; None: it is taken to be in its place."""
-        self._term, self._mount = term, mount
+        self._term, self._mount, self._boot = term, mount, boot
         self._transport, self._memory = transport, SyncMemory(memory_of(state), inbox)
         self._inbox = Inbox(inbox, term.agent)
         self._state = StateFolder(state, self._memory)
@@ -96,7 +98,7 @@ class RsyncSync:
         except (OSError, SyncFailed) as error:
             self._broken(target)
             raise SyncFailed(f"{target.instance_id}: {error}") from error
-        sent = Sent(under_way.id, (), under_way.began_ns, under_way.clock_ns)
+        sent = Sent(under_way.id, (), under_way.began_ns, under_way.clock_ns, boot=under_way.boot)
         self._memory.keep_sent(target.instance_id, sent, under_way.kept_folders())
         self._forget(target)
         if self._mount is not None:
@@ -133,14 +135,21 @@ class RsyncSync:
         position = max(known.position, arrived.mark.position if arrived else 0)
         if epoch != known.epoch or me not in (None, known.by) or self._is_of_another_agent:
             # who has sent it has cleared its own inbox when it took over from here
-            forgotten: dict[str, Any] = {} if arrived is None else {"sent": {}}
-            self._memory.keep(epoch=epoch, by=me, agent=self._term.agent(), position=position, **forgotten)
+            sent = {} if arrived is not None else self._sent_until(me)
+            self._memory.keep(epoch=epoch, by=me, agent=self._term.agent(), position=position, sent=sent)
         if self._mount is not None:
             self._mount.opens(arrived=arrived is not None)
         # nobody waits for it: of a large state it takes longer than a workload may be away
         clear = partial(self._clear, former(self._state.path), None if arrived is None else epoch)
         threading.Thread(target=clear, daemon=True).start()
         return None if arrived is None else arrived.id
+
+    def _sent_until(self, me: str | None) -> dict[str, Sent]:
+        """Before this instance opens: while another one served here its crash left no new boot to whoever it was."""
+        known = self._memory.known
+        if me is not None and me == known.by:
+            return known.sent
+        return {target: replace(sent, boot="") for target, sent in known.sent.items()}
 
     def _clear(self, states: list[Path], arrived_before: int | None) -> None:
         delete_former(states)
@@ -203,7 +212,8 @@ class RsyncSync:
         """What begins while the workload may run never claims to be all of it: a write may be under way."""
         sent = self._memory.sent_to(target.instance_id)
         is_linked = sent.whole is not None or bool(sent.broken)
-        since_ns = 0 if sent.stepped_back(write_back.began_ns, write_back.clock_ns) else sent.since_ns
+        boot = self._boot()
+        since_ns = sent.times_tell_since_ns(write_back.began_ns, write_back.clock_ns, boot)
         linked = Linked(since_ns - UNDER_WAY_NANOSECONDS, self._memory.folders_of(sent))
         position, seen = self._state.look(linked if is_linked else None)
         known = self._memory.known
@@ -216,6 +226,7 @@ class RsyncSync:
             begun=write_back.begun,
             began_ns=write_back.began_ns,
             clock_ns=write_back.clock_ns,
+            boot=boot,
             stages=[
                 *([] if sent.whole else ["begun"]),
                 "data",
@@ -305,10 +316,12 @@ class RsyncSync:
             is_first = not (sent.whole or sent.broken)
             since_ns = under_way.began_ns if is_first else sent.since_ns
             clock_ns = under_way.clock_ns if is_first else sent.clock_ns
+            boot = under_way.boot if is_first else sent.boot
             folders = under_way.kept_folders()
             if not is_first:
                 folders = folders.common_with(self._memory.folders_of(sent))
-            self._memory.keep_sent(target.instance_id, Sent(sent.whole, broken, since_ns, clock_ns), folders)
+            kept = Sent(sent.whole, broken, since_ns, clock_ns, boot=boot)
+            self._memory.keep_sent(target.instance_id, kept, folders)
         self._forget(target)
 
     def keep_only(self, instance_ids: Collection[str]) -> None:

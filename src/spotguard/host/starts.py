@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spotguard.domain.errors import GateFailed
-from spotguard.host.clock import since_boot
+from spotguard.host.clock import boot_id, since_boot
 from spotguard.host.disk import FolderDisk
 from spotguard.ports.workload import STARTS
 from spotguard.telemetry import get_logger
@@ -118,7 +118,7 @@ class Starts:
             lines = {*self._here.values(), *self._lines()}
         if not lines:
             return {}
-        boot, told = _boot(), (_LINE.fullmatch(line) for line in lines)
+        boot, told = boot_id(), (_LINE.fullmatch(line) for line in lines)
         ours = [one for one in told if one is not None and one["boot"] == boot]
         return {
             (leader := int(one["leader"])): _Start(
@@ -166,11 +166,7 @@ def _end(pid: int) -> None:
 
 
 def _line_of(leader: int, mark: str) -> str:
-    return f"{leader} {_began(leader)} {_boot()} {mark}"
-
-
-def _boot() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{leader} {_began(leader)} {boot_id()} {mark}"
 
 
 def _began(pid: int) -> str | None:

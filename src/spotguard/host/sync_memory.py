@@ -34,7 +34,8 @@ class Sent(msgspec.Struct, frozen=True):
 
     `since_ns`: when the oldest of them began, by this machine's clock. `clock_ns`: what that clock showed then beyond
     the monotonic one; None where an agent before an upgrade has not said it. `folders`: the name by which is kept
-    which of them were the same in all these passes; none where such an agent has not.
+    which of them were the same in all these passes; none where such an agent has not. `boot`: in which all of them
+    were sent; none where that is not known, or another instance has served since.
     """
 
     whole: str | None = None
@@ -42,6 +43,14 @@ class Sent(msgspec.Struct, frozen=True):
     since_ns: int = 0
     clock_ns: int | None = None
     folders: str = ""
+    boot: str = ""
+
+    def times_tell_since_ns(self, now_ns: int, clock_ns: int, boot: str) -> int:
+        """Since when a file that was written has a newer time: 0 where times tell nothing. What fdatasync(2) has put on
+        the disk outlives a crash, and the file's new times do not.
+        """
+        is_this_boot = self.boot != "" and self.boot == boot
+        return self.since_ns if is_this_boot and not self.stepped_back(now_ns, clock_ns) else 0
 
     def stepped_back(self, now_ns: int, clock_ns: int) -> bool:
         """Whether the clock was since: files that were written after it have times before `since_ns`."""

@@ -45,6 +45,7 @@ class UnderWay:
     begun: float  # seconds since this machine's boot
     began_ns: int  # by the clock that files' times have
     clock_ns: int  # what that clock shows beyond the monotonic one
+    boot: str  # in which it is
     stages: list[str]
     # of the files, since the passes began that it is linked to; then what it lacks yet: each `listed`
     changed: bytes
