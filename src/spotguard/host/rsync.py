@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from spotguard.domain.errors import StateMissing, SyncFailed
 from spotguard.host.clock import boot_id, since_boot
 from spotguard.host.inbox import KEPT_BROKEN, Inbox, delete_former, former, pass_id
+from spotguard.host.known_folders import NO_FOLDERS, KnownFolders
 from spotguard.host.notes import Notes
 from spotguard.host.second_look import SecondLook
 from spotguard.host.sheet import sheet
@@ -270,12 +271,15 @@ class RsyncSync:
         """What was renamed meanwhile is sent before it is marked. Of a workload that is stopped nobody looks: a move
         waits for its last pass.
         """
-        if not under_way.may_write and self._term.runs() is False:
+        if not self._may_change(under_way):
             return False
         under_way.changed = b"".join(map(listed, under_way.second_look.lacking()))
         if under_way.changed:
             under_way.stages.insert(0, "changed")
         return bool(under_way.changed)
+
+    def _may_change(self, under_way: UnderWay) -> bool:
+        return under_way.may_write or self._term.runs() is not False
 
     def _arguments(self, under_way: UnderWay, target: SyncTarget) -> list[str]:
         inbox, kind = self._transport.inbox(target), under_way.stages[0]
@@ -317,12 +321,21 @@ class RsyncSync:
             since_ns = under_way.began_ns if is_first else sent.since_ns
             clock_ns = under_way.clock_ns if is_first else sent.clock_ns
             boot = under_way.boot if is_first else sent.boot
-            folders = under_way.kept_folders()
+            folders = self._kept_folders(under_way)
             if not is_first:
                 folders = folders.common_with(self._memory.folders_of(sent))
             kept = Sent(sent.whole, broken, since_ns, clock_ns, boot=boot)
             self._memory.keep_sent(target.instance_id, kept, folders)
         self._forget(target)
+
+    def _kept_folders(self, under_way: UnderWay) -> KnownFolders:
+        """Of a pass that breaks: nobody has looked yet what had another name while rsync read."""
+        if self._may_change(under_way):
+            try:
+                under_way.second_look.break_off()
+            except (OSError, SyncFailed):  # nobody knows: all is read again
+                return NO_FOLDERS
+        return under_way.kept_folders()
 
     def keep_only(self, instance_ids: Collection[str]) -> None:
         with self._pushing:

@@ -1,7 +1,8 @@
 """What rsync missed of a state that lives: what came into a folder that it had read, out of one that it had not.
 
 A rename gives the file a new change time, and the folder of its new name too. Below a folder that was renamed nothing
-has a new time: that it has come where it is its inode says.
+has a new time: that it has come where it is its inode says. One that was away and is back has its inode; its own change
+time is new, and that of the folder around it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +30,8 @@ class _Seen:
     come: dict[bytes, int] = field(default_factory=dict)
     stayed: array[int] = field(default_factory=lambda: array("q"))
     folders: dict[bytes, int] = field(default_factory=dict)
+    # folders that may have been away, and when they themselves and the names in them were changed last
+    back: dict[bytes, tuple[int, int]] = field(default_factory=dict)
 
 
 class SecondLook:
@@ -44,34 +47,52 @@ class SecondLook:
         self._stayed: array[int] = array("q")
         self._sent: Mapping[bytes, int] = {}
         self._held: set[int] = set()  # of those that were sent
+        self._back: Mapping[bytes, tuple[int, int]] = {}
         self.strayed: set[int] = set()
-        """The traces of folders that were there, and were another, or gone, when it was looked at again."""
+        """The traces of folders that were there, and by the next look were another, or gone, or may have been so
+        meanwhile.
+        """
 
     def lacking(self) -> tuple[bytes, ...]:
         """Names within the state, to be sent before this is asked again; none: the pass is whole.
 
         First whatever came since the pass began; then only what is older than that, and in it under no name.
         """
-        now_ns = self._time()
-        seen = _look(self._top, self._since_ns - STEP_NANOSECONDS, self._folders)
+        now_ns, seen = self._time(), self._look()
         if self._looks == 0:
             self._stayed, lacking = seen.stayed, seen.come
         else:
-            self._held.update(inode for name, inode in self._sent.items() if _inode_at(name) == inode)
+            self._held.update(self._held_since(seen))
             lacking = self._not_held(seen.come)
-        self.strayed.update(
-            trace(within(self._top, name), inode)
-            for name, inode in self._folders.items()
-            if seen.folders.get(name) != inode
-        )
         self._looks += 1
         if lacking and self._looks == LOOKS:
             one = os.fsdecode(within(self._top, min(lacking)))
             raise SyncFailed(
                 f"{len(lacking)} files were renamed whenever they were about to be read, as {one!r}"
             )
-        self._since_ns, self._folders, self._sent = now_ns, seen.folders, lacking
+        self._since_ns, self._folders, self._sent, self._back = now_ns, seen.folders, lacking, seen.back
         return tuple(within(self._top, name) for name in lacking)
+
+    def break_off(self) -> None:
+        """The pass is not made whole: only what has `strayed` until now is still to be known."""
+        self._time()
+        self._look()
+
+    def _look(self) -> _Seen:
+        seen = _look(self._top, self._since_ns - STEP_NANOSECONDS, self._folders)
+        self.strayed.update(
+            trace(within(self._top, name), inode)
+            for name, inode in self._folders.items()
+            if name in seen.back or seen.folders.get(name) != inode
+        )
+        return seen
+
+    def _held_since(self, seen: _Seen) -> Iterator[int]:
+        """Of what was sent since the former look. Below a folder that was away by then another's may have been read."""
+        away = {name for name, times in seen.back.items() if _was_away(self._back.get(name), times)}
+        for name, inode in self._sent.items():
+            if _inode_at(name) == inode and away.isdisjoint(_above(name) if away else ()):
+                yield inode
 
     def _not_held(self, come: Mapping[bytes, int]) -> dict[bytes, int]:
         held = self._held.union(set(come.values()).intersection(self._stayed))
@@ -92,10 +113,12 @@ class SecondLook:
 
 
 def _look(top: bytes, since_ns: int, known: Mapping[bytes, int]) -> _Seen:
-    """Files are looked at where names have changed since then, and below folders that are not as `known`."""
-    seen, waiting = _Seen(), [(top, False)]
+    """Files are looked at where names have changed since then, and below folders that are not as `known`, or are so
+    again.
+    """
+    seen, waiting = _Seen(), [(top, False, _is_new(top + b"/..", since_ns))]
     while waiting:
-        folder, has_come = waiting.pop()
+        folder, has_come, is_within_new = waiting.pop()
         try:
             with os.scandir(folder) as names:
                 entries = list(names)
@@ -104,11 +127,15 @@ def _look(top: bytes, since_ns: int, known: Mapping[bytes, int]) -> _Seen:
         except (FileNotFoundError, NotADirectoryError):
             continue
         seen.folders[folder] = inode_of(found)
-        has_come = has_come or known.get(folder) != seen.folders[folder]
         is_new = found.st_ctime_ns >= since_ns
+        # a name that is made or removed in it gives it both times: else what grows beside names that change would be
+        # read with every pass
+        if is_within_new and is_new and found.st_ctime_ns != found.st_mtime_ns:
+            seen.back[folder] = found.st_ctime_ns, found.st_mtime_ns
+        has_come = has_come or folder in seen.back or known.get(folder) != seen.folders[folder]
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                waiting.append((entry.path, has_come))
+                waiting.append((entry.path, has_come, is_new))
             if has_come or is_new:
                 _look_at(entry, seen, since_ns, has_come=has_come)
             else:
@@ -125,6 +152,23 @@ def _look_at(entry: os.DirEntry[bytes], seen: _Seen, since_ns: int, *, has_come:
         seen.come[entry.path] = inode_of(found)
     else:
         seen.stayed.append(inode_of(found))
+
+
+def _is_new(folder: bytes, since_ns: int) -> bool:
+    try:
+        return os.lstat(folder).st_ctime_ns >= since_ns
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _was_away(before: tuple[int, int] | None, now: tuple[int, int]) -> bool:
+    """Since the former look. One that has other names in it by now counts as not away: that may never end."""
+    return before is None or (before[0] != now[0] and before[1] == now[1])
+
+
+def _above(name: bytes) -> Iterator[bytes]:
+    while name := name.rpartition(b"/")[0]:
+        yield name
 
 
 def _inode_at(name: bytes) -> int | None:
