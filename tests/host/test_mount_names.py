@@ -28,7 +28,7 @@ def test_what_is_mounted_is_found_by_its_name(tmp_path, name):
     machine.mount()
     assert machine.mounts.inside(machine.srv) == [machine.srv]
     assert machine.mounts.point_of(machine.srv / "web") == str(machine.srv)
-    assert str(machine.srv) in machine.mounts.of_this_machine()
+    assert [str(machine.srv)] in machine.mounts.of_this_machine().values()
     assert [disk.name for disk in machine.mounts.disks_of(str(machine.srv))] == ["nvme1n1"]
 
 

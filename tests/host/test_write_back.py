@@ -54,10 +54,14 @@ def test_a_share_that_may_hang_is_not_asked_when_a_gate_closes(tmp_path):
         "33 22 0:52 / /srv/pool\\040a rw shared:1 - zfs pool/a rw\n"
         "34 22 259:3 / /srv/disk rw - fuseblk /dev/nvme1n1 rw\n",
     )
-    assert list(machine.mounts.of_this_machine()) == ["/bound", "/srv/disk", "/srv/pool a"]
+    assert machine.mounts.of_this_machine() == {
+        "259:1": ["/bound", "/"],
+        "259:3": ["/srv/disk"],
+        "0:52": ["/srv/pool a"],
+    }
 
 
 def test_what_this_machine_answers_for_is_written_back_with_the_root_among_it():
     known = Mounts()
-    assert known.now()["/"].number in known.of_this_machine().values()
+    assert "/" in known.of_this_machine()[known.now()["/"].number]
     ClosingWriteBack(None).run()

@@ -71,17 +71,34 @@ class Mounts:
         place = folder.resolve()
         return [found for point in self.now() if place in (found := Path(point), *found.parents)]
 
-    def of_this_machine(self) -> dict[str, str]:
-        """One mount point of every file system for which this machine's kernel answers alone, with its number."""
-        by_number = {one.number: point for point, one in self.now().items() if not one.hangs_on_others}
-        return {point: number for number, point in sorted(by_number.items(), key=lambda one: one[1])}
+    def of_this_machine(self) -> dict[str, list[str]]:
+        """The mount points of every file system for which this machine's kernel answers alone, the newest first; by its
+        number.
+        """
+        points: dict[str, list[str]] = {}
+        for point, one in reversed(self.now().items()):
+            if not one.hangs_on_others:
+                points.setdefault(one.number, []).append(point)
+        return points
 
-    def carrying(self, folder: Path) -> set[str]:
-        """The numbers of the file systems in which it lies: its own, and those that are mounted in it."""
+    def carrying(self, folder: Path) -> dict[str, list[str]]:
+        """The file systems in which it lies, by their numbers: its own, and those that are mounted in it. Of each where
+        it can be asked, best first: a mount point may be hidden, or a socket, while the folder itself is what it is.
+        Where that is not there (its workload's stop has unmounted it) stands what is above it.
+        """
         place, known = folder.resolve(), self.now()
-        above = next((at for at in map(str, (place, *place.parents)) if at in known), None)
-        inside = [point for point in known if place in Path(point).parents]
-        return {known[point].number for point in (above, *inside) if point is not None}
+        points: dict[str, list[str]] = {}
+        upwards = [str(at) for at in (place, *place.parents)]
+        above = next((at for at in upwards if at in known), None)
+        if above is not None:
+            points[known[above].number] = upwards[: upwards.index(above) + 1]
+        for point in known:
+            if place in Path(point).parents:
+                points.setdefault(known[point].number, []).append(point)
+        for point, one in known.items():
+            if point not in points.get(one.number, [point]):
+                points[one.number].append(point)
+        return points
 
     def promised_at(self, path: Path, *, at_boot: bool) -> str | None:
         """The deepest mount point at or above the path that fstab names, the root of everything left out."""
