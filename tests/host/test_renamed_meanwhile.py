@@ -11,7 +11,7 @@ import pytest
 from spotguard.domain.errors import SyncFailed
 from spotguard.host.rsync import RsyncSync
 from spotguard.host.second_look import LOOKS, SecondLook
-from spotguard.host.state_folder import look_at
+from spotguard.host.state_folder import _entries, look_at
 from spotguard.host.term import Term
 from spotguard.host.transport import RsyncTransport
 from tests.host.copying import machine, settle, whole_pass
@@ -219,3 +219,15 @@ def test_a_clock_that_is_set_back_during_a_pass_ends_it(maildir):
     assert SecondLook(maildir.path, folders, now, now - monotonic).lacking()
     with pytest.raises(SyncFailed, match="clock"):
         SecondLook(maildir.path, folders, now, now - monotonic + 2_000_000_000).lacking()
+
+
+def test_a_folder_in_whose_place_a_file_comes_amid_a_look_ends_no_look(maildir):
+    for name in ("one", "two"):
+        maildir.write(f"tmp/{name}", "1")
+    walk, met = _entries(os.fsencode(maildir.path)), []
+    for name, _ in walk:
+        met.append(name.rpartition(b"/")[2])
+        if met[-1] == b"one":
+            maildir.rename("tmp", "former")
+            maildir.write("tmp", "a file by now")
+    assert met[-1] == b"one"

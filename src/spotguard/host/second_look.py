@@ -146,7 +146,7 @@ def _look(top: bytes, since_ns: int, known: Mapping[bytes, int]) -> _Seen:
 def _look_at(entry: os.DirEntry[bytes], seen: _Seen, since_ns: int, *, has_come: bool) -> None:
     try:
         found = entry.stat(follow_symlinks=False)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     if has_come or found.st_ctime_ns >= since_ns:
         seen.come[entry.path] = inode_of(found)

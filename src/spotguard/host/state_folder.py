@@ -165,5 +165,5 @@ def _entries(folder: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
             path = os.path.join(above, name)  # noqa: PTH118 - names that are no text
             try:
                 yield path, os.lstat(path)
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 continue
