@@ -131,9 +131,7 @@ def _why_it_waits(tx: sa.Connection, switch: Row) -> str | None:
     held = grants.holder(tx, switch.agent_id)
     if held is None or switch.new_instance_id is None or not switch.is_recovery:
         return None
-    target = InstanceId(switch.new_instance_id)
-    said = unheard.who_does_not_say(tx, switch.agent_id, held, target)
-    return said or (None if switch.replica_id is None else unheard.who_does_not_hear(tx, target))
+    return unheard.who_does_not_say(tx, switch.agent_id, held, InstanceId(switch.new_instance_id))
 
 
 def _why_target_fails(tx: sa.Connection, now: datetime, switch: Row, *, was_away: bool) -> str | None:

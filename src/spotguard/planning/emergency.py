@@ -306,19 +306,10 @@ def _by_volume(facts: DeathFacts) -> RecoveryPlan | None:
 
 
 def _by_old_pass(facts: DeathFacts) -> RecoveryPlan | None:
-    """The newest, also of one that is silent: what an older one lacks is nowhere else. A standby under a signal only
-    where no other has any: its volume outlives it and has what the image lacks.
-    """
-    standby = min(
-        _usable(facts),
-        key=lambda s: (
-            s.under_signal,
-            s.replica_id != facts.handed_over_to,
-            s.complete_pass_age_seconds or 0.0,
-            s.silent,
-            s.replica_id,
-        ),
-        default=None,
+    """A standby that is silent or under a signal only here: its volume outlives it and has what the image lacks."""
+    usable = _usable(facts)
+    standby = best_standby(usable) or min(
+        usable, key=lambda s: (s.complete_pass_age_seconds or 0.0, s.replica_id), default=None
     )
     if standby is None:
         return None

@@ -47,7 +47,6 @@ _STANDBYS = Prepared(
         replica_instances,
         instances.c.boot_id,
         instances.c.hears,
-        instances.c.heard_since,
         sa.and_(instances.c.is_active, sa.not_(IS_ENDING)).label("machine_lives"),
     )
     .outerjoin(instances, instances.c.id == replica_instances.c.instance_id)
@@ -210,14 +209,8 @@ def places_for_emergency(
     )
 
 
-def standby_facts(
-    tx: sa.Connection, now: datetime, agent_id: AgentId, *, deaf_after: timedelta = timedelta(0)
-) -> tuple[StandbyFacts, ...]:
-    """The live replicas of an agent as an emergency sees them.
-
-    `deaf_after`: one that has registered and has shown by no word for longer than this that it heard the answer counts
-    as silent. Its first word takes a moment.
-    """
+def standby_facts(tx: sa.Connection, now: datetime, agent_id: AgentId) -> tuple[StandbyFacts, ...]:
+    """The live replicas of an agent as an emergency sees them."""
     rows = _STANDBYS.rows(tx, {"agent": agent_id})
     noticed = live_signals.signalled(tx, now, [row.instance_id for row in rows])
     silent = silence.silent_standbys(tx, now, agent_id)
@@ -228,14 +221,10 @@ def standby_facts(
             enrolled=row.boot_id is not None and bool(row.machine_lives),
             complete_pass_age_seconds=_age_of_pass(row, now),
             under_signal=row.instance_id in noticed or row.machine_lives is False,
-            silent=row.id in silent or (row.synced_at is not None and _is_deaf(row, now - deaf_after)),
+            silent=row.id in silent or (row.synced_at is not None and not row.hears),
         )
         for row in rows
     )
-
-
-def _is_deaf(replica: Row, since: datetime) -> bool:
-    return not replica.hears and (replica.heard_since is None or replica.heard_since <= since)
 
 
 def _age_of_pass(replica: Row, now: datetime) -> float | None:

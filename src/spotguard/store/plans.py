@@ -48,7 +48,6 @@ __all__ = [
 
 Row = sa.Row[Any]
 
-DEAF_AFTER = timedelta(minutes=1)  # a notice leaves no time to make another for what may be over in a second
 _HEARD = Prepared(
     sa.update(agents)
     .where(agents.c.id == sa.bindparam("agent"))
@@ -154,7 +153,7 @@ def hand_over(
             enabled=agent.enabled,
             protection=fleet.protection(agent),
             kill=kill.level_for(tx, agent.client_id, agent.id),
-            standbys=fleet.standby_facts(tx, now, agent.id, deaf_after=DEAF_AFTER),
+            standbys=fleet.standby_facts(tx, now, agent.id),
             move_under_way=under_way is not None,
             can_sync=_can_sync(tx, agent.id),
         )
@@ -198,7 +197,7 @@ def _waits_for_state(move: Row, steps: Collection[Step]) -> bool:
 
 
 def _has_ready(tx: sa.Connection, now: datetime, agent: Row) -> bool:
-    standby = best_standby(fleet.standby_facts(tx, now, agent.id, deaf_after=DEAF_AFTER))
+    standby = best_standby(fleet.standby_facts(tx, now, agent.id))
     return standby is not None and standby.status is ReplicaStatus.READY
 
 

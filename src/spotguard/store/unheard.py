@@ -70,16 +70,6 @@ def who_does_not_say(
     )
 
 
-def who_does_not_hear(tx: sa.Connection, instance_id: InstanceId) -> str | None:
-    """A sentence for people, when a recovery waits for the first word of who is to serve; None: it has said it."""
-    if tx.scalar(sa.select(_i.hears).where(_i.id == instance_id)):
-        return None
-    return (
-        f"{instance_id} has the newest copy that is left, and has not said since it registered that it hears us: "
-        "restart its agent, or mend its network; or terminate it, and what else is left is taken, which lacks more"
-    )
-
-
 def who_may_serve(tx: sa.Connection, agent_id: AgentId | str, held: Row) -> str | None:
     """A sentence for people, of the agent's instance that may serve beside `held`, its grant; None: there is none.
 
