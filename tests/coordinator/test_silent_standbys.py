@@ -209,3 +209,21 @@ def test_a_cap_that_has_room_for_one_standby_lets_a_poor_one_be_replaced(scene, 
     scene.run(1800)
     assert standby(scene, agent).id != first.id
     assert standby(scene, agent).status == ReplicaStatus.READY
+
+
+def test_one_that_is_promoted_unheard_since_nothing_else_is_left_is_named_to_people_who_could_mend_it(scene):
+    """Its state is on no volume. Terminated as they are told, it is recovered from as any dead holder is."""
+    agent = scene.protect(pool=A, state_gib=None, manual_replica_enabled=True, restore_point_hours=1)
+    scene.run(400, until=lambda: [r.status for r in scene.live_replicas(agent)] == [ReplicaStatus.READY])
+    scene.run(1800, until=lambda: bool(scene.restore_points(agent)))
+    old, heir = scene.serving(agent), standby(scene, agent)
+    hush(scene, heir.instance_id)
+    scene.run(200, until=lambda: bool(told(scene, "replica_silent")))
+    scene.ec2.controls.fail_instance(old)
+    scene.run(900)
+    assert scene.serving(agent) == heir.instance_id
+    (late,) = told(scene, "step_late")
+    assert f"{heir.instance_id} was granted epoch 2 and is not heard: restart its agent" in late.message
+    assert scene.breaches() == []
+    scene.ec2.controls.fail_instance(heir.instance_id)
+    scene.run(1800, until=lambda: scene.serving(agent) != heir.instance_id and scene.is_open(agent))

@@ -341,7 +341,7 @@ def _repeat_rebalance(tx: sa.Connection, now: datetime, agent: Row, row: Row) ->
         _resolve(tx, now, row.id)
         return True
     failures, failed_at = standbys.recent_failures(tx, now, agent.id)
-    heard = any(not standby.silent for standby in fleet.standby_facts(tx, now, agent.id))
+    heard = any(standby.answers for standby in fleet.standby_facts(tx, now, agent.id))
     if heard or now < resume_at(failures, failed_at, now):
         return False
     given = plans.hand_over(tx, now, agent, SignalType.REBALANCE, row.detected_at)

@@ -11,7 +11,7 @@ from spotguard.coordinator import aftermath, bring_back, recovery, refusals, ser
 from spotguard.coordinator.agenda import Agenda, Work, client_of_switch
 from spotguard.coordinator.context import Context, Row
 from spotguard.coordinator.turns import Fair, Turns
-from spotguard.domain.agents import Executor, KillLevel
+from spotguard.domain.agents import OFFLINE_AFTER, Executor, KillLevel
 from spotguard.domain.ids import AgentId, InstanceId, SwitchId
 from spotguard.domain.replicas import LIVE_REPLICA
 from spotguard.domain.switches import Step, SwitchStatus, Trigger
@@ -25,6 +25,7 @@ from spotguard.store import (
     move_rows,
     moves,
     replicas,
+    sightings,
     storage,
     unheard,
 )
@@ -95,7 +96,7 @@ class Moves:
         if due is None or now <= due.at or not self.ctx.news(switch.id, f"late: {due.step}", now):
             return
         message = f"the step {due.step} of a {switch.kind} move was due at {due.at:%H:%M:%S} UTC"
-        why = self.ctx.db.read(lambda tx: _why_it_waits(tx, switch))
+        why = self.ctx.db.read(lambda tx: _why_it_waits(tx, now, switch))
         if why is not None:
             message = f"{message}: {why}"
         detail = {"switch_id": switch.id, "step": due.step.value, "when_late": due.late.value}
@@ -127,11 +128,26 @@ def why_unwind(tx: sa.Connection, now: datetime, switch: Row, *, was_away: bool)
     return _why_stopped(tx, switch, steps) or (None if was_away else move_deadlines.why_late(tx, now, switch))
 
 
-def _why_it_waits(tx: sa.Connection, switch: Row) -> str | None:
+def _why_it_waits(tx: sa.Connection, now: datetime, switch: Row) -> str | None:
     held = grants.holder(tx, switch.agent_id)
     if held is None or switch.new_instance_id is None or not switch.is_recovery:
         return None
+    if switch.status == SwitchStatus.COMMITTED:
+        return _why_it_does_not_open(tx, now, held, switch)
     return unheard.who_does_not_say(tx, switch.agent_id, held, InstanceId(switch.new_instance_id))
+
+
+def _why_it_does_not_open(tx: sa.Connection, now: datetime, held: Row, switch: Row) -> str | None:
+    """Of a standby that was promoted though nobody heard it: it had what no other place has."""
+    machine = sightings.get(tx, held.instance_id)
+    heard_at = None if machine is None else machine.last_heartbeat_at
+    is_heard = heard_at is not None and now - heard_at < OFFLINE_AFTER
+    if held.instance_id != switch.new_instance_id or is_heard:
+        return None
+    return (
+        f"{held.instance_id} was granted epoch {held.epoch} and is not heard: restart its agent or mend its network; "
+        "or terminate it, and the workload is recovered from its volumes or another standby"
+    )
 
 
 def _why_target_fails(tx: sa.Connection, now: datetime, switch: Row, *, was_away: bool) -> str | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
 
 from spotguard.domain.agents import KillLevel, Protection
-from spotguard.domain.ids import ReplicaId, SwitchId
+from spotguard.domain.ids import InstanceId, ReplicaId, SwitchId
 from spotguard.domain.replicas import ReplicaStatus
 from spotguard.domain.signals import SignalAction, SignalType
 from spotguard.planning.agent_files import CONFIG
@@ -38,13 +38,17 @@ class StandbyFacts:
     enrolled: bool  # its machine runs and its agent has registered
     complete_pass_age_seconds: float | None  # None: no complete pass has reached it
     under_signal: bool
-    silent: bool = (
-        False  # nobody hears it, though its primary is heard; or it hears nothing, and can be given no epoch
-    )
+    silent: bool = False  # nobody hears it, though its primary is heard
+    is_deaf: bool = False  # it hears nothing, and can be given no epoch
+    instance_id: InstanceId | None = None
+
+    @property
+    def answers(self) -> bool:
+        return not (self.silent or self.is_deaf)
 
     @property
     def may_take_over(self) -> bool:
-        return not (self.under_signal or self.silent)
+        return not self.under_signal and self.answers
 
     @property
     def holds_state(self) -> bool:
@@ -124,7 +128,7 @@ class RecoveryPlan:
 
 
 def best_standby(standbys: tuple[StandbyFacts, ...]) -> StandbyFacts | None:
-    """A ready one before a syncing one, then the newest complete pass; never a silent one or one under a signal."""
+    """A ready one before a syncing one, then the newest pass; never one that does not answer or is under a signal."""
     fit = [s for s in standbys if s.may_take_over]
     return min(
         fit,
@@ -313,12 +317,28 @@ def _by_old_pass(facts: DeathFacts) -> RecoveryPlan | None:
     )
     if standby is None:
         return None
+    if standby.is_deaf:
+        return RecoveryPlan(None, None, None, _what_brings_back(facts, standby))
     age = Decimal(str(round(standby.complete_pass_age_seconds or 0, 3)))
     return RecoveryPlan(
         Recovery.STANDBY,
         standby.replica_id,
         age,
         f"no volume is left: the complete pass of {age} s ago is promoted",
+    )
+
+
+def _what_brings_back(facts: DeathFacts, deaf: StandbyFacts) -> str:
+    """Without figures, which would make it news each time."""
+    then = recover(replace(facts, standbys=tuple(s for s in facts.standbys if s is not deaf)))
+    served = then.because
+    if then.how is not None:
+        is_older = then.how is Recovery.STANDBY
+        served = f"{'an older complete pass' if is_older else 'the newest image'} is taken"
+    return (
+        f"no volume is left, and the standby {deaf.instance_id}, which has the newest state, hears nothing of the "
+        "server: restart its agent or mend its network, and it serves; or terminate it, which leaves what no other "
+        f"place has to its disks alone, and then: {served}"
     )
 
 

@@ -221,7 +221,9 @@ def standby_facts(tx: sa.Connection, now: datetime, agent_id: AgentId) -> tuple[
             enrolled=row.boot_id is not None and bool(row.machine_lives),
             complete_pass_age_seconds=_age_of_pass(row, now),
             under_signal=row.instance_id in noticed or row.machine_lives is False,
-            silent=row.id in silent or (row.synced_at is not None and not row.hears),
+            silent=row.id in silent,
+            is_deaf=row.synced_at is not None and not row.hears,
+            instance_id=row.instance_id,
         )
         for row in rows
     )
