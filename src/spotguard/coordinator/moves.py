@@ -122,7 +122,8 @@ def why_unwind(tx: sa.Connection, now: datetime, switch: Row, *, was_away: bool)
         return f"epoch {held.epoch} was granted to {held.instance_id} meanwhile"
     if switch.is_recovery:
         doubt = None if held is None else unheard.who_served_last(tx, switch.agent_id, held)
-        return doubt or _why_source_is_gone(tx, switch, steps) or _why_rescue_stops(tx, switch)
+        deaf = None if was_away else _why_nobody_hears(tx, now, switch, steps)
+        return doubt or deaf or _why_source_is_gone(tx, switch, steps) or _why_rescue_stops(tx, switch)
     if held is None or held.released_at is not None or deaths.is_dead(tx, held.instance_id):
         return None  # the emergencies decide: there is nobody to serve on
     return _why_stopped(tx, switch, steps) or (None if was_away else move_deadlines.why_late(tx, now, switch))
@@ -161,6 +162,14 @@ def _why_target_fails(tx: sa.Connection, now: datetime, switch: Row, *, was_away
     if due is not None and due.step is Step.ENROLLED and now > due.at and not was_away:
         return f"its new instance {switch.new_instance_id} {recovery.NOT_ENROLLED}"
     return None
+
+
+def _why_nobody_hears(tx: sa.Connection, now: datetime, switch: Row, steps: list[Step]) -> str | None:
+    """A standby that was chosen while it had just registered. Once it hears it is chosen again."""
+    if Step.ENROLLED in steps or switch.replica_id is None or switch.new_instance_id is None:
+        return None
+    is_deaf = fleet.hears_nothing(tx, now, InstanceId(switch.new_instance_id))
+    return f"its standby {switch.new_instance_id} hears nothing" if is_deaf else None
 
 
 def _why_rescue_stops(tx: sa.Connection, switch: Row) -> str | None:

@@ -39,7 +39,7 @@ class StandbyFacts:
     complete_pass_age_seconds: float | None  # None: no complete pass has reached it
     under_signal: bool
     silent: bool = False  # nobody hears it, though its primary is heard
-    is_deaf: bool = False  # it hears nothing, and can be given no epoch
+    is_deaf: bool = False  # it has heard nothing for a minute, and can be given no epoch
     instance_id: InstanceId | None = None
 
     @property

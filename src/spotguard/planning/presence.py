@@ -20,6 +20,11 @@ It only stops counting as ready after `OFFLINE_AFTER`: to replace it is to sync 
 UNMEASURED_AFTER = timedelta(minutes=3)
 """A standby's agent tells every minute what has arrived: one that is heard, and has not for so long, hangs there."""
 
+DEAF_AFTER = timedelta(minutes=1)
+"""An agent whose registration's answer was lost asks again after a second, then after twice as long each time: who has
+heard none for so long hears nothing.
+"""
+
 TOGETHER = timedelta(minutes=5)  # silences that begin within this time count as one
 
 

@@ -50,6 +50,19 @@ def of_token(tx: Connection, token_hash: str) -> Row[Any] | None:
 _OF_TOKEN = sa.select(enrolments).where(enrolments.c.token_hash == sa.bindparam("hash"))
 
 
+def require_its_launch(tx: Connection, enrolled_by: Row[Any], former: Row[Any] | None) -> None:
+    """What a launch was given lets in that launch alone: whoever reads it there takes nobody else's place with it."""
+    if former is None or former.installed_at is None:
+        return
+    # its own first call may have used it in this very moment
+    token = of_token(tx, enrolled_by.token_hash)
+    if token is None or token.used_at is None:
+        raise Refused(
+            "this instance has enrolled before, and an enrolment token is for the one that was launched with it: "
+            "enrol it anew with what it enrolled with"
+        )
+
+
 def redeem(tx: Connection, now: datetime, token_hash: str, instance_id: InstanceId) -> None:
     """Bind the token to its first instance. That instance may come again, for its disk may be lost; no other may.
 

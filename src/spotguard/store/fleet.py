@@ -13,12 +13,13 @@ import sqlalchemy as sa
 from spotguard.domain.agents import AgentStatus, GuardRails, Protection, protection_of
 from spotguard.domain.decisions import PoolAssessment
 from spotguard.domain.errors import NotFound
-from spotguard.domain.ids import AgentId, ClientId, ReplicaId
+from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.replicas import LIVE_REPLICA, ReplicaStatus
 from spotguard.engine.assessment import Allowance, PoolFacts, assess
 from spotguard.planning.emergency import StandbyFacts
+from spotguard.planning.presence import DEAF_AFTER
 from spotguard.planning.standby import Place, emergency_places, standby_places
 from spotguard.store import (
     forecasts,
@@ -39,6 +40,9 @@ Row = sa.Row[Any]
 PRICES_COME_WITHIN = timedelta(minutes=10)  # until then a standby waits for them, later it is made on demand
 
 _AGENT = Prepared(sa.select(agents).where(agents.c.id == sa.bindparam("agent")))
+_HEARS = Prepared(
+    sa.select(instances.c.hears, instances.c.deaf_since).where(instances.c.id == sa.bindparam("machine"))
+)
 _HOLD = Prepared(
     sa.update(agents).where(agents.c.id == sa.bindparam("agent")).values(updated_at=sa.bindparam("now"))
 )
@@ -47,6 +51,7 @@ _STANDBYS = Prepared(
         replica_instances,
         instances.c.boot_id,
         instances.c.hears,
+        instances.c.deaf_since,
         sa.and_(instances.c.is_active, sa.not_(IS_ENDING)).label("machine_lives"),
     )
     .outerjoin(instances, instances.c.id == replica_instances.c.instance_id)
@@ -222,11 +227,25 @@ def standby_facts(tx: sa.Connection, now: datetime, agent_id: AgentId) -> tuple[
             complete_pass_age_seconds=_age_of_pass(row, now),
             under_signal=row.instance_id in noticed or row.machine_lives is False,
             silent=row.id in silent,
-            is_deaf=row.synced_at is not None and not row.hears,
+            is_deaf=row.synced_at is not None and _is_deaf(row, now),
             instance_id=row.instance_id,
         )
         for row in rows
     )
+
+
+def hears_nothing(tx: sa.Connection, now: datetime, instance_id: InstanceId) -> bool:
+    """It has registered, and for a minute nothing has told that it heard an answer: an epoch can be given to it by
+    nobody.
+    """
+    row = _HEARS.first(tx, {"machine": instance_id})
+    return row is not None and _is_deaf(row, now)
+
+
+def _is_deaf(machine: Row, now: datetime) -> bool:
+    if machine.hears or machine.deaf_since is None:
+        return False
+    return bool(now - machine.deaf_since > DEAF_AFTER)
 
 
 def _age_of_pass(replica: Row, now: datetime) -> float | None:

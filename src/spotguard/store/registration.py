@@ -85,7 +85,7 @@ def register(
     seen = _former(tx, client_id, AgentId(agent.id), newcomer.instance_id)
     former = write_instance(tx, now, client_id, agent, newcomer, seen)
     if enrolled_by is not None:
-        _require_its_launch(tx, enrolled_by, former)
+        enrolment.require_its_launch(tx, enrolled_by, former)
         enrolment.redeem(tx, now, enrolled_by.token_hash, newcomer.instance_id)
     again = former is not None and former.boot_id == newcomer.boot_id
     if former is None and enrolled_by is not None and newcomer.mode is Mode.SPOT:
@@ -207,19 +207,6 @@ def _former(
     return row
 
 
-def _require_its_launch(tx: Connection, enrolled_by: Row[Any], former: Row[Any] | None) -> None:
-    """What a launch was given lets in that launch alone: whoever reads it there takes nobody else's place with it."""
-    if former is None or former.installed_at is None:
-        return
-    # its own first call may have used it in this very moment
-    token = enrolment.of_token(tx, enrolled_by.token_hash)
-    if token is None or token.used_at is None:
-        raise Refused(
-            "this instance has enrolled before, and an enrolment token is for the one that was launched with it: "
-            "enrol it anew with what it enrolled with"
-        )
-
-
 def write_instance(
     tx: Connection,
     now: datetime,
@@ -247,7 +234,8 @@ def write_instance(
     first = {} if seen.installed_at is not None else {"installed_at": now}
     goes_on = seen.boot_id == newcomer.boot_id and _holds(tx, agent.id, newcomer.instance_id)
     unsaid = {} if goes_on else _UNSAID
-    write_of_boot(tx, newcomer.instance_id, seen.boot_id, told | first | unsaid | _started(seen, newcomer))
+    changed = told | first | unsaid | _started(seen, newcomer) | _still_deaf(seen)
+    write_of_boot(tx, newcomer.instance_id, seen.boot_id, changed)
     return seen
 
 
@@ -273,6 +261,7 @@ def _told(now: datetime, agent: Row[Any], newcomer: Newcomer) -> dict[str, Any]:
         "last_heartbeat_at": now,
         "heard_since": now,
         "hears": False,
+        "deaf_since": now,
         "updated_at": now,
     }
 
@@ -296,6 +285,11 @@ def _started(former: Row[Any], newcomer: Newcomer) -> dict[str, str]:
     """It speaks from another boot: that a look, perhaps the last for long, showed it stopped is no proof any more."""
     was_stopped = former.ec2_state == InstanceState.STOPPED.value and former.boot_id != newcomer.boot_id
     return {"ec2_state": InstanceState.RUNNING.value} if was_stopped else {}
+
+
+def _still_deaf(former: Row[Any]) -> dict[str, datetime]:
+    """Whoever registers again and again, and hears no answer, is so from the first time on."""
+    return {} if former.hears or former.deaf_since is None else {"deaf_since": former.deaf_since}
 
 
 def _holds(tx: Connection, agent_id: str, instance_id: InstanceId) -> bool:

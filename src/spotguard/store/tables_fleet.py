@@ -133,6 +133,7 @@ instances = sa.Table(
         "heard_since", UtcTime
     ),  # the first heartbeat of an unbroken row, none two minutes after another
     sa.Column("hears", sa.Boolean, nullable=False, default=False),  # the answer to this boot's registration
+    sa.Column("deaf_since", UtcTime),  # while it does not: the first registration that it heard no answer to
     sa.Column("gate", sa.String(20)),
     sa.Column("workload_healthy", sa.Boolean),
     sa.Column("healthy_streak", sa.Integer, nullable=False, default=0),

@@ -215,6 +215,7 @@ instances = sa.Table(
     sa.Column("last_heartbeat_at", UtcTime(), nullable=True),
     sa.Column("heard_since", UtcTime(), nullable=True),
     sa.Column("hears", sa.Boolean(), nullable=False),
+    sa.Column("deaf_since", UtcTime(), nullable=True),
     sa.Column("gate", sa.String(length=20), nullable=True),
     sa.Column("workload_healthy", sa.Boolean(), nullable=True),
     sa.Column("healthy_streak", sa.Integer(), nullable=False),
