@@ -122,12 +122,14 @@ def test_only_a_running_standby_with_a_whole_pass_is_promoted():
             assert death.chosen in death.usable
 
 
-def test_a_standby_under_a_signal_is_taken_only_when_the_image_would_be_the_alternative():
-    """B9 calls it not ready, and the image the last resort: what its volume holds outlives it."""
+def test_a_standby_under_a_signal_is_taken_only_when_no_volume_is_left_and_no_other_has_as_much():
+    """B9 calls it not ready: `test_the_newest_pass`."""
     for death in everything():
         if death.plan.how is Recovery.STANDBY and death.chosen.under_signal:
-            assert not death.safe
             assert not death.facts.volume_survives
+            if death.facts.handed_over_to != death.chosen.replica_id:
+                age = death.chosen.complete_pass_age_seconds
+                assert all(s.complete_pass_age_seconds > age for s in death.safe)
 
 
 def test_a_silent_standby_is_taken_where_one_under_a_signal_would_be():
@@ -196,10 +198,10 @@ def test_behind_a_closed_gate_nothing_is_lost_while_the_volume_survives():
             assert death.plan.lost_seconds == 0
 
 
-def test_with_an_open_gate_a_ready_standby_is_promoted_first():
+def test_with_an_open_gate_and_a_volume_that_keeps_what_it_lacks_a_ready_standby_is_promoted_first():
     for death in everything():
         ready = [s for s in death.safe if s.status is ReplicaStatus.READY]
-        if ready and not death.facts.gate_was_closed:
+        if ready and death.facts.volume_survives and not death.facts.gate_was_closed:
             assert death.chosen in ready
 
 
@@ -224,7 +226,7 @@ def test_the_gap_is_the_age_of_the_promoted_pass_and_always_recorded():
         if death.plan.how is Recovery.STANDBY:
             age = Decimal(str(death.chosen.complete_pass_age_seconds))
             heir = death.facts.handed_over_to == death.chosen.replica_id
-            assert death.plan.lost_seconds == (0 if heir and not death.chosen.under_signal else age)
+            assert death.plan.lost_seconds == (0 if heir else age)
         if death.plan.lost_seconds is None:
             assert death.plan.how is Recovery.IMAGE
 

@@ -40,6 +40,7 @@ class StandbyFacts:
     under_signal: bool
     silent: bool = False  # nobody hears it, though its primary is heard
     is_deaf: bool = False  # it has heard nothing for a minute, and can be given no epoch
+    is_ending: bool = False  # it has a termination notice, and is given none
     instance_id: InstanceId | None = None
 
     @property
@@ -249,7 +250,9 @@ def _by_standby(facts: DeathFacts) -> RecoveryPlan | None:
         return None
     if facts.gate_was_closed and (facts.volume_survives or facts.may_be_hidden or not facts.looked):
         return None  # it closed its gate first: its volume lacks no write, the standby may
-    age = Decimal(str(round(standby.complete_pass_age_seconds or 0, 3)))
+    if standby is not _newest(facts) and not facts.volume_survives:
+        return None  # what it lacks lies nowhere but with another standby
+    age = _age(standby)
     if standby.status is ReplicaStatus.READY:
         return RecoveryPlan(Recovery.STANDBY, standby.replica_id, age, "the ready standby is promoted")
     if age <= RECENT_PASS_SECONDS:
@@ -310,21 +313,42 @@ def _by_volume(facts: DeathFacts) -> RecoveryPlan | None:
 
 
 def _by_old_pass(facts: DeathFacts) -> RecoveryPlan | None:
-    """A standby that is silent or under a signal only here: its volume outlives it and has what the image lacks."""
-    usable = _usable(facts)
-    standby = best_standby(usable) or min(
-        usable, key=lambda s: (s.complete_pass_age_seconds or 0.0, s.replica_id), default=None
-    )
-    if standby is None:
+    """The newest, though it be silent or under a signal, and but seconds newer: no other place has what it has."""
+    newest = _newest(facts)
+    if newest is None:
         return None
-    if standby.is_deaf:
-        return RecoveryPlan(None, None, None, _what_brings_back(facts, standby))
-    age = Decimal(str(round(standby.complete_pass_age_seconds or 0, 3)))
-    return RecoveryPlan(
-        Recovery.STANDBY,
-        standby.replica_id,
-        age,
-        f"no volume is left: the complete pass of {age} s ago is promoted",
+    if newest.is_deaf:
+        return RecoveryPlan(None, None, None, _what_brings_back(facts, newest))
+    if newest.replica_id == facts.handed_over_to:
+        because = "no volume is left: the standby that received the last delta is promoted, silent or not"
+        return RecoveryPlan(Recovery.STANDBY, newest.replica_id, Decimal(0), because)
+    age = _age(newest)
+    because = f"no volume is left: the complete pass of {age} s ago is promoted"
+    other = best_standby(_usable(facts))
+    if other is not None and other is not newest:
+        why = "what was written between the two is nowhere else, and no write may be lost"
+        because = f"{because}, not that of {_age(other)} s ago, though its standby looks better: {why}"
+    return RecoveryPlan(Recovery.STANDBY, newest.replica_id, age, because)
+
+
+def _age(standby: StandbyFacts) -> Decimal:
+    return Decimal(str(round(standby.complete_pass_age_seconds or 0, 3)))
+
+
+def _newest(facts: DeathFacts) -> StandbyFacts | None:
+    """Who lacks the fewest writes of all that live. One that AWS is about to take is granted nothing: it comes last."""
+    return min(
+        _usable(facts),
+        key=lambda s: (
+            s.is_ending,
+            s.replica_id != facts.handed_over_to,
+            s.complete_pass_age_seconds,
+            not s.may_take_over,
+            s.status is not ReplicaStatus.READY,
+            s.status is not ReplicaStatus.SYNCING,
+            s.replica_id,
+        ),
+        default=None,
     )
 
 

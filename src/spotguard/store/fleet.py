@@ -22,6 +22,7 @@ from spotguard.planning.emergency import StandbyFacts
 from spotguard.planning.presence import DEAF_AFTER
 from spotguard.planning.standby import Place, emergency_places, standby_places
 from spotguard.store import (
+    deaths,
     forecasts,
     live_signals,
     ondemand,
@@ -228,6 +229,7 @@ def standby_facts(tx: sa.Connection, now: datetime, agent_id: AgentId) -> tuple[
             under_signal=row.instance_id in noticed or row.machine_lives is False,
             silent=row.id in silent,
             is_deaf=row.synced_at is not None and _is_deaf(row, now),
+            is_ending=row.instance_id in noticed and not deaths.can_serve(tx, row.instance_id),
             instance_id=row.instance_id,
         )
         for row in rows
