@@ -14,7 +14,6 @@ from datetime import datetime
 
 import msgspec
 import uvicorn
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from spotguard.api.app import Application, create_app
@@ -256,7 +255,7 @@ def serve_until(
     keep_time(plane, stop)
     settings = plane.settings
     with listening(plane.app, listener, settings.log_level) as address:
-        database = make_url(settings.database_url).render_as_string(hide_password=True)
+        database = plane.coordinator.ctx.db.told_url
         log.info("listening", address=address, coordinator=with_coordinator, database=database)
         if settings.public_url is None:
             log.warning(

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
-from spotguard.cli.databases import name_of
 from spotguard.domain.agents import KillLevel
 from spotguard.store import events, kill, leases
 from spotguard.store import tables as t
@@ -159,5 +158,5 @@ def test_the_database_is_named_with_a_warning_while_nobody_looks_into_it(shell, 
 
 def test_a_password_is_not_told():
     database = Database.open("mysql+pymysql://ada:secret@db.example.com/spotguard?password=secret")
-    assert name_of(database) == "mysql+pymysql://ada:***@db.example.com/spotguard"
+    assert database.told_url == "mysql+pymysql://ada:***@db.example.com/spotguard"
     database.dispose()

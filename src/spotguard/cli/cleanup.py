@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spotguard.cli.databases import DatabaseUrl, name_of, opened, told_time, warn_of_disuse
+from spotguard.cli.databases import DatabaseUrl, opened, told_time, warn_of_disuse
 from spotguard.cli.output import Json, print_json, say, say_table
 from spotguard.config import load_settings
 from spotguard.domain.clock import rfc3339
@@ -45,7 +45,7 @@ def cleanup(
 
             acted = clean_up(load_settings(database_url=database_url), database)
         told = _gather(database, now, client, hours)
-        told = {"database": name_of(database), "dry_run": dry_run, "acted": acted, **told}
+        told = {"database": database.told_url, "dry_run": dry_run, "acted": acted, **told}
         warn_of_disuse(database, now)
     if json:
         print_json(told)

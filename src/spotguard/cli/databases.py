@@ -40,12 +40,6 @@ def not_there(file: Path) -> str:
     )
 
 
-def name_of(database: Database) -> str:
-    """Its URL, without a password."""
-    url = database.engine.url.difference_update_query(("charset", "passwd", "password"))
-    return url.render_as_string(hide_password=True)
-
-
 def warn_of_disuse(database: Database, now: datetime) -> None:
     """What is done in a database that no coordinator looks into changes nothing: another one may be meant."""
     from spotguard.store.leases import of_coordinators
@@ -58,7 +52,7 @@ def warn_of_disuse(database: Database, now: datetime) -> None:
         missing.append("is looked into by no coordinator that is alive")
     if missing:
         warn(
-            f"{name_of(database)} {' and '.join(missing)}: if your server uses another database, name that one with "
+            f"{database.told_url} {' and '.join(missing)}: if your server uses another database, name that one with "
             f"{NAMED_BY}; in this one it takes effect once a server runs on it"
         )
 

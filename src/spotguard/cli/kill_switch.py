@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spotguard.cli.databases import DatabaseUrl, name_of, opened, time_in, warn_of_disuse
+from spotguard.cli.databases import DatabaseUrl, opened, time_in, warn_of_disuse
 from spotguard.cli.operators import user
 from spotguard.cli.output import Json, print_json, say, warn
 from spotguard.domain.agents import KillLevel
@@ -69,7 +69,7 @@ def kill_switch(
             raise BadSetting("--reason belongs to a switch that is turned: none, voluntary or all")
         with opened(database_url) as database:
             told = database.read(lambda tx: _standing(tx, agent=agent, client=client))
-            _show({"database": name_of(database), **told}, json=json)
+            _show({"database": database.told_url, **told}, json=json)
             warn_of_disuse(database, time_in(database))
         return
     reason = f"from the command line by {user()}" if reason is None else reason
@@ -79,7 +79,7 @@ def kill_switch(
         return whose, _standing(tx, agent=agent, client=client)
 
     with opened(database_url) as database:
-        now, where = time_in(database), name_of(database)
+        now, where = time_in(database), database.told_url
         (client_id, scope), standing = database.write(partial(turned, now=now))
         warn_of_disuse(database, now)
     if level is not Level.NONE:

@@ -11,10 +11,11 @@ from spotguard.coordinator import aftermath, bring_back, recovery, refusals, ser
 from spotguard.coordinator.agenda import Agenda, Work, client_of_switch
 from spotguard.coordinator.context import Context, Row
 from spotguard.coordinator.turns import Fair, Turns
-from spotguard.domain.agents import OFFLINE_AFTER, Executor, KillLevel
+from spotguard.domain.agents import Executor, KillLevel
 from spotguard.domain.ids import AgentId, InstanceId, SwitchId
 from spotguard.domain.replicas import LIVE_REPLICA
 from spotguard.domain.switches import Step, SwitchStatus, Trigger
+from spotguard.planning.presence import Presence, is_heard
 from spotguard.store import (
     deaths,
     events,
@@ -142,8 +143,8 @@ def _why_it_does_not_open(tx: sa.Connection, now: datetime, held: Row, switch: R
     """Of a standby that was promoted though nobody heard it: it had what no other place has."""
     machine = sightings.get(tx, held.instance_id)
     heard_at = None if machine is None else machine.last_heartbeat_at
-    is_heard = heard_at is not None and now - heard_at < OFFLINE_AFTER
-    if held.instance_id != switch.new_instance_id or is_heard:
+    is_silent = not is_heard(Presence(AgentId(switch.agent_id), heard_at, held.granted_at), now)
+    if held.instance_id != switch.new_instance_id or not is_silent:
         return None
     return (
         f"{held.instance_id} was granted epoch {held.epoch} and is not heard: restart its agent or mend its network; "

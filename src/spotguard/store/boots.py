@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from spotguard.domain.clock import parse_time, rfc3339
+from spotguard.domain.clock import parse_time
 from spotguard.domain.errors import InvalidInput, Refused
 from spotguard.store.database import LostRace
 from spotguard.store.tables import agent_tokens, instances
@@ -29,7 +29,9 @@ def require_not_over(tx: Connection, now: datetime, instance_id: str, boot_id: s
     known = tx.execute(sa.select(i.boot_id).where(i.id == instance_id)).scalar_one_or_none()
     if known is None or known == boot_id:
         return
-    if _registered_before(tx, instance_id, boot_id) or _began_before(now, boot_id, known):
+    begun = _begun(boot_id)
+    is_older = begun is not None and _began_after(now, known, begun)
+    if is_older or _registered_before(tx, instance_id, boot_id):
         raise Refused("this boot of the instance is over: it has registered in another one since")
 
 
@@ -45,7 +47,7 @@ def is_of_a_former_start(now: datetime, launched_at: datetime, boot_id: str | No
     """What EC2 shows with this LaunchTime is older than the start of this boot, which it shows late: both times
     begin anew with each start.
     """
-    return boot_id is not None and _began_before(now, rfc3339(launched_at + _ONE_START), boot_id)
+    return boot_id is not None and _began_after(now, boot_id, launched_at + _ONE_START)
 
 
 def _registered_before(tx: Connection, instance_id: str, boot_id: str) -> bool:
@@ -54,10 +56,15 @@ def _registered_before(tx: Connection, instance_id: str, boot_id: str) -> bool:
     return tx.execute(of_it.limit(1)).first() is not None
 
 
-def _began_before(now: datetime, boot_id: str, known: str) -> bool:
+def _began_after(now: datetime, boot_id: str, then: datetime) -> bool:
     """A time that is far to come orders nothing: by such a word one request could keep all boots out."""
+    begun = _begun(boot_id)
+    return begun is not None and then < begun <= now + _CLOCKS_DIFFER
+
+
+def _begun(boot_id: str) -> datetime | None:
+    """None: it is told by something else than its `pendingTime`."""
     try:
-        begun, newest = parse_time(boot_id), parse_time(known)
+        return parse_time(boot_id)
     except InvalidInput:
-        return False
-    return begun < newest <= now + _CLOCKS_DIFFER
+        return None

@@ -121,6 +121,12 @@ class Database:
             return cls(_mysql_engine(parsed, echo=echo))
         raise InvalidInput(f"database {backend!r} is not supported: SQLite, MySQL or MariaDB")
 
+    @property
+    def told_url(self) -> str:
+        """As people may read it: without a password."""
+        url = self.engine.url.difference_update_query(("charset", "passwd", "password"))
+        return url.render_as_string(hide_password=True)
+
     def write(self, work: Callable[[Connection], T]) -> T:
         """One transaction, all or nothing; run again as a whole when it lost a race or the connection."""
         with self._one_writer:

@@ -113,6 +113,7 @@ def _cut_of_counterfactual(fact: Counterfactual, settled: datetime | None, now: 
 
 
 def _cut_of_terms(terms: Sequence[Term], settled: datetime | None, now: datetime) -> datetime | None:
+    """Before a term that a settlement did not know which was under way when it was told, and marked it as settled."""
     return None if settled is None else cut_before(cut_of(settled, now), min(settled, now), terms)
 
 
