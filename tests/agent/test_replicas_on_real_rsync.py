@@ -7,11 +7,9 @@ import os
 
 import pytest
 
-from spotguard.domain.commands import CreatedBy
 from spotguard.host.adopting import AdoptingGate
 from spotguard.ports.workload import SyncPass, SyncTarget
 from spotguard.simulation.machine import SimulatedSync, state_of
-from spotguard.store import plans
 from spotguard.store.tables import replica_instances
 from tests.agent.stage import Perilous
 from tests.agent.test_with_the_server import ServedStage
@@ -131,16 +129,7 @@ def test_a_manual_replica_is_launched_synced_promoted_and_replaced(stage):
     assert_measured(told)
     (replica,) = stage.replicas()
     assert replica.replica_type == "manual"
-    stage.db.write(
-        lambda tx: plans.promote(
-            tx,
-            stage.clock.now(),
-            client_id=stage.client_id,
-            agent_id=replica.agent_id,
-            replica_id=replica.id,
-            created_by=CreatedBy.USER,
-        )
-    )
+    stage.promote(replica)
     stage.run(300, lambda: stage.register.serving() == [replica.instance_id])
     assert stage.bulk_of(replica.instance_id) == bulk
     stage.run(600, lambda: len(stage.replicas()) == 2 and stage.replicas()[1].status == "ready")

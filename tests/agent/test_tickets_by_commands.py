@@ -2,10 +2,8 @@
 
 import pytest
 
-from spotguard.domain.commands import CreatedBy
 from spotguard.host.command_sync import CommandSync, SyncCommands
 from spotguard.simulation.machine import SimulatedSync
-from spotguard.store import plans
 from spotguard.store.tables import replica_instances
 from tests.agent.test_with_the_server import ServedStage
 
@@ -40,34 +38,34 @@ def is_ready(stage):
     return [row.status for row in rows] == ["ready"]
 
 
-def protected(kind):
-    stage = kind()
+def guarded(stage):
+    """Its primary, once a standby is ready and a ticket would have come."""
     old = stage.primary()
     stage.set(auto_switch_enabled=False, manual_replica_enabled=True, replica_enabled=True)
     stage.run(900, lambda: is_ready(stage))
     stage.run(60)
+    return old
+
+
+def protected(kind):
+    stage = kind()
+    old = guarded(stage)
     (replica,) = stage.db.read(lambda tx: tx.execute(replica_instances.select()).all())
     assert (old.primacy.ticket is None) is (kind is StageByCommands)
     return stage, old, replica
 
 
-@pytest.mark.parametrize("kind", [ServedStage, StageByCommands])
-def test_a_planned_move_whose_server_goes_away_leaves_somebody_to_serve(kind):
-    stage, old, replica = protected(kind)
-    stage.db.write(
-        lambda tx: plans.promote(
-            tx,
-            stage.clock.now(),
-            client_id=stage.client_id,
-            agent_id=replica.agent_id,
-            replica_id=replica.id,
-            created_by=CreatedBy.USER,
-        )
-    )
+def somebody_serves_when_a_planned_move_loses_its_server(stage, old, replica):
+    stage.promote(replica)
     stage.run(300, lambda: old.primacy.paused)
     stage.server.away = True
     stage.run(900)
     assert stage.register.serving(), "the holder let go, and nobody was told"
+
+
+@pytest.mark.parametrize("kind", [ServedStage, StageByCommands])
+def test_a_planned_move_whose_server_goes_away_leaves_somebody_to_serve(kind):
+    somebody_serves_when_a_planned_move_loses_its_server(*protected(kind))
 
 
 @pytest.mark.parametrize("kind", [ServedStage, StageByCommands])

@@ -2,10 +2,13 @@
 
 import pytest
 
-from spotguard.domain.commands import CreatedBy
-from spotguard.store import plans
 from spotguard.store.tables import handover_tickets, replica_instances
-from tests.agent.test_tickets_by_commands import ByCommands, StageByCommands, is_ready
+from tests.agent.test_tickets_by_commands import (
+    ByCommands,
+    StageByCommands,
+    guarded,
+    somebody_serves_when_a_planned_move_loses_its_server,
+)
 
 
 class Later(ByCommands):
@@ -29,10 +32,7 @@ class Stage(StageByCommands):
 @pytest.fixture
 def upgraded():
     stage = Stage()
-    old = stage.primary()
-    stage.set(auto_switch_enabled=False, manual_replica_enabled=True, replica_enabled=True)
-    stage.run(900, lambda: is_ready(stage))
-    stage.run(60)
+    old = guarded(stage)
     assert old.primacy.ticket is not None
     stage.goes_by_commands = True
     stage.run(600)
@@ -48,21 +48,7 @@ def test_it_is_given_up(upgraded):
 
 
 def test_a_planned_move_whose_server_goes_away_leaves_somebody_to_serve(upgraded):
-    stage, old, replica = upgraded
-    stage.db.write(
-        lambda tx: plans.promote(
-            tx,
-            stage.clock.now(),
-            client_id=stage.client_id,
-            agent_id=replica.agent_id,
-            replica_id=replica.id,
-            created_by=CreatedBy.USER,
-        )
-    )
-    stage.run(300, lambda: old.primacy.paused)
-    stage.server.away = True
-    stage.run(900)
-    assert stage.register.serving(), "the holder let go, and nobody was told"
+    somebody_serves_when_a_planned_move_loses_its_server(*upgraded)
 
 
 def test_once_it_was_asked_back_no_other_one_is_issued(upgraded):

@@ -16,7 +16,7 @@ from spotguard.domain.instances import InstanceState, Mode
 from spotguard.domain.switches import PLANNED_STEPS, MoveKind, Step, Trigger
 from spotguard.domain.tags import ADOPTED_TAG
 from spotguard.simulation.troubled_database import TroubledDatabase
-from spotguard.store import moves, tenants
+from spotguard.store import moves, plans, tenants
 from spotguard.store.tables import agents, commands, replica_instances, switches
 from tests.agent.stage import Host, Stage
 from tests.cloud.scene import A, B
@@ -83,6 +83,19 @@ class ServedStage(Stage):
         machine.tags, machine.view = {**machine.tags, ADOPTED_TAG: self.agent().id}, None
         assert self.register.serving() == [instance_id]
         return host
+
+    def promote(self, replica):
+        """Its user's click."""
+        self.db.write(
+            lambda tx: plans.promote(
+                tx,
+                self.clock.now(),
+                client_id=self.client_id,
+                agent_id=replica.agent_id,
+                replica_id=replica.id,
+                created_by=CreatedBy.USER,
+            )
+        )
 
     def run(self, seconds, until=lambda: False):
         end = self.clock.now() + timedelta(seconds=seconds)

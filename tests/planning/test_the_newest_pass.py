@@ -6,10 +6,10 @@ from itertools import product
 
 import pytest
 
-from spotguard.domain.agents import KillLevel
 from spotguard.domain.ids import InstanceId, ReplicaId
 from spotguard.domain.replicas import ReplicaStatus
 from spotguard.planning.emergency import DeathFacts, Recovery, StandbyFacts, recover
+from tests.planning import test_deaths
 
 NEWER = StandbyFacts(
     ReplicaId("newer"), ReplicaStatus.READY, True, 1.0, False, instance_id=InstanceId("i-new")
@@ -18,15 +18,7 @@ OLDER = StandbyFacts(
     ReplicaId("older"), ReplicaStatus.READY, True, 3.0, False, instance_id=InstanceId("i-old")
 )
 SILENT, DEAF = replace(NEWER, silent=True), replace(NEWER, is_deaf=True)
-BARE = DeathFacts(
-    enabled=True,
-    kill=KillLevel.NONE,
-    standbys=(),
-    volume_survives=False,
-    same_az_has_capacity=True,
-    gate_was_closed=False,
-    handed_over_to=None,
-)
+BARE = replace(test_deaths.BARE, volume_survives=False)
 
 
 @dataclass(frozen=True)
