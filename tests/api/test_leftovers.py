@@ -33,6 +33,19 @@ def stray(world: World, machine: Machine, resource_id: str, **values: Any) -> No
     world.write(lambda tx: tx.execute(sa.insert(storage_resources), row | values))
 
 
+def has_ended(world: World, machine: Machine) -> None:
+    """Who had them last."""
+    row = {
+        "id": "i-0123456789abcdef0",
+        "client_id": machine.tenant.id,
+        "agent_id": machine.agent_id,
+        "is_active": False,
+        "created_at": world.clock.now(),
+        "updated_at": world.clock.now(),
+    }
+    world.write(lambda tx: tx.execute(sa.insert(instances), row))
+
+
 def serves(world: World, machine: Machine) -> None:
     mine = instances.c.id == machine.id
     proven = {"gate": "open", "healthy_streak": PROVEN_CHECKS}
@@ -42,6 +55,7 @@ def serves(world: World, machine: Machine) -> None:
 def test_what_is_left_over_is_told_with_reasons_and_cost(world: World, acme: Tenant, web: Machine):
     assert acme.get("/leftovers") == {"items": [], "usdPerMonth": "0", "done": []}
     serves(world, web)
+    has_ended(world, web)
     stray(world, web, "vol-1")
     stray(world, web, "vol-2", suspect_since=world.clock.now(), usd_per_gib_month=None)
     told = acme.get("/leftovers")

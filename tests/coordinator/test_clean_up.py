@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from spotguard.domain import image_names
 from spotguard.domain.agents import Executor
 from spotguard.domain.errors import NeedsPerson, Throttled
 from spotguard.domain.ids import ClientToken, InstanceId
@@ -390,9 +391,8 @@ def test_a_server_that_was_not_handed_over_runs_on_after_its_move():
 
 
 def test_a_snapshot_that_shows_later_than_its_image_belongs_to_it_all_the_same(scene, agent):
-    image = scene.ec2.create_image(
-        scene.serving(agent), "two disks", tags(scene, agent, restore_points.PURPOSE)
-    )
+    name = image_names.of_restore_point(agent, scene.now)
+    image = scene.ec2.create_image(scene.serving(agent), name, tags(scene, agent, restore_points.PURPOSE))
     late = max(scene.ec2.world.images[image].snapshots.values())
     scene.ec2.world.snapshots[late].visible_at = scene.now + timedelta(minutes=4)
     scene.run(600)

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from spotguard.domain import image_names
 from spotguard.domain.agents import Executor
 from spotguard.domain.errors import NeedsPerson, Throttled
 from spotguard.domain.ids import ClientToken, InstanceId
@@ -38,7 +39,7 @@ def state_volume(scene):
 
 def restore_point(scene, agent):
     tags = scene.db.read(lambda tx: launch_orders.tags_of(tx, scene.client_id, agent, restore_points.PURPOSE))
-    scene.ec2.create_image(scene.serving(agent), "of today", tags)
+    scene.ec2.create_image(scene.serving(agent), image_names.of_restore_point(agent, scene.now), tags)
     scene.run(900, until=lambda: scene.rows(storage_resources, *_DONE))
 
 

@@ -92,5 +92,5 @@ def test_a_volume_is_fetched_once_it_proves_to_hear_nothing(scene):
     chosen = scene.last_move(agent)
     assert (chosen.is_recovery, chosen.replica_id) == (True, replica.id)
     scene.run(600, until=scene.serves_elsewhere(agent, old))
-    assert scene.move(chosen.id).ended_because == f"its standby {replica.instance_id} hears nothing"
+    assert scene.move(chosen.id).ended_because == f"{replica.instance_id} hears nothing of the server"
     assert scene.holder_of(volume) == scene.serving(agent) != replica.instance_id

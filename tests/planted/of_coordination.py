@@ -122,8 +122,8 @@ BUGS = (
         (
             Edit(
                 "coordinator/moves.py",
-                "    return _why_stopped(tx, switch, steps) or (None if was_away else move_deadlines.why_late(tx, now, switch))\n",
-                "    return None if was_away else move_deadlines.why_late(tx, now, switch)\n",
+                "    return _why_stopped(tx, switch, steps) or deaf or late\n",
+                "    return deaf or late\n",
             ),
         ),
         Node(

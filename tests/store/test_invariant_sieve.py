@@ -120,6 +120,16 @@ def test_whatever_is_spoilt_the_sieve_lets_through(world):
     assert asked <= seen.keys(), seen
 
 
+LAUNCH = {
+    "token": "ours",
+    "kind": "launch",
+    "resource_id": "i-0123456789abcdef0",
+    "request": {},
+    "status": "done",
+    "voluntary": False,
+}
+
+
 @pytest.mark.parametrize("whose", ["an agent's", "nobody's"])
 def test_a_machine_that_runs_for_nobody_is_found(world, whose):
     client_id, _, _ = clear(world)
@@ -135,6 +145,8 @@ def test_a_machine_that_runs_for_nobody_is_found(world, whose):
             counted = {"instance_count": agent.instance_count + 1}
             tx.execute(sa.update(t.agents).where(t.agents.c.id == agent.id).values(counted))
         tx.execute(sa.insert(t.instances), machine | times)
+        launched = LAUNCH | {"client_id": client_id, "agent_id": agent.id, "created_at": long_ago}
+        tx.execute(sa.insert(t.intentions), launched)
         told.append(found(tx, world, client_id))
         raise Undone
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from spotguard.coordinator import refusals
 from spotguard.coordinator.context import Context, Row
+from spotguard.domain.agents import KillLevel
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, SwitchId, VolumeId
 from spotguard.domain.instances import InstanceState
 from spotguard.domain.switches import SwitchStatus
 from spotguard.ports.cloud import Cloud, VolumeState, VolumeView
-from spotguard.store import adrift, events, fleet, leftover_rows, moves, sightings, storage, unwinding
+from spotguard.store import adrift, events, fleet, kill, left_alone, moves, sightings, storage, unwinding
 
 SETTLED_AFTER = timedelta(seconds=20)
 """EC2 shows a volume as attached while it still detaches: a detachment that somebody has just begun shows by then."""
@@ -70,7 +71,7 @@ def _carry(
 
 def _may_be_taken_from(tx: sa.Connection, other: InstanceId) -> bool:
     machine = sightings.get(tx, other)
-    is_held = machine is not None and leftover_rows.why_left_alone(tx, machine) is not None
+    is_held = machine is not None and left_alone.why_left_alone(tx, machine) is not None
     return not is_held and not sightings.ever_held(tx, other)
 
 
@@ -87,6 +88,9 @@ def _repair(ctx: Context, now: datetime, agent: Row) -> bool:
     rows = ctx.db.read(lambda tx: adrift.volumes_of(tx, now, agent_id))
     if cloud is None or not rows:
         return False
+    if ctx.db.read(lambda tx: _is_stopped(tx, agent)):
+        then = "the kill switch stands at all, and nobody attaches it"
+        return _tell(ctx, now, agent, [row.id for row in rows], rows[0].holder, then)
     home = InstanceId(rows[0].holder)
     machine = cloud.describe_instances([home])
     if not machine or machine[0].state is not InstanceState.RUNNING:
@@ -96,18 +100,34 @@ def _repair(ctx: Context, now: datetime, agent: Row) -> bool:
     shown = cloud.describe_volumes(wanted) if wanted else ()
 
     def may() -> bool:
-        return bool(ctx.db.read(lambda tx: adrift.volumes_of(tx, now, agent_id)))
+        return ctx.db.read(
+            lambda tx: bool(adrift.volumes_of(tx, now, agent_id)) and not _is_stopped(tx, agent)
+        )
 
+    free = [view.volume_id for view in shown if view.state is VolumeState.AVAILABLE]
+    _tell(ctx, now, agent, free, home, "it is attached again")
     for view in shown:
-        if view.state is VolumeState.AVAILABLE and ctx.news(view.volume_id, "adrift", now):
-            ctx.db.write(lambda tx, view=view: _tell(tx, now, agent, view.volume_id, home))  # type: ignore[misc]
         _carry(ctx, cloud, view, home, wanted[view.volume_id], may)
     ctx.db.write(lambda tx: _write(tx, ClientId(agent.client_id), shown))
     ctx.soon(now, 2)
     return bool(shown)
 
 
-def _tell(tx: sa.Connection, now: datetime, agent: Row, volume_id: VolumeId, home: InstanceId) -> None:
-    message = f"{volume_id} of {home} is attached to nobody while no move is under way: it is attached again"
-    detail = {"volume_id": volume_id, "instance_id": home}
-    events.append(tx, now, agent.client_id, agent.id, "volume_adrift", message, detail)
+def _is_stopped(tx: sa.Connection, agent: Row) -> bool:
+    """A person may have taken the volume away to work on it."""
+    return kill.level_for(tx, ClientId(agent.client_id), AgentId(agent.id)) is KillLevel.ALL
+
+
+def _tell(ctx: Context, now: datetime, agent: Row, volume_ids: Sequence[str], home: str, then: str) -> bool:
+    """Of those that were not told within the hour; True if there was one."""
+    told = [volume_id for volume_id in volume_ids if ctx.news(volume_id, then, now)]
+
+    def work(tx: sa.Connection) -> None:
+        for volume_id in told:
+            message = f"{volume_id} of {home} is attached to nobody while no move is under way: {then}"
+            detail = {"volume_id": volume_id, "instance_id": home}
+            events.append(tx, now, agent.client_id, agent.id, "volume_adrift", message, detail)
+
+    if told:
+        ctx.db.write(work)
+    return bool(told)

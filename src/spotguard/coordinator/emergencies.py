@@ -77,7 +77,8 @@ class Emergencies:
         if switch_before is not None and switch_before.is_recovery:
             return False  # the duty of moves carries it on
         looked = self._looks_at_what_is_left(agent_id)
-        changed = self.ctx.db.write(lambda tx: _succeed(tx, now, agent_id, looked=looked))
+        was_away = self.ctx.was_away(now)
+        changed = self.ctx.db.write(lambda tx: _succeed(tx, now, agent_id, looked=looked, was_away=was_away))
         switch = self.ctx.db.read(lambda tx: moves.preparing_of(tx, agent_id))
         if switch is not None and switch.is_recovery:
             with refusals.told(self.ctx, now, switch, agent_id):
@@ -111,7 +112,7 @@ class Emergencies:
         return changed
 
 
-def _succeed(tx: sa.Connection, now: datetime, agent_id: AgentId, *, looked: bool) -> bool:
+def _succeed(tx: sa.Connection, now: datetime, agent_id: AgentId, *, looked: bool, was_away: bool) -> bool:
     agent = fleet.agent_row(tx, agent_id)
     held = grants.holder(tx, agent_id)
     if held is None or agent.status == AgentStatus.DELETED:
@@ -121,14 +122,26 @@ def _succeed(tx: sa.Connection, now: datetime, agent_id: AgentId, *, looked: boo
     if switch is not None:
         if moves.grant_if_due(tx, now, switch.id):
             return True
-        if not _is_hopeless(tx, now, switch, dead=dead, released=held.released_at is not None):
+        released = held.released_at is not None
+        if not was_away and _is_deaf(tx, now, switch):
+            because = f"{switch.new_instance_id} hears nothing of the server"
+        elif _is_hopeless(tx, now, switch, dead=dead, released=released):
+            because = "its old instance is gone before the state was complete"
+        else:
             return False
-        moves.unwind(tx, now, switch.id, "its old instance is gone before the state was complete")
+        moves.unwind(tx, now, switch.id, because)
         if moves.preparing_of(tx, agent_id) is not None:
             return True  # its volumes come back first
     if not dead:
         return _give_back(tx, now, agent, held) or nobody_serves.tell(tx, now, agent, held)
-    return _recover(tx, now, agent, held, looked=looked)
+    return _recover(tx, now, agent, held, looked=looked, was_away=was_away)
+
+
+def _is_deaf(tx: sa.Connection, now: datetime, switch: Row) -> bool:
+    """Its new instance has registered anew, and hears nothing since: it is granted nothing."""
+    new = switch.new_instance_id
+    goes_on = switch.unwinding_since is None and new is not None
+    return goes_on and fleet.hears_nothing(tx, now, InstanceId(new))
 
 
 def _is_hopeless(tx: sa.Connection, now: datetime, switch: Row, *, dead: bool, released: bool) -> bool:
@@ -185,10 +198,14 @@ def _why_none_is_given(tx: sa.Connection, agent: Row, held: Row) -> str | None:
     return unheard.who_may_serve(tx, agent.id, held)
 
 
-def _recover(tx: sa.Connection, now: datetime, agent: Row, held: Row, *, looked: bool) -> bool:
+def _recover(
+    tx: sa.Connection, now: datetime, agent: Row, held: Row, *, looked: bool, was_away: bool
+) -> bool:
     left = state_left.left_by(tx, agent)
     volumes = left.volumes
     plan = recover(_death_facts(tx, now, agent, held, left, looked=looked))
+    if plan.how is None and was_away:
+        return False  # a standby may only have had nobody to talk to: people are told what to do when it is known
     if plan.how is None:
         ended = f"{held.instance_id} has ended. {plan.because}"
         return tell_once(tx, now, agent, held, "instance_ended", ended)

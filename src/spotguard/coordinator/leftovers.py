@@ -30,6 +30,7 @@ from spotguard.store import (
     events,
     fleet,
     forsaken,
+    left_alone,
     left_for_people,
     leftover_rows,
     move_rows,
@@ -105,8 +106,11 @@ class Leftovers:
         """Also in the two minutes that AWS leaves it: they cost next to nothing, and who serves may die in them."""
         if self.ctx.db.read(lambda tx: deaths.is_being_taken(tx, now, row.id)):
             return True
-        if self.ctx.db.read(lambda tx: leftover_rows.why_left_alone(tx, row)) is None:
+        why = self.ctx.db.read(lambda tx: left_alone.why_left_alone(tx, row))
+        if why is None:
             return False
+        if why == UNKNOWN_LAUNCH:
+            self._keep_unknown(now, row)
         self.ctx.rest(row.id, now, now + REST)
         return True
 
@@ -172,9 +176,6 @@ class Leftovers:
 
     def _end_orphan(self, now: datetime, row: Row) -> bool:
         """Ours by its token, and nothing refers to it: in two looks."""
-        if not self.ctx.db.read(lambda tx: leftover_rows.was_launched_by_us(tx, row)):
-            self._keep_unknown(now, row)
-            return False
         return row.ec2_state not in _ENDING and self._terminate(now, row, NOTHING_REFERS)
 
     def _keep_unknown(self, now: datetime, row: Row) -> None:
@@ -203,7 +204,7 @@ def _ask_agent(tx: sa.Connection, now: datetime, row: Row, because: str) -> bool
 def _is_idle_still(tx: sa.Connection, now: datetime, row: Row) -> bool:
     fleet.hold(tx, now, row.agent_id)
     idle = leftover_rows.idle_machine(tx, InstanceId(row.id))
-    return idle is not None and leftover_rows.why_left_alone(tx, idle) is None
+    return idle is not None and left_alone.why_left_alone(tx, idle) is None
 
 
 def _due(rows: list[Row], now: datetime) -> list[Row]:
@@ -211,16 +212,16 @@ def _due(rows: list[Row], now: datetime) -> list[Row]:
 
 
 def _unclaimed(tx: sa.Connection) -> tuple[list[Row], list[Row]]:
-    """Machines, and things. Under the kill switch at `all` no thing: in the copy of a backup, what these rows take for
-    left over may be the state of who serves.
+    """Machines, and things. Of whoever has stopped everything no thing: in the copy of a backup, what these rows take
+    for left over may be the state of who serves.
     """
-    things = [row for row in leftover_rows.unreferenced(tx) if not leftover_rows.is_stopped(tx, row)]
+    things = [row for row in leftover_rows.unreferenced(tx) if left_alone.why_stopped(tx, row) is None]
     return leftover_rows.orphan_machines(tx), things
 
 
 def _is_loose_still(tx: sa.Connection, row: Row) -> bool:
     again = leftover_rows.unreferenced_of(tx, row.agent_id)
-    return any(one.id == row.id for one in again) and not leftover_rows.is_stopped(tx, row)
+    return any(one.id == row.id for one in again) and left_alone.why_stopped(tx, row) is None
 
 
 def of_switch(ctx: Context, now: datetime, switch: Row) -> bool:
@@ -246,8 +247,10 @@ def _needless(tx: sa.Connection, switch: Row) -> list[Row] | None:
     move was looked at.
     """
     goes_on = move_rows.get(tx, switch.id).status == SwitchStatus.COMMITTED
-    may = goes_on and served.is_served(tx, switch.agent_id) and not leftover_rows.is_stopped(tx, switch)
-    return leftover_rows.of_switch(tx, switch) if may else None
+    if not goes_on or not served.is_served(tx, switch.agent_id):
+        return None
+    rows = leftover_rows.of_switch(tx, switch)
+    return None if rows and left_alone.why_stopped(tx, switch) is not None else rows
 
 
 def delete(ctx: Context, now: datetime, row: Row, because: str) -> bool:

@@ -93,6 +93,8 @@ class Moves:
 
     def _tell_if_late(self, now: datetime, switch: Row) -> None:
         """People hear of a step that is past its time, whatever becomes of it."""
+        if self.ctx.was_away(now):
+            return  # who is late may have told of it, and nobody heard
         due = self.ctx.db.read(lambda tx: move_deadlines.due_of(tx, switch))
         if due is None or now <= due.at or not self.ctx.news(switch.id, f"late: {due.step}", now):
             return
@@ -121,13 +123,14 @@ def why_unwind(tx: sa.Connection, now: datetime, switch: Row, *, was_away: bool)
     held = grants.holder(tx, switch.agent_id)
     if held is not None and held.epoch != switch.from_epoch:
         return f"epoch {held.epoch} was granted to {held.instance_id} meanwhile"
+    deaf = None if was_away else _why_nobody_hears(tx, now, switch, steps)
     if switch.is_recovery:
         doubt = None if held is None else unheard.who_served_last(tx, switch.agent_id, held)
-        deaf = None if was_away else _why_nobody_hears(tx, now, switch, steps)
         return doubt or deaf or _why_source_is_gone(tx, switch, steps) or _why_rescue_stops(tx, switch)
     if held is None or held.released_at is not None or deaths.is_dead(tx, held.instance_id):
         return None  # the emergencies decide: there is nobody to serve on
-    return _why_stopped(tx, switch, steps) or (None if was_away else move_deadlines.why_late(tx, now, switch))
+    late = None if was_away else move_deadlines.why_late(tx, now, switch)
+    return _why_stopped(tx, switch, steps) or deaf or late
 
 
 def _why_it_waits(tx: sa.Connection, now: datetime, switch: Row) -> str | None:
@@ -166,11 +169,14 @@ def _why_target_fails(tx: sa.Connection, now: datetime, switch: Row, *, was_away
 
 
 def _why_nobody_hears(tx: sa.Connection, now: datetime, switch: Row, steps: list[Step]) -> str | None:
-    """A standby that was chosen while it had just registered. Once it hears it is chosen again."""
-    if Step.ENROLLED in steps or switch.replica_id is None or switch.new_instance_id is None:
+    """A standby that was chosen while it had just registered, or whoever has registered anew since it enrolled. Once it
+    hears it is chosen again.
+    """
+    was_heard = Step.ENROLLED in steps or switch.replica_id is not None
+    if not was_heard or switch.new_instance_id is None:
         return None
     is_deaf = fleet.hears_nothing(tx, now, InstanceId(switch.new_instance_id))
-    return f"its standby {switch.new_instance_id} hears nothing" if is_deaf else None
+    return f"{switch.new_instance_id} hears nothing of the server" if is_deaf else None
 
 
 def _why_rescue_stops(tx: sa.Connection, switch: Row) -> str | None:

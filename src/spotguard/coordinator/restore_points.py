@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from spotguard.coordinator import leftovers, refusals
 from spotguard.coordinator.context import Beat, Context, Row
 from spotguard.coordinator.turns import Turns
+from spotguard.domain import image_names
 from spotguard.domain.agents import KillLevel
 from spotguard.domain.errors import NeedsPerson
 from spotguard.domain.ids import AgentId, ClientId, InstanceId
@@ -83,7 +84,7 @@ class RestorePoints:
         serving = self.ctx.db.read(lambda tx: _serving(tx, AgentId(agent.id)))
         if serving is None:
             return  # nobody serves, or a move is under way: its volumes are on their way
-        name = f"spotguard-restore-{agent.id}-{now:%Y%m%dT%H}"
+        name = image_names.of_restore_point(agent.id, now)
         tags = self.ctx.db.read(
             lambda tx: launch_orders.tags_of(
                 tx, ClientId(agent.client_id), AgentId(agent.id), restore_points.PURPOSE

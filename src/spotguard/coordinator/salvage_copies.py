@@ -64,7 +64,9 @@ def clear(ctx: Context, now: datetime, cloud: Cloud, row: Row) -> bool:
 
 
 def _snapshots(cloud: Cloud, row: Row) -> tuple[SnapshotView, ...]:
-    return cloud.describe_snapshots(tags=_marks(row))
+    """Of the dead one's volume: a backup of the copy has the copy's tags."""
+    shown = cloud.describe_snapshots(tags=_marks(row))
+    return tuple(one for one in shown if one.volume_id == row.volume_id)
 
 
 def _ask_snapshot(ctx: Context, now: datetime, cloud: Cloud, row: Row) -> None:

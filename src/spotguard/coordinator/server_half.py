@@ -12,12 +12,13 @@ import sqlalchemy as sa
 from spotguard.coordinator import refusals
 from spotguard.coordinator.context import Context, Row
 from spotguard.coordinator.recovery import attach_volumes, launch_target
+from spotguard.domain import image_names
 from spotguard.domain.errors import NeedsPerson, NotVisible, Refused
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, SwitchId
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.switches import MoveKind, Step, Trigger
-from spotguard.execution.imaging import DUPLICATE, image_name
+from spotguard.execution.imaging import DUPLICATE
 from spotguard.execution.volumes import movable
 from spotguard.planning.standby import Place
 from spotguard.ports.cloud import Cloud, CopyState
@@ -120,7 +121,7 @@ def _image(half: Half) -> bool:
     """Begun with the gate closed; its unique name holds the switch's id, so that asking twice makes one."""
     if Step.GATE_CLOSED not in half.steps:
         return False
-    found = half.cloud.describe_images(name=image_name(half.switch.id))
+    found = half.cloud.describe_images(name=image_names.of_move(half.switch.id))
     if not found:
         return _begin_image(half)
     if found[0].state is CopyState.FAILED:
@@ -153,7 +154,9 @@ def _begin_image(half: Half) -> bool:
     if shown and (lacks := _lacking(half, {volume.device for volume in shown[0].volumes})):
         return _unwind(half, f"{lacks} of the old instance is attached to nobody: an image would lack it")
     try:
-        half.cloud.create_image(InstanceId(half.switch.old_instance_id), image_name(half.switch.id), tags)
+        half.cloud.create_image(
+            InstanceId(half.switch.old_instance_id), image_names.of_move(half.switch.id), tags
+        )
     except NeedsPerson as error:
         if error.code in refusals.TOO_EARLY:
             raise

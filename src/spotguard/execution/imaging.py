@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from spotguard.domain import image_names
 from spotguard.domain.errors import NeedsPerson
 from spotguard.domain.ids import ImageId, InstanceId
 from spotguard.execution.move_state import MoveState
@@ -14,10 +15,6 @@ from spotguard.ports.workload import Quiesce
 
 SOON_SECONDS = 5.0
 DUPLICATE = "InvalidAMIName.Duplicate"
-
-
-def image_name(switch_id: str) -> str:
-    return f"spotguard-{switch_id}"
 
 
 def make(
@@ -39,7 +36,7 @@ def make(
 
 
 def _begin(cloud: Cloud, state: MoveState, quiet: Quiesce) -> MoveState | Wait:
-    name = image_name(state.switch_id or f"{state.own}-{state.epoch}")
+    name = image_names.of_move(state.switch_id or f"{state.own}-{state.epoch}")
     earlier = cloud.describe_images(name=name)
     if earlier:
         return replace(state, image_id=earlier[0].image_id)

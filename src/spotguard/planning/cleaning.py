@@ -15,8 +15,9 @@ SEEN_TWICE = timedelta(seconds=60)
 FOUND, DELETED, KEPT = "leftover_found", "leftover_deleted", "leftover_kept"  # kinds of events
 UNKNOWN_AGENT = "unknown agent: told, never deleted by itself"
 UNKNOWN_LAUNCH = (
-    "it carries a token of ours that this database does not know. Was an older backup restored? It may be the one that "
-    "serves: a person decides (docs/production.md)"
+    "it carries a token of ours, and this database does not know that launch, or that it gave another machine. Did "
+    "somebody launch one alike, with its tags? Or was an older backup restored? Then it may be the one that serves: a "
+    "person decides (docs/production.md)"
 )
 HOURS_A_MONTH = Decimal(730)  # as AWS counts
 

@@ -69,7 +69,7 @@ def delete(
     tx: sa.Connection, now: datetime, client_id: ClientId, agent_id: AgentId, as_seen: str | None = None
 ) -> Deletion:
     """Soft: history stays, standbys are retired, its instances are left alone, and its event names them. Again is
-    harmless.
+    harmless. Where nobody serves, a standby that was in sync is left alone too: it may have what is left of the state.
 
     It ends what is open of its moves where its holder has ended, or the old instance is left running anyway.
     `Refused` while another move is open: half a move has nobody to finish it; and where the deletion is no longer the
@@ -124,7 +124,9 @@ def _deletion(
     tx: sa.Connection, client_id: ClientId, agent_id: AgentId, standbys: tuple[str, ...]
 ) -> Deletion:
     row = agent_store.of_client(tx, client_id, agent_id)
-    return Deletion(row, tuple(left_behind.of_agent(tx, agent_id)), standbys)
+    left = tuple(left_behind.of_agent(tx, agent_id))
+    kept = {one.row.id for one in left}
+    return Deletion(row, left, tuple(one for one in standbys if one not in kept))
 
 
 def _require_no_move(tx: sa.Connection, agent: Row) -> None:

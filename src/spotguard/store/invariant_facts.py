@@ -16,7 +16,7 @@ from spotguard.domain.instances import GateState, InstanceState, Mode, is_proof_
 from spotguard.domain.replicas import ReplicaStatus, ReplicaType
 from spotguard.domain.tickets import TicketStatus
 from spotguard.planning import invariants as inv
-from spotguard.store import admissions, invariant_moves, invariant_sieve, leftover_rows
+from spotguard.store import admissions, invariant_moves, invariant_sieve, left_alone, leftover_rows
 from spotguard.store.batches import batch_of, batched
 from spotguard.store.prepared import Prepared
 from spotguard.store.set_apart import is_set_apart
@@ -64,7 +64,7 @@ def _facts(tx: sa.Connection, now: datetime, scope: _Scope, orphans: Sequence[Ro
         agents=_agents(tx, scope),
         grants=_grants(tx, scope),
         instances=_machines(
-            tx, scope, {row.id for row in orphans if leftover_rows.why_left_alone(tx, row) is None}
+            tx, scope, {row.id for row in orphans if left_alone.why_left_alone(tx, row) is None}
         ),
         replicas=_replicas(tx, scope),
         switches=invariant_moves.of_client(tx, now, scope.client_id),

@@ -14,7 +14,7 @@ from spotguard.domain.ids import ClientId
 from spotguard.domain.switches import Step, SwitchStatus, Trigger
 from spotguard.planning import invariants as inv
 from spotguard.planning.deadlines import DueStep
-from spotguard.store import deaths, grants, kill, move_deadlines
+from spotguard.store import deaths, grants, kill, left_alone, move_deadlines
 from spotguard.store.batches import batch_of, batched
 from spotguard.store.prepared import Prepared
 from spotguard.store.steps import IS_OPEN
@@ -101,6 +101,8 @@ def _is_stopped(tx: sa.Connection, switch: Row, step: Step) -> bool:
         return False
     if held.released_at is None and step is not Step.PRUNED:
         return False
+    if step is Step.PRUNED:
+        return left_alone.why_stopped(tx, switch) is not None
     return kill.level_for(tx, switch.client_id, switch.agent_id) is KillLevel.ALL
 
 

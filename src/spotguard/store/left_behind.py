@@ -63,8 +63,12 @@ def _of(tx: sa.Connection, whose: sa.ColumnElement[bool]) -> list[LeftBehind]:
     return [*map(_machine, machines), *map(_thing, things)]
 
 
-# one that we launched and that never served is ended with its standby or its move
-_IS_LEFT = sa.or_(_i.intention_token.is_(None), sa.exists().where(epoch_grants.c.instance_id == _i.id))
+# one that we launched and that never served is ended with its standby or its move, unless nobody served
+_IS_LEFT = sa.or_(
+    _i.intention_token.is_(None),
+    sa.exists().where(epoch_grants.c.instance_id == _i.id),
+    leftover_rows.may_be_last_copy(_a.id, _i.id),
+)
 _MACHINES = sa.select(instances).join(agents, agents.c.id == _i.agent_id).where(_i.is_active, _IS_LEFT)
 # the state itself, on its way to one that never served: that one ends, and the volume stays
 _IS_CARRIED = sa.exists().where(epoch_grants.c.instance_id == _s.moved_from)

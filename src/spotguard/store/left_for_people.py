@@ -67,8 +67,8 @@ def _of_unknown(tx: sa.Connection, row: Row) -> str:
             "may have served, and this may hold what it wrote"
         )
     return (
-        f"{row.last_attached_to} had it, of whose launch or epoch this database does not know: was an older backup "
-        "restored? It may hold the newest state"
+        f"{row.last_attached_to} had it, of whose launch or epoch this database does not know: is it a machine of "
+        "yours, or was an older backup restored? It may hold the newest state"
     )
 
 

@@ -16,7 +16,6 @@ from spotguard.planning.cleaning import (
     DELETED,
     RELEASED,
     UNKNOWN_AGENT,
-    UNKNOWN_LAUNCH,
     Leftover,
     kept_plan,
     may_go_at,
@@ -30,6 +29,7 @@ from spotguard.planning.restore_points import DropPoint, plan_restore_points
 from spotguard.store import (
     foundlings,
     last_states,
+    left_alone,
     left_behind,
     left_for_people,
     leftover_rows,
@@ -72,7 +72,7 @@ def done(tx: sa.Connection, since: datetime, client_id: ClientId | None = None) 
 def _machines(tx: sa.Connection) -> Iterator[Leftover]:
     for row in leftover_rows.orphan_machines(tx):
         hourly = row.spot_price if row.current_mode == Mode.SPOT else row.ondemand_price
-        kept = _why_left(tx, row)
+        kept = left_alone.why_left_alone(tx, row)
         yield Leftover(
             resource_id=row.id,
             kind="instance",
@@ -86,11 +86,6 @@ def _machines(tx: sa.Connection) -> Iterator[Leftover]:
             may_go_at=may_go_at(row.suspect_since) if kept is None else None,
             usd_per_month=usd_per_month(hourly),
         )
-
-
-def _why_left(tx: sa.Connection, machine: Row) -> str | None:
-    unknown = not leftover_rows.was_launched_by_us(tx, machine)
-    return UNKNOWN_LAUNCH if unknown else leftover_rows.why_left_alone(tx, machine)
 
 
 def _role_over(tx: sa.Connection, machine: Row) -> str:
@@ -107,8 +102,8 @@ def _role_over(tx: sa.Connection, machine: Row) -> str:
 def _things(tx: sa.Connection) -> Iterator[Leftover]:
     for row in leftover_rows.unreferenced(tx):
         plan, at = plan_of("deleted", row.suspect_since), may_go_at(row.suspect_since)
-        if leftover_rows.is_stopped(tx, row):
-            plan, at = "not deleted: the kill switch stands at all", None
+        if (why := left_alone.why_stopped(tx, row)) is not None:
+            plan, at = f"not deleted: {why}", None
         yield _of_storage(row, "no machine, move, image or agent needs it", plan, at)
 
 
@@ -126,6 +121,8 @@ def _lost(tx: sa.Connection) -> Iterator[Leftover]:
         lost = "nobody knows how many" if switch.lost_seconds is None else f"up to {switch.lost_seconds} s"
         why = f"its holder died unheard, and who serves now lacks {lost} of its writes"
         plan = f"kept for a person until {until:%Y-%m-%d %H:%M:%S} UTC, then deleted"
+        if (stopped := left_alone.why_stopped(tx, switch)) is not None:
+            plan = f"{plan}; not while {stopped}"
         yield from (_of_storage(row, why, plan, until) for row in leftover_rows.of_switch(tx, switch))
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from spotguard.domain.agents import KillLevel
 from spotguard.domain.clock import rfc3339
 from spotguard.domain.commands import OPEN_COMMAND, CommandType, CreatedBy, Priority
 from spotguard.domain.drills import OPEN_DRILL
@@ -18,8 +17,7 @@ from spotguard.domain.salvages import OPEN_SALVAGE
 from spotguard.domain.salvages import PURPOSE as SALVAGE
 from spotguard.domain.switches import SwitchStatus
 from spotguard.planning.switching import ROOT_DEVICES
-from spotguard.store import claims, commands, deaths, grants, kill, tickets
-from spotguard.store.intentions import agents_token
+from spotguard.store import claims, commands, grants, our_own, tickets
 from spotguard.store.last_states import is_last_state
 from spotguard.store.prepared import Prepared
 from spotguard.store.restore_points import PURPOSE
@@ -88,61 +86,6 @@ def idle_machine(tx: sa.Connection, instance_id: InstanceId) -> Row | None:
 def orphan_machines(tx: sa.Connection) -> list[Row]:
     """Ours (launched with a token of ours), running, and without any role."""
     return list(_ORPHANS.rows(tx, {}))
-
-
-def is_stopped(tx: sa.Connection, row: Row) -> bool:
-    """The kill switch stands at `all` for whose machine or thing it is: nothing is ended or deleted."""
-    return kill.level_for(tx, row.client_id, row.agent_id) is KillLevel.ALL
-
-
-def why_left_alone(tx: sa.Connection, machine: Row) -> str | None:
-    """Why nobody ends it now, although it has no role; None: it is ended.
-
-    The kill switch at `all` stops all actions: after an older copy of the database was put back, whoever these rows
-    take for idle may be the one that serves.
-    """
-    if is_stopped(tx, machine):
-        return "the kill switch stands at all: nothing is ended"
-    if machine.agent_id is None:
-        return None
-    return (
-        claims.why_kept(tx, machine.agent_id, machine.id)
-        or tickets.why_kept(tx, machine.id)
-        or _why_last_copy(tx, machine)
-    )
-
-
-_IN_SYNC = Prepared(
-    sa.select(replica_instances.c.id)
-    .where(
-        replica_instances.c.instance_id == sa.bindparam("machine"),
-        replica_instances.c.synced_at.is_not(None),
-        sa.not_(is_deleted(replica_instances.c.agent_id)),
-    )
-    .limit(1)
-)
-
-
-def _why_last_copy(tx: sa.Connection, machine: Row) -> str | None:
-    if _IN_SYNC.first(tx, {"machine": machine.id}) is None:
-        return None
-    held = grants.holder(tx, machine.agent_id)
-    if held is not None and held.released_at is None and not deaths.runs_nothing(tx, held.instance_id):
-        return None
-    return "nobody serves its agent, and it was in sync: it may hold what is left of the state"
-
-
-def was_launched_by_us(tx: sa.Connection, machine: Row) -> bool:
-    """This database knows the launch, its own or its agent's.
-
-    What it does not know although the tag is ours was launched after the backup that it was restored from, and may
-    be the one that serves.
-    """
-    role = machine.replica_id or machine.switch_id
-    tokens = [machine.intention_token] if role is None else [machine.intention_token, agents_token(role)]
-    i = intentions.c
-    found = sa.select(i.token).where(sa.or_(i.token.in_(tokens), i.resource_id == machine.id))
-    return tx.execute(found.limit(1)).first() is not None
 
 
 def ask_agent_to_end(tx: sa.Connection, now: datetime, row: Row, because: str) -> bool:
@@ -240,16 +183,18 @@ def of_unknown(tx: sa.Connection) -> list[Row]:
 
 def _may_be_newest(tx: sa.Connection, thing: Row) -> bool:
     """Who had it last served by its own word, or may have by a ticket of which nobody has said what came of it, or was
-    launched after the backup that this database was restored from.
+    launched after the backup that this database was restored from, or is somebody else's machine.
     """
     if thing.kind != "volume" or thing.last_attached_to is None:
         return False
     if tickets.nobody_said(tx, thing.last_attached_to):
         return True
     last = tx.execute(sa.select(instances).where(_i.id == thing.last_attached_to)).one_or_none()
-    if last is None or last.intention_token is None:
+    if last is None:
+        return True
+    if last.intention_token is None:
         return False
-    return not was_launched_by_us(tx, last) or claims.has_served_unknown(tx, thing.agent_id, last.id)
+    return not our_own.was_launched_by_us(tx, last) or claims.has_served_unknown(tx, thing.agent_id, last.id)
 
 
 def stranded(tx: sa.Connection) -> list[Row]:
@@ -286,10 +231,24 @@ def _free_volume() -> sa.ColumnElement[bool]:
 
 def _left_to_its_user() -> sa.ColumnElement[bool]:
     """Who served a deleted agent had it: its user's own again, and told as left. A move that its deletion has ended may
-    have waited for him, or for a proof, before it let go of it.
+    have waited for him, or for a proof, before it let go of it. Where nobody served, so is what a standby had received.
     """
     served = sa.exists().where(epoch_grants.c.instance_id == _s.last_attached_to)
-    return sa.and_(is_deleted(_s.agent_id), served)
+    return sa.and_(
+        is_deleted(_s.agent_id), sa.or_(served, may_be_last_copy(_s.agent_id, _s.last_attached_to))
+    )
+
+
+def may_be_last_copy(
+    agent_id: sa.ColumnElement[str], machine: sa.ColumnElement[Any]
+) -> sa.ColumnElement[bool]:
+    """Its user deleted the agent while nobody was proven to serve, and the machine was a standby of it in sync."""
+    was_in_sync = sa.exists().where(
+        replica_instances.c.agent_id == agent_id,
+        replica_instances.c.instance_id == machine,
+        replica_instances.c.synced_at.is_not(None),
+    )
+    return sa.and_(was_in_sync, was_given_up(agent_id))
 
 
 def _needless_volume() -> sa.ColumnElement[bool]:

@@ -22,7 +22,7 @@ from spotguard.ports.cloud import (
     Tags,
     VolumeView,
 )
-from spotguard.store import made_with, tagged
+from spotguard.store import made_with, our_own, tagged
 from spotguard.store.batches import batch_of, batched
 from spotguard.store.made_with import NOBODYS
 from spotguard.store.prepared import Prepared
@@ -280,7 +280,7 @@ def saw_snapshot(
         _write(tx, known, shown)
         return
     agent_id = _agent_of(tx, client_id, view.tags)
-    if agent_id is None:
+    if agent_id is None or not our_own.is_our_snapshot(view):
         return
     row = _new(client_id, agent_id, "snapshot", view.snapshot_id, view.size_gib, view.started_at)
     tx.execute(
@@ -296,15 +296,16 @@ def saw_snapshot(
 
 
 def saw_image(tx: sa.Connection, client_id: ClientId, view: ImageView) -> None:
-    owned = _s.id.in_(sorted(view.snapshots.values())), _s.client_id == client_id, _s.image_id.is_(None)
-    if view.snapshots:
-        tx.execute(sa.update(storage_resources).where(*owned).values(image_id=view.image_id))
     row = row_of(tx, view.image_id)
+    agent_id = _agent_of(tx, client_id, view.tags)
+    owned = _s.id.in_(sorted(view.snapshots.values())), _s.client_id == client_id, _s.image_id.is_(None)
+    is_new = row is None and agent_id is not None and our_own.is_our_image(tx, agent_id, view)
+    if view.snapshots:
+        whose = {"is_ours": False} if row is None and not is_new else {"image_id": view.image_id}
+        tx.execute(sa.update(storage_resources).where(*owned).values(**whose))
     if row is not None:
         _write(tx, row, {"state": view.state.value})
-        return
-    agent_id = _agent_of(tx, client_id, view.tags)
-    if agent_id is None:
+    if agent_id is None or not is_new:
         return
     tx.execute(
         sa.insert(storage_resources),

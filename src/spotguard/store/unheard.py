@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from spotguard.domain.ids import AgentId, InstanceId
 from spotguard.domain.instances import GateState
 from spotguard.planning.emergency import START_ANEW
-from spotguard.store import deaths, leftover_rows, tickets
+from spotguard.store import deaths, our_own, tickets
 from spotguard.store.prepared import Prepared
 from spotguard.store.set_apart import may_serve
 from spotguard.store.tables import epoch_grants, instances
@@ -82,7 +82,7 @@ def who_may_serve(tx: sa.Connection, agent_id: AgentId | str, held: Row) -> str 
     since = _heard_to_serve(tx, held)
     for one in machines:
         is_later = one.launched_at is None or one.launched_at > since
-        if is_later and not leftover_rows.was_launched_by_us(tx, one):
+        if is_later and not our_own.is_launch_known(tx, one):
             return (
                 f"{one.id} carries a token of ours that this database does not know, and nobody else was heard to "
                 "serve since its launch: was an older backup restored? It may be the one that serves, so nobody "
