@@ -11,7 +11,7 @@ from spotguard.domain.instances import Mode
 from spotguard.domain.switches import MoveKind
 from spotguard.domain.tags import PURPOSE_TAG
 from spotguard.ports.cloud import CopyState
-from spotguard.store.tables import agent_events
+from spotguard.store.tables import agent_events, replica_instances
 from tests.coordinator.scene import A, B, Scene
 
 CODE = "UnauthorizedOperation"
@@ -232,3 +232,19 @@ def test_what_every_zone_would_refuse_keeps_to_the_volume(scene, agent):
     scene.ec2.faults.sometimes("create_fleet", 0)
     scene.run(600, until=scene.serves_elsewhere(agent, old))
     assert scene.last_move(agent).kind == MoveKind.VOLUME
+
+
+def test_a_notice_in_which_everything_is_refused_is_answered_with_pauses(scene):
+    """Each answer is a replica, a move and their events: not one in every second of the two minutes."""
+    agent = scene.protect(pool=A, mode=Mode.SPOT, terminate_wait_seconds=0, auto_switch_enabled=True)
+    scene.run(120)
+    refuse(scene, "create_fleet")
+    began = scene.now
+    scene.ec2.controls.interrupt(scene.serving(agent), notice_seconds=120)
+    scene.run(10)
+    for _ in range(100):
+        scene.clock.time += timedelta(seconds=1)
+        scene.coordinator.run_pass()
+    tried = [row.created_at for row in scene.rows(replica_instances)]
+    assert 3 < len(tried) <= 3 + 110 / 15
+    assert max(tried) - began > timedelta(seconds=80), "nor is it given up"

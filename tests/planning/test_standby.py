@@ -22,6 +22,7 @@ from spotguard.planning.standby import (
     StandbyPlan,
     plan_standbys,
     resume_at,
+    resume_in_haste,
     wants_launch,
 )
 
@@ -295,3 +296,9 @@ def test_replicas_that_keep_failing_are_tried_less_and_less_often(failures, seco
 
 def test_a_failure_without_a_time_does_not_stop_it_for_ever():
     assert resume_at(5, None, NOW) == NOW
+
+
+@pytest.mark.parametrize(("failures", "seconds"), [(0, 0), (1, 0), (2, 0), (3, 15), (40, 15)])
+def test_within_a_notice_some_pools_are_tried_at_once_and_then_with_pauses(failures, seconds):
+    assert resume_in_haste(failures, NOW, NOW) == NOW + timedelta(seconds=seconds)
+    assert resume_in_haste(failures, None, NOW) == NOW

@@ -19,7 +19,7 @@ from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId
 from spotguard.domain.signals import REBALANCE_COUNTS_FOR, SignalType
 from spotguard.domain.switches import MoveKind, Step, SwitchStatus
 from spotguard.planning.emergency import SHOWS_WITHIN, DeathFacts, Recovery, recover
-from spotguard.planning.standby import resume_at
+from spotguard.planning.standby import resume_at, resume_in_haste
 from spotguard.store import (
     agents,
     closed_gates,
@@ -348,6 +348,8 @@ def _repeat_notice(tx: sa.Connection, now: datetime, agent: Row, notice: Row) ->
         events.append(tx, now, agent.client_id, agent.id, "notice_passed", message)
         return True
     if now >= close_by or moves.preparing_of(tx, agent.id) is not None:
+        return False
+    if now < resume_in_haste(*standbys.recent_failures(tx, now, agent.id), now):
         return False
     given = plans.hand_over(tx, now, agent, SignalType.TERMINATION, close_by)
     return given.switch_id is not None

@@ -19,6 +19,8 @@ from spotguard.planning.switching import NO_SYNC
 
 _FIRST_PAUSE = timedelta(seconds=30)
 _LONGEST_PAUSE = timedelta(minutes=30)
+_TRIED_AT_ONCE = 3
+_PAUSE_IN_HASTE = timedelta(seconds=15)
 _NO_LIMIT = Decimal(1)  # of a probability
 
 
@@ -179,6 +181,15 @@ def resume_at(failures: int, failed_at: datetime | None, now: datetime) -> datet
         return now
     pause: timedelta = min(_FIRST_PAUSE * 2 ** min(failures - 1, 10), _LONGEST_PAUSE)
     return failed_at + pause
+
+
+def resume_in_haste(failures: int, failed_at: datetime | None, now: datetime) -> datetime:
+    """The same within a termination notice: the next pools are tried at once, and what every pool refuses is no
+    matter of haste.
+    """
+    if failures < _TRIED_AT_ONCE or failed_at is None:
+        return now
+    return failed_at + _PAUSE_IN_HASTE
 
 
 def standby_places(
