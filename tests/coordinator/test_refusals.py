@@ -248,3 +248,12 @@ def test_a_notice_in_which_everything_is_refused_is_answered_with_pauses(scene):
     tried = [row.created_at for row in scene.rows(replica_instances)]
     assert 3 < len(tried) <= 3 + 110 / 15
     assert max(tried) - began > timedelta(seconds=80), "nor is it given up"
+
+
+def test_an_account_in_which_ec2_answers_nothing_is_told_once_an_hour_while_all_goes_well(scene, agent):
+    refuse(scene, "describe_instances", "AuthFailure")
+    scene.run(1800)
+    (event,) = told(scene)
+    assert (event.agent_id, event.detail["code"]) == (None, "AuthFailure")
+    assert "no death is seen" in event.message
+    assert scene.is_open(agent)

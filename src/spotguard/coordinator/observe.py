@@ -46,7 +46,11 @@ class Observe:
         if cloud is None:
             return False
         mine = [row for row in known if row.client_id == client_id]
-        shown = self._describe(cloud, client_id, mine)
+        try:
+            shown = self._describe(cloud, client_id, mine)
+        except NeedsPerson as error:
+            self._tell_of_blindness(now, client_id, error)
+            raise
         rows = {row.id: row for row in mine}
         boots = {row.id: row.boot_id for row in mine}
         fresh = [view for view in shown if self._is_fresh(view, rows.get(view.instance_id))]
@@ -65,6 +69,17 @@ class Observe:
             if row.id not in ids:
                 self._absent(now, cloud, row)
         return bool(fresh)
+
+    def _tell_of_blindness(self, now: datetime, client_id: ClientId, error: NeedsPerson) -> None:
+        """Nothing else tells it while all goes well: it would come out in the first emergency."""
+        if not self.ctx.news(client_id, f"blind: {error.code}", now):
+            return
+        message = (
+            f"EC2 cannot be asked in this account, a person must act: {error}. Until then no death is seen, and "
+            "nothing is launched: spotguard doctor tells what is missing"
+        )
+        detail = {"code": error.code}
+        self.ctx.db.write(lambda tx: events.append(tx, now, client_id, None, "needs_person", message, detail))
 
     def _is_fresh(self, view: InstanceView, alive: Row | None) -> bool:
         """Not what was written last; or what was, and that the rows have lost: another coordinator was held up between

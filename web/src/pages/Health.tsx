@@ -99,7 +99,7 @@ function Told({ health }: { health: Schemas["Health"] }) {
           keyOf={(one) => one.id}
           empty={
             health.listeningUntil === null
-              ? "None: every serving instance was heard within two minutes."
+              ? "None: whoever serves was heard within two minutes."
               : "None that was silent before the server was away itself."
           }
           columns={[
