@@ -131,6 +131,12 @@ CASES = [
     (S.no_kill_switch_is_turned, switch(KillLevel.ALL), STOP, "Emergencies are stopped too"),
     (S.no_kill_switch_is_turned, DARK, UNKNOWN, "nobody may look"),
     (F.every_agent_is_heard, GOOD, FINE, "1 agent "),
+    (
+        F.every_agent_is_heard,
+        fleet(disabled=("acme/old",)),
+        FINE,
+        "disabled, and not looked at by any rule: acme/old",
+    ),
     (F.every_agent_is_heard, agent(silent_seconds=28_248_980.0), STOP, "acme/web for 326 d"),
     (F.every_agent_is_heard, agent(silent_seconds=121.0), STOP, "acme/web for 2 min"),
     (F.every_agent_is_heard, agent(silent_seconds=None), STOP, "never heard"),

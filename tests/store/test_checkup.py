@@ -40,6 +40,12 @@ def test_an_agent_as_its_serving_instance_shows_it(database, client_id):
     assert (agent.pool_id, agent.az, agent.standbys) == (POOL_A, "ap-south-1a", ())
 
 
+def test_one_that_is_disabled_is_named_and_no_more(database, client_id):
+    database.write(lambda tx: tx.execute(t.agents.update().values(enabled=False)))
+    told = fleet(database)
+    assert (told.agents, told.disabled) == ((), ("Acme/web-1",))
+
+
 def test_whether_a_clone_of_it_would_have_anything_to_boot(database, client_id):
     assert not fleet(database).agents[0].has_image
     database.write(lambda tx: tx.execute(t.agents.update().values(ami_id="ami-1")))

@@ -111,7 +111,10 @@ class Presence:
             has_traffic_script=desk.settings.has_traffic_script,
             state_on_root=desk.state_on_root(),
         )
-        refusal = "there is no credential to enrol with"
+        refusal = (
+            "there is no credential to enrol with: put the client's token into the client_token_file, and start the "
+            "agent again"
+        )
         for credential in credentials(desk.note, desk.settings.client_token):
             reply = desk.ports.link.call("POST", "/api/agents/register", token=credential, body=body)
             if reply.status in OK:

@@ -62,7 +62,18 @@ def of_fleet(tx: Connection, now: datetime) -> Fleet:
         switches=_turned(tx),
         agents=_watched(tx, now),
         without_account=_without_account(tx),
+        disabled=_disabled(tx),
     )
+
+
+def _disabled(tx: Connection) -> tuple[str, ...]:
+    found = (
+        sa.select(clients.c.name, agents.c.logical_agent_id)
+        .join(clients, clients.c.id == agents.c.client_id)
+        .where(agents.c.status != AgentStatus.DELETED.value, sa.not_(agents.c.enabled))
+        .order_by(clients.c.name, agents.c.logical_agent_id)
+    )
+    return tuple(f"{row.name}/{row.logical_agent_id}" for row in tx.execute(found))
 
 
 def _turned(tx: Connection) -> tuple[TurnedSwitch, ...]:

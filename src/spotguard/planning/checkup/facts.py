@@ -107,13 +107,16 @@ class AccountFacts:
 
 @dataclass(frozen=True)
 class Fleet:
-    """What the database says of everything else. `without_account`: clients whose moves the server should make."""
+    """What the database says of everything else. `without_account`: clients whose moves the server should make.
+    `disabled`: agents that are not looked at, as client/name.
+    """
 
     coordinators_alive: tuple[str, ...]
     coordinators_gone: tuple[str, ...]
     switches: tuple[TurnedSwitch, ...]
     agents: tuple[Watched, ...]
     without_account: tuple[str, ...]
+    disabled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,9 @@ def every_agent_is_heard(facts: Facts) -> Verdict:
             f"silent: {shortened(silent)}",
             "look at the machine and its spotguard-agent unit; silence alone moves nothing",
         )
-    return fine(f"{_count(facts)} heard within {OFFLINE_AFTER_SECONDS} s")
+    disabled = seen(facts.fleet).disabled
+    unwatched = f"; disabled, and not looked at by any rule: {shortened(disabled)}" if disabled else ""
+    return fine(f"{_count(facts)} heard within {OFFLINE_AFTER_SECONDS} s{unwatched}")
 
 
 def _since(agent: Watched) -> str:
