@@ -2,7 +2,11 @@
 
 import pytest
 
+from spotguard.domain.ids import ClientToken
+from spotguard.domain.salvages import PURPOSE, SALVAGE_DEVICE
 from spotguard.domain.switches import PLANNED_STEPS, MoveKind, Step
+from spotguard.domain.tags import PURPOSE_TAG
+from spotguard.execution.volumes import empty_alike
 from spotguard.ports.cloud import BlockDevice
 from spotguard.ports.server import Reply
 from tests.agent.stage import STATE, Stage
@@ -24,10 +28,10 @@ DEVICES = {
 each_kind = pytest.mark.parametrize("kind", list(PLANNED_STEPS))
 
 
-def moving(kind, stage=None):
+def moving(kind, stage=None, old=None):
     """A stage on which a move of this kind has just been ordered; the switch and the old host."""
     stage = stage or Stage()
-    old = stage.primary()
+    old = old or stage.primary()
     stage.run(60)
     pool = A if kind is MoveKind.VOLUME else B
     switch = stage.server.open_move(kind, launch=stage.order_launch(pool, DEVICES[kind]))
@@ -106,3 +110,21 @@ def test_a_move_that_the_server_does_not_know_is_given_up(kind):
     stage.run(60, lambda: stage.register.serving() == [old.instance_id])
     assert stage.register.serving() == [old.instance_id]
     assert old.primacy.held == 1
+
+
+def test_a_volume_move_leaves_what_is_shown_for_a_look():
+    """By its tag alone: which device a volume had before the server knows, and not the agent."""
+    stage = Stage()
+    old = stage.primary()
+    copy = stage.ec2.create_volume(ClientToken("copy"), A.az, 20, {PURPOSE_TAG: PURPOSE})
+    stage.run(60)
+    stage.ec2.attach_volume(copy, old.instance_id, SALVAGE_DEVICE)
+    assert [one.device for one in empty_alike(stage.ec2, old.instance_id)] == [STATE], (
+        "nor does a standby get one"
+    )
+    stage, switch, old = moving(MoveKind.VOLUME, stage, old)
+    stage.run(1800, finished(stage, switch))
+    (view,) = stage.ec2.describe_volumes([copy])
+    assert view.attached_to == old.instance_id
+    assert stage.register.serving() == [stage.server.moves[switch].new]
+    stage.nothing_lost()

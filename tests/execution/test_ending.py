@@ -4,6 +4,7 @@ import pytest
 
 from spotguard.domain.errors import Doubtful, Refused
 from spotguard.domain.instances import InstanceState
+from spotguard.domain.salvages import SALVAGE_DEVICE
 from spotguard.domain.tags import ADOPTED_TAG, AGENT_TAG
 from spotguard.execution.ending import Done, Later, delete_volumes, end_instance, leftovers_of
 from spotguard.ports.cloud import BlockDevice
@@ -52,3 +53,12 @@ def test_its_volumes_go_when_they_are_free_and_carry_our_tag():
     assert len(scene.ec2.describe_volumes(left)) == 1, "another's tag: left alone"
     assert isinstance(delete_volumes(scene.ec2, left, OURS), Done)
     assert scene.ec2.describe_volumes(left) == ()
+
+
+def test_what_is_attached_for_a_look_is_not_left_by_it():
+    """Though it carries our tag: a dead holder's volume may be the only copy of what a standby was missing."""
+    scene = Scene()
+    machine = scene.running(tags=OURS, devices=[BlockDevice("/dev/sdf", 5), BlockDevice(SALVAGE_DEVICE, 5)])
+    left = leftovers_of(scene.see(machine), "agent-1")
+    (own,) = (volume.volume_id for volume in scene.see(machine).volumes if volume.device == "/dev/sdf")
+    assert left == (own,)

@@ -122,9 +122,9 @@ BUGS = (
         "4, 6: the older state of the dead one counts as the state of who serves",
         (
             Edit(
-                "store/storage.py",
-                "    return is_shown or view.tags.get(PURPOSE_TAG) == SALVAGE\n",
-                "    return is_shown and view.tags.get(PURPOSE_TAG) != SALVAGE\n",
+                "domain/salvages.py",
+                "    return is_shown or tags.get(PURPOSE_TAG) == PURPOSE\n",
+                "    return is_shown and tags.get(PURPOSE_TAG) != PURPOSE\n",
             ),
         ),
         hunt(*_LOOKED_AT),

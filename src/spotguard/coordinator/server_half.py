@@ -14,7 +14,7 @@ from spotguard.coordinator.context import Context, Row
 from spotguard.coordinator.recovery import attach_volumes, launch_target
 from spotguard.domain import image_names
 from spotguard.domain.errors import NeedsPerson, NotVisible, Refused
-from spotguard.domain.ids import AgentId, ClientId, InstanceId, SwitchId
+from spotguard.domain.ids import AgentId, ClientId, InstanceId, SwitchId, VolumeId
 from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.switches import MoveKind, Step, Trigger
@@ -22,7 +22,7 @@ from spotguard.execution.imaging import DUPLICATE
 from spotguard.execution.volumes import movable
 from spotguard.planning.standby import Place
 from spotguard.ports.cloud import Cloud, CopyState
-from spotguard.store import fleet, images, launch_orders, moves, unwinding
+from spotguard.store import fleet, images, launch_orders, moves, storage, unwinding
 from spotguard.store.starting_images import image_of
 from spotguard.store.steps import SERVER
 from spotguard.store.tables import switches
@@ -103,13 +103,19 @@ def _volumes(half: Half) -> bool:
 
 def _movable(half: Half) -> list[dict[str, Any]]:
     """As EC2 shows them now: a row may be old, and what it does not name would stay behind."""
-    devices = {v.volume_id: v.device for v in movable(half.cloud, InstanceId(half.switch.old_instance_id))}
+    own = movable(half.cloud, InstanceId(half.switch.old_instance_id), lambda one: _device_before(half, one))
+    devices = {volume.volume_id: volume.device for volume in own}
     shown = half.cloud.describe_volumes(devices) if devices else ()
     if len(shown) < len(devices):
         raise NotVisible("InvalidVolume.NotFound", "a volume of the old instance is not shown")
     return [
         {"id": view.volume_id, "device": devices[view.volume_id], "size_gib": view.size_gib} for view in shown
     ]
+
+
+def _device_before(half: Half, volume_id: VolumeId) -> str | None:
+    row = half.ctx.db.read(lambda tx: storage.row_of(tx, volume_id))
+    return None if row is None else row.device
 
 
 def _plan_volumes(tx: sa.Connection, switch: Row, found: list[dict[str, Any]]) -> None:

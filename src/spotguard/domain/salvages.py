@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from spotguard.domain.life import Life
+from spotguard.domain.tags import PURPOSE_TAG
 
 
 class SalvageStatus(StrEnum):
@@ -23,6 +25,15 @@ SALVAGE_DEVICE = "/dev/sdy"
 
 PURPOSE = "salvage"
 """The tag of the copies that are made for it."""
+
+
+def is_for_a_look(device: str | None, tags: Mapping[str, str], had: str | None) -> bool:
+    """A copy for one, or the volume itself: a move keeps each volume's device. `had`: its device before; None where
+    that is not known.
+    """
+    is_shown = device == SALVAGE_DEVICE and had not in (None, SALVAGE_DEVICE)
+    return is_shown or tags.get(PURPOSE_TAG) == PURPOSE
+
 
 OPEN_SALVAGE = frozenset(
     {SalvageStatus.COPYING, SalvageStatus.WAITING, SalvageStatus.ATTACHED, SalvageStatus.DETACHING}

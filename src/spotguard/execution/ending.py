@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from spotguard.domain.errors import Doubtful, NeedsPerson, NotVisible, Refused, Throttled
 from spotguard.domain.ids import InstanceId, VolumeId
 from spotguard.domain.instances import InstanceState
+from spotguard.domain.salvages import SALVAGE_DEVICE
 from spotguard.domain.tags import ADOPTED_TAG, AGENT_TAG
 from spotguard.ports.cloud import Cloud, InstanceView, Tags, VolumeState
 
@@ -78,10 +79,17 @@ def _end(cloud: Cloud, view: InstanceView) -> Ending:
 
 
 def leftovers_of(view: InstanceView, agent_id: str) -> tuple[VolumeId, ...]:
-    """The volumes that stay when the instance ends. Asked before it ends: afterwards nothing names them."""
+    """The volumes that stay when the instance ends. Asked before it ends: afterwards nothing names them.
+
+    What is attached for a look is not its own: it may be what a dead holder alone has.
+    """
     if not belongs_to(view.tags, agent_id):
         return ()
-    return tuple(volume.volume_id for volume in view.volumes if not volume.delete_on_termination)
+    return tuple(
+        volume.volume_id
+        for volume in view.volumes
+        if not volume.delete_on_termination and volume.device != SALVAGE_DEVICE
+    )
 
 
 def delete_volumes(cloud: Cloud, volume_ids: Iterable[VolumeId], expected: Mapping[str, str]) -> Ending:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from spotguard.domain.ids import InstanceId
+from spotguard.domain.ids import InstanceId, VolumeId
+from spotguard.domain.salvages import is_for_a_look
 from spotguard.execution.move_state import MovedVolume, MoveState
 from spotguard.execution.waiting import Wait
 from spotguard.planning.switching import ROOT_DEVICES
@@ -14,14 +15,23 @@ from spotguard.ports.cloud import BlockDevice, Cloud, VolumeState, VolumeView
 SOON_SECONDS = 2.0
 
 
-def movable(cloud: Cloud, instance_id: InstanceId) -> tuple[MovedVolume, ...]:
-    """Every volume of the instance but its root, which a running instance cannot give away."""
+def _not_known(_: VolumeId) -> str | None:
+    return None
+
+
+def movable(
+    cloud: Cloud, instance_id: InstanceId, had: Callable[[VolumeId], str | None] = _not_known
+) -> tuple[MovedVolume, ...]:
+    """Every volume of the instance but its root, which a running instance cannot give away, and what it is shown for a
+    look: somebody may have mounted that, and EC2 detaches nothing that is mounted. `had`: the device of one before.
+    """
     shown = cloud.describe_instances([instance_id])
+    held = {v.volume_id: v.device for view in shown for v in view.volumes if v.device not in ROOT_DEVICES}
+    tags = {view.volume_id: view.tags for view in cloud.describe_volumes(held)} if held else {}
     return tuple(
-        MovedVolume(volume.volume_id, volume.device)
-        for view in shown
-        for volume in view.volumes
-        if volume.device not in ROOT_DEVICES
+        MovedVolume(volume_id, device)
+        for volume_id, device in held.items()
+        if not is_for_a_look(device, tags.get(volume_id, {}), had(volume_id))
     )
 
 

@@ -10,8 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, VolumeId
-from spotguard.domain.salvages import PURPOSE as SALVAGE
-from spotguard.domain.salvages import SALVAGE_DEVICE
+from spotguard.domain.salvages import is_for_a_look
 from spotguard.domain.tags import AGENT_TAG, PURPOSE_TAG, SWITCH_TAG
 from spotguard.planning.switching import ROOT_DEVICES, STATE_DEVICE
 from spotguard.ports.cloud import (
@@ -257,10 +256,7 @@ def _attachment(tx: sa.Connection, agent_id: str, view: VolumeView, known: Row |
 
 
 def _is_for_a_look(view: VolumeView, known: Row | None) -> bool:
-    """A copy for one, or the volume itself: a move keeps each volume's device."""
-    had = None if known is None else known.device
-    is_shown = view.device == SALVAGE_DEVICE and had not in (None, SALVAGE_DEVICE)
-    return is_shown or view.tags.get(PURPOSE_TAG) == SALVAGE
+    return is_for_a_look(view.device, view.tags, None if known is None else known.device)
 
 
 def _whose(tx: sa.Connection, known: Row) -> str:
