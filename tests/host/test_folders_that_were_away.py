@@ -14,7 +14,7 @@ import pytest
 
 from spotguard.domain.errors import SyncFailed
 from spotguard.host.rsync import UNDER_WAY_NANOSECONDS, RsyncSync
-from spotguard.host.second_look import LOOKS, SecondLook
+from spotguard.host.second_look import AWAY_TIMES, LOOKS, SecondLook
 from spotguard.host.state_folder import look_at
 from spotguard.host.sync_memory import STEP_NANOSECONDS
 from spotguard.host.term import Term
@@ -46,14 +46,17 @@ class Rollout:
 
 @dataclass(frozen=True)
 class Around(RsyncTransport):
-    """`before` the run that reads the whole state, and `after` it. `breaks`: asked whether that run has failed."""
+    """`before` the run that reads the whole state, and `after` it; with `each` every run that reads. `breaks`: asked
+    whether that run has failed.
+    """
 
     before: Callable = tuple
     after: Callable = tuple
     breaks: Callable = bool
+    each: bool = False
 
     def start(self, arguments, said_to, told_to, given):
-        if "--archive" not in arguments or "--files-from=-" in arguments:
+        if "--archive" not in arguments or ("--files-from=-" in arguments and not self.each):
             return super().start(arguments, said_to, told_to, given)
         self.before()
         process = super().start(arguments, said_to, told_to, given)
@@ -69,6 +72,13 @@ def primary_of(tmp_path, runs=lambda: True, **around):
     sync = RsyncSync(tmp_path / "primary", tmp_path / "primary-inbox", transport, Term(lambda: 1, runs))
     sync.adopt(1)
     return sync
+
+
+def request(state):
+    """Nothing of it is away at any time."""
+    (state / "uploads").chmod(0o750)
+    (state / "journal").touch()
+    (state / "journal").unlink()
 
 
 def wait(nanoseconds):
@@ -106,6 +116,54 @@ def test_the_last_pass_has_what_is_in_a_folder_that_was_away_during_one_pass(tmp
     assert (state / "app/conf").read_text() == "limit=10"
     assert (tmp_path / "standby/app/conf").read_text() == "limit=10"
     assert (tmp_path / "standby/app.new/conf").read_text() == "limit=99"
+
+
+@needs_rsync
+@pytest.mark.long
+def test_the_last_pass_has_what_is_in_a_folder_that_was_away_whenever_it_was_read(tmp_path):
+    state, runs = tmp_path / "primary", [True]
+    rollout = Rollout(state)
+    wait(UNDER_WAY_NANOSECONDS)
+    primary = primary_of(
+        tmp_path,
+        runs=lambda: runs[0],
+        before=lambda: runs[0] and rollout.deploy(),
+        after=rollout.roll_back,
+        each=True,
+    )
+    for _ in range(2):
+        whole_pass(primary)
+        settle()
+    runs[0] = False
+    assert whole_pass(primary).position == primary.position(), "it claims to be all of it"
+    assert machine(tmp_path, "standby").adopt(2)
+    assert (tmp_path / "standby/app/conf").read_text() == "limit=10"
+    assert (tmp_path / "standby/app.new/conf").read_text() == "limit=99"
+
+
+@needs_rsync
+@pytest.mark.long
+def test_a_workload_that_sets_the_mode_of_a_folder_without_end_gets_its_passes(tmp_path):
+    state, ends, runs = tmp_path / "primary", threading.Event(), [True]
+    write(state / "uploads/old", "1")
+    wait(STEP_NANOSECONDS)
+
+    def works():
+        while not ends.wait(0.02):
+            request(state)
+
+    thread = threading.Thread(target=works)
+    thread.start()
+    try:
+        primary = primary_of(tmp_path, runs=lambda: runs[0])
+        for _ in range(2):
+            whole_pass(primary)
+    finally:
+        ends.set()
+        thread.join()
+    settle()
+    runs[0] = False
+    assert whole_pass(primary).position == primary.position()
 
 
 @needs_rsync
@@ -158,7 +216,17 @@ def rollout(tmp_path):
     return Rollout(tmp_path)
 
 
-@pytest.mark.parametrize("times", [1, 2, LOOKS - 1])
+def looks_until_whole(look, meanwhile):
+    """How often something was to be sent. `meanwhile` goes on before each look."""
+    for times in range(LOOKS):
+        meanwhile()
+        if look.lacking() == ():
+            return times
+        settle()
+    raise AssertionError("it never ends")
+
+
+@pytest.mark.parametrize("times", range(1, AWAY_TIMES + 1))
 def test_what_is_sent_while_its_folder_is_away_again_is_sent_again(rollout, tmp_path, times):
     look = second_look(tmp_path)
     for _ in range(times):
@@ -170,17 +238,38 @@ def test_what_is_sent_while_its_folder_is_away_again_is_sent_again(rollout, tmp_
     assert len(look.strayed) == 2
 
 
-def test_a_folder_that_is_away_whenever_it_is_read_makes_no_whole_pass(rollout, tmp_path):
+def test_a_folder_that_is_away_whenever_it_is_read_is_left_to_the_next_pass(rollout, tmp_path):
     look = second_look(tmp_path)
-    for _ in range(LOOKS - 1):
+
+    def goes_on():
         rollout.deploy()
         rollout.roll_back()
-        look.lacking()
-        settle()
-    rollout.deploy()
-    rollout.roll_back()
-    with pytest.raises(SyncFailed, match=r"renamed .*app"):
-        look.lacking()
+
+    assert looks_until_whole(look, goes_on) == AWAY_TIMES
+    assert len(look.strayed) == 2
+
+
+def test_a_folder_whose_mode_is_set_without_end_holds_no_pass_up(tmp_path):
+    """As `install -d -m 0750 uploads` or `chmod` before each request does, with a journal beside it."""
+    write(tmp_path / "uploads/old", "1")
+    look = second_look(tmp_path)
+    assert looks_until_whole(look, lambda: request(tmp_path)) == AWAY_TIMES
+    assert len(look.strayed) == 1, "the next pass reads it, since nobody knows that it was never away"
+
+
+def test_folders_whose_modes_are_set_in_turns_hold_no_pass_up(tmp_path):
+    """One in the other: at each look another one of them may have been away."""
+    folders = [tmp_path / "/".join("abcdefgh"[:deep]) for deep in range(LOOKS, 0, -1)]
+    write(folders[0] / "old", "1")
+    look = second_look(tmp_path)
+
+    def next_one():
+        folder = folders.pop(0)
+        (folder.parent / "journal").touch()
+        (folder.parent / "journal").unlink()
+        folder.chmod(0o750)
+
+    assert looks_until_whole(look, next_one) == LOOKS - 1
 
 
 def test_what_grows_beside_names_that_change_is_not_read_again(tmp_path):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from array import array
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,10 @@ from spotguard.host.state_folder import inode_of, within
 from spotguard.host.sync_memory import STEP_NANOSECONDS
 
 LOOKS = 8
+AWAY_TIMES = 2
+"""So often what is below a folder that may have been away is sent again. `chmod` gives it the same times as a rename
+there and back: who calls it without end would hold every pass up.
+"""
 
 
 @dataclass
@@ -48,6 +53,7 @@ class SecondLook:
         self._sent: Mapping[bytes, int] = {}
         self._held: set[int] = set()  # of those that were sent
         self._back: Mapping[bytes, tuple[int, int]] = {}
+        self._times_away: Counter[bytes] = Counter()
         self.strayed: set[int] = set()
         """The traces of folders that were there, and by the next look were another, or gone, or may have been so
         meanwhile.
@@ -59,10 +65,10 @@ class SecondLook:
         First whatever came since the pass began; then only what is older than that, and in it under no name.
         """
         now_ns, seen = self._time(), self._look()
+        self._held.update(self._held_since(seen))
         if self._looks == 0:
             self._stayed, lacking = seen.stayed, seen.come
         else:
-            self._held.update(self._held_since(seen))
             lacking = self._not_held(seen.come)
         self._looks += 1
         if lacking and self._looks == LOOKS:
@@ -89,10 +95,19 @@ class SecondLook:
 
     def _held_since(self, seen: _Seen) -> Iterator[int]:
         """Of what was sent since the former look. Below a folder that was away by then another's may have been read."""
-        away = {name for name, times in seen.back.items() if _was_away(self._back.get(name), times)}
+        away = self._counted_away(seen.back)
         for name, inode in self._sent.items():
             if _inode_at(name) == inode and away.isdisjoint(_above(name) if away else ()):
                 yield inode
+
+    def _counted_away(self, back: Mapping[bytes, tuple[int, int]]) -> set[bytes]:
+        """Since the former look. By the last one none: it has `strayed`, and is left to the next pass."""
+        if self._looks == LOOKS - 1:
+            return set()
+        away = {name for name, times in back.items() if _was_away(self._back.get(name), times)}
+        counted = {name for name in away if self._times_away[name] < AWAY_TIMES}
+        self._times_away.update(counted)
+        return counted
 
     def _not_held(self, come: Mapping[bytes, int]) -> dict[bytes, int]:
         held = self._held.union(set(come.values()).intersection(self._stayed))
