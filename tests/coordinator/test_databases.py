@@ -2,18 +2,23 @@
 
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
 
 from spotguard.compose import clock_of
+from spotguard.domain.agents import Executor
 from spotguard.domain.instances import Mode
 from spotguard.domain.replicas import ReplicaStatus
 from spotguard.host.clock import SharedClock
-from spotguard.store import ledger, sightings
+from spotguard.store import grants, ledger, openings, sightings
 from spotguard.store.tables import instances, ledger_entries, replica_instances, storage_resources
 from tests.coordinator.scene import A, B, Scene
 from tests.coordinator.strays import machine_of_an_unknown_launch
+from tests.coordinator.test_another_boot import ready
+from tests.coordinator.test_boot_races import meanwhile
+from tests.coordinator.test_ledger import entries, recomputed
 
 
 @pytest.mark.long
@@ -71,6 +76,38 @@ def test_an_end_that_becomes_known_while_the_ledger_is_settled_ends_what_it_bill
     stored = {(r.resource_id, r.kind, r.from_at): r.usd for r in scene.rows(ledger_entries)}
     assert stored == {(e["resource_id"], e["kind"], e["from_at"]): e["usd"] for e in made}
     assert max(r.to_at for r in scene.rows(ledger_entries, ledger_entries.c.kind == "compute")) <= end
+
+
+@pytest.mark.parametrize("is_settled", [False, True])
+def test_an_opening_told_while_the_ledger_is_settled_counts_although_the_heir_has_ended(
+    mariadb_database, is_settled
+):
+    """No later settlement looks at what has ended: this one marks it neither as it metered it nor unmetered."""
+    scene = Scene(executor=Executor.SERVER, db=mariadb_database)
+    agent = scene.protect(pool=A, mode=Mode.ONDEMAND, manual_replica_enabled=True)
+    scene.run(600, until=lambda: ready(scene, agent) is not None)
+    scene.run(240)
+    scene.promote(agent, ready(scene, agent).id)
+    old = scene.serving(agent)
+    scene.run(300, until=lambda: scene.serving(agent) != old)
+    held = scene.db.read(lambda tx: grants.holder(tx, agent))
+    scene.ec2.controls.fail_instance(held.instance_id)
+    scene.run(600 if is_settled else 300)
+    heir = scene.row(instances, instances.c.id == held.instance_id)
+    assert (heir.ended_at is not None, heir.metered_until is not None) == (True, is_settled)
+    ticket = SimpleNamespace(agent_id=agent, epoch=held.epoch, to_instance_id=heir.id)
+    opened_at = held.granted_at - timedelta(minutes=3)
+    done = meanwhile(
+        mariadb_database.engine,
+        "INSERT INTO ledger_entries",
+        agent,
+        lambda: scene.db.write(lambda tx: openings.told(tx, scene.now, ticket, opened_at)),
+    )
+    scene.coordinator.ledger.settle(scene.now)
+    done()
+    scene.coordinator.ledger.settle(scene.now)
+    assert entries(scene) == [asdict(e) | {"kind": e.kind.value} for e in recomputed(scene)]
+    assert scene.rows(ledger_entries, ledger_entries.c.from_at == opened_at)
 
 
 def test_servers_go_by_the_time_of_a_database_that_they_share(database):

@@ -20,7 +20,7 @@ class Ledger:
         return self._beat.is_due(now)
 
     def settle(self, now: datetime) -> int:
-        """Whoever is overtaken by the news of an end settles in the next pass."""
+        """Whoever is overtaken by the news of an end, or of an opening, settles in the next pass."""
         try:
             return self.ctx.db.write(lambda tx: ledger.settle(tx, now))
         except IllegalMove:

@@ -54,8 +54,9 @@ _e = ledger_entries.c
 def settle(tx: sa.Connection, now: datetime) -> int:
     """Meter everything up to `now`; how many entries were written.
 
-    `IllegalMove` when an end has become known meanwhile: nothing of this transaction may be committed.
+    `IllegalMove` when an end or an opening has become known meanwhile: nothing of this transaction may be committed.
     """
+    told = openings.told_so_far(tx)
     entries: list[Entry] = []
     windows: list[dict[str, Any]] = []
     ends: dict[str, datetime | None] = {}
@@ -87,6 +88,8 @@ def settle(tx: sa.Connection, now: datetime) -> int:
     _mark(tx, now, unpriced)
     if ends_of(tx, list(ends)) != ends:
         raise IllegalMove("an end has become known meanwhile: what it ends would be settled beyond it")
+    if openings.told_so_far(tx) != told:
+        raise IllegalMove("an opening has been told meanwhile: of an heir that has ended it would be lost")
     return len(entries)
 
 

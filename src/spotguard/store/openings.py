@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from spotguard.planning.metering import Heard, since_hour_of
+from spotguard.store.prepared import Prepared
 from spotguard.store.settled import LOOK_BACK, not_after
 from spotguard.store.tables import epoch_grants, instances
 
@@ -30,6 +31,15 @@ def told(tx: sa.Connection, now: datetime, ticket: sa.Row[Any], at: datetime) ->
     if tx.execute(new).rowcount == 1:
         heir = sa.update(instances).where(_i.id == ticket.to_instance_id)
         tx.execute(heir.values(metered_until=not_after(_i.metered_until, at)))
+
+
+def told_so_far(tx: sa.Connection) -> int:
+    """How many holders have told that they served before their grant."""
+    number: int = _TOLD_SO_FAR.rows(tx, {})[0].number
+    return number
+
+
+_TOLD_SO_FAR = Prepared(sa.select(sa.func.count(_g.served_since).label("number")))
 
 
 def cut_before(cut: datetime | None, settled: datetime, told: Iterable[Heard]) -> datetime | None:
