@@ -31,6 +31,11 @@ def settle():
     threading.Event().wait(0.06)
 
 
+def wait(nanoseconds):
+    """So long, and a little longer."""
+    threading.Event().wait(nanoseconds / 1e9 + 0.2)
+
+
 def whole_pass(sync, target=TARGET):
     waiting = threading.Event()
     for _ in range(500):

@@ -19,7 +19,7 @@ from spotguard.host.state_folder import look_at
 from spotguard.host.sync_memory import STEP_NANOSECONDS
 from spotguard.host.term import Term
 from spotguard.host.transport import RsyncTransport
-from tests.host.copying import machine, settle, whole_pass
+from tests.host.copying import machine, settle, wait, whole_pass
 from tests.host.test_renamed_between_passes import release, write
 
 needs_rsync = pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
@@ -79,10 +79,6 @@ def request(state):
     (state / "uploads").chmod(0o750)
     (state / "journal").touch()
     (state / "journal").unlink()
-
-
-def wait(nanoseconds):
-    threading.Event().wait(nanoseconds / 1e9 + 0.2)
 
 
 @needs_rsync

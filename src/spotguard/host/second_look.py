@@ -2,7 +2,7 @@
 
 A rename gives the file a new change time, and the folder of its new name too. Below a folder that was renamed nothing
 has a new time: that it has come where it is its inode says. One that was away and is back has its inode; its own change
-time is new, and that of the folder around it.
+time is new, and that of the folder around it. So are those of one that was only filled, beside names that change.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import time
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,6 +37,8 @@ class _Seen:
     folders: dict[bytes, int] = field(default_factory=dict)
     # folders that may have been away, and when they themselves and the names in them were changed last
     back: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+    # folders that were only filled, or were away besides: their times do not tell
+    filled: set[bytes] = field(default_factory=set)
 
 
 class SecondLook:
@@ -54,6 +56,8 @@ class SecondLook:
         self._held: set[int] = set()  # of those that were sent
         self._back: Mapping[bytes, tuple[int, int]] = {}
         self._times_away: Counter[bytes] = Counter()
+        self._filled: set[int] = set()  # the traces of such folders
+        self._has_renamed = False  # some folder, as far as times and names tell
         self.strayed: set[int] = set()
         """The traces of folders that were there, and by the next look were another, or gone, or may have been so
         meanwhile.
@@ -86,12 +90,32 @@ class SecondLook:
 
     def _look(self) -> _Seen:
         seen = _look(self._top, self._since_ns - STEP_NANOSECONDS, self._folders)
-        self.strayed.update(
-            trace(within(self._top, name), inode)
-            for name, inode in self._folders.items()
-            if name in seen.back or seen.folders.get(name) != inode
-        )
+        others = (name for name, inode in self._folders.items() if seen.folders.get(name) != inode)
+        self.strayed.update(self._traces({*others, *seen.back}))
+        self.strayed.update(self._doubtful(seen))
         return seen
+
+    def _doubtful(self, seen: _Seen) -> Iterable[int]:
+        """The traces of folders that were filled, where what was in their place may be one that shows. Else there are
+        none: uploads beside a journal would be read with every pass.
+        """
+        self._filled.update(self._traces(seen.filled))
+        come = [name for name, inode in seen.folders.items() if self._folders.get(name) != inode]
+        if not self._has_renamed:
+            self._has_renamed = bool(seen.back) or not all(map(self._is_younger, come))
+        return self._filled if self._has_renamed else self._traces(self._beside(seen, come))
+
+    def _traces(self, names: Iterable[bytes]) -> Iterator[int]:
+        """Of folders that were there at the former look."""
+        for name in names:
+            if name in self._folders:
+                yield trace(within(self._top, name), self._folders[name])
+
+    def _beside(self, seen: _Seen, come: Iterable[bytes]) -> Iterator[bytes]:
+        """Filled folders around which others came or went: one may have been in the place of the other."""
+        gone = self._folders.keys() - seen.folders.keys()
+        around = {_folder_of(name) for name in (*come, *gone)}
+        return (name for name in seen.filled if _folder_of(name) in around)
 
     def _held_since(self, seen: _Seen) -> Iterator[int]:
         """Of what was sent since the former look. Below a folder that was away by then another's may have been read."""
@@ -145,8 +169,11 @@ def _look(top: bytes, since_ns: int, known: Mapping[bytes, int]) -> _Seen:
         is_new = found.st_ctime_ns >= since_ns
         # a name that is made or removed in it gives it both times: else what grows beside names that change would be
         # read with every pass
-        if is_within_new and is_new and found.st_ctime_ns != found.st_mtime_ns:
-            seen.back[folder] = found.st_ctime_ns, found.st_mtime_ns
+        if is_within_new and is_new:
+            if found.st_ctime_ns == found.st_mtime_ns:
+                seen.filled.add(folder)
+            else:
+                seen.back[folder] = found.st_ctime_ns, found.st_mtime_ns
         has_come = has_come or folder in seen.back or known.get(folder) != seen.folders[folder]
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
@@ -182,8 +209,12 @@ def _was_away(before: tuple[int, int] | None, now: tuple[int, int]) -> bool:
 
 
 def _above(name: bytes) -> Iterator[bytes]:
-    while name := name.rpartition(b"/")[0]:
+    while name := _folder_of(name):
         yield name
+
+
+def _folder_of(name: bytes) -> bytes:
+    return name.rpartition(b"/")[0]
 
 
 def _inode_at(name: bytes) -> int | None:
