@@ -91,6 +91,16 @@ def test_a_database_of_a_newer_version_is_one_clear_line(shell, database, words)
     assert "newer version of SpotGuard" in shell.fails(*words)
 
 
+@pytest.mark.parametrize(
+    "words", [["server", "--port", "0"], ["coordinator"], ["db", "upgrade"], ["client", "list"], ["cleanup"]]
+)
+def test_a_database_of_an_unreleased_version_is_one_clear_line(shell, database, words):
+    database.write(lambda tx: tx.execute(sa.text("ALTER TABLE instances DROP COLUMN deaf_since")))
+    told = shell.fails(*words)
+    assert told.startswith("spotguard: this database lacks instances.deaf_since, and no upgrade adds that")
+    assert shell.run("db", "check").exit_code == 1
+
+
 def test_check_of_an_empty_database_says_what_to_do(new_shell, tmp_path):
     (tmp_path / "spotguard.db").touch()
     result = new_shell.run("db", "check")

@@ -159,6 +159,42 @@ def test_a_database_of_a_newer_version_is_refused_and_left_as_it_is(own_database
     assert own_database.read(revision_of) == "9999"
 
 
+def test_a_database_of_an_unreleased_version_is_refused_and_left_as_it_is(own_database):
+    """The revision is the newest, and yet nothing has added what it gained since."""
+    for column in ("epoch_grants.served_since", "epoch_grants.served_heard_at", "instances.deaf_since"):
+        table, _, name = column.partition(".")
+        change(own_database, f"ALTER TABLE {table} DROP COLUMN {name}")
+    change(own_database, "DROP TABLE leases")
+    with pytest.raises(Refused) as refused:
+        own_database.upgrade()
+    assert "lacks" in str(refused.value)
+    assert " and 1 more, and no upgrade adds that" in str(refused.value)
+    assert len(own_database.read(schema.differences)) == 4
+
+
+@pytest.mark.parametrize("missing", ["a column is missing", "a table is missing"])
+def test_the_missing_part_is_named(own_database, missing):
+    statement, named = BREACHES[missing]
+    change(own_database, statement)
+    with pytest.raises(Refused, match=f"lacks (the table )?[a-z.]*{named}"):
+        own_database.upgrade()
+
+
+def test_what_stops_no_statement_is_not_refused(own_database):
+    for harmless in (
+        "CREATE TABLE extra (id INTEGER PRIMARY KEY)",
+        "ALTER TABLE clients ADD COLUMN extra INTEGER",
+        "CREATE INDEX idx_extra ON clients (name)",
+    ):
+        change(own_database, harmless)
+    own_database.upgrade()
+    assert own_database.read(schema.differences)
+
+
+def change(database, statement):
+    database.write(lambda tx: tx.execute(sa.text(statement)))
+
+
 def test_processes_that_start_at_once_upgrade_one_after_the_other(tmp_path):
     url = f"sqlite:///{tmp_path / 'fresh.db'}"
     program = f"from spotguard.store.database import Database; Database.open({url!r}).upgrade()"

@@ -80,14 +80,14 @@ def time_in(database: Database) -> datetime:
 
 @contextmanager
 def opened(url: str | None, *, upgraded: bool = True, makes: bool = False) -> Iterator[Database]:
-    """The configured database, closed at the end; `Refused` when it needs `spotguard db upgrade` first.
+    """The configured database, closed at the end; `Refused` when it needs `spotguard db upgrade` first, or is
+    past its help.
 
     `makes`: a file that is not there is made; else a mistyped name makes none.
     """
     from sqlalchemy.exc import DBAPIError
 
     from spotguard.store.database import Database, is_away
-    from spotguard.store.migrations import newest_revision, require_known, revision_of
 
     settings = load_settings(database_url=url)
     prepare_database_folder(settings.database_url)
@@ -97,9 +97,7 @@ def opened(url: str | None, *, upgraded: bool = True, makes: bool = False) -> It
     database = Database.open(settings.database_url)
     try:
         if upgraded:
-            database.read(require_known)
-        if upgraded and database.read(revision_of) != newest_revision():
-            raise Refused("the database does not have the newest schema: run spotguard db upgrade")
+            _require_upgraded(database)
         yield database
     except DBAPIError as error:
         if file is None or not is_away(error):
@@ -107,3 +105,12 @@ def opened(url: str | None, *, upgraded: bool = True, makes: bool = False) -> It
         raise Failed(f"{file}: {error.orig}") from error  # SQLite says what is wrong, but not with which file
     finally:
         database.dispose()
+
+
+def _require_upgraded(database: Database) -> None:
+    from spotguard.store.migrations import newest_revision, require_known, require_whole, revision_of
+
+    database.read(require_known)
+    if database.read(revision_of) != newest_revision():
+        raise Refused("the database does not have the newest schema: run spotguard db upgrade")
+    database.read(require_whole)

@@ -16,6 +16,7 @@ from spotguard.domain.errors import Refused
 from spotguard.store.tables import metadata
 
 _WAIT_SECONDS = 60
+_NAMED = 3  # so much of what is missing a refusal tells by name; `spotguard db check` tells all
 
 
 def configuration() -> Config:
@@ -27,28 +28,30 @@ def configuration() -> Config:
 def upgrade(connection: Connection) -> None:
     """To the newest revision; several processes that start at once do it one after the other.
 
-    `Refused`: a newer version of SpotGuard has been at work, and this one does not know its schema; or the database is
-    somebody else's.
+    `Refused`: a newer version of SpotGuard has been at work, and this one does not know its schema; or an unreleased
+    one, whose schema nothing brings up to this; or the database is somebody else's.
     """
-    config = configuration()
-    config.attributes["connection"] = connection
     if connection.dialect.name == "sqlite":
-        require_known(connection)
-        _require_ours(connection)
-        command.upgrade(config, "head")  # inside BEGIN IMMEDIATE: the others wait
-        connection.commit()
+        _bring_up(connection)  # inside BEGIN IMMEDIATE: the others wait
         return
     # DDL commits by itself on MySQL: a named lock keeps the others out
     name: dict[str, Any] = {"name": "spotguard_upgrade", "seconds": _WAIT_SECONDS}
     if connection.scalar(text("SELECT GET_LOCK(:name, :seconds)"), name) != 1:
         raise Refused("another process is upgrading this database: wait until it is done")
     try:
-        require_known(connection)
-        _require_ours(connection)
-        command.upgrade(config, "head")
-        connection.commit()
+        _bring_up(connection)
     finally:
         connection.execute(text("SELECT RELEASE_LOCK(:name)"), name)
+
+
+def _bring_up(connection: Connection) -> None:
+    config = configuration()
+    config.attributes["connection"] = connection
+    require_known(connection)
+    _require_ours(connection)
+    command.upgrade(config, "head")
+    require_whole(connection)
+    connection.commit()
 
 
 def require_known(connection: Connection) -> None:
@@ -60,6 +63,33 @@ def require_known(connection: Connection) -> None:
             f"a newer version of SpotGuard has upgraded this database: it is at revision {at}, and this version knows "
             f"{newest_revision()}. Run the newer version, or put back the backup that was made before the upgrade"
         )
+
+
+def require_whole(connection: Connection) -> None:
+    """`Refused` when a table or a column is missing at the newest revision: nothing would add it, and statements would
+    fail. The first revision grows until it is released. What else differs is told by `store.schema` alone.
+    """
+    lacking = _lacking(connection)
+    if lacking:
+        more = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
+        raise Refused(
+            f"this database lacks {', '.join(lacking[:_NAMED])}{more}, and no upgrade adds that: an unreleased version "
+            "of SpotGuard has made it, or somebody has changed it. Run that version, put back a backup, or name a new "
+            "database"
+        )
+
+
+def _lacking(connection: Connection) -> list[str]:
+    """Tables, and columns of those that are there."""
+    there = inspect(connection).get_multi_columns()
+    names = {table: {column["name"] for column in columns} for (_, table), columns in there.items()}
+    found = []
+    for table in metadata.sorted_tables:
+        if table.name not in names:
+            found.append(f"the table {table.name}")
+        else:
+            found += [str(column) for column in table.c if column.name not in names[table.name]]
+    return found
 
 
 def _require_ours(connection: Connection) -> None:
