@@ -1,5 +1,6 @@
 """A folder that looks like the root of a machine."""
 
+import os
 from pathlib import Path
 
 UNIT = "[Service]\nExecStart=/bin/web\n[Install]\nWantedBy=multi-user.target\n"
@@ -15,7 +16,7 @@ class Root:
     def write(self, name: str, text: str = "") -> Path:
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_bytes(os.fsencode(text))
         return path
 
     def link(self, name: str, target: str) -> Path:

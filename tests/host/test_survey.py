@@ -89,6 +89,11 @@ def test_fstab_without_its_comments(root):
     assert seen(Root(root.path / "empty")).fstab == ()
 
 
+def test_what_is_no_text_in_fstab_is_told_as_text(root):
+    root.write("etc/fstab").write_bytes(b"LABEL=caf\xe9 /caf\xe9 ext4\n")
+    assert seen(root).fstab == (FstabEntry(r"LABEL=caf\xe9", r"/caf\xe9"),)
+
+
 def test_container_engines_that_run(root):
     root.process(10, "dockerd")
     root.process(11, "nginx")

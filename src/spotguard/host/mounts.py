@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -151,8 +152,15 @@ class Mounts:
 
 
 def _lines(path: Path) -> list[str]:
-    """Only a line feed ends one: whatever else Unicode has for that, or for a blank, may be part of a name."""
-    return path.read_bytes().decode("utf-8", "replace").split("\n")
+    """Only a line feed ends one: whatever else Unicode has for that, or for a blank, may be part of a name. So may
+    bytes that are no text: the names lead where the kernel's do.
+    """
+    return os.fsdecode(path.read_bytes()).split("\n")
+
+
+def readable(name: str) -> str:
+    r"""To be told to people, and as JSON: a byte of it that is no text as `\xe9`."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _mounted(line: str) -> tuple[str, Mounted]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Callable, Collection
 
 import msgspec
 import msgspec.structs
+
+_NO_TEXT = re.compile("[\udc80-\udcff]")  # what os.fsdecode makes of a byte that is none
+_WRITTEN = re.compile("\0([0-9a-f]{2})")
 
 
 class Lay(msgspec.Struct, frozen=True):
@@ -19,6 +23,10 @@ class Lay(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(
             self, below={point: volumes for point, volumes in self.below.items() if point not in parts}
         )
+
+    def spelt(self, name: Callable[[str], str]) -> Lay:
+        below = {name(point): volumes for point, volumes in self.below.items()}
+        return msgspec.structs.replace(self, point=name(self.point), below=below)
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -40,6 +48,27 @@ class Kept(msgspec.Struct, frozen=True):
         if self.opened is None or self.served is None:
             return set()
         return self.served.below.keys() - self.opened.below.keys()
+
+    def written(self) -> Kept:
+        """As JSON takes it."""
+        return self._spelt(_written)
+
+    def read(self) -> Kept:
+        """Of what was written."""
+        return self._spelt(_read)
+
+    def _spelt(self, name: Callable[[str], str]) -> Kept:
+        opened, served = (lay and lay.spelt(name) for lay in (self.opened, self.served))
+        return msgspec.structs.replace(self, opened=opened, served=served)
+
+
+def _written(name: str) -> str:
+    """A byte that is no text stands behind a NUL, which no name has."""
+    return _NO_TEXT.sub(lambda found: f"\0{ord(found[0]) - 0xDC00:02x}", name)
+
+
+def _read(name: str) -> str:
+    return _WRITTEN.sub(lambda found: chr(0xDC00 + int(found[1], 16)), name)
 
 
 def is_another(here: Lay, known: Lay) -> bool:

@@ -18,7 +18,7 @@ from spotguard.domain.instances import GateState
 from spotguard.domain.salvages import SALVAGE_DEVICE
 from spotguard.host.commands import Ran, run
 from spotguard.host.disk import FolderDisk
-from spotguard.host.mounts import Mounts
+from spotguard.host.mounts import Mounts, readable
 from spotguard.host.state_lay import Kept, Lay, is_another
 from spotguard.ports.checked_lines import Damaged, line_of, value_of
 from spotguard.ports.state import StateSeen
@@ -150,7 +150,7 @@ class StateMount:
         """What there is now. None where that cannot be seen."""
         try:
             names = {path.name for path in self._path.iterdir()} if self._path.is_dir() else set()
-            return StateSeen(str(self._state), self._point, not names - {"lost+found"})
+            return StateSeen(str(self._state), readable(self._point), not names - {"lost+found"})
         except OSError:
             return None
 
@@ -208,7 +208,7 @@ class StateMount:
     def _not_there(self, wanted: str | None) -> str:
         what = self._what_is_at(str(wanted))
         return (
-            f"nothing is mounted at {wanted}, where {what} lies: mount it; "
+            f"nothing is mounted at {readable(str(wanted))}, where {what} lies: mount it; "
             f"{self._if_meant('if it has moved to another file system')}"
         )
 
@@ -264,7 +264,7 @@ class StateMount:
             return Kept()
         if content.startswith(b"{"):
             return msgspec.json.decode(content, type=Kept)
-        return msgspec.convert(value_of(content.removesuffix(b"\n")), Kept)
+        return msgspec.convert(value_of(content.removesuffix(b"\n")), Kept).read()
 
     def _kept(self) -> Kept:
         try:
@@ -279,7 +279,7 @@ class StateMount:
         if kept == self._kept():
             return
         try:
-            FolderDisk(self._folder).replace(STATE_MOUNT, line_of(kept))
+            FolderDisk(self._folder).replace(STATE_MOUNT, line_of(kept.written()))
         except OSError as error:
             log.warning("not written where the state lies", because=str(error))
 

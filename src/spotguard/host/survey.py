@@ -13,7 +13,7 @@ from spotguard.domain.errors import GateFailed
 from spotguard.host.boot_links import named_in, own_links, unit_file, vendor_links
 from spotguard.host.databases import databases
 from spotguard.host.killing import run_within, words_of
-from spotguard.host.mounts import fstab
+from spotguard.host.mounts import fstab, readable
 from spotguard.planning.eligibility.facts import (
     Database,
     Disk,
@@ -102,7 +102,7 @@ def _databases(root: Path, state_path: str | None) -> tuple[Database, ...] | Uns
 
 def _fstab(root: Path) -> tuple[FstabEntry, ...] | Unseen:
     try:
-        return fstab(root)
+        return tuple(FstabEntry(readable(e.spec), readable(e.path), e.at_boot) for e in fstab(root))
     except OSError as error:
         return Unseen(f"/etc/fstab cannot be read: {error.strerror}")
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from spotguard.domain.errors import GateFailed
 from spotguard.host.clock import since_boot
-from spotguard.host.mounts import Mounts
+from spotguard.host.mounts import Mounts, readable
 from spotguard.telemetry import get_logger
 
 # a stalled EBS volume gives no error (AWS's advice: the longest nvme_core.io_timeout), and a notice leaves two minutes
@@ -205,7 +205,7 @@ class _Round:
 
     @property
     def name(self) -> str:
-        return self.points[0]
+        return readable(self.points[0])
 
     @property
     def is_over(self) -> bool:
