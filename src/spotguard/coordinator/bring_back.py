@@ -3,21 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from spotguard.coordinator import refusals
 from spotguard.coordinator.context import Context, Row
+from spotguard.coordinator.nobody_serves import tell_once
 from spotguard.domain.agents import KillLevel
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, SwitchId, VolumeId
 from spotguard.domain.instances import InstanceState
 from spotguard.domain.switches import SwitchStatus
 from spotguard.ports.cloud import Cloud, VolumeState, VolumeView
-from spotguard.store import adrift, events, fleet, kill, left_alone, moves, sightings, storage, unwinding
+from spotguard.store import (
+    adrift,
+    events,
+    fleet,
+    grants,
+    kill,
+    left_alone,
+    moves,
+    sightings,
+    storage,
+    unwinding,
+)
 
 SETTLED_AFTER = timedelta(seconds=20)
 """EC2 shows a volume as attached while it still detaches: a detachment that somebody has just begun shows by then."""
+
+
+@dataclass(frozen=True)
+class _Way:
+    """Back to `home`, for as long as `may` says so. `new`: where its move was carrying it."""
+
+    ctx: Context
+    now: datetime
+    cloud: Cloud
+    agent: Row
+    home: InstanceId
+    may: Callable[[], bool]
+    new: str | None = None
 
 
 def unwind(ctx: Context, now: datetime, switch: Row) -> bool:
@@ -28,13 +54,15 @@ def unwind(ctx: Context, now: datetime, switch: Row) -> bool:
     ctx.soon(now, 2)
     deleted = set(ctx.db.read(lambda tx: storage.ended_of(tx, [v["id"] for v in switch.plan["volumes"]])))
     wanted = {VolumeId(v["id"]): v["device"] for v in switch.plan["volumes"] if v["id"] not in deleted}
-    home = InstanceId(switch.old_instance_id)
     shown = cloud.describe_volumes(wanted) if wanted else ()
 
     def may() -> bool:
         return ctx.db.read(lambda tx: unwinding.goes_back(tx, switch.id))
 
-    at_home = [_carry(ctx, cloud, view, home, wanted[view.volume_id], may) for view in shown]
+    agent = ctx.db.read(lambda tx: fleet.agent_row(tx, switch.agent_id))
+    home = InstanceId(switch.old_instance_id)
+    way = _Way(ctx, now, cloud, agent, home, may, switch.new_instance_id)
+    at_home = [_carry(way, view, wanted[view.volume_id]) for view in shown]
     if len(shown) < len(wanted) or not all(at_home) or now - switch.unwinding_since < SETTLED_AFTER:
         return False
     return ctx.db.write(lambda tx: _unwound(tx, now, switch, shown))
@@ -51,28 +79,52 @@ def _write(tx: sa.Connection, client_id: ClientId, shown: Iterable[VolumeView]) 
         storage.saw_volume(tx, client_id, view, None)
 
 
-def _carry(
-    ctx: Context, cloud: Cloud, view: VolumeView, home: InstanceId, device: str, may: Callable[[], bool]
-) -> bool:
-    """One step for one volume; True when EC2 shows it at home. From one that has served nothing is taken, and from
-    nobody while people hold his end: these rows may be an old copy, and he may serve.
+def _carry(way: _Way, view: VolumeView, device: str) -> bool:
+    """One step for one volume; True when EC2 shows it at home. From one that has served, or that is none of this
+    agent's, nothing is taken, and from nobody while people hold his end: these rows may be an old copy, and he may
+    serve.
     """
-    if view.attached_to == home:
+    if view.attached_to == way.home:
         return view.state is VolumeState.IN_USE
     if view.state is VolumeState.AVAILABLE:
-        if may():
-            cloud.attach_volume(view.volume_id, home, device)
+        if way.may():
+            way.cloud.attach_volume(view.volume_id, way.home, device)
     elif view.attached_to is not None:
-        other = view.attached_to
-        if ctx.db.read(lambda tx: _may_be_taken_from(tx, other)) and may():
-            cloud.detach_volume(view.volume_id, other)
+        _take(way, view.volume_id, view.attached_to)
     return False
 
 
-def _may_be_taken_from(tx: sa.Connection, other: InstanceId) -> bool:
+def _take(way: _Way, volume_id: VolumeId, other: InstanceId) -> None:
+    db = way.ctx.db
+    because = db.read(lambda tx: _why_not_taken(tx, way, other))
+    if because is not None:
+        db.write(lambda tx: _tell_whose(tx, way, volume_id, f"{other}, {because}"))
+    elif not db.read(lambda tx: _is_held(tx, other)) and way.may():
+        way.cloud.detach_volume(volume_id, other)
+
+
+def _why_not_taken(tx: sa.Connection, way: _Way, other: InstanceId) -> str | None:
     machine = sightings.get(tx, other)
-    is_held = machine is not None and left_alone.why_left_alone(tx, machine) is not None
-    return not is_held and not sightings.ever_held(tx, other)
+    if other != way.new and (machine is None or machine.agent_id != way.agent.id):
+        return "which is no machine of this agent"
+    return "which has served" if sightings.ever_held(tx, other) else None
+
+
+def _is_held(tx: sa.Connection, other: InstanceId) -> bool:
+    machine = sightings.get(tx, other)
+    return machine is not None and left_alone.why_left_alone(tx, machine) is not None
+
+
+def _tell_whose(tx: sa.Connection, way: _Way, volume_id: VolumeId, whose: str) -> None:
+    """Once for each epoch: what a person has taken away he alone gives back."""
+    held = grants.holder(tx, way.agent.id)
+    if held is None:
+        return
+    message = (
+        f"{volume_id} of {way.home} is attached to {whose}: it is left there, and the workload lacks it. Detach it "
+        "there when you are done, and it is attached again where it belongs"
+    )
+    tell_once(tx, way.now, way.agent, held, "needs_person", message)
 
 
 def repair(ctx: Context, now: datetime, agent_id: AgentId) -> bool:
@@ -106,8 +158,9 @@ def _repair(ctx: Context, now: datetime, agent: Row) -> bool:
 
     free = [view.volume_id for view in shown if view.state is VolumeState.AVAILABLE]
     _tell(ctx, now, agent, free, home, "it is attached again")
+    way = _Way(ctx, now, cloud, agent, home, may)
     for view in shown:
-        _carry(ctx, cloud, view, home, wanted[view.volume_id], may)
+        _carry(way, view, wanted[view.volume_id])
     ctx.db.write(lambda tx: _write(tx, ClientId(agent.client_id), shown))
     ctx.soon(now, 2)
     return bool(shown)
