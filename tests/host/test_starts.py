@@ -105,6 +105,21 @@ def test_what_a_start_has_left_in_the_background_starts_nothing_after_the_stop(t
     assert gate.state() is GateState.CLOSED
 
 
+def test_what_has_lost_its_mark_is_ended_by_its_session_though_its_first_process_is_gone(tmp_path):
+    """As `su -` and `env -i` do: it would write after the stop. So whoever has that session later counts as it."""
+    flag, go, folder = tmp_path / "running", tmp_path / "go", tmp_path / "agent"
+    later = f"while [ ! -e {go} ]; do sleep 0.02; done; touch {flag}; exec sleep 30"
+    start = script(tmp_path / "start", f'env -i PATH="$PATH" sh -c "{later}" &')
+    commands = GateCommands(start, ["rm", "-f", str(flag)], ["test", "-e", str(flag)])
+    with pytest.raises(StartFailed, match="goes on"):
+        CommandGate(commands, open_seconds=0.5, folder=folder).open(1)
+    gate = CommandGate(commands, open_seconds=0.5, folder=folder)
+    gate.close()
+    go.touch()
+    threading.Event().wait(0.5)
+    assert gate.state() is GateState.CLOSED
+
+
 @pytest.mark.parametrize("who", ["the same agent", "the next one"])
 def test_nothing_is_started_beside_a_start_that_goes_on(tmp_path, who):
     """Two of them would write one state."""
