@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from spotguard.domain.clock import EARLIEST, LATEST
 from spotguard.domain.errors import SalvageFailed
 from spotguard.host.commands import Ran
 from spotguard.host.salvage import MountedSalvage, device_of, missing_in, mounted_at, within_its_mount
@@ -97,10 +98,38 @@ def test_a_volume_without_any_file_beside_a_state_with_some_is_a_failure_and_lac
         missing_in(present, lost)
 
 
+@pytest.mark.parametrize(("written_at", "told"), [(0, EARLIEST), (10**10, LATEST), (2**40, LATEST)])
+def test_a_file_whose_time_cannot_be_told_counts_with_the_nearest_that_can(trees, written_at, told):
+    """2**40 is beyond the year 9999; ext4 keeps times up to 2446."""
+    present, lost = trees
+    put(lost, "only-here", b"x")
+    os.utime(lost / "only-here", (written_at, written_at))
+    if (lost / "only-here").stat().st_mtime != written_at:
+        pytest.skip("this file system has no such times")
+    for name in ("same", "deep/same"):
+        (lost / name).unlink()
+    assert missing_in(present, lost) == Missing(1, 1, told)
+
+
 def asked(salvage, volume_id="vol-0123456789abcdef0"):
     while (found := salvage.compare(volume_id)) is None:
         salvage._thread.join()
     return found
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_look_that_dies_of_what_nobody_foresaw_is_over_and_is_not_begun_anew(trees):
+    looks = []
+
+    @contextmanager
+    def mount(volume_id):
+        looks.append(volume_id)
+        raise ValueError("year 36812 is out of range")
+        yield
+
+    with pytest.raises(SalvageFailed, match="vol-1 broke off"):
+        asked(MountedSalvage(trees[0], mount), "vol-1")
+    assert looks == ["vol-1"]
 
 
 def test_it_is_compared_in_the_background_at_the_states_place_within_its_file_system(trees, tmp_path):

@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from spotguard.domain.clock import EARLIEST, LATEST
 from spotguard.domain.errors import SalvageFailed
 from spotguard.host.commands import Ran, run
 from spotguard.ports.salvage import Missing
@@ -48,6 +49,8 @@ class MountedSalvage:
         if self._thread.is_alive():
             return None
         found, self._volume, self._thread = self._found, None, None
+        if found is None:  # what its thread died of stands in the agent's log
+            raise SalvageFailed(f"the look at {copy_id} broke off")
         if isinstance(found, SalvageFailed):
             raise found
         return found
@@ -150,7 +153,12 @@ def missing_in(present: Path, lost: Path) -> Missing:
         newest = told.st_mtime if newest is None else max(newest, told.st_mtime)
     if not seen and next(_files(present), None) is not None:
         raise SalvageFailed("there is no file on the volume where the state lies here")
-    return Missing(files, size, None if newest is None else datetime.fromtimestamp(newest, UTC))
+    return Missing(files, size, None if newest is None else _told(newest))
+
+
+def _told(newest: float) -> datetime:
+    """The nearest time that can be told: a file may have one that no calendar has."""
+    return datetime.fromtimestamp(min(max(newest, EARLIEST.timestamp()), LATEST.timestamp()), UTC)
 
 
 def _files(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
