@@ -1,5 +1,7 @@
 """The three kinds of move, whole and interrupted around every effect of either agent."""
 
+from dataclasses import replace
+
 import pytest
 
 from spotguard.domain.ids import ClientToken
@@ -128,3 +130,29 @@ def test_a_volume_move_leaves_what_is_shown_for_a_look():
     assert view.attached_to == old.instance_id
     assert stage.register.serving() == [stage.server.moves[switch].new]
     stage.nothing_lost()
+
+
+class Shared:
+    """EC2, in which several machines may have any volume at once (Multi-Attach)."""
+
+    def __init__(self, inner):
+        self._inner = inner
+
+    def describe_volumes(self, *args, **named):
+        return tuple(replace(one, shared_by=()) for one in self._inner.describe_volumes(*args, **named))
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+
+def test_a_volume_that_several_machines_may_have_is_carried_nowhere():
+    """Single attachment is the fence, and it has none."""
+    stage = Stage()
+    stage.ec2 = Shared(stage.ec2)
+    stage, switch, old = moving(MoveKind.VOLUME, stage)
+    stage.run(1800, lambda: Step.GATE_CLOSED in stage.server.moves[switch].recorded)
+    stage.run(60, lambda: stage.register.serving() == [old.instance_id])
+    stage.run(300)
+    assert stage.register.serving() == [old.instance_id]
+    assert Step.VOLUMES_MOVED not in stage.server.moves[switch].recorded
+    assert old.primacy.held == 1

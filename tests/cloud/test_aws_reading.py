@@ -11,10 +11,11 @@ from spotguard.cloud.aws.connection import Account
 from spotguard.cloud.aws.copies import image_view, snapshot_view
 from spotguard.cloud.aws.instance_views import end_reason, ended_at, instance_view, product_of
 from spotguard.cloud.aws.shapes import choose_subnets, disk_of, metadata_of, needs_of, ways_out
+from spotguard.cloud.aws.volumes import volume_view
 from spotguard.domain.errors import NeedsPerson
 from spotguard.domain.instances import EndReason, InstanceState, Mode
 from spotguard.domain.pools import LINUX
-from spotguard.ports.cloud import CopyState
+from spotguard.ports.cloud import Attachment, CopyState
 from spotguard.ports.shape import DiskShape, MetadataOptions
 
 T10 = datetime(2026, 1, 5, 10, tzinfo=UTC)
@@ -317,3 +318,24 @@ class TestThePriceList:
             "0.0912",
             "0.05",
         )
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_a_volume_that_several_may_have_all_are_told_in_whatever_order_ec2_lists_them(order):
+    machines = ["i-0aaaaaaaaaaaaaaaa", "i-0bbbbbbbbbbbbbbbb"]
+    shown = {
+        "VolumeId": "vol-0123456789abcdef0",
+        "State": "in-use",
+        "AvailabilityZone": "ap-south-1a",
+        "Size": 20,
+        "CreateTime": datetime(2026, 1, 1, tzinfo=UTC),
+        "MultiAttachEnabled": True,
+        "Attachments": [
+            {"InstanceId": one, "Device": f"/dev/sd{one[4]}", "State": "attached"}
+            for one in machines[::order]
+        ],
+    }
+    view = volume_view(shown)
+    assert (view.attached_to, view.device) == (machines[0], "/dev/sda")
+    assert view.shared_by == tuple(Attachment(one, f"/dev/sd{one[4]}") for one in machines)
+    assert volume_view({**shown, "MultiAttachEnabled": False}).shared_by is None

@@ -34,6 +34,7 @@ ROOT = Disk("nvme0n1", DiskKind.EBS, ("/",))
 ENCRYPTED = Volume(VolumeId("vol-1"), "/dev/xvda", encrypted=True, key_id="key-1")
 AS_A_ROOT = Volume(VolumeId("vol-8"), "/dev/sda1", encrypted=False)
 FOR_A_LOOK = Volume(VolumeId("vol-9"), "/dev/sdy", encrypted=False)
+SHARED = Volume(VolumeId("vol-7"), "/dev/sdf", encrypted=False, shared=True)
 
 
 def store(*mounted_at):
@@ -173,6 +174,9 @@ CASES = [
     (E.no_volume_is_attached_where_a_look_goes, GOOD, FINE, "nothing is attached as /dev/sdy"),
     (E.no_volume_is_attached_where_a_look_goes, instance(volumes=(FOR_A_LOOK,)), CARE, "vol-9 is attached"),
     (E.no_volume_is_attached_where_a_look_goes, instance(volumes=BLIND), UNKNOWN, "nobody may look"),
+    (E.no_volume_is_attached_to_several, GOOD, FINE, "none of its volumes"),
+    (E.no_volume_is_attached_to_several, instance(volumes=(SHARED,)), STOP, "vol-7 may be attached"),
+    (E.no_volume_is_attached_to_several, instance(volumes=BLIND), UNKNOWN, "nobody may look"),
     (E.it_does_not_hibernate, GOOD, FINE, "not configured"),
     (E.it_does_not_hibernate, instance(hibernates=True), STOP, "hibernation"),
     (E.it_does_not_hibernate, no_instance(), UNKNOWN, "nobody may look"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,8 @@ from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.switches import MoveKind, Step, Trigger
 from spotguard.execution.imaging import DUPLICATE
-from spotguard.execution.volumes import movable
+from spotguard.execution.move_state import MovedVolume
+from spotguard.execution.volumes import movable, why_not_moved
 from spotguard.planning.standby import Place
 from spotguard.ports.cloud import Cloud, CopyState
 from spotguard.store import fleet, images, launch_orders, moves, storage, unwinding
@@ -93,7 +94,10 @@ def _volumes(half: Half) -> bool:
     if Step.GATE_CLOSED not in half.steps or Step.VOLUMES_MOVED in half.steps:
         return False
     if "volumes" not in half.switch.plan:
-        found = _movable(half)
+        own = _movable(half)
+        if why := why_not_moved(half.cloud, own):
+            return _unwind(half, why)
+        found = _planned(half, own)
         if not found:
             why = "EC2 shows no volume besides the root at the old instance: nothing to move"
             return _unwind(half, why)
@@ -101,9 +105,13 @@ def _volumes(half: Half) -> bool:
     return attach_volumes(half.ctx, half.now, half.cloud, half.switch, detach=True)
 
 
-def _movable(half: Half) -> list[dict[str, Any]]:
+def _movable(half: Half) -> tuple[MovedVolume, ...]:
     """As EC2 shows them now: a row may be old, and what it does not name would stay behind."""
-    own = movable(half.cloud, InstanceId(half.switch.old_instance_id), lambda one: _device_before(half, one))
+    old = InstanceId(half.switch.old_instance_id)
+    return movable(half.cloud, old, lambda one: _device_before(half, one))
+
+
+def _planned(half: Half, own: Iterable[MovedVolume]) -> list[dict[str, Any]]:
     devices = {volume.volume_id: volume.device for volume in own}
     shown = half.cloud.describe_volumes(devices) if devices else ()
     if len(shown) < len(devices):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from spotguard.domain.ids import InstanceId, VolumeId
@@ -32,6 +32,21 @@ def movable(
         MovedVolume(volume_id, device)
         for volume_id, device in held.items()
         if not is_for_a_look(device, tags.get(volume_id, {}), had(volume_id))
+    )
+
+
+def why_not_moved(cloud: Cloud, volumes: Iterable[MovedVolume]) -> str | None:
+    """One that several may have at once (Multi-Attach) is carried nowhere: who else writes to it nobody knows."""
+    asked = [volume.volume_id for volume in volumes]
+    shared = (
+        [view.volume_id for view in cloud.describe_volumes(asked) if view.shared_by is not None]
+        if asked
+        else []
+    )
+    return (
+        f"{', '.join(sorted(shared))} may be attached to several machines at once (Multi-Attach)"
+        if shared
+        else None
     )
 
 

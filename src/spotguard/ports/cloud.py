@@ -110,8 +110,20 @@ class VolumeState(StrEnum):
 
 
 @dataclass(frozen=True)
+class Attachment:
+    """Who has a volume, and as what."""
+
+    instance_id: InstanceId
+    device: str | None
+
+
+@dataclass(frozen=True)
 class VolumeView:
-    """A volume as DescribeVolumes tells it. `attached_to` is set while attaching, attached or detaching."""
+    """A volume as DescribeVolumes tells it. `attached_to` is set while attaching, attached or detaching.
+
+    `shared_by`: of one that several may have at once (Multi-Attach) all that have it, by id; `attached_to` is the first
+    of them. None of any other.
+    """
 
     volume_id: VolumeId
     state: VolumeState
@@ -122,6 +134,7 @@ class VolumeView:
     attached_to: InstanceId | None = None
     device: str | None = None
     snapshot_id: SnapshotId | None = None
+    shared_by: tuple[Attachment, ...] | None = None
 
 
 class CopyState(StrEnum):

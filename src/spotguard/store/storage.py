@@ -26,6 +26,7 @@ from spotguard.store.batches import batch_of, batched
 from spotguard.store.made_with import NOBODYS
 from spotguard.store.prepared import Prepared
 from spotguard.store.settled import not_after
+from spotguard.store.shared_volumes import as_its_holder_has_it
 from spotguard.store.tables import agents, epoch_grants, instances, storage_resources, switches
 
 Row = sa.Row[Any]
@@ -91,9 +92,10 @@ def says(row: Row, view: StorageView) -> bool:
     """Whether the row has what EC2 shows: its state, and of a volume who has it."""
     if row.state != view.state:
         return False
-    return (
-        not isinstance(view, VolumeView) or _is_for_a_look(view, row) or row.attached_to == view.attached_to
-    )
+    if not isinstance(view, VolumeView) or _is_for_a_look(view, row):
+        return True
+    shared: list[str | None] = [one.instance_id for one in view.shared_by or ()]
+    return row.attached_to in (shared or [view.attached_to])
 
 
 def saw_volume(
@@ -127,8 +129,8 @@ def saw_volume(
     else:
         shown = _attachment(tx, known.agent_id, view, known)
         _write(tx, known, shown | _rate(known, rates))
-    if shown.get("attached_to") is not None and view.device is not None:
-        made_with.replaced_at(tx, shown["attached_to"], view.device, view.volume_id)
+    if shown.get("attached_to") is not None and shown.get("device") is not None:
+        made_with.replaced_at(tx, shown["attached_to"], shown["device"], view.volume_id)
 
 
 def _write(tx: sa.Connection, known: Row, shown: dict[str, Any]) -> None:
@@ -236,8 +238,14 @@ def _attachment(tx: sa.Connection, agent_id: str, view: VolumeView, known: Row |
 
     What is shown for a look, by us or by a person, is nobody's state: a copy, or a volume that had another device.
     """
-    if _is_for_a_look(view, known):
+    held = as_its_holder_has_it(tx, agent_id, view, known) if view.shared_by else view
+    if held is None or _is_for_a_look(held, known):
         return {"state": view.state.value}
+    return _attached(tx, agent_id, held, known)
+
+
+def _attached(tx: sa.Connection, agent_id: str, view: VolumeView, known: Row | None) -> dict[str, Any]:
+    """`moved_from` only of what one machine alone can have: that the next one has it says then who has it no more."""
     values: dict[str, Any] = {"state": view.state.value, "attached_to": view.attached_to}
     if view.attached_to is None:
         if known is None or known.last_attached_to is None:
@@ -250,7 +258,8 @@ def _attachment(tx: sa.Connection, agent_id: str, view: VolumeView, known: Row |
         values |= {"last_attached_to": view.attached_to}
         if view.device is not None:
             values |= {"device": view.device}
-        if known is not None and known.last_attached_to not in (None, view.attached_to):
+        is_alone = view.shared_by is None
+        if is_alone and known is not None and known.last_attached_to not in (None, view.attached_to):
             values |= {"moved_from": _whose(tx, known)}
     return values
 

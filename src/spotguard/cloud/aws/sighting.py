@@ -172,6 +172,7 @@ def _volumes(connection: Connection, shown: Mapping[str, Any]) -> tuple[Volume, 
             devices[one["VolumeId"]],
             bool(one.get("Encrypted")),
             one.get("KmsKeyId") or None,
+            bool(one.get("MultiAttachEnabled")),
         )
         for one in sorted(found, key=lambda one: devices[one["VolumeId"]])
     )

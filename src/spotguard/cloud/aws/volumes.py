@@ -21,7 +21,7 @@ from spotguard.cloud.aws.filters import (
 from spotguard.cloud.aws.instance_views import whole_second
 from spotguard.domain.errors import NeedsPerson, NotVisible
 from spotguard.domain.ids import ClientToken, InstanceId, SnapshotId, VolumeId
-from spotguard.ports.cloud import Tags, VolumeState, VolumeView
+from spotguard.ports.cloud import Attachment, Tags, VolumeState, VolumeView
 from spotguard.ports.intentions import TOKEN_TAG
 
 _GONE = ("deleted", "error")
@@ -74,6 +74,13 @@ def volume_view(shown: Mapping[str, Any]) -> VolumeView:
         attached_to=InstanceId(held["InstanceId"]) if held.get("InstanceId") else None,
         device=held.get("Device") or None,
         snapshot_id=SnapshotId(shown["SnapshotId"]) if shown.get("SnapshotId") else None,
+        shared_by=_shared_by(shown) if shown.get("MultiAttachEnabled") else None,
+    )
+
+
+def _shared_by(shown: Mapping[str, Any]) -> tuple[Attachment, ...]:
+    return tuple(
+        Attachment(InstanceId(one["InstanceId"]), one.get("Device") or None) for one in _attachments(shown)
     )
 
 
@@ -81,7 +88,7 @@ def attach(connection: Connection, volume_id: VolumeId, instance_id: InstanceId,
     try:
         connection.change("attach_volume", VolumeId=volume_id, InstanceId=instance_id, Device=device)
     except NeedsPerson:
-        held = _attachment(connection, volume_id)
+        held = _attachment(connection, volume_id, instance_id)
         there = (held.get("InstanceId"), held.get("Device")) == (instance_id, device)
         if not there or held.get("State") == "detaching":
             raise
@@ -93,21 +100,33 @@ def detach(connection: Connection, volume_id: VolumeId, holder: InstanceId | Non
     try:
         connection.change("detach_volume", VolumeId=volume_id, **whose)
     except NeedsPerson:
-        held = _attachment(connection, volume_id)
+        held = _attachment(connection, volume_id, holder)
         if held and held.get("State") != "detaching":
             raise
 
 
-def _attachment(connection: Connection, volume_id: VolumeId) -> Mapping[str, Any]:
-    """Its one attachment as EC2 shows it now, empty if there is none. `NotVisible` when it shows no such volume."""
+def _attachment(
+    connection: Connection, volume_id: VolumeId, instance_id: InstanceId | None
+) -> Mapping[str, Any]:
+    """Its attachment as EC2 shows it now, empty if there is none; of several that to this instance.
+
+    `NotVisible` when EC2 shows no such volume.
+    """
     for shown in connection.pages("describe_volumes", "Volumes", Filters=[filter_of("volume-id", volume_id)]):
-        return _held(shown)
+        return _held(shown, instance_id)
     raise NotVisible("InvalidVolume.NotFound", volume_id)
 
 
-def _held(shown: Mapping[str, Any]) -> Mapping[str, Any]:
-    attachments: list[Mapping[str, Any]] = shown.get("Attachments", [])
-    return next((held for held in attachments if held.get("State") != "detached"), {})
+def _held(shown: Mapping[str, Any], instance_id: InstanceId | None = None) -> Mapping[str, Any]:
+    attachments = _attachments(shown)
+    theirs = (held for held in attachments if held.get("InstanceId") == instance_id)
+    return next(theirs, next(iter(attachments), {}))
+
+
+def _attachments(shown: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """By instance: EC2 lists them in any order."""
+    living = [held for held in shown.get("Attachments", []) if held.get("State") != "detached"]
+    return sorted(living, key=lambda held: held.get("InstanceId") or "")
 
 
 def delete(connection: Connection, volume_id: VolumeId) -> None:

@@ -86,12 +86,13 @@ class Machine:
 
 @dataclass(frozen=True)
 class Volume:
-    """An EBS volume. `key_id` of an encrypted one."""
+    """An EBS volume. `key_id` of an encrypted one. `shared`: several may have it at once (Multi-Attach)."""
 
     volume_id: VolumeId
     device: str
     encrypted: bool
     key_id: str | None = None
+    shared: bool = False
 
 
 @dataclass(frozen=True)

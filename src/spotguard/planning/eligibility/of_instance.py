@@ -151,6 +151,18 @@ def no_volume_is_attached_where_a_look_goes(facts: Facts) -> Verdict:
     return fine(f"nothing is attached as {SALVAGE_DEVICE}")
 
 
+def no_volume_is_attached_to_several(facts: Facts) -> Verdict:
+    """Single attachment is the fence: what several machines may have at once (Multi-Attach) fences nobody."""
+    shared = [volume.volume_id for volume in seen(seen(facts.instance).volumes) if volume.shared]
+    if shared:
+        return stop(
+            f"{', '.join(shared)} may be attached to several machines at once (Multi-Attach): it is never moved, that "
+            "another machine has it proves nothing, and after a death a person has to detach it from every other one",
+            "copy what is on it to a volume without Multi-Attach, and attach that in its place",
+        )
+    return fine("none of its volumes may be attached to several machines")
+
+
 def it_does_not_hibernate(facts: Facts) -> Verdict:
     """EC2 makes no snapshots of hibernating instances. Stopped, it proves no death."""
     if seen(facts.instance).hibernates:
@@ -302,6 +314,7 @@ RULES: tuple[Rule[Facts], ...] = (
     Rule(its_root_is_on_ebs, "docs/enrolment.md"),
     Rule(its_root_is_named_as_roots_are, "docs/enrolment.md"),
     Rule(no_volume_is_attached_where_a_look_goes, "docs/state-sync.md"),
+    Rule(no_volume_is_attached_to_several, "docs/primacy.md"),
     Rule(it_does_not_hibernate, "docs/primacy.md"),
     Rule(its_place_can_be_copied, "docs/enrolment.md"),
     Rule(one_plain_interface_is_enough, "docs/enrolment.md"),
