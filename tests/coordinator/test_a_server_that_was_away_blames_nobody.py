@@ -7,16 +7,15 @@ from datetime import timedelta
 from spotguard.domain.agents import Executor
 from spotguard.domain.instances import Mode
 from spotguard.store.tables import agent_events
-from tests.coordinator.scene import A, Scene
-from tests.coordinator.test_another_boot import ready, registered
+from tests.coordinator.scene import Scene
+from tests.coordinator.test_another_boot import registered
+from tests.coordinator.test_newly_registered_standbys import with_a_standby
 
 
 def test_it_does_not_advise_to_terminate_who_serves():
     scene = Scene(executor=Executor.SERVER)
-    agent = scene.protect(pool=A, mode=Mode.ONDEMAND, state_gib=None, manual_replica_enabled=True)
-    scene.run(900, until=lambda: ready(scene, agent) is not None)
-    scene.run(60)
-    old, standby = scene.serving(agent), ready(scene, agent).instance_id
+    agent, replica = with_a_standby(scene, mode=Mode.ONDEMAND, state_gib=None, manual_replica_enabled=True)
+    old, standby = scene.serving(agent), replica.instance_id
     scene.guests.pop(old)
     scene.ec2.controls.fail_instance(old)
     for _ in range(60):
@@ -39,10 +38,8 @@ def test_it_does_not_advise_to_terminate_who_serves():
 def test_it_does_not_advise_to_terminate_a_standby_that_it_could_not_hear():
     """It had registered in the server's last second; its primary died in the absence."""
     scene = Scene(executor=Executor.SERVER)
-    agent = scene.protect(pool=A, mode=Mode.ONDEMAND, state_gib=None, manual_replica_enabled=True)
-    scene.run(900, until=lambda: ready(scene, agent) is not None)
-    scene.run(60)
-    old, standby = scene.serving(agent), ready(scene, agent).instance_id
+    agent, replica = with_a_standby(scene, mode=Mode.ONDEMAND, state_gib=None, manual_replica_enabled=True)
+    old, standby = scene.serving(agent), replica.instance_id
     token = registered(scene, standby, "1")
     scene.guests.pop(old)
     scene.ec2.controls.fail_instance(old)

@@ -6,17 +6,16 @@ from spotguard.domain.agents import Executor
 from spotguard.domain.instances import Mode
 from spotguard.domain.switches import Step
 from spotguard.store.tables import switches
-from tests.coordinator.scene import A, Scene
-from tests.coordinator.test_another_boot import ready, registered
+from tests.coordinator.scene import Scene
+from tests.coordinator.test_another_boot import registered
+from tests.coordinator.test_newly_registered_standbys import with_a_standby
 
 
 @pytest.mark.parametrize("why", ["a click", "a notice"])
 def test_nothing_is_granted_to_it_before_it_has_spoken_with_its_token(why):
     scene = Scene(executor=Executor.SERVER)
-    agent = scene.protect(pool=A, mode=Mode.SPOT, manual_replica_enabled=True)
-    scene.run(900, until=lambda: ready(scene, agent) is not None)
-    scene.run(120)
-    old, replica = scene.serving(agent), ready(scene, agent)
+    agent, replica = with_a_standby(scene, mode=Mode.SPOT, manual_replica_enabled=True)
+    old = scene.serving(agent)
     if why == "a click":
         scene.promote(agent, replica.id)
     else:

@@ -46,6 +46,12 @@ def whole_pass(sync, target=TARGET):
     raise AssertionError("the pass never ended")
 
 
+def proven_pass(tmp_path, primary):
+    """The last one, with the gate closed: the standby has it, and may claim that it is all of the state."""
+    assert whole_pass(primary).position == primary.position(), "it claims to be all of it"
+    assert machine(tmp_path, "standby").adopt(2)
+
+
 def pair_in(folder):
     """A primary with some state, the standby that it pushes to, and where the state of each lies."""
     state = folder / "primary"

@@ -19,7 +19,7 @@ from spotguard.host.state_folder import look_at
 from spotguard.host.sync_memory import STEP_NANOSECONDS
 from spotguard.host.term import Term
 from spotguard.host.transport import RsyncTransport
-from tests.host.copying import machine, settle, wait, whole_pass
+from tests.host.copying import machine, proven_pass, settle, wait, whole_pass
 from tests.host.test_renamed_between_passes import release, write
 
 needs_rsync = pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
@@ -107,8 +107,7 @@ def test_the_last_pass_has_what_is_in_a_folder_that_was_away_during_one_pass(tmp
     assert not first
     settle()
     runs[0] = False
-    assert whole_pass(primary).position == primary.position(), "it claims to be all of it"
-    assert machine(tmp_path, "standby").adopt(2)
+    proven_pass(tmp_path, primary)
     assert (state / "app/conf").read_text() == "limit=10"
     assert (tmp_path / "standby/app/conf").read_text() == "limit=10"
     assert (tmp_path / "standby/app.new/conf").read_text() == "limit=99"
@@ -131,8 +130,7 @@ def test_the_last_pass_has_what_is_in_a_folder_that_was_away_whenever_it_was_rea
         whole_pass(primary)
         settle()
     runs[0] = False
-    assert whole_pass(primary).position == primary.position(), "it claims to be all of it"
-    assert machine(tmp_path, "standby").adopt(2)
+    proven_pass(tmp_path, primary)
     assert (tmp_path / "standby/app/conf").read_text() == "limit=10"
     assert (tmp_path / "standby/app.new/conf").read_text() == "limit=99"
 
