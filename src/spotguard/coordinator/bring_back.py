@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from spotguard.coordinator import refusals
 from spotguard.coordinator.context import Context, Row
 from spotguard.coordinator.nobody_serves import tell_once
-from spotguard.domain.agents import KillLevel
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, SwitchId, VolumeId
 from spotguard.domain.instances import InstanceState
 from spotguard.domain.switches import SwitchStatus
@@ -140,7 +139,10 @@ def _repair(ctx: Context, now: datetime, agent: Row) -> bool:
     rows = ctx.db.read(lambda tx: adrift.volumes_of(tx, now, agent_id))
     if cloud is None or not rows:
         return False
-    if ctx.db.read(lambda tx: _is_stopped(tx, agent)):
+    whose = (ClientId(agent.client_id), agent_id)
+    if ctx.db.read(
+        lambda tx: kill.stops_everything(tx, *whose)
+    ):  # a person may have taken it away to work on it
         then = "the kill switch stands at all, and nobody attaches it"
         return _tell(ctx, now, agent, [row.id for row in rows], rows[0].holder, then)
     home = InstanceId(rows[0].holder)
@@ -153,7 +155,7 @@ def _repair(ctx: Context, now: datetime, agent: Row) -> bool:
 
     def may() -> bool:
         return ctx.db.read(
-            lambda tx: bool(adrift.volumes_of(tx, now, agent_id)) and not _is_stopped(tx, agent)
+            lambda tx: bool(adrift.volumes_of(tx, now, agent_id)) and not kill.stops_everything(tx, *whose)
         )
 
     free = [view.volume_id for view in shown if view.state is VolumeState.AVAILABLE]
@@ -164,11 +166,6 @@ def _repair(ctx: Context, now: datetime, agent: Row) -> bool:
     ctx.db.write(lambda tx: _write(tx, ClientId(agent.client_id), shown))
     ctx.soon(now, 2)
     return bool(shown)
-
-
-def _is_stopped(tx: sa.Connection, agent: Row) -> bool:
-    """A person may have taken the volume away to work on it."""
-    return kill.level_for(tx, ClientId(agent.client_id), AgentId(agent.id)) is KillLevel.ALL
 
 
 def _tell(ctx: Context, now: datetime, agent: Row, volume_ids: Sequence[str], home: str, then: str) -> bool:

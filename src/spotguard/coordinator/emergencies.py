@@ -12,7 +12,7 @@ from spotguard.coordinator.agenda import Agenda, Work, client_of_agent
 from spotguard.coordinator.context import REST, Context, Row
 from spotguard.coordinator.nobody_serves import NOT_TAKEN_AFTER, may_serve_on, tell_once
 from spotguard.coordinator.turns import Fair
-from spotguard.domain.agents import AgentStatus, KillLevel
+from spotguard.domain.agents import AgentStatus
 from spotguard.domain.epochs import Proof
 from spotguard.domain.errors import Refused
 from spotguard.domain.ids import AgentId, ClientId, InstanceId, ReplicaId
@@ -193,7 +193,7 @@ def _give_back(tx: sa.Connection, now: datetime, agent: Row, held: Row) -> bool:
 
 
 def _why_none_is_given(tx: sa.Connection, agent: Row, held: Row) -> str | None:
-    if kill.level_for(tx, agent.client_id, agent.id) is KillLevel.ALL:
+    if kill.stops_everything(tx, agent.client_id, agent.id):
         return "while the kill switch stands at all it is given no new one"
     return unheard.who_may_serve(tx, agent.id, held)
 

@@ -185,7 +185,7 @@ def _why_rescue_stops(tx: sa.Connection, switch: Row) -> str | None:
         return None
     if not fleet.agent_row(tx, switch.agent_id).enabled:
         return "its agent was disabled"
-    is_stopped = kill.level_for(tx, switch.client_id, switch.agent_id) is KillLevel.ALL
+    is_stopped = kill.stops_everything(tx, switch.client_id, switch.agent_id)
     return "the kill switch stands at all" if is_stopped else None
 
 

@@ -31,7 +31,6 @@ from spotguard.store import (
     fleet,
     grants,
     intentions,
-    moves,
     rehearsed,
     restore_orders,
     sightings,
@@ -224,7 +223,7 @@ def _why_stopped(tx: sa.Connection, now: datetime, drill: Row) -> str | None:
     if machine is not None and not machine.is_active:
         return f"its clone {drill.instance_id} has ended before it was healthy"
     if now > drill.deadline_at:
-        enrolled = machine is not None and moves.is_enrolled(machine)
+        enrolled = machine is not None and fleet.is_enrolled(machine)
         how_far = "its agent had enrolled" if enrolled else "its agent never enrolled"
         return f"not healthy within {BOOTS_WITHIN.total_seconds() / 60:.0f} minutes: {how_far}"
     return restore_orders.why_not(tx, fleet.agent_row(tx, drill.agent_id))
@@ -236,7 +235,7 @@ def _ask(tx: sa.Connection, now: datetime, drill: Row) -> bool:
     if drills.get(tx, DrillId(drill.id)) != drill:
         return False  # somebody was first
     machine = sightings.get(tx, drill.instance_id)
-    if machine is None or machine.drill_id != drill.id or not moves.is_enrolled(machine):
+    if machine is None or machine.drill_id != drill.id or not fleet.is_enrolled(machine):
         return False
     command_id = commands.enqueue(
         tx,

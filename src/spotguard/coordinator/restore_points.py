@@ -14,7 +14,6 @@ from spotguard.coordinator import leftovers, refusals
 from spotguard.coordinator.context import Beat, Context, Row
 from spotguard.coordinator.turns import Turns
 from spotguard.domain import image_names
-from spotguard.domain.agents import KillLevel
 from spotguard.domain.errors import NeedsPerson
 from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.execution.imaging import DUPLICATE
@@ -56,8 +55,7 @@ class RestorePoints:
         cloud = self.ctx.clouds(ClientId(agent.client_id))
         if cloud is None:
             return self._tell(now, agent, NO_EC2)
-        level = self.ctx.db.read(lambda tx: kill.level_for(tx, agent.client_id, agent.id))
-        if level is KillLevel.ALL:
+        if self.ctx.db.read(lambda tx: kill.stops_everything(tx, agent.client_id, agent.id)):
             return False  # nothing is made, and nothing deleted
         if self.ctx.db.read(lambda tx: adrift.volumes_are_missing(tx, AgentId(agent.id))):
             return False  # an image of now would lack the state, and the newest one may lack it too

@@ -19,8 +19,7 @@ from spotguard.domain.instances import Mode
 from spotguard.domain.pools import Pool
 from spotguard.domain.switches import MoveKind, Step, Trigger
 from spotguard.execution.imaging import DUPLICATE
-from spotguard.execution.move_state import MovedVolume
-from spotguard.execution.volumes import movable, why_not_moved
+from spotguard.execution.volumes import Movable, movable, why_not_moved
 from spotguard.planning.standby import Place
 from spotguard.ports.cloud import Cloud, CopyState
 from spotguard.store import fleet, images, launch_orders, moves, storage, unwinding
@@ -95,9 +94,9 @@ def _volumes(half: Half) -> bool:
         return False
     if "volumes" not in half.switch.plan:
         own = _movable(half)
-        if why := why_not_moved(half.cloud, own):
+        if why := why_not_moved(own):
             return _unwind(half, why)
-        found = _planned(half, own)
+        found = _planned(own)
         if not found:
             why = "EC2 shows no volume besides the root at the old instance: nothing to move"
             return _unwind(half, why)
@@ -105,20 +104,21 @@ def _volumes(half: Half) -> bool:
     return attach_volumes(half.ctx, half.now, half.cloud, half.switch, detach=True)
 
 
-def _movable(half: Half) -> tuple[MovedVolume, ...]:
+def _movable(half: Half) -> tuple[Movable, ...]:
     """As EC2 shows them now: a row may be old, and what it does not name would stay behind."""
     old = InstanceId(half.switch.old_instance_id)
     return movable(half.cloud, old, lambda one: _device_before(half, one))
 
 
-def _planned(half: Half, own: Iterable[MovedVolume]) -> list[dict[str, Any]]:
-    devices = {volume.volume_id: volume.device for volume in own}
-    shown = half.cloud.describe_volumes(devices) if devices else ()
-    if len(shown) < len(devices):
-        raise NotVisible("InvalidVolume.NotFound", "a volume of the old instance is not shown")
-    return [
-        {"id": view.volume_id, "device": devices[view.volume_id], "size_gib": view.size_gib} for view in shown
-    ]
+def _planned(own: Iterable[Movable]) -> list[dict[str, Any]]:
+    planned = []
+    for one in own:
+        if one.view is None:
+            raise NotVisible(
+                "InvalidVolume.NotFound", f"{one.moved.volume_id} of the old instance is not shown"
+            )
+        planned.append({"id": one.moved.volume_id, "device": one.moved.device, "size_gib": one.view.size_gib})
+    return planned
 
 
 def _device_before(half: Half, volume_id: VolumeId) -> str | None:

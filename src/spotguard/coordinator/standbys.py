@@ -246,7 +246,7 @@ def _why_lost(now: datetime, replica: Row, machine: Row | None, enrol_within: fl
     if machine is not None and (not machine.is_active or machine.ec2_state in _OVER):
         return f"its instance {replica.instance_id} has ended"
     # who enrols again has been heard, and is silent first: `store.silence`
-    enrolled = machine is not None and (moves.is_enrolled(machine) or replica.synced_at is not None)
+    enrolled = machine is not None and (fleet.is_enrolled(machine) or replica.synced_at is not None)
     since = replica.launched_at or replica.created_at
     if not enrolled and enrol_within is not None and (now - since).total_seconds() > enrol_within:
         return f"its instance {replica.instance_id} did not enrol within {enrol_within / 60:.0f} minutes"

@@ -293,9 +293,11 @@ class OldHalf:
             found = volumes.movable(self.cloud, state.own)
             if not found:
                 return state.unwind("no volume besides the root is attached: nothing to move")
-            if because := volumes.why_not_moved(self.cloud, found):
+            if because := volumes.why_not_moved(found):
                 return state.unwind(because)
-            return replace(state, volumes=found)  # kept before the first one is detached
+            return replace(
+                state, volumes=tuple(one.moved for one in found)
+            )  # kept before the first one is detached
         waiting = volumes.bring(self.cloud, state, state.target.instance_id)
         return waiting or state.with_step(Step.VOLUMES_MOVED, self.clock.now())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from spotguard.domain.ids import InstanceId, VolumeId
 from spotguard.domain.salvages import is_for_a_look
@@ -19,42 +19,45 @@ def _not_known(_: VolumeId) -> str | None:
     return None
 
 
+@dataclass(frozen=True)
+class Movable:
+    """A volume that goes along when its instance moves; `view` is None while EC2 shows none."""
+
+    moved: MovedVolume
+    view: VolumeView | None
+
+
 def movable(
     cloud: Cloud, instance_id: InstanceId, had: Callable[[VolumeId], str | None] = _not_known
-) -> tuple[MovedVolume, ...]:
+) -> tuple[Movable, ...]:
     """Every volume of the instance but its root, which a running instance cannot give away, and what it is shown for a
     look: somebody may have mounted that, and EC2 detaches nothing that is mounted. `had`: the device of one before.
     """
     shown = cloud.describe_instances([instance_id])
     held = {v.volume_id: v.device for view in shown for v in view.volumes if v.device not in ROOT_DEVICES}
-    tags = {view.volume_id: view.tags for view in cloud.describe_volumes(held)} if held else {}
+    views = {view.volume_id: view for view in cloud.describe_volumes(held)} if held else {}
     return tuple(
-        MovedVolume(volume_id, device)
+        Movable(MovedVolume(volume_id, device), views.get(volume_id))
         for volume_id, device in held.items()
-        if not is_for_a_look(device, tags.get(volume_id, {}), had(volume_id))
+        if not is_for_a_look(device, views[volume_id].tags if volume_id in views else {}, had(volume_id))
     )
 
 
-def why_not_moved(cloud: Cloud, volumes: Iterable[MovedVolume]) -> str | None:
+def why_not_moved(found: Iterable[Movable]) -> str | None:
     """One that several may have at once (Multi-Attach) is carried nowhere: who else writes to it nobody knows."""
-    asked = [volume.volume_id for volume in volumes]
-    shared = (
-        [view.volume_id for view in cloud.describe_volumes(asked) if view.shared_by is not None]
-        if asked
-        else []
-    )
+    shared = sorted(one.moved.volume_id for one in found if one.view and one.view.shared_by is not None)
     return (
-        f"{', '.join(sorted(shared))} may be attached to several machines at once (Multi-Attach)"
-        if shared
-        else None
+        f"{', '.join(shared)} may be attached to several machines at once (Multi-Attach)" if shared else None
     )
 
 
 def empty_alike(cloud: Cloud, instance_id: InstanceId) -> tuple[BlockDevice, ...]:
     """Empty volumes for the state to be copied into, of the sizes and at the devices of the instance's own."""
-    devices = {volume.volume_id: volume.device for volume in movable(cloud, instance_id)}
-    shown = cloud.describe_volumes(devices) if devices else ()
-    return tuple(BlockDevice(devices[view.volume_id], size_gib=view.size_gib) for view in shown)
+    return tuple(
+        BlockDevice(one.moved.device, size_gib=one.view.size_gib)
+        for one in movable(cloud, instance_id)
+        if one.view is not None
+    )
 
 
 def bring(cloud: Cloud, state: MoveState, to: str) -> Wait | None:

@@ -236,6 +236,17 @@ def standby_facts(tx: sa.Connection, now: datetime, agent_id: AgentId) -> tuple[
     )
 
 
+def is_enrolled(machine: Row) -> bool:
+    """It has registered and heard the answer: it has spoken with the token of its newest registration."""
+    return bool(machine.hears)
+
+
+def hears(tx: sa.Connection, instance_id: InstanceId) -> bool:
+    """Whether an epoch may be given to it: none is taken back, and who has registered anew may hear nothing of it."""
+    machine = _HEARS.first(tx, {"machine": instance_id})
+    return machine is not None and is_enrolled(machine)
+
+
 def hears_nothing(tx: sa.Connection, now: datetime, instance_id: InstanceId) -> bool:
     """It has registered, and for a minute nothing has told that it heard an answer: an epoch can be given to it by
     nobody.

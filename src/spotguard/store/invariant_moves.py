@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from spotguard.domain.agents import OFFLINE_AFTER_SECONDS, AgentStatus, KillLevel
+from spotguard.domain.agents import OFFLINE_AFTER_SECONDS, AgentStatus
 from spotguard.domain.commands import CommandStatus, CommandType
 from spotguard.domain.ids import ClientId
 from spotguard.domain.switches import Step, SwitchStatus, Trigger
@@ -103,7 +103,7 @@ def _is_stopped(tx: sa.Connection, switch: Row, step: Step) -> bool:
         return False
     if step is Step.PRUNED:
         return left_alone.why_stopped(tx, switch) is not None
-    return kill.level_for(tx, switch.client_id, switch.agent_id) is KillLevel.ALL
+    return kill.stops_everything(tx, switch.client_id, switch.agent_id)
 
 
 def _away(tx: sa.Connection, now: datetime) -> set[str]:

@@ -37,6 +37,11 @@ def level_for(tx: Connection, client_id: ClientId, agent_id: AgentId | None = No
     return max((KillLevel[row.level.upper()] for row in rows), default=KillLevel.NONE)
 
 
+def stops_everything(tx: Connection, client_id: ClientId, agent_id: AgentId | None) -> bool:
+    """Whether a switch at `all` reaches the agent: no action is begun for it, no emergency's either."""
+    return level_for(tx, client_id, agent_id) is KillLevel.ALL
+
+
 def stands_at(tx: Connection, level: KillLevel, client_id: ClientId, agent_id: AgentId) -> str:
     """Why it is refused, for people: `level` is that for this agent."""
     return f"the kill switch stands at {level.name.lower()}: {until(tx, client_id, agent_id)}"

@@ -6,7 +6,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from spotguard.domain.agents import KillLevel
 from spotguard.planning.cleaning import UNKNOWN_LAUNCH
 from spotguard.store import claims, deaths, grants, kill, our_own, tickets
 from spotguard.store.prepared import Prepared
@@ -20,7 +19,7 @@ def why_stopped(tx: sa.Connection, row: Row) -> str | None:
     """Why nothing is deleted for whose thing or move it is: the kill switch stands at `all`, or he keeps hands off
     (ruling B8).
     """
-    if _is_killed(tx, row):
+    if kill.stops_everything(tx, row.client_id, row.agent_id):
         return "the kill switch stands at all"
     is_disabled = row.agent_id is not None and _DISABLED.first(tx, {"agent": row.agent_id}) is not None
     return "its agent is disabled" if is_disabled else None
@@ -33,10 +32,6 @@ _DISABLED = Prepared(
 )
 
 
-def _is_killed(tx: sa.Connection, row: Row) -> bool:
-    return kill.level_for(tx, row.client_id, row.agent_id) is KillLevel.ALL
-
-
 def why_left_alone(tx: sa.Connection, machine: Row) -> str | None:
     """Why nobody ends it now, although it has no role; None: it is ended.
 
@@ -44,7 +39,9 @@ def why_left_alone(tx: sa.Connection, machine: Row) -> str | None:
     take for idle may be the one that serves.
     """
     stopped = why_stopped(tx, machine)
-    if stopped is not None and (_is_killed(tx, machine) or not _had_role(machine)):
+    if stopped is not None and (
+        kill.stops_everything(tx, machine.client_id, machine.agent_id) or not _had_role(machine)
+    ):
         return f"{stopped}: nothing is ended"
     if machine.intention_token is not None and not our_own.was_launched_by_us(tx, machine):
         return UNKNOWN_LAUNCH

@@ -11,12 +11,10 @@ import sqlalchemy as sa
 from spotguard.domain.epochs import Proof
 from spotguard.domain.ids import SwitchId
 from spotguard.domain.switches import MoveKind, Step, WhenLate
-from spotguard.store import closed_gates, deaths, grants, move_deadlines, unheard, unwinding
+from spotguard.store import closed_gates, deaths, fleet, grants, move_deadlines, unheard, unwinding
 from spotguard.store.deaths import can_serve
 from spotguard.store.move_rows import get
-from spotguard.store.prepared import Prepared
 from spotguard.store.steps import step_times
-from spotguard.store.tables import instances
 
 Row = sa.Row[Any]
 
@@ -40,7 +38,7 @@ def grant_if_due(tx: sa.Connection, now: datetime, switch_id: SwitchId) -> bool:
         return False
     if Step.ENROLLED not in steps or not _state_is_complete(switch, steps):
         return False
-    if not can_serve(tx, switch.new_instance_id) or not _hears(tx, switch.new_instance_id):
+    if not can_serve(tx, switch.new_instance_id) or not fleet.hears(tx, switch.new_instance_id):
         return False
     proof = _proof(tx, now, held, switch, steps)
     lacks = proof is Proof.DEAD and not has_everything(tx, switch)
@@ -56,16 +54,6 @@ def grant_if_due(tx: sa.Connection, now: datetime, switch_id: SwitchId) -> bool:
         switch_id=switch_id,
         because=f"{switch.event_trigger} switch, {switch.kind}; the former holder: {proof}",
     )
-
-
-_HEARS = Prepared(sa.select(instances.c.hears).where(instances.c.id == sa.bindparam("machine")))
-
-
-def _hears(tx: sa.Connection, instance_id: str) -> bool:
-    """It has spoken with the token of its newest registration: an epoch is never taken back, and who has registered
-    anew since it enrolled may hear nothing of it.
-    """
-    return bool(_HEARS.scalar(tx, {"machine": instance_id}))
 
 
 def _is_in_doubt(tx: sa.Connection, held: Row, switch: Row, proof: Proof | None) -> bool:

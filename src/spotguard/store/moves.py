@@ -267,7 +267,7 @@ def adopt_standby(tx: sa.Connection, now: datetime, switch_id: SwitchId) -> bool
         mode=Mode(replica.mode),
         image_id=machine.ami_id,
     )
-    if is_enrolled(machine):
+    if fleet.is_enrolled(machine):
         changed |= record_step(tx, now, switch_id, Step.ENROLLED, machine.installed_at or now, SERVER)
     if replica.synced_at is not None and switch.kind == MoveKind.SYNCED:
         changed |= record_step(tx, now, switch_id, Step.SYNCED, replica.synced_at, SERVER)
@@ -292,11 +292,6 @@ def _take_kept(tx: sa.Connection, now: datetime, switch_id: SwitchId, kept: Kept
         record_step(tx, now, switch_id, Step.SYNCED, kept.told.told_at, SERVER)
     because = "its workload is going back to the old instance"
     commands.cancel_ends(tx, now, because, commands_table.c.agent_id == machine.agent_id)
-
-
-def is_enrolled(machine: Row) -> bool:
-    """It has registered and heard the answer: it has spoken with the token that it was given."""
-    return bool(machine.hears)
 
 
 def enrolled(tx: sa.Connection, now: datetime, instance_id: InstanceId) -> bool:

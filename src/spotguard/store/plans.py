@@ -8,7 +8,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from spotguard.domain.agents import KillLevel
 from spotguard.domain.commands import CreatedBy, Priority
 from spotguard.domain.errors import Refused
 from spotguard.domain.ids import AgentId, ClientId, EventId, InstanceId, ReplicaId, SwitchId
@@ -121,7 +120,7 @@ def _strike_pool(
 
 def _is_stopped(tx: sa.Connection, agent: Row) -> bool:
     """Its user may take that back while the signal still counts."""
-    return not agent.enabled or kill.level_for(tx, agent.client_id, agent.id) is KillLevel.ALL
+    return not agent.enabled or kill.stops_everything(tx, agent.client_id, agent.id)
 
 
 def _write_answer(

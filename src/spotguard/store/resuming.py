@@ -6,7 +6,6 @@ from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
-from spotguard.domain.agents import KillLevel
 from spotguard.domain.epochs import Proof
 from spotguard.domain.ids import AgentId, ClientId, InstanceId
 from spotguard.store import grants, kill, moves, unheard
@@ -25,7 +24,7 @@ def resume(
     if held is None or held.instance_id != instance_id or held.released_at is not None:
         return
     grants.release(tx, now, agent_id, held.epoch, instance_id, now)
-    is_stopped = kill.level_for(tx, client_id, agent_id) is KillLevel.ALL
+    is_stopped = kill.stops_everything(tx, client_id, agent_id)
     if is_stopped or unheard.who_may_serve(tx, agent_id, held) is not None:
         _end_its_move(tx, now, agent_id)
         return  # as everybody that has let go it is given back what it held afterwards: `coordinator.emergencies`
