@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spotguard.api.csv_text import cell
-from spotguard.store import kill
-from spotguard.store.tables import agent_events, agents, clients, leases, ledger_entries, switches
-from tests.api.world import POOL_A, Machine, Tenant, World
+from spotguard.domain.ids import AgentId, ClientId
+from spotguard.store import events, kill
+from spotguard.store.tables import agent_events, agents, clients, instances, leases, ledger_entries, switches
+from tests.api.world import POOL_A, POOL_B, Machine, Tenant, World
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -170,6 +171,37 @@ def test_health(world: World, acme: Tenant, web: Machine):
     assert [behind["logicalAgentId"] for behind in health["agentsBehind"]] == ["web"]
     assert health["agentsBehindCount"] == 1
     assert health["coordinators"][0]["alive"] is False
+
+
+def test_health_names_whom_nobody_serves_and_why(world: World, acme: Tenant, web: Machine):
+    other = world.tenant("Other")
+    serving = acme.get("/health")
+    assert (serving["agentsUnserved"], serving["agentsUnservedCount"]) == ([], 0)
+    world.write(lambda tx: tx.execute(sa.update(instances).values(ec2_state="terminated")))
+    (nothing_told,) = acme.get("/health")["agentsUnserved"]
+    assert (nothing_told["id"], nothing_told["logicalAgentId"]) == (web.agent_id, "web")
+    assert nothing_told["why"].startswith("who served has let go or ended")
+    client_id, agent_id, then = ClientId(acme.id), AgentId(web.agent_id), world.clock.now()
+    world.write(
+        lambda tx: events.append(tx, then, client_id, agent_id, "nobody_serves", "no standby, no image")
+    )
+    told = acme.get("/health")
+    assert [one["why"] for one in told["agentsUnserved"]] == ["no standby, no image"]
+    assert told["agentsUnservedCount"] == 1
+    assert other.get("/health")["agentsUnserved"] == []
+    world.write(lambda tx: tx.execute(sa.update(agents).values(status="deleted", deleted_at=then)))
+    assert acme.get("/health")["agentsUnserved"] == [], "nobody is to serve what its user has deleted"
+
+
+def test_health_names_whose_recovery_waits_and_for_what(world: World, acme: Tenant, web: Machine):
+    client_id, agent_id, then = ClientId(acme.id), AgentId(web.agent_id), world.clock.now()
+    web.prices({POOL_A: 0.0312, POOL_B: 0.0298})
+    moved = acme.call("POST", f"/instances/{web.id}/force-switch", {"target": "pool", "poolId": POOL_B})
+    assert moved.status == 202
+    world.write(lambda tx: tx.execute(sa.update(switches).values(is_recovery=True)))
+    assert acme.get("/health")["agentsUnserved"] == [], "it is on its way"
+    world.write(lambda tx: events.append(tx, then, client_id, agent_id, "recovery_waits", "no pool has room"))
+    assert [one["why"] for one in acme.get("/health")["agentsUnserved"]] == ["no pool has room"]
 
 
 def test_health_sees_a_wrong_counter(world: World, acme: Tenant, web: Machine):

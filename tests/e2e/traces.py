@@ -298,6 +298,10 @@ def the_health_page(told: Told) -> None:
     assert [cells["Name"].text for cells in coordinators] == [one["name"] for one in api["coordinators"]]
     for cells, one in zip(coordinators, api["coordinators"], strict=True):
         require_time(cells["Until"], one["until"])
+    unserved = table(told.page, "Agents that nobody serves", len(api["agentsUnserved"]))
+    assert [(cells["Agent"].text, cells["What it waits for"].text) for cells in unserved] == [
+        (one["logicalAgentId"], one["why"]) for one in api["agentsUnserved"]
+    ]
     assert api["agentsBehindCount"] == len(api["agentsBehind"])
     behind = table(told.page, "Agents behind", len(api["agentsBehind"]))
     assert [cells["Agent"].text for cells in behind] == [one["logicalAgentId"] for one in api["agentsBehind"]]

@@ -19,8 +19,10 @@ _NOTHING_TOLD = "who served has let go or ended, and the next looks at EC2 decid
 _g, _e, _s, _r = epoch_grants.c, agent_events.c, switches.c, replica_instances.c
 _GONE = (InstanceState.STOPPED.value, InstanceState.TERMINATED.value)
 
+AgentIds = Sequence[str] | sa.Select[tuple[str]]
 
-def of_serving(tx: sa.Connection, agent_ids: Sequence[str]) -> dict[str, str]:
+
+def of_serving(tx: sa.Connection, agent_ids: AgentIds) -> dict[str, str]:
     """Of those whose holder has let go, or is stopped or ended as EC2 shows it, and for which no move is under way."""
     preparing = sa.exists().where(_s.open_agent_id == _g.held_agent_id)
     gone = (
@@ -43,7 +45,7 @@ def of_serving(tx: sa.Connection, agent_ids: Sequence[str]) -> dict[str, str]:
     return dict.fromkeys(found, _NOTHING_TOLD) | _newest(tx, told)
 
 
-def of_recoveries(tx: sa.Connection, agent_ids: Sequence[str]) -> dict[str, str]:
+def of_recoveries(tx: sa.Connection, agent_ids: AgentIds) -> dict[str, str]:
     """Of those whose recovery has no instance yet: what keeps it from one, if anything was told of it."""
     told = (
         sa.select(_e.agent_id, _e.message)

@@ -15,7 +15,7 @@ from spotguard.domain.commands import CommandStatus
 from spotguard.domain.errors import Refused
 from spotguard.domain.ids import ClientId
 from spotguard.planning.invariants import INVARIANTS, check
-from spotguard.store import invariant_facts
+from spotguard.store import invariant_facts, obstacles
 from spotguard.store.tables import agents, commands, epoch_grants, instances
 
 TOLD = 200  # of a list whose length nobody can bound: when a whole fleet is silent, its count says so
@@ -89,6 +89,27 @@ def agents_behind(
     count = tx.execute(sa.select(sa.func.count()).select_from(query.subquery())).scalar_one()
     first = query.order_by(heard.is_not(None), heard, agents.c.logical_agent_id).limit(TOLD)
     return Silent(count, tx.execute(first).all())
+
+
+@dataclass(frozen=True)
+class Unserved:
+    """A live agent whose holder has let go or ended while no move replaces it, or while its recovery waits."""
+
+    id: str
+    logical_agent_id: str
+    why: str
+
+
+def agents_unserved(tx: Connection, client_id: ClientId) -> tuple[int, list[Unserved]]:
+    """How many, and the first `TOLD` of them by name."""
+    live = (agents.c.client_id == client_id, agents.c.status != AgentStatus.DELETED.value)
+    ids = sa.select(agents.c.id).where(*live)
+    why = obstacles.of_serving(tx, ids) | obstacles.of_recoveries(tx, ids)
+    if not why:
+        return 0, []
+    named = sa.select(agents.c.id, agents.c.logical_agent_id).where(*live, agents.c.id.in_(list(why)))
+    first = tx.execute(named.order_by(agents.c.logical_agent_id).limit(TOLD))
+    return len(why), [Unserved(row.id, row.logical_agent_id, why[row.id]) for row in first]
 
 
 def broken_invariants(tx: Connection, now: datetime, client_id: ClientId) -> list[str]:

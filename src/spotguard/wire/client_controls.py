@@ -270,6 +270,14 @@ class AgentBehind(Given):
     last_heartbeat_at: Moment | None
 
 
+class AgentUnserved(Given):
+    """An agent that nobody serves, and what it waits for."""
+
+    id: str
+    logical_agent_id: str
+    why: str
+
+
 class QueueState(Given):
     """Commands that wait or are in hand."""
 
@@ -312,13 +320,16 @@ class Health(Given):
 
     `killSwitch`: what holds for all of its agents; `killSwitches`: every switch that stops something.
     `agentsBehind`: the 200 that have been silent longest, of `agentsBehindCount`. `listeningUntil`: the server was away
-    itself, and until then counts nobody as silent who was not before; null otherwise.
+    itself, and until then counts nobody as silent who was not before; null otherwise. `agentsUnserved`: the first 200
+    by name whose holder has let go or ended while no move replaces it, or while their recovery waits for something.
     """
 
     invariants: InvariantReport
     coordinators: list[CoordinatorState]
     agents_behind: list[AgentBehind]
     agents_behind_count: int
+    agents_unserved: list[AgentUnserved]
+    agents_unserved_count: int
     listening_until: Moment | None
     queue: QueueState
     model: ModelState

@@ -86,6 +86,26 @@ function Told({ health }: { health: Schemas["Health"] }) {
           ]}
         />
       </Card>
+      <Card title="Nobody serves">
+        <Table
+          label="Agents that nobody serves"
+          rows={health.agentsUnserved}
+          keyOf={(one) => one.id}
+          empty="None: no holder has let go or ended without a move that replaces it."
+          columns={[
+            {
+              head: "Agent",
+              cell: (one) => (
+                <Link to="/agents/$agentId" params={{ agentId: one.id }}>
+                  {one.logicalAgentId}
+                </Link>
+              ),
+            },
+            { head: "What it waits for", cell: (one) => one.why },
+          ]}
+        />
+        <More told={health.agentsUnserved.length} of={health.agentsUnservedCount} />
+      </Card>
       <Card title="Agents behind">
         {health.listeningUntil !== null && (
           <p className="notice">
