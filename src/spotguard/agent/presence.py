@@ -57,7 +57,7 @@ class Presence:
         except (ServerAway, NotEnrolled, InvalidInput) as error:
             return self._later(now, error)
         self._backoff.worked()
-        self._refused = None
+        self._heard()
         if self._is_over(answer):
             self.take_role(
                 answer
@@ -85,6 +85,7 @@ class Presence:
         try:
             primacy.end_what_is_over()
             if primacy.ensure_open():
+                log.warning("workload started", instance=self._desk.instance_id, epoch=primacy.held)
                 self.hurry()
             primacy.stays_closed()
             if primacy.held is None and self._desk.may_close:
@@ -248,6 +249,11 @@ class Presence:
             self._hurried -= 1
             return min(HURRIED_SECONDS, usual)
         return usual
+
+    def _heard(self) -> None:
+        if self._refused is not None:
+            log.info("the server answers again", instance=self._desk.instance_id)
+        self._refused = None
 
     def _later(self, now: datetime, error: Exception) -> datetime:
         if str(error) != self._refused:
