@@ -1,8 +1,20 @@
 """What an agent's log says of its workload and of its server, once each."""
 
+import pytest
+import structlog
 from structlog.testing import capture_logs
 
+from spotguard.telemetry import configure_logging
 from tests.agent.stage import Stage
+
+
+@pytest.fixture(autouse=True)
+def _as_an_agent_logs_by_default():
+    """Whatever a command has set in this process before."""
+    former = structlog.get_config()
+    configure_logging("info")
+    yield
+    structlog.configure(**former)
 
 
 def test_a_workload_that_ended_by_itself_and_a_server_that_answers_again_are_told_once():
