@@ -40,6 +40,7 @@ def test_an_interruption_that_a_finaliser_has_swallowed_is_one_all_the_same():
     """What it left half done fails a little later: no broken promise, and no defect."""
     script = [
         "import os, signal",
+        "signal.signal(signal.SIGINT, signal.default_int_handler)",  # ignored where a shell ran the tests with `&`
         "from spotguard.simulation.many import simulate",
         "def heard(outcome):",
         "    try:",
