@@ -178,7 +178,7 @@ RULES = (
         naive_times,
         breach="from datetime import datetime\nnow = datetime.now()\n",
         kept="from datetime import UTC, datetime\nnow = datetime.now(UTC)\n",
-        needs="utcnow|utcfromtimestamp|today|now",
+        needs="now|utcfromtimestamp|today",
     ),
     Rule(
         "nobody sleeps: waiting is the clock's, and can be woken",

@@ -140,9 +140,8 @@ def _repair(ctx: Context, now: datetime, agent: Row) -> bool:
     if cloud is None or not rows:
         return False
     whose = (ClientId(agent.client_id), agent_id)
-    if ctx.db.read(
-        lambda tx: kill.stops_everything(tx, *whose)
-    ):  # a person may have taken it away to work on it
+    # a person may have taken it away to work on it
+    if ctx.db.read(lambda tx: kill.stops_everything(tx, *whose)):
         then = "the kill switch stands at all, and nobody attaches it"
         return _tell(ctx, now, agent, [row.id for row in rows], rows[0].holder, then)
     home = InstanceId(rows[0].holder)

@@ -59,11 +59,8 @@ def queue(tx: Connection, client_id: ClientId) -> Queue:
 
 
 @dataclass(frozen=True)
-class Silent:
-    """Live agents whose serving instance has not been heard for 120 s.
-
-    `first`: id, name, since when; at most `TOLD` of them.
-    """
+class Listed:
+    """Some agents: how many, and the first of them, at most `TOLD`."""
 
     count: int
     first: Sequence[Any]
@@ -71,8 +68,11 @@ class Silent:
 
 def agents_behind(
     tx: Connection, now: datetime, client_id: ClientId, *, is_listening: bool = False
-) -> Silent:
-    """Whoever has been silent longest comes first. `is_listening`: only who was known to be silent before."""
+) -> Listed:
+    """Live agents whose serving instance has not been heard for 120 s, with id, name and since when.
+
+    Whoever has been silent longest comes first. `is_listening`: only who was known to be silent before.
+    """
     late = now - timedelta(seconds=OFFLINE_AFTER_SECONDS)
     heard = instances.c.last_heartbeat_at
     query = (
@@ -88,28 +88,28 @@ def agents_behind(
     )
     count = tx.execute(sa.select(sa.func.count()).select_from(query.subquery())).scalar_one()
     first = query.order_by(heard.is_not(None), heard, agents.c.logical_agent_id).limit(TOLD)
-    return Silent(count, tx.execute(first).all())
+    return Listed(count, tx.execute(first).all())
 
 
 @dataclass(frozen=True)
 class Unserved:
-    """A live agent whose holder has let go or ended while no move replaces it, or while its recovery waits."""
+    """An agent that nobody serves, and what it waits for."""
 
     id: str
     logical_agent_id: str
     why: str
 
 
-def agents_unserved(tx: Connection, client_id: ClientId) -> tuple[int, list[Unserved]]:
-    """How many, and the first `TOLD` of them by name."""
+def agents_unserved(tx: Connection, client_id: ClientId) -> Listed:
+    """Live agents, by name, whose holder has let go or ended while no move replaces it, or whose recovery waits."""
     live = (agents.c.client_id == client_id, agents.c.status != AgentStatus.DELETED.value)
     ids = sa.select(agents.c.id).where(*live)
     why = obstacles.of_serving(tx, ids) | obstacles.of_recoveries(tx, ids)
     if not why:
-        return 0, []
+        return Listed(0, [])
     named = sa.select(agents.c.id, agents.c.logical_agent_id).where(*live, agents.c.id.in_(list(why)))
     first = tx.execute(named.order_by(agents.c.logical_agent_id).limit(TOLD))
-    return len(why), [Unserved(row.id, row.logical_agent_id, why[row.id]) for row in first]
+    return Listed(len(why), [Unserved(row.id, row.logical_agent_id, why[row.id]) for row in first])
 
 
 def broken_invariants(tx: Connection, now: datetime, client_id: ClientId) -> list[str]:

@@ -1,11 +1,11 @@
 import { Button, NativeSelect, TextInput } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { useOrder } from "../api/changes";
 import { api, type Schemas, told } from "../api/client";
 import { healthQuery, leftoversQuery, limitsQuery } from "../api/queries";
 import { KILL } from "../lib/words";
+import { AgentLink } from "../parts/AgentLink";
 import { CapacityProbes } from "../parts/CapacityProbes";
 import { Card } from "../parts/Card";
 import { Confirm } from "../parts/Confirm";
@@ -95,11 +95,7 @@ function Told({ health }: { health: Schemas["Health"] }) {
           columns={[
             {
               head: "Agent",
-              cell: (one) => (
-                <Link to="/agents/$agentId" params={{ agentId: one.id }}>
-                  {one.logicalAgentId}
-                </Link>
-              ),
+              cell: (one) => <AgentLink id={one.id} name={one.logicalAgentId} />,
             },
             { head: "What it waits for", cell: (one) => one.why },
           ]}
@@ -125,11 +121,7 @@ function Told({ health }: { health: Schemas["Health"] }) {
           columns={[
             {
               head: "Agent",
-              cell: (one) => (
-                <Link to="/agents/$agentId" params={{ agentId: one.id }}>
-                  {one.logicalAgentId}
-                </Link>
-              ),
+              cell: (one) => <AgentLink id={one.id} name={one.logicalAgentId} />,
             },
             { head: "Last heard", cell: (one) => <When at={one.lastHeartbeatAt} never="never" /> },
           ]}

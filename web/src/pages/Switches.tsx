@@ -5,6 +5,7 @@ import { useState } from "react";
 import { interruptionsQuery, type Switch, switchesQuery } from "../api/queries";
 import { secondsBetween, span } from "../lib/time";
 import { MOVE_KIND, means, place, SIGNAL, SIGNAL_ACTION, SWITCH_STATUS, TRIGGER } from "../lib/words";
+import { AgentLink } from "../parts/AgentLink";
 import { Card } from "../parts/Card";
 import { When } from "../parts/figures";
 import { Listing } from "../parts/Listing";
@@ -20,11 +21,7 @@ const COLUMNS: readonly Column<Switch>[] = [
   { head: "When", cell: (one) => <When at={one.initiatedAt} /> },
   {
     head: "Agent",
-    cell: (one) => (
-      <Link to="/agents/$agentId" params={{ agentId: one.agentId }}>
-        {one.logicalAgentId}
-      </Link>
-    ),
+    cell: (one) => <AgentLink id={one.agentId} name={one.logicalAgentId} />,
   },
   { head: "Trigger", cell: (one) => TRIGGER[one.trigger] },
   { head: "How", cell: (one) => <span title={means(one)}>{MOVE_KIND[one.kind].text}</span> },

@@ -1,10 +1,10 @@
 import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { useOrder } from "../api/changes";
 import { api, type Schemas, told } from "../api/client";
 import { CALM_MS, meQuery } from "../api/queries";
+import { AgentLink } from "../parts/AgentLink";
 import { Card } from "../parts/Card";
 import { Confirm } from "../parts/Confirm";
 import { Facts } from "../parts/Facts";
@@ -70,11 +70,7 @@ export function Tokens() {
           columns={[
             {
               head: "Agent",
-              cell: (one) => (
-                <Link to="/agents/$agentId" params={{ agentId: one.agentId }}>
-                  {one.logicalAgentId}
-                </Link>
-              ),
+              cell: (one) => <AgentLink id={one.agentId} name={one.logicalAgentId} />,
             },
             { head: "Instance", cell: (one) => <span className="mono">{one.instanceId}</span> },
             { head: "Given", cell: (one) => <When at={one.createdAt} /> },

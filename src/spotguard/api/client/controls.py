@@ -48,7 +48,7 @@ async def health(desk: AtDesk) -> Health:
         silent = views_health.agents_behind(
             tx, desk.now, desk.client_id, is_listening=listening_until is not None
         )
-        unserved_count, unserved = views_health.agents_unserved(tx, desk.client_id)
+        unserved = views_health.agents_unserved(tx, desk.client_id)
         return Health(
             invariants=InvariantReport(
                 checked=views_health.checked_invariants(),
@@ -66,8 +66,8 @@ async def health(desk: AtDesk) -> Health:
                 for row in silent.first
             ],
             agents_behind_count=silent.count,
-            agents_unserved=[AgentUnserved.model_validate(one) for one in unserved],
-            agents_unserved_count=unserved_count,
+            agents_unserved=[AgentUnserved.model_validate(one) for one in unserved.first],
+            agents_unserved_count=unserved.count,
             listening_until=listening_until,
             queue=QueueState(
                 pending=waiting.pending, leased=waiting.leased, oldest_pending_at=waiting.oldest_pending_at
